@@ -1,0 +1,161 @@
+import { Emitter } from './core/emitter.js'
+import { Keyspace } from './keyspace.js'
+import { deadlineLayer } from './layers/deadline-layer.js'
+import { metadataLayer } from './layers/metadata-layer.js'
+import { attemptObserver, callObserver } from './layers/observe-layer.js'
+import { readModeLayer } from './layers/read-mode-layer.js'
+import { RetryBudget } from './layers/retry-budget.js'
+import { retryLayer } from './layers/retry-layer.js'
+import { namespaceLayer } from './namespace/namespace-layer.js'
+import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { Balancer } from './transport/balancer.js'
+import { type ConnectionEvents, ConnectionManager, type EndpointStatus } from './transport/connection-manager.js'
+import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
+import { memberEndpoints } from './transport/member-sync.js'
+import { discoverEndpoints } from './transport/srv-discovery.js'
+import { type CallOptions, callContext, stack, type Transport } from './transport/transport.js'
+import { methods } from './wire/methods.js'
+
+/** The events of a client. */
+export interface ClientEvents extends ConnectionEvents {
+  /** The endpoints could not be looked up again, or the member list could not be read; the old ones stay in use. */
+  syncFailed: { readonly error: unknown }
+}
+
+/** Enough for a burst of calls over an election, and for steady trouble no more than 64 repeats a second. */
+const retryBudget = { capacity: 512, perSecond: 64, perSuccess: 0.2 }
+
+/**
+ * A client of one etcd cluster. It connects when it is first used, to all endpoints at once, and spreads its calls evenly
+ * over the members that are healthy.
+ *
+ * ```ts
+ * await using etcd = new Etcd({ endpoints: ['http://10.0.0.1:2379', 'http://10.0.0.2:2379', 'http://10.0.0.3:2379'] })
+ * await etcd.put('config/port', '8080')
+ * ```
+ */
+export class Etcd extends Keyspace implements AsyncDisposable {
+  readonly #options: ResolvedOptions
+  readonly #manager: ConnectionManager
+  readonly #transport: Transport
+  readonly #events = new Emitter<ClientEvents>()
+  readonly #timers: NodeJS.Timeout[] = []
+  #closing: Promise<void> | undefined
+
+  /** Takes options, or a connection string such as `etcd://10.0.0.1:2379,10.0.0.2:2379/tenant-a/`. Opens nothing yet. */
+  constructor(input: string | ClientOptions) {
+    const options = resolveOptions(input)
+    const manager = connectionManager(options)
+    const transport = layered(options, manager)
+    super(options.namespace === undefined ? transport : namespaceLayer(options.namespace)(transport), options)
+    this.#options = options
+    this.#manager = manager
+    this.#transport = transport
+    this.#repeat(options.memberSyncMs, () => this.#syncMembers())
+    this.#repeat(options.discovery?.refreshMs, () => this.#rediscover())
+  }
+
+  /** Connects now instead of with the first call. Rejects with `NOT_CONNECTED` if no member can be reached. */
+  async connect(options?: CallOptions): Promise<void> {
+    const context = callContext(options, {})
+    context.deadlineAt = context.startedAt + (options?.timeoutMs ?? this.#options.connectTimeoutMs)
+    options?.signal?.throwIfAborted()
+    if (this.#manager.pick(context) === undefined) await this.#manager.wait(context)
+  }
+
+  /** What is known of each endpoint now. */
+  endpoints(): EndpointStatus[] {
+    return this.#manager.status()
+  }
+
+  /**
+   * Replaces the endpoints. Those that stay keep their connections; calls under way on the others may end, and new ones
+   * no longer go there.
+   */
+  setEndpoints(endpoints: string | readonly string[]): void {
+    this.#manager.replace(parseEndpoints(endpoints, { hasTls: this.#options.hasTls }))
+  }
+
+  /** Calls `listener` for each event from now on; returns a function that ends that. */
+  on<Name extends keyof ClientEvents>(event: Name, listener: (payload: ClientEvents[Name]) => void): () => void {
+    if (event === 'syncFailed') return this.#events.on(event, listener)
+    return this.#manager.events.on(event as keyof ConnectionEvents, listener as (payload: object) => void)
+  }
+
+  /**
+   * Ends everything: calls under way reject with `CLOSED`, as does every later one. Nothing of this client holds the
+   * process open afterwards. May be called any number of times.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#manager.close()
+    this.#events.clear()
+  }
+
+  /** Runs `task` every `intervalMs`, without holding the process open; failures are events. */
+  #repeat(intervalMs: number | undefined, task: () => Promise<void>): void {
+    if (intervalMs === undefined || intervalMs === Number.POSITIVE_INFINITY) return
+    const timer = setInterval(() => {
+      task().catch((error: unknown) => this.#events.emit('syncFailed', { error }))
+    }, intervalMs)
+    timer.unref()
+    this.#timers.push(timer)
+  }
+
+  async #syncMembers(): Promise<void> {
+    const request = { linearizable: true }
+    const { members } = await this.#transport.unary(
+      methods.Cluster.MemberList,
+      request,
+      callContext({}, { repeatable: true }),
+    )
+    this.#manager.replace(memberEndpoints(members, this.#options.endpoints))
+  }
+
+  async #rediscover(): Promise<void> {
+    if (this.#options.discovery === undefined) return
+    this.#manager.replace(await discovered(this.#options.discovery, this.#options.hasTls))
+  }
+}
+
+/** The layers of every call, outermost first. */
+function layered(options: ResolvedOptions, manager: ConnectionManager): Transport {
+  const hasFresh = manager.hasFresh.bind(manager)
+  return stack(
+    new Balancer(manager, options.maxRequestBytes),
+    callObserver(), // sees the caller's call and gives errors its stack
+    deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
+    readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, hasFresh }),
+    retryLayer({ budget: new RetryBudget(retryBudget), hasFresh }),
+    attemptObserver(), // sees each sending
+    metadataLayer(),
+  )
+}
+
+function connectionManager(options: ResolvedOptions): ConnectionManager {
+  const { endpoints, discovery, hasTls, credentials, connectTimeoutMs, channel } = options
+  return new ConnectionManager({
+    endpoints,
+    settings: channel,
+    connectTimeoutMs,
+    discover: discovery === undefined ? undefined : () => discovered(discovery, hasTls),
+    credentials,
+    probeMetadata: () => ({}),
+  })
+}
+
+async function discovered(
+  discovery: NonNullable<ResolvedOptions['discovery']>,
+  hasTls: boolean,
+): Promise<readonly Endpoint[]> {
+  return parseEndpoints(await discoverEndpoints(discovery), { hasTls })
+}

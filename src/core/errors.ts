@@ -1,0 +1,215 @@
+/**
+ * What a failed call may have changed in the cluster.
+ *
+ * - `none`: nothing was changed by it: it never left this process, or the server refused it before applying it.
+ * - `unknown`: it was sent and may or may not have been applied, now or later. Reading back does not settle it, since
+ *   a member that was paused can still apply it after the read; only a compare that it would have used up does.
+ */
+export type Effect = 'none' | 'unknown'
+
+/** Errors that an etcd server answers with, named for the server's own errors (`rpctypes`). */
+export type ServerErrorCode =
+  | 'EMPTY_KEY'
+  | 'KEY_NOT_FOUND'
+  | 'VALUE_PROVIDED'
+  | 'LEASE_PROVIDED'
+  | 'TOO_MANY_OPS'
+  | 'DUPLICATE_KEY'
+  | 'INVALID_CLIENT_API_VERSION'
+  | 'INVALID_SORT_OPTION'
+  | 'COMPACTED'
+  | 'FUTURE_REVISION'
+  | 'NO_SPACE'
+  | 'LEASE_NOT_FOUND'
+  | 'LEASE_EXISTS'
+  | 'LEASE_TTL_TOO_LARGE'
+  | 'WATCH_CANCELED'
+  | 'MEMBER_EXISTS'
+  | 'PEER_URL_EXISTS'
+  | 'MEMBER_NOT_ENOUGH_STARTED'
+  | 'MEMBER_BAD_URLS'
+  | 'MEMBER_NOT_FOUND'
+  | 'MEMBER_NOT_LEARNER'
+  | 'LEARNER_NOT_READY'
+  | 'TOO_MANY_LEARNERS'
+  | 'CLUSTER_ID_MISMATCH'
+  | 'REQUEST_TOO_LARGE'
+  | 'TOO_MANY_REQUESTS'
+  | 'ROOT_USER_NOT_EXIST'
+  | 'ROOT_ROLE_NOT_EXIST'
+  | 'USER_ALREADY_EXISTS'
+  | 'USER_EMPTY'
+  | 'USER_NOT_FOUND'
+  | 'ROLE_ALREADY_EXISTS'
+  | 'ROLE_NOT_FOUND'
+  | 'ROLE_EMPTY'
+  | 'AUTH_FAILED'
+  | 'PERMISSION_NOT_GIVEN'
+  | 'PERMISSION_DENIED'
+  | 'ROLE_NOT_GRANTED'
+  | 'PERMISSION_NOT_GRANTED'
+  | 'AUTH_NOT_ENABLED'
+  | 'INVALID_AUTH_TOKEN'
+  | 'INVALID_AUTH_MANAGEMENT'
+  | 'AUTH_OLD_REVISION'
+  | 'NO_LEADER'
+  | 'NOT_LEADER'
+  | 'LEADER_CHANGED'
+  | 'NOT_CAPABLE'
+  | 'SERVER_STOPPED'
+  | 'SERVER_TIMEOUT'
+  | 'SERVER_TIMEOUT_LEADER_FAILED'
+  | 'SERVER_TIMEOUT_CONNECTION_LOST'
+  | 'SERVER_TIMEOUT_APPLY_WAIT'
+  | 'UNHEALTHY'
+  | 'CORRUPT'
+  | 'NOT_SUPPORTED_FOR_LEARNER'
+  | 'BAD_LEADER_TRANSFEREE'
+  | 'WRONG_DOWNGRADE_VERSION'
+  | 'INVALID_DOWNGRADE_TARGET'
+  | 'CLUSTER_VERSION_UNAVAILABLE'
+  | 'DOWNGRADE_IN_PROCESS'
+  | 'NO_INFLIGHT_DOWNGRADE'
+  | 'SERVER_CANCELED'
+  | 'SERVER_DEADLINE_EXCEEDED'
+  | 'PROPOSAL_DROPPED'
+
+/** Errors of the wire between this client and a member, and of calls whose text no etcd release is known to send. */
+export type TransportErrorCode =
+  /** No member could be reached in time; nothing was sent. */
+  | 'NOT_CONNECTED'
+  /** The connection was lost, or the member stopped answering, after the call was sent. */
+  | 'CONNECTION_LOST'
+  /** The call's deadline passed. */
+  | 'DEADLINE_EXCEEDED'
+  /** The member does not know this call: an older etcd, or a proxy. */
+  | 'UNIMPLEMENTED'
+  /** A request or an answer was over the receiver's size limit. */
+  | 'MESSAGE_TOO_LARGE'
+  /** The answer was not valid protocol, or held an integer above 2^53 − 1. */
+  | 'PROTOCOL_ERROR'
+  /** A leader was elected after this write was sent, and no answer came: the write was most likely lost. */
+  | 'LEADER_LOST'
+  /** Any other gRPC status; `grpcCode` and the message tell which. */
+  | 'UNKNOWN'
+
+/** Errors found by this client. */
+export type ClientErrorCode =
+  /** An argument or an option is wrong; nothing was sent. */
+  | 'INVALID_ARGUMENT'
+  /** The client is closed. */
+  | 'CLOSED'
+  /** The member belongs to another cluster than the one this client was talking to. */
+  | 'CLUSTER_CHANGED'
+  /** The cluster's revision went back: it was restored from a backup. */
+  | 'REVISION_REWOUND'
+  /** A range without a limit holds more than `maxRangeKeys` or `maxRangeBytes`. */
+  | 'RANGE_TOO_LARGE'
+  /** `update()` lost against other writers `maxAttempts` times. */
+  | 'UPDATE_CONFLICT'
+  /** A value or key is not valid UTF-8, JSON, or whatever its codec expects. */
+  | 'DECODE_FAILED'
+  /** A cursor is damaged or belongs to another range. */
+  | 'INVALID_CURSOR'
+  /** A transaction was awaited instead of committed. */
+  | 'TXN_NOT_COMMITTED'
+
+export type ErrorCode = ServerErrorCode | TransportErrorCode | ClientErrorCode
+
+/** What an error knows beside its message. */
+export interface EtcdErrorInit {
+  readonly code: ErrorCode
+  readonly effect: Effect
+  /** Whether the same call may succeed if it is made again later. Says nothing about whether that is safe: see `effect`. */
+  readonly retryable?: boolean | undefined
+  readonly endpoint?: string | undefined
+  readonly method?: string | undefined
+  readonly attempts?: number | undefined
+  readonly grpcCode?: number | undefined
+  readonly cause?: unknown
+}
+
+const brand = Symbol.for('etcdkit.error')
+
+/**
+ * Every failure of a call: match `code`, and `effect` before repeating a write.
+ *
+ * `instanceof EtcdError` holds across several copies of this package in one process, and for the `TypeError` that a
+ * wrong argument is answered with.
+ */
+export class EtcdError extends Error {
+  override readonly name: string = 'EtcdError'
+  readonly code: ErrorCode
+  /** Whether this call may have changed anything. */
+  readonly effect: Effect
+  /** Whether the same call may succeed later. Before you repeat a write, look at `effect`. */
+  readonly retryable: boolean
+  /** The member that answered, or did not, last. */
+  readonly endpoint: string | undefined
+  /** The RPC, for example `KV.Put`. */
+  readonly method: string | undefined
+  /** How many times the call was sent or tried to be sent. */
+  readonly attempts: number
+  /** The gRPC status code on the wire. It differs between etcd releases for the same error: match `code` instead. */
+  readonly grpcCode: number | undefined
+  /** The message without the code and the place. */
+  readonly rawMessage: string
+
+  constructor(message: string, init: EtcdErrorInit) {
+    super(format(message, init), init.cause === undefined ? undefined : { cause: init.cause })
+    this.rawMessage = message
+    this.code = init.code
+    this.effect = init.effect
+    this.retryable = init.retryable ?? false
+    this.endpoint = init.endpoint
+    this.method = init.method
+    this.attempts = init.attempts ?? 0
+    this.grpcCode = init.grpcCode
+    Object.defineProperty(this, brand, { value: true })
+  }
+}
+
+// A static method would have to name `this`, which is the class on the right of `instanceof`: EtcdError or a subclass.
+Object.defineProperty(EtcdError, Symbol.hasInstance, {
+  value(this: typeof EtcdError, error: unknown): boolean {
+    if (Function.prototype[Symbol.hasInstance].call(this, error)) return true
+    return isEtcdError(error) && (this === EtcdError || error.name === this.name)
+  },
+})
+
+/** A revision that the call needs was compacted away: read again at a newer one. */
+export class CompactedError extends EtcdError {
+  override readonly name = 'CompactedError'
+  /** The oldest revision that is still there, where the server said so. */
+  readonly compactRevision: number | undefined
+
+  constructor(message: string, init: Omit<EtcdErrorInit, 'code'> & { readonly compactRevision?: number | undefined }) {
+    super(message, { ...init, code: 'COMPACTED' })
+    this.compactRevision = init.compactRevision
+  }
+}
+
+/** `TypeError` for a wrong argument or option: names it, what was expected and what came. */
+export class InvalidArgumentError extends TypeError {
+  override readonly name = 'InvalidArgumentError'
+  readonly code = 'INVALID_ARGUMENT'
+  readonly effect = 'none'
+  readonly retryable = false
+  readonly attempts = 0
+
+  constructor(message: string) {
+    super(message)
+    Object.defineProperty(this, brand, { value: true })
+  }
+}
+
+/** Whether `error` is an etcdkit error, of any copy of the package, and has this code. */
+export function isEtcdError(error: unknown, code?: ErrorCode): error is EtcdError {
+  if (typeof error !== 'object' || error === null || !(brand in error)) return false
+  return code === undefined || (error as { code?: unknown }).code === code
+}
+
+function format(message: string, { code, method, endpoint }: EtcdErrorInit): string {
+  const place = [method, endpoint].filter((part) => part !== undefined).join(' at ')
+  return place === '' ? `[${code}] ${message}` : `[${code}] ${message} (${place})`
+}

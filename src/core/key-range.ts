@@ -1,0 +1,84 @@
+import { InvalidArgumentError } from './errors.js'
+import { describe, keyBytes } from './validate.js'
+
+/** A key or a value as callers write them: text is stored as UTF-8. */
+export type Bytes = string | Uint8Array
+
+/**
+ * The keys that an operation covers:
+ *
+ * - `{ prefix }`: all keys that start with it; an empty prefix is every key;
+ * - `{ from, to }`: all keys from `from` up to, and without, `to`; without `to` up to the last key there is;
+ * - `{ key }`, or just the key: that one.
+ */
+export type KeyRange = Bytes | { readonly key: Bytes } | { readonly prefix: Bytes } | { readonly from: Bytes; readonly to?: Bytes | undefined }
+
+/** A range as etcd encodes it: `[key, rangeEnd)`; an empty `rangeEnd` is the one key, a zero byte is "to the last key". */
+export interface EncodedRange {
+  readonly key: Buffer
+  readonly rangeEnd: Buffer
+}
+
+const none = Buffer.alloc(0)
+const zero = Buffer.from([0])
+
+/** Encodes a range as etcd's API has it; throws `InvalidArgumentError` for one that is empty, inverted or unclear. */
+export function encodeRange(range: KeyRange): EncodedRange {
+  if (typeof range === 'string' || range instanceof Uint8Array) return { key: keyBytes('key', range), rangeEnd: none }
+  if (typeof range !== 'object' || range === null) throw invalid(range)
+  const names = Object.keys(range).filter((name) => range[name as keyof typeof range] !== undefined)
+  if ('key' in range && names.length === 1) return { key: keyBytes('key', range.key), rangeEnd: none }
+  if ('prefix' in range && names.length === 1) return prefixRange(keyBytes('prefix', range.prefix))
+  if ('from' in range && names.every((name) => name === 'from' || name === 'to')) return fromTo(range.from, range.to)
+  throw invalid(range)
+}
+
+/** All keys that start with `prefix`. */
+export function prefixRange(prefix: Buffer): EncodedRange {
+  return prefix.length === 0 ? { key: zero, rangeEnd: zero } : { key: prefix, rangeEnd: prefixEnd(prefix) }
+}
+
+/** The first key after all keys that start with `prefix`; a zero byte, "to the last key", if there is none. */
+export function prefixEnd(prefix: Buffer): Buffer {
+  let last = prefix.length - 1
+  while (last >= 0 && prefix[last] === 0xff) last -= 1
+  if (last < 0) return zero
+  const end = Buffer.from(prefix.subarray(0, last + 1))
+  end[last] = (end[last] ?? 0) + 1
+  return end
+}
+
+/** The key right after `key`. */
+export function successor(key: Buffer): Buffer {
+  return Buffer.concat([key, zero])
+}
+
+/** Whether `rangeEnd` means "to the last key there is". */
+export function isOpenEnd(rangeEnd: Uint8Array): boolean {
+  return rangeEnd.length === 1 && rangeEnd[0] === 0
+}
+
+/** Whether all keys of `inner` belong to `outer`, which has a `rangeEnd`. */
+export function covers(outer: EncodedRange, inner: EncodedRange): boolean {
+  if (Buffer.compare(inner.key, outer.key) < 0) return false
+  if (isOpenEnd(outer.rangeEnd)) return true
+  if (inner.rangeEnd.length === 0) return Buffer.compare(inner.key, outer.rangeEnd) < 0
+  return !isOpenEnd(inner.rangeEnd) && Buffer.compare(inner.rangeEnd, outer.rangeEnd) <= 0
+}
+
+function fromTo(from: Bytes, to: Bytes | undefined): EncodedRange {
+  const start = keyBytes('from', from)
+  // etcd has no empty key, and takes an empty start for a mistake: the first key there can be is a zero byte.
+  const key = start.length === 0 ? zero : start
+  if (to === undefined) return { key, rangeEnd: zero }
+  const rangeEnd = keyBytes('to', to)
+  if (Buffer.compare(key, rangeEnd) >= 0) {
+    throw new InvalidArgumentError(`\`to\` must be after \`from\`, got from ${describe(from)} to ${describe(to)}`)
+  }
+  return { key, rangeEnd }
+}
+
+function invalid(range: unknown): InvalidArgumentError {
+  const expected = 'a key, { key }, { prefix } or { from, to }'
+  return new InvalidArgumentError(`the range must be ${expected}, got ${describe(range)}`)
+}

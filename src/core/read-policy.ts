@@ -1,0 +1,95 @@
+import { InvalidArgumentError } from './errors.js'
+import { type Bytes, covers, type EncodedRange, prefixRange } from './key-range.js'
+import { assertKnownOptions, describe, keyBytes, oneOf } from './validate.js'
+
+/**
+ * How a read is served.
+ *
+ * - `linearizable`: it sees every write that was acknowledged before it was made; costs a round trip between members.
+ * - `serializable`: answered by one member from what it has; may miss the newest writes of others, but never goes behind
+ *   what this client has already seen.
+ */
+export type ReadMode = 'linearizable' | 'serializable'
+
+/** Which member a call would rather be served by. Where there is none of the kind, any healthy member serves it. */
+export type Preference = 'nearest' | 'leader' | 'learner'
+
+/** How reads are served and by whom. */
+export interface ReadPolicy {
+  /** @default 'linearizable' */
+  readonly mode?: ReadMode | undefined
+  /** Which member should serve it; by default all take turns. A learner serves serializable reads only. */
+  readonly prefer?: Preference | undefined
+  /**
+   * What to do with a linearizable read while the cluster has no leader: `serializable` answers from any member, after a
+   * third of the call's time and at most 2 s, with `stale: true` on the result. By default the read fails.
+   */
+  readonly fallback?: 'serializable' | undefined
+}
+
+/** The policy for the keys under a prefix. */
+export interface ReadRule extends ReadPolicy {
+  readonly prefix: Bytes
+}
+
+/** A client's read-mode policy. */
+export interface ReadPolicyOptions {
+  /** For keys without a rule. @default 'linearizable' */
+  readonly default?: ReadMode | ReadPolicy | undefined
+  /** Rules for prefixes; the longest prefix that covers the whole read wins. Options of a call come before them. */
+  readonly rules?: readonly ReadRule[] | undefined
+}
+
+/** A policy with nothing left open. */
+export interface ResolvedReadPolicy {
+  readonly mode: ReadMode
+  readonly prefer: Preference | undefined
+  readonly fallback: 'serializable' | undefined
+}
+
+/** Names of the options in a `ReadPolicy`. */
+export const readPolicyOptions = ['mode', 'prefer', 'fallback'] as const
+
+/** Checks the policy of one call, rule or default. */
+export function checkReadPolicy({ mode, prefer, fallback }: ReadPolicy): void {
+  if (mode !== undefined) oneOf('mode', mode, ['linearizable', 'serializable'])
+  if (prefer !== undefined) oneOf('prefer', prefer, ['nearest', 'leader', 'learner'])
+  if (fallback !== undefined) oneOf('fallback', fallback, ['serializable'])
+  if (mode === 'serializable' && fallback !== undefined) {
+    throw new InvalidArgumentError('`fallback` is for linearizable reads: a serializable one needs no leader')
+  }
+}
+
+/** Finds the policy for a read: the call's own options first, then the longest rule, then the default. */
+export class ReadPolicyTable {
+  readonly #default: ReadPolicy
+  readonly #rules: readonly { readonly range: EncodedRange; readonly policy: ReadPolicy }[]
+
+  constructor(options: ReadPolicyOptions) {
+    assertKnownOptions('reads', options, ['default', 'rules'])
+    this.#default = typeof options.default === 'string' ? { mode: options.default } : (options.default ?? {})
+    assertKnownOptions('reads.default', this.#default, readPolicyOptions)
+    checkReadPolicy(this.#default)
+    this.#rules = [...(options.rules ?? [])].map(parseRule).sort((a, b) => b.range.key.length - a.range.key.length)
+  }
+
+  resolve(range: EncodedRange, own: ReadPolicy | undefined): ResolvedReadPolicy {
+    const rule = this.#rules.length === 0 ? undefined : this.#rules.find((rule) => covers(rule.range, range))
+    const base = rule?.policy ?? this.#default
+    const mode = own?.mode ?? base.mode ?? this.#default.mode ?? 'linearizable'
+    return {
+      mode,
+      prefer: own?.prefer ?? base.prefer,
+      fallback: mode === 'linearizable' ? (own?.fallback ?? base.fallback) : undefined,
+    }
+  }
+}
+
+function parseRule(rule: ReadRule): { readonly range: EncodedRange; readonly policy: ReadPolicy } {
+  if (typeof rule !== 'object' || rule === null) {
+    throw new InvalidArgumentError(`\`reads.rules\` must hold objects with a prefix, got ${describe(rule)}`)
+  }
+  assertKnownOptions('reads.rules', rule, ['prefix', ...readPolicyOptions])
+  checkReadPolicy(rule)
+  return { range: prefixRange(keyBytes('prefix', rule.prefix)), policy: rule }
+}

@@ -1,0 +1,96 @@
+import { InvalidArgumentError } from './errors.js'
+
+/** Refuses options that do not exist, with the name that was probably meant. */
+export function assertKnownOptions(owner: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new InvalidArgumentError(`options of ${owner} must be an object, got ${describe(options)}`)
+  }
+  for (const name in options) {
+    if (!known.includes(name)) throw unknownOption(owner, name, known)
+  }
+}
+
+/** A whole number of 1 or more. */
+export function positiveInteger(name: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value
+  throw new InvalidArgumentError(`\`${name}\` must be a whole number of at least 1, got ${describe(value)}`)
+}
+
+/** A whole number of 0 or more. */
+export function nonNegativeInteger(name: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw new InvalidArgumentError(`\`${name}\` must be a whole number of at least 0, got ${describe(value)}`)
+}
+
+/** A time in milliseconds: 0 or more, or `Infinity`. */
+export function durationMs(name: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 0) return value
+  throw new InvalidArgumentError(`\`${name}\` must be milliseconds, at least 0, or Infinity, got ${describe(value)}`)
+}
+
+/** One of a few words. */
+export function oneOf<const T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
+  const found = allowed.find((word) => word === value)
+  if (found !== undefined) return found
+  const words = allowed.map((word) => `'${word}'`).join(' or ')
+  throw new InvalidArgumentError(`\`${name}\` must be ${words}, got ${describe(value)}`)
+}
+
+/** An `AbortSignal`, or nothing. */
+export function optionalSignal(name: string, value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value
+  throw new InvalidArgumentError(`\`${name}\` must be an AbortSignal, got ${describe(value)}`)
+}
+
+/** Text as UTF-8, bytes as they are. Text that UTF-8 cannot hold is refused rather than changed. */
+export function keyBytes(name: string, value: unknown): Buffer {
+  if (typeof value === 'string') {
+    if (!value.isWellFormed()) {
+      throw new InvalidArgumentError(`\`${name}\` must be well-formed text, got a string with a lone surrogate`)
+    }
+    return Buffer.from(value)
+  }
+  if (Buffer.isBuffer(value)) return value
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  throw new InvalidArgumentError(`\`${name}\` must be a string or bytes, got ${describe(value)}`)
+}
+
+const describedLength = 40
+
+/** A short rendering of a wrong value for error messages. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value.length > describedLength ? `${value.slice(0, describedLength)}…` : value)
+    case 'bigint':
+      return `${value}n`
+    case 'object':
+      return value instanceof Uint8Array ? 'bytes' : `an object`
+    case 'function':
+      return 'a function'
+    default:
+      return String(value)
+  }
+}
+
+function unknownOption(owner: string, name: string, known: readonly string[]): InvalidArgumentError {
+  const meant = known.find((candidate) => distance(candidate.toLowerCase(), name.toLowerCase()) <= 2 || candidate.startsWith(name))
+  const hint = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`
+  return new InvalidArgumentError(`unknown option \`${name}\` of ${owner}: ${hint}`)
+}
+
+/** How many letters to insert, delete or replace to make one word of the other. */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i += 1) {
+    const current = [i]
+    for (let j = 1; j <= b.length; j += 1) {
+      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      current.push(Math.min(replaced, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1))
+    }
+    previous = current
+  }
+  return previous[b.length] ?? 0
+}

@@ -1,0 +1,87 @@
+import { type Bytes, encodeRange, type KeyRange } from '../core/key-range.js'
+import { keyBytes, nonNegativeInteger } from '../core/validate.js'
+import type { Compare, CompareFields, CompareResult } from '../gen/messages.js'
+import { someKey } from './requests.js'
+
+/** One condition of a transaction, made by `key()` or `keys()`. */
+export interface Comparison {
+  readonly compare: Compare
+}
+
+/** Compares one property of a key. */
+export interface Comparable<T> {
+  equals(value: T): Comparison
+  notEquals(value: T): Comparison
+  greater(value: T): Comparison
+  less(value: T): Comparison
+}
+
+/**
+ * The properties of a key that a transaction can compare. For a key that does not exist, the numbers are 0, the lease is
+ * `'0'`, and no comparison of its value holds, not even `notEquals`.
+ */
+export interface ComparableKey {
+  /** How often the key was written since it was created. */
+  readonly version: Comparable<number>
+  /** The revision that created it. */
+  readonly createRevision: Comparable<number>
+  /** The revision that wrote it last. */
+  readonly modRevision: Comparable<number>
+  readonly value: Comparable<Bytes>
+  /** The lease it is attached to, in hexadecimal; `'0'` for none. */
+  readonly lease: Comparable<string>
+  /** It exists. */
+  exists(): Comparison
+  /** It does not exist. */
+  missing(): Comparison
+}
+
+/** Compares properties of one key: `key('a').version.equals(0)`. */
+export function key(name: Bytes): ComparableKey {
+  return comparableKey({ key: someKey(name) })
+}
+
+/**
+ * Compares properties of all keys in a range: the comparison holds if it holds for every one of them. A range without
+ * keys compares like one key that does not exist. Needs etcd 3.3 or later.
+ */
+export function keys(range: KeyRange): ComparableKey {
+  return comparableKey(encodeRange(range))
+}
+
+function comparableKey(range: Pick<CompareFields, 'key' | 'rangeEnd'>): ComparableKey {
+  const number = (name: string, toTarget: (value: number) => CompareTargetFields): Comparable<number> =>
+    comparable(range, (value: number) => toTarget(nonNegativeInteger(name, value)))
+  const version = number('version', (version) => ({ target: 'VERSION', version }))
+  return {
+    version,
+    createRevision: number('createRevision', (createRevision) => ({ target: 'CREATE', createRevision })),
+    modRevision: number('modRevision', (modRevision) => ({ target: 'MOD', modRevision })),
+    value: comparable(range, (value: Bytes) => ({ target: 'VALUE', value: keyBytes('value', value) })),
+    lease: comparable(range, (lease: string) => ({ target: 'LEASE', lease })),
+    exists: () => version.greater(0),
+    missing: () => version.equals(0),
+  }
+}
+
+type CompareTargetFields =
+  | { readonly target: 'VERSION'; readonly version: number }
+  | { readonly target: 'CREATE'; readonly createRevision: number }
+  | { readonly target: 'MOD'; readonly modRevision: number }
+  | { readonly target: 'VALUE'; readonly value: Uint8Array }
+  | { readonly target: 'LEASE'; readonly lease: string }
+
+function comparable<T>(
+  range: Pick<CompareFields, 'key' | 'rangeEnd'>,
+  toTarget: (value: T) => CompareTargetFields,
+): Comparable<T> {
+  const compare =
+    (result: CompareResult) =>
+    (value: T): Comparison => ({ compare: { ...range, result, ...toTarget(value) } })
+  return {
+    equals: compare('EQUAL'),
+    notEquals: compare('NOT_EQUAL'),
+    greater: compare('GREATER'),
+    less: compare('LESS'),
+  }
+}

@@ -1,0 +1,274 @@
+import { EtcdError, InvalidArgumentError } from '../core/errors.js'
+import { type Bytes, encodeRange, type KeyRange } from '../core/key-range.js'
+import type { KeyValue } from '../core/key-value.js'
+import type { ReadPolicy } from '../core/read-policy.js'
+import { describe, keyBytes, nonNegativeInteger, oneOf, positiveInteger } from '../core/validate.js'
+import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from '../gen/messages.js'
+import { type CallContext, type CallOptions, callContext, type Transport } from '../transport/transport.js'
+import { methods } from '../wire/methods.js'
+import { key as keyOf } from './compare.js'
+import { cursorAfter, type FetchedPage, Listing, type ListOptions } from './listing.js'
+import { del, get, type Operation, put } from './operation.js'
+import {
+  type CountOptions,
+  checkCall,
+  checkRead,
+  countRequest,
+  type DeleteOptions,
+  deleteRangeRequest,
+  deleteRequest,
+  type GetOptions,
+  getRequest,
+  optionNames,
+  type PutOptions,
+  putRequest,
+  type RangeOptions,
+  rangeRequest,
+  touchRequest,
+} from './requests.js'
+import {
+  type ConditionalResult,
+  type DeleteResult,
+  type PutResult,
+  type RangeResult,
+  type ResponseInfo,
+  responseInfo,
+  type UpdateResult,
+} from './results.js'
+import { isReadOnly, Txn, txnSize } from './txn.js'
+import { type UpdateFunction, type UpdateOptions, update } from './update.js'
+
+/** Bounds that keep one call from hurting the cluster or this process. */
+export interface KvLimits {
+  /** Most operations in a transaction, as the servers' `--max-txn-ops`. */
+  readonly maxTxnOps: number
+  /** Most keys that `range()` without a limit may give. */
+  readonly maxRangeKeys: number
+  /** Most bytes that `range()` without a limit may give. */
+  readonly maxRangeBytes: number
+}
+
+/** Options of `compact()`. */
+export interface CompactOptions extends CallOptions {
+  /** Resolves only when the history is gone from the member's database. @default false */
+  readonly physical?: boolean | undefined
+}
+
+const write = { consistent: true, proposal: true } as const
+
+/**
+ * Keys and values. Every call is sent when it is made and returns a promise. Reads are repeated on other members when they
+ * fail; writes only when it is certain that they had no effect. What is rejected is an `EtcdError`, or the reason of the
+ * `signal`.
+ */
+export class Kv {
+  readonly #transport: Transport
+  readonly #limits: KvLimits
+
+  constructor(transport: Transport, limits: KvLimits) {
+    this.#transport = transport
+    this.#limits = limits
+  }
+
+  /** Reads one key; `undefined` if it does not exist. To learn who answered, and how, use `range(key)`. */
+  async get(key: Bytes, options?: GetOptions): Promise<KeyValue | undefined> {
+    checkRead('get()', options, optionNames.get)
+    const { kvs } = await this.#range(getRequest(key, options), this.#readContext(options))
+    return kvs[0]
+  }
+
+  /** Whether a key exists. */
+  async exists(key: Bytes, options?: CountOptions): Promise<boolean> {
+    checkRead('exists()', options, optionNames.count)
+    const request = { ...getRequest(key, undefined), countOnly: true, revision: options?.revision }
+    const { count } = await this.#range(request, this.#readContext(options))
+    return count > 0
+  }
+
+  /**
+   * Reads a range of keys at once. Without a `limit`, more than `maxRangeKeys` keys or `maxRangeBytes` bytes are refused
+   * with `RANGE_TOO_LARGE`: use `list()` for those.
+   */
+  async range(range: KeyRange, options: RangeOptions = {}): Promise<RangeResult> {
+    const { result, bytes } = await this.#readPage(range, options)
+    if (options.limit === undefined) this.#checkRangeSize(result, bytes)
+    return result
+  }
+
+  /** The number of keys in a range. */
+  async count(range: KeyRange, options?: CountOptions): Promise<number> {
+    checkRead('count()', options, optionNames.count)
+    const { count } = await this.#range(countRequest(range, options?.revision), this.#readContext(options))
+    return count
+  }
+
+  /** All keys of a range, page by page at one revision, with bounded memory. Nothing is sent until it is iterated over. */
+  list(range: KeyRange, options: ListOptions = {}): Listing {
+    checkRead('list()', options, optionNames.list)
+    encodeRange(range)
+    if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
+    if (options.onCompacted !== undefined) oneOf('onCompacted', options.onCompacted, ['throw', 'restart'])
+    return new Listing((pageRange, pageOptions) => this.#readPage(pageRange, pageOptions), range, options)
+  }
+
+  /** Writes a key. Without `lease` or `ignoreLease`, the key leaves the lease that it was attached to. */
+  async put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult> {
+    checkCall('put()', options, optionNames.put)
+    const context = callContext(options, write)
+    const response = await this.#transport.unary(methods.KV.Put, putRequest(key, value, options), context)
+    return { ...responseInfo(response.header, context), prevKv: response.prevKv }
+  }
+
+  /** Gives an existing key a new revision and keeps its value; `KEY_NOT_FOUND` if there is no such key. */
+  async touch(key: Bytes, options: PutOptions = {}): Promise<PutResult> {
+    checkCall('touch()', options, optionNames.put)
+    const context = callContext(options, write)
+    const response = await this.#transport.unary(methods.KV.Put, touchRequest(key, options), context)
+    return { ...responseInfo(response.header, context), prevKv: response.prevKv }
+  }
+
+  /** Deletes a key; `deleted` is 0 if it did not exist. */
+  async delete(key: Bytes, options: DeleteOptions = {}): Promise<DeleteResult> {
+    checkCall('delete()', options, optionNames.delete)
+    return this.#delete(deleteRequest(key, options), options)
+  }
+
+  /** Deletes all keys of a range, at one revision. */
+  async deleteRange(range: KeyRange, options: DeleteOptions = {}): Promise<DeleteResult> {
+    checkCall('deleteRange()', options, optionNames.delete)
+    return this.#delete(deleteRangeRequest(range, options), options)
+  }
+
+  /** Starts a transaction: `txn().if(key('a').missing()).then(put('a', '1')).else(get('a')).commit()`. */
+  txn(): Txn {
+    return new Txn((request, options) => this.#commit(request, options))
+  }
+
+  /** Writes a key if the revision that wrote it last is `expectedRevision`; 0 stands for a key that does not exist. */
+  async putIf(
+    key: Bytes,
+    value: Bytes,
+    expectedRevision: number,
+    options: PutOptions = {},
+  ): Promise<ConditionalResult> {
+    checkCall('putIf()', options, optionNames.conditional)
+    const { lease, ignoreLease } = options
+    const fields = ignoreLease === true ? { ignoreLease } : { lease }
+    return this.#applyIf(key, expectedRevision, put(key, value, fields), options)
+  }
+
+  /** Deletes a key if the revision that wrote it last is `expectedRevision`. */
+  async deleteIf(key: Bytes, expectedRevision: number, options: CallOptions = {}): Promise<ConditionalResult> {
+    checkCall('deleteIf()', options, optionNames.call)
+    return this.#applyIf(key, expectedRevision, del(key), options)
+  }
+
+  /**
+   * Changes a key by what it holds: reads it, calls `change` with it, and writes what that returns if nobody else has
+   * written the key meanwhile; otherwise it starts again, after a wait with jitter. `change` may return `null` to delete
+   * the key, or `undefined` to leave it alone. Rejects with `UPDATE_CONFLICT` after `maxAttempts` defeats, and with the
+   * write's error, whose `effect` may be `unknown`, when its answer was lost.
+   */
+  async update(key: Bytes, change: UpdateFunction, options: UpdateOptions = {}): Promise<UpdateResult> {
+    checkCall('update()', options, optionNames.update)
+    if (typeof change !== 'function') {
+      throw new InvalidArgumentError(`update() takes a function, got ${describe(change)}`)
+    }
+    return update(this, keyBytes('key', key), change, options)
+  }
+
+  /**
+   * Discards the history before `revision`. `COMPACTED` if that has been done already, `FUTURE_REVISION` if there is no
+   * such revision yet.
+   */
+  async compact(revision: number, options: CompactOptions = {}): Promise<ResponseInfo> {
+    checkCall('compact()', options, optionNames.compact)
+    const request = { revision: positiveInteger('revision', revision), physical: options.physical }
+    const context = callContext(options, { consistent: true })
+    const response = await this.#transport.unary(methods.KV.Compact, request, context)
+    return responseInfo(response.header, context)
+  }
+
+  async #readPage(range: KeyRange, options: RangeOptions): Promise<FetchedPage> {
+    checkRead('range()', options, optionNames.range)
+    const request = rangeRequest(range, options)
+    const context = this.#readContext(options)
+    const limit = request.limit ?? this.#limits.maxRangeKeys + 1
+    const response = await this.#range({ ...request, limit }, context)
+    const info = responseInfo(response.header, context)
+    const { kvs, count, more } = response
+    const revision = request.revision ?? info.revision
+    const cursor = request.sortTarget === undefined ? cursorAfter(range, { kvs, more, revision }) : undefined
+    const mode = context.route.serializable ? 'serializable' : 'linearizable'
+    return {
+      result: { ...info, kvs, count, more, revision, cursor, mode, stale: context.stale },
+      bytes: context.responseBytes,
+    }
+  }
+
+  #range(request: RangeRequest, context: CallContext): Promise<RangeResponse> {
+    return this.#transport.unary(methods.KV.Range, request, context)
+  }
+
+  #readContext(options: (ReadPolicy & CallOptions) | undefined): CallContext {
+    return callContext(options, { repeatable: true, consistent: true, reads: options })
+  }
+
+  #checkRangeSize({ more, count }: RangeResult, bytes: number): void {
+    const { maxRangeKeys, maxRangeBytes } = this.#limits
+    if (!more && bytes <= maxRangeBytes) return
+    const size = more ? `${count} keys, over maxRangeKeys = ${maxRangeKeys}` : `${bytes} bytes, over maxRangeBytes = ${maxRangeBytes}`
+    throw new EtcdError(`the range holds ${size}: read it with list(), or set a limit`, {
+      code: 'RANGE_TOO_LARGE',
+      effect: 'none',
+      method: 'KV.Range',
+    })
+  }
+
+  async #delete(request: ReturnType<typeof deleteRequest>, options: CallOptions): Promise<DeleteResult> {
+    const context = callContext(options, write)
+    const response = await this.#transport.unary(methods.KV.DeleteRange, request, context)
+    return { ...responseInfo(response.header, context), deleted: response.deleted, prevKvs: response.prevKvs }
+  }
+
+  async #commit(
+    request: TxnRequest,
+    options: CallOptions | undefined,
+  ): Promise<{ info: ResponseInfo; response: TxnResponse }> {
+    checkCall('commit()', options, optionNames.call)
+    this.#checkTxnSize(request)
+    const readOnly = isReadOnly(request)
+    const context = callContext(options, { consistent: true, repeatable: readOnly, proposal: !readOnly })
+    const response = await this.#transport.unary(methods.KV.Txn, request, context)
+    return { info: responseInfo(response.header, context), response }
+  }
+
+  #checkTxnSize(request: TxnRequest): void {
+    const size = txnSize(request)
+    if (size <= this.#limits.maxTxnOps) return
+    throw new EtcdError(`the transaction has ${size} operations or comparisons, over maxTxnOps = ${this.#limits.maxTxnOps}`, {
+      code: 'TOO_MANY_OPS',
+      effect: 'none',
+      method: 'KV.Txn',
+    })
+  }
+
+  async #applyIf(
+    key: Bytes,
+    expectedRevision: number,
+    operation: Operation,
+    { signal, timeoutMs }: CallOptions,
+  ): Promise<ConditionalResult> {
+    const expected = nonNegativeInteger('expectedRevision', expectedRevision)
+    const result = await this.txn()
+      .if(keyOf(key).modRevision.equals(expected))
+      .then(operation)
+      .else(get(key))
+      .commit({ signal, timeoutMs })
+    const { revision, endpoint, memberId } = result
+    const info = { revision, endpoint, memberId }
+    return result.succeeded
+      ? { ...info, succeeded: true }
+      : { ...info, succeeded: false, current: result.responses[0] }
+  }
+}

@@ -1,0 +1,130 @@
+import { isEtcdError } from '../core/errors.js'
+import { encodeRange, type KeyRange } from '../core/key-range.js'
+import type { KeyValue } from '../core/key-value.js'
+import type { ReadPolicy } from '../core/read-policy.js'
+import type { CallOptions } from '../transport/transport.js'
+import { encodeCursor } from './cursor.js'
+import { afterLast, type RangeOptions } from './requests.js'
+import type { RangeResult } from './results.js'
+
+/** Options of `list()`. */
+export interface ListOptions extends ReadPolicy, CallOptions {
+  /** Lists the range as it was at this revision. @default the revision of the first page */
+  readonly revision?: number | undefined
+  /** Leaves the values out. @default false */
+  readonly keysOnly?: boolean | undefined
+  /** Goes on where an earlier listing or `range()` of the same range ended, at its revision. */
+  readonly cursor?: string | undefined
+  /** Pages start at 500 keys, or this if it is less, and double up to it. @default 10 000 */
+  readonly maxPageSize?: number | undefined
+  /**
+   * What to do when the listing's revision is compacted before its end: `throw` a `CompactedError`, or `restart` with the
+   * first page at the current revision, so that keys already seen come again.
+   * @default 'throw'
+   */
+  readonly onCompacted?: 'throw' | 'restart' | undefined
+  /** Called before the first page of a restart. */
+  readonly onRestart?: (() => void) | undefined
+}
+
+/** One page of a listing: all its keys are as they were at `revision`, the same one for all pages. */
+export interface Page {
+  readonly kvs: KeyValue[]
+  readonly revision: number
+  /** The number of keys in the whole range. */
+  readonly count: number
+  /** For the `cursor` option of a later listing; `undefined` on the last page. */
+  readonly cursor: string | undefined
+}
+
+/** Reads one page: at most `limit` keys from the range, or from where the cursor points to. */
+export type PageReader = (range: KeyRange, options: RangeOptions & { readonly limit: number }) => Promise<FetchedPage>
+
+/** A page and the size of the answer that it came in. */
+export interface FetchedPage {
+  readonly result: RangeResult
+  readonly bytes: number
+}
+
+const firstPageSize = 500
+/** A page should not hold much more than this, whatever the size of the values. */
+const pageBytes = 4 * 1024 * 1024
+
+/**
+ * The keys of a range, however many, in key order and as they were at one revision. Iterate over the keys, or over
+ * `pages()`. At most two pages are in memory: the one being consumed and the next, which is fetched meanwhile. Leaving the
+ * loop cancels that fetch. Each iteration reads the range anew.
+ */
+export class Listing implements AsyncIterable<KeyValue> {
+  readonly #read: PageReader
+  readonly #range: KeyRange
+  readonly #options: ListOptions
+
+  constructor(read: PageReader, range: KeyRange, options: ListOptions) {
+    this.#read = read
+    this.#range = range
+    this.#options = options
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<KeyValue, void, undefined> {
+    for await (const page of this.pages()) yield* page.kvs
+  }
+
+  /** Page by page; `timeoutMs` bounds each page. */
+  async *pages(): AsyncGenerator<Page, void, undefined> {
+    const canceled = new AbortController()
+    const { signal } = this.#options
+    const onAbort = (): void => canceled.abort(signal?.reason)
+    if (signal?.aborted === true) onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      yield* this.#pages(canceled.signal)
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+      canceled.abort()
+    }
+  }
+
+  async *#pages(signal: AbortSignal): AsyncGenerator<Page, void, undefined> {
+    const { maxPageSize = 10_000, onCompacted, onRestart } = this.#options
+    let size = Math.min(firstPageSize, maxPageSize)
+    const { revision: startRevision, cursor: startCursor } = this.#options
+    const start = startCursor === undefined ? { revision: startRevision } : { cursor: startCursor }
+    let next: Promise<FetchedPage> | undefined = this.#fetch(start, size, signal)
+    while (next !== undefined) {
+      let fetched: FetchedPage
+      try {
+        fetched = await next
+      } catch (error) {
+        if (onCompacted !== 'restart' || !isEtcdError(error, 'COMPACTED')) throw error
+        onRestart?.()
+        next = this.#fetch({}, size, signal)
+        continue
+      }
+      const { kvs, revision, count, cursor } = fetched.result
+      size = nextSize(size, maxPageSize, fetched)
+      next = cursor === undefined ? undefined : this.#fetch({ cursor }, size, signal)
+      yield { kvs, revision, count, cursor }
+    }
+  }
+
+  #fetch(at: Pick<RangeOptions, 'cursor' | 'revision'>, limit: number, signal: AbortSignal): Promise<FetchedPage> {
+    const { keysOnly, mode, prefer, fallback, timeoutMs } = this.#options
+    const fetched = this.#read(this.#range, { ...at, limit, keysOnly, mode, prefer, fallback, timeoutMs, signal })
+    // It is awaited when its turn comes: until then a failure is not unhandled, and after a `break` nobody cares.
+    fetched.catch(() => {})
+    return fetched
+  }
+}
+
+/** The cursor behind a result, if there is more to read. */
+export function cursorAfter(range: KeyRange, result: Pick<RangeResult, 'kvs' | 'more' | 'revision'>): string | undefined {
+  const next = result.more ? afterLast(result.kvs) : undefined
+  return next === undefined ? undefined : encodeCursor(encodeRange(range), { next, revision: result.revision })
+}
+
+function nextSize(size: number, maxSize: number, { result, bytes }: FetchedPage): number {
+  const averageBytes = bytes / Math.max(1, result.kvs.length)
+  const fitting = Math.max(1, Math.floor(pageBytes / Math.max(1, averageBytes)))
+  return Math.min(size * 2, maxSize, fitting)
+}

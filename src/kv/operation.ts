@@ -1,0 +1,88 @@
+import { type Bytes, type KeyRange } from '../core/key-range.js'
+import type { KeyValue } from '../core/key-value.js'
+import { assertKnownOptions } from '../core/validate.js'
+import type { RequestOp, ResponseOp } from '../gen/messages.js'
+import {
+  type DeleteFields,
+  deleteRangeRequest,
+  deleteRequest,
+  type GetFields,
+  getRequest,
+  optionNames,
+  type PutFields,
+  putRequest,
+  type RangeFields,
+  rangeRequest,
+} from './requests.js'
+
+/** One operation of a transaction, and the reading of its part of the answer. */
+export interface Operation<Result = unknown> {
+  readonly request: RequestOp
+  readonly read: (response: ResponseOp) => Result
+}
+
+/** What `range()` in a transaction gives. */
+export interface RangeOpResult {
+  readonly kvs: KeyValue[]
+  /** The number of keys in the whole range, whatever the limit and the filters. */
+  readonly count: number
+  readonly more: boolean
+}
+
+/** What `put()` in a transaction gives. */
+export interface PutOpResult {
+  readonly prevKv: KeyValue | undefined
+}
+
+/** What `del()` and `delRange()` in a transaction give. */
+export interface DeleteOpResult {
+  readonly deleted: number
+  readonly prevKvs: KeyValue[]
+}
+
+/** Reads a key in a transaction. */
+export function get(key: Bytes, options?: GetFields): Operation<KeyValue | undefined> {
+  if (options !== undefined) assertKnownOptions('get()', options, optionNames.getOp)
+  return {
+    request: { requestRange: getRequest(key, options) },
+    read: ({ responseRange }) => responseRange?.kvs[0],
+  }
+}
+
+/** Reads a range of keys in a transaction. */
+export function range(range: KeyRange, options: RangeFields = {}): Operation<RangeOpResult> {
+  assertKnownOptions('range()', options, optionNames.rangeOp)
+  return {
+    request: { requestRange: rangeRequest(range, options) },
+    read: ({ responseRange }) => ({
+      kvs: responseRange?.kvs ?? [],
+      count: responseRange?.count ?? 0,
+      more: responseRange?.more ?? false,
+    }),
+  }
+}
+
+/** Writes a key in a transaction. */
+export function put(key: Bytes, value: Bytes, options?: PutFields): Operation<PutOpResult> {
+  if (options !== undefined) assertKnownOptions('put()', options, optionNames.putOp)
+  return {
+    request: { requestPut: putRequest(key, value, options) },
+    read: ({ responsePut }) => ({ prevKv: responsePut?.prevKv }),
+  }
+}
+
+/** Deletes a key in a transaction. */
+export function del(key: Bytes, options: DeleteFields = {}): Operation<DeleteOpResult> {
+  assertKnownOptions('del()', options, optionNames.deleteOp)
+  return { request: { requestDeleteRange: deleteRequest(key, options) }, read: readDeleted }
+}
+
+/** Deletes a range of keys in a transaction. */
+export function delRange(range: KeyRange, options: DeleteFields = {}): Operation<DeleteOpResult> {
+  assertKnownOptions('delRange()', options, optionNames.deleteOp)
+  return { request: { requestDeleteRange: deleteRangeRequest(range, options) }, read: readDeleted }
+}
+
+function readDeleted({ responseDeleteRange }: ResponseOp): DeleteOpResult {
+  return { deleted: responseDeleteRange?.deleted ?? 0, prevKvs: responseDeleteRange?.prevKvs ?? [] }
+}

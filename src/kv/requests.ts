@@ -1,0 +1,250 @@
+import { EtcdError, InvalidArgumentError } from '../core/errors.js'
+import { type Bytes, encodeRange, type KeyRange, successor } from '../core/key-range.js'
+import { checkReadPolicy, type ReadPolicy, readPolicyOptions } from '../core/read-policy.js'
+import {
+  assertKnownOptions,
+  durationMs,
+  keyBytes,
+  nonNegativeInteger,
+  oneOf,
+  optionalSignal,
+  positiveInteger,
+} from '../core/validate.js'
+import type { DeleteRangeRequest, PutRequest, RangeRequest, SortTarget } from '../gen/messages.js'
+import type { CallOptions } from '../transport/transport.js'
+import { decodeCursor } from './cursor.js'
+
+/** Options of `get()` as an operation of a transaction. */
+export interface GetFields {
+  /** Reads the key as it was at this revision. @default now */
+  readonly revision?: number | undefined
+  /** Leaves the value out. @default false */
+  readonly keysOnly?: boolean | undefined
+}
+
+/** What to sort a range by. */
+export interface Sort {
+  readonly target: 'key' | 'version' | 'createRevision' | 'modRevision' | 'value'
+  /** @default 'ascend' */
+  readonly order?: 'ascend' | 'descend' | undefined
+}
+
+/** Options of `range()` as an operation of a transaction. */
+export interface RangeFields extends GetFields {
+  /** At most this many keys. */
+  readonly limit?: number | undefined
+  /** By default by key, ascending. Any other order makes the server read the whole range first. */
+  readonly sort?: Sort | undefined
+  /** Only keys written last at this revision or later. Filters make the server read the whole range. */
+  readonly minModRevision?: number | undefined
+  /** Only keys written last at this revision or earlier. */
+  readonly maxModRevision?: number | undefined
+  /** Only keys created at this revision or later. */
+  readonly minCreateRevision?: number | undefined
+  /** Only keys created at this revision or earlier. */
+  readonly maxCreateRevision?: number | undefined
+}
+
+/** Options of `get()` and `exists()`. */
+export interface GetOptions extends GetFields, ReadPolicy, CallOptions {}
+
+/** Options of `range()`. */
+export interface RangeOptions extends RangeFields, ReadPolicy, CallOptions {
+  /** Goes on where an earlier result of the same range ended, at that result's revision. */
+  readonly cursor?: string | undefined
+}
+
+/** Options of `count()`. */
+export interface CountOptions extends Pick<GetFields, 'revision'>, ReadPolicy, CallOptions {}
+
+interface PutCommon {
+  /** Resolves with what the key held before. @default false */
+  readonly prevKv?: boolean | undefined
+}
+
+/** The lease of a key: attached to one, kept as it is, or none, which detaches the key. */
+type PutLease =
+  | { readonly lease?: string | undefined; readonly ignoreLease?: false | undefined }
+  | { readonly lease?: undefined; readonly ignoreLease: true }
+
+/** Options of `put()` as an operation of a transaction. Without `lease` or `ignoreLease` the key leaves its lease. */
+export type PutFields = PutCommon & PutLease
+
+/** Options of `put()`. */
+export type PutOptions = PutFields & CallOptions
+
+/** Options of `touch()`. */
+export type TouchOptions = PutOptions
+
+/** Options of `delete()` and `deleteRange()` as operations of a transaction. */
+export interface DeleteFields {
+  /** Resolves with what was deleted. @default false */
+  readonly prevKv?: boolean | undefined
+}
+
+/** Options of `delete()` and `deleteRange()`. */
+export interface DeleteOptions extends DeleteFields, CallOptions {}
+
+const callNames = ['signal', 'timeoutMs'] as const
+const getNames = ['revision', 'keysOnly'] as const
+const boundNames = ['minModRevision', 'maxModRevision', 'minCreateRevision', 'maxCreateRevision'] as const
+const rangeNames = [...getNames, 'limit', 'sort', ...boundNames] as const
+
+/** The option names of each operation, for what TypeScript does not see. */
+export const optionNames = {
+  call: callNames,
+  get: [...getNames, ...readPolicyOptions, ...callNames],
+  getOp: getNames,
+  range: [...rangeNames, 'cursor', ...readPolicyOptions, ...callNames],
+  rangeOp: rangeNames,
+  count: ['revision', ...readPolicyOptions, ...callNames],
+  list: [
+    'revision',
+    'keysOnly',
+    'cursor',
+    'maxPageSize',
+    'onCompacted',
+    'onRestart',
+    ...readPolicyOptions,
+    ...callNames,
+  ],
+  put: ['prevKv', 'lease', 'ignoreLease', ...callNames],
+  putOp: ['prevKv', 'lease', 'ignoreLease'],
+  delete: ['prevKv', ...callNames],
+  deleteOp: ['prevKv'],
+  compact: ['physical', ...callNames],
+  update: ['maxAttempts', 'lease', 'ignoreLease', ...callNames],
+  conditional: ['lease', 'ignoreLease', ...callNames],
+} as const
+
+/** Checks what every call takes, and that there is nothing else. */
+export function checkCall(name: string, options: CallOptions | undefined, names: readonly string[]): void {
+  if (options === undefined) return
+  assertKnownOptions(name, options, names)
+  if (options.timeoutMs !== undefined) durationMs('timeoutMs', options.timeoutMs)
+  if (options.signal !== undefined) optionalSignal('signal', options.signal)
+}
+
+/** Checks a call that reads: its common options and its read policy. */
+export function checkRead(
+  name: string,
+  options: (ReadPolicy & CallOptions) | undefined,
+  names: readonly string[],
+): void {
+  if (options === undefined) return
+  checkCall(name, options, names)
+  checkReadPolicy(options)
+}
+
+/** A read of one key. */
+export function getRequest(key: Bytes, options: GetFields | undefined): RangeRequest {
+  const request = { key: someKey(key) }
+  if (options === undefined) return request
+  return { ...request, revision: optionalRevision('revision', options.revision), keysOnly: options.keysOnly }
+}
+
+/** A read of a range of keys. */
+export function rangeRequest(range: KeyRange, options: RangeFields & { cursor?: string | undefined }): RangeRequest {
+  const encoded = encodeRange(range)
+  if (encoded.key.length === 0) throw emptyKey()
+  const position = options.cursor === undefined ? undefined : decodeCursor(options.cursor, encoded)
+  if (position !== undefined && options.revision !== undefined) {
+    throw new InvalidArgumentError('`cursor` and `revision` exclude each other: a cursor has its revision with it')
+  }
+  return {
+    key: position?.next ?? encoded.key,
+    rangeEnd: encoded.rangeEnd,
+    revision: position?.revision ?? optionalRevision('revision', options.revision),
+    limit: options.limit === undefined ? undefined : positiveInteger('limit', options.limit),
+    keysOnly: options.keysOnly,
+    ...sortFields(options.sort),
+    ...bounds(options),
+  }
+}
+
+/** The number of keys in a range. */
+export function countRequest(range: KeyRange, revision: number | undefined): RangeRequest {
+  const { key, rangeEnd } = encodeRange(range)
+  if (key.length === 0) throw emptyKey()
+  return { key, rangeEnd, countOnly: true, revision: optionalRevision('revision', revision) }
+}
+
+/** A write of one key. */
+export function putRequest(key: Bytes, value: Bytes, options: PutFields | undefined): PutRequest {
+  const request = { key: someKey(key), value: keyBytes('value', value) }
+  return options === undefined ? request : { ...request, ...putFields(options) }
+}
+
+/** A write that keeps the value, and so gives the key a new revision. */
+export function touchRequest(key: Bytes, options: PutFields): PutRequest {
+  return { key: someKey(key), ignoreValue: true, ...putFields(options) }
+}
+
+/** A deletion of one key. */
+export function deleteRequest(key: Bytes, options: DeleteFields): DeleteRangeRequest {
+  return { key: someKey(key), prevKv: options.prevKv }
+}
+
+/** A deletion of a range of keys. */
+export function deleteRangeRequest(range: KeyRange, options: DeleteFields): DeleteRangeRequest {
+  const { key, rangeEnd } = encodeRange(range)
+  if (key.length === 0) throw emptyKey()
+  return { key, rangeEnd, prevKv: options.prevKv }
+}
+
+/** The key right after the last one of a page, where the next page starts. */
+export function afterLast(kvs: readonly { readonly key: Buffer }[]): Buffer | undefined {
+  const last = kvs.at(-1)
+  return last === undefined ? undefined : successor(last.key)
+}
+
+/** A key as bytes; etcd has no empty key. */
+export function someKey(key: Bytes): Buffer {
+  const bytes = keyBytes('key', key)
+  if (bytes.length === 0) throw emptyKey()
+  return bytes
+}
+
+function emptyKey(): EtcdError {
+  return new EtcdError('key is not provided: a key has at least one byte', { code: 'EMPTY_KEY', effect: 'none' })
+}
+
+function putFields(fields: PutFields): PutRequest {
+  // The types exclude this; callers in JavaScript have none.
+  const { lease, ignoreLease, prevKv }: PutRequest = fields
+  if (lease !== undefined && ignoreLease === true) {
+    throw new InvalidArgumentError('`lease` and `ignoreLease` exclude each other')
+  }
+  return { lease, ignoreLease, prevKv }
+}
+
+const sortTargets: Readonly<Record<Sort['target'], SortTarget>> = {
+  key: 'KEY',
+  version: 'VERSION',
+  createRevision: 'CREATE',
+  modRevision: 'MOD',
+  value: 'VALUE',
+}
+
+function sortFields(sort: Sort | undefined): Pick<RangeRequest, 'sortOrder' | 'sortTarget'> {
+  if (sort === undefined) return {}
+  assertKnownOptions('sort', sort, ['target', 'order'])
+  const target = sortTargets[oneOf('sort.target', sort.target, Object.keys(sortTargets) as Sort['target'][])]
+  const order = oneOf('sort.order', sort.order ?? 'ascend', ['ascend', 'descend'])
+  // The natural order, asked for by name, would make the server fetch the whole range before it cuts.
+  if (target === 'KEY' && order === 'ascend') return {}
+  return { sortTarget: target, sortOrder: order === 'ascend' ? 'ASCEND' : 'DESCEND' }
+}
+
+function bounds(options: RangeFields): Pick<RangeRequest, (typeof boundNames)[number]> {
+  const fields: { -readonly [Name in (typeof boundNames)[number]]?: number } = {}
+  for (const name of boundNames) {
+    const value = options[name]
+    if (value !== undefined) fields[name] = nonNegativeInteger(name, value)
+  }
+  return fields
+}
+
+function optionalRevision(name: string, revision: number | undefined): number | undefined {
+  return revision === undefined ? undefined : positiveInteger(name, revision)
+}

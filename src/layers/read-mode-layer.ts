@@ -1,0 +1,134 @@
+import { isEtcdError } from '../core/errors.js'
+import type { EncodedRange } from '../core/key-range.js'
+import type { ReadPolicyTable, ResolvedReadPolicy } from '../core/read-policy.js'
+import type { RangeRequest, RangeResponse } from '../gen/messages.js'
+import type { CallContext, Layer, Route, Transport } from '../transport/transport.js'
+import { methods } from '../wire/methods.js'
+
+/** What the read-mode layer works with. */
+export interface ReadModeOptions {
+  readonly policy: ReadPolicyTable
+  /** The highest revision this client has seen. */
+  readonly floor: () => number
+  /** Whether a healthy member is left that has not been asked yet. */
+  readonly hasFresh: (route: Route, failedOn: ReadonlySet<string>) => boolean
+}
+
+const fallbackShare = 1 / 3
+const fallbackAfterMs = 2000
+const none = Buffer.alloc(0)
+
+/**
+ * Applies the read-mode policy to `KV.Range`; other calls pass untouched.
+ *
+ * A serializable read is held to the revision that this client has seen when it is made: a member that is behind is left
+ * for another one, and when all are behind the read becomes linearizable. So reads never go back in time, and always see
+ * the client's own writes.
+ */
+export function readModeLayer({ policy, floor, hasFresh }: ReadModeOptions): Layer {
+  return (inner) => ({
+    unary(method, request, context) {
+      if ((method as unknown) !== methods.KV.Range) return inner.unary(method, request, context)
+      // The method is KV.Range, hence these are its messages.
+      const range = request as RangeRequest
+      return read(inner, range, context) as Promise<never>
+    },
+  })
+
+  function read(inner: Transport, request: RangeRequest, context: CallContext): Promise<RangeResponse> {
+    const resolved = policy.resolve(rangeOf(request), context.reads)
+    if (resolved.mode === 'serializable') return readSerializable(inner, request, context, resolved)
+    routeTo(context, resolved, false)
+    if (resolved.fallback === undefined) return inner.unary(methods.KV.Range, request, context)
+    return readOrFallBack(inner, request, context, resolved)
+  }
+
+  async function readSerializable(
+    inner: Transport,
+    request: RangeRequest,
+    context: CallContext,
+    resolved: ResolvedReadPolicy,
+  ): Promise<RangeResponse> {
+    const seen = floor()
+    const serializable = { ...request, serializable: true }
+    routeTo(context, resolved, true)
+    const behind = new Set<string>()
+    do {
+      const response = await rangeUnlessBehind(inner, serializable, context, seen)
+      if (response !== undefined) return response
+      if (context.endpoint !== undefined) behind.add(context.endpoint)
+      context.failedOn = new Set([...(context.failedOn ?? []), ...behind])
+    } while (hasFresh(context.route, context.failedOn))
+    routeTo(context, resolved, false)
+    return inner.unary(methods.KV.Range, request, context)
+  }
+
+  async function readOrFallBack(
+    inner: Transport,
+    request: RangeRequest,
+    context: CallContext,
+    resolved: ResolvedReadPolicy,
+  ): Promise<RangeResponse> {
+    const { deadlineAt } = context
+    const now = performance.now()
+    context.deadlineAt = now + Math.min((deadlineAt - now) * fallbackShare, fallbackAfterMs)
+    try {
+      return await inner.unary(methods.KV.Range, request, context)
+    } catch (error) {
+      if (!lacksLeader(error)) throw error
+      context.deadlineAt = deadlineAt
+      routeTo(context, resolved, true)
+      const response = await inner.unary(methods.KV.Range, { ...request, serializable: true }, context)
+      context.stale = true
+      return response
+    }
+  }
+}
+
+/** The answer, or `undefined` from a member that has not come as far as this client has seen. */
+async function rangeUnlessBehind(
+  inner: Transport,
+  request: RangeRequest,
+  context: CallContext,
+  seen: number,
+): Promise<RangeResponse | undefined> {
+  const pinned = request.revision ?? 0
+  try {
+    const response = await inner.unary(methods.KV.Range, request, context)
+    // What a past revision held does not depend on how far the member has come since.
+    const enough = pinned > 0 || (response.header?.revision ?? 0) >= seen
+    return enough ? response : undefined
+  } catch (error) {
+    if (isEtcdError(error, 'FUTURE_REVISION') && pinned <= seen) return undefined
+    throw error
+  }
+}
+
+function routeTo(context: CallContext, { prefer }: ResolvedReadPolicy, serializable: boolean): void {
+  context.route = { serializable, prefer, endpoint: context.route.endpoint }
+  context.consistent = !serializable
+}
+
+function rangeOf({ key, rangeEnd }: RangeRequest): EncodedRange {
+  return { key: asBuffer(key), rangeEnd: asBuffer(rangeEnd) }
+}
+
+function asBuffer(bytes: Uint8Array | undefined): Buffer {
+  if (bytes === undefined) return none
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function lacksLeader(error: unknown): boolean {
+  if (!isEtcdError(error)) return false
+  switch (error.code) {
+    case 'NO_LEADER':
+    case 'LEADER_CHANGED':
+    case 'DEADLINE_EXCEEDED':
+    case 'SERVER_TIMEOUT':
+    case 'SERVER_TIMEOUT_LEADER_FAILED':
+    case 'SERVER_TIMEOUT_CONNECTION_LOST':
+      return true
+    default:
+      return false
+  }
+}

@@ -1,0 +1,186 @@
+import { InvalidArgumentError } from './core/errors.js'
+import { type Bytes } from './core/key-range.js'
+import { type ReadPolicyOptions, ReadPolicyTable } from './core/read-policy.js'
+import { assertKnownOptions, describe, durationMs, keyBytes, positiveInteger } from './core/validate.js'
+import { plainCredentials, type TlsOptions, tlsCredentials } from './transport/credentials.js'
+import { type Endpoint, parseConnectionString, parseEndpoints } from './transport/endpoint.js'
+import type { ChannelSettings } from './transport/grpc-channel.js'
+import type { SrvDiscovery } from './transport/srv-discovery.js'
+
+/** Finding the endpoints in DNS. */
+export interface DiscoveryOptions extends SrvDiscovery {
+  /** How often to look again, in milliseconds; `Infinity` for once. @default 60 000 */
+  readonly refreshMs?: number | undefined
+}
+
+/** Following the cluster's own list of members. */
+export interface MemberSyncOptions {
+  /** How often to ask for the list, in milliseconds. @default 60 000 */
+  readonly intervalMs?: number | undefined
+}
+
+/** What a client is made with. One of `endpoints` and `discovery` is needed. */
+export interface ClientOptions {
+  /**
+   * The members: `http://h:p`, `https://h:p`, `h:p`, `unix:/path` or `unixs:/path`; a list, or several in one string with
+   * commas between them. All with TLS or none; those without a scheme use TLS if `tls` is given.
+   */
+  readonly endpoints?: string | readonly string[] | undefined
+  /** Finds the endpoints by DNS SRV records instead. */
+  readonly discovery?: DiscoveryOptions | undefined
+  /** Certificates for `https` and `unixs` endpoints. */
+  readonly tls?: TlsOptions | undefined
+  /** A prefix for every key of this client, as `namespace()` adds it. */
+  readonly namespace?: Bytes | undefined
+  /** How reads are served: by default, and for prefixes. @default linearizable */
+  readonly reads?: ReadPolicyOptions | undefined
+  /** Bound of a call with all its attempts, where the call has none of its own, in milliseconds. @default 10 000 */
+  readonly timeoutMs?: number | undefined
+  /** How long a call waits for a connection to any member, within its own bound, in milliseconds. @default 5000 */
+  readonly connectTimeoutMs?: number | undefined
+  /** Silence on a connection with open calls after which it is pinged; etcd allows 5000 ms or more. @default 10 000 */
+  readonly keepaliveMs?: number | undefined
+  /** How long a ping may stay unanswered before the connection is given up, in milliseconds. @default 5000 */
+  readonly keepaliveTimeoutMs?: number | undefined
+  /** Whether to obey `https_proxy` and its kin in the environment. @default false */
+  readonly useProxyEnvironment?: boolean | undefined
+  /** Follows the cluster's list of members; by default the endpoints stay as they are given. */
+  readonly memberSync?: MemberSyncOptions | undefined
+  /** The largest request that is sent, as the servers' `--max-request-bytes`. @default 1 572 864 */
+  readonly maxRequestBytes?: number | undefined
+  /** The most operations in a transaction, as the servers' `--max-txn-ops`. @default 128 */
+  readonly maxTxnOps?: number | undefined
+  /** The most keys that `range()` gives without a limit. @default 100 000 */
+  readonly maxRangeKeys?: number | undefined
+  /** The most bytes that `range()` gives without a limit. @default 67 108 864 */
+  readonly maxRangeBytes?: number | undefined
+}
+
+/** Options with nothing left open. */
+export interface ResolvedOptions {
+  readonly endpoints: readonly Endpoint[]
+  readonly discovery: (SrvDiscovery & { readonly refreshMs: number }) | undefined
+  readonly hasTls: boolean
+  readonly credentials: (endpoint: Endpoint) => ReturnType<typeof plainCredentials>
+  readonly namespace: Buffer | undefined
+  readonly reads: ReadPolicyTable
+  readonly timeoutMs: number
+  readonly connectTimeoutMs: number
+  readonly channel: ChannelSettings
+  readonly memberSyncMs: number | undefined
+  readonly maxRequestBytes: number
+  readonly maxTxnOps: number
+  readonly maxRangeKeys: number
+  readonly maxRangeBytes: number
+}
+
+/** The documented defaults. */
+export const defaults = Object.freeze({
+  timeoutMs: 10_000,
+  connectTimeoutMs: 5000,
+  keepaliveMs: 10_000,
+  keepaliveTimeoutMs: 5000,
+  discoveryRefreshMs: 60_000,
+  memberSyncMs: 60_000,
+  maxRequestBytes: 1_572_864,
+  maxTxnOps: 128,
+  maxRangeKeys: 100_000,
+  maxRangeBytes: 67_108_864,
+})
+
+/** etcd closes connections that are pinged more often than this. */
+const leastKeepaliveMs = 5000
+
+const optionNames = [
+  'endpoints',
+  'discovery',
+  'tls',
+  'namespace',
+  'reads',
+  'timeoutMs',
+  'connectTimeoutMs',
+  'keepaliveMs',
+  'keepaliveTimeoutMs',
+  'useProxyEnvironment',
+  'memberSync',
+  'maxRequestBytes',
+  'maxTxnOps',
+  'maxRangeKeys',
+  'maxRangeBytes',
+] as const
+
+/** Checks what a client is made with and fills in the defaults; throws `InvalidArgumentError` for the first mistake. */
+export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
+  const options = typeof input === 'string' ? fromText(input) : input
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError(`new Etcd() takes options or a connection string, got ${describe(input)}`)
+  }
+  assertKnownOptions('new Etcd()', options, optionNames)
+  const credentials = options.tls === undefined ? undefined : tlsCredentials(options.tls)
+  return Object.freeze({
+    endpoints: resolveEndpoints(options),
+    discovery: resolveDiscovery(options.discovery),
+    hasTls: options.tls !== undefined,
+    credentials: (endpoint: Endpoint) => (endpoint.tls ? (credentials ?? tlsCredentials({})) : plainCredentials()),
+    namespace: resolveNamespace(options.namespace),
+    reads: new ReadPolicyTable(options.reads ?? {}),
+    timeoutMs: durationMs('timeoutMs', options.timeoutMs ?? defaults.timeoutMs),
+    connectTimeoutMs: durationMs('connectTimeoutMs', options.connectTimeoutMs ?? defaults.connectTimeoutMs),
+    channel: resolveChannel(options),
+    memberSyncMs: resolveMemberSync(options.memberSync),
+    maxRequestBytes: positiveInteger('maxRequestBytes', options.maxRequestBytes ?? defaults.maxRequestBytes),
+    maxTxnOps: positiveInteger('maxTxnOps', options.maxTxnOps ?? defaults.maxTxnOps),
+    maxRangeKeys: positiveInteger('maxRangeKeys', options.maxRangeKeys ?? defaults.maxRangeKeys),
+    maxRangeBytes: positiveInteger('maxRangeBytes', options.maxRangeBytes ?? defaults.maxRangeBytes),
+  })
+}
+
+/** A plain list of endpoints, or `etcd://h1,h2/namespace`. */
+function fromText(text: string): ClientOptions {
+  if (!/^etcds?:\/\//.test(text)) return { endpoints: text }
+  const { endpoints, namespace } = parseConnectionString(text)
+  return { endpoints, namespace }
+}
+
+function resolveEndpoints({ endpoints, discovery, tls }: ClientOptions): readonly Endpoint[] {
+  if (endpoints !== undefined && discovery !== undefined) {
+    throw new InvalidArgumentError('`endpoints` and `discovery` exclude each other')
+  }
+  if (discovery !== undefined) return []
+  return parseEndpoints(endpoints ?? [], { hasTls: tls !== undefined })
+}
+
+function resolveDiscovery(discovery: DiscoveryOptions | undefined): ResolvedOptions['discovery'] {
+  if (discovery === undefined) return undefined
+  assertKnownOptions('discovery', discovery, ['domain', 'name', 'resolver', 'refreshMs'])
+  if (typeof discovery.domain !== 'string' || discovery.domain === '') {
+    throw new InvalidArgumentError(`\`discovery.domain\` must be a domain name, got ${describe(discovery.domain)}`)
+  }
+  const refreshMs = durationMs('discovery.refreshMs', discovery.refreshMs ?? defaults.discoveryRefreshMs)
+  return { ...discovery, refreshMs }
+}
+
+function resolveNamespace(namespace: Bytes | undefined): Buffer | undefined {
+  const prefix = namespace === undefined ? undefined : keyBytes('namespace', namespace)
+  return prefix?.length === 0 ? undefined : prefix
+}
+
+function resolveChannel(options: ClientOptions): ChannelSettings {
+  const keepaliveMs = durationMs('keepaliveMs', options.keepaliveMs ?? defaults.keepaliveMs)
+  if (keepaliveMs < leastKeepaliveMs) {
+    throw new InvalidArgumentError(
+      `\`keepaliveMs\` must be at least ${leastKeepaliveMs}, got ${keepaliveMs}: etcd closes connections that are pinged more often`,
+    )
+  }
+  return {
+    keepaliveMs,
+    keepaliveTimeoutMs: durationMs('keepaliveTimeoutMs', options.keepaliveTimeoutMs ?? defaults.keepaliveTimeoutMs),
+    useProxyEnvironment: options.useProxyEnvironment ?? false,
+  }
+}
+
+function resolveMemberSync(memberSync: MemberSyncOptions | undefined): number | undefined {
+  if (memberSync === undefined) return undefined
+  assertKnownOptions('memberSync', memberSync, ['intervalMs'])
+  return durationMs('memberSync.intervalMs', memberSync.intervalMs ?? defaults.memberSyncMs)
+}

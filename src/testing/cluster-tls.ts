@@ -1,0 +1,77 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Certificate, CertificateAuthority } from './certificates.js'
+import type { EtcdClusterTlsOptions } from './cluster-options.js'
+import type { GatewayTls } from './gateway.js'
+import type { EtcdFlags } from './member-flags.js'
+
+/** A certificate and its private key, as PEM text and as files. */
+export interface CertificateFiles extends Certificate {
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+/** The certificates of one cluster: an authority of its own, one certificate for all members, and client ones. */
+export class ClusterTls {
+  /** Issues further certificates that the cluster's members and clients trust. */
+  readonly authority = new CertificateAuthority()
+  /** The authority's certificate, as a file. */
+  readonly caFile: string
+  /** A client certificate without a user name, as files. */
+  readonly certFile: string
+  readonly keyFile: string
+  /** The same as PEM text. */
+  readonly caPem: string
+  readonly certPem: string
+  readonly keyPem: string
+  readonly #folder: string
+  readonly #options: EtcdClusterTlsOptions
+  readonly #server: CertificateFiles
+
+  /** @internal Clusters make their certificates when they start. */
+  constructor(folder: string, options: EtcdClusterTlsOptions) {
+    mkdirSync(folder, { recursive: true })
+    this.#folder = folder
+    this.#options = options
+    this.caPem = this.authority.cert
+    this.caFile = this.#write('ca.crt', this.caPem)
+    this.#server = this.#save('server', this.authority.issue(options.serverCertificate))
+    const client = this.#save('client', this.authority.issue())
+    this.certFile = client.certFile
+    this.keyFile = client.keyFile
+    this.certPem = client.cert
+    this.keyPem = client.key
+  }
+
+  /** Makes a client certificate whose common name etcd takes as the user name, with `clientCertAuth`. */
+  clientCert(commonName: string): CertificateFiles {
+    return this.#save(`client-${encodeURIComponent(commonName)}`, this.authority.issue({ commonName }))
+  }
+
+  /** @internal */
+  memberFlags(): EtcdFlags {
+    const { certFile, keyFile } = this.#server
+    const flags = { 'cert-file': certFile, 'key-file': keyFile }
+    return this.#options.clientCertAuth ? { ...flags, 'client-cert-auth': true, 'trusted-ca-file': this.caFile } : flags
+  }
+
+  /** @internal */
+  gatewayTls(): GatewayTls {
+    const verify = this.#options.serverCertificate === undefined
+    return { ca: this.caPem, cert: this.certPem, key: this.keyPem, verify }
+  }
+
+  #save(name: string, certificate: Certificate): CertificateFiles {
+    return {
+      ...certificate,
+      certFile: this.#write(`${name}.crt`, certificate.cert),
+      keyFile: this.#write(`${name}.key`, certificate.key),
+    }
+  }
+
+  #write(name: string, text: string): string {
+    const file = join(this.#folder, name)
+    writeFileSync(file, text, { mode: 0o600 })
+    return file
+  }
+}

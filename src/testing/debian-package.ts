@@ -1,0 +1,129 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fitsRequest, requestedSeries, type VersionRequest } from './etcd-version.js'
+import { runCommand, tryCommand } from './run-command.js'
+
+/** One release of a distribution that packages etcd. */
+interface Suite {
+  readonly name: string
+  readonly mirror: string
+  readonly components: string
+  readonly keyring: string
+  /** The series it had when this was written; undefined means that only a look tells. */
+  readonly series?: string
+}
+
+const debianKeyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
+const ubuntuKeyring = '/usr/share/keyrings/ubuntu-archive-keyring.gpg'
+const debianMirror = 'http://deb.debian.org/debian'
+const ubuntuMirror =
+  process.arch === 'x64' ? 'http://archive.ubuntu.com/ubuntu' : 'http://ports.ubuntu.com/ubuntu-ports'
+
+const debianSuites: readonly Suite[] = [
+  { name: 'sid', series: '3.5', mirror: debianMirror, components: 'main', keyring: debianKeyring },
+  { name: 'forky', series: '3.5', mirror: debianMirror, components: 'main', keyring: debianKeyring },
+  { name: 'trixie', series: '3.5', mirror: debianMirror, components: 'main', keyring: debianKeyring },
+  { name: 'bookworm', series: '3.4', mirror: debianMirror, components: 'main', keyring: debianKeyring },
+]
+
+/**
+ * Downloads etcd from Debian's or Ubuntu's archive and unpacks it into an empty folder. It needs no root and leaves
+ * the system's package lists, sources and caches alone: apt works with private ones inside the folder and verifies
+ * them against the distribution's installed archive keys.
+ *
+ * Returns the folder with the programs. Rejects with the reasons when no suite has the version or can be reached.
+ */
+export async function unpackDebianPackage(request: VersionRequest, folder: string): Promise<string> {
+  if ((await tryCommand('dpkg', ['--version'])) === undefined) throw new Error('this is not a Debian or Ubuntu system')
+  const suites = suitesFor(request)
+  if (suites.length === 0) throw new Error('no known Debian or Ubuntu release has it')
+  const reasons: string[] = []
+  for (const suite of suites) {
+    try {
+      return await unpackFrom(suite, request, join(folder, suite.name))
+    } catch (error) {
+      reasons.push(error instanceof Error ? error.message : String(error))
+    }
+  }
+  throw new Error(reasons.join('; '))
+}
+
+function suitesFor(request: VersionRequest): Suite[] {
+  const suites = [...debianSuites, ...ubuntuSuites()].filter((suite) => existsSync(suite.keyring))
+  if (request.kind === 'any') return suites
+  return suites.filter(({ series }) => series === undefined || series === requestedSeries(request))
+}
+
+function ubuntuSuites(): Suite[] {
+  if (!existsSync('/etc/os-release')) return []
+  const [, codename] = /^UBUNTU_CODENAME=(\w+)$/m.exec(readFileSync('/etc/os-release', 'utf8')) ?? []
+  if (codename === undefined) return []
+  return [{ name: codename, mirror: ubuntuMirror, components: 'main universe', keyring: ubuntuKeyring }]
+}
+
+async function unpackFrom(suite: Suite, request: VersionRequest, folder: string): Promise<string> {
+  const env = { ...process.env, LC_ALL: 'C', APT_CONFIG: await writeAptConfig(suite, folder) }
+  await runCommand('apt-get', ['update'], { env, timeoutMs: 120_000 })
+  const packages = await pickPackages(suite, request, env)
+  const download = join(folder, 'download')
+  mkdirSync(download)
+  await runCommand('apt-get', ['download', ...packages], { env, cwd: download, timeoutMs: 300_000 })
+  for (const file of readdirSync(download)) {
+    await runCommand('dpkg', ['-x', join(download, file), join(folder, 'root')])
+  }
+  return join(folder, 'root/usr/bin')
+}
+
+/** Chooses the packages with their exact versions, so that a suite that has moved on is noticed before the download. */
+async function pickPackages(suite: Suite, request: VersionRequest, env: NodeJS.ProcessEnv): Promise<string[]> {
+  const madison = await runCommand('apt-cache', ['madison', 'etcd-server', 'etcd-client'], { env })
+  const rows = madison.split('\n').map((row) => row.split('|').map((cell) => cell.trim()))
+  const packages = rows.flatMap(([name, version = '']) => {
+    const [, upstream = ''] = /^(?:\d+:)?(\d+\.\d+\.\d+)/.exec(version) ?? []
+    return name && fitsRequest(upstream, request) ? [`${name}=${version}`] : []
+  })
+  if (packages.length > 0) return [...new Set(packages)]
+  const has = rows[0]?.[1] ?? 'none'
+  throw new Error(`${suite.name} has ${has}`)
+}
+
+/** Writes the private configuration of one apt run and returns its path. */
+async function writeAptConfig(suite: Suite, folder: string): Promise<string> {
+  for (const name of ['lists/partial', 'cache/archives/partial', 'state']) {
+    mkdirSync(join(folder, name), { recursive: true })
+  }
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const source = `deb [signed-by=${suite.keyring}] ${suite.mirror} ${suite.name} ${suite.components}\n`
+  const settings = {
+    // The system's own settings can hold hooks that clean the system's caches.
+    'Dir::Etc::Main': '/dev/null',
+    'Dir::Etc::Parts': '/dev/null',
+    'Dir::Etc::SourceList': file('sources.list', source),
+    'Dir::Etc::SourceParts': '/dev/null',
+    'Dir::State': join(folder, 'state'),
+    'Dir::State::Lists': join(folder, 'lists'),
+    'Dir::State::status': file('status', ''),
+    'Dir::Cache': join(folder, 'cache'),
+    'Acquire::Languages': 'none',
+    // Descriptions of desktop software, a third of the download.
+    'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled': 'false',
+    // Keeps apt from switching to the user _apt, who may not write here.
+    'APT::Sandbox::User': '',
+  }
+  const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";`)
+  return file('apt.conf', [...(await systemNetworkSettings()), ...lines, ''].join('\n'))
+}
+
+const networkSetting = /^Acquire::(https?|Retries|ForceIPv[46]|Check-Valid-Until|Check-Date)\b/i
+
+/**
+ * The system's apt settings for proxies, certificates, retries and, where the mirror is a frozen one, the age of
+ * package lists, as lines of a configuration file.
+ */
+async function systemNetworkSettings(): Promise<string[]> {
+  const dump = await tryCommand('apt-config', ['dump', '--no-empty', '--format', '%F "%v";%n', 'Acquire'])
+  return (dump ?? '').split('\n').filter((line) => networkSetting.test(line))
+}

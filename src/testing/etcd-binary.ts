@@ -1,0 +1,173 @@
+import { randomUUID } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { unpackDebianPackage } from './debian-package.js'
+import {
+  compareVersions,
+  describeRequest,
+  exactVersion,
+  fitsRequest,
+  isFreshEnough,
+  parseVersionRequest,
+  requestedSeries,
+  type VersionRequest,
+} from './etcd-version.js'
+import { buildWithGo, goBuildVersion } from './go-build.js'
+import { lockFile } from './lock-file.js'
+import { unpackReleaseArchive } from './release-archive.js'
+import { tryCommand } from './run-command.js'
+
+/** An etcd program that can be started, with the tools that belong to it. */
+export interface EtcdBinary {
+  /** For example `3.5.30`. */
+  readonly version: string
+  /** Path of the server program. */
+  readonly etcd: string
+  /** Path of the matching etcdctl; undefined where only the server is there. */
+  readonly etcdctl: string | undefined
+  /** Path of the matching etcdutl, which etcd has since 3.5. */
+  readonly etcdutl: string | undefined
+}
+
+const searches = new Map<string, Promise<EtcdBinary>>()
+
+/**
+ * Finds an etcd program, or fetches one. The first that fits wins: `ETCDKIT_ETCD` (a folder or a program), the cache
+ * folder (`$XDG_CACHE_HOME/etcdkit`), `etcd` on the PATH, a build from the checkout's `test/etcd-servers/` where Go is
+ * installed, the packages of Debian or Ubuntu, the official release archive. What is fetched goes into the cache
+ * folder and nowhere else.
+ *
+ * `version` is a series ('3.5'), an exact version ('3.5.30'), or undefined for `ETCDKIT_ETCD_VERSION` or else the
+ * newest that can be had without a Go toolchain.
+ */
+export function findEtcd(version: string | undefined = process.env.ETCDKIT_ETCD_VERSION): Promise<EtcdBinary> {
+  const key = [version, process.env.ETCDKIT_ETCD, cacheFolder(), process.env.PATH].join('\n')
+  const search = searches.get(key) ?? searchEtcd(version)
+  searches.set(key, search)
+  search.catch(() => searches.delete(key))
+  return search
+}
+
+async function searchEtcd(version: string | undefined): Promise<EtcdBinary> {
+  const request = parseVersionRequest(version)
+  return (await fromEnvironment(request)) ?? fromCache(request) ?? (await fromPath(request)) ?? fetchLocked(request)
+}
+
+async function fromEnvironment(request: VersionRequest): Promise<EtcdBinary | undefined> {
+  const path = process.env.ETCDKIT_ETCD
+  if (!path) return undefined
+  const binary = await inspect(existsSync(path) && statSync(path).isDirectory() ? join(path, 'etcd') : path)
+  if (binary === undefined) throw new Error(`ETCDKIT_ETCD is '${path}', where no etcd program can be run`)
+  // A run of the whole test suite over one's own build still gets other versions where a test names them.
+  return fitsRequest(binary.version, request) ? binary : undefined
+}
+
+async function fromPath(request: VersionRequest): Promise<EtcdBinary | undefined> {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const etcd = join(folder, 'etcd')
+    const binary = folder !== '' && existsSync(etcd) ? await inspect(etcd) : undefined
+    if (binary !== undefined && fitsRequest(binary.version, request)) return binary
+  }
+  return undefined
+}
+
+function fromCache(request: VersionRequest, fits = isFreshEnough): EtcdBinary | undefined {
+  const cache = cacheFolder()
+  if (!existsSync(cache)) return undefined
+  const versions = readdirSync(cache).filter((name) => /^\d+\.\d+\.\d+$/.test(name) && fits(name, request))
+  const newest = versions.sort(compareVersions).at(-1)
+  return newest === undefined ? undefined : describe(newest, join(cache, newest, 'etcd'))
+}
+
+/** One process fetches a series at a time; the others wait and then find it in the cache. */
+async function fetchLocked(request: VersionRequest): Promise<EtcdBinary> {
+  const cache = cacheFolder()
+  mkdirSync(cache, { recursive: true })
+  const release = await lockFile(join(cache, `.lock-${requestedSeries(request)}`), 1_200_000)
+  const staging = join(cache, `.fetch-${randomUUID()}`)
+  try {
+    return fromCache(request) ?? (await fetchInto(staging, request))
+  } finally {
+    rmSync(staging, { recursive: true, force: true })
+    release()
+  }
+}
+
+async function fetchInto(staging: string, request: VersionRequest): Promise<EtcdBinary> {
+  const reasons: string[] = []
+  for (const [index, source] of sourcesFor(request).entries()) {
+    const folder = join(staging, String(index))
+    mkdirSync(folder, { recursive: true })
+    try {
+      return await keep(await source.fetch(folder), join(staging, 'programs'), request)
+    } catch (error) {
+      reasons.push(`${source.name}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  const older = fromCache(request, fitsRequest)
+  if (older !== undefined) return older
+  throw new Error(notFoundMessage(request, reasons))
+}
+
+interface Source {
+  readonly name: string
+  /** Puts the programs into a folder inside the given one and returns it. */
+  readonly fetch: (folder: string) => Promise<string>
+}
+
+function sourcesFor(request: VersionRequest): Source[] {
+  const sources: Source[] = []
+  const version = exactVersion(request)
+  if (goBuildVersion(request) !== undefined) {
+    sources.push({ name: 'build with Go', fetch: (folder) => buildWithGo(request, folder) })
+  }
+  sources.push({ name: 'Debian or Ubuntu package', fetch: (folder) => unpackDebianPackage(request, folder) })
+  if (version !== undefined) {
+    const mirror = process.env.ETCDKIT_ETCD_DOWNLOAD_URL || undefined
+    sources.push({ name: 'release archive', fetch: (folder) => unpackReleaseArchive(version, folder, mirror) })
+  }
+  return sources
+}
+
+/** Moves the fetched programs into the cache in one step, so that nobody sees half of them. */
+async function keep(fetched: string, programs: string, request: VersionRequest): Promise<EtcdBinary> {
+  const binary = await inspect(join(fetched, 'etcd'))
+  if (binary === undefined) throw new Error('the fetched etcd does not run on this machine')
+  if (!fitsRequest(binary.version, request)) throw new Error(`it gave etcd ${binary.version}`)
+  mkdirSync(programs, { recursive: true })
+  for (const path of [binary.etcd, binary.etcdctl, binary.etcdutl]) {
+    if (path !== undefined) copyFileSync(path, join(programs, path.slice(dirname(path).length + 1)))
+  }
+  const target = join(cacheFolder(), binary.version)
+  if (!existsSync(target)) renameSync(programs, target)
+  return describe(binary.version, join(target, 'etcd'))
+}
+
+function notFoundMessage(request: VersionRequest, reasons: readonly string[]): string {
+  return [
+    `cannot find or fetch ${describeRequest(request)}.`,
+    'Install etcd so that `etcd` is on the PATH, or set ETCDKIT_ETCD to the etcd program or its folder.',
+    'What was tried:',
+    ...reasons.map((reason) => `- ${reason}`),
+  ].join('\n')
+}
+
+/** Runs a program to learn its version; undefined when it is no etcd that runs here. */
+async function inspect(etcd: string): Promise<EtcdBinary | undefined> {
+  const output = await tryCommand(etcd, ['--version'])
+  const [, version] = /etcd Version: (\d+\.\d+\.\d+)/.exec(output ?? '') ?? []
+  return version === undefined ? undefined : describe(version, etcd)
+}
+
+function describe(version: string, etcd: string): EtcdBinary {
+  const beside = (name: string) => {
+    const path = join(dirname(etcd), name)
+    return existsSync(path) ? path : undefined
+  }
+  return { version, etcd, etcdctl: beside('etcdctl'), etcdutl: beside('etcdutl') }
+}
+
+function cacheFolder(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'etcdkit')
+}

@@ -1,0 +1,396 @@
+import { join } from 'node:path'
+import type { EtcdClusterOptions } from './cluster-options.js'
+import { ClusterTls } from './cluster-tls.js'
+import { type EtcdBinary, findEtcd } from './etcd-binary.js'
+import { EtcdMember, type EtcdMemberSetup, toHexId } from './etcd-member.js'
+import { compareVersions } from './etcd-version.js'
+import { FaultProxy } from './fault-proxy.js'
+import { Gateway, GatewayError, type GatewayMessage } from './gateway.js'
+import { baseFlags, type EtcdFlags } from './member-flags.js'
+import { poll } from './poll.js'
+import { type ReservedPort, reservePort } from './ports.js'
+import { runCommand } from './run-command.js'
+import { createWorkFolder, removeWorkFolder } from './work-folder.js'
+
+const live = new Set<EtcdCluster>()
+
+function endWithProcess(cluster: EtcdCluster): void {
+  if (live.size === 0) process.on('exit', abandonAll)
+  live.add(cluster)
+}
+
+function outlive(cluster: EtcdCluster): void {
+  live.delete(cluster)
+  if (live.size === 0) process.off('exit', abandonAll)
+}
+
+function abandonAll(): void {
+  for (const cluster of live) cluster.abandon()
+}
+
+/** What a restart may change. */
+export interface RestartOptions {
+  /** Runs another version on the same data, as in a rolling upgrade. */
+  readonly version?: string
+  /** Changes flags of this member only; undefined takes one away. */
+  readonly flags?: EtcdFlags
+}
+
+/**
+ * A real etcd cluster on 127.0.0.1 for tests, with its data in a temporary folder. It ends with `stop()`, with
+ * `await using`, or with this process, however that ends.
+ *
+ * Members are named by their index, which stays the same for the cluster's life.
+ */
+export class EtcdCluster {
+  /** TLS files and certificates; undefined for a cluster without TLS. */
+  readonly tls: ClusterTls | undefined
+  /** The program that new members run. */
+  readonly binary: EtcdBinary
+  readonly #options: EtcdClusterOptions
+  readonly #folder: string
+  readonly #gateway: Gateway
+  readonly #members: EtcdMember[] = []
+  readonly #ports: ReservedPort[] = []
+  readonly #proxies: FaultProxy[] = []
+  #stopping: Promise<void> | undefined
+
+  private constructor(options: EtcdClusterOptions, binary: EtcdBinary) {
+    this.#options = options
+    this.binary = binary
+    this.#folder = createWorkFolder()
+    this.tls = options.tls
+      ? new ClusterTls(join(this.#folder, 'tls'), options.tls === true ? {} : options.tls)
+      : undefined
+    this.#gateway = new Gateway(this.tls?.gatewayTls())
+  }
+
+  /**
+   * Starts a cluster and waits until every member answers linearizable reads.
+   * Rejects with the members' logs in the message when it does not come up; nothing is left behind then.
+   */
+  static async start(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
+    const cluster = new EtcdCluster(options, await findEtcd(options.version))
+    endWithProcess(cluster)
+    try {
+      await cluster.#startMembers(options.members ?? 1)
+      await cluster.#enableAuth()
+      return cluster
+    } catch (error) {
+      const logs = cluster.logs()
+      await cluster.stop()
+      throw new Error(`the etcd cluster did not start: ${messageOf(error)}\n${logs}`, { cause: error })
+    }
+  }
+
+  /** Version of the program that new members run, for example `3.5.30`. */
+  get version(): string {
+    return this.binary.version
+  }
+
+  /** All members ever, at their index. Removed ones stay in the list. */
+  get members(): readonly EtcdMember[] {
+    return this.#members
+  }
+
+  /** URLs for clients of all members that are not removed; those of the fault proxies where there are some. */
+  get endpoints(): string[] {
+    return this.#members.filter(({ state }) => state !== 'removed').map(({ endpoint }) => endpoint)
+  }
+
+  /** Waits until a majority agrees on a leader that is running, and returns its index. */
+  leader(): Promise<number> {
+    return poll('the cluster has a leader', () => this.#agreedLeader())
+  }
+
+  /** Waits until every running member answers reads: linearizable ones, or serializable ones from a learner. */
+  async healthy(): Promise<void> {
+    await Promise.all(this.#running().map((member) => member.serving()))
+  }
+
+  /** Ends a member with SIGKILL, as a crash does. */
+  kill(index: number): Promise<void> {
+    return this.#member(index).signal('SIGKILL')
+  }
+
+  /** Ends a member with SIGTERM and waits until it has shut down by itself. */
+  terminate(index: number): Promise<void> {
+    return this.#member(index).signal('SIGTERM')
+  }
+
+  /**
+   * Starts a member again on its data and ports, after killing it if it runs. Waits until it answers reads, or, while
+   * too few members run for a majority, until it accepts connections.
+   */
+  async restart(index: number, { version, flags }: RestartOptions = {}): Promise<void> {
+    const member = this.#member(index)
+    await member.signal('SIGKILL')
+    member.spawn({
+      ...(version === undefined ? {} : { binary: await findEtcd(version) }),
+      ...(flags === undefined ? {} : { flags: { ...member.flags, ...flags } }),
+    })
+    await (this.#hasMajority() ? member.serving() : member.listening())
+  }
+
+  /** Freezes a member with SIGSTOP: its connections stay open and nothing answers. */
+  pause(index: number): Promise<void> {
+    return this.#member(index).pause()
+  }
+
+  /** Lets a paused member go on. */
+  resume(index: number): Promise<void> {
+    return this.#member(index).resume()
+  }
+
+  /** Adds a voting member, waits until it answers reads, and returns its index. */
+  addMember(): Promise<number> {
+    return this.#add(false)
+  }
+
+  /** Adds a learner, waits until it answers serializable reads, and returns its index. */
+  addLearner(): Promise<number> {
+    return this.#add(true)
+  }
+
+  /** Makes a learner a voting member, as soon as it has caught up. */
+  async promote(index: number): Promise<void> {
+    const member = this.#member(index)
+    const message = { ID: toDecimalId(member.memberId) }
+    const giveUp = (error: unknown) => {
+      if (error !== undefined) throw error
+    }
+    await poll(`${member.name} has caught up`, () => this.#promoteNow(message), { everyMs: 20, giveUp })
+    member.markPromoted()
+    await member.serving()
+  }
+
+  /** Removes a member from the cluster and ends its process; its data is deleted. */
+  async removeMember(index: number): Promise<void> {
+    const member = this.#member(index)
+    await this.call('/v3/cluster/member/remove', { ID: toDecimalId(member.memberId) }, member)
+    await member.discard()
+  }
+
+  /**
+   * Calls a method of etcd's JSON gateway, for example `/v3/kv/range`, on the leader, past any proxy and as root where
+   * authentication is on. Bytes are base64 and 64-bit numbers decimal strings, both ways.
+   */
+  async call(path: string, message?: GatewayMessage, except?: EtcdMember): Promise<GatewayMessage> {
+    const leader = this.#member(await this.leader())
+    const others = this.#running().filter((member) => member !== except && !member.isLearner)
+    const member = leader === except ? (others[0] ?? leader) : leader
+    return member.call(path, message)
+  }
+
+  /** Sums a metric over the running members. */
+  async metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number> {
+    const values = await Promise.all(this.#running().map((member) => member.metric(name, labels)))
+    return values.reduce((sum, value) => sum + value, 0)
+  }
+
+  /** Runs the etcdctl of the cluster's version against the running members, as root, and returns what it prints. */
+  etcdctl(...args: string[]): Promise<string> {
+    const { etcdctl, etcd } = this.binary
+    if (etcdctl === undefined) throw new Error(`there is no etcdctl beside ${etcd}`)
+    return runCommand(etcdctl, args, { env: { ...withoutEtcdVariables(), ...this.#etcdctlVariables(args) } })
+  }
+
+  /** The logs of all members, one after the other. */
+  logs(): string {
+    return this.#members.map((member) => `--- log of ${member.name} (${member.state}) ---\n${member.log()}`).join('\n')
+  }
+
+  /** Ends all members at once and deletes everything. Later calls wait for the first. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  /** Same as `stop()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  /** @internal Does what can be done when the process is about to exit. */
+  abandon(): void {
+    for (const member of this.#members) member.killNow()
+    this.#deleteTraces()
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.discard()))
+    await Promise.all(this.#proxies.map((proxy) => proxy.close()))
+    this.#deleteTraces()
+    outlive(this)
+  }
+
+  #deleteTraces(): void {
+    removeWorkFolder(this.#folder)
+    for (const port of this.#ports) port.release()
+  }
+
+  async #startMembers(count: number): Promise<void> {
+    const setups = await Promise.all(Array.from({ length: count }, (_, index) => this.#setUp(index)))
+    const peers = setups.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`)
+    for (const setup of setups)
+      this.#create(setup, { 'initial-cluster': peers.join(','), 'initial-cluster-state': 'new' })
+    for (const member of this.#members) member.spawn()
+    await this.healthy()
+  }
+
+  async #setUp(index: number): Promise<EtcdMemberSetup> {
+    const clientPort = await this.#reservePort()
+    const name = `m${index}`
+    return {
+      name,
+      folder: join(this.#folder, name),
+      clientPort,
+      peerPort: await this.#reservePort(),
+      scheme: this.tls === undefined ? 'http' : 'https',
+      gateway: this.#gateway,
+      env: { ...withoutEtcdVariables(), ...this.#options.env },
+      proxy: this.#options.proxy ? await this.#startProxy(clientPort) : undefined,
+    }
+  }
+
+  async #reservePort(): Promise<number> {
+    const reserved = await reservePort()
+    this.#ports.push(reserved)
+    return reserved.port
+  }
+
+  async #startProxy(clientPort: number): Promise<FaultProxy> {
+    const proxy = await FaultProxy.start(`127.0.0.1:${clientPort}`, { port: await this.#reservePort() })
+    this.#proxies.push(proxy)
+    return proxy
+  }
+
+  #create(setup: EtcdMemberSetup, flags: EtcdFlags, isLearner = false): EtcdMember {
+    const { timers = 'fast', auth, flags: ownFlags } = this.#options
+    const launchFlags = {
+      ...baseFlags(timers),
+      // etcd's default of 10 makes each Authenticate cost 60 ms of CPU.
+      ...(auth === undefined ? {} : { 'bcrypt-cost': 4 }),
+      ...this.tls?.memberFlags(),
+      'initial-cluster-token': this.#folder,
+      ...flags,
+      ...ownFlags,
+    }
+    const member = new EtcdMember(setup, { binary: this.binary, flags: launchFlags }, isLearner)
+    this.#members.push(member)
+    return member
+  }
+
+  async #enableAuth(): Promise<void> {
+    const { auth } = this.#options
+    if (auth === undefined) return
+    const user = { name: 'root', password: auth.rootPassword }
+    await this.call('/v3/auth/role/add', { name: 'root' })
+    await this.call('/v3/auth/user/add', user)
+    await this.call('/v3/auth/user/grant', { user: 'root', role: 'root' })
+    await this.call('/v3/auth/enable')
+    this.#gateway.authenticateAs(user)
+    await this.healthy()
+  }
+
+  async #add(isLearner: boolean): Promise<number> {
+    const index = this.#members.length
+    const setup = await this.#setUp(index)
+    const peerUrl = `http://127.0.0.1:${setup.peerPort}`
+    const answer = await this.call('/v3/cluster/member/add', { peerURLs: [peerUrl], isLearner })
+    const peers = memberList(answer).map(({ name, peerURLs }) => `${name || setup.name}=${peerURLs[0]}`)
+    const flags = { 'initial-cluster': peers.join(','), 'initial-cluster-state': 'existing' }
+    const member = this.#create(setup, flags, isLearner)
+    member.spawn()
+    await member.serving()
+    return index
+  }
+
+  async #promoteNow(message: GatewayMessage): Promise<true | undefined> {
+    try {
+      await this.call('/v3/cluster/member/promote', message)
+      return true
+    } catch (error) {
+      if (error instanceof GatewayError && error.message.includes('in sync with leader')) return undefined
+      throw error
+    }
+  }
+
+  async #agreedLeader(): Promise<number | undefined> {
+    const voters = this.#voters()
+    const statuses = await Promise.all(
+      voters.map((member) => (member.state === 'running' ? leaderSeenBy(member) : undefined)),
+    )
+    const index = this.#members.findIndex(({ memberId, state }) => {
+      const votes = statuses.filter((leader) => leader === memberId).length
+      return state === 'running' && votes * 2 > voters.length
+    })
+    return index < 0 ? undefined : index
+  }
+
+  #etcdctlVariables(args: readonly string[]): NodeJS.ProcessEnv {
+    const { auth } = this.#options
+    const values: Record<string, string | undefined> = {
+      endpoints: this.#running()
+        .map(({ clientUrl }) => clientUrl)
+        .join(','),
+      cacert: this.tls?.caFile,
+      cert: this.tls?.certFile,
+      key: this.tls?.keyFile,
+      user: auth === undefined ? undefined : `root:${auth.rootPassword}`,
+    }
+    // etcdctl refuses to run when a flag and its variable are both given.
+    const given = (name: string) => args.some((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`))
+    const variables = Object.entries(values).flatMap(([name, value]) =>
+      value === undefined || given(name) ? [] : [[`ETCDCTL_${name.toUpperCase()}`, value]],
+    )
+    // 3.6 has only API version 3 and warns about the variable.
+    if (compareVersions(this.version, '3.6.0') < 0) variables.push(['ETCDCTL_API', '3'])
+    return Object.fromEntries(variables)
+  }
+
+  #member(index: number): EtcdMember {
+    const member = this.#members[index]
+    if (member === undefined) throw new RangeError(`there is no member ${index}, only 0 to ${this.#members.length - 1}`)
+    return member
+  }
+
+  #running(): EtcdMember[] {
+    return this.#members.filter(({ state }) => state === 'running')
+  }
+
+  #voters(): EtcdMember[] {
+    return this.#members.filter(({ state, isLearner }) => state !== 'removed' && !isLearner)
+  }
+
+  #hasMajority(): boolean {
+    const voters = this.#voters()
+    return voters.filter(({ state }) => state === 'running').length * 2 > voters.length
+  }
+}
+
+async function leaderSeenBy(member: EtcdMember): Promise<string | undefined> {
+  try {
+    const { leader } = await member.call('/v3/maintenance/status', {}, 1000)
+    return leader === undefined || leader === '0' ? undefined : toHexId(leader)
+  } catch {
+    return undefined
+  }
+}
+
+function memberList(answer: GatewayMessage): { name?: string; peerURLs: string[] }[] {
+  return answer.members as { name?: string; peerURLs: string[] }[]
+}
+
+function toDecimalId(hexId: string): string {
+  return BigInt(`0x${hexId}`).toString()
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** A developer's own ETCD_ and ETCDCTL_ variables would change what the harness starts. */
+function withoutEtcdVariables(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^ETCD(CTL)?_/.test(name)))
+}

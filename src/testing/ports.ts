@@ -1,0 +1,59 @@
+import { randomInt } from 'node:crypto'
+import { chmodSync, mkdirSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isFileError, tryLockFile } from './lock-file.js'
+
+// Below Linux's range for outgoing connections (32768 to 60999): a port from that range can be taken, as the near end
+// of somebody's connection, while a member is down between a kill and a restart.
+const firstPort = 10_000
+const lastPort = 31_999
+
+/** A port on 127.0.0.1 that no other cluster uses, in this process or another, until it is released. */
+export interface ReservedPort {
+  readonly port: number
+  release(): void
+}
+
+/** Reserves a free port on 127.0.0.1 by a lock file in the temporary folder. */
+export async function reservePort(): Promise<ReservedPort> {
+  const folder = portFolder()
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    const port = randomInt(firstPort, lastPort + 1)
+    const release = tryLockPort(join(folder, String(port)))
+    if (release === undefined) continue
+    if (await canListen(port)) return { port, release }
+    release()
+  }
+  throw new Error(`no free port between ${firstPort} and ${lastPort} found; locks are in ${folder}`)
+}
+
+function portFolder(): string {
+  const folder = join(tmpdir(), 'etcdkit-ports')
+  try {
+    mkdirSync(folder)
+    // Other users of the machine take locks here too.
+    chmodSync(folder, 0o1777)
+  } catch (error) {
+    if (!isFileError(error, 'EEXIST')) throw error
+  }
+  return folder
+}
+
+function tryLockPort(path: string): (() => void) | undefined {
+  try {
+    return tryLockFile(path)
+  } catch (error) {
+    if (isFileError(error, 'EACCES') || isFileError(error, 'EPERM')) return undefined
+    throw error
+  }
+}
+
+function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)))
+  })
+}

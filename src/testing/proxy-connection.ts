@@ -1,0 +1,99 @@
+import { connect, type Socket } from 'node:net'
+import { type FlowFaults, type ProxyDirection, ProxyFlow } from './proxy-flow.js'
+
+/** `reset` sends RST, `end` sends FIN. */
+export type CutKind = 'reset' | 'end'
+
+/** What a connection needs from its proxy. */
+export interface ProxyConnectionSetup {
+  readonly id: number
+  readonly client: Socket
+  readonly target: { readonly host: string; readonly port: number }
+  readonly faults: Readonly<Record<ProxyDirection, FlowFaults>>
+  /** Sees bytes as they arrive; returns what is to go on, or undefined when the connection was cut meanwhile. */
+  readonly inspect: (connection: ProxyConnection, direction: ProxyDirection, bytes: Buffer) => Buffer | undefined
+  readonly onDelivered: (direction: ProxyDirection, byteCount: number) => void
+  readonly onClose: (connection: ProxyConnection) => void
+}
+
+/** A client's connection and the one to the server that belongs to it. */
+export class ProxyConnection {
+  /** Counts the proxy's connections from 1. */
+  readonly id: number
+  readonly #client: Socket
+  readonly #server: Socket
+  readonly #flows: Readonly<Record<ProxyDirection, ProxyFlow>>
+  readonly #setup: ProxyConnectionSetup
+  /** The side that is not told how the other one ended. */
+  #unawareSide: Socket | undefined
+  #open = true
+
+  constructor(setup: ProxyConnectionSetup) {
+    const { id, client, target, faults, onDelivered } = setup
+    const server = connect({ ...target, noDelay: true, allowHalfOpen: true }).unref()
+    this.id = id
+    this.#setup = setup
+    this.#client = client
+    this.#server = server
+    this.#flows = {
+      up: new ProxyFlow(client, server, faults.up, (byteCount) => onDelivered('up', byteCount)),
+      down: new ProxyFlow(server, client, faults.down, (byteCount) => onDelivered('down', byteCount)),
+    }
+    this.#follow(client, 'up')
+    this.#follow(server, 'down')
+  }
+
+  /** True when bytes were lost, or one side was ended behind the other's back. */
+  get isDamaged(): boolean {
+    return this.#flows.up.damaged || this.#flows.down.damaged
+  }
+
+  /** Ends both sides. What was queued for them is dropped. */
+  cut(how: CutKind): void {
+    this.#flows.up.stop()
+    this.#flows.down.stop()
+    for (const socket of [this.#client, this.#server]) {
+      if (how === 'reset') socket.resetAndDestroy()
+      else socket.end(() => socket.destroy())
+    }
+  }
+
+  /** Delivers these last bytes and then ends both sides. */
+  cutAfter(direction: ProxyDirection, bytes: Buffer, how: CutKind): void {
+    const sink = direction === 'up' ? this.#server : this.#client
+    sink.write(bytes, () => this.cut(how))
+  }
+
+  /** Sends FIN in one direction and keeps the far end of it unaware of what the other side does then. */
+  halfOpen(direction: ProxyDirection): void {
+    this.#unawareSide = direction === 'down' ? this.#server : this.#client
+    this.#flows[direction].endSink()
+  }
+
+  /** Delivers what changed faults now allow. */
+  pump(): void {
+    this.#flows.up.pump()
+    this.#flows.down.pump()
+  }
+
+  #follow(source: Socket, direction: ProxyDirection): void {
+    const flow = this.#flows[direction]
+    const finish = (kind: 'end' | 'reset') => {
+      const sink = direction === 'up' ? this.#server : this.#client
+      if (sink !== this.#unawareSide) flow.finish(kind)
+    }
+    source.on('data', (bytes) => {
+      const passed = this.#setup.inspect(this, direction, bytes)
+      if (passed !== undefined && passed.length > 0) flow.push(passed)
+    })
+    source.on('end', () => finish('end'))
+    source.on('error', () => finish('reset'))
+    source.on('close', () => this.#onSocketClose())
+  }
+
+  #onSocketClose(): void {
+    if (!this.#open || !this.#client.destroyed || !this.#server.destroyed) return
+    this.#open = false
+    this.#setup.onClose(this)
+  }
+}

@@ -1,0 +1,80 @@
+import { EtcdError } from '../core/errors.js'
+import type { Method } from '../wire/methods.js'
+import type { Connection } from './connection.js'
+import type { ConnectionManager } from './connection-manager.js'
+import type { CallContext, Transport } from './transport.js'
+
+/** The base of the stack: sends each call once, on the connection that the manager picks. */
+export class Balancer implements Transport {
+  readonly #manager: ConnectionManager
+  readonly #maxRequestBytes: number
+
+  constructor(manager: ConnectionManager, maxRequestBytes: number) {
+    this.#manager = manager
+    this.#maxRequestBytes = maxRequestBytes
+  }
+
+  unary<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    context: CallContext,
+  ): Promise<Response> {
+    // Encoded before anything else happens, so that the caller's buffers may change as soon as the call is made.
+    const message = encodeOnce(method, request, context)
+    if (message.length > this.#maxRequestBytes) return Promise.reject(this.#tooLarge(method, message))
+    if (context.deadlineAt <= performance.now()) return Promise.reject(deadlineExceeded(method))
+    const connection = this.#manager.pick(context)
+    if (connection === undefined) return this.#waitAndSend(method, message, context)
+    return send(connection, method, message, context)
+  }
+
+  async #waitAndSend<Request, Response>(
+    method: Method<Request, Response>,
+    message: Buffer,
+    context: CallContext,
+  ): Promise<Response> {
+    const waitingSince = performance.now()
+    const connection = await this.#manager.wait(context)
+    context.connectMs += performance.now() - waitingSince
+    return send(connection, method, message, context)
+  }
+
+  #tooLarge(method: { readonly name: string }, message: Buffer): EtcdError {
+    const sizes = `${message.length} bytes, over maxRequestBytes = ${this.#maxRequestBytes}`
+    return new EtcdError(`request is too large: ${sizes}`, {
+      code: 'REQUEST_TOO_LARGE',
+      effect: 'none',
+      method: method.name,
+    })
+  }
+}
+
+function send<Request, Response>(
+  connection: Connection,
+  method: Method<Request, Response>,
+  message: Buffer,
+  context: CallContext,
+): Promise<Response> {
+  context.endpoint = connection.url
+  context.attempts += 1
+  return connection.unary(method, message, context)
+}
+
+function encodeOnce<Request>(
+  method: Pick<Method<Request, unknown>, 'encode'>,
+  request: Request,
+  context: CallContext,
+): Buffer {
+  if (context.encoded?.request === request) return context.encoded.message
+  const message = method.encode(request)
+  context.encoded = { request, message }
+  return message
+}
+
+function deadlineExceeded(method: { readonly name: string }): EtcdError {
+  return new EtcdError('the deadline had passed before the call was sent', {
+    code: 'DEADLINE_EXCEEDED',
+    effect: 'none',
+    method: method.name,
+  })
+}

@@ -1,0 +1,103 @@
+import { EtcdError } from '../core/errors.js'
+import type { ResponseHeader } from '../gen/messages.js'
+
+/** Who wants to know what the headers give away. */
+export interface IdentityListener {
+  /** A member answered for another cluster. */
+  clusterChanged(endpoint: string, expected: string, actual: string): void
+  /** A consistent answer was older than an earlier one. */
+  revisionRewound(endpoint: string, seen: number, actual: number): void
+  /** A leader was elected. */
+  termRaised(): void
+}
+
+/**
+ * What the headers of all answers say together: the cluster's id, the highest revision and the highest raft term.
+ *
+ * A header of another cluster, or a consistent answer below a revision seen before the call was made, means that data
+ * was restored or an address was reused. Both are reported and fail the call: its answer belongs to another history.
+ */
+export class ClusterIdentity {
+  #clusterId: string | undefined
+  #revision = 0
+  #raftTerm = 0
+  #termRaisedAt = Number.NEGATIVE_INFINITY
+  readonly #listener: IdentityListener
+
+  constructor(listener: IdentityListener) {
+    this.#listener = listener
+  }
+
+  /** The cluster's id, once a member has answered. */
+  get clusterId(): string | undefined {
+    return this.#clusterId
+  }
+
+  /** The highest revision any answer has shown: the floor that later reads may not fall below. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** When the raft term last rose, on the clock of `performance.now()`: proposals sent before it may have been lost. */
+  get termRaisedAt(): number {
+    return this.#termRaisedAt
+  }
+
+  /** Whether this member's cluster is the one that the client talks to; the first one asked decides. */
+  admits(header: ResponseHeader | undefined): boolean {
+    const clusterId = header?.clusterId
+    if (clusterId === undefined) return true
+    this.#clusterId ??= clusterId
+    return this.#clusterId === clusterId
+  }
+
+  /**
+   * Takes in the header of an answer. Returns the error that the call must fail with, if the answer belongs to another
+   * history. `floor` is the highest revision seen when the call was made, for consistent calls; 0 for others.
+   */
+  observe(header: ResponseHeader | undefined, endpoint: string, floor: number): EtcdError | undefined {
+    if (header === undefined) return undefined
+    if (!this.admits(header)) return this.#otherCluster(header, endpoint)
+    if (header.raftTerm > this.#raftTerm) this.#raiseTerm(header.raftTerm)
+    if (header.revision >= this.#revision) this.#revision = header.revision
+    else if (header.revision < floor && header.revision > 0) return this.#rewound(header.revision, floor, endpoint)
+    return undefined
+  }
+
+  /** Forgets everything and takes `clusterId` for the cluster from now on. */
+  adopt(clusterId: string): void {
+    this.#clusterId = clusterId
+    this.#revision = 0
+    this.#raftTerm = 0
+  }
+
+  #raiseTerm(raftTerm: number): void {
+    const first = this.#raftTerm === 0
+    this.#raftTerm = raftTerm
+    if (first) return
+    this.#termRaisedAt = performance.now()
+    this.#listener.termRaised()
+  }
+
+  #otherCluster(header: ResponseHeader, endpoint: string): EtcdError {
+    const expected = this.#clusterId ?? ''
+    const actual = header.clusterId ?? ''
+    this.#listener.clusterChanged(endpoint, expected, actual)
+    return new EtcdError(`answer from cluster ${actual}, this client belongs to ${expected}`, {
+      code: 'CLUSTER_CHANGED',
+      effect: 'unknown',
+      endpoint,
+    })
+  }
+
+  #rewound(actual: number, seen: number, endpoint: string): EtcdError {
+    // Restored data is the cluster's new truth: only calls made before it was noticed fail.
+    this.#revision = actual
+    this.#listener.revisionRewound(endpoint, seen, actual)
+    return new EtcdError(`the cluster is at revision ${actual} after revision ${seen}: restored from a backup?`, {
+      code: 'REVISION_REWOUND',
+      effect: 'unknown',
+      endpoint,
+    })
+  }
+}

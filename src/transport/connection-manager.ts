@@ -1,0 +1,357 @@
+import type { ChannelCredentials } from '@grpc/grpc-js'
+import { Emitter } from '../core/emitter.js'
+import { EtcdError, InvalidArgumentError } from '../core/errors.js'
+import type { StatusResponse } from '../gen/messages.js'
+import { ClusterIdentity } from './cluster-identity.js'
+import { Connection, type ConnectionHost, type ConnectionState, type EjectReason, type Role } from './connection.js'
+import type { Endpoint } from './endpoint.js'
+import type { ChannelSettings } from './grpc-channel.js'
+import { Picker } from './picker.js'
+import type { CallContext, CallMetadata, Route } from './transport.js'
+
+/** What a client knows about one of its endpoints now. */
+export interface EndpointStatus {
+  readonly endpoint: string
+  /**
+   * `ready` gets traffic; `connecting` has no connection; `probing` has one that has not proved itself; `ejected` has one
+   * but gets traffic only where no other member is ready; `idle` was not needed yet; `closed` is over.
+   */
+  readonly state: ConnectionState['kind']
+  /** Why it is not ready, where that is known. */
+  readonly reason: string | undefined
+  /** Moving average of the time that small calls take, in milliseconds. */
+  readonly latencyMs: number | undefined
+  /** Calls under way. */
+  readonly inFlight: number
+  readonly role: Role | undefined
+  readonly memberId: string | undefined
+  readonly version: string | undefined
+}
+
+/** What happens to a client's connections. */
+export interface ConnectionEvents {
+  /** A member gets traffic from now on. */
+  endpointReady: { readonly endpoint: string }
+  /** A connected member gets no traffic for a while. */
+  endpointEjected: { readonly endpoint: string; readonly reason: EjectReason }
+  /** The connection to a member was lost, or could not be made; it is tried again by itself. */
+  endpointLost: { readonly endpoint: string; readonly error: string | undefined }
+  /** The list of endpoints was replaced. */
+  endpointsChanged: { readonly endpoints: readonly string[] }
+  /** Another member leads. */
+  leaderChanged: { readonly memberId: string; readonly raftTerm: number }
+  /** A member answered for another cluster. When most members do, the client goes on with that cluster. */
+  clusterChanged: { readonly endpoint: string; readonly expected: string; readonly actual: string }
+  /** A consistent answer was older than an earlier one: the cluster was restored from a backup. */
+  revisionRewound: { readonly endpoint: string; readonly seen: number; readonly actual: number }
+}
+
+/** What a manager is made with. */
+export interface ConnectionManagerOptions {
+  readonly endpoints: readonly Endpoint[]
+  readonly settings: ChannelSettings
+  readonly connectTimeoutMs: number
+  /** Finds the endpoints when the first call is made, where there are none yet. */
+  readonly discover: (() => Promise<readonly Endpoint[]>) | undefined
+  readonly credentials: (endpoint: Endpoint) => ChannelCredentials
+  readonly probeMetadata: () => CallMetadata
+}
+
+interface Waiter {
+  readonly context: CallContext
+  readonly resolve: (connection: Connection) => void
+  readonly fail: (reason: unknown) => void
+}
+
+type ManagerState =
+  | { readonly kind: 'idle' }
+  /** Connecting for the first time: calls wait until every member has shown how it is, or a short grace is over. */
+  | { readonly kind: 'opening'; grace: NodeJS.Timeout | undefined }
+  | { readonly kind: 'open' }
+  | { readonly kind: 'closed' }
+
+const tickMs = 100
+/** How long the first ready member waits for the others, so that traffic is even from the first call on. */
+const openingGraceMs = 150
+/** Time that a proposal gets to be answered after a leader was elected: one that survived is answered within a few ms. */
+const electionGraceMs = 500
+/** Age at which what is known of roles and latencies is asked for again, when a route depends on it. */
+const staleStatusMs = 10_000
+
+/**
+ * All connections of one client: chooses one for each call, watches their health while calls are under way, and replaces
+ * them when the endpoints change.
+ */
+export class ConnectionManager implements ConnectionHost {
+  readonly events = new Emitter<ConnectionEvents>()
+  readonly identity: ClusterIdentity
+  readonly settings: ChannelSettings
+  readonly #options: ConnectionManagerOptions
+  readonly #picker = new Picker()
+  readonly #waiters = new Set<Waiter>()
+  #connections: readonly Connection[]
+  #state: ManagerState = { kind: 'idle' }
+  #leader: string | undefined
+  #clock: NodeJS.Timeout | undefined
+  #tickedAt = 0
+  #proposalsGivenUpAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: ConnectionManagerOptions) {
+    this.#options = options
+    this.settings = options.settings
+    this.identity = new ClusterIdentity({
+      clusterChanged: (endpoint, expected, actual) =>
+        this.events.emit('clusterChanged', { endpoint, expected, actual }),
+      revisionRewound: (endpoint, seen, actual) => this.events.emit('revisionRewound', { endpoint, seen, actual }),
+      termRaised: () => this.#refreshAll(),
+    })
+    this.#connections = options.endpoints.map((endpoint) => new Connection(endpoint, this))
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return this.#connections.map(({ endpoint }) => endpoint)
+  }
+
+  status(): EndpointStatus[] {
+    return this.#connections.map((connection) => ({
+      endpoint: connection.url,
+      state: connection.state.kind,
+      reason: reasonOf(connection.state),
+      latencyMs: connection.latencyMs,
+      inFlight: connection.inFlight,
+      role: connection.role,
+      memberId: connection.memberId,
+      version: connection.version,
+    }))
+  }
+
+  /** A connection for this call, if there is one now. */
+  pick({ route, failedOn }: CallContext): Connection | undefined {
+    if (this.#state.kind === 'idle') this.#open()
+    if (this.#state.kind !== 'open' && route.endpoint === undefined) return undefined
+    if (route.prefer !== undefined) this.#refreshStale()
+    const connection = this.#picker.pick(route, failedOn)
+    if (connection !== undefined && this.#clock === undefined) this.#startClock()
+    return connection
+  }
+
+  /** Waits for a connection for this call, no longer than its deadline, its signal and `connectTimeoutMs` allow. */
+  wait(context: CallContext): Promise<Connection> {
+    if (this.#state.kind === 'closed') return Promise.reject(closedError())
+    const { route, signal } = context
+    if (route.endpoint !== undefined && !this.#connections.some((c) => c.url === route.endpoint)) {
+      return Promise.reject(new InvalidArgumentError(`\`endpoint\` must be one of the client's, got ${route.endpoint}`))
+    }
+    return new Promise((resolve, reject) => {
+      const waitMs = Math.min(this.#options.connectTimeoutMs, context.deadlineAt - performance.now())
+      const timer =
+        waitMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => waiter.fail(this.#notConnected()), waitMs)
+      const leave = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        this.#waiters.delete(waiter)
+      }
+      const waiter: Waiter = {
+        context,
+        resolve: (connection) => {
+          leave()
+          resolve(connection)
+        },
+        fail: (reason) => {
+          leave()
+          reject(reason)
+        },
+      }
+      const onAbort = (): void => waiter.fail(signal?.reason)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#waiters.add(waiter)
+    })
+  }
+
+  /** Whether a healthy member is left that has not failed this call yet. */
+  hasFresh(route: Route, failedOn: ReadonlySet<string>): boolean {
+    return this.#picker.hasFresh(route, failedOn)
+  }
+
+  /** Replaces the endpoints. Those that stay keep their connections; calls under way on the others are let end. */
+  replace(endpoints: readonly Endpoint[]): void {
+    if (this.#state.kind === 'closed') return
+    const current = new Map(this.#connections.map((connection) => [connection.url, connection]))
+    const next = endpoints.map((endpoint) => current.get(endpoint.url) ?? new Connection(endpoint, this))
+    const gone = this.#connections.filter((connection) => !next.includes(connection))
+    if (gone.length === 0 && next.length === this.#connections.length) return
+    this.#connections = next
+    if (this.#state.kind !== 'idle') for (const connection of next) connection.connect()
+    for (const connection of gone) connection.drain()
+    this.#changed()
+    this.events.emit('endpointsChanged', { endpoints: endpoints.map(({ url }) => url) })
+  }
+
+  /** Ends all connections; calls under way and calls that wait reject with `CLOSED`. */
+  close(): void {
+    if (this.#state.kind === 'closed') return
+    if (this.#state.kind === 'opening') clearTimeout(this.#state.grace)
+    this.#state = { kind: 'closed' }
+    clearInterval(this.#clock)
+    for (const waiter of this.#waiters) waiter.fail(closedError())
+    for (const connection of this.#connections) connection.close(closedError('unknown'))
+    this.events.clear()
+  }
+
+  credentials(endpoint: Endpoint): ChannelCredentials {
+    return this.#options.credentials(endpoint)
+  }
+
+  probeMetadata(): CallMetadata {
+    return this.#options.probeMetadata()
+  }
+
+  stateChanged(connection: Connection, previous: ConnectionState): void {
+    if (this.#state.kind === 'closed') return
+    this.#changed()
+    this.#announce(connection, previous)
+  }
+
+  learned(connection: Connection, status: StatusResponse): void {
+    this.#changed()
+    this.#followCluster(connection)
+    const memberId = status.leader
+    if (memberId === undefined || memberId === this.#leader || !this.identity.admits(status.header)) return
+    const first = this.#leader === undefined
+    this.#leader = memberId
+    if (!first) this.events.emit('leaderChanged', { memberId, raftTerm: status.raftTerm })
+  }
+
+  #open(): void {
+    const opening: ManagerState = { kind: 'opening', grace: undefined }
+    this.#state = opening
+    for (const connection of this.#connections) connection.connect()
+    if (this.#connections.length > 0 || this.#options.discover === undefined) return
+    this.#options.discover().then(
+      (endpoints) => this.replace(endpoints),
+      (error: unknown) => {
+        // The next call looks again.
+        if (this.#state === opening) this.#state = { kind: 'idle' }
+        for (const waiter of this.#waiters) waiter.fail(error)
+      },
+    )
+  }
+
+  /** Rebuilds what picks are made from, and serves the calls that were waiting for a change. */
+  #changed(): void {
+    this.#picker.update(this.#connections)
+    if (this.#state.kind === 'opening') this.#settle(this.#state)
+    if (this.#state.kind !== 'open') return
+    for (const waiter of this.#waiters) {
+      const connection = this.pick(waiter.context)
+      if (connection !== undefined) waiter.resolve(connection)
+    }
+  }
+
+  #settle(opening: Extract<ManagerState, { kind: 'opening' }>): void {
+    if (this.#connections.length === 0) return
+    const settled = this.#connections.every(({ state }) => hasShownItself(state))
+    if (settled) return this.#opened()
+    if (opening.grace !== undefined || !this.#connections.some(({ state }) => state.kind === 'ready')) return
+    opening.grace = setTimeout(() => this.#opened(), openingGraceMs)
+    opening.grace.unref()
+  }
+
+  #opened(): void {
+    if (this.#state.kind !== 'opening') return
+    clearTimeout(this.#state.grace)
+    this.#state = { kind: 'open' }
+    this.#changed()
+  }
+
+  #announce(connection: Connection, previous: ConnectionState): void {
+    const endpoint = connection.url
+    const { state } = connection
+    if (state.kind === 'ready' && previous.kind !== 'ready') this.events.emit('endpointReady', { endpoint })
+    if (state.kind === 'ejected') this.events.emit('endpointEjected', { endpoint, reason: state.reason })
+    const lost = state.kind === 'connecting' && previous.kind !== 'idle'
+    const toldBefore = previous.kind === 'connecting' && (state.kind !== 'connecting' || state.error === previous.error)
+    if (lost && !toldBefore) this.events.emit('endpointLost', { endpoint, error: state.error })
+  }
+
+  /** When most members belong to another cluster, that one has taken the place of the old: go on with it. */
+  #followCluster({ clusterId }: Connection): void {
+    if (clusterId === undefined || clusterId === this.identity.clusterId) return
+    const members = this.#connections.filter((connection) => connection.clusterId === clusterId)
+    if (members.length * 2 <= this.#connections.length) return
+    this.identity.adopt(clusterId)
+    for (const member of members) member.probeNow()
+  }
+
+  #refreshAll(): void {
+    for (const connection of this.#connections) if (connection.state.kind === 'ready') void connection.refresh()
+  }
+
+  #refreshStale(): void {
+    const now = performance.now()
+    for (const connection of this.#connections) {
+      if (connection.state.kind === 'ready' && now - connection.refreshedAt > staleStatusMs) void connection.refresh()
+    }
+  }
+
+  /** The clock runs while calls are under way, and never holds the process open. */
+  #startClock(): void {
+    this.#tickedAt = performance.now()
+    this.#clock = setInterval(() => this.#tick(), tickMs)
+    this.#clock.unref()
+  }
+
+  #tick(): void {
+    const now = performance.now()
+    const late = now - this.#tickedAt > 2 * tickMs
+    this.#tickedAt = now
+    if (this.#connections.every(({ inFlight }) => inFlight === 0)) {
+      clearInterval(this.#clock)
+      this.#clock = undefined
+      return
+    }
+    // When this process itself was stalled, answers may lie unread: nobody is judged by such a tick.
+    if (late) return
+    for (const connection of this.#connections) connection.tick()
+    this.#giveUpProposals(now)
+  }
+
+  #giveUpProposals(now: number): void {
+    const raisedAt = this.identity.termRaisedAt
+    if (raisedAt <= this.#proposalsGivenUpAt || now - raisedAt < electionGraceMs) return
+    this.#proposalsGivenUpAt = raisedAt
+    for (const connection of this.#connections) connection.giveUpProposals(raisedAt)
+  }
+
+  #notConnected(): EtcdError {
+    const reasons = this.#connections.map(({ url, state }) => `${url} (${reasonOf(state) ?? state.kind})`)
+    return new EtcdError(`no member could be reached in time: ${reasons.join(', ')}`, {
+      code: 'NOT_CONNECTED',
+      effect: 'none',
+      retryable: true,
+    })
+  }
+}
+
+/** The error of every call on a client that is closed, or that closes while the call is under way. */
+export function closedError(effect: 'none' | 'unknown' = 'none'): EtcdError {
+  return new EtcdError('the client is closed', { code: 'CLOSED', effect })
+}
+
+function hasShownItself(state: ConnectionState): boolean {
+  if (state.kind === 'connecting') return state.error !== undefined
+  return state.kind !== 'idle' && state.kind !== 'probing'
+}
+
+function reasonOf(state: ConnectionState): string | undefined {
+  switch (state.kind) {
+    case 'connecting':
+      return state.error
+    case 'ejected':
+      return state.reason
+    case 'probing':
+      return state.after
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,395 @@
+import type { ChannelCredentials } from '@grpc/grpc-js'
+import { halfJitterMs } from '../core/backoff.js'
+import { EtcdError, isEtcdError } from '../core/errors.js'
+import type { ResponseHeader, StatusResponse } from '../gen/messages.js'
+import { type Method, methods } from '../wire/methods.js'
+import type { ClusterIdentity } from './cluster-identity.js'
+import type { Endpoint } from './endpoint.js'
+import { type ChannelSettings, type ChannelState, GrpcChannel } from './grpc-channel.js'
+import { isTransportCode } from './grpc-status.js'
+import { type CallContext, type CallMetadata, callContext } from './transport.js'
+import { type AttemptOwner, UnaryAttempt } from './unary-attempt.js'
+
+/**
+ * Why a connected member gets no calls for a while:
+ *
+ * - `unresponsive`: it did not answer for as long as `Connection.tick` waits;
+ * - `no leader`: it cannot serve writes and linearizable reads; serializable reads still may go there;
+ * - `other cluster`: it belongs to another cluster.
+ */
+export type EjectReason = 'unresponsive' | 'no leader' | 'other cluster'
+
+/** The state of one endpoint; see `Connection` for who moves it. */
+export type ConnectionState =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'connecting'; readonly error: string | undefined }
+  | { readonly kind: 'probing'; readonly ejections: number; readonly after: EjectReason | undefined }
+  | { readonly kind: 'ready' }
+  | {
+      readonly kind: 'ejected'
+      readonly ejections: number
+      readonly reason: EjectReason
+      readonly timer: NodeJS.Timeout
+    }
+  | { readonly kind: 'closed' }
+
+/** What a member does in its cluster. */
+export type Role = 'leader' | 'follower' | 'learner'
+
+/** What a connection needs from the set it belongs to. */
+export interface ConnectionHost {
+  readonly identity: ClusterIdentity
+  readonly settings: ChannelSettings
+  credentials(endpoint: Endpoint): ChannelCredentials
+  /** Metadata for the probes: the token, where there is one. */
+  probeMetadata(): CallMetadata
+  /** The connection entered a new state. */
+  stateChanged(connection: Connection, previous: ConnectionState): void
+  /** The member told who it is, or who leads. */
+  learned(connection: Connection, status: StatusResponse): void
+}
+
+/** Ticks without a word from the member, while calls wait for it, before it is asked whether it is alive. */
+const probeAfterTicks = 3
+/** Ticks that it has to answer that question, at least. */
+const patienceTicks = 4
+const probeTimeoutMs = 1000
+/** Probes that a silent connection may leave unanswered before it is replaced: the path it took may be gone for good. */
+const patienceProbes = 3
+const unresponsiveBackoff = { baseMs: 250, maxMs: 2000 }
+const noLeaderBackoff = { baseMs: 50, maxMs: 500 }
+const otherClusterBackoff = { baseMs: 1000, maxMs: 30_000 }
+const latencyWeight = 0.1
+/** Answers above this size say more about the network's width than about its distance. */
+const latencySampleBytes = 16 * 1024
+
+/**
+ * One endpoint: its channel, its health and the calls under way on it.
+ *
+ *     idle → connecting → probing → ready ⇄ ejected
+ *
+ * grpc-js moves it between `connecting` and connected, again and again, on its own backoff. A new connection is probed by
+ * one Status call before it gets any traffic, which tells the member's id, role, version, leader and cluster. `ready`
+ * ends when the connection is lost, when the member says that it has no leader, or when `tick` finds it silent. An
+ * ejected member is probed again after a backoff, and gets traffic when it answers well. Calls go to ejected members only
+ * where there is no other choice, which is the manager's decision.
+ */
+export class Connection implements AttemptOwner {
+  readonly endpoint: Endpoint
+  readonly #host: ConnectionHost
+  readonly #inFlight = new Set<UnaryAttempt>()
+  #channel: GrpcChannel | undefined
+  #state: ConnectionState = { kind: 'idle' }
+  #silentTicks = 0
+  #latencyMs: number | undefined
+  #status: StatusResponse | undefined
+  #knownLearner = false
+  #refreshedAt = Number.NEGATIVE_INFINITY
+  #draining = false
+
+  constructor(endpoint: Endpoint, host: ConnectionHost) {
+    this.endpoint = endpoint
+    this.#host = host
+  }
+
+  get url(): string {
+    return this.endpoint.url
+  }
+
+  get state(): ConnectionState {
+    return this.#state
+  }
+
+  /** Whether a call could be sent now, wise or not. */
+  get connected(): boolean {
+    return this.#state.kind === 'ready' || this.#state.kind === 'ejected' || this.#state.kind === 'probing'
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size
+  }
+
+  /** Moving average of the time that small calls take; `undefined` before the first. */
+  get latencyMs(): number | undefined {
+    return this.#latencyMs
+  }
+
+  get memberId(): string | undefined {
+    return this.#status?.header?.memberId
+  }
+
+  get clusterId(): string | undefined {
+    return this.#status?.header?.clusterId
+  }
+
+  get version(): string | undefined {
+    return this.#status?.version
+  }
+
+  get role(): Role | undefined {
+    if (this.#knownLearner) return 'learner'
+    if (this.#status?.leader === undefined) return undefined
+    return this.#status.leader === this.memberId ? 'leader' : 'follower'
+  }
+
+  /** When the member was last asked for its status. */
+  get refreshedAt(): number {
+    return this.#refreshedAt
+  }
+
+  connect(): void {
+    if (this.#state.kind !== 'idle') return
+    this.#openChannel()
+  }
+
+  /** Sends one call. The caller has made sure that the connection is `connected`. */
+  unary<Request, Response>(
+    method: Method<Request, Response>,
+    message: Buffer,
+    context: CallContext,
+  ): Promise<Response> {
+    const channel = this.#channel
+    if (channel === undefined || !this.connected) return Promise.reject(this.#lost('not connected', 'none'))
+    const floor = context.consistent ? this.#host.identity.revision : 0
+    return this.#run(channel, new UnaryAttempt(this, method, context, floor), message)
+  }
+
+  /** Asks the member for its status and takes in what it says. Failures show in the connection's state, not here. */
+  async refresh(): Promise<void> {
+    this.#refreshedAt = performance.now()
+    try {
+      this.#learn(await this.#askStatus())
+    } catch {
+      // A member that stays silent is noticed by `tick`, a lost connection by its channel.
+    }
+  }
+
+  /**
+   * One tick of the manager's clock, which runs while calls are under way. A member that says nothing for some ticks is
+   * asked for its status; if it does not answer that either, it is ejected and the reads that wait for it are given up,
+   * to be repeated elsewhere. Slow answers of a member that is alive never lead to this.
+   */
+  tick(): void {
+    if (this.#inFlight.size === 0 || this.#state.kind !== 'ready') {
+      this.#silentTicks = 0
+      return
+    }
+    this.#silentTicks += 1
+    if (this.#silentTicks === probeAfterTicks) void this.refresh()
+    else if (this.#silentTicks >= probeAfterTicks + this.#patience()) this.eject('unresponsive')
+  }
+
+  /** Keeps calls away until a probe, after a backoff, is answered well. */
+  eject(reason: EjectReason): void {
+    const ejections = (this.#state.kind === 'probing' ? this.#state.ejections : 0) + 1
+    if (reason === 'unresponsive' && ejections > patienceProbes) return this.#reopen()
+    const delayMs = halfJitterMs(ejections, backoffFor(reason))
+    const timer = setTimeout(() => void this.#probe(ejections, reason), delayMs)
+    timer.unref()
+    this.#enter({ kind: 'ejected', ejections, reason, timer })
+    if (reason === 'unresponsive') this.#giveUpReads()
+  }
+
+  /** Probes an ejected member now instead of after its backoff. */
+  probeNow(): void {
+    if (this.#state.kind === 'ejected') void this.#probe(0, this.#state.reason)
+  }
+
+  /** Gives up the proposals that were sent before `raisedAt`, when the term rose: their leader is gone. */
+  giveUpProposals(raisedAt: number): void {
+    for (const attempt of this.#inFlight) {
+      if (!attempt.context.proposal || attempt.sentAt >= raisedAt) continue
+      attempt.giveUp(
+        new EtcdError('a leader was elected while the write was under way, and no answer came', {
+          code: 'LEADER_LOST',
+          effect: 'unknown',
+          retryable: true,
+          endpoint: this.url,
+          method: attempt.method.name,
+        }),
+      )
+    }
+  }
+
+  /** Closes as soon as the calls under way have ended. */
+  drain(): void {
+    this.#draining = true
+    if (this.#inFlight.size === 0) this.close(undefined)
+  }
+
+  /** Ends the connection now; calls under way reject with `reason`, by default that the connection was lost. */
+  close(reason: EtcdError | undefined): void {
+    if (this.#state.kind === 'closed') return
+    this.#enter({ kind: 'closed' })
+    this.#giveUpAll(reason)
+    this.#channel?.close()
+  }
+
+  ended(attempt: UnaryAttempt): void {
+    this.#inFlight.delete(attempt)
+    if (this.#draining && this.#inFlight.size === 0) this.close(undefined)
+  }
+
+  answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined {
+    this.#silentTicks = 0
+    if (attempt.context.responseBytes < latencySampleBytes) this.#sampleLatency(performance.now() - attempt.sentAt)
+    const refused = this.#host.identity.observe(header, this.url, attempt.floor)
+    if (refused?.code === 'CLUSTER_CHANGED' && this.#state.kind === 'ready') this.eject('other cluster')
+    return refused
+  }
+
+  failed(error: EtcdError): void {
+    if (!isTransportCode(error.code)) this.#silentTicks = 0
+    if (error.code === 'NOT_SUPPORTED_FOR_LEARNER') this.#becomeLearner()
+    else if (error.code === 'NO_LEADER' && this.#state.kind === 'ready') this.eject('no leader')
+  }
+
+  #onChannelState(state: ChannelState): void {
+    switch (state) {
+      case 'connected':
+        void this.#probe(0, undefined)
+        return
+      case 'connecting':
+        if (this.connected) this.#enter({ kind: 'connecting', error: undefined })
+        return
+      case 'failed':
+        this.#enter({ kind: 'connecting', error: this.#state.kind === 'connecting' ? this.#state.error : undefined })
+        void this.#learnWhyNot()
+        return
+      case 'closed':
+        return
+    }
+  }
+
+  async #probe(ejections: number, after: EjectReason | undefined): Promise<void> {
+    this.#enter({ kind: 'probing', ejections, after })
+    const probing = this.#state
+    try {
+      const status = await this.#askStatus()
+      if (this.#state === probing) this.#judge(status)
+    } catch (error) {
+      if (this.#state !== probing) return
+      // Whatever a member refuses by name (no token yet, no right to ask), it is alive.
+      if (isEtcdError(error) && !isTransportCode(error.code)) this.#enter({ kind: 'ready' })
+      else if (isEtcdError(error, 'CLUSTER_CHANGED')) this.eject('other cluster')
+      else this.eject('unresponsive')
+    }
+  }
+
+  #judge(status: StatusResponse): void {
+    this.#learn(status)
+    if (!this.#host.identity.admits(status.header)) this.eject('other cluster')
+    else if (status.leader === undefined && !status.isLearner) this.eject('no leader')
+    else this.#enter({ kind: 'ready' })
+  }
+
+  #learn(status: StatusResponse): void {
+    this.#status = status
+    this.#knownLearner = status.isLearner
+    this.#refreshedAt = performance.now()
+    this.#host.learned(this, status)
+    if (this.#state.kind === 'ready' && status.leader === undefined && !status.isLearner) this.eject('no leader')
+  }
+
+  #becomeLearner(): void {
+    if (this.#knownLearner) return
+    this.#knownLearner = true
+    this.#host.stateChanged(this, this.#state)
+  }
+
+  /** A call on a channel that cannot connect fails at once, and its text says why. */
+  async #learnWhyNot(): Promise<void> {
+    const failing = this.#state
+    try {
+      await this.#askStatus()
+    } catch (error) {
+      if (this.#state !== failing || !isEtcdError(error)) return
+      this.#enter({ kind: 'connecting', error: error.rawMessage })
+    }
+  }
+
+  #openChannel(): void {
+    this.#enter({ kind: 'connecting', error: undefined })
+    const credentials = this.#host.credentials(this.endpoint)
+    const onState = (state: ChannelState): void => this.#onChannelState(state)
+    this.#channel = new GrpcChannel(this.endpoint, credentials, this.#host.settings, onState)
+    this.#channel.connect()
+  }
+
+  #reopen(): void {
+    this.#channel?.close()
+    this.#giveUpAll(undefined)
+    this.#openChannel()
+  }
+
+  #run<Request, Response>(
+    channel: GrpcChannel,
+    attempt: UnaryAttempt<Request, Response>,
+    message: Buffer,
+  ): Promise<Response> {
+    if (this.#inFlight.size === 0) this.#silentTicks = 0
+    this.#inFlight.add(attempt as UnaryAttempt)
+    return attempt.run(channel, message)
+  }
+
+  #askStatus(): Promise<StatusResponse> {
+    const channel = this.#channel
+    if (channel === undefined) return Promise.reject(this.#lost('not connected', 'none'))
+    const method = methods.Maintenance.Status
+    const context = callContext(undefined, {})
+    context.metadata = this.#host.probeMetadata()
+    context.deadlineAt = context.startedAt + Math.max(probeTimeoutMs, 4 * (this.#latencyMs ?? 0))
+    return this.#run(channel, new UnaryAttempt(this, method, context, 0), method.encode({}))
+  }
+
+  #giveUpAll(reason: EtcdError | undefined): void {
+    for (const attempt of this.#inFlight) {
+      attempt.giveUp(reason ?? this.#lost('the connection was given up', 'unknown', attempt))
+    }
+  }
+
+  #giveUpReads(): void {
+    for (const attempt of this.#inFlight) {
+      if (attempt.context.repeatable) attempt.giveUp(this.#lost('the member stopped answering', 'unknown', attempt))
+    }
+  }
+
+  #lost(message: string, effect: 'none' | 'unknown', attempt?: UnaryAttempt): EtcdError {
+    return new EtcdError(message, {
+      code: effect === 'none' ? 'NOT_CONNECTED' : 'CONNECTION_LOST',
+      effect,
+      retryable: true,
+      endpoint: this.url,
+      method: attempt?.method.name,
+    })
+  }
+
+  /** A far member gets the time of some round trips to answer. */
+  #patience(): number {
+    return patienceTicks + Math.ceil((4 * (this.#latencyMs ?? 0)) / 100)
+  }
+
+  #sampleLatency(sampleMs: number): void {
+    this.#latencyMs =
+      this.#latencyMs === undefined ? sampleMs : this.#latencyMs + latencyWeight * (sampleMs - this.#latencyMs)
+  }
+
+  #enter(state: ConnectionState): void {
+    const previous = this.#state
+    if (previous.kind === 'closed') return
+    if (previous.kind === 'ejected') clearTimeout(previous.timer)
+    this.#state = state
+    this.#host.stateChanged(this, previous)
+  }
+}
+
+function backoffFor(reason: EjectReason): { readonly baseMs: number; readonly maxMs: number } {
+  switch (reason) {
+    case 'unresponsive':
+      return unresponsiveBackoff
+    case 'no leader':
+      return noLeaderBackoff
+    case 'other cluster':
+      return otherClusterBackoff
+  }
+}

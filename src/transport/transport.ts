@@ -1,0 +1,119 @@
+import type { Preference, ReadPolicy } from '../core/read-policy.js'
+import type { Method } from '../wire/methods.js'
+
+/** What decides where a call may go. */
+export interface Route {
+  /** A member that has no leader, or a learner, can serve it too. */
+  readonly serializable: boolean
+  readonly prefer: Preference | undefined
+  /** The one member to ask, by its URL: for calls about a member, such as `Maintenance.Status`. */
+  readonly endpoint: string | undefined
+}
+
+/** Request metadata. Frozen and shared between calls, so that its gRPC form is made once. */
+export type CallMetadata = Readonly<Record<string, string>>
+
+/** What every public call takes. */
+export interface CallOptions {
+  /** Ends the call: it rejects with the signal's reason at once. A write that was sent already has an unknown effect. */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Bound of the whole call in milliseconds: connecting, every attempt and every wait between them. `Infinity` for none.
+   * @default the client's `timeoutMs`, 10 000
+   */
+  readonly timeoutMs?: number | undefined
+}
+
+/**
+ * One call on its way through the layers: what the caller asked for, and the record of what happened to it. Layers write
+ * only the fields that are theirs, named in the comments.
+ */
+export interface CallContext {
+  readonly signal: AbortSignal | undefined
+  readonly timeoutMs: number | undefined
+  /** It may be sent again although an earlier attempt may have been applied. */
+  readonly repeatable: boolean
+  /** Its answer may not be older than what this client has seen: a linearizable read, or a write of keys. */
+  consistent: boolean
+  /** It is one raft proposal: when a leader is elected while it is under way, it is most likely lost. */
+  readonly proposal: boolean
+  route: Route
+  /** The caller's own read policy, for a read. */
+  readonly reads: ReadPolicy | undefined
+  /** Read-mode layer: the read was answered without a leader, and may be older than what this client has seen. */
+  stale: boolean
+  /** When it was made; all times are of `performance.now()`. */
+  readonly startedAt: number
+  /** Deadline layer. */
+  deadlineAt: number
+  /** Auth and metadata layers. */
+  metadata: CallMetadata
+  /** Retry layer: how often it was tried, the endpoints that failed it, and the time spent waiting in between. */
+  attempts: number
+  failedOn: Set<string> | undefined
+  backoffMs: number
+  /** Balancer: time spent waiting for a connection, the member that answered or failed last, the size of its answer. */
+  connectMs: number
+  endpoint: string | undefined
+  responseBytes: number
+  /** Balancer: the request as bytes, kept so that a repeat sends what the first attempt sent. */
+  encoded: { readonly request: unknown; readonly message: Buffer } | undefined
+}
+
+/** Runs calls. Layers wrap it and keep its contract. */
+export interface Transport {
+  /**
+   * Makes one unary call. Rejects with an `EtcdError`, or with the signal's reason when it aborts. Never throws
+   * synchronously.
+   */
+  unary<Request, Response>(method: Method<Request, Response>, request: Request, context: CallContext): Promise<Response>
+}
+
+/** Adds behaviour to a transport by wrapping it. */
+export type Layer = (inner: Transport) => Transport
+
+/** Wraps `base`; the first layer listed is the outermost, so it sees the call first. */
+export function stack(base: Transport, ...layers: readonly Layer[]): Transport {
+  return layers.reduceRight((inner, layer) => layer(inner), base)
+}
+
+/** Any healthy voting member, in turn. */
+export const anyMember: Route = Object.freeze({ serializable: false, prefer: undefined, endpoint: undefined })
+
+const noMetadata: CallMetadata = Object.freeze({})
+
+/** What a service knows about a call, beside its method and the caller's options. */
+export interface CallKind {
+  readonly route?: Route
+  /** @default false */
+  readonly repeatable?: boolean
+  /** @default false */
+  readonly consistent?: boolean
+  /** @default false */
+  readonly proposal?: boolean
+  readonly reads?: ReadPolicy | undefined
+}
+
+/** The record of a call that is about to be made. */
+export function callContext(options: CallOptions | undefined, kind: CallKind): CallContext {
+  return {
+    signal: options?.signal,
+    timeoutMs: options?.timeoutMs,
+    repeatable: kind.repeatable ?? false,
+    consistent: kind.consistent ?? false,
+    proposal: kind.proposal ?? false,
+    route: kind.route ?? anyMember,
+    reads: kind.reads,
+    stale: false,
+    startedAt: performance.now(),
+    deadlineAt: Number.POSITIVE_INFINITY,
+    metadata: noMetadata,
+    attempts: 0,
+    failedOn: undefined,
+    backoffMs: 0,
+    connectMs: 0,
+    endpoint: undefined,
+    encoded: undefined,
+    responseBytes: 0,
+  }
+}

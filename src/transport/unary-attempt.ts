@@ -1,0 +1,121 @@
+import type { EtcdError } from '../core/errors.js'
+import type { ResponseHeader } from '../gen/messages.js'
+import type { Method } from '../wire/methods.js'
+import type { GrpcCall, GrpcChannel, GrpcListener } from './grpc-channel.js'
+import { toEtcdError } from './grpc-status.js'
+import type { CallContext } from './transport.js'
+
+/** A gRPC status as grpc-js delivers it. */
+export type GrpcStatus = Parameters<GrpcListener['onReceiveStatus']>[0]
+
+/** Who started the attempt and wants to know how it ended. */
+export interface AttemptOwner {
+  readonly url: string
+  /** The attempt has ended; called once, before its promise settles. */
+  ended(attempt: UnaryAttempt): void
+  /** The member answered; an error returned here is what the call fails with. */
+  answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined
+  /** The attempt failed on its own, neither aborted nor given up by its owner. */
+  failed(error: EtcdError): void
+}
+
+const okStatus = 0
+const cancelledStatus = 1
+
+/**
+ * One unary call on one connection, from sending to its end. It listens to grpc-js itself, so that a call costs one
+ * object and one promise.
+ */
+export class UnaryAttempt<Request = unknown, Response = unknown> implements GrpcListener {
+  readonly method: Method<Request, Response>
+  readonly context: CallContext
+  readonly sentAt: number
+  /** The cluster's revision when it was sent, which a consistent answer may not fall below. */
+  readonly floor: number
+  readonly #owner: AttemptOwner
+  #call: GrpcCall | undefined
+  #message: Buffer | undefined
+  #resolve: ((response: Response) => void) | undefined
+  #reject: ((reason: unknown) => void) | undefined
+
+  constructor(owner: AttemptOwner, method: Method<Request, Response>, context: CallContext, floor: number) {
+    this.#owner = owner
+    this.method = method
+    this.context = context
+    this.floor = floor
+    this.sentAt = performance.now()
+  }
+
+  /** Sends `message`. Settles exactly once: with the answer, an `EtcdError`, or the reason of the caller's abort. */
+  run(channel: GrpcChannel, message: Buffer): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      const { deadlineAt, metadata, signal } = this.context
+      signal?.addEventListener('abort', this.#onAbort, { once: true })
+      // The deadline of a grpc-js call is a wall clock time; waiting is measured on the monotonic clock everywhere else.
+      const deadline = Date.now() + (deadlineAt - this.sentAt)
+      this.#call = channel.startUnary(this.method.path, message, metadata, deadline, this)
+    })
+  }
+
+  /** Gives the attempt up: it rejects with `reason` now, and the member is told to stop. */
+  giveUp(reason: unknown): void {
+    const reject = this.#reject
+    if (reject === undefined) return
+    this.#end()
+    reject(reason)
+    this.#call?.cancelWithStatus(cancelledStatus, 'given up')
+  }
+
+  onReceiveMetadata(): void {}
+
+  onReceiveMessage(message: Buffer): void {
+    this.#message = message
+  }
+
+  onReceiveStatus(status: GrpcStatus): void {
+    const resolve = this.#resolve
+    const reject = this.#reject
+    if (resolve === undefined || reject === undefined) return
+    this.#end()
+    if (status.code !== okStatus || this.#message === undefined) return reject(this.#failure(status))
+    let response: Response
+    try {
+      response = this.method.decode(this.#message)
+    } catch (error) {
+      return reject(error)
+    }
+    this.context.responseBytes = this.#message.length
+    const refused = this.#owner.answered(this as UnaryAttempt, headerOf(response))
+    if (refused === undefined) resolve(response)
+    else reject(refused)
+  }
+
+  readonly #onAbort = (): void => this.giveUp(this.context.signal?.reason)
+
+  #end(): void {
+    this.#resolve = undefined
+    this.#reject = undefined
+    this.context.signal?.removeEventListener('abort', this.#onAbort)
+    this.#owner.ended(this as UnaryAttempt)
+  }
+
+  #failure(status: GrpcStatus): EtcdError {
+    const error = toEtcdError(status.code === okStatus ? { code: 13, details: 'the answer has no message' } : status, {
+      method: this.method.name,
+      endpoint: this.#owner.url,
+      // Calls start on connected channels only, so every attempt may have reached the member.
+      sent: true,
+      deadlineAt: this.context.deadlineAt,
+      now: performance.now(),
+    })
+    this.#owner.failed(error)
+    return error
+  }
+}
+
+/** Nearly every answer of etcd has a header, whatever else it holds. */
+function headerOf(response: unknown): ResponseHeader | undefined {
+  return (response as { readonly header?: ResponseHeader | undefined }).header
+}

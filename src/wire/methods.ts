@@ -1,0 +1,2 @@
+export { methods } from '../gen/methods.js'
+export type { Method, MethodKind } from './method.js'

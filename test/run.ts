@@ -1,0 +1,48 @@
+/**
+ * Runs the tests: all of them, or those whose path contains one of the arguments.
+ *
+ *     npm test                              every test, on the default etcd
+ *     npm test -- kv fault                  only files with `kv` or `fault` in their path
+ *     ETCDKIT_ETCD_VERSION=3.7 npm test     on another etcd
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, relative } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+
+/** Folders whose tests start clusters: one after another, since elections and timings suffer when they share the cores. */
+const clusterFolders = ['integration', 'fault', 'testing', 'examples']
+
+function testFiles(): readonly string[] {
+  return readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => relative(root, join(import.meta.dirname, name)))
+    .sort()
+}
+
+async function run(files: readonly string[], concurrency: number): Promise<boolean> {
+  if (files.length === 0) return true
+  const flags = ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec']
+  const child = spawn(process.execPath, [...flags, ...files], { cwd: root, stdio: 'inherit' })
+  const [code] = await once(child, 'exit')
+  return code === 0
+}
+
+const wanted = process.argv.slice(2)
+const files = testFiles().filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+const needsCluster = (file: string): boolean => clusterFolders.some((folder) => file.startsWith(join('test', folder)))
+
+if (files.length === 0) {
+  console.error(`no test file has ${wanted.join(' or ')} in its path`)
+  process.exitCode = 1
+} else {
+  const plain = await run(
+    files.filter((file) => !needsCluster(file)),
+    availableParallelism(),
+  )
+  const clusters = await run(files.filter(needsCluster), 1)
+  process.exitCode = plain && clusters ? 0 : 1
+}
