@@ -1,4 +1,64 @@
-export { Etcd } from './client.js'
-export { key, keys } from './kv/compare.js'
-export { del, delRange, get, put, range } from './kv/operation.js'
-export { txn } from './kv/txn.js'
+export { type ClientEvents, Etcd } from './client.js'
+export { bytes, type Codec, json, text } from './core/codec.js'
+export {
+  type ClientErrorCode,
+  CompactedError,
+  type Effect,
+  type ErrorCode,
+  EtcdError,
+  InvalidArgumentError,
+  isEtcdError,
+  type ServerErrorCode,
+  type TransportErrorCode,
+} from './core/errors.js'
+export type { Bytes, KeyRange } from './core/key-range.js'
+export { KeyValue } from './core/key-value.js'
+export type { Preference, ReadMode, ReadPolicy, ReadPolicyOptions, ReadRule } from './core/read-policy.js'
+export type { Keyspace } from './keyspace.js'
+export { type Comparable, type ComparableKey, type Comparison, key, keys } from './kv/compare.js'
+export type { CompactOptions, Kv } from './kv/kv.js'
+export type { Listing, ListOptions, Page } from './kv/listing.js'
+export {
+  type DeleteOpResult,
+  del,
+  delRange,
+  get,
+  type Operation,
+  type PutOpResult,
+  put,
+  type RangeOpResult,
+  range,
+} from './kv/operation.js'
+export type {
+  CountOptions,
+  DeleteFields,
+  DeleteOptions,
+  GetFields,
+  GetOptions,
+  PutFields,
+  PutOptions,
+  RangeFields,
+  RangeOptions,
+  Sort,
+} from './kv/requests.js'
+export type {
+  ConditionalResult,
+  DeleteResult,
+  PutResult,
+  RangeResult,
+  ResponseInfo,
+  UpdateResult,
+} from './kv/results.js'
+export { type ResultsOf, type Txn, type TxnOutcome, type TxnResult, txn } from './kv/txn.js'
+export type { UpdateFunction, UpdateOptions } from './kv/update.js'
+export type { ClientOptions, DiscoveryOptions, MemberSyncOptions } from './options.js'
+export {
+  type AttemptRecord,
+  type CallOutcome,
+  type CallRecord,
+  channels,
+} from './telemetry/channels.js'
+export type { EjectReason, Role } from './transport/connection.js'
+export type { ConnectionEvents, EndpointStatus } from './transport/connection-manager.js'
+export type { Pem, TlsOptions } from './transport/credentials.js'
+export type { CallOptions } from './transport/transport.js'

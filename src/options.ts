@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from './core/errors.js'
-import { type Bytes } from './core/key-range.js'
+import type { Bytes } from './core/key-range.js'
 import { type ReadPolicyOptions, ReadPolicyTable } from './core/read-policy.js'
 import { assertKnownOptions, describe, durationMs, keyBytes, positiveInteger } from './core/validate.js'
 import { plainCredentials, type TlsOptions, tlsCredentials } from './transport/credentials.js'

@@ -1,7 +1,10 @@
 /** Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. Holds the process open meanwhile. */
 export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) return reject(signal.reason)
+    if (signal?.aborted === true) {
+      reject(signal.reason)
+      return
+    }
     const onAbort = (): void => {
       clearTimeout(timer)
       reject(signal?.reason)

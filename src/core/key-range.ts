@@ -11,7 +11,11 @@ export type Bytes = string | Uint8Array
  * - `{ from, to }`: all keys from `from` up to, and without, `to`; without `to` up to the last key there is;
  * - `{ key }`, or just the key: that one.
  */
-export type KeyRange = Bytes | { readonly key: Bytes } | { readonly prefix: Bytes } | { readonly from: Bytes; readonly to?: Bytes | undefined }
+export type KeyRange =
+  | Bytes
+  | { readonly key: Bytes }
+  | { readonly prefix: Bytes }
+  | { readonly from: Bytes; readonly to?: Bytes | undefined }
 
 /** A range as etcd encodes it: `[key, rangeEnd)`; an empty `rangeEnd` is the one key, a zero byte is "to the last key". */
 export interface EncodedRange {

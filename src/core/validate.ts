@@ -76,7 +76,9 @@ export function describe(value: unknown): string {
 }
 
 function unknownOption(owner: string, name: string, known: readonly string[]): InvalidArgumentError {
-  const meant = known.find((candidate) => distance(candidate.toLowerCase(), name.toLowerCase()) <= 2 || candidate.startsWith(name))
+  const meant = known.find(
+    (candidate) => distance(candidate.toLowerCase(), name.toLowerCase()) <= 2 || candidate.startsWith(name),
+  )
   const hint = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`
   return new InvalidArgumentError(`unknown option \`${name}\` of ${owner}: ${hint}`)
 }

@@ -217,7 +217,9 @@ export class Kv {
   #checkRangeSize({ more, count }: RangeResult, bytes: number): void {
     const { maxRangeKeys, maxRangeBytes } = this.#limits
     if (!more && bytes <= maxRangeBytes) return
-    const size = more ? `${count} keys, over maxRangeKeys = ${maxRangeKeys}` : `${bytes} bytes, over maxRangeBytes = ${maxRangeBytes}`
+    const size = more
+      ? `${count} keys, over maxRangeKeys = ${maxRangeKeys}`
+      : `${bytes} bytes, over maxRangeBytes = ${maxRangeBytes}`
     throw new EtcdError(`the range holds ${size}: read it with list(), or set a limit`, {
       code: 'RANGE_TOO_LARGE',
       effect: 'none',
@@ -246,11 +248,14 @@ export class Kv {
   #checkTxnSize(request: TxnRequest): void {
     const size = txnSize(request)
     if (size <= this.#limits.maxTxnOps) return
-    throw new EtcdError(`the transaction has ${size} operations or comparisons, over maxTxnOps = ${this.#limits.maxTxnOps}`, {
-      code: 'TOO_MANY_OPS',
-      effect: 'none',
-      method: 'KV.Txn',
-    })
+    throw new EtcdError(
+      `the transaction has ${size} operations or comparisons, over maxTxnOps = ${this.#limits.maxTxnOps}`,
+      {
+        code: 'TOO_MANY_OPS',
+        effect: 'none',
+        method: 'KV.Txn',
+      },
+    )
   }
 
   async #applyIf(
@@ -267,8 +272,6 @@ export class Kv {
       .commit({ signal, timeoutMs })
     const { revision, endpoint, memberId } = result
     const info = { revision, endpoint, memberId }
-    return result.succeeded
-      ? { ...info, succeeded: true }
-      : { ...info, succeeded: false, current: result.responses[0] }
+    return result.succeeded ? { ...info, succeeded: true } : { ...info, succeeded: false, current: result.responses[0] }
   }
 }

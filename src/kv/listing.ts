@@ -118,7 +118,10 @@ export class Listing implements AsyncIterable<KeyValue> {
 }
 
 /** The cursor behind a result, if there is more to read. */
-export function cursorAfter(range: KeyRange, result: Pick<RangeResult, 'kvs' | 'more' | 'revision'>): string | undefined {
+export function cursorAfter(
+  range: KeyRange,
+  result: Pick<RangeResult, 'kvs' | 'more' | 'revision'>,
+): string | undefined {
   const next = result.more ? afterLast(result.kvs) : undefined
   return next === undefined ? undefined : encodeCursor(encodeRange(range), { next, revision: result.revision })
 }

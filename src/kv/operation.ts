@@ -1,4 +1,4 @@
-import { type Bytes, type KeyRange } from '../core/key-range.js'
+import type { Bytes, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions } from '../core/validate.js'
 import type { RequestOp, ResponseOp } from '../gen/messages.js'

@@ -39,7 +39,12 @@ export class Txn<Then extends Operations = [], Else extends Operations = []> {
   readonly #then: Operations
   readonly #else: Operations
 
-  constructor(send: TxnSender, comparisons: readonly Comparison[] = [], then: Operations = [], orElse: Operations = []) {
+  constructor(
+    send: TxnSender,
+    comparisons: readonly Comparison[] = [],
+    then: Operations = [],
+    orElse: Operations = [],
+  ) {
     this.#send = send
     this.#comparisons = comparisons
     this.#then = then
@@ -49,7 +54,8 @@ export class Txn<Then extends Operations = [], Else extends Operations = []> {
   /** Adds comparisons; all of them must hold. Without any, `then` runs. */
   if(...comparisons: readonly Comparison[]): Txn<Then, Else> {
     for (const comparison of comparisons) {
-      if (typeof comparison?.compare !== 'object') throw wrong('if', "comparisons such as key('a').exists()", comparison)
+      if (typeof comparison?.compare !== 'object')
+        throw wrong('if', "comparisons such as key('a').exists()", comparison)
     }
     return new Txn(this.#send, [...this.#comparisons, ...comparisons], this.#then, this.#else)
   }
@@ -118,7 +124,8 @@ export function txn(): Txn {
 /** Whether the transaction changes nothing, whichever branch runs. */
 export function isReadOnly(request: TxnRequest): boolean {
   return operationsOf(request).every(
-    ({ requestRange, requestTxn }) => requestRange !== undefined || (requestTxn !== undefined && isReadOnly(requestTxn)),
+    ({ requestRange, requestTxn }) =>
+      requestRange !== undefined || (requestTxn !== undefined && isReadOnly(requestTxn)),
   )
 }
 

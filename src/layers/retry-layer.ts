@@ -1,7 +1,7 @@
 import pRetry from 'p-retry'
 import { sleep } from '../core/abort.js'
 import { fullJitterMs } from '../core/backoff.js'
-import { EtcdError, isEtcdError } from '../core/errors.js'
+import { type EtcdError, isEtcdError } from '../core/errors.js'
 import type { CallContext, Layer, Route, Transport } from '../transport/transport.js'
 import type { Method } from '../wire/methods.js'
 import type { RetryBudget } from './retry-budget.js'
@@ -54,8 +54,10 @@ export function retryLayer({ budget, hasFresh }: RetryOptions): Layer {
 
   async function waitBefore(repeat: number, error: unknown, context: CallContext): Promise<void> {
     const overload = isEtcdError(error, 'TOO_MANY_REQUESTS')
-    if (context.endpoint !== undefined) (context.failedOn ??= new Set()).add(context.endpoint)
-    const elsewhere = !overload && context.failedOn !== undefined && hasFresh(context.route, context.failedOn)
+    const failedOn = context.failedOn ?? new Set()
+    context.failedOn = failedOn
+    if (context.endpoint !== undefined) failedOn.add(context.endpoint)
+    const elsewhere = !overload && hasFresh(context.route, failedOn)
     const delayMs = elsewhere ? 0 : fullJitterMs(repeat, overload ? overloadBackoff : backoff)
     const startedAt = performance.now()
     if (startedAt + delayMs >= context.deadlineAt) throw error

@@ -35,7 +35,13 @@ export interface AttemptRecord {
 export type CallOutcome =
   | { readonly ok: true }
   | { readonly ok: false; readonly aborted: true }
-  | { readonly ok: false; readonly aborted: false; readonly code: ErrorCode; readonly effect: Effect; readonly error: Error }
+  | {
+      readonly ok: false
+      readonly aborted: false
+      readonly code: ErrorCode
+      readonly effect: Effect
+      readonly error: Error
+    }
 
 /** The `node:diagnostics_channel` channels of this library. Nothing is built for a channel that nobody listens to. */
 export const channels: { readonly call: Channel; readonly attempt: Channel } = {

@@ -234,7 +234,12 @@ export class EtcdCluster {
     const peers = setups.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`)
     for (const setup of setups)
       this.#create(setup, { 'initial-cluster': peers.join(','), 'initial-cluster-state': 'new' })
-    for (const member of this.#members) member.spawn()
+    for (const member of this.#members) {
+      member.spawn()
+      // A new member first asks the others whether it has been there before. One that listens and does not serve yet
+      // would make it wait for a second, so they start one after the other.
+      await member.servingPeers()
+    }
     await this.healthy()
   }
 

@@ -144,6 +144,12 @@ export class EtcdMember {
     this.#memberId = toHexId((answer.header as GatewayMessage | undefined)?.member_id)
   }
 
+  /** @internal Waits until the member answers other members, which it does before the cluster has a leader. */
+  async servingPeers(): Promise<void> {
+    const { gateway } = this.#setup
+    await this.#whileRunning('answers other members', () => gateway.get(`${this.peerUrl}/version`, 1000), 2)
+  }
+
   /** @internal Waits until the process accepts connections, which it also does while the cluster has no leader. */
   async listening(): Promise<void> {
     await this.#whileRunning('accepts connections', () => canConnect(this.#setup.clientPort))
@@ -229,11 +235,11 @@ export class EtcdMember {
     return pid
   }
 
-  #whileRunning<T>(what: string, attempt: () => Promise<T | undefined>): Promise<T> {
+  #whileRunning<T>(what: string, attempt: () => Promise<T | undefined>, everyMs?: number): Promise<T> {
     const giveUp = () => {
       if (this.#state !== 'running') throw new Error(`${this.name} ended before it ${what}:\n${this.log()}`)
     }
-    return poll(`${this.name} ${what}`, attempt, { timeoutMs: 30_000, giveUp })
+    return poll(`${this.name} ${what}`, attempt, { timeoutMs: 30_000, everyMs, giveUp })
   }
 }
 

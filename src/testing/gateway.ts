@@ -67,8 +67,14 @@ export class Gateway {
 
   /** Sums the samples of a metric of the member with this URL. */
   async metric(url: string, name: string, labels?: Readonly<Record<string, string>>): Promise<number> {
-    const { text } = await this.#request(`${url}/metrics`, 'GET', undefined, {}, 10_000)
-    return sumMetric(text, name, labels)
+    return sumMetric(await this.get(`${url}/metrics`, 10_000), name, labels)
+  }
+
+  /** Gets the text of a page that needs no authentication; rejects unless the status is 200. */
+  async get(url: string, timeoutMs: number): Promise<string> {
+    const { status, text } = await this.#request(url, 'GET', undefined, {}, timeoutMs)
+    if (status === 200) return text
+    throw new GatewayError(status, `HTTP status ${status}: ${text}`)
   }
 
   async #currentToken(url: string, timeoutMs: number): Promise<string | undefined> {

@@ -36,6 +36,8 @@ function parseOwner(text: string): Owner | undefined {
 }
 
 function isProcessAlive(pid: number): boolean {
+  // A zombie has ended and waits for a parent that may never ask.
+  if (processState(pid) === 'Z') return false
   try {
     process.kill(pid, 0)
     return true

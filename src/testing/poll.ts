@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** How long and how often to look, and what ends the wait early. */
 export interface PollOptions {
   /** @default 15000 */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
   /** @default 10 */
-  readonly everyMs?: number
+  readonly everyMs?: number | undefined
   /** Called after each failed attempt with what it threw, if anything; throws when waiting on is of no use. */
   readonly giveUp?: (error: unknown) => void
 }

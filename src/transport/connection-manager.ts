@@ -74,7 +74,7 @@ const tickMs = 100
 /** How long the first ready member waits for the others, so that traffic is even from the first call on. */
 const openingGraceMs = 150
 /** Time that a proposal gets to be answered after a leader was elected: one that survived is answered within a few ms. */
-const electionGraceMs = 500
+const electionGraceMs = 300
 /** Age at which what is known of roles and latencies is asked for again, when a route depends on it. */
 const staleStatusMs = 10_000
 
@@ -251,7 +251,10 @@ export class ConnectionManager implements ConnectionHost {
   #settle(opening: Extract<ManagerState, { kind: 'opening' }>): void {
     if (this.#connections.length === 0) return
     const settled = this.#connections.every(({ state }) => hasShownItself(state))
-    if (settled) return this.#opened()
+    if (settled) {
+      this.#opened()
+      return
+    }
     if (opening.grace !== undefined || !this.#connections.some(({ state }) => state.kind === 'ready')) return
     opening.grace = setTimeout(() => this.#opened(), openingGraceMs)
     opening.grace.unref()

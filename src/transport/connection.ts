@@ -182,7 +182,10 @@ export class Connection implements AttemptOwner {
   /** Keeps calls away until a probe, after a backoff, is answered well. */
   eject(reason: EjectReason): void {
     const ejections = (this.#state.kind === 'probing' ? this.#state.ejections : 0) + 1
-    if (reason === 'unresponsive' && ejections > patienceProbes) return this.#reopen()
+    if (reason === 'unresponsive' && ejections > patienceProbes) {
+      this.#reopen()
+      return
+    }
     const delayMs = halfJitterMs(ejections, backoffFor(reason))
     const timer = setTimeout(() => void this.#probe(ejections, reason), delayMs)
     timer.unref()

@@ -79,17 +79,20 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Grpc
     const reject = this.#reject
     if (resolve === undefined || reject === undefined) return
     this.#end()
-    if (status.code !== okStatus || this.#message === undefined) return reject(this.#failure(status))
-    let response: Response
     try {
-      response = this.method.decode(this.#message)
+      resolve(this.#response(status))
     } catch (error) {
-      return reject(error)
+      reject(error)
     }
+  }
+
+  #response(status: GrpcStatus): Response {
+    if (status.code !== okStatus || this.#message === undefined) throw this.#failure(status)
+    const response = this.method.decode(this.#message)
     this.context.responseBytes = this.#message.length
     const refused = this.#owner.answered(this as UnaryAttempt, headerOf(response))
-    if (refused === undefined) resolve(response)
-    else reject(refused)
+    if (refused !== undefined) throw refused
+    return response
   }
 
   readonly #onAbort = (): void => this.giveUp(this.context.signal?.reason)
