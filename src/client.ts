@@ -1,11 +1,14 @@
+import { Auth } from './auth/auth.js'
 import { Emitter } from './core/emitter.js'
 import { Keyspace } from './keyspace.js'
+import { authLayer } from './layers/auth-layer.js'
 import { deadlineLayer } from './layers/deadline-layer.js'
-import { metadataLayer } from './layers/metadata-layer.js'
+import { metadataLayer, metadataWith } from './layers/metadata-layer.js'
 import { attemptObserver, callObserver } from './layers/observe-layer.js'
 import { readModeLayer } from './layers/read-mode-layer.js'
 import { RetryBudget } from './layers/retry-budget.js'
 import { retryLayer } from './layers/retry-layer.js'
+import { type AuthEvents, TokenSource } from './layers/token-source.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { Balancer } from './transport/balancer.js'
@@ -13,14 +16,22 @@ import { type ConnectionEvents, ConnectionManager, type EndpointStatus } from '.
 import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
 import { memberEndpoints } from './transport/member-sync.js'
 import { discoverEndpoints } from './transport/srv-discovery.js'
-import { type CallOptions, callContext, stack, type Transport } from './transport/transport.js'
+import { type CallMetadata, type CallOptions, callContext, stack, type Transport } from './transport/transport.js'
 import { methods } from './wire/methods.js'
 
 /** The events of a client. */
-export interface ClientEvents extends ConnectionEvents {
+export interface ClientEvents extends ConnectionEvents, AuthEvents {
   /** The endpoints could not be looked up again, or the member list could not be read; the old ones stay in use. */
   syncFailed: { readonly error: unknown }
 }
+
+interface Wired {
+  readonly manager: ConnectionManager
+  readonly tokens: TokenSource | undefined
+  readonly transport: Transport
+}
+
+const noAuthStats = { authenticated: { first: 0, expiring: 0, rejected: 0 }, failed: 0 }
 
 /** Enough for a burst of calls over an election, and for steady trouble no more than 64 repeats a second. */
 const retryBudget = { capacity: 512, perSecond: 64, perSuccess: 0.2 }
@@ -38,19 +49,25 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #options: ResolvedOptions
   readonly #manager: ConnectionManager
   readonly #transport: Transport
-  readonly #events = new Emitter<ClientEvents>()
+  readonly #tokens: TokenSource | undefined
+  readonly #events: Emitter<ClientEvents>
   readonly #timers: NodeJS.Timeout[] = []
   #closing: Promise<void> | undefined
+  /** Users, roles, and what became of this client's own logins. */
+  readonly auth: Auth
 
   /** Takes options, or a connection string such as `etcd://10.0.0.1:2379,10.0.0.2:2379/tenant-a/`. Opens nothing yet. */
   constructor(input: string | ClientOptions) {
     const options = resolveOptions(input)
-    const manager = connectionManager(options)
-    const transport = layered(options, manager)
+    const events = new Emitter<ClientEvents>()
+    const { manager, tokens, transport } = wire(options, events)
     super(options.namespace === undefined ? transport : namespaceLayer(options.namespace)(transport), options)
     this.#options = options
+    this.#events = events
     this.#manager = manager
+    this.#tokens = tokens
     this.#transport = transport
+    this.auth = new Auth(transport, () => tokens?.stats ?? noAuthStats)
     this.#repeat(options.memberSyncMs, () => this.#syncMembers())
     this.#repeat(options.discovery?.refreshMs, () => this.#rediscover())
   }
@@ -78,8 +95,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   /** Calls `listener` for each event from now on; returns a function that ends that. */
   on<Name extends keyof ClientEvents>(event: Name, listener: (payload: ClientEvents[Name]) => void): () => void {
-    if (event === 'syncFailed') return this.#events.on(event, listener)
-    return this.#manager.events.on(event as keyof ConnectionEvents, listener as (payload: object) => void)
+    return this.#events.on(event, listener)
   }
 
   /**
@@ -97,6 +113,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
+    this.#tokens?.close()
     this.#manager.close()
     this.#events.clear()
   }
@@ -127,29 +144,57 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   }
 }
 
-/** The layers of every call, outermost first. */
-function layered(options: ResolvedOptions, manager: ConnectionManager): Transport {
+/** The parts of a client, and the layers of every call, outermost first. */
+function wire(options: ResolvedOptions, events: Emitter<ClientEvents>): Wired {
+  const manager = connectionManager(options, events, () => metadataWith(tokens?.held))
+  const base = new Balancer(manager, options.maxRequestBytes)
   const hasFresh = manager.hasFresh.bind(manager)
-  return stack(
-    new Balancer(manager, options.maxRequestBytes),
+  const retry = retryLayer({ budget: new RetryBudget(retryBudget), hasFresh })
+  const tokens = tokenSource(options, events, manager, stack(base, retry, metadataLayer()))
+  const transport = stack(
+    base,
     callObserver(), // sees the caller's call and gives errors its stack
     deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
     readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, hasFresh }),
-    retryLayer({ budget: new RetryBudget(retryBudget), hasFresh }),
+    retry,
     attemptObserver(), // sees each sending
+    ...(tokens === undefined ? [] : [authLayer(tokens)]), // below the repeats: a refused token is replaced, not waited for
     metadataLayer(),
   )
+  return { manager, tokens, transport }
 }
 
-function connectionManager(options: ResolvedOptions): ConnectionManager {
+function connectionManager(
+  options: ResolvedOptions,
+  events: Emitter<ClientEvents>,
+  probeMetadata: () => CallMetadata,
+): ConnectionManager {
   const { endpoints, discovery, hasTls, credentials, connectTimeoutMs, channel } = options
+  const discover = discovery === undefined ? undefined : () => discovered(discovery, hasTls)
   return new ConnectionManager({
+    events,
     endpoints,
     settings: channel,
     connectTimeoutMs,
-    discover: discovery === undefined ? undefined : () => discovered(discovery, hasTls),
+    discover,
     credentials,
-    probeMetadata: () => ({}),
+    probeMetadata,
+  })
+}
+
+function tokenSource(
+  { auth, discovery }: ResolvedOptions,
+  events: Emitter<ClientEvents>,
+  manager: ConnectionManager,
+  transport: Transport,
+): TokenSource | undefined {
+  if (auth === undefined) return undefined
+  return new TokenSource(auth, {
+    transport,
+    endpoints: () => (discovery === undefined ? manager.endpoints.map(({ url }) => url) : [`srv:${discovery.domain}`]),
+    events,
+    // Members that refused to tell who they are without a token tell it now.
+    renewed: () => manager.refreshAll(),
   })
 }
 

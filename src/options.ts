@@ -2,6 +2,7 @@ import { InvalidArgumentError } from './core/errors.js'
 import type { Bytes } from './core/key-range.js'
 import { type ReadPolicyOptions, ReadPolicyTable } from './core/read-policy.js'
 import { assertKnownOptions, describe, durationMs, keyBytes, positiveInteger } from './core/validate.js'
+import type { AuthOptions } from './layers/token-source.js'
 import { plainCredentials, type TlsOptions, tlsCredentials } from './transport/credentials.js'
 import { type Endpoint, parseConnectionString, parseEndpoints } from './transport/endpoint.js'
 import type { ChannelSettings } from './transport/grpc-channel.js'
@@ -28,6 +29,11 @@ export interface ClientOptions {
   readonly endpoints?: string | readonly string[] | undefined
   /** Finds the endpoints by DNS SRV records instead. */
   readonly discovery?: DiscoveryOptions | undefined
+  /**
+   * Who this client is. A client certificate (`tls.cert`) whose common name is a user needs nothing here, and is the
+   * recommended way: there is no token that could expire.
+   */
+  readonly auth?: AuthOptions | undefined
   /** Certificates for `https` and `unixs` endpoints. */
   readonly tls?: TlsOptions | undefined
   /** A prefix for every key of this client, as `namespace()` adds it. */
@@ -60,6 +66,7 @@ export interface ClientOptions {
 export interface ResolvedOptions {
   readonly endpoints: readonly Endpoint[]
   readonly discovery: (SrvDiscovery & { readonly refreshMs: number }) | undefined
+  readonly auth: AuthOptions | undefined
   readonly hasTls: boolean
   readonly credentials: (endpoint: Endpoint) => ReturnType<typeof plainCredentials>
   readonly namespace: Buffer | undefined
@@ -94,6 +101,7 @@ const leastKeepaliveMs = 5000
 const optionNames = [
   'endpoints',
   'discovery',
+  'auth',
   'tls',
   'namespace',
   'reads',
@@ -120,6 +128,7 @@ export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
   return Object.freeze({
     endpoints: resolveEndpoints(options),
     discovery: resolveDiscovery(options.discovery),
+    auth: resolveAuth(options),
     hasTls: options.tls !== undefined,
     credentials: (endpoint: Endpoint) => (endpoint.tls ? (credentials ?? tlsCredentials({})) : plainCredentials()),
     namespace: resolveNamespace(options.namespace),
@@ -138,8 +147,9 @@ export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
 /** A plain list of endpoints, or `etcd://h1,h2/namespace`. */
 function fromText(text: string): ClientOptions {
   if (!/^etcds?:\/\//.test(text)) return { endpoints: text }
-  const { endpoints, namespace } = parseConnectionString(text)
-  return { endpoints, namespace }
+  const { endpoints, namespace, username, password } = parseConnectionString(text)
+  const auth = username === undefined ? undefined : { username, password: password ?? '' }
+  return { endpoints, namespace, auth }
 }
 
 function resolveEndpoints({ endpoints, discovery, tls }: ClientOptions): readonly Endpoint[] {
@@ -148,6 +158,33 @@ function resolveEndpoints({ endpoints, discovery, tls }: ClientOptions): readonl
   }
   if (discovery !== undefined) return []
   return parseEndpoints(endpoints ?? [], { hasTls: tls !== undefined })
+}
+
+const authForms = '{ username, password }, { token } or { tokenProvider }'
+
+function resolveAuth({ auth }: ClientOptions): AuthOptions | undefined {
+  if (auth === undefined) return undefined
+  assertKnownOptions('auth', auth, ['username', 'password', 'tokenTtlMs', 'token', 'tokenProvider'])
+  // The types exclude mixtures; callers in JavaScript have none.
+  const { username, password, tokenTtlMs, token, tokenProvider }: Partial<Record<string, unknown>> = { ...auth }
+  const given = [username ?? password, token, tokenProvider].filter((way) => way !== undefined)
+  if (given.length !== 1)
+    throw new InvalidArgumentError(`\`auth\` must be one of ${authForms}, got ${given.length} of them`)
+  if ('token' in auth) return { token: secretText('auth.token', token) }
+  if ('tokenProvider' in auth) {
+    if (typeof tokenProvider === 'function') return { tokenProvider: auth.tokenProvider }
+    throw new InvalidArgumentError(`\`auth.tokenProvider\` must be a function, got ${describe(tokenProvider)}`)
+  }
+  const login = { username: secretText('auth.username', username), password: secretText('auth.password', password) }
+  return tokenTtlMs === undefined ? login : { ...login, tokenTtlMs: durationMs('auth.tokenTtlMs', tokenTtlMs) }
+}
+
+/** Secrets are named in errors, never shown. */
+function secretText(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw new InvalidArgumentError(
+    `\`${name}\` must be a string of at least one letter, got ${value === '' ? 'an empty one' : typeof value}`,
+  )
 }
 
 function resolveDiscovery(discovery: DiscoveryOptions | undefined): ResolvedOptions['discovery'] {

@@ -4,6 +4,7 @@ import type { KeyValue } from '../core/key-value.js'
 import type { ReadPolicy } from '../core/read-policy.js'
 import { describe, keyBytes, nonNegativeInteger, oneOf, positiveInteger } from '../core/validate.js'
 import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from '../gen/messages.js'
+import { checkCall } from '../transport/call-options.js'
 import { type CallContext, type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import { methods } from '../wire/methods.js'
 import { key as keyOf } from './compare.js'
@@ -11,7 +12,6 @@ import { cursorAfter, type FetchedPage, Listing, type ListOptions } from './list
 import { del, get, type Operation, put } from './operation.js'
 import {
   type CountOptions,
-  checkCall,
   checkRead,
   countRequest,
   type DeleteOptions,

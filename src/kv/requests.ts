@@ -1,16 +1,9 @@
 import { EtcdError, InvalidArgumentError } from '../core/errors.js'
 import { type Bytes, encodeRange, type KeyRange, successor } from '../core/key-range.js'
 import { checkReadPolicy, type ReadPolicy, readPolicyOptions } from '../core/read-policy.js'
-import {
-  assertKnownOptions,
-  durationMs,
-  keyBytes,
-  nonNegativeInteger,
-  oneOf,
-  optionalSignal,
-  positiveInteger,
-} from '../core/validate.js'
+import { assertKnownOptions, keyBytes, nonNegativeInteger, oneOf, positiveInteger } from '../core/validate.js'
 import type { DeleteRangeRequest, PutRequest, RangeRequest, SortTarget } from '../gen/messages.js'
+import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { decodeCursor } from './cursor.js'
 
@@ -85,7 +78,7 @@ export interface DeleteFields {
 /** Options of `delete()` and `deleteRange()`. */
 export interface DeleteOptions extends DeleteFields, CallOptions {}
 
-const callNames = ['signal', 'timeoutMs'] as const
+const callNames = callOptionNames
 const getNames = ['revision', 'keysOnly'] as const
 const boundNames = ['minModRevision', 'maxModRevision', 'minCreateRevision', 'maxCreateRevision'] as const
 const rangeNames = [...getNames, 'limit', 'sort', ...boundNames] as const
@@ -116,14 +109,6 @@ export const optionNames = {
   update: ['maxAttempts', 'lease', 'ignoreLease', ...callNames],
   conditional: ['lease', 'ignoreLease', ...callNames],
 } as const
-
-/** Checks what every call takes, and that there is nothing else. */
-export function checkCall(name: string, options: CallOptions | undefined, names: readonly string[]): void {
-  if (options === undefined) return
-  assertKnownOptions(name, options, names)
-  if (options.timeoutMs !== undefined) durationMs('timeoutMs', options.timeoutMs)
-  if (options.signal !== undefined) optionalSignal('signal', options.signal)
-}
 
 /** Checks a call that reads: its common options and its read policy. */
 export function checkRead(

@@ -3,18 +3,34 @@ import type { CallMetadata, Layer } from '../transport/transport.js'
 /** The API level that etcd's metrics show for this client. */
 const clientApiVersion = '3.7'
 
-const plain: CallMetadata = Object.freeze({ 'client-api-version': clientApiVersion })
-const requireLeader: CallMetadata = Object.freeze({ ...plain, hasleader: 'true' })
+/** The metadata of calls with one token: with and without `hasleader`. */
+interface MetadataPair {
+  readonly token: string | undefined
+  readonly plain: CallMetadata
+  readonly requireLeader: CallMetadata
+}
 
 /**
- * Adds the client's version and, to every call that needs a quorum, `hasleader`: a member without a leader then refuses
- * the call at once, with nothing done, instead of holding it until its own timeout of 7 s.
+ * Adds the client's version, the token and, to every call that needs a quorum, `hasleader`: a member without a leader
+ * then refuses the call at once, with nothing done, instead of holding it until its own timeout of 7 s.
  */
 export function metadataLayer(): Layer {
+  let current = metadataPair(undefined)
   return (inner) => ({
     unary(method, request, context) {
-      context.metadata = context.consistent ? requireLeader : plain
+      if (context.token !== current.token) current = metadataPair(context.token)
+      context.metadata = context.consistent ? current.requireLeader : current.plain
       return inner.unary(method, request, context)
     },
   })
+}
+
+/** The metadata of a call outside of the layers. */
+export function metadataWith(token: string | undefined): CallMetadata {
+  return metadataPair(token).plain
+}
+
+function metadataPair(token: string | undefined): MetadataPair {
+  const plain = { 'client-api-version': clientApiVersion, ...(token === undefined ? {} : { token }) }
+  return { token, plain: Object.freeze(plain), requireLeader: Object.freeze({ ...plain, hasleader: 'true' }) }
 }

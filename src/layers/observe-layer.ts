@@ -1,5 +1,5 @@
 import { type EtcdError, isEtcdError } from '../core/errors.js'
-import { type AttemptRecord, type CallOutcome, type CallRecord, channels } from '../telemetry/channels.js'
+import { type AttemptRecord, type CallOutcome, type CallRecord, channels, outcomeOf } from '../telemetry/channels.js'
 import type { CallContext, Layer } from '../transport/transport.js'
 
 /**
@@ -69,9 +69,4 @@ function publishAttempt(method: string, context: CallContext, sending: Promise<u
     () => publish({ ok: true }),
     (error: unknown) => publish(outcomeOf(error)),
   )
-}
-
-function outcomeOf(error: unknown): CallOutcome {
-  if (!isEtcdError(error)) return { ok: false, aborted: true }
-  return { ok: false, aborted: false, code: error.code, effect: error.effect, error }
 }

@@ -1,5 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
-import type { Effect, ErrorCode } from '../core/errors.js'
+import { type Effect, type ErrorCode, isEtcdError } from '../core/errors.js'
 
 /** Published on `etcdkit:call` when a call has ended, whatever came of it. Keys and values are never in it. */
 export interface CallRecord {
@@ -31,6 +31,16 @@ export interface AttemptRecord {
   readonly outcome: CallOutcome
 }
 
+/** Published on `etcdkit:authenticate` when a token was asked for. Neither the token nor the password is in it. */
+export interface AuthenticateRecord {
+  readonly username: string | undefined
+  /** The member that was asked last. */
+  readonly endpoint: string | undefined
+  readonly reason: 'first' | 'expiring' | 'rejected'
+  readonly durationMs: number
+  readonly outcome: CallOutcome
+}
+
 /** How a call or an attempt ended. */
 export type CallOutcome =
   | { readonly ok: true }
@@ -44,7 +54,14 @@ export type CallOutcome =
     }
 
 /** The `node:diagnostics_channel` channels of this library. Nothing is built for a channel that nobody listens to. */
-export const channels: { readonly call: Channel; readonly attempt: Channel } = {
+export const channels: { readonly call: Channel; readonly attempt: Channel; readonly authenticate: Channel } = {
   call: channel('etcdkit:call'),
   attempt: channel('etcdkit:attempt'),
+  authenticate: channel('etcdkit:authenticate'),
+}
+
+/** The outcome that a rejection stands for: whatever is no error of this library is the caller's own abort. */
+export function outcomeOf(error: unknown): CallOutcome {
+  if (!isEtcdError(error)) return { ok: false, aborted: true }
+  return { ok: false, aborted: false, code: error.code, effect: error.effect, error }
 }

@@ -12,23 +12,34 @@ export interface CertificateFiles extends Certificate {
 }
 
 /** The certificates of one cluster: an authority of its own, one certificate for all members, and client ones. */
-export class ClusterTls {
+export interface ClusterTls {
   /** Issues further certificates that the cluster's members and clients trust. */
-  readonly authority = new CertificateAuthority()
-  /** The authority's certificate, as a file. */
-  readonly caFile: string
-  /** A client certificate without a user name, as files. */
-  readonly certFile: string
-  readonly keyFile: string
-  /** The same as PEM text. */
+  readonly authority: CertificateAuthority
+  /** The authority's certificate, as PEM text and as a file. */
   readonly caPem: string
+  readonly caFile: string
+  /** A client certificate without a user name, as PEM text and as files. */
   readonly certPem: string
   readonly keyPem: string
+  readonly certFile: string
+  readonly keyFile: string
+  /** Makes a client certificate whose common name etcd takes as the user name, with `clientCertAuth`. */
+  clientCert(commonName: string): CertificateFiles
+}
+
+/** Makes a cluster's certificates and writes them into a folder. */
+export class ClusterCertificates implements ClusterTls {
+  readonly authority = new CertificateAuthority()
+  readonly caPem: string
+  readonly caFile: string
+  readonly certPem: string
+  readonly keyPem: string
+  readonly certFile: string
+  readonly keyFile: string
   readonly #folder: string
   readonly #options: EtcdClusterTlsOptions
   readonly #server: CertificateFiles
 
-  /** @internal Clusters make their certificates when they start. */
   constructor(folder: string, options: EtcdClusterTlsOptions) {
     mkdirSync(folder, { recursive: true })
     this.#folder = folder
@@ -43,19 +54,18 @@ export class ClusterTls {
     this.keyPem = client.key
   }
 
-  /** Makes a client certificate whose common name etcd takes as the user name, with `clientCertAuth`. */
   clientCert(commonName: string): CertificateFiles {
     return this.#save(`client-${encodeURIComponent(commonName)}`, this.authority.issue({ commonName }))
   }
 
-  /** @internal */
+  /** The etcd flags that make a member use these certificates. */
   memberFlags(): EtcdFlags {
     const { certFile, keyFile } = this.#server
     const flags = { 'cert-file': certFile, 'key-file': keyFile }
     return this.#options.clientCertAuth ? { ...flags, 'client-cert-auth': true, 'trusted-ca-file': this.caFile } : flags
   }
 
-  /** @internal */
+  /** What the harness itself needs to talk to the members. */
   gatewayTls(): GatewayTls {
     const verify = this.#options.serverCertificate === undefined
     return { ca: this.caPem, cert: this.certPem, key: this.keyPem, verify }

@@ -1,32 +1,19 @@
 import { join } from 'node:path'
 import type { EtcdClusterOptions } from './cluster-options.js'
-import { ClusterTls } from './cluster-tls.js'
+import { ClusterCertificates, type ClusterTls } from './cluster-tls.js'
 import { type EtcdBinary, findEtcd } from './etcd-binary.js'
-import { EtcdMember, type EtcdMemberSetup, toHexId } from './etcd-member.js'
-import { compareVersions } from './etcd-version.js'
+import { etcdctlVariables, withoutEtcdVariables } from './etcd-environment.js'
+import type { EtcdMember } from './etcd-member.js'
 import { FaultProxy } from './fault-proxy.js'
 import { Gateway, GatewayError, type GatewayMessage } from './gateway.js'
+import { agreedLeader } from './leader.js'
 import { baseFlags, type EtcdFlags } from './member-flags.js'
+import { MemberProcess, type MemberSetup } from './member-process.js'
 import { poll } from './poll.js'
 import { type ReservedPort, reservePort } from './ports.js'
+import { onProcessExit } from './process-exit.js'
 import { runCommand } from './run-command.js'
 import { createWorkFolder, removeWorkFolder } from './work-folder.js'
-
-const live = new Set<EtcdCluster>()
-
-function endWithProcess(cluster: EtcdCluster): void {
-  if (live.size === 0) process.on('exit', abandonAll)
-  live.add(cluster)
-}
-
-function outlive(cluster: EtcdCluster): void {
-  live.delete(cluster)
-  if (live.size === 0) process.off('exit', abandonAll)
-}
-
-function abandonAll(): void {
-  for (const cluster of live) cluster.abandon()
-}
 
 /** What a restart may change. */
 export interface RestartOptions {
@@ -49,20 +36,24 @@ export class EtcdCluster {
   readonly binary: EtcdBinary
   readonly #options: EtcdClusterOptions
   readonly #folder: string
+  readonly #certificates: ClusterCertificates | undefined
   readonly #gateway: Gateway
-  readonly #members: EtcdMember[] = []
+  readonly #members: MemberProcess[] = []
   readonly #ports: ReservedPort[] = []
   readonly #proxies: FaultProxy[] = []
+  readonly #forget: () => void
+  /** Additions happen one after the other: each gets the next index, and etcd takes one change at a time. */
+  #lastAddition: Promise<unknown> = Promise.resolve()
   #stopping: Promise<void> | undefined
 
-  private constructor(options: EtcdClusterOptions, binary: EtcdBinary) {
+  private constructor(options: EtcdClusterOptions, binary: EtcdBinary, folder: string) {
     this.#options = options
     this.binary = binary
-    this.#folder = createWorkFolder()
-    this.tls = options.tls
-      ? new ClusterTls(join(this.#folder, 'tls'), options.tls === true ? {} : options.tls)
-      : undefined
-    this.#gateway = new Gateway(this.tls?.gatewayTls())
+    this.#folder = folder
+    this.#certificates = createCertificates(join(folder, 'tls'), options.tls)
+    this.#gateway = new Gateway(this.#certificates?.gatewayTls())
+    this.tls = this.#certificates
+    this.#forget = onProcessExit(() => this.#abandon())
   }
 
   /**
@@ -70,8 +61,7 @@ export class EtcdCluster {
    * Rejects with the members' logs in the message when it does not come up; nothing is left behind then.
    */
   static async start(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
-    const cluster = new EtcdCluster(options, await findEtcd(options.version))
-    endWithProcess(cluster)
+    const cluster = new EtcdCluster(options, await findEtcd(options.version), createWorkFolder())
     try {
       await cluster.#startMembers(options.members ?? 1)
       await cluster.#enableAuth()
@@ -100,7 +90,11 @@ export class EtcdCluster {
 
   /** Waits until a majority agrees on a leader that is running, and returns its index. */
   leader(): Promise<number> {
-    return poll('the cluster has a leader', () => this.#agreedLeader())
+    return poll('the cluster has a leader', async () => {
+      const leader = await agreedLeader(this.#voters())
+      const index = this.#members.findIndex(({ memberId }) => memberId === leader)
+      return index < 0 ? undefined : index
+    })
   }
 
   /** Waits until every running member answers reads: linearizable ones, or serializable ones from a learner. */
@@ -109,13 +103,13 @@ export class EtcdCluster {
   }
 
   /** Ends a member with SIGKILL, as a crash does. */
-  kill(index: number): Promise<void> {
-    return this.#member(index).signal('SIGKILL')
+  async kill(index: number): Promise<void> {
+    await this.#member(index).signal('SIGKILL')
   }
 
   /** Ends a member with SIGTERM and waits until it has shut down by itself. */
-  terminate(index: number): Promise<void> {
-    return this.#member(index).signal('SIGTERM')
+  async terminate(index: number): Promise<void> {
+    await this.#member(index).signal('SIGTERM')
   }
 
   /**
@@ -133,13 +127,13 @@ export class EtcdCluster {
   }
 
   /** Freezes a member with SIGSTOP: its connections stay open and nothing answers. */
-  pause(index: number): Promise<void> {
-    return this.#member(index).pause()
+  async pause(index: number): Promise<void> {
+    await this.#member(index).pause()
   }
 
   /** Lets a paused member go on. */
-  resume(index: number): Promise<void> {
-    return this.#member(index).resume()
+  async resume(index: number): Promise<void> {
+    await this.#member(index).resume()
   }
 
   /** Adds a voting member, waits until it answers reads, and returns its index. */
@@ -167,7 +161,10 @@ export class EtcdCluster {
   /** Removes a member from the cluster and ends its process; its data is deleted. */
   async removeMember(index: number): Promise<void> {
     const member = this.#member(index)
-    await this.call('/v3/cluster/member/remove', { ID: toDecimalId(member.memberId) }, member)
+    const message = { ID: toDecimalId(member.memberId) }
+    // A leader that removes itself can be gone before it answers.
+    const other = this.#running().find((candidate) => candidate !== member && !candidate.isLearner)
+    await (other ?? member).call('/v3/cluster/member/remove', message)
     await member.discard()
   }
 
@@ -175,11 +172,8 @@ export class EtcdCluster {
    * Calls a method of etcd's JSON gateway, for example `/v3/kv/range`, on the leader, past any proxy and as root where
    * authentication is on. Bytes are base64 and 64-bit numbers decimal strings, both ways.
    */
-  async call(path: string, message?: GatewayMessage, except?: EtcdMember): Promise<GatewayMessage> {
-    const leader = this.#member(await this.leader())
-    const others = this.#running().filter((member) => member !== except && !member.isLearner)
-    const member = leader === except ? (others[0] ?? leader) : leader
-    return member.call(path, message)
+  async call(path: string, message?: GatewayMessage): Promise<GatewayMessage> {
+    return this.#member(await this.leader()).call(path, message)
   }
 
   /** Sums a metric over the running members. */
@@ -189,10 +183,13 @@ export class EtcdCluster {
   }
 
   /** Runs the etcdctl of the cluster's version against the running members, as root, and returns what it prints. */
-  etcdctl(...args: string[]): Promise<string> {
+  async etcdctl(...args: string[]): Promise<string> {
     const { etcdctl, etcd } = this.binary
     if (etcdctl === undefined) throw new Error(`there is no etcdctl beside ${etcd}`)
-    return runCommand(etcdctl, args, { env: { ...withoutEtcdVariables(), ...this.#etcdctlVariables(args) } })
+    const endpoints = this.#running().map(({ clientUrl }) => clientUrl)
+    const { version, tls } = this
+    const target = { version, endpoints, tls, rootPassword: this.#options.auth?.rootPassword }
+    return runCommand(etcdctl, args, { env: { ...withoutEtcdVariables(), ...etcdctlVariables(target, args) } })
   }
 
   /** The logs of all members, one after the other. */
@@ -211,17 +208,17 @@ export class EtcdCluster {
     return this.stop()
   }
 
-  /** @internal Does what can be done when the process is about to exit. */
-  abandon(): void {
-    for (const member of this.#members) member.killNow()
-    this.#deleteTraces()
-  }
-
   async #stop(): Promise<void> {
     await Promise.all(this.#members.map((member) => member.discard()))
     await Promise.all(this.#proxies.map((proxy) => proxy.close()))
     this.#deleteTraces()
-    outlive(this)
+    this.#forget()
+  }
+
+  /** Does what can be done when the process is about to exit. */
+  #abandon(): void {
+    for (const member of this.#members) member.killNow()
+    this.#deleteTraces()
   }
 
   #deleteTraces(): void {
@@ -232,8 +229,8 @@ export class EtcdCluster {
   async #startMembers(count: number): Promise<void> {
     const setups = await Promise.all(Array.from({ length: count }, (_, index) => this.#setUp(index)))
     const peers = setups.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`)
-    for (const setup of setups)
-      this.#create(setup, { 'initial-cluster': peers.join(','), 'initial-cluster-state': 'new' })
+    const flags = { 'initial-cluster': peers.join(','), 'initial-cluster-state': 'new' }
+    for (const setup of setups) this.#create(setup, flags)
     for (const member of this.#members) {
       member.spawn()
       // A new member first asks the others whether it has been there before. One that listens and does not serve yet
@@ -243,7 +240,7 @@ export class EtcdCluster {
     await this.healthy()
   }
 
-  async #setUp(index: number): Promise<EtcdMemberSetup> {
+  async #setUp(index: number): Promise<MemberSetup> {
     const clientPort = await this.#reservePort()
     const name = `m${index}`
     return {
@@ -270,18 +267,18 @@ export class EtcdCluster {
     return proxy
   }
 
-  #create(setup: EtcdMemberSetup, flags: EtcdFlags, isLearner = false): EtcdMember {
+  #create(setup: MemberSetup, flags: EtcdFlags, isLearner = false): MemberProcess {
     const { timers = 'fast', auth, flags: ownFlags } = this.#options
     const launchFlags = {
       ...baseFlags(timers),
       // etcd's default of 10 makes each Authenticate cost 60 ms of CPU.
       ...(auth === undefined ? {} : { 'bcrypt-cost': 4 }),
-      ...this.tls?.memberFlags(),
+      ...this.#certificates?.memberFlags(),
       'initial-cluster-token': this.#folder,
       ...flags,
       ...ownFlags,
     }
-    const member = new EtcdMember(setup, { binary: this.binary, flags: launchFlags }, isLearner)
+    const member = new MemberProcess(setup, { binary: this.binary, flags: launchFlags }, isLearner)
     this.#members.push(member)
     return member
   }
@@ -298,7 +295,13 @@ export class EtcdCluster {
     await this.healthy()
   }
 
-  async #add(isLearner: boolean): Promise<number> {
+  #add(isLearner: boolean): Promise<number> {
+    const addition = this.#lastAddition.then(() => this.#addNow(isLearner))
+    this.#lastAddition = addition.catch(() => {})
+    return addition
+  }
+
+  async #addNow(isLearner: boolean): Promise<number> {
     const index = this.#members.length
     const setup = await this.#setUp(index)
     const peerUrl = `http://127.0.0.1:${setup.peerPort}`
@@ -321,50 +324,17 @@ export class EtcdCluster {
     }
   }
 
-  async #agreedLeader(): Promise<number | undefined> {
-    const voters = this.#voters()
-    const statuses = await Promise.all(
-      voters.map((member) => (member.state === 'running' ? leaderSeenBy(member) : undefined)),
-    )
-    const index = this.#members.findIndex(({ memberId, state }) => {
-      const votes = statuses.filter((leader) => leader === memberId).length
-      return state === 'running' && votes * 2 > voters.length
-    })
-    return index < 0 ? undefined : index
-  }
-
-  #etcdctlVariables(args: readonly string[]): NodeJS.ProcessEnv {
-    const { auth } = this.#options
-    const values: Record<string, string | undefined> = {
-      endpoints: this.#running()
-        .map(({ clientUrl }) => clientUrl)
-        .join(','),
-      cacert: this.tls?.caFile,
-      cert: this.tls?.certFile,
-      key: this.tls?.keyFile,
-      user: auth === undefined ? undefined : `root:${auth.rootPassword}`,
-    }
-    // etcdctl refuses to run when a flag and its variable are both given.
-    const given = (name: string) => args.some((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`))
-    const variables = Object.entries(values).flatMap(([name, value]) =>
-      value === undefined || given(name) ? [] : [[`ETCDCTL_${name.toUpperCase()}`, value]],
-    )
-    // 3.6 has only API version 3 and warns about the variable.
-    if (compareVersions(this.version, '3.6.0') < 0) variables.push(['ETCDCTL_API', '3'])
-    return Object.fromEntries(variables)
-  }
-
-  #member(index: number): EtcdMember {
+  #member(index: number): MemberProcess {
     const member = this.#members[index]
     if (member === undefined) throw new RangeError(`there is no member ${index}, only 0 to ${this.#members.length - 1}`)
     return member
   }
 
-  #running(): EtcdMember[] {
+  #running(): MemberProcess[] {
     return this.#members.filter(({ state }) => state === 'running')
   }
 
-  #voters(): EtcdMember[] {
+  #voters(): MemberProcess[] {
     return this.#members.filter(({ state, isLearner }) => state !== 'removed' && !isLearner)
   }
 
@@ -374,13 +344,8 @@ export class EtcdCluster {
   }
 }
 
-async function leaderSeenBy(member: EtcdMember): Promise<string | undefined> {
-  try {
-    const { leader } = await member.call('/v3/maintenance/status', {}, 1000)
-    return leader === undefined || leader === '0' ? undefined : toHexId(leader)
-  } catch {
-    return undefined
-  }
+function createCertificates(folder: string, tls: EtcdClusterOptions['tls']): ClusterCertificates | undefined {
+  return tls ? new ClusterCertificates(folder, tls === true ? {} : tls) : undefined
 }
 
 function memberList(answer: GatewayMessage): { name?: string; peerURLs: string[] }[] {
@@ -393,9 +358,4 @@ function toDecimalId(hexId: string): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
-}
-
-/** A developer's own ETCD_ and ETCDCTL_ variables would change what the harness starts. */
-function withoutEtcdVariables(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^ETCD(CTL)?_/.test(name)))
 }

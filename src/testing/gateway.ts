@@ -138,6 +138,11 @@ export class Gateway {
   }
 }
 
+/** Turns the decimal id of the JSON gateway into the hexadecimal form that etcd prints. */
+export function toHexId(decimal: unknown): string {
+  return BigInt(String(decimal)).toString(16)
+}
+
 function isStaleToken(error: unknown): boolean {
   if (!(error instanceof GatewayError)) return false
   return error.code === unauthenticated || error.message.includes('user name is empty')

@@ -18,15 +18,20 @@ export interface ReservedPort {
 
 /** Reserves a free port on 127.0.0.1 by a lock file in the temporary folder. */
 export async function reservePort(): Promise<ReservedPort> {
-  const folder = portFolder()
   for (let attempt = 0; attempt < 1000; attempt++) {
-    const port = randomInt(firstPort, lastPort + 1)
-    const release = tryLockPort(join(folder, String(port)))
-    if (release === undefined) continue
-    if (await canListen(port)) return { port, release }
-    release()
+    const reserved = await tryReservePort(randomInt(firstPort, lastPort + 1))
+    if (reserved !== undefined) return reserved
   }
-  throw new Error(`no free port between ${firstPort} and ${lastPort} found; locks are in ${folder}`)
+  throw new Error(`no free port between ${firstPort} and ${lastPort} found; locks are in ${portFolder()}`)
+}
+
+/** Reserves one certain port, unless another cluster has it or somebody listens on it. */
+export async function tryReservePort(port: number): Promise<ReservedPort | undefined> {
+  const release = tryLockPort(join(portFolder(), String(port)))
+  if (release === undefined) return undefined
+  if (await canListen(port)) return { port, release }
+  release()
+  return undefined
 }
 
 function portFolder(): string {

@@ -1,5 +1,4 @@
 import type { ChannelCredentials } from '@grpc/grpc-js'
-import { Emitter } from '../core/emitter.js'
 import { EtcdError, InvalidArgumentError } from '../core/errors.js'
 import type { StatusResponse } from '../gen/messages.js'
 import { ClusterIdentity } from './cluster-identity.js'
@@ -46,8 +45,14 @@ export interface ConnectionEvents {
   revisionRewound: { readonly endpoint: string; readonly seen: number; readonly actual: number }
 }
 
+/** Where a manager's events go. */
+export interface EventSink {
+  emit<Name extends keyof ConnectionEvents>(event: Name, payload: ConnectionEvents[Name]): void
+}
+
 /** What a manager is made with. */
 export interface ConnectionManagerOptions {
+  readonly events: EventSink
   readonly endpoints: readonly Endpoint[]
   readonly settings: ChannelSettings
   readonly connectTimeoutMs: number
@@ -83,7 +88,7 @@ const staleStatusMs = 10_000
  * them when the endpoints change.
  */
 export class ConnectionManager implements ConnectionHost {
-  readonly events = new Emitter<ConnectionEvents>()
+  readonly events: EventSink
   readonly identity: ClusterIdentity
   readonly settings: ChannelSettings
   readonly #options: ConnectionManagerOptions
@@ -98,12 +103,13 @@ export class ConnectionManager implements ConnectionHost {
 
   constructor(options: ConnectionManagerOptions) {
     this.#options = options
+    this.events = options.events
     this.settings = options.settings
     this.identity = new ClusterIdentity({
       clusterChanged: (endpoint, expected, actual) =>
         this.events.emit('clusterChanged', { endpoint, expected, actual }),
       revisionRewound: (endpoint, seen, actual) => this.events.emit('revisionRewound', { endpoint, seen, actual }),
-      termRaised: () => this.#refreshAll(),
+      termRaised: () => this.refreshAll(),
     })
     this.#connections = options.endpoints.map((endpoint) => new Connection(endpoint, this))
   }
@@ -187,6 +193,11 @@ export class ConnectionManager implements ConnectionHost {
     this.events.emit('endpointsChanged', { endpoints: endpoints.map(({ url }) => url) })
   }
 
+  /** Asks every healthy member anew who it is and who leads. */
+  refreshAll(): void {
+    for (const connection of this.#connections) if (connection.state.kind === 'ready') void connection.refresh()
+  }
+
   /** Ends all connections; calls under way and calls that wait reject with `CLOSED`. */
   close(): void {
     if (this.#state.kind === 'closed') return
@@ -195,7 +206,6 @@ export class ConnectionManager implements ConnectionHost {
     clearInterval(this.#clock)
     for (const waiter of this.#waiters) waiter.fail(closedError())
     for (const connection of this.#connections) connection.close(closedError('unknown'))
-    this.events.clear()
   }
 
   credentials(endpoint: Endpoint): ChannelCredentials {
@@ -284,10 +294,6 @@ export class ConnectionManager implements ConnectionHost {
     if (members.length * 2 <= this.#connections.length) return
     this.identity.adopt(clusterId)
     for (const member of members) member.probeNow()
-  }
-
-  #refreshAll(): void {
-    for (const connection of this.#connections) if (connection.state.kind === 'ready') void connection.refresh()
   }
 
   #refreshStale(): void {

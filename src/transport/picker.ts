@@ -41,7 +41,8 @@ export class Picker {
       return this.#connections.filter((c) => c.url === route.endpoint && c.connected)
     }
     const healthy = this.#healthy(route)
-    return healthy.length > 0 ? preferred(healthy, route) : this.#lastResort(route)
+    if (healthy.length > 0) return preferred(healthy, route)
+    return route.healthyOnly === true ? [] : this.#lastResort(route)
   }
 
   #healthy(route: Route): readonly Connection[] {

@@ -8,6 +8,8 @@ export interface Route {
   readonly prefer: Preference | undefined
   /** The one member to ask, by its URL: for calls about a member, such as `Maintenance.Status`. */
   readonly endpoint: string | undefined
+  /** Never a member that is ejected, not even where there is no other. @default false */
+  readonly healthyOnly?: boolean
 }
 
 /** Request metadata. Frozen and shared between calls, so that its gRPC form is made once. */
@@ -46,7 +48,9 @@ export interface CallContext {
   readonly startedAt: number
   /** Deadline layer. */
   deadlineAt: number
-  /** Auth and metadata layers. */
+  /** Auth layer: the token to send, if any. */
+  token: string | undefined
+  /** Metadata layer. */
   metadata: CallMetadata
   /** Retry layer: how often it was tried, the endpoints that failed it, and the time spent waiting in between. */
   attempts: number
@@ -107,6 +111,7 @@ export function callContext(options: CallOptions | undefined, kind: CallKind): C
     stale: false,
     startedAt: performance.now(),
     deadlineAt: Number.POSITIVE_INFINITY,
+    token: undefined,
     metadata: noMetadata,
     attempts: 0,
     failedOn: undefined,

@@ -1,0 +1,16 @@
+import { InvalidArgumentError } from '../core/errors.js'
+import type { CallOptions } from '../transport/transport.js'
+import type { Method } from '../wire/methods.js'
+
+/** Makes one call of the Auth service. */
+export type AuthCall = <Request, Response>(
+  method: Method<Request, Response>,
+  request: Request,
+  options: CallOptions | undefined,
+) => Promise<Response>
+
+/** A name of a user or a role; etcd has no empty ones. */
+export function someName(what: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw new InvalidArgumentError(`\`${what}\` must be a name of at least one letter, got ${typeof value}`)
+}

@@ -1,0 +1,83 @@
+import { EtcdError } from '../core/errors.js'
+import { encodeRange, type KeyRange } from '../core/key-range.js'
+import { oneOf } from '../core/validate.js'
+import { checkCall } from '../transport/call-options.js'
+import type { CallOptions } from '../transport/transport.js'
+import { methods } from '../wire/methods.js'
+import { type AuthCall, someName } from './auth-call.js'
+
+/** What a permission allows. */
+export type PermissionType = 'read' | 'write' | 'readwrite'
+
+/** A right on a range of keys, as etcd stores it. */
+export interface Permission {
+  readonly type: PermissionType
+  readonly key: Buffer
+  /** Empty for the one key, a zero byte for all keys from `key` on. */
+  readonly rangeEnd: Buffer
+}
+
+/** What a role allows. */
+export interface RolePermissions {
+  readonly name: string
+  readonly permissions: readonly Permission[]
+}
+
+const wireTypes = { read: 'READ', write: 'WRITE', readwrite: 'READWRITE' } as const
+const types = { READ: 'read', WRITE: 'write', READWRITE: 'readwrite' } as const
+
+/** The roles of a cluster; names and verbs are those of `etcdctl role`. */
+export class Roles {
+  readonly #call: AuthCall
+
+  constructor(call: AuthCall) {
+    this.#call = call
+  }
+
+  /** Adds a role without permissions. */
+  async add(name: string, options?: CallOptions): Promise<void> {
+    checkCall('auth.roles.add()', options)
+    await this.#call(methods.Auth.RoleAdd, { name: someName('name', name) }, options)
+  }
+
+  /** One role and what it allows; `ROLE_NOT_FOUND` if there is none of that name. */
+  async get(name: string, options?: CallOptions): Promise<RolePermissions> {
+    checkCall('auth.roles.get()', options)
+    const { perm } = await this.#call(methods.Auth.RoleGet, { role: someName('name', name) }, options)
+    return { name, permissions: perm.map(({ permType, key, rangeEnd }) => ({ type: types[permType], key, rangeEnd })) }
+  }
+
+  /** The names of all roles. */
+  async list(options?: CallOptions): Promise<readonly string[]> {
+    checkCall('auth.roles.list()', options)
+    const { roles } = await this.#call(methods.Auth.RoleList, {}, options)
+    return roles
+  }
+
+  /** Removes a role, and takes it from all users. */
+  async remove(name: string, options?: CallOptions): Promise<void> {
+    checkCall('auth.roles.remove()', options)
+    await this.#call(methods.Auth.RoleDelete, { role: someName('name', name) }, options)
+  }
+
+  /** Allows a role to read, write or both in a range of keys. */
+  async grant(name: string, type: PermissionType, range: KeyRange, options?: CallOptions): Promise<void> {
+    checkCall('auth.roles.grant()', options)
+    const permType = wireTypes[oneOf('type', type, ['read', 'write', 'readwrite'])]
+    const request = { name: someName('name', name), perm: { permType, ...permissionRange(range) } }
+    await this.#call(methods.Auth.RoleGrantPermission, request, options)
+  }
+
+  /** Takes back what was granted on exactly this range; `PERMISSION_NOT_GRANTED` if there is no such permission. */
+  async revoke(name: string, range: KeyRange, options?: CallOptions): Promise<void> {
+    checkCall('auth.roles.revoke()', options)
+    const request = { role: someName('name', name), ...permissionRange(range) }
+    await this.#call(methods.Auth.RoleRevokePermission, request, options)
+  }
+}
+
+function permissionRange(range: KeyRange): { key: Buffer; rangeEnd: Buffer } {
+  const { key, rangeEnd } = encodeRange(range)
+  if (key.length === 0) throw new EtcdError('key is not provided', { code: 'EMPTY_KEY', effect: 'none' })
+  return { key, rangeEnd }
+}

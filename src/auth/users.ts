@@ -1,0 +1,82 @@
+import { InvalidArgumentError } from '../core/errors.js'
+import { checkCall } from '../transport/call-options.js'
+import type { CallOptions } from '../transport/transport.js'
+import { methods } from '../wire/methods.js'
+import { type AuthCall, someName } from './auth-call.js'
+
+/** What a user may do. */
+export interface User {
+  readonly name: string
+  /** The names of its roles. */
+  readonly roles: readonly string[]
+}
+
+/** The users of a cluster; names and verbs are those of `etcdctl user`. */
+export class Users {
+  readonly #call: AuthCall
+
+  constructor(call: AuthCall) {
+    this.#call = call
+  }
+
+  /**
+   * Adds a user. Without a password it can log in by a client certificate with its name only. `USER_ALREADY_EXISTS` if
+   * there is one.
+   */
+  async add(name: string, password?: string, options?: CallOptions): Promise<void> {
+    checkCall('auth.users.add()', options)
+    const noPassword = password === undefined
+    const request = {
+      name: someName('name', name),
+      password: noPassword ? undefined : somePassword(password),
+      options: { noPassword },
+    }
+    await this.#call(methods.Auth.UserAdd, request, options)
+  }
+
+  /** One user; `USER_NOT_FOUND` if there is none of that name. */
+  async get(name: string, options?: CallOptions): Promise<User> {
+    checkCall('auth.users.get()', options)
+    const { roles } = await this.#call(methods.Auth.UserGet, { name: someName('name', name) }, options)
+    return { name, roles }
+  }
+
+  /** The names of all users. */
+  async list(options?: CallOptions): Promise<readonly string[]> {
+    checkCall('auth.users.list()', options)
+    const { users } = await this.#call(methods.Auth.UserList, {}, options)
+    return users
+  }
+
+  /** Removes a user; its tokens end with it. */
+  async remove(name: string, options?: CallOptions): Promise<void> {
+    checkCall('auth.users.remove()', options)
+    await this.#call(methods.Auth.UserDelete, { name: someName('name', name) }, options)
+  }
+
+  /** Changes a user's password; its tokens end with that. */
+  async setPassword(name: string, password: string, options?: CallOptions): Promise<void> {
+    checkCall('auth.users.setPassword()', options)
+    const request = { name: someName('name', name), password: somePassword(password) }
+    await this.#call(methods.Auth.UserChangePassword, request, options)
+  }
+
+  /** Gives a user a role. */
+  async grantRole(name: string, role: string, options?: CallOptions): Promise<void> {
+    checkCall('auth.users.grantRole()', options)
+    const request = { user: someName('name', name), role: someName('role', role) }
+    await this.#call(methods.Auth.UserGrantRole, request, options)
+  }
+
+  /** Takes a role from a user; `ROLE_NOT_GRANTED` if it has not got it. */
+  async revokeRole(name: string, role: string, options?: CallOptions): Promise<void> {
+    checkCall('auth.users.revokeRole()', options)
+    const request = { name: someName('name', name), role: someName('role', role) }
+    await this.#call(methods.Auth.UserRevokeRole, request, options)
+  }
+}
+
+function somePassword(password: unknown): string {
+  if (typeof password === 'string' && password !== '') return password
+  throw new InvalidArgumentError('`password` must be a string of at least one letter')
+}

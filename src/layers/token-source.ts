@@ -1,0 +1,243 @@
+import { EtcdError, isEtcdError } from '../core/errors.js'
+import { type AuthenticateRecord, channels, outcomeOf } from '../telemetry/channels.js'
+import { type CallContext, callContext, type Transport } from '../transport/transport.js'
+import { methods } from '../wire/methods.js'
+import { type Authenticate, Login, sharedLogin } from './login.js'
+import { Token, type TokenReason } from './token.js'
+
+/** Who this client is to the cluster; by a client certificate, none of these. */
+export type AuthOptions =
+  | {
+      readonly username: string
+      readonly password: string
+      /** Life of an unused simple token, as the servers' `--auth-token-ttl`, in milliseconds. @default 300 000 */
+      readonly tokenTtlMs?: number | undefined
+    }
+  /** A token that was issued elsewhere, sent as it is. When members refuse it, calls fail. */
+  | { readonly token: string }
+  /** Gives a token issued elsewhere, again whenever members refuse it or it is about to expire. */
+  | { readonly tokenProvider: (reason: TokenReason) => string | Promise<string> }
+
+/** What a client's events say about its logins. */
+export interface AuthEvents {
+  /** A token was obtained. */
+  authenticated: {
+    readonly username: string | undefined
+    readonly endpoint: string | undefined
+    readonly reason: TokenReason
+    readonly durationMs: number
+  }
+  /** No token could be obtained. */
+  authenticationFailed: {
+    readonly username: string | undefined
+    readonly endpoint: string | undefined
+    readonly reason: TokenReason
+    readonly error: unknown
+  }
+}
+
+/** How often a client has asked for tokens, and how it went. */
+export interface AuthStats {
+  /** Tokens obtained, by the reason that they were asked for. */
+  readonly authenticated: Readonly<Record<TokenReason, number>>
+  readonly failed: number
+}
+
+/** What a token source needs from its client. */
+export interface TokenSourceHost {
+  /** The transport without authentication, for `Authenticate` itself. */
+  readonly transport: Transport
+  readonly endpoints: () => readonly string[]
+  readonly events: { emit<Name extends keyof AuthEvents>(name: Name, payload: AuthEvents[Name]): void }
+  /** There is a new token to use. */
+  readonly renewed: () => void
+}
+
+/** Time for one Authenticate, however long the callers that wait for it would wait: bcrypt is slow under load. */
+const authenticateTimeoutMs = 10_000
+const defaultTokenTtlMs = 300_000
+
+/** A client's source of tokens: knows where they come from, counts and tells what happens. */
+export class TokenSource {
+  readonly #options: AuthOptions
+  readonly #host: TokenSourceHost
+  readonly #authenticated = { first: 0, expiring: 0, rejected: 0 }
+  #failed = 0
+  #closed = false
+  #login: Login | undefined
+  /** Never shown: the private fields of a class appear neither in `util.inspect` nor in JSON. */
+  readonly #authenticate: Authenticate = (reason) => this.#observed(reason)
+
+  constructor(options: AuthOptions, host: TokenSourceHost) {
+    this.#options = options
+    this.#host = host
+  }
+
+  get stats(): AuthStats {
+    return { authenticated: { ...this.#authenticated }, failed: this.#failed }
+  }
+
+  /** The token that is held now, if any, as members take it. */
+  get held(): string | undefined {
+    return this.#sharedLogin().held?.value
+  }
+
+  /** Whether a refused token can be replaced. */
+  get renews(): boolean {
+    return !('token' in this.#options)
+  }
+
+  /** The token to use now without waiting, if there is one. Asks for the next one when this one is getting old. */
+  current(): Token | undefined {
+    const login = this.#sharedLogin()
+    const token = login.held
+    if (token?.isExpiring() === true) void login.refresh(this.#authenticate)
+    return token
+  }
+
+  /** The token, as soon as there is one. */
+  async get(reason: TokenReason, context: CallContext): Promise<Token> {
+    for (;;) {
+      try {
+        return await withinCall(this.#sharedLogin().get(this.#authenticate, reason), context)
+      } catch (error) {
+        // Another client of this login was closed while it asked for all: ask on one's own account.
+        if (isEtcdError(error, 'CLOSED') && !this.#closed) continue
+        // The error is shared by all who waited; each caller gets one with a stack of its own.
+        throw isEtcdError(error) ? copyOf(error) : error
+      }
+    }
+  }
+
+  /** A member refused `token`. */
+  rejected(token: Token | undefined): void {
+    this.#sharedLogin().rejected(token)
+  }
+
+  /** Stops waiting on behalf of others: the client is closed. */
+  close(): void {
+    this.#closed = true
+  }
+
+  #sharedLogin(): Login {
+    if (this.#login !== undefined) return this.#login
+    const options = this.#options
+    this.#login =
+      'username' in options ? sharedLogin(this.#host.endpoints(), options.username, options.password) : new Login()
+    return this.#login
+  }
+
+  async #observed(reason: TokenReason): Promise<Token> {
+    const startedAt = performance.now()
+    const context = callContext(undefined, { consistent: true, repeatable: true })
+    const username = 'username' in this.#options ? this.#options.username : undefined
+    const told = (): {
+      username: string | undefined
+      endpoint: string | undefined
+      reason: TokenReason
+      durationMs: number
+    } => ({
+      username,
+      endpoint: context.endpoint,
+      reason,
+      durationMs: performance.now() - startedAt,
+    })
+    try {
+      const token = await this.#obtain(reason, context)
+      this.#authenticated[reason] += 1
+      setImmediate(this.#host.renewed)
+      this.#host.events.emit('authenticated', told())
+      publish({ ...told(), outcome: { ok: true } })
+      return token
+    } catch (cause) {
+      const error = named(cause, username)
+      this.#failed += 1
+      this.#host.events.emit('authenticationFailed', { ...told(), error })
+      publish({ ...told(), outcome: outcomeOf(error) })
+      throw error
+    }
+  }
+
+  async #obtain(reason: TokenReason, context: CallContext): Promise<Token> {
+    const options = this.#options
+    if ('token' in options) return new Token(options.token, Number.POSITIVE_INFINITY)
+    if ('tokenProvider' in options)
+      return new Token(await provided(options.tokenProvider, reason), Number.POSITIVE_INFINITY)
+    const { username, password, tokenTtlMs = defaultTokenTtlMs } = options
+    context.deadlineAt = context.startedAt + authenticateTimeoutMs
+    context.route = { serializable: false, prefer: undefined, endpoint: undefined, healthyOnly: true }
+    try {
+      const request = { name: username, password }
+      const { token } = await this.#host.transport.unary(methods.Auth.Authenticate, request, context)
+      return new Token(token, tokenTtlMs)
+    } catch (error) {
+      if (isEtcdError(error, 'AUTH_NOT_ENABLED')) return new Token(undefined, tokenTtlMs)
+      throw error
+    }
+  }
+}
+
+async function provided(
+  provider: Extract<AuthOptions, { tokenProvider: unknown }>['tokenProvider'],
+  reason: TokenReason,
+): Promise<string> {
+  try {
+    const token: unknown = await provider(reason)
+    if (typeof token === 'string' && token !== '') return token
+    throw new TypeError(`it gave ${token === '' ? 'an empty string' : typeof token} instead of a token`)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new EtcdError(`auth.tokenProvider failed: ${why}`, { code: 'AUTH_FAILED', effect: 'none', cause })
+  }
+}
+
+function copyOf(error: EtcdError): EtcdError {
+  const { code, effect, retryable, endpoint, method, grpcCode, rawMessage } = error
+  return new EtcdError(rawMessage, { code, effect, retryable, endpoint, method, grpcCode, cause: error.cause })
+}
+
+/** The wait of one caller, who may have less time than the others that wait for the same token. */
+function withinCall(token: Promise<Token>, { deadlineAt, signal }: CallContext): Promise<Token> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const fail = (reason: unknown): void => {
+      leave()
+      reject(reason)
+    }
+    const onAbort = (): void => fail(signal?.reason)
+    const restMs = deadlineAt - performance.now()
+    const timer = restMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => fail(tooLate()), restMs)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    token.then((value) => {
+      leave()
+      resolve(value)
+    }, fail)
+  })
+}
+
+function tooLate(): EtcdError {
+  return new EtcdError('the deadline passed while waiting for authentication', {
+    code: 'DEADLINE_EXCEEDED',
+    effect: 'none',
+  })
+}
+
+/** Says who could not log in; the password is in no message. */
+function named(error: unknown, username: string | undefined): unknown {
+  if (!isEtcdError(error, 'AUTH_FAILED') || username === undefined) return error
+  return new EtcdError(`authentication failed for user ${JSON.stringify(username)}: wrong user or password`, {
+    code: 'AUTH_FAILED',
+    effect: 'none',
+    endpoint: error.endpoint,
+    method: error.method,
+    grpcCode: error.grpcCode,
+    cause: error,
+  })
+}
+
+function publish(record: AuthenticateRecord): void {
+  if (channels.authenticate.hasSubscribers) channels.authenticate.publish(record)
+}
