@@ -59,6 +59,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   /** Takes options, or a connection string such as `etcd://10.0.0.1:2379,10.0.0.2:2379/tenant-a/`. Opens nothing yet. */
   constructor(input: string | ClientOptions) {
     const options = resolveOptions(input)
+    warnAboutClearPassword(options)
     const events = new Emitter<ClientEvents>()
     const { manager, tokens, transport } = wire(options, events)
     super(options.namespace === undefined ? transport : namespaceLayer(options.namespace)(transport), options)
@@ -142,6 +143,19 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     if (this.#options.discovery === undefined) return
     this.#manager.replace(await discovered(this.#options.discovery, this.#options.hasTls))
   }
+}
+
+let warnedAboutClearPassword = false
+
+/** Once for each process, as Node does with its own warnings. */
+function warnAboutClearPassword({ auth, endpoints }: ResolvedOptions): void {
+  const clear = endpoints.find(({ tls, target }) => !tls && !target.startsWith('unix:'))
+  if (warnedAboutClearPassword || clear === undefined || auth === undefined || !('password' in auth)) return
+  warnedAboutClearPassword = true
+  process.emitWarning(`the password goes to ${clear.url} in clear: use https endpoints`, {
+    type: 'EtcdkitWarning',
+    code: 'ETCDKIT_CLEAR_PASSWORD',
+  })
 }
 
 /** The parts of a client, and the layers of every call, outermost first. */

@@ -1,3 +1,6 @@
+export type { Auth, AuthStatus } from './auth/auth.js'
+export type { Permission, PermissionType, RolePermissions, Roles } from './auth/roles.js'
+export type { User, Users } from './auth/users.js'
 export { type ClientEvents, Etcd } from './client.js'
 export { bytes, type Codec, json, text } from './core/codec.js'
 export {
@@ -51,9 +54,12 @@ export type {
 } from './kv/results.js'
 export { type ResultsOf, type Txn, type TxnOutcome, type TxnResult, txn } from './kv/txn.js'
 export type { UpdateFunction, UpdateOptions } from './kv/update.js'
+export type { TokenReason } from './layers/token.js'
+export type { AuthOptions, AuthStats } from './layers/token-source.js'
 export type { ClientOptions, DiscoveryOptions, MemberSyncOptions } from './options.js'
 export {
   type AttemptRecord,
+  type AuthenticateRecord,
   type CallOutcome,
   type CallRecord,
   channels,

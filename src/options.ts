@@ -3,7 +3,7 @@ import type { Bytes } from './core/key-range.js'
 import { type ReadPolicyOptions, ReadPolicyTable } from './core/read-policy.js'
 import { assertKnownOptions, describe, durationMs, keyBytes, positiveInteger } from './core/validate.js'
 import type { AuthOptions } from './layers/token-source.js'
-import { plainCredentials, type TlsOptions, tlsCredentials } from './transport/credentials.js'
+import { plainCredentials, TlsMaterial, type TlsOptions } from './transport/credentials.js'
 import { type Endpoint, parseConnectionString, parseEndpoints } from './transport/endpoint.js'
 import type { ChannelSettings } from './transport/grpc-channel.js'
 import type { SrvDiscovery } from './transport/srv-discovery.js'
@@ -124,13 +124,13 @@ export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
     throw new InvalidArgumentError(`new Etcd() takes options or a connection string, got ${describe(input)}`)
   }
   assertKnownOptions('new Etcd()', options, optionNames)
-  const credentials = options.tls === undefined ? undefined : tlsCredentials(options.tls)
+  const tls = new TlsMaterial(options.tls ?? {})
   return Object.freeze({
     endpoints: resolveEndpoints(options),
     discovery: resolveDiscovery(options.discovery),
     auth: resolveAuth(options),
     hasTls: options.tls !== undefined,
-    credentials: (endpoint: Endpoint) => (endpoint.tls ? (credentials ?? tlsCredentials({})) : plainCredentials()),
+    credentials: (endpoint: Endpoint) => (endpoint.tls ? tls.credentials() : plainCredentials()),
     namespace: resolveNamespace(options.namespace),
     reads: new ReadPolicyTable(options.reads ?? {}),
     timeoutMs: durationMs('timeoutMs', options.timeoutMs ?? defaults.timeoutMs),
@@ -213,6 +213,7 @@ function resolveChannel(options: ClientOptions): ChannelSettings {
     keepaliveMs,
     keepaliveTimeoutMs: durationMs('keepaliveTimeoutMs', options.keepaliveTimeoutMs ?? defaults.keepaliveTimeoutMs),
     useProxyEnvironment: options.useProxyEnvironment ?? false,
+    servername: options.tls?.servername,
   }
 }
 

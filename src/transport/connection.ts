@@ -79,6 +79,7 @@ export class Connection implements AttemptOwner {
   readonly #host: ConnectionHost
   readonly #inFlight = new Set<UnaryAttempt>()
   #channel: GrpcChannel | undefined
+  #credentials: ChannelCredentials | undefined
   #state: ConnectionState = { kind: 'idle' }
   #silentTicks = 0
   #latencyMs: number | undefined
@@ -253,9 +254,11 @@ export class Connection implements AttemptOwner {
         void this.#probe(0, undefined)
         return
       case 'connecting':
-        if (this.connected) this.#enter({ kind: 'connecting', error: undefined })
+        if (this.#reopenWithNewCredentials() || !this.connected) return
+        this.#enter({ kind: 'connecting', error: undefined })
         return
       case 'failed':
+        if (this.#reopenWithNewCredentials()) return
         this.#enter({ kind: 'connecting', error: this.#state.kind === 'connecting' ? this.#state.error : undefined })
         void this.#learnWhyNot()
         return
@@ -314,9 +317,17 @@ export class Connection implements AttemptOwner {
   #openChannel(): void {
     this.#enter({ kind: 'connecting', error: undefined })
     const credentials = this.#host.credentials(this.endpoint)
+    this.#credentials = credentials
     const onState = (state: ChannelState): void => this.#onChannelState(state)
     this.#channel = new GrpcChannel(this.endpoint, credentials, this.#host.settings, onState)
     this.#channel.connect()
+  }
+
+  /** A channel keeps the credentials that it was made with: after a renewal, it takes another to connect again. */
+  #reopenWithNewCredentials(): boolean {
+    if (this.#host.credentials(this.endpoint) === this.#credentials) return false
+    this.#reopen()
+    return true
   }
 
   #reopen(): void {

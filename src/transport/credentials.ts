@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { createPrivateKey } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
 import { ChannelCredentials } from '@grpc/grpc-js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe } from '../core/validate.js'
@@ -10,33 +11,100 @@ export type Pem = string | Uint8Array
 export interface TlsOptions {
   /** The certificate authority that the members' certificates must come from. @default the system's */
   readonly ca?: Pem | undefined
-  /** This client's certificate; goes with `key`. */
+  /** This client's certificate; goes with `key`. Members that know its common name as a user need no password. */
   readonly cert?: Pem | undefined
   /** The key of `cert`. */
   readonly key?: Pem | undefined
+  /** Decrypts `key`. */
+  readonly passphrase?: string | undefined
+  /** The name that the members' certificates must be for, in place of the host in their endpoint. */
+  readonly servername?: string | undefined
+  /**
+   * Accepts any certificate of anybody: encryption without knowing to whom. For tests and nothing else.
+   * @default false
+   */
+  readonly dangerouslySkipVerification?: boolean | undefined
 }
 
-const names = ['ca', 'cert', 'key'] as const
-
-/** Reads and checks TLS options; errors name the option and never hold key material. */
-export function tlsCredentials(options: TlsOptions): ChannelCredentials {
-  assertKnownOptions('tls', options, names)
-  const { ca, cert, key } = options
-  if ((cert === undefined) !== (key === undefined)) {
-    throw new InvalidArgumentError('`tls.cert` and `tls.key` go together: one of them is missing')
-  }
-  const [caPem, certPem, keyPem] = [pem('tls.ca', ca), pem('tls.cert', cert), pem('tls.key', key)]
-  try {
-    return ChannelCredentials.createSsl(caPem ?? null, keyPem ?? null, certPem ?? null)
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new InvalidArgumentError(`\`tls\` is not usable: ${reason}`)
-  }
-}
+const names = ['ca', 'cert', 'key', 'passphrase', 'servername', 'dangerouslySkipVerification'] as const
+const plain = ChannelCredentials.createInsecure()
 
 /** Credentials for `http` and `unix` endpoints. */
 export function plainCredentials(): ChannelCredentials {
-  return ChannelCredentials.createInsecure()
+  return plain
+}
+
+/**
+ * TLS material and the credentials made of it. Files are read again when they have changed, so that connections made
+ * after a renewal use the new certificates; those that are open go on. Material that is not usable at first is an
+ * `InvalidArgumentError`, which never holds key material; later, the old one is kept until the files are good again.
+ */
+export class TlsMaterial {
+  readonly #options: TlsOptions
+  readonly #paths: readonly string[]
+  #stamp: string
+  #credentials: ChannelCredentials
+
+  constructor(options: TlsOptions) {
+    checkTlsOptions(options)
+    this.#options = options
+    this.#paths = [options.ca, options.cert, options.key].filter(isPath)
+    this.#stamp = stampOf(this.#paths)
+    this.#credentials = createCredentials(options)
+  }
+
+  /** The credentials for a new connection; the same object as long as no file has changed. */
+  credentials(): ChannelCredentials {
+    const stamp = stampOf(this.#paths)
+    if (stamp === this.#stamp) return this.#credentials
+    try {
+      this.#credentials = createCredentials(this.#options)
+      this.#stamp = stamp
+    } catch {
+      // Half of the files are new, or one is half written: the next connection looks again.
+    }
+    return this.#credentials
+  }
+}
+
+function checkTlsOptions(options: TlsOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError(`\`tls\` must be an object, got ${describe(options)}`)
+  }
+  assertKnownOptions('tls', options, names)
+  if ((options.cert === undefined) !== (options.key === undefined)) {
+    throw new InvalidArgumentError('`tls.cert` and `tls.key` go together: one of them is missing')
+  }
+  for (const name of ['passphrase', 'servername'] as const) {
+    const value: unknown = options[name]
+    if (value === undefined || typeof value === 'string') continue
+    throw new InvalidArgumentError(`\`tls.${name}\` must be a string, got ${typeof value}`)
+  }
+  const skip: unknown = options.dangerouslySkipVerification
+  if (skip === undefined || typeof skip === 'boolean') return
+  throw new InvalidArgumentError(`\`tls.dangerouslySkipVerification\` must be true or false, got ${describe(skip)}`)
+}
+
+function createCredentials({ ca, cert, key, passphrase, dangerouslySkipVerification }: TlsOptions): ChannelCredentials {
+  const [caPem, certPem] = [pem('tls.ca', ca), pem('tls.cert', cert)]
+  const keyPem = decrypted(pem('tls.key', key), passphrase)
+  try {
+    const verification = dangerouslySkipVerification === true ? { rejectUnauthorized: false } : {}
+    return ChannelCredentials.createSsl(caPem ?? null, keyPem ?? null, certPem ?? null, verification)
+  } catch (cause) {
+    throw new InvalidArgumentError(`\`tls\` is not usable: ${messageOf(cause)}`)
+  }
+}
+
+function decrypted(keyPem: Buffer | undefined, passphrase: string | undefined): Buffer | undefined {
+  if (keyPem === undefined) return undefined
+  try {
+    const key = createPrivateKey({ key: keyPem, passphrase })
+    return Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }))
+  } catch (cause) {
+    const hint = passphrase === undefined ? '' : ' or `tls.passphrase` is wrong'
+    throw new InvalidArgumentError(`\`tls.key\` is not usable${hint}: ${messageOf(cause)}`)
+  }
 }
 
 function pem(name: string, value: Pem | undefined): Buffer | undefined {
@@ -45,14 +113,23 @@ function pem(name: string, value: Pem | undefined): Buffer | undefined {
   if (typeof value !== 'string') {
     throw new InvalidArgumentError(`\`${name}\` must be a path, a PEM text or bytes, got ${describe(value)}`)
   }
-  return value.includes('-----BEGIN') ? Buffer.from(value) : readPem(name, value)
+  if (!isPath(value)) return Buffer.from(value)
+  try {
+    return readFileSync(value)
+  } catch (cause) {
+    throw new InvalidArgumentError(`\`${name}\` cannot be read: ${messageOf(cause)}`)
+  }
 }
 
-function readPem(name: string, path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new InvalidArgumentError(`\`${name}\` cannot be read: ${reason}`)
-  }
+function isPath(value: Pem | undefined): value is string {
+  return typeof value === 'string' && !value.includes('-----BEGIN')
+}
+
+/** When the files were written last; a file that is missing for a moment, during a renewal, counts as changed. */
+function stampOf(paths: readonly string[]): string {
+  return paths.map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 'missing').join()
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }

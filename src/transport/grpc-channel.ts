@@ -10,6 +10,8 @@ export interface ChannelSettings {
   readonly keepaliveTimeoutMs: number
   /** Whether `https_proxy` and its kin in the environment are obeyed. */
   readonly useProxyEnvironment: boolean
+  /** The name that certificates must be for, in place of the endpoint's host. */
+  readonly servername: string | undefined
 }
 
 /** Whether the channel has a connection now. */
@@ -82,8 +84,9 @@ export class GrpcChannel {
   }
 }
 
-function channelOptions(settings: ChannelSettings): Record<string, number> {
+function channelOptions(settings: ChannelSettings): Record<string, number | string> {
   return {
+    ...(settings.servername === undefined ? {} : { 'grpc.ssl_target_name_override': settings.servername }),
     'grpc.keepalive_time_ms': settings.keepaliveMs,
     'grpc.keepalive_timeout_ms': settings.keepaliveTimeoutMs,
     // etcd answers pings without calls by closing the connection (`too_many_pings`).

@@ -121,6 +121,9 @@ function withoutPrefix(details: string): string {
 
 /** `connect ECONNREFUSED 127.0.0.1:2379` out of the frame that grpc-js puts around it. */
 function connectReason(text: string): string {
+  // grpc-js has no more than this to say when the peer hangs up on the first bytes.
+  if (/Last error: Failed to connect \(/.test(text))
+    return 'the peer closed the connection at once: TLS on one side only?'
   const reason = /Last error: (?:Error: )?(.*?)\.?(?: Resolution note: (.*))?$/s.exec(text)
   return [reason?.[1], reason?.[2]].filter((part) => part !== undefined && part !== '').join('; ') || text
 }
