@@ -1,5 +1,6 @@
 import { Auth } from './auth/auth.js'
 import { Emitter } from './core/emitter.js'
+import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
 import { authLayer } from './layers/auth-layer.js'
 import { deadlineLayer } from './layers/deadline-layer.js'
@@ -71,6 +72,15 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.auth = new Auth(transport, () => tokens?.stats ?? noAuthStats)
     this.#repeat(options.memberSyncMs, () => this.#syncMembers())
     this.#repeat(options.discovery?.refreshMs, () => this.#rediscover())
+  }
+
+  /**
+   * A client for the cluster that etcdctl's environment variables point to: `ETCDCTL_ENDPOINTS`, `_USER`, `_PASSWORD`,
+   * `_CACERT`, `_CERT`, `_KEY`, `_DIAL_TIMEOUT`, `_COMMAND_TIMEOUT` and their kin. Without endpoints, `127.0.0.1:2379`.
+   * `overrides` come before them.
+   */
+  static fromEnv(overrides: ClientOptions = {}, env: Readonly<Record<string, string | undefined>> = process.env): Etcd {
+    return new Etcd({ ...optionsFromEnvironment(env), ...overrides })
   }
 
   /** Connects now instead of with the first call. Rejects with `NOT_CONNECTED` if no member can be reached. */

@@ -2,7 +2,7 @@ import { InvalidArgumentError } from './core/errors.js'
 import type { Bytes } from './core/key-range.js'
 import { type ReadPolicyOptions, ReadPolicyTable } from './core/read-policy.js'
 import { assertKnownOptions, describe, durationMs, keyBytes, positiveInteger } from './core/validate.js'
-import type { AuthOptions } from './layers/token-source.js'
+import { type AuthOptions, isTokenText } from './layers/token-source.js'
 import { plainCredentials, TlsMaterial, type TlsOptions } from './transport/credentials.js'
 import { type Endpoint, parseConnectionString, parseEndpoints } from './transport/endpoint.js'
 import type { ChannelSettings } from './transport/grpc-channel.js'
@@ -170,7 +170,10 @@ function resolveAuth({ auth }: ClientOptions): AuthOptions | undefined {
   const given = [username ?? password, token, tokenProvider].filter((way) => way !== undefined)
   if (given.length !== 1)
     throw new InvalidArgumentError(`\`auth\` must be one of ${authForms}, got ${given.length} of them`)
-  if ('token' in auth) return { token: secretText('auth.token', token) }
+  if ('token' in auth) {
+    if (isTokenText(token)) return { token }
+    throw new InvalidArgumentError('`auth.token` must be a string of visible ASCII letters')
+  }
   if ('tokenProvider' in auth) {
     if (typeof tokenProvider === 'function') return { tokenProvider: auth.tokenProvider }
     throw new InvalidArgumentError(`\`auth.tokenProvider\` must be a function, got ${describe(tokenProvider)}`)

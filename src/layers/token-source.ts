@@ -177,14 +177,19 @@ export class TokenSource {
   }
 }
 
+/** Whether this can be sent as a token. Anything else would be refused on the way out, with the token in the message. */
+export function isTokenText(token: unknown): token is string {
+  return typeof token === 'string' && /^[\x21-\x7e]+$/.test(token)
+}
+
 async function provided(
   provider: Extract<AuthOptions, { tokenProvider: unknown }>['tokenProvider'],
   reason: TokenReason,
 ): Promise<string> {
   try {
     const token: unknown = await provider(reason)
-    if (typeof token === 'string' && token !== '') return token
-    throw new TypeError(`it gave ${token === '' ? 'an empty string' : typeof token} instead of a token`)
+    if (isTokenText(token)) return token
+    throw new TypeError('it must give a token: a string of visible ASCII letters')
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new EtcdError(`auth.tokenProvider failed: ${why}`, { code: 'AUTH_FAILED', effect: 'none', cause })

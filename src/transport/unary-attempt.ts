@@ -21,6 +21,8 @@ export interface AttemptOwner {
 
 const okStatus = 0
 const cancelledStatus = 1
+const internalStatus = 13
+const unavailableStatus = 14
 
 /**
  * One unary call on one connection, from sending to its end. It listens to grpc-js itself, so that a call costs one
@@ -55,7 +57,15 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Grpc
       signal?.addEventListener('abort', this.#onAbort, { once: true })
       // The deadline of a grpc-js call is a wall clock time; waiting is measured on the monotonic clock everywhere else.
       const deadline = Date.now() + (deadlineAt - this.sentAt)
-      this.#call = channel.startUnary(this.method.path, message, metadata, deadline, this)
+      try {
+        this.#call = channel.startUnary(this.method.path, message, metadata, deadline, this)
+      } catch (error) {
+        // grpc-js throws for a channel that was closed under the call, among others.
+        this.#end()
+        reject(
+          this.#failure({ code: unavailableStatus, details: `Channel closed before call started: ${String(error)}` }),
+        )
+      }
     })
   }
 
@@ -104,15 +114,18 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Grpc
     this.#owner.ended(this as UnaryAttempt)
   }
 
-  #failure(status: GrpcStatus): EtcdError {
-    const error = toEtcdError(status.code === okStatus ? { code: 13, details: 'the answer has no message' } : status, {
-      method: this.method.name,
-      endpoint: this.#owner.url,
-      // Calls start on connected channels only, so every attempt may have reached the member.
-      sent: true,
-      deadlineAt: this.context.deadlineAt,
-      now: performance.now(),
-    })
+  #failure(status: Pick<GrpcStatus, 'code' | 'details'>): EtcdError {
+    const error = toEtcdError(
+      status.code === okStatus ? { code: internalStatus, details: 'the answer has no message' } : status,
+      {
+        method: this.method.name,
+        endpoint: this.#owner.url,
+        // Calls start on connected channels only, so every attempt may have reached the member.
+        sent: true,
+        deadlineAt: this.context.deadlineAt,
+        now: performance.now(),
+      },
+    )
     this.#owner.failed(error)
     return error
   }

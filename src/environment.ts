@@ -1,0 +1,59 @@
+import { InvalidArgumentError } from './core/errors.js'
+import { describe } from './core/validate.js'
+import type { ClientOptions } from './options.js'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Go's units of time, as in `1m30s`, in milliseconds. */
+const unitMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+}
+
+/** The client options that etcdctl's environment variables stand for. */
+export function optionsFromEnvironment(env: Environment): ClientOptions {
+  const domain = env.ETCDCTL_DISCOVERY_SRV
+  const endpoints = env.ETCDCTL_ENDPOINTS ?? '127.0.0.1:2379'
+  return {
+    ...(domain === undefined ? { endpoints } : { discovery: { domain, name: env.ETCDCTL_DISCOVERY_SRV_NAME } }),
+    auth: authFrom(env),
+    tls: tlsFrom(env),
+    connectTimeoutMs: durationFrom(env, 'ETCDCTL_DIAL_TIMEOUT'),
+    timeoutMs: durationFrom(env, 'ETCDCTL_COMMAND_TIMEOUT'),
+    keepaliveMs: durationFrom(env, 'ETCDCTL_KEEPALIVE_TIME'),
+    keepaliveTimeoutMs: durationFrom(env, 'ETCDCTL_KEEPALIVE_TIMEOUT'),
+  }
+}
+
+/** etcdctl takes the password in its own variable, or behind the user's name and a colon. */
+function authFrom({ ETCDCTL_USER: user, ETCDCTL_PASSWORD: password, ETCDCTL_AUTH_JWT_TOKEN: token }: Environment) {
+  if (token !== undefined) return { token }
+  if (user === undefined) return undefined
+  if (password !== undefined) return { username: user, password }
+  const colon = user.indexOf(':')
+  if (colon < 0)
+    throw new InvalidArgumentError('ETCDCTL_USER has no password: set ETCDCTL_PASSWORD, or write user:password')
+  return { username: user.slice(0, colon), password: user.slice(colon + 1) }
+}
+
+function tlsFrom(env: Environment): ClientOptions['tls'] {
+  const { ETCDCTL_CACERT: ca, ETCDCTL_CERT: cert, ETCDCTL_KEY: key } = env
+  const skip = env.ETCDCTL_INSECURE_SKIP_TLS_VERIFY === 'true'
+  if (ca === undefined && cert === undefined && key === undefined && !skip) return undefined
+  return { ca, cert, key, dangerouslySkipVerification: skip }
+}
+
+function durationFrom(env: Environment, name: string): number | undefined {
+  const text = env[name]
+  if (text === undefined) return undefined
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)]
+  if (parts.map(([part]) => part).join('') !== text || parts.length === 0) {
+    throw new InvalidArgumentError(`${name} must be a duration such as 5s or 1m30s, got ${describe(text)}`)
+  }
+  return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (unitMs[unit ?? ''] ?? 0), 0)
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { optionsFromEnvironment } from '../../src/environment.js'
+import { Etcd } from '../../src/index.js'
+
+const given = (options: object): object =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+
+test("etcdctl's variables become options", () => {
+  const env = {
+    ETCDCTL_ENDPOINTS: 'https://a:1,https://b:2',
+    ETCDCTL_USER: 'app',
+    ETCDCTL_PASSWORD: 'p:w',
+    ETCDCTL_CACERT: '/ca.pem',
+    ETCDCTL_DIAL_TIMEOUT: '1m30s',
+    ETCDCTL_COMMAND_TIMEOUT: '1.5s',
+    ETCDCTL_KEEPALIVE_TIME: '30s',
+    ETCDCTL_KEEPALIVE_TIMEOUT: '500ms',
+  }
+  assert.deepEqual(given(optionsFromEnvironment(env)), {
+    endpoints: 'https://a:1,https://b:2',
+    auth: { username: 'app', password: 'p:w' },
+    tls: { ca: '/ca.pem', cert: undefined, key: undefined, dangerouslySkipVerification: false },
+    connectTimeoutMs: 90_000,
+    timeoutMs: 1500,
+    keepaliveMs: 30_000,
+    keepaliveTimeoutMs: 500,
+  })
+})
+
+test('the password may stand behind the user, and a token takes the place of both', () => {
+  assert.deepEqual(optionsFromEnvironment({ ETCDCTL_USER: 'app:p:w' }).auth, { username: 'app', password: 'p:w' })
+  assert.deepEqual(optionsFromEnvironment({ ETCDCTL_AUTH_JWT_TOKEN: 'x.y.z' }).auth, { token: 'x.y.z' })
+  assert.throws(() => optionsFromEnvironment({ ETCDCTL_USER: 'app' }), /ETCDCTL_USER has no password/)
+})
+
+test('an empty environment means a member on this machine', () => {
+  assert.deepEqual(given(optionsFromEnvironment({})), { endpoints: '127.0.0.1:2379' })
+  assert.deepEqual(
+    Etcd.fromEnv({}, {})
+      .endpoints()
+      .map(({ endpoint }) => endpoint),
+    ['http://127.0.0.1:2379'],
+  )
+})
+
+test('DNS discovery takes the place of endpoints', () => {
+  const env = { ETCDCTL_DISCOVERY_SRV: 'example.com', ETCDCTL_DISCOVERY_SRV_NAME: 'blue' }
+  assert.deepEqual(given(optionsFromEnvironment(env)), { discovery: { domain: 'example.com', name: 'blue' } })
+})
+
+test('a duration that Go would not parse is refused by name', () => {
+  assert.throws(() => optionsFromEnvironment({ ETCDCTL_DIAL_TIMEOUT: '5' }), /ETCDCTL_DIAL_TIMEOUT must be a duration/)
+})
+
+test('options given in code come before the environment', () => {
+  const etcd = Etcd.fromEnv({ endpoints: 'other:1' }, { ETCDCTL_ENDPOINTS: 'a:1' })
+  assert.deepEqual(
+    etcd.endpoints().map(({ endpoint }) => endpoint),
+    ['http://other:1'],
+  )
+})
