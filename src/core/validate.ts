@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { InvalidArgumentError } from './errors.js'
 
 /** Refuses options that do not exist, with the name that was probably meant. */
@@ -6,7 +7,7 @@ export function assertKnownOptions(owner: string, options: object, known: readon
     throw new InvalidArgumentError(`options of ${owner} must be an object, got ${describe(options)}`)
   }
   for (const name in options) {
-    if (!known.includes(name)) throw unknownOption(owner, name, known)
+    if (!known.includes(name) && Object.hasOwn(options, name)) throw unknownOption(owner, name, known)
   }
 }
 
@@ -42,7 +43,10 @@ export function optionalSignal(name: string, value: unknown): AbortSignal | unde
   throw new InvalidArgumentError(`\`${name}\` must be an AbortSignal, got ${describe(value)}`)
 }
 
-/** Text as UTF-8, bytes as they are. Text that UTF-8 cannot hold is refused rather than changed. */
+/**
+ * Text as UTF-8, bytes as they are, not copied. Text that UTF-8 cannot hold is refused rather than changed. Empty ones
+ * are allowed.
+ */
 export function keyBytes(name: string, value: unknown): Buffer {
   if (typeof value === 'string') {
     if (!value.isWellFormed()) {
@@ -51,23 +55,34 @@ export function keyBytes(name: string, value: unknown): Buffer {
     return Buffer.from(value)
   }
   if (Buffer.isBuffer(value)) return value
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  // Bytes of another realm, such as a test runner's sandbox, are no instance of this realm's Uint8Array.
+  if (types.isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   throw new InvalidArgumentError(`\`${name}\` must be a string or bytes, got ${describe(value)}`)
 }
 
-const describedLength = 40
+const longestDescription = 60
 
-/** A short rendering of a wrong value for error messages. */
+/** A short rendering of a wrong value for error messages: at most 60 characters, and nothing of what objects hold. */
 export function describe(value: unknown): string {
+  if (typeof value === 'string') return quoted(value)
+  const text = rendering(value)
+  return text.length <= longestDescription ? text : `${text.slice(0, longestDescription - 1)}…`
+}
+
+function quoted(value: string): string {
+  const text = JSON.stringify(value.slice(0, longestDescription))
+  const complete = value.length <= longestDescription && text.length <= longestDescription
+  return complete ? text : `${text.slice(0, longestDescription - 2)}…"`
+}
+
+function rendering(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
   switch (typeof value) {
-    case 'string':
-      return JSON.stringify(value.length > describedLength ? `${value.slice(0, describedLength)}…` : value)
     case 'bigint':
       return `${value}n`
     case 'object':
-      return value instanceof Uint8Array ? 'bytes' : `an object`
+      return objectKind(value)
     case 'function':
       return 'a function'
     default:
@@ -75,12 +90,31 @@ export function describe(value: unknown): string {
   }
 }
 
+function objectKind(value: object): string {
+  if (types.isUint8Array(value)) return 'bytes'
+  return types.isPromise(value) ? 'a promise' : 'an object'
+}
+
 function unknownOption(owner: string, name: string, known: readonly string[]): InvalidArgumentError {
-  const meant = known.find(
-    (candidate) => distance(candidate.toLowerCase(), name.toLowerCase()) <= 2 || candidate.startsWith(name),
-  )
+  const shown = name.length <= longestDescription ? name : `${name.slice(0, longestDescription - 1)}…`
+  const meant = nearest(shown, known)
   const hint = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`
-  return new InvalidArgumentError(`unknown option \`${name}\` of ${owner}: ${hint}`)
+  return new InvalidArgumentError(`unknown option \`${shown}\` of ${owner}: ${hint}`)
+}
+
+/** How many letters a name may be off and still be taken for a slip. */
+const slipLetters = 2
+
+function nearest(name: string, known: readonly string[]): string | undefined {
+  let found: string | undefined
+  let least = Math.min(slipLetters + 1, name.length)
+  for (const candidate of known) {
+    const letters = candidate.startsWith(name) ? 1 : distance(candidate.toLowerCase(), name.toLowerCase())
+    if (letters >= least) continue
+    found = candidate
+    least = letters
+  }
+  return found
 }
 
 /** How many letters to insert, delete or replace to make one word of the other. */

@@ -12,15 +12,16 @@ export interface StatusContext {
   readonly now: number
 }
 
-/** gRPC's status codes, as far as their meaning here differs. */
+/** gRPC's status codes, as far as their meaning here differs, under the names that Go writes into texts. */
 const grpc = {
-  cancelled: 1,
-  deadlineExceeded: 4,
-  resourceExhausted: 8,
-  unimplemented: 12,
-  internal: 13,
-  unavailable: 14,
-}
+  Canceled: 1,
+  Unknown: 2,
+  DeadlineExceeded: 4,
+  ResourceExhausted: 8,
+  Unimplemented: 12,
+  Internal: 13,
+  Unavailable: 14,
+} as const
 
 const transportCodes: ReadonlySet<ErrorCode> = new Set<TransportErrorCode>([
   'NOT_CONNECTED',
@@ -46,15 +47,17 @@ export function toEtcdError(
   status: { readonly code: number; readonly details: string },
   context: StatusContext,
 ): EtcdError {
-  const text = withoutPrefix(status.details)
+  const { text, code: innerCode } = unwrap(status.details)
   const place = { method: context.method, endpoint: context.endpoint, grpcCode: status.code }
   const known = serverErrors.get(text)
   if (known !== undefined) {
-    const init = { ...place, ...known, effect: context.sent ? known.effect : 'none' } as const
+    const effect = context.sent ? known.effect : 'none'
+    const init = { ...place, code: known.code, effect, retryable: known.retryable }
     return known.code === 'COMPACTED' ? new CompactedError(text, init) : new EtcdError(text, init)
   }
-  const { code, effect, retryable } = byCode(status.code, text, context)
-  return new EtcdError(code === 'NOT_CONNECTED' ? connectReason(text) : text, { ...place, code, effect, retryable })
+  // A proxy that relays an error as Unknown leaves what it was in the text.
+  const verdict = byCode(status.code === grpc.Unknown ? (innerCode ?? status.code) : status.code, text, context)
+  return new EtcdError(verdict.code === 'NOT_CONNECTED' ? connectReason(text) : text, { ...place, ...verdict })
 }
 
 interface Verdict {
@@ -63,67 +66,99 @@ interface Verdict {
   readonly retryable: boolean
 }
 
+const notConnected: Verdict = { code: 'NOT_CONNECTED', effect: 'none', retryable: true }
+const unimplemented: Verdict = { code: 'UNIMPLEMENTED', effect: 'none', retryable: false }
+
 function byCode(code: number, text: string, context: StatusContext): Verdict {
-  const effect = context.sent ? 'unknown' : 'none'
   switch (code) {
-    case grpc.deadlineExceeded:
-      return { code: 'DEADLINE_EXCEEDED', effect, retryable: false }
-    case grpc.cancelled:
-      // A member that sees the deadline pass first resets the stream, which looks like a cancellation.
-      if (context.now >= context.deadlineAt - clockSlackMs)
-        return { code: 'DEADLINE_EXCEEDED', effect, retryable: false }
-      return { code: 'CONNECTION_LOST', effect, retryable: true }
-    case grpc.resourceExhausted:
-      return tooLarge(text) ?? { code: 'CONNECTION_LOST', effect, retryable: true }
-    case grpc.unimplemented:
-      return { code: 'UNIMPLEMENTED', effect: 'none', retryable: false }
-    case grpc.internal:
-      return { code: 'CONNECTION_LOST', effect, retryable: true }
-    case grpc.unavailable:
-      if (!context.sent || neverSent(text)) return { code: 'NOT_CONNECTED', effect: 'none', retryable: true }
-      return { code: 'CONNECTION_LOST', effect, retryable: true }
+    case grpc.DeadlineExceeded:
+      return deadlineExceeded(text, context)
+    case grpc.Canceled:
+      return canceled(text, context)
+    case grpc.ResourceExhausted:
+      return tooLarge(text, context) ?? lost(context)
+    case grpc.Unimplemented:
+      return unimplemented
+    case grpc.Internal:
+      if (neverSent(text)) return notConnected
+      return /RST_STREAM|protocol error/i.test(text) ? lost(context) : unknown(context)
+    case grpc.Unavailable:
+      return neverSent(text) ? notConnected : lost(context)
     default:
-      return { code: 'UNKNOWN', effect, retryable: false }
+      // Releases before 3.5 send the errors of Go's contexts as Unknown.
+      if (text === 'context deadline exceeded') return deadlineExceeded(text, context)
+      return text === 'context canceled' ? canceled(text, context) : unknown(context)
   }
+}
+
+function effectOf({ sent }: StatusContext): Effect {
+  return sent ? 'unknown' : 'none'
+}
+
+function lost(context: StatusContext): Verdict {
+  return context.sent ? { code: 'CONNECTION_LOST', effect: 'unknown', retryable: true } : notConnected
+}
+
+function unknown(context: StatusContext): Verdict {
+  return { code: 'UNKNOWN', effect: effectOf(context), retryable: false }
+}
+
+function deadlineExceeded(text: string, context: StatusContext): Verdict {
+  return { code: 'DEADLINE_EXCEEDED', effect: stillWaiting.test(text) ? 'none' : effectOf(context), retryable: false }
+}
+
+/** How grpc-js ends the text of a deadline that passed before it gave the call to a connection. */
+const stillWaiting = /waiting for (LB pick|name resolution|metadata filters)$/i
+
+/** A member that sees the deadline pass first resets the stream, which looks like a cancellation. */
+function canceled(text: string, context: StatusContext): Verdict {
+  return context.now >= context.deadlineAt - clockSlackMs ? deadlineExceeded(text, context) : lost(context)
 }
 
 /** The member's clock for the deadline and this one started a little apart. */
 const clockSlackMs = 20
 
-/** Texts of grpc-js for calls that never reached the member. */
+/** How the texts of grpc-js begin for calls that the member never took up. */
+const neverSentTexts = [
+  'No connection established',
+  'Name resolution failed',
+  'Channel closed before call started',
+  'Stream refused by server',
+  'Failed to start HTTP/2 stream',
+]
+
 function neverSent(text: string): boolean {
-  return (
-    text.startsWith('No connection established') ||
-    text.startsWith('Name resolution failed') ||
-    text.startsWith('Channel closed before call started') ||
-    text.startsWith('Stream refused by server')
-  )
+  return neverSentTexts.some((start) => text.startsWith(start))
 }
 
-function tooLarge(text: string): Verdict | undefined {
-  // `grpc:` is the member refusing a request; without it, grpc-js refuses an answer, which says nothing about the effect.
-  if (text.startsWith('grpc: received message larger than max')) {
-    return { code: 'MESSAGE_TOO_LARGE', effect: 'none', retryable: false }
-  }
-  if (!text.startsWith('Received message larger than max')) return undefined
-  return { code: 'MESSAGE_TOO_LARGE', effect: 'unknown', retryable: false }
+/** Requests that this side or the member refused. Else an answer was refused, after the call was made. */
+const requestTooLarge = /^(grpc: received message|Attempted to send message)/
+
+function tooLarge(text: string, context: StatusContext): Verdict | undefined {
+  if (!text.includes('larger than')) return undefined
+  const effect = requestTooLarge.test(text) ? 'none' : effectOf(context)
+  return { code: 'MESSAGE_TOO_LARGE', effect, retryable: false }
 }
 
 /** Go renders a status within a status as `rpc error: code = … desc = …`, sometimes more than once. */
-function withoutPrefix(details: string): string {
+function unwrap(details: string): { readonly text: string; readonly code: number | undefined } {
   let text = details
+  let code: number | undefined
   for (;;) {
-    const inner = /^rpc error: code = \w+ desc = (.*)$/s.exec(text)?.[1]
-    if (inner === undefined) return text
+    const [, name, inner] = /^rpc error: code = (\w+) desc = (.*)$/s.exec(text) ?? []
+    if (name === undefined || inner === undefined) return { text, code }
+    code = isCodeName(name) ? grpc[name] : undefined
     text = inner
   }
 }
 
+function isCodeName(name: string): name is keyof typeof grpc {
+  return Object.hasOwn(grpc, name)
+}
+
 /** `connect ECONNREFUSED 127.0.0.1:2379` out of the frame that grpc-js puts around it. */
 function connectReason(text: string): string {
-  // grpc-js has no more than this to say when the peer hangs up on the first bytes.
-  if (/Last error: Failed to connect \(/.test(text))
-    return 'the peer closed the connection at once: TLS on one side only?'
-  const reason = /Last error: (?:Error: )?(.*?)\.?(?: Resolution note: (.*))?$/s.exec(text)
-  return [reason?.[1], reason?.[2]].filter((part) => part !== undefined && part !== '').join('; ') || text
+  const [, error = '', note = ''] = /Last error: (?:Error: )?(.*?)\.?(?: Resolution note: (.*))?$/s.exec(text) ?? []
+  const reasons = [error.trim(), note.trim()].filter((part) => part !== '')
+  return reasons.length === 0 ? text : reasons.join('; ')
 }

@@ -2,25 +2,31 @@ import type { Effect, ServerErrorCode } from '../core/errors.js'
 
 /** What an error text of a server stands for. */
 export interface ServerError {
-  readonly code: ServerErrorCode
+  readonly code: ServerErrorCode | 'UNIMPLEMENTED' | 'UNKNOWN'
   /** What it means for a write. */
   readonly effect: Effect
-  /** Whether the same call may succeed on another member or a little later. */
+  /** Whether the same call may succeed on another member or later. */
   readonly retryable: boolean
 }
 
+const row =
+  (effect: Effect, retryable: boolean) =>
+  (code: ServerError['code']): ServerError => ({ code, effect, retryable })
+
 /** Refused, and it would be again. */
-const refused = (code: ServerErrorCode): ServerError => ({ code, effect: 'none', retryable: false })
-/** Refused before anything was done, for a reason that passes or that another member does not have. */
-const passing = (code: ServerErrorCode): ServerError => ({ code, effect: 'none', retryable: true })
+const refused = row('none', false)
+/** Refused before anything was done, for a reason that passes, or that another member or a new token does not have. */
+const passing = row('none', true)
 /** Given up by the server while it was at it, for a reason that passes. */
-const lost = (code: ServerErrorCode): ServerError => ({ code, effect: 'unknown', retryable: true })
+const lost = row('unknown', true)
 /** Answered with an error that does not say for certain that nothing was done. */
-const doubtful = (code: ServerErrorCode): ServerError => ({ code, effect: 'unknown', retryable: false })
+const doubtful = row('unknown', false)
 
 /**
  * Every error text of etcd 3.4 to 3.7. The text decides, not the gRPC code: codes differ between releases and proxies.
- * The write that crosses the quota may be applied and answered with NO_SPACE all the same (etcd issue 16659).
+ *
+ * - NO_SPACE: the write that crosses the quota may be applied and answered with it all the same (etcd issue 16659).
+ * - FUTURE_REVISION: only a serializable read may find the revision elsewhere, which the text does not tell.
  */
 export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['etcdserver: key is not provided', refused('EMPTY_KEY')],
@@ -40,11 +46,11 @@ export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['etcdserver: watch canceled', lost('WATCH_CANCELED')],
   ['etcdserver: member ID already exist', refused('MEMBER_EXISTS')],
   ['etcdserver: Peer URLs already exists', refused('PEER_URL_EXISTS')],
-  ['etcdserver: re-configuration failed due to not enough started members', refused('MEMBER_NOT_ENOUGH_STARTED')],
+  ['etcdserver: re-configuration failed due to not enough started members', passing('MEMBER_NOT_ENOUGH_STARTED')],
   ['etcdserver: given member URLs are invalid', refused('MEMBER_BAD_URLS')],
   ['etcdserver: member not found', refused('MEMBER_NOT_FOUND')],
   ['etcdserver: can only promote a learner member', refused('MEMBER_NOT_LEARNER')],
-  ['etcdserver: can only promote a learner member which is in sync with leader', refused('LEARNER_NOT_READY')],
+  ['etcdserver: can only promote a learner member which is in sync with leader', passing('LEARNER_NOT_READY')],
   ['etcdserver: too many learner members in cluster', refused('TOO_MANY_LEARNERS')],
   ['etcdserver: cluster ID mismatch', refused('CLUSTER_ID_MISMATCH')],
   ['etcdserver: request is too large', refused('REQUEST_TOO_LARGE')],
@@ -67,7 +73,7 @@ export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['etcdserver: invalid auth management', refused('INVALID_AUTH_MANAGEMENT')],
   ['etcdserver: revision of auth store is old', passing('AUTH_OLD_REVISION')],
   ['etcdserver: no leader', passing('NO_LEADER')],
-  ['etcdserver: not leader', refused('NOT_LEADER')],
+  ['etcdserver: not leader', passing('NOT_LEADER')],
   ['etcdserver: leader changed', lost('LEADER_CHANGED')],
   ['etcdserver: not capable', refused('NOT_CAPABLE')],
   ['etcdserver: server stopped', lost('SERVER_STOPPED')],
@@ -75,32 +81,46 @@ export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['etcdserver: request timed out, possibly due to previous leader failure', lost('SERVER_TIMEOUT_LEADER_FAILED')],
   ['etcdserver: request timed out, possibly due to connection lost', lost('SERVER_TIMEOUT_CONNECTION_LOST')],
   ['etcdserver: request timed out, waiting for the applied index took too long', lost('SERVER_TIMEOUT_APPLY_WAIT')],
-  ['etcdserver: unhealthy cluster', refused('UNHEALTHY')],
+  ['etcdserver: unhealthy cluster', passing('UNHEALTHY')],
   ['etcdserver: corrupt cluster', refused('CORRUPT')],
   ['etcdserver: rpc not supported for learner', passing('NOT_SUPPORTED_FOR_LEARNER')],
   ['etcdserver: bad leader transferee', refused('BAD_LEADER_TRANSFEREE')],
   ['etcdserver: wrong downgrade target version format', refused('WRONG_DOWNGRADE_VERSION')],
   ['etcdserver: invalid downgrade target version', refused('INVALID_DOWNGRADE_TARGET')],
-  ['etcdserver: cluster version not found during downgrade', refused('CLUSTER_VERSION_UNAVAILABLE')],
+  ['etcdserver: cluster version not found during downgrade', passing('CLUSTER_VERSION_UNAVAILABLE')],
   ['etcdserver: cluster has a downgrade job in progress', refused('DOWNGRADE_IN_PROCESS')],
   ['etcdserver: no inflight downgrade job', refused('NO_INFLIGHT_DOWNGRADE')],
   ['etcdserver: request canceled', lost('SERVER_CANCELED')],
   ['etcdserver: context deadline exceeded', doubtful('SERVER_DEADLINE_EXCEEDED')],
-  // Texts without a row of their own in etcd's table: raft's, older releases', and errors of the auth store that some
-  // releases send without the usual prefix.
+  // Texts that are not in etcd's table of errors: raft's, older releases', the proxy's, reasons for the end of a watch, and
+  // the auth store's own, which some releases and calls let through.
   ['raft proposal dropped', passing('PROPOSAL_DROPPED')],
+  ['raft: stopped', lost('SERVER_STOPPED')],
   ['etcdserver: request cancelled', lost('SERVER_CANCELED')],
   ['etcdserver: request timed out, leader transfer took too long', lost('SERVER_TIMEOUT')],
+  ['etcdserver: unknown method', refused('UNIMPLEMENTED')],
+  ['not implemented', refused('UNIMPLEMENTED')],
   ['not a primary lessor', passing('NO_LEADER')],
   ['mvcc: required revision has been compacted', refused('COMPACTED')],
   ['mvcc: required revision is a future revision', refused('FUTURE_REVISION')],
-  ['auth: invalid auth token', passing('INVALID_AUTH_TOKEN')],
-  ['auth: revision in header is old', passing('AUTH_OLD_REVISION')],
+  ['mvcc: duplicate watch ID provided on the WatchStream', refused('UNKNOWN')],
+  ['mvcc: watcher range is empty', refused('UNKNOWN')],
+  ['auth: root user does not exist', refused('ROOT_USER_NOT_EXIST')],
+  ['auth: root user does not have root role', refused('ROOT_ROLE_NOT_EXIST')],
+  ['auth: user already exists', refused('USER_ALREADY_EXISTS')],
   ['auth: user name is empty', refused('USER_EMPTY')],
-  ['auth: permission denied', refused('PERMISSION_DENIED')],
-  ['auth: authentication is not enabled', refused('AUTH_NOT_ENABLED')],
+  ['auth: user not found', refused('USER_NOT_FOUND')],
+  ['auth: role already exists', refused('ROLE_ALREADY_EXISTS')],
+  ['auth: role not found', refused('ROLE_NOT_FOUND')],
+  ['auth: role name is empty', refused('ROLE_EMPTY')],
   ['auth: authentication failed, invalid user ID or password', refused('AUTH_FAILED')],
   ['auth: authentication failed, password was given for no password user', refused('AUTH_FAILED')],
-  ['auth: user name not found', refused('USER_NOT_FOUND')],
-  ['auth: role name not found', refused('ROLE_NOT_FOUND')],
+  ['auth: permission not given', refused('PERMISSION_NOT_GIVEN')],
+  ['auth: permission denied', refused('PERMISSION_DENIED')],
+  ['auth: role is not granted to the user', refused('ROLE_NOT_GRANTED')],
+  ['auth: permission is not granted to the role', refused('PERMISSION_NOT_GRANTED')],
+  ['auth: authentication is not enabled', refused('AUTH_NOT_ENABLED')],
+  ['auth: invalid auth token', passing('INVALID_AUTH_TOKEN')],
+  ['auth: invalid auth management', refused('INVALID_AUTH_MANAGEMENT')],
+  ['auth: revision in header is old', passing('AUTH_OLD_REVISION')],
 ])

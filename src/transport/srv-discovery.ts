@@ -13,10 +13,14 @@ export interface SrvDiscovery {
 
 type SrvRecords = Awaited<ReturnType<dns.Resolver['resolveSrv']>>
 
+/** What a name server says of a record that does not exist, as opposed to saying nothing. */
+const absent: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA'])
+
 /**
  * The endpoints that DNS knows: those of `_etcd-client-ssl._tcp.<domain>`, over TLS, or else those of
- * `_etcd-client._tcp.<domain>`. Where both exist only the former are used, since a client never mixes the two. Rejects
- * with `NOT_CONNECTED` where there are none.
+ * `_etcd-client._tcp.<domain>`. Where both exist only the former are used, since a client never mixes the two. They come
+ * by priority, lowest first, then by weight, highest first, then by name. Rejects with `NOT_CONNECTED` where there are
+ * none, or where DNS does not say whether there are any with TLS: a lost answer must not take the client off TLS.
  */
 export async function discoverEndpoints({ domain, name, resolver = dns }: SrvDiscovery): Promise<string[]> {
   const suffix = name === undefined ? '' : `-${name}`
@@ -28,21 +32,44 @@ export async function discoverEndpoints({ domain, name, resolver = dns }: SrvDis
     [plain, 'http'],
   ] as const) {
     try {
-      const records = await resolver.resolveSrv(service)
-      if (records.length > 0)
-        return inOrder(records).map(({ name, port }) => `${scheme}://${name.replace(/\.$/, '')}:${port}`)
+      const urls = inOrder(await resolver.resolveSrv(service)).flatMap((record) => urlOf(scheme, record))
+      if (urls.length > 0) return urls
     } catch (error) {
       failures.push(error)
+      if (!isAbsence(error)) break
     }
   }
-  throw new EtcdError(`DNS has no SRV records ${secure} or ${plain}`, {
-    code: 'NOT_CONNECTED',
-    effect: 'none',
-    retryable: true,
-    cause: failures.length === 1 ? failures[0] : new AggregateError(failures),
-  })
+  throw notFound(`${secure} or ${plain}`, failures)
 }
 
 function inOrder(records: SrvRecords): SrvRecords {
-  return [...records].sort((a, b) => a.priority - b.priority || b.weight - a.weight || (a.name < b.name ? -1 : 1))
+  return [...records].sort(
+    (a, b) => a.priority - b.priority || b.weight - a.weight || compareText(a.name, b.name) || a.port - b.port,
+  )
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+function urlOf(scheme: string, { name, port }: SrvRecords[number]): string[] {
+  const host = name.replace(/\.$/, '')
+  // The root as target says that the service is not offered here (RFC 2782).
+  return host === '' ? [] : [`${scheme}://${host}:${port}`]
+}
+
+function isAbsence(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && absent.has(error.code)
+}
+
+function notFound(names: string, failures: readonly unknown[]): EtcdError {
+  const last = failures.at(-1)
+  const found = last === undefined || isAbsence(last) ? 'has no SRV records' : 'could not be asked for SRV records'
+  return new EtcdError(`DNS ${found} ${names}`, {
+    code: 'NOT_CONNECTED',
+    effect: 'none',
+    retryable: true,
+    cause: failures.length > 1 ? new AggregateError(failures) : last,
+  })
 }

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { EtcdError } from '../../src/core/errors.js'
+import { discoverEndpoints, type SrvDiscovery } from '../../src/transport/srv-discovery.js'
+import { type Answer, DnsServer } from '../support/dns-server.js'
+
+const domain = 'cluster.example'
+const secure = `_etcd-client-ssl._tcp.${domain}`
+const plain = `_etcd-client._tcp.${domain}`
+
+const srv = (target: string, port = 2379, priority = 0, weight = 0) => ({ target, port, priority, weight })
+
+async function discover(answers: { readonly [name: string]: Answer }, name?: string) {
+  await using server = await DnsServer.start(answers)
+  const endpoints = await discoverEndpoints({ domain, name, resolver: server.resolver() })
+  return { endpoints, questions: server.questions }
+}
+
+async function failure(answers: { readonly [name: string]: Answer }): Promise<{ error: EtcdError; asked: string[] }> {
+  await using server = await DnsServer.start(answers)
+  try {
+    await discoverEndpoints({ domain, resolver: server.resolver() })
+  } catch (error) {
+    assert.ok(error instanceof EtcdError)
+    assert.deepEqual([error.code, error.effect, error.retryable], ['NOT_CONNECTED', 'none', true])
+    assert.ok(error.message.includes(secure) && error.message.includes(plain), error.message)
+    return { error, asked: server.questions }
+  }
+  assert.fail('endpoints were found')
+}
+
+describe('discoverEndpoints', () => {
+  test('finds members with TLS', async () => {
+    const { endpoints } = await discover({ [secure]: [srv('a.example'), srv('b.example', 2380)] })
+    assert.deepEqual(endpoints, ['https://a.example:2379', 'https://b.example:2380'])
+  })
+
+  test('finds members without TLS where DNS has none with it', async () => {
+    const { endpoints, questions } = await discover({ [plain]: [srv('a.example')] })
+    assert.deepEqual(endpoints, ['http://a.example:2379'])
+    assert.deepEqual(questions, [secure, plain])
+  })
+
+  test('takes those with TLS alone where both exist', async () => {
+    const { endpoints, questions } = await discover({ [secure]: [srv('a.example')], [plain]: [srv('b.example')] })
+    assert.deepEqual(endpoints, ['https://a.example:2379'])
+    assert.deepEqual(questions, [secure])
+  })
+
+  test('asks for the service of the discovery name', async () => {
+    const { endpoints } = await discover({ [`_etcd-client-ssl-blue._tcp.${domain}`]: [srv('a.example')] }, 'blue')
+    assert.deepEqual(endpoints, ['https://a.example:2379'])
+    const { questions } = await discover({ [`_etcd-client-blue._tcp.${domain}`]: [srv('a.example')] }, 'blue')
+    assert.deepEqual(questions, [`_etcd-client-ssl-blue._tcp.${domain}`, `_etcd-client-blue._tcp.${domain}`])
+  })
+
+  test('orders by priority, then weight from the highest, then name, then port', async () => {
+    const records = [
+      srv('f.example', 2379, 2, 9),
+      srv('e.example', 2380, 1, 1),
+      srv('e.example', 2379, 1, 1),
+      srv('d.example', 2379, 1, 1),
+      srv('c.example', 2379, 1, 5),
+    ]
+    const { endpoints } = await discover({ [plain]: records })
+    assert.deepEqual(endpoints, [
+      'http://c.example:2379',
+      'http://d.example:2379',
+      'http://e.example:2379',
+      'http://e.example:2380',
+      'http://f.example:2379',
+    ])
+  })
+
+  test('strips the dot that ends a full name', async () => {
+    const resolver: SrvDiscovery['resolver'] = {
+      resolveSrv: async () => [{ name: 'a.example.', port: 2379, priority: 0, weight: 0 }],
+    }
+    assert.deepEqual(await discoverEndpoints({ domain, resolver }), ['https://a.example:2379'])
+  })
+
+  test('takes the root as target for a service that is not offered', async () => {
+    const { endpoints } = await discover({ [secure]: [srv('.', 0)], [plain]: [srv('a.example')] })
+    assert.deepEqual(endpoints, ['http://a.example:2379'])
+    const { error } = await failure({ [secure]: [srv('.', 0)], [plain]: [srv('.', 0)] })
+    assert.match(error.message, /has no SRV records/)
+  })
+
+  test('fails where there are no records, with what DNS said of each name', async () => {
+    const { error } = await failure({ [plain]: [] })
+    assert.match(error.message, /DNS has no SRV records/)
+    assert.ok(error.cause instanceof AggregateError)
+    assert.deepEqual(
+      error.cause.errors.map(({ code, hostname }) => [code, hostname]),
+      [
+        ['ENOTFOUND', secure],
+        ['ENODATA', plain],
+      ],
+    )
+  })
+
+  test('does not leave TLS where DNS cannot say whether there are members with it', async () => {
+    const { error, asked } = await failure({ [secure]: 'server failure', [plain]: [srv('a.example')] })
+    assert.match(error.message, /DNS could not be asked for SRV records/)
+    assert.ok(error.cause instanceof Error && 'code' in error.cause)
+    assert.equal(error.cause.code, 'ESERVFAIL')
+    assert.ok(!asked.includes(plain))
+  })
+
+  test('fails where DNS cannot say whether there are members without TLS', async () => {
+    const { error } = await failure({ [plain]: 'server failure' })
+    assert.match(error.message, /could not be asked/)
+  })
+})
