@@ -64,7 +64,8 @@ export {
   type CallRecord,
   channels,
 } from './telemetry/channels.js'
-export type { EjectReason, Role } from './transport/connection.js'
+export type { Role } from './transport/connection.js'
 export type { ConnectionEvents, EndpointStatus } from './transport/connection-manager.js'
 export type { Pem, TlsOptions } from './transport/credentials.js'
+export type { EjectReason } from './transport/ejection.js'
 export type { CallOptions } from './transport/transport.js'

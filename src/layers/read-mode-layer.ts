@@ -3,7 +3,7 @@ import type { EncodedRange } from '../core/key-range.js'
 import type { ReadPolicyTable, ResolvedReadPolicy } from '../core/read-policy.js'
 import type { RangeRequest, RangeResponse } from '../gen/messages.js'
 import type { CallContext, Layer, Route, Transport } from '../transport/transport.js'
-import { methods } from '../wire/methods.js'
+import { type Method, methods } from '../wire/methods.js'
 
 /** What the read-mode layer works with. */
 export interface ReadModeOptions {
@@ -25,46 +25,58 @@ const none = Buffer.alloc(0)
  * for another one, and when all are behind the read becomes linearizable. So reads never go back in time, and always see
  * the client's own writes.
  */
-export function readModeLayer({ policy, floor, hasFresh }: ReadModeOptions): Layer {
-  return (inner) => ({
-    unary(method, request, context) {
-      if ((method as unknown) !== methods.KV.Range) return inner.unary(method, request, context)
-      // The method is KV.Range, hence these are its messages.
-      const range = request as RangeRequest
-      return read(inner, range, context) as Promise<never>
-    },
-  })
+export function readModeLayer(options: ReadModeOptions): Layer {
+  return (inner) => new ReadModeTransport(inner, options)
+}
 
-  function read(inner: Transport, request: RangeRequest, context: CallContext): Promise<RangeResponse> {
-    const resolved = policy.resolve(rangeOf(request), context.reads)
-    if (resolved.mode === 'serializable') return readSerializable(inner, request, context, resolved)
-    routeTo(context, resolved, false)
-    if (resolved.fallback === undefined) return inner.unary(methods.KV.Range, request, context)
-    return readOrFallBack(inner, request, context, resolved)
+class ReadModeTransport implements Transport {
+  readonly #inner: Transport
+  readonly #options: ReadModeOptions
+
+  constructor(inner: Transport, options: ReadModeOptions) {
+    this.#inner = inner
+    this.#options = options
   }
 
-  async function readSerializable(
-    inner: Transport,
+  unary<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    context: CallContext,
+  ): Promise<Response> {
+    if ((method as unknown) !== methods.KV.Range) return this.#inner.unary(method, request, context)
+    // The method is KV.Range, hence these are its messages.
+    return this.#read(request as RangeRequest, context) as Promise<never>
+  }
+
+  #read(request: RangeRequest, context: CallContext): Promise<RangeResponse> {
+    const resolved = this.#options.policy.resolve(rangeOf(request), context.reads)
+    if (resolved.mode === 'serializable') return this.#readSerializable(request, context, resolved)
+    routeTo(context, resolved, false)
+    if (resolved.fallback === undefined) return this.#inner.unary(methods.KV.Range, request, context)
+    return this.#readOrFallBack(request, context, resolved)
+  }
+
+  async #readSerializable(
     request: RangeRequest,
     context: CallContext,
     resolved: ResolvedReadPolicy,
   ): Promise<RangeResponse> {
+    const { floor, hasFresh } = this.#options
     const seen = floor()
     const serializable = { ...request, serializable: true }
     routeTo(context, resolved, true)
     const behind = new Set<string>()
     do {
-      const response = await rangeUnlessBehind(inner, serializable, context, seen)
+      const response = await rangeUnlessBehind(this.#inner, serializable, context, seen)
       if (response !== undefined) return response
       if (context.endpoint !== undefined) behind.add(context.endpoint)
       context.failedOn = new Set([...(context.failedOn ?? []), ...behind])
     } while (hasFresh(context.route, context.failedOn))
     routeTo(context, resolved, false)
-    return inner.unary(methods.KV.Range, request, context)
+    return this.#inner.unary(methods.KV.Range, request, context)
   }
 
-  async function readOrFallBack(
-    inner: Transport,
+  async #readOrFallBack(
     request: RangeRequest,
     context: CallContext,
     resolved: ResolvedReadPolicy,
@@ -73,12 +85,12 @@ export function readModeLayer({ policy, floor, hasFresh }: ReadModeOptions): Lay
     const now = performance.now()
     context.deadlineAt = now + Math.min((deadlineAt - now) * fallbackShare, fallbackAfterMs)
     try {
-      return await inner.unary(methods.KV.Range, request, context)
+      return await this.#inner.unary(methods.KV.Range, request, context)
     } catch (error) {
       if (!lacksLeader(error)) throw error
       context.deadlineAt = deadlineAt
       routeTo(context, resolved, true)
-      const response = await inner.unary(methods.KV.Range, { ...request, serializable: true }, context)
+      const response = await this.#inner.unary(methods.KV.Range, { ...request, serializable: true }, context)
       context.stale = true
       return response
     }

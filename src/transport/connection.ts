@@ -1,23 +1,14 @@
 import type { ChannelCredentials } from '@grpc/grpc-js'
-import { halfJitterMs } from '../core/backoff.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { ResponseHeader, StatusResponse } from '../gen/messages.js'
 import { type Method, methods } from '../wire/methods.js'
 import type { ClusterIdentity } from './cluster-identity.js'
+import { type EjectReason, ejectionMs } from './ejection.js'
 import type { Endpoint } from './endpoint.js'
 import { type ChannelSettings, type ChannelState, GrpcChannel } from './grpc-channel.js'
 import { isTransportCode } from './grpc-status.js'
 import { type CallContext, type CallMetadata, callContext } from './transport.js'
 import { type AttemptOwner, UnaryAttempt } from './unary-attempt.js'
-
-/**
- * Why a connected member gets no calls for a while:
- *
- * - `unresponsive`: it did not answer for as long as `Connection.tick` waits;
- * - `no leader`: it cannot serve writes and linearizable reads; serializable reads still may go there;
- * - `other cluster`: it belongs to another cluster.
- */
-export type EjectReason = 'unresponsive' | 'no leader' | 'other cluster'
 
 /** The state of one endpoint; see `Connection` for who moves it. */
 export type ConnectionState =
@@ -56,9 +47,6 @@ const patienceTicks = 4
 const probeTimeoutMs = 1000
 /** Probes that a silent connection may leave unanswered before it is replaced: the path it took may be gone for good. */
 const patienceProbes = 3
-const unresponsiveBackoff = { baseMs: 250, maxMs: 2000 }
-const noLeaderBackoff = { baseMs: 50, maxMs: 500 }
-const otherClusterBackoff = { baseMs: 1000, maxMs: 30_000 }
 const latencyWeight = 0.1
 /** Answers above this size say more about the network's width than about its distance. */
 const latencySampleBytes = 16 * 1024
@@ -187,7 +175,7 @@ export class Connection implements AttemptOwner {
       this.#reopen()
       return
     }
-    const delayMs = halfJitterMs(ejections, backoffFor(reason))
+    const delayMs = ejectionMs(ejections, reason)
     const timer = setTimeout(() => void this.#probe(ejections, reason), delayMs)
     timer.unref()
     this.#enter({ kind: 'ejected', ejections, reason, timer })
@@ -394,16 +382,5 @@ export class Connection implements AttemptOwner {
     if (previous.kind === 'ejected') clearTimeout(previous.timer)
     this.#state = state
     this.#host.stateChanged(this, previous)
-  }
-}
-
-function backoffFor(reason: EjectReason): { readonly baseMs: number; readonly maxMs: number } {
-  switch (reason) {
-    case 'unresponsive':
-      return unresponsiveBackoff
-    case 'no leader':
-      return noLeaderBackoff
-    case 'other cluster':
-      return otherClusterBackoff
   }
 }
