@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { type FlowFaults, type ProxyDirection, ProxyFlow } from './proxy-flow.js'
+import { resetSocket } from './reset-socket.js'
 
 /** `reset` sends RST, `end` sends FIN. */
 export type CutKind = 'reset' | 'end'
@@ -53,7 +54,7 @@ export class ProxyConnection {
     this.#flows.up.stop()
     this.#flows.down.stop()
     for (const socket of [this.#client, this.#server]) {
-      if (how === 'reset') socket.resetAndDestroy()
+      if (how === 'reset') resetSocket(socket)
       else socket.end(() => socket.destroy())
     }
   }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { resetSocket } from './reset-socket.js'
 
 /** `up` is from the client to the server, `down` the way back. */
 export type ProxyDirection = 'up' | 'down'
@@ -111,7 +112,7 @@ export class ProxyFlow {
     if (item.kind === 'bytes') this.#deliverBytes(item.bytes, item.dueAt)
     else if (this.#sinkEnded || this.#sink.destroyed) return
     else if (item.kind === 'end') this.#sink.end()
-    else this.#sink.resetAndDestroy()
+    else resetSocket(this.#sink)
   }
 
   #deliverBytes(bytes: Buffer, dueAt: number): void {

@@ -8,9 +8,10 @@ import { CertificateAuthority, type CertificateOptions } from '../../src/testing
 
 const authority = new CertificateAuthority()
 
-/** What the server sees of the client: the common name of its certificate. */
+/** The common name that the server sees in the client's certificate, or 'nobody' without one that it trusts. */
 async function handshake(server: CertificateOptions, client: ConnectionOptions = {}): Promise<string> {
-  const listener = createServer({ ...authority.issue(server), ca: authority.cert, requestCert: true })
+  const trust = { ca: authority.cert, requestCert: true, rejectUnauthorized: false }
+  const listener = createServer({ ...authority.issue(server), ...trust })
   listener.on('tlsClientError', () => {})
   listener.listen(0, '127.0.0.1')
   await once(listener, 'listening')
@@ -20,7 +21,7 @@ async function handshake(server: CertificateOptions, client: ConnectionOptions =
   try {
     await once(socket, 'secureConnect')
     const [peer] = await accepted
-    return String(peer.getPeerCertificate().subject?.CN)
+    return peer.authorized ? String(peer.getPeerCertificate().subject.CN) : 'nobody'
   } finally {
     socket.destroy()
     listener.close()
@@ -29,8 +30,9 @@ async function handshake(server: CertificateOptions, client: ConnectionOptions =
 
 describe('CertificateAuthority', () => {
   test('issues certificates that a server and a client accept', async () => {
-    assert.equal(await handshake({}, { ...authority.issue({ commonName: 'alice' }) }), 'alice')
-    assert.equal(await handshake({}, { servername: 'localhost' }), 'undefined')
+    assert.equal(await handshake({}, authority.issue({ commonName: 'alice' })), 'alice')
+    assert.equal(await handshake({}, new CertificateAuthority().issue({ commonName: 'mallory' })), 'nobody')
+    assert.equal(await handshake({}, { servername: 'localhost' }), 'nobody')
   })
 
   test('makes them valid for the loopback addresses', () => {
@@ -50,7 +52,7 @@ describe('CertificateAuthority', () => {
 
   test('makes certificates for other hosts, which a client refuses', async () => {
     await assert.rejects(handshake({ hosts: ['etcd.example', '10.0.0.1'] }), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
-    assert.equal(await handshake({ hosts: ['etcd.example'] }, { servername: 'etcd.example' }), 'undefined')
+    assert.equal(await handshake({ hosts: ['etcd.example'] }, { servername: 'etcd.example' }), 'nobody')
   })
 
   test('is not trusted by clients of another authority with the same name', async () => {

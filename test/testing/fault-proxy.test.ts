@@ -133,6 +133,13 @@ describe('FaultProxy', () => {
     assert.deepEqual([client.error, server.error], [undefined, undefined])
   })
 
+  test('cuts a connection whose end it is just sending', async () => {
+    await dialThrough()
+    proxy.halfOpen()
+    proxy.cut()
+    await poll('the connection is forgotten', () => proxy.connections === 0 || undefined)
+  })
+
   test('refuses new connections and leaves open ones alone', async () => {
     const { client, server } = await dialThrough()
     proxy.refuse()

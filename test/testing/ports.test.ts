@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { lockFile, tryLockFile } from '../../src/testing/lock-file.js'
 import { isOwnerGone, ownerText } from '../../src/testing/owner.js'
-import { reservePort } from '../../src/testing/ports.js'
+import { reservePort, tryReservePort } from '../../src/testing/ports.js'
 import { createWorkFolder, removeWorkFolder } from '../../src/testing/work-folder.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'etcdkit-test-'))
@@ -80,26 +80,18 @@ describe('reservePort', () => {
     assert.ok(!existsSync(lock))
   })
 
-  test('passes over a port that somebody listens on without a lock', async (context) => {
+  test('passes over a port that is locked, and one that somebody listens on without a lock', async () => {
     const { port, release } = await reservePort()
+    assert.equal(await tryReservePort(port), undefined)
+    release()
     const server = createServer().listen(port, '127.0.0.1')
     await once(server, 'listening')
-    release()
-    // Leads the draw to the taken port first and lets it go on by chance.
-    const crypto = await import('node:crypto')
-    const draw = crypto.default.randomInt
-    let draws = 0
-    context.mock.method(crypto.default, 'randomInt', (low: number, high: number) =>
-      draws++ === 0 ? port : draw(low, high),
-    )
-    ;(await import('node:module')).syncBuiltinESMExports()
-    const other = await reservePort()
-    context.mock.restoreAll()
-    ;(await import('node:module')).syncBuiltinESMExports()
-    assert.ok(draws > 1)
-    assert.notEqual(other.port, port)
-    other.release()
+    assert.equal(await tryReservePort(port), undefined)
     server.close()
+    await once(server, 'close')
+    const reserved = await tryReservePort(port)
+    assert.equal(reserved?.port, port)
+    reserved?.release()
   })
 })
 

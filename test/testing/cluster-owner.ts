@@ -1,0 +1,14 @@
+// Starts a cluster, writes what it is made of to standard output, and waits. Tests run it as a process of its own.
+import { EtcdCluster } from '../../src/testing/index.js'
+
+const cluster = await EtcdCluster.start({ members: 3, proxy: true })
+await cluster.pause(2)
+const { members, endpoints } = cluster
+const ports = [...endpoints, ...members.flatMap(({ clientUrl, peerUrl }) => [clientUrl, peerUrl])]
+const pids = members.map(({ pid }) => pid)
+const [first] = members
+console.log(JSON.stringify({ pids, ports, dataFolder: first?.dataFolder }))
+
+if (process.argv[2] === 'exit') process.exit()
+// Only this read keeps the process alive: a forgotten cluster must not.
+if (process.argv[2] === 'wait') process.stdin.resume()
