@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { put } from 'etcdkit'
+import { ms, type Verdict, whole } from './screen.js'
+import { repeat, type Stage } from './stage.js'
+
+const prefix = 'tour/list/'
+const keyCount = 10_000
+const batchSize = 100
+const maxPageSize = 1000
+
+/** Lists many keys page by page while others overwrite, delete and add keys: it must give the first page's moment. */
+export async function listWhileChanging(stage: Stage): Promise<Verdict> {
+  const { etcd, screen } = stage
+  const loadMs = await load(stage)
+  const changes = new Changes(stage)
+  const seen: string[] = []
+  const revisions = new Set<number>()
+  let pages = 0
+  for await (const { kvs, revision } of etcd.list({ prefix }, { maxPageSize }).pages()) {
+    // The first page decides the revision: every change comes after it.
+    if (pages === 0) changes.begin()
+    pages += 1
+    revisions.add(revision)
+    for (const kv of kvs) seen.push(`${kv.keyText}=${kv.text}`)
+    await sleep(10) // as a consumer that does something with each page
+  }
+  const made = await changes.end()
+  screen.row('written', `${whole(keyCount)} keys in ${ms(loadMs)}, ${batchSize} in a transaction`)
+  screen.row('listed', `${pages} pages, all at revision ${[...revisions].join(', ')}`)
+  screen.row('meanwhile', `${whole(made)} keys overwritten, deleted or added`)
+  const missing = missingFrom(new Set(seen))
+  return {
+    holds: missing === 0 && seen.length === keyCount && revisions.size === 1 && made > 0,
+    text: `${whole(seen.length)} keys: ${missing} missing, ${seen.length + missing - keyCount} too many or changed`,
+  }
+}
+
+function keyName(index: number): string {
+  return `${prefix}${String(index).padStart(5, '0')}`
+}
+
+/** How many keys the listing did not give with the value that they were loaded with. */
+function missingFrom(seen: ReadonlySet<string>): number {
+  const expected = Array.from({ length: keyCount }, (_, index) => `${keyName(index)}=original`)
+  return expected.filter((entry) => !seen.has(entry)).length
+}
+
+async function load({ etcd, screen }: Stage): Promise<number> {
+  const startedAt = performance.now()
+  await repeat(keyCount / batchSize, 4, async (batch) => {
+    const puts = Array.from({ length: batchSize }, (_, index) => put(keyName(batch * batchSize + index), 'original'))
+    await etcd
+      .txn()
+      .then(...puts)
+      .commit()
+    screen.progress(`writing keys: ${whole((batch + 1) * batchSize)} of ${whole(keyCount)}`)
+  })
+  return performance.now() - startedAt
+}
+
+/** Other users of the keys, who change them all the time. */
+class Changes {
+  readonly #stage: Stage
+  #made = 0
+  #stopped = false
+  #work: Promise<unknown> = Promise.resolve()
+
+  constructor(stage: Stage) {
+    this.#stage = stage
+  }
+
+  begin(): void {
+    this.#work = Promise.all(Array.from({ length: 8 }, (_, worker) => this.#change(worker)))
+  }
+
+  /** Ends the changes and tells how many were made. */
+  async end(): Promise<number> {
+    this.#stopped = true
+    await this.#work
+    return this.#made
+  }
+
+  /** Takes keys from all over the range in turn, so that every page is concerned. */
+  async #change(worker: number): Promise<void> {
+    const { etcd } = this.#stage
+    for (let step = worker; !this.#stopped; step += 8) {
+      const key = keyName((step * 7919) % keyCount)
+      if (step % 3 === 0) await etcd.put(key, 'overwritten')
+      else if (step % 3 === 1) await etcd.delete(key)
+      else await etcd.put(`${key}/added`, 'new')
+      this.#made += 1
+    }
+  }
+}

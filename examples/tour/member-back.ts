@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ms, type Verdict, whole } from './screen.js'
+import { rangesServed, repeat, type Stage } from './stage.js'
+
+const calls = 900
+const patienceMs = 10_000
+
+/** Starts the killed member again: the client must find it by itself and give it its share of the calls. */
+export async function comeBack(stage: Stage, index: number): Promise<Verdict> {
+  const { cluster, screen } = stage
+  const { name = '', endpoint = '' } = cluster.members[index] ?? {}
+  await cluster.restart(index)
+  const servingAt = performance.now()
+  await inRotation(stage, endpoint)
+  const foundMs = performance.now() - servingAt
+  const before = await rangesServed(stage)
+  await repeat(calls, 16, () => stage.etcd.get('tour/greeting'))
+  const served = (await rangesServed(stage)).map((count, member) => count - (before[member] ?? 0))
+  screen.row('in rotation', `${name}, ${ms(foundMs)} after it began to serve`)
+  const share = served[index] ?? 0
+  return {
+    holds: Math.abs(share - calls / served.length) <= 2,
+    text: `${name} served ${whole(share)} of the next ${whole(calls)} reads`,
+  }
+}
+
+async function inRotation({ etcd }: Stage, endpoint: string): Promise<void> {
+  const startedAt = performance.now()
+  const isReady = () => etcd.endpoints().some((status) => status.endpoint === endpoint && status.state === 'ready')
+  while (!isReady()) {
+    if (performance.now() - startedAt > patienceMs) throw new Error(`${endpoint} did not come back in ${patienceMs} ms`)
+    await sleep(5)
+  }
+}

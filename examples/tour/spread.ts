@@ -1,0 +1,26 @@
+import { type Verdict, whole } from './screen.js'
+import { rangesServed, repeat, type Stage } from './stage.js'
+
+const calls = 3000
+const inFlight = 32
+const barLength = 40
+
+/** Makes many reads and asks the members how many each of them served; shows that it was a third each. */
+export async function spreadEvenly(stage: Stage): Promise<Verdict> {
+  const before = await rangesServed(stage)
+  const startedAt = performance.now()
+  await repeat(calls, inFlight, () => stage.etcd.get('tour/greeting'))
+  const seconds = (performance.now() - startedAt) / 1000
+  const served = (await rangesServed(stage)).map((count, index) => count - (before[index] ?? 0))
+  for (const [index, count] of served.entries()) {
+    const bar = '█'.repeat(Math.round((count / calls) * barLength))
+    stage.screen.row(stage.cluster.members[index]?.name ?? '', `${whole(count).padStart(6)} ${bar}`)
+  }
+  const most = Math.max(...served)
+  const least = Math.min(...served)
+  const total = served.reduce((sum, count) => sum + count, 0)
+  return {
+    holds: total === calls && most - least <= served.length,
+    text: `${whole(total)} reads over ${served.length} members, at most ${most - least} apart, ${whole(calls / seconds)} a second`,
+  }
+}

@@ -1,0 +1,95 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+
+const root = join(import.meta.dirname, '../..')
+const modules = join(root, 'node_modules')
+
+/** Runtime dependencies of the package, and what a TypeScript project has beside it. */
+const linked = [
+  '@grpc/grpc-js',
+  '@grpc/proto-loader',
+  'eventemitter3',
+  'lru-cache',
+  'p-retry',
+  'typescript',
+  '@types/node',
+]
+
+/** How a program ended. */
+export interface Ended {
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program and rejects, with its output in the message, when it fails or takes more than a minute. */
+export async function run(program: string, args: readonly string[], cwd: string): Promise<Ended> {
+  try {
+    return await promisify(execFile)(program, args, { cwd, timeout: 60_000, killSignal: 'SIGKILL', maxBuffer: 1e8 })
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as Partial<Ended>
+    throw new Error(`${program} ${args.join(' ')} failed:\n${stdout}\n${stderr}`, { cause: error })
+  }
+}
+
+/** Path of a program that a development dependency brings along. */
+export function devProgram(name: string): string {
+  return join(modules, '.bin', name)
+}
+
+/** The package as npm would publish it, installed in an otherwise empty project. */
+export class PackedPackage implements Disposable {
+  readonly folder: string
+  readonly tarball: string
+
+  private constructor(folder: string, tarball: string) {
+    this.folder = folder
+    this.tarball = tarball
+  }
+
+  /** Packs what has been built and installs it, with its dependencies linked from here, so that no network is needed. */
+  static async install(): Promise<PackedPackage> {
+    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-package-'))
+    await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], root)
+    const { stdout } = await run('find', [folder, '-name', '*.tgz'], folder)
+    const tarball = stdout.trim()
+    await run('tar', ['-xzf', tarball, '-C', folder], folder)
+    mkdirSync(join(folder, 'node_modules'))
+    renameSync(join(folder, 'package'), join(folder, 'node_modules/etcdkit'))
+    for (const name of linked) link(folder, name)
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module' }))
+    return new PackedPackage(folder, tarball)
+  }
+
+  /** Writes a file of the project and returns its path. */
+  write(name: string, content: string): string {
+    const path = join(this.folder, name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, content)
+    return path
+  }
+
+  /** Runs a script of the project with Node. */
+  node(...args: readonly string[]): Promise<Ended> {
+    return run(process.execPath, args, this.folder)
+  }
+
+  /** Runs the TypeScript compiler in the project. */
+  tsc(...args: readonly string[]): Promise<Ended> {
+    return run(devProgram('tsc'), args, this.folder)
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+function link(folder: string, name: string): void {
+  const target = join(modules, name)
+  if (!existsSync(target)) throw new Error(`${target} is missing: run npm ci`)
+  const path = join(folder, 'node_modules', name)
+  mkdirSync(dirname(path), { recursive: true })
+  symlinkSync(target, path)
+}
