@@ -24,14 +24,15 @@ export function authLayer(source: TokenSource): Layer {
         } catch (error) {
           if (!isEtcdError(error) || !refusals.has(error.code)) throw error
           if (!source.renews || refused === maxRefusals) throw final(error)
-          token = await renewed(token, context)
+          token = await renewed(token, error, context)
         }
       }
     },
   })
 
-  async function renewed(token: Token, context: CallContext): Promise<Token> {
-    source.rejected(token)
+  async function renewed(token: Token, { code }: EtcdError, context: CallContext): Promise<Token> {
+    // Users or roles were changed between the member's two looks at them: a token without a revision is as good as before.
+    if (code !== 'AUTH_OLD_REVISION' || token.holdsRevision) source.rejected(token)
     return source.get('rejected', context)
   }
 }

@@ -7,8 +7,9 @@ import type { Token, TokenReason } from './token.js'
 type LoginState =
   | { readonly kind: 'none' }
   | { readonly kind: 'pending'; readonly token: Promise<Token> }
-  | { readonly kind: 'held'; readonly token: Token; refreshing: boolean }
-  | { readonly kind: 'failed'; readonly error: unknown; readonly until: number; readonly failures: number }
+  /** `next` is there while the token's successor is being asked for. */
+  | { readonly kind: 'held'; readonly token: Token; next: Promise<Token> | undefined }
+  | { readonly kind: 'failed'; readonly error: unknown }
 
 /** Asks for a token: `Authenticate`, or the caller's own provider. */
 export type Authenticate = (reason: TokenReason) => Promise<Token>
@@ -20,12 +21,24 @@ const failureBackoff = { baseMs: 1000, maxMs: 60_000 }
  * share what comes of it, a failure too: after a refusal nobody asks again before a backoff is over.
  */
 export class Login {
-  #state: LoginState = { kind: 'none' }
+  #state: LoginState
   #failures = 0
+  /** After a failure: when it may be asked again. */
+  #askAgainAt = 0
+
+  /** With `token`, one that was issued elsewhere and is never asked for. */
+  constructor(token?: Token) {
+    this.#state = token === undefined ? { kind: 'none' } : { kind: 'held', token, next: undefined }
+  }
 
   /** The token to use now, if there is one. */
   get held(): Token | undefined {
     return this.#state.kind === 'held' ? this.#state.token : undefined
+  }
+
+  /** Whether somebody is asking for the token, so that `get()` waits for what comes of that. */
+  get isPending(): boolean {
+    return this.#state.kind === 'pending'
   }
 
   /** The token; `authenticate` is called if there is none and nobody is asking yet. */
@@ -33,56 +46,69 @@ export class Login {
     const state = this.#state
     switch (state.kind) {
       case 'held':
-        return state.token
       case 'pending':
         return state.token
       case 'failed':
-        if (performance.now() < state.until) throw state.error
-        return this.#ask(authenticate, reason)
+        if (performance.now() < this.#askAgainAt) throw state.error
+        return this.#take(authenticate(reason))
       case 'none':
-        return this.#ask(authenticate, reason)
+        return this.#take(authenticate(reason))
     }
   }
 
   /** A member refused `token`. What was asked for since then stays: late refusals of an old token change nothing. */
-  rejected(token: Token | undefined): void {
-    if (this.#state.kind === 'held' && this.#state.token === token) this.#state = { kind: 'none' }
+  rejected(token: Token): void {
+    const state = this.#state
+    if (state.kind !== 'held' || state.token !== token) return
+    if (state.next === undefined) this.#state = { kind: 'none' }
+    // Its successor is on the way: whoever needs the token now waits for that one. Its failure is theirs to see.
+    else this.#take(state.next).catch(() => {})
   }
 
   /** Gets a new token while the old one is still in use. Failures leave the old one: members will say when it is over. */
   async refresh(authenticate: Authenticate): Promise<void> {
     const state = this.#state
-    if (state.kind !== 'held' || state.refreshing) return
-    state.refreshing = true
+    if (state.kind !== 'held' || state.next !== undefined || performance.now() < this.#askAgainAt) return
+    state.next = authenticate('expiring')
     try {
-      const token = await authenticate('expiring')
-      if (this.#state === state) this.#state = { kind: 'held', token, refreshing: false }
+      const token = await state.next
+      if (this.#state === state) this.#hold(token)
     } catch {
-      state.refreshing = false
+      if (this.#state !== state) return
+      state.next = undefined
+      this.#backOff()
     }
   }
 
-  async #ask(authenticate: Authenticate, reason: TokenReason): Promise<Token> {
-    const asked = authenticate(reason)
+  async #take(asked: Promise<Token>): Promise<Token> {
     const pending: LoginState = { kind: 'pending', token: asked }
     this.#state = pending
     try {
       const token = await asked
-      this.#failures = 0
-      if (this.#state === pending) this.#state = { kind: 'held', token, refreshing: false }
+      if (this.#state === pending) this.#hold(token)
       return token
     } catch (error) {
-      if (this.#state === pending) this.#state = this.#afterFailure(error)
+      if (this.#state === pending) this.#fail(error)
       throw error
     }
   }
 
-  #afterFailure(error: unknown): LoginState {
+  #hold(token: Token): void {
+    this.#failures = 0
+    this.#askAgainAt = 0
+    this.#state = { kind: 'held', token, next: undefined }
+  }
+
+  #fail(error: unknown): void {
     // Only a refusal is remembered. A cluster that could not be reached is asked again by the next call.
-    if (!isEtcdError(error, 'AUTH_FAILED')) return { kind: 'none' }
+    const isRefusal = isEtcdError(error, 'AUTH_FAILED')
+    this.#state = isRefusal ? { kind: 'failed', error } : { kind: 'none' }
+    if (isRefusal) this.#backOff()
+  }
+
+  #backOff(): void {
     this.#failures += 1
-    const until = performance.now() + halfJitterMs(this.#failures, failureBackoff)
-    return { kind: 'failed', error, until, failures: this.#failures }
+    this.#askAgainAt = performance.now() + halfJitterMs(this.#failures, failureBackoff)
   }
 }
 

@@ -18,6 +18,8 @@ export type AuthOptions =
   /** Gives a token issued elsewhere, again whenever members refuse it or it is about to expire. */
   | { readonly tokenProvider: (reason: TokenReason) => string | Promise<string> }
 
+type LoginOptions = Extract<AuthOptions, { username: string }>
+
 /** What a client's events say about its logins. */
 export interface AuthEvents {
   /** A token was obtained. */
@@ -53,8 +55,11 @@ export interface TokenSourceHost {
   readonly renewed: () => void
 }
 
-/** Time for one Authenticate, however long the callers that wait for it would wait: bcrypt is slow under load. */
-const authenticateTimeoutMs = 10_000
+/**
+ * Time for one Authenticate, or one answer of a provider, however long the callers that wait for it would wait: bcrypt is
+ * slow under load.
+ */
+const askTimeoutMs = 10_000
 const defaultTokenTtlMs = 300_000
 
 /** A client's source of tokens: knows where they come from, counts and tells what happens. */
@@ -91,17 +96,20 @@ export class TokenSource {
   current(): Token | undefined {
     const login = this.#sharedLogin()
     const token = login.held
-    if (token?.isExpiring() === true) void login.refresh(this.#authenticate)
+    if (this.renews && token?.isExpiring() === true) void login.refresh(this.#authenticate)
     return token
   }
 
   /** The token, as soon as there is one. */
   async get(reason: TokenReason, context: CallContext): Promise<Token> {
-    for (;;) {
+    for (let joined = 0; ; ) {
+      const login = this.#sharedLogin()
+      if (login.isPending) joined += 1
       try {
-        return await withinCall(this.#sharedLogin().get(this.#authenticate, reason), context)
+        return await withinCall(login.get(this.#authenticate, reason), context)
       } catch (error) {
-        // Another client of this login was closed while it asked for all: ask on one's own account.
+        if (joined === 1 && this.#deservesOwnAttempt(error, context)) continue
+        // Another client of this login was closed while it asked for all.
         if (isEtcdError(error, 'CLOSED') && !this.#closed) continue
         // The error is shared by all who waited; each caller gets one with a stack of its own.
         throw isEtcdError(error) ? copyOf(error) : error
@@ -110,7 +118,9 @@ export class TokenSource {
   }
 
   /** A member refused `token`. */
-  rejected(token: Token | undefined): void {
+  rejected(token: Token): void {
+    // The endpoints may have been replaced by those of another cluster, which has a login of its own.
+    if ('username' in this.#options) this.#login = undefined
     this.#sharedLogin().rejected(token)
   }
 
@@ -121,15 +131,29 @@ export class TokenSource {
 
   #sharedLogin(): Login {
     if (this.#login !== undefined) return this.#login
-    const options = this.#options
-    this.#login =
-      'username' in options ? sharedLogin(this.#host.endpoints(), options.username, options.password) : new Login()
+    this.#login = this.#findLogin()
     return this.#login
+  }
+
+  #findLogin(): Login {
+    const options = this.#options
+    if ('username' in options) return sharedLogin(this.#host.endpoints(), options.username, options.password)
+    return 'token' in options ? new Login(new Token(options.token, Number.POSITIVE_INFINITY)) : new Login()
+  }
+
+  /**
+   * Whether a caller who waited for an attempt that others had begun may have one that begins now: theirs may have used up
+   * its time before the caller came, or lack a connection that this client has. What the cluster refused, it refuses again.
+   */
+  #deservesOwnAttempt(error: unknown, { deadlineAt, signal }: CallContext): boolean {
+    if (this.#closed || !isEtcdError(error) || error.code === 'AUTH_FAILED') return false
+    return signal?.aborted !== true && performance.now() < deadlineAt
   }
 
   async #observed(reason: TokenReason): Promise<Token> {
     const startedAt = performance.now()
     const context = callContext(undefined, { consistent: true, repeatable: true })
+    context.deadlineAt = context.startedAt + askTimeoutMs
     const username = 'username' in this.#options ? this.#options.username : undefined
     const told = (): {
       username: string | undefined
@@ -160,11 +184,12 @@ export class TokenSource {
 
   async #obtain(reason: TokenReason, context: CallContext): Promise<Token> {
     const options = this.#options
-    if ('token' in options) return new Token(options.token, Number.POSITIVE_INFINITY)
-    if ('tokenProvider' in options)
-      return new Token(await provided(options.tokenProvider, reason), Number.POSITIVE_INFINITY)
-    const { username, password, tokenTtlMs = defaultTokenTtlMs } = options
-    context.deadlineAt = context.startedAt + authenticateTimeoutMs
+    if ('username' in options) return this.#logIn(options, context)
+    const value = 'token' in options ? options.token : await provided(options.tokenProvider, reason, context)
+    return new Token(value, Number.POSITIVE_INFINITY)
+  }
+
+  async #logIn({ username, password, tokenTtlMs = defaultTokenTtlMs }: LoginOptions, context: CallContext) {
     context.route = { serializable: false, prefer: undefined, endpoint: undefined, healthyOnly: true }
     try {
       const request = { name: username, password }
@@ -185,9 +210,10 @@ export function isTokenText(token: unknown): token is string {
 async function provided(
   provider: Extract<AuthOptions, { tokenProvider: unknown }>['tokenProvider'],
   reason: TokenReason,
+  context: CallContext,
 ): Promise<string> {
   try {
-    const token: unknown = await provider(reason)
+    const token: unknown = await withinCall(asyncCall(provider, reason), context)
     if (isTokenText(token)) return token
     throw new TypeError('it must give a token: a string of visible ASCII letters')
   } catch (cause) {
@@ -201,8 +227,16 @@ function copyOf(error: EtcdError): EtcdError {
   return new EtcdError(rawMessage, { code, effect, retryable, endpoint, method, grpcCode, cause: error.cause })
 }
 
-/** The wait of one caller, who may have less time than the others that wait for the same token. */
-function withinCall(token: Promise<Token>, { deadlineAt, signal }: CallContext): Promise<Token> {
+/** Calls the provider; what it throws, the promise rejects with. */
+async function asyncCall(provider: (reason: TokenReason) => unknown, reason: TokenReason): Promise<unknown> {
+  return provider(reason)
+}
+
+/** The longest that a timer can wait; a longer one would go off at once. */
+const longestTimerMs = 2 ** 31 - 1
+
+/** The wait of one caller, who may have less time than the others that wait for the same. */
+function withinCall<T>(asked: Promise<T>, { deadlineAt, signal }: CallContext): Promise<T> {
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       clearTimeout(timer)
@@ -214,9 +248,10 @@ function withinCall(token: Promise<Token>, { deadlineAt, signal }: CallContext):
     }
     const onAbort = (): void => fail(signal?.reason)
     const restMs = deadlineAt - performance.now()
-    const timer = restMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => fail(tooLate()), restMs)
+    const timer = restMs > longestTimerMs ? undefined : setTimeout(() => fail(tooLate()), restMs)
+    if (signal?.aborted === true) onAbort()
     signal?.addEventListener('abort', onAbort, { once: true })
-    token.then((value) => {
+    asked.then((value) => {
       leave()
       resolve(value)
     }, fail)

@@ -5,6 +5,11 @@ export type TokenReason = 'first' | 'expiring' | 'rejected'
 const refreshShare = 0.8
 /** How often a token that is in use is looked at for its age. */
 const checkEveryMs = 1000
+/**
+ * A token that ends earlier than this, or has ended, by this machine's clock as soon as it is issued tells that the
+ * clocks differ. Going by it would mean to ask without end: such a token is used until a member refuses it.
+ */
+const leastLifeMs = 1000
 
 /**
  * A token as a member issued it, and what is known of its life. A JWT says when it ends. A simple token lives for a time
@@ -13,22 +18,24 @@ const checkEveryMs = 1000
 export class Token {
   /** What is sent; `undefined` where the cluster has authentication switched off. */
   readonly value: string | undefined
+  /** Whether a change of users or roles ends it: a JWT names the revision that it was issued at, a simple token does not. */
+  readonly holdsRevision: boolean
   readonly #lifeMs: number
-  readonly #fixedEnd: boolean
   readonly #obtainedAt = performance.now()
   readonly #usedAt = new Map<string, number>()
   #checkAt = 0
 
   constructor(value: string | undefined, simpleTokenTtlMs: number) {
+    const payload = value === undefined ? undefined : jwtPayload(value)
+    const lifeMs = payload === undefined ? simpleTokenTtlMs : remainingLifeMs(payload)
     this.value = value
-    const jwtLifeMs = value === undefined ? undefined : remainingJwtLifeMs(value)
-    this.#fixedEnd = jwtLifeMs !== undefined
-    this.#lifeMs = jwtLifeMs ?? simpleTokenTtlMs
+    this.holdsRevision = payload !== undefined
+    this.#lifeMs = lifeMs < leastLifeMs ? Number.POSITIVE_INFINITY : lifeMs
   }
 
   /** A member has taken it. */
   used(endpoint: string | undefined): void {
-    if (endpoint !== undefined && !this.#fixedEnd) this.#usedAt.set(endpoint, performance.now())
+    if (endpoint !== undefined && !this.holdsRevision) this.#usedAt.set(endpoint, performance.now())
   }
 
   /** Whether a new one should be asked for before a member refuses this one. */
@@ -39,21 +46,24 @@ export class Token {
     this.#checkAt = now + Math.min(checkEveryMs, this.#lifeMs / 10)
     const freshUntil = this.#lifeMs * refreshShare
     if (now - this.#obtainedAt < freshUntil) return false
-    if (this.#fixedEnd) return true
+    if (this.holdsRevision) return true
     for (const usedAt of this.#usedAt.values()) if (now - usedAt > freshUntil) return true
     return this.#usedAt.size === 0
   }
 }
 
-/** How long a JWT has left by its own word; `undefined` for what is no JWT or does not say. */
-function remainingJwtLifeMs(token: string): number | undefined {
-  const payload = /^[\w-]+\.([\w-]+)\.[\w-]*$/.exec(token)?.[1]
-  if (payload === undefined) return undefined
+/** The second of the three parts that make a JWT. */
+function jwtPayload(token: string): string | undefined {
+  return /^[\w-]+\.([\w-]+)\.[\w-]*$/.exec(token)?.[1]
+}
+
+/** How long a JWT has left by its own word; for ever, if it does not say. */
+function remainingLifeMs(payload: string): number {
   try {
     const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())
     const exp = typeof claims === 'object' && claims !== null && 'exp' in claims ? Number(claims.exp) : Number.NaN
-    return Number.isFinite(exp) ? Math.max(0, exp * 1000 - Date.now()) : undefined
+    return Number.isFinite(exp) ? exp * 1000 - Date.now() : Number.POSITIVE_INFINITY
   } catch {
-    return undefined
+    return Number.POSITIVE_INFINITY
   }
 }

@@ -22,6 +22,8 @@ export class ClusterIdentity {
   #revision = 0
   #raftTerm = 0
   #termRaisedAt = Number.NEGATIVE_INFINITY
+  /** The clusters that endpoints were found to belong to, each told once. */
+  readonly #strangers = new Map<string, string>()
   readonly #listener: IdentityListener
 
   constructor(listener: IdentityListener) {
@@ -69,6 +71,7 @@ export class ClusterIdentity {
     this.#clusterId = clusterId
     this.#revision = 0
     this.#raftTerm = 0
+    this.#strangers.clear()
   }
 
   #raiseTerm(raftTerm: number): void {
@@ -82,7 +85,8 @@ export class ClusterIdentity {
   #otherCluster(header: ResponseHeader, endpoint: string): EtcdError {
     const expected = this.#clusterId ?? ''
     const actual = header.clusterId ?? ''
-    this.#listener.clusterChanged(endpoint, expected, actual)
+    if (this.#strangers.get(endpoint) !== actual) this.#listener.clusterChanged(endpoint, expected, actual)
+    this.#strangers.set(endpoint, actual)
     return new EtcdError(`answer from cluster ${actual}, this client belongs to ${expected}`, {
       code: 'CLUSTER_CHANGED',
       effect: 'unknown',

@@ -45,6 +45,11 @@ const probeAfterTicks = 3
 /** Ticks that it has to answer that question, at least. */
 const patienceTicks = 4
 const probeTimeoutMs = 1000
+/**
+ * How long a channel may take to connect before it is replaced by a new one. grpc-js bounds its attempts by nothing but
+ * the kernel's patience, minutes on a path that swallows packets, and for ever where no HTTP/2 settings come.
+ */
+const connectPatience = { baseMs: 3000, maxMs: 24_000 }
 /** Probes that a silent connection may leave unanswered before it is replaced: the path it took may be gone for good. */
 const patienceProbes = 3
 const latencyWeight = 0.1
@@ -75,6 +80,8 @@ export class Connection implements AttemptOwner {
   #knownLearner = false
   #refreshedAt = Number.NEGATIVE_INFINITY
   #draining = false
+  #connectTimer: NodeJS.Timeout | undefined
+  #fruitlessChannels = 0
 
   constructor(endpoint: Endpoint, host: ConnectionHost) {
     this.endpoint = endpoint
@@ -213,6 +220,7 @@ export class Connection implements AttemptOwner {
   close(reason: EtcdError | undefined): void {
     if (this.#state.kind === 'closed') return
     this.#enter({ kind: 'closed' })
+    clearTimeout(this.#connectTimer)
     this.#giveUpAll(reason)
     this.#channel?.close()
   }
@@ -227,7 +235,8 @@ export class Connection implements AttemptOwner {
     if (attempt.context.responseBytes < latencySampleBytes) this.#sampleLatency(performance.now() - attempt.sentAt)
     const refused = this.#host.identity.observe(header, this.url, attempt.floor)
     if (refused?.code === 'CLUSTER_CHANGED' && this.#state.kind === 'ready') this.eject('other cluster')
-    return refused
+    // What a member tells about itself is true in whatever cluster it is; `#judge` decides what follows.
+    return attempt.method === methods.Maintenance.Status ? undefined : refused
   }
 
   failed(error: EtcdError): void {
@@ -239,11 +248,14 @@ export class Connection implements AttemptOwner {
   #onChannelState(state: ChannelState): void {
     switch (state) {
       case 'connected':
+        clearTimeout(this.#connectTimer)
+        this.#fruitlessChannels = 0
         void this.#probe(0, undefined)
         return
       case 'connecting':
         if (this.#reopenWithNewCredentials() || !this.connected) return
         this.#enter({ kind: 'connecting', error: undefined })
+        this.#boundConnecting()
         return
       case 'failed':
         if (this.#reopenWithNewCredentials()) return
@@ -265,7 +277,6 @@ export class Connection implements AttemptOwner {
       if (this.#state !== probing) return
       // Whatever a member refuses by name (no token yet, no right to ask), it is alive.
       if (isEtcdError(error) && !isTransportCode(error.code)) this.#enter({ kind: 'ready' })
-      else if (isEtcdError(error, 'CLUSTER_CHANGED')) this.eject('other cluster')
       else this.eject('unresponsive')
     }
   }
@@ -303,12 +314,23 @@ export class Connection implements AttemptOwner {
   }
 
   #openChannel(): void {
-    this.#enter({ kind: 'connecting', error: undefined })
+    this.#enter({ kind: 'connecting', error: this.#state.kind === 'connecting' ? this.#state.error : undefined })
     const credentials = this.#host.credentials(this.endpoint)
     this.#credentials = credentials
     const onState = (state: ChannelState): void => this.#onChannelState(state)
     this.#channel = new GrpcChannel(this.endpoint, credentials, this.#host.settings, onState)
     this.#channel.connect()
+    this.#boundConnecting()
+  }
+
+  #boundConnecting(): void {
+    clearTimeout(this.#connectTimer)
+    const patienceMs = Math.min(connectPatience.maxMs, connectPatience.baseMs * 2 ** this.#fruitlessChannels)
+    this.#connectTimer = setTimeout(() => {
+      this.#fruitlessChannels += 1
+      this.#reopen()
+    }, patienceMs)
+    this.#connectTimer.unref()
   }
 
   /** A channel keeps the credentials that it was made with: after a renewal, it takes another to connect again. */

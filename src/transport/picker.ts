@@ -1,4 +1,5 @@
 import type { Connection } from './connection.js'
+import type { EjectReason } from './ejection.js'
 import type { Route } from './transport.js'
 
 /**
@@ -51,10 +52,12 @@ export class Picker {
     return onePerMember(this.#connections.filter((c) => c.state.kind === 'ready'))
   }
 
-  /** The last member is never ejected: where none is healthy, calls go to whoever is connected. */
+  /** The last member is never ejected: where none is healthy, calls go to whoever is connected and known. */
   #lastResort(route: Route): readonly Connection[] {
-    const connected = this.#connections.filter((c) => c.connected && !isOtherCluster(c))
-    return route.serializable ? connected : connected.filter((c) => c.role !== 'learner')
+    const ejected = this.#connections.filter(
+      (c) => wasEjectedFor(c) !== undefined && wasEjectedFor(c) !== 'other cluster',
+    )
+    return route.serializable ? ejected : ejected.filter((c) => c.role !== 'learner')
   }
 }
 
@@ -78,9 +81,10 @@ function nearest(connections: readonly Connection[]): readonly Connection[] {
   return connections.filter((c) => latencyOf(c) <= best)
 }
 
-function isOtherCluster({ state }: Connection): boolean {
-  if (state.kind === 'ejected') return state.reason === 'other cluster'
-  return state.kind === 'probing' && state.after === 'other cluster'
+/** Why it is not healthy; `undefined` also for a new connection, of which nobody knows yet whose it is. */
+function wasEjectedFor({ state }: Connection): EjectReason | undefined {
+  if (state.kind === 'ejected') return state.reason
+  return state.kind === 'probing' ? state.after : undefined
 }
 
 /** Two addresses of one member would give it two turns in each round. */

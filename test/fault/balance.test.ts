@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { Etcd } from '../../src/index.js'
+import { EtcdCluster } from '../../src/testing/index.js'
+import { served } from '../support/cluster-view.js'
+
+const calls = 3000
+
+describe('Balancing over three members', () => {
+  let cluster: EtcdCluster
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3 })
+  })
+  after(() => cluster.stop())
+
+  async function rangesServed(): Promise<number[]> {
+    return Promise.all(cluster.members.map((member) => served(member, 'Range')))
+  }
+
+  /** Makes all calls on a client that has not connected yet, and asserts that each member served a third of them. */
+  async function assertEven(inFlight: number): Promise<void> {
+    const before = await rangesServed()
+    await using etcd = new Etcd({ endpoints: cluster.endpoints })
+    let left = calls
+    const work = async (): Promise<void> => {
+      while (left-- > 0) await etcd.get('key')
+    }
+    await Promise.all(Array.from({ length: inFlight }, work))
+    const each = (await rangesServed()).map((count, index) => count - (before[index] ?? 0))
+    const isThird = (count: number) => Math.abs(count - calls / 3) <= 1
+    assert.ok(each.every(isThird), `the members served ${each.join(', ')} calls`)
+  }
+
+  test('gives each member a third of the calls made one after another', () => assertEven(1))
+
+  test('gives each member a third of the calls made 64 at a time', () => assertEven(64))
+})

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Etcd, isEtcdError } from '../../src/index.js'
+import { EtcdCluster, type FaultProxy, poll, reservePort } from '../../src/testing/index.js'
+import { runScript } from '../support/child.js'
+import { memberAt, proxyAt } from '../support/cluster-view.js'
+
+/** Runs a call and tells how long it took. */
+async function timed<Result>(call: () => Promise<Result>): Promise<{ result: Result; tookMs: number }> {
+  const startedAt = performance.now()
+  const result = await call()
+  return { result, tookMs: performance.now() - startedAt }
+}
+
+describe('Connecting', () => {
+  let cluster: EtcdCluster
+  let proxy: FaultProxy
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3, proxy: true })
+    proxy = proxyAt(cluster, 0)
+  })
+  after(() => cluster.stop())
+  afterEach(() => {
+    proxy.heal()
+  })
+
+  /** A URL where nobody listens. */
+  async function closedEndpoint(): Promise<string> {
+    const { port, release } = await reservePort()
+    after(release)
+    return `http://127.0.0.1:${port}`
+  }
+
+  test('passes over a closed port', async () => {
+    await using etcd = new Etcd({ endpoints: [await closedEndpoint(), ...cluster.endpoints.slice(1)] })
+    const { tookMs } = await timed(() => etcd.put('closed port', 'value'))
+    assert.ok(tookMs < 500, `the first call took ${tookMs} ms`)
+    await Promise.all(Array.from({ length: 30 }, () => etcd.get('closed port')))
+  })
+
+  test('passes over a member that resets connections at once', async () => {
+    proxy.refuse()
+    await using etcd = new Etcd({ endpoints: cluster.endpoints })
+    const { tookMs } = await timed(() => etcd.put('reset', 'value'))
+    assert.ok(tookMs < 500, `the first call took ${tookMs} ms`)
+    await Promise.all(Array.from({ length: 30 }, () => etcd.get('reset')))
+  })
+
+  test('passes over a member that accepts connections and never answers', async () => {
+    proxy.blackhole()
+    await using etcd = new Etcd({ endpoints: cluster.endpoints })
+    const { tookMs } = await timed(() => etcd.put('silent', 'value'))
+    assert.ok(tookMs < 1000, `the first call took ${tookMs} ms`)
+    const { tookMs: readMs } = await timed(() => Promise.all(Array.from({ length: 30 }, () => etcd.get('silent'))))
+    assert.ok(readMs < 500, `the reads took ${readMs} ms`)
+  })
+
+  test('fails with the cause of every endpoint when all ports are closed', async () => {
+    const endpoints = [await closedEndpoint(), await closedEndpoint()]
+    await using etcd = new Etcd({ endpoints, connectTimeoutMs: 1000 })
+    const startedAt = performance.now()
+    await assert.rejects(etcd.put('key', 'value'), (error) => {
+      assert.ok(isEtcdError(error, 'NOT_CONNECTED'))
+      assert.equal(error.effect, 'none')
+      for (const endpoint of endpoints) {
+        assert.ok(error.message.includes(`${endpoint} (connect ECONNREFUSED`), error.message)
+      }
+      return true
+    })
+    const tookMs = performance.now() - startedAt
+    assert.ok(tookMs < 1250, `it took ${tookMs} ms`)
+  })
+
+  test('to members that refuse is repeated with growing waits', async () => {
+    proxy.refuse()
+    const before = proxy.refused
+    await using etcd = new Etcd({ endpoints: memberAt(cluster, 0).endpoint, connectTimeoutMs: 500 })
+    await assert.rejects(etcd.get('key'), (error) => isEtcdError(error, 'NOT_CONNECTED'))
+    await sleep(2500)
+    const attempts = proxy.refused - before
+    assert.ok(attempts >= 2 && attempts <= 12, `${attempts} connections in 3 s`)
+    proxy.heal()
+    await poll('it is connected again', () => etcd.endpoints()[0]?.state === 'ready' || undefined)
+    await etcd.get('key')
+  })
+
+  test('to a single member that never answers ends with the deadline', async () => {
+    proxy.blackhole()
+    await using etcd = new Etcd({ endpoints: memberAt(cluster, 0).endpoint })
+    for (const call of [() => etcd.get('key', { timeoutMs: 700 }), () => etcd.put('key', '', { timeoutMs: 700 })]) {
+      const startedAt = performance.now()
+      await assert.rejects(
+        call(),
+        (error) => isEtcdError(error, 'NOT_CONNECTED') || isEtcdError(error, 'DEADLINE_EXCEEDED'),
+      )
+      const tookMs = performance.now() - startedAt
+      assert.ok(tookMs < 950, `it took ${tookMs} ms`)
+    }
+  })
+
+  test('to a single member that answers again ends the wait of a call', async () => {
+    proxy.refuse()
+    await using etcd = new Etcd({ endpoints: memberAt(cluster, 0).endpoint })
+    const call = etcd.get('key')
+    await sleep(300)
+    proxy.heal()
+    assert.equal(await call, undefined)
+  })
+
+  test('ignores proxies that the environment names', async () => {
+    const source = `
+      import { Etcd } from './src/index.ts'
+      const etcd = new Etcd({ endpoints: '${cluster.endpoints[1]}', connectTimeoutMs: 3000 })
+      await etcd.put('proxied', 'value')
+      console.log('ok')
+    `
+    const nowhere = 'http://127.0.0.1:1'
+    const env = { https_proxy: nowhere, http_proxy: nowhere, grpc_proxy: nowhere, no_proxy: '', NO_PROXY: '' }
+    assert.deepEqual(await runScript(source, env), { code: 0, stdout: 'ok\n', stderr: '' })
+  })
+})
+
+describe('A client made before etcd is there', () => {
+  test('works when etcd comes, also for the calls that wait', async () => {
+    await using cluster = await EtcdCluster.start()
+    await cluster.kill(0)
+    await using etcd = new Etcd({ endpoints: cluster.endpoints, connectTimeoutMs: 300 })
+    await assert.rejects(etcd.get('key'), (error) => isEtcdError(error, 'NOT_CONNECTED'))
+    await using patient = new Etcd({ endpoints: cluster.endpoints, connectTimeoutMs: 10_000 })
+    const waiting = patient.put('key', 'value')
+    await sleep(500)
+    await cluster.restart(0)
+    const restartedAt = performance.now()
+    await waiting
+    const tookMs = performance.now() - restartedAt
+    assert.ok(tookMs < 3000, `the waiting call took ${tookMs} ms after the start`)
+    await sleep(Math.max(0, 2500 - tookMs))
+    assert.equal((await etcd.get('key'))?.text, 'value')
+  })
+})

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Etcd, isEtcdError } from '../../src/index.js'
+import { EtcdCluster } from '../../src/testing/index.js'
+import { Load } from '../support/load.js'
+
+describe('The leader is killed under load', () => {
+  let cluster: EtcdCluster
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3, timers: 'default' })
+  })
+  after(() => cluster.stop())
+  beforeEach(() => cluster.healthy())
+
+  /** Kills the leader under two loads, ours and etcdctl's beside it, and returns ours when it has gone on for 4 s. */
+  async function killLeader(t: TestContext, call: () => Promise<unknown>, etcdctl: readonly string[]): Promise<Load> {
+    const leader = await cluster.leader()
+    const endpoints = `--endpoints=${cluster.endpoints.join(',')}`
+    const control = new Load(() => cluster.etcdctl(...etcdctl, endpoints, '--command-timeout=5s'), { workers: 1 })
+    const ours = new Load(call)
+    await sleep(700)
+    await cluster.kill(leader)
+    ours.markGap()
+    control.markGap()
+    const before = control.successes
+    await sleep(4000)
+    while (control.successes === before) await sleep(50)
+    const [gapMs, controlGapMs] = [ours.longestGapMs, control.longestGapMs]
+    await ours.stop()
+    await control.stop()
+    await cluster.restart(leader)
+    t.diagnostic(`gap ${gapMs.toFixed()} ms, etcdctl's ${controlGapMs.toFixed()} ms, ${ours.failures.length} failures`)
+    assert.ok(gapMs <= controlGapMs + 1000, `no success for ${gapMs} ms, of etcdctl for ${controlGapMs} ms`)
+    return ours
+  }
+
+  test('fails no read, and goes on as soon as etcdctl does', async (t) => {
+    await using etcd = new Etcd({ endpoints: cluster.endpoints })
+    await etcd.connect()
+    const { failures, successes } = await killLeader(t, () => etcd.get('key'), ['get', 'control'])
+    assert.deepEqual(failures, [])
+    assert.ok(successes > 100)
+  })
+
+  test('fails only the writes that were under way, and none after the election', async (t) => {
+    await using etcd = new Etcd({ endpoints: cluster.endpoints })
+    await etcd.connect()
+    let count = 0
+    const load = await killLeader(t, () => etcd.put(`key/${count++}`, ''), ['put', 'control', ''])
+    const { failures, successes, longestGapEndedAt } = load
+    assert.ok(failures.length <= 24, `${failures.length} writes failed`)
+    for (const { at, error } of failures) {
+      assert.ok(isEtcdError(error))
+      // One without effect could have been repeated.
+      assert.equal(error.effect, 'unknown', error.message)
+      const lateMs = at - longestGapEndedAt
+      assert.ok(lateMs < 1000, `${error.message} came ${lateMs} ms after writes succeeded again`)
+    }
+    assert.ok(successes > 100)
+  })
+})

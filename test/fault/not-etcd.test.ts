@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { describe, test } from 'node:test'
+import { Etcd, isEtcdError } from '../../src/index.js'
+import { EtcdCluster } from '../../src/testing/index.js'
+import { memberAt, proxyAt } from '../support/cluster-view.js'
+
+/** Listens on 127.0.0.1 and answers whatever comes first as `answer` does. */
+async function listen(answer: (socket: Socket) => void) {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.once('data', () => answer(socket))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  // A TCP server's address is never a string or null while it listens.
+  const { port } = server.address() as AddressInfo
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    [Symbol.dispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}
+
+async function assertFails(endpoint: string): Promise<void> {
+  await using etcd = new Etcd({ endpoints: endpoint, timeoutMs: 800 })
+  for (const call of [() => etcd.get('key'), () => etcd.put('key', 'value')]) {
+    const startedAt = performance.now()
+    await assert.rejects(call(), (error) => isEtcdError(error) && error.message.includes(endpoint))
+    const tookMs = performance.now() - startedAt
+    assert.ok(tookMs < 1050, `it took ${tookMs} ms`)
+  }
+}
+
+describe('An endpoint that is no etcd', () => {
+  test('gives a typed error when it speaks HTTP/1.1', async () => {
+    const answer = 'HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n'
+    using server = await listen((socket) => socket.end(answer))
+    await assertFails(server.endpoint)
+  })
+
+  test('gives a typed error when it sends random bytes', async () => {
+    using server = await listen((socket) => socket.write(randomBytes(4096)))
+    await assertFails(server.endpoint)
+  })
+
+  test('gives a typed error when it closes after the first bytes', async () => {
+    using server = await listen((socket) => socket.end())
+    await assertFails(server.endpoint)
+  })
+})
+
+describe('A network that damages bytes', () => {
+  test('gives typed errors, and the connection is replaced when it is over', async () => {
+    await using cluster = await EtcdCluster.start({ proxy: true })
+    await using etcd = new Etcd({ endpoints: memberAt(cluster, 0).endpoint, timeoutMs: 1000 })
+    await etcd.put('key', 'value')
+    const proxy = proxyAt(cluster, 0)
+    proxy.onData((bytes, { direction }) => {
+      if (direction === 'up') return undefined
+      const damaged = Buffer.from(bytes)
+      damaged[0] = (damaged[0] ?? 0) ^ 0xff
+      return damaged
+    })
+    await assert.rejects(etcd.get('key'), (error) => isEtcdError(error))
+    proxy.onData(undefined)
+    assert.equal((await etcd.get('key', { timeoutMs: 10_000 }))?.text, 'value')
+  })
+})

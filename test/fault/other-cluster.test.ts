@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { Etcd, isEtcdError } from '../../src/index.js'
+import { EtcdCluster, FaultProxy, poll } from '../../src/testing/index.js'
+import { memberAt, storedKeys } from '../support/cluster-view.js'
+
+describe('Another cluster at the same addresses', () => {
+  let old: EtcdCluster
+  let other: EtcdCluster
+  let proxies: FaultProxy[]
+  let etcd: Etcd
+  let changes: string[]
+
+  before(async () => {
+    old = await EtcdCluster.start({ members: 3 })
+    other = await EtcdCluster.start({ members: 3 })
+  })
+  after(async () => {
+    await old.stop()
+    await other.stop()
+  })
+  beforeEach(async () => {
+    proxies = await Promise.all(old.members.map(({ clientUrl }) => FaultProxy.start(clientUrl)))
+    etcd = new Etcd({ endpoints: proxies.map(({ endpoint }) => endpoint), timeoutMs: 3000 })
+    changes = []
+    etcd.on('clusterChanged', ({ endpoint }) => changes.push(endpoint))
+    await etcd.put('key', 'old')
+  })
+  afterEach(async () => {
+    await etcd.close()
+    await Promise.all(proxies.map((proxy) => proxy.close()))
+  })
+
+  /** Puts a member of the other cluster at the address of one of the old. */
+  async function replace(index: number): Promise<void> {
+    const proxy = proxies[index]
+    assert.ok(proxy)
+    await proxy.close()
+    proxies[index] = await FaultProxy.start(memberAt(other, index).clientUrl, { port: proxy.port })
+  }
+
+  test('on one of three gets no calls at all', async () => {
+    await replace(0)
+    await poll('the member is ejected', () => etcd.endpoints()[0]?.reason === 'other cluster' || undefined)
+    assert.deepEqual([...new Set(changes)], [`http://${proxies[0]?.endpoint}`])
+    for (let count = 0; count < 60; count++) await etcd.put(`one/${count}`, 'value')
+    assert.deepEqual(await storedKeys(other, 'one/'), [])
+    assert.equal((await storedKeys(old, 'one/')).length, 60)
+    assert.equal(etcd.endpoints()[0]?.state, 'ejected')
+  })
+
+  test('on most of them is gone on with, after an event', async () => {
+    await etcd.put('key', 'old')
+    await replace(0)
+    await poll('the first is noticed', () => changes.length > 0 || undefined)
+    await Promise.all([replace(1), replace(2)])
+    await poll('calls go on', async () => {
+      try {
+        return (await etcd.get('key')) === undefined || undefined
+      } catch (error) {
+        assert.ok(isEtcdError(error))
+        return undefined
+      }
+    })
+    await etcd.put('after', 'value')
+    assert.equal((await storedKeys(other, 'after')).length, 1)
+    await poll('all members are ready', () => etcd.endpoints().every(({ state }) => state === 'ready') || undefined)
+  })
+
+  test('on the only one is never written to before it is known', async () => {
+    const proxy = await FaultProxy.start(memberAt(old, 0).clientUrl)
+    await using single = new Etcd({ endpoints: proxy.endpoint })
+    let told = 0
+    single.on('clusterChanged', () => {
+      told += 1
+    })
+    await single.put('single', 'old')
+    await proxy.close()
+    await using _replacement = await FaultProxy.start(memberAt(other, 0).clientUrl, { port: proxy.port })
+    await poll('calls go on', async () => ((await single.get('single')) === undefined && told > 0) || undefined)
+  })
+})
