@@ -1,41 +1,43 @@
 import { Auth } from './auth/auth.js'
+import { longestTimerMs } from './core/abort.js'
 import { Emitter } from './core/emitter.js'
+import { InvalidArgumentError } from './core/errors.js'
+import { describe, oneOf } from './core/validate.js'
 import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
-import { authLayer } from './layers/auth-layer.js'
-import { deadlineLayer } from './layers/deadline-layer.js'
-import { metadataLayer, metadataWith } from './layers/metadata-layer.js'
-import { attemptObserver, callObserver } from './layers/observe-layer.js'
-import { readModeLayer } from './layers/read-mode-layer.js'
-import { RetryBudget } from './layers/retry-budget.js'
-import { retryLayer } from './layers/retry-layer.js'
-import { type AuthEvents, TokenSource } from './layers/token-source.js'
-import { namespaceLayer } from './namespace/namespace-layer.js'
+import type { TokenSource } from './layers/token-source.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
-import { Balancer } from './transport/balancer.js'
-import { type ConnectionEvents, ConnectionManager, type EndpointStatus } from './transport/connection-manager.js'
-import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
+import { checkCall } from './transport/call-options.js'
+import type { ConnectionManager, EndpointStatus } from './transport/connection-manager.js'
+import { parseEndpoints } from './transport/endpoint.js'
 import { memberEndpoints } from './transport/member-sync.js'
-import { discoverEndpoints } from './transport/srv-discovery.js'
-import { type CallMetadata, type CallOptions, callContext, stack, type Transport } from './transport/transport.js'
+import { type CallOptions, callContext, type Transport } from './transport/transport.js'
+import type { WatchHub } from './watch/watch-hub.js'
 import { methods } from './wire/methods.js'
+import { discovered, type PartEvents, wire } from './wiring.js'
 
 /** The events of a client. */
-export interface ClientEvents extends ConnectionEvents, AuthEvents {
+export interface ClientEvents extends PartEvents {
   /** The endpoints could not be looked up again, or the member list could not be read; the old ones stay in use. */
   syncFailed: { readonly error: unknown }
 }
 
-interface Wired {
-  readonly manager: ConnectionManager
-  readonly tokens: TokenSource | undefined
-  readonly transport: Transport
-}
+const eventNames = Object.keys({
+  endpointReady: true,
+  endpointEjected: true,
+  endpointLost: true,
+  endpointsChanged: true,
+  leaderChanged: true,
+  clusterChanged: true,
+  revisionRewound: true,
+  authenticated: true,
+  authenticationFailed: true,
+  watchLost: true,
+  watchResumed: true,
+  syncFailed: true,
+} satisfies Record<keyof ClientEvents, true>)
 
 const noAuthStats = { authenticated: { first: 0, expiring: 0, rejected: 0 }, failed: 0 }
-
-/** Enough for a burst of calls over an election, and for steady trouble no more than 64 repeats a second. */
-const retryBudget = { capacity: 512, perSecond: 64, perSuccess: 0.2 }
 
 /**
  * A client of one etcd cluster. It connects when it is first used, to all endpoints at once, and spreads its calls evenly
@@ -51,6 +53,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #manager: ConnectionManager
   readonly #transport: Transport
   readonly #tokens: TokenSource | undefined
+  readonly #watches: WatchHub
   readonly #events: Emitter<ClientEvents>
   readonly #timers: NodeJS.Timeout[] = []
   #closing: Promise<void> | undefined
@@ -62,13 +65,14 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     const options = resolveOptions(input)
     warnAboutClearPassword(options)
     const events = new Emitter<ClientEvents>()
-    const { manager, tokens, transport } = wire(options, events)
-    super(options.namespace === undefined ? transport : namespaceLayer(options.namespace)(transport), options)
+    const { manager, tokens, transport, watches } = wire(options, events)
+    super({ transport, watches, limits: options, prefix: options.namespace ?? Buffer.alloc(0) })
     this.#options = options
     this.#events = events
     this.#manager = manager
     this.#tokens = tokens
     this.#transport = transport
+    this.#watches = watches
     this.auth = new Auth(transport, () => tokens?.stats ?? noAuthStats)
     this.#repeat(options.memberSyncMs, () => this.#syncMembers())
     this.#repeat(options.discovery?.refreshMs, () => this.#rediscover())
@@ -85,6 +89,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   /** Connects now instead of with the first call. Rejects with `NOT_CONNECTED` if no member can be reached. */
   async connect(options?: CallOptions): Promise<void> {
+    checkCall('connect()', options)
     const context = callContext(options, {})
     context.deadlineAt = context.startedAt + (options?.timeoutMs ?? this.#options.connectTimeoutMs)
     options?.signal?.throwIfAborted()
@@ -106,11 +111,13 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   /** Calls `listener` for each event from now on; returns a function that ends that. */
   on<Name extends keyof ClientEvents>(event: Name, listener: (payload: ClientEvents[Name]) => void): () => void {
-    return this.#events.on(event, listener)
+    oneOf('event', event, eventNames)
+    if (typeof listener === 'function') return this.#events.on(event, listener)
+    throw new InvalidArgumentError(`\`listener\` must be a function, got ${describe(listener)}`)
   }
 
   /**
-   * Ends everything: calls under way reject with `CLOSED`, as does every later one. Nothing of this client holds the
+   * Ends everything: calls and watches under way reject with `CLOSED`, as does every later one. Nothing of this client holds the
    * process open afterwards. May be called any number of times.
    */
   close(): Promise<void> {
@@ -124,6 +131,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
+    this.#watches.close()
     this.#tokens?.close()
     this.#manager.close()
     this.#events.clear()
@@ -131,7 +139,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   /** Runs `task` every `intervalMs`, without holding the process open; failures are events. */
   #repeat(intervalMs: number | undefined, task: () => Promise<void>): void {
-    if (intervalMs === undefined || intervalMs === Number.POSITIVE_INFINITY) return
+    if (intervalMs === undefined || intervalMs > longestTimerMs) return
     const timer = setInterval(() => {
       task().catch((error: unknown) => this.#events.emit('syncFailed', { error }))
     }, intervalMs)
@@ -166,65 +174,4 @@ function warnAboutClearPassword({ auth, endpoints }: ResolvedOptions): void {
     type: 'EtcdkitWarning',
     code: 'ETCDKIT_CLEAR_PASSWORD',
   })
-}
-
-/** The parts of a client, and the layers of every call, outermost first. */
-function wire(options: ResolvedOptions, events: Emitter<ClientEvents>): Wired {
-  const manager = connectionManager(options, events, () => metadataWith(tokens?.held))
-  const base = new Balancer(manager, options.maxRequestBytes)
-  const hasFresh = manager.hasFresh.bind(manager)
-  const retry = retryLayer({ budget: new RetryBudget(retryBudget), hasFresh })
-  const tokens = tokenSource(options, events, manager, stack(base, retry, metadataLayer()))
-  const transport = stack(
-    base,
-    callObserver(), // sees the caller's call and gives errors its stack
-    deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
-    readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, hasFresh }),
-    retry,
-    attemptObserver(), // sees each sending
-    ...(tokens === undefined ? [] : [authLayer(tokens)]), // below the repeats: a refused token is replaced, not waited for
-    metadataLayer(),
-  )
-  return { manager, tokens, transport }
-}
-
-function connectionManager(
-  options: ResolvedOptions,
-  events: Emitter<ClientEvents>,
-  probeMetadata: () => CallMetadata,
-): ConnectionManager {
-  const { endpoints, discovery, hasTls, credentials, connectTimeoutMs, channel } = options
-  const discover = discovery === undefined ? undefined : () => discovered(discovery, hasTls)
-  return new ConnectionManager({
-    events,
-    endpoints,
-    settings: channel,
-    connectTimeoutMs,
-    discover,
-    credentials,
-    probeMetadata,
-  })
-}
-
-function tokenSource(
-  { auth, discovery }: ResolvedOptions,
-  events: Emitter<ClientEvents>,
-  manager: ConnectionManager,
-  transport: Transport,
-): TokenSource | undefined {
-  if (auth === undefined) return undefined
-  return new TokenSource(auth, {
-    transport,
-    endpoints: () => (discovery === undefined ? manager.endpoints.map(({ url }) => url) : [`srv:${discovery.domain}`]),
-    events,
-    // Members that refused to tell who they are without a token tell it now.
-    renewed: () => manager.refreshAll(),
-  })
-}
-
-async function discovered(
-  discovery: NonNullable<ResolvedOptions['discovery']>,
-  hasTls: boolean,
-): Promise<readonly Endpoint[]> {
-  return parseEndpoints(await discoverEndpoints(discovery), { hasTls })
 }

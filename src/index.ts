@@ -69,3 +69,7 @@ export type { ConnectionEvents, EndpointStatus } from './transport/connection-ma
 export type { Pem, TlsOptions } from './transport/credentials.js'
 export type { EjectReason } from './transport/ejection.js'
 export type { CallOptions } from './transport/transport.js'
+export type { WatchOptions } from './watch/watch.js'
+export { type WatchBatch, WatchEvent } from './watch/watch-event.js'
+export type { WatchState } from './watch/watch-queue.js'
+export { Watcher, type WatchStatus } from './watch/watcher.js'

@@ -1,19 +1,45 @@
 import { InvalidArgumentError } from './core/errors.js'
-import type { Bytes } from './core/key-range.js'
+import type { Bytes, KeyRange } from './core/key-range.js'
 import { keyBytes } from './core/validate.js'
 import { Kv, type KvLimits } from './kv/kv.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
+import { namespaceWatch } from './namespace/namespace-watch.js'
 import type { Transport } from './transport/transport.js'
+import { type WatchOptions, watch } from './watch/watch.js'
+import type { WatchHub } from './watch/watch-hub.js'
+import type { Watcher } from './watch/watcher.js'
+
+/** What a keyspace works with: the client's own parts, and the prefix of its keys. */
+export interface KeyspaceParts {
+  readonly transport: Transport
+  readonly watches: WatchHub
+  readonly limits: KvLimits
+  readonly prefix: Buffer
+}
 
 /** Everything that works on keys: all keys of the cluster, or those of a namespace. */
 export class Keyspace extends Kv {
-  readonly #transport: Transport
-  readonly #limits: KvLimits
+  readonly #parts: KeyspaceParts
 
-  constructor(transport: Transport, limits: KvLimits) {
-    super(transport, limits)
-    this.#transport = transport
-    this.#limits = limits
+  constructor(parts: KeyspaceParts) {
+    const { transport, prefix, limits } = parts
+    super(prefix.length === 0 ? transport : namespaceLayer(prefix)(transport), limits)
+    this.#parts = parts
+  }
+
+  /**
+   * The changes of a key or a range of keys, as an async iterable of events, in order, each exactly once, over lost
+   * connections and restarted members. It begins now; `ready()` resolves when the member has confirmed it.
+   *
+   * Throws `InvalidArgumentError` for wrong arguments; everything else ends the iteration.
+   */
+  watch(range: KeyRange, options: WatchOptions = {}): Watcher {
+    const { watches, prefix } = this.#parts
+    return watch(
+      { hub: watches, translation: prefix.length === 0 ? undefined : namespaceWatch(prefix) },
+      range,
+      options,
+    )
   }
 
   /**
@@ -23,6 +49,6 @@ export class Keyspace extends Kv {
   namespace(prefix: Bytes): Keyspace {
     const bytes = keyBytes('prefix', prefix)
     if (bytes.length === 0) throw new InvalidArgumentError('`prefix` of a namespace must have at least one byte')
-    return new Keyspace(namespaceLayer(bytes)(this.#transport), this.#limits)
+    return new Keyspace({ ...this.#parts, prefix: Buffer.concat([this.#parts.prefix, bytes]) })
   }
 }

@@ -1,7 +1,16 @@
+import { longestTimerMs } from './core/abort.js'
 import { InvalidArgumentError } from './core/errors.js'
 import type { Bytes } from './core/key-range.js'
 import { type ReadPolicyOptions, ReadPolicyTable } from './core/read-policy.js'
-import { assertKnownOptions, describe, durationMs, keyBytes, positiveInteger } from './core/validate.js'
+import {
+  assertKnownOptions,
+  describe,
+  durationMs,
+  intervalMs,
+  keyBytes,
+  optionalBoolean,
+  positiveInteger,
+} from './core/validate.js'
 import { type AuthOptions, isTokenText } from './layers/token-source.js'
 import { plainCredentials, TlsMaterial, type TlsOptions } from './transport/credentials.js'
 import { type Endpoint, parseConnectionString, parseEndpoints } from './transport/endpoint.js'
@@ -124,6 +133,7 @@ export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
     throw new InvalidArgumentError(`new Etcd() takes options or a connection string, got ${describe(input)}`)
   }
   assertKnownOptions('new Etcd()', options, optionNames)
+  refuseNull(options)
   const tls = new TlsMaterial(options.tls ?? {})
   return Object.freeze({
     endpoints: resolveEndpoints(options),
@@ -142,6 +152,12 @@ export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
     maxRangeKeys: positiveInteger('maxRangeKeys', options.maxRangeKeys ?? defaults.maxRangeKeys),
     maxRangeBytes: positiveInteger('maxRangeBytes', options.maxRangeBytes ?? defaults.maxRangeBytes),
   })
+}
+
+/** An option is set or left out: `null` would leave open which, and for `tls` that matters. */
+function refuseNull(options: ClientOptions): void {
+  const name = optionNames.find((name) => options[name] === null)
+  if (name !== undefined) throw new InvalidArgumentError(`\`${name}\` must be left out or undefined, got null`)
 }
 
 /** A plain list of endpoints, or `etcd://h1,h2/namespace`. */
@@ -196,7 +212,10 @@ function resolveDiscovery(discovery: DiscoveryOptions | undefined): ResolvedOpti
   if (typeof discovery.domain !== 'string' || discovery.domain === '') {
     throw new InvalidArgumentError(`\`discovery.domain\` must be a domain name, got ${describe(discovery.domain)}`)
   }
-  const refreshMs = durationMs('discovery.refreshMs', discovery.refreshMs ?? defaults.discoveryRefreshMs)
+  if (discovery.name !== undefined && typeof discovery.name !== 'string') {
+    throw new InvalidArgumentError(`\`discovery.name\` must be a string, got ${describe(discovery.name)}`)
+  }
+  const refreshMs = intervalMs('discovery.refreshMs', discovery.refreshMs ?? defaults.discoveryRefreshMs)
   return { ...discovery, refreshMs }
 }
 
@@ -212,10 +231,11 @@ function resolveChannel(options: ClientOptions): ChannelSettings {
       `\`keepaliveMs\` must be at least ${leastKeepaliveMs}, got ${keepaliveMs}: etcd closes connections that are pinged more often`,
     )
   }
+  const keepaliveTimeoutMs = durationMs('keepaliveTimeoutMs', options.keepaliveTimeoutMs ?? defaults.keepaliveTimeoutMs)
   return {
-    keepaliveMs,
-    keepaliveTimeoutMs: durationMs('keepaliveTimeoutMs', options.keepaliveTimeoutMs ?? defaults.keepaliveTimeoutMs),
-    useProxyEnvironment: options.useProxyEnvironment ?? false,
+    keepaliveMs: Math.min(keepaliveMs, longestTimerMs),
+    keepaliveTimeoutMs: Math.min(keepaliveTimeoutMs, longestTimerMs),
+    useProxyEnvironment: optionalBoolean('useProxyEnvironment', options.useProxyEnvironment) ?? false,
     servername: options.tls?.servername,
   }
 }
@@ -223,5 +243,5 @@ function resolveChannel(options: ClientOptions): ChannelSettings {
 function resolveMemberSync(memberSync: MemberSyncOptions | undefined): number | undefined {
   if (memberSync === undefined) return undefined
   assertKnownOptions('memberSync', memberSync, ['intervalMs'])
-  return durationMs('memberSync.intervalMs', memberSync.intervalMs ?? defaults.memberSyncMs)
+  return intervalMs('memberSync.intervalMs', memberSync.intervalMs ?? defaults.memberSyncMs)
 }

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from './errors.js'
+import { EtcdError, InvalidArgumentError } from './errors.js'
 import { describe, keyBytes } from './validate.js'
 
 /** A key or a value as callers write them: text is stored as UTF-8. */
@@ -85,4 +85,9 @@ function fromTo(from: Bytes, to: Bytes | undefined): EncodedRange {
 function invalid(range: unknown): InvalidArgumentError {
   const expected = 'a key, { key }, { prefix } or { from, to }'
   return new InvalidArgumentError(`the range must be ${expected}, got ${describe(range)}`)
+}
+
+/** etcd has no empty key. */
+export function emptyKey(): EtcdError {
+  return new EtcdError('key is not provided: a key has at least one byte', { code: 'EMPTY_KEY', effect: 'none' })
 }

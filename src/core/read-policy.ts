@@ -70,7 +70,11 @@ export class ReadPolicyTable {
     this.#default = typeof options.default === 'string' ? { mode: options.default } : (options.default ?? {})
     assertKnownOptions('reads.default', this.#default, readPolicyOptions)
     checkReadPolicy(this.#default)
-    this.#rules = [...(options.rules ?? [])].map(parseRule).sort((a, b) => b.range.key.length - a.range.key.length)
+    const { rules = [] } = options
+    if (!Array.isArray(rules)) {
+      throw new InvalidArgumentError(`\`reads.rules\` must be an array, got ${describe(rules)}`)
+    }
+    this.#rules = rules.map(parseRule).sort((a, b) => b.range.key.length - a.range.key.length)
   }
 
   resolve(range: EncodedRange, own: ReadPolicy | undefined): ResolvedReadPolicy {

@@ -29,6 +29,24 @@ export function durationMs(name: string, value: unknown): number {
   throw new InvalidArgumentError(`\`${name}\` must be milliseconds, at least 0, or Infinity, got ${describe(value)}`)
 }
 
+/** How often something is done, in milliseconds: 1 or more, or `Infinity` for never. */
+export function intervalMs(name: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 1) return value
+  throw new InvalidArgumentError(`\`${name}\` must be milliseconds, at least 1, or Infinity, got ${describe(value)}`)
+}
+
+/** `true`, `false` or nothing. */
+export function optionalBoolean(name: string, value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value
+  throw new InvalidArgumentError(`\`${name}\` must be true or false, got ${describe(value)}`)
+}
+
+/** The ID of a lease, as hexadecimal text. */
+export function leaseId(name: string, value: unknown): string {
+  if (typeof value === 'string' && /^[0-9a-f]{1,16}$/i.test(value)) return value
+  throw new InvalidArgumentError(`\`${name}\` must be 1 to 16 hexadecimal digits, got ${describe(value)}`)
+}
+
 /** One of a few words. */
 export function oneOf<const T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   const found = allowed.find((word) => word === value)

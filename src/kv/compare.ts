@@ -1,7 +1,7 @@
-import { type Bytes, encodeRange, type KeyRange } from '../core/key-range.js'
-import { keyBytes, nonNegativeInteger } from '../core/validate.js'
+import type { Bytes, KeyRange } from '../core/key-range.js'
+import { keyBytes, leaseId, nonNegativeInteger } from '../core/validate.js'
 import type { Compare, CompareFields, CompareResult } from '../gen/messages.js'
-import { someKey } from './requests.js'
+import { someKey, someRange } from './requests.js'
 
 /** One condition of a transaction, made by `key()` or `keys()`. */
 export interface Comparison {
@@ -46,7 +46,7 @@ export function key(name: Bytes): ComparableKey {
  * keys compares like one key that does not exist. Needs etcd 3.3 or later.
  */
 export function keys(range: KeyRange): ComparableKey {
-  return comparableKey(encodeRange(range))
+  return comparableKey(someRange(range))
 }
 
 function comparableKey(range: Pick<CompareFields, 'key' | 'rangeEnd'>): ComparableKey {
@@ -58,7 +58,7 @@ function comparableKey(range: Pick<CompareFields, 'key' | 'rangeEnd'>): Comparab
     createRevision: number('createRevision', (createRevision) => ({ target: 'CREATE', createRevision })),
     modRevision: number('modRevision', (modRevision) => ({ target: 'MOD', modRevision })),
     value: comparable(range, (value: Bytes) => ({ target: 'VALUE', value: keyBytes('value', value) })),
-    lease: comparable(range, (lease: string) => ({ target: 'LEASE', lease })),
+    lease: comparable(range, (lease: string) => ({ target: 'LEASE', lease: leaseId('lease', lease) })),
     exists: () => version.greater(0),
     missing: () => version.equals(0),
   }

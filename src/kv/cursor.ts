@@ -31,12 +31,16 @@ function parse(cursor: string): EncodedRange & CursorPosition {
   } catch (cause) {
     throw invalidCursor('`cursor` is damaged', cause)
   }
-  if (!Array.isArray(fields) || fields.length !== 5 || fields[0] !== 1 || !Number.isSafeInteger(fields[1])) {
+  if (!Array.isArray(fields) || fields.length !== 5 || fields[0] !== 1 || !isRevision(fields[1])) {
     throw invalidCursor('`cursor` is damaged')
   }
   const [key, rangeEnd, next] = fields.slice(2).map((field) => Buffer.from(String(field), 'base64url'))
   if (key === undefined || rangeEnd === undefined || next === undefined) throw invalidCursor('`cursor` is damaged')
   return { key, rangeEnd, next, revision: Number(fields[1]) }
+}
+
+function isRevision(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 1
 }
 
 function invalidCursor(message: string, cause?: unknown): EtcdError {

@@ -1,8 +1,8 @@
 import { EtcdError, InvalidArgumentError } from '../core/errors.js'
-import { type Bytes, encodeRange, type KeyRange } from '../core/key-range.js'
+import type { Bytes, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import type { ReadPolicy } from '../core/read-policy.js'
-import { describe, keyBytes, nonNegativeInteger, oneOf, positiveInteger } from '../core/validate.js'
+import { describe, nonNegativeInteger, oneOf, optionalBoolean, positiveInteger } from '../core/validate.js'
 import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from '../gen/messages.js'
 import { checkCall } from '../transport/call-options.js'
 import { type CallContext, type CallOptions, callContext, type Transport } from '../transport/transport.js'
@@ -21,9 +21,11 @@ import {
   getRequest,
   optionNames,
   type PutOptions,
+  putFields,
   putRequest,
   type RangeOptions,
   rangeRequest,
+  someKey,
   touchRequest,
 } from './requests.js'
 import {
@@ -80,8 +82,8 @@ export class Kv {
   /** Whether a key exists. */
   async exists(key: Bytes, options?: CountOptions): Promise<boolean> {
     checkRead('exists()', options, optionNames.count)
-    const request = { ...getRequest(key, undefined), countOnly: true, revision: options?.revision }
-    const { count } = await this.#range(request, this.#readContext(options))
+    const request = getRequest(key, { revision: options?.revision })
+    const { count } = await this.#range({ ...request, countOnly: true }, this.#readContext(options))
     return count > 0
   }
 
@@ -105,9 +107,13 @@ export class Kv {
   /** All keys of a range, page by page at one revision, with bounded memory. Nothing is sent until it is iterated over. */
   list(range: KeyRange, options: ListOptions = {}): Listing {
     checkRead('list()', options, optionNames.list)
-    encodeRange(range)
+    const { cursor, revision, keysOnly, onRestart } = options
+    rangeRequest(range, { cursor, revision, keysOnly })
     if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
     if (options.onCompacted !== undefined) oneOf('onCompacted', options.onCompacted, ['throw', 'restart'])
+    if (onRestart !== undefined && typeof onRestart !== 'function') {
+      throw new InvalidArgumentError(`\`onRestart\` must be a function, got ${describe(onRestart)}`)
+    }
     return new Listing((pageRange, pageOptions) => this.#readPage(pageRange, pageOptions), range, options)
   }
 
@@ -152,9 +158,7 @@ export class Kv {
     options: PutOptions = {},
   ): Promise<ConditionalResult> {
     checkCall('putIf()', options, optionNames.conditional)
-    const { lease, ignoreLease } = options
-    const fields = ignoreLease === true ? { ignoreLease } : { lease }
-    return this.#applyIf(key, expectedRevision, put(key, value, fields), options)
+    return this.#applyIf(key, expectedRevision, put(key, value, putFields(options)), options)
   }
 
   /** Deletes a key if the revision that wrote it last is `expectedRevision`. */
@@ -174,7 +178,8 @@ export class Kv {
     if (typeof change !== 'function') {
       throw new InvalidArgumentError(`update() takes a function, got ${describe(change)}`)
     }
-    return update(this, keyBytes('key', key), change, options)
+    putFields(options)
+    return update(this, someKey(key), change, options)
   }
 
   /**
@@ -183,7 +188,10 @@ export class Kv {
    */
   async compact(revision: number, options: CompactOptions = {}): Promise<ResponseInfo> {
     checkCall('compact()', options, optionNames.compact)
-    const request = { revision: positiveInteger('revision', revision), physical: options.physical }
+    const request = {
+      revision: positiveInteger('revision', revision),
+      physical: optionalBoolean('physical', options.physical),
+    }
     const context = callContext(options, { consistent: true })
     const response = await this.#transport.unary(methods.KV.Compact, request, context)
     return responseInfo(response.header, context)

@@ -46,6 +46,9 @@ export interface FetchedPage {
   readonly bytes: number
 }
 
+/** What came of reading a page. */
+type Fetch = { readonly page: FetchedPage } | { readonly failure: unknown }
+
 const firstPageSize = 500
 /** A page should not hold much more than this, whatever the size of the values. */
 const pageBytes = 4 * 1024 * 1024
@@ -90,30 +93,33 @@ export class Listing implements AsyncIterable<KeyValue> {
     let size = Math.min(firstPageSize, maxPageSize)
     const { revision: startRevision, cursor: startCursor } = this.#options
     const start = startCursor === undefined ? { revision: startRevision } : { cursor: startCursor }
-    let next: Promise<FetchedPage> | undefined = this.#fetch(start, size, signal)
+    let next: Promise<Fetch> | undefined = this.#fetch(start, size, signal)
     while (next !== undefined) {
-      let fetched: FetchedPage
-      try {
-        fetched = await next
-      } catch (error) {
-        if (onCompacted !== 'restart' || !isEtcdError(error, 'COMPACTED')) throw error
+      const fetch: Fetch = await next
+      if ('failure' in fetch) {
+        if (onCompacted !== 'restart' || !isEtcdError(fetch.failure, 'COMPACTED')) throw fetch.failure
         onRestart?.()
         next = this.#fetch({}, size, signal)
         continue
       }
-      const { kvs, revision, count, cursor } = fetched.result
-      size = nextSize(size, maxPageSize, fetched)
+      const { kvs, revision, count, cursor }: RangeResult = fetch.page.result
+      size = nextSize(size, maxPageSize, fetch.page)
       next = cursor === undefined ? undefined : this.#fetch({ cursor }, size, signal)
       yield { kvs, revision, count, cursor }
     }
   }
 
-  #fetch(at: Pick<RangeOptions, 'cursor' | 'revision'>, limit: number, signal: AbortSignal): Promise<FetchedPage> {
+  /**
+   * Never rejects: it is awaited when its turn comes, and a failure before that, or after a `break`, is not unhandled.
+   * With one `then` and no further handler, the engine finds the caller's `await` behind it for the stacks of errors.
+   */
+  #fetch(at: Pick<RangeOptions, 'cursor' | 'revision'>, limit: number, signal: AbortSignal): Promise<Fetch> {
     const { keysOnly, mode, prefer, fallback, timeoutMs } = this.#options
-    const fetched = this.#read(this.#range, { ...at, limit, keysOnly, mode, prefer, fallback, timeoutMs, signal })
-    // It is awaited when its turn comes: until then a failure is not unhandled, and after a `break` nobody cares.
-    fetched.catch(() => {})
-    return fetched
+    const options = { ...at, limit, keysOnly, mode, prefer, fallback, timeoutMs, signal }
+    return this.#read(this.#range, options).then(
+      (page) => ({ page }),
+      (failure: unknown) => ({ failure }),
+    )
   }
 }
 

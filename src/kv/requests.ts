@@ -1,7 +1,15 @@
-import { EtcdError, InvalidArgumentError } from '../core/errors.js'
-import { type Bytes, encodeRange, type KeyRange, successor } from '../core/key-range.js'
+import { InvalidArgumentError } from '../core/errors.js'
+import { type Bytes, type EncodedRange, emptyKey, encodeRange, type KeyRange, successor } from '../core/key-range.js'
 import { checkReadPolicy, type ReadPolicy, readPolicyOptions } from '../core/read-policy.js'
-import { assertKnownOptions, keyBytes, nonNegativeInteger, oneOf, positiveInteger } from '../core/validate.js'
+import {
+  assertKnownOptions,
+  keyBytes,
+  leaseId,
+  nonNegativeInteger,
+  oneOf,
+  optionalBoolean,
+  positiveInteger,
+} from '../core/validate.js'
 import type { DeleteRangeRequest, PutRequest, RangeRequest, SortTarget } from '../gen/messages.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -125,13 +133,12 @@ export function checkRead(
 export function getRequest(key: Bytes, options: GetFields | undefined): RangeRequest {
   const request = { key: someKey(key) }
   if (options === undefined) return request
-  return { ...request, revision: optionalRevision('revision', options.revision), keysOnly: options.keysOnly }
+  return { ...request, revision: optionalRevision('revision', options.revision), keysOnly: keysOnly(options) }
 }
 
 /** A read of a range of keys. */
 export function rangeRequest(range: KeyRange, options: RangeFields & { cursor?: string | undefined }): RangeRequest {
-  const encoded = encodeRange(range)
-  if (encoded.key.length === 0) throw emptyKey()
+  const encoded = someRange(range)
   const position = options.cursor === undefined ? undefined : decodeCursor(options.cursor, encoded)
   if (position !== undefined && options.revision !== undefined) {
     throw new InvalidArgumentError('`cursor` and `revision` exclude each other: a cursor has its revision with it')
@@ -141,7 +148,7 @@ export function rangeRequest(range: KeyRange, options: RangeFields & { cursor?: 
     rangeEnd: encoded.rangeEnd,
     revision: position?.revision ?? optionalRevision('revision', options.revision),
     limit: options.limit === undefined ? undefined : positiveInteger('limit', options.limit),
-    keysOnly: options.keysOnly,
+    keysOnly: keysOnly(options),
     ...sortFields(options.sort),
     ...bounds(options),
   }
@@ -149,8 +156,7 @@ export function rangeRequest(range: KeyRange, options: RangeFields & { cursor?: 
 
 /** The number of keys in a range. */
 export function countRequest(range: KeyRange, revision: number | undefined): RangeRequest {
-  const { key, rangeEnd } = encodeRange(range)
-  if (key.length === 0) throw emptyKey()
+  const { key, rangeEnd } = someRange(range)
   return { key, rangeEnd, countOnly: true, revision: optionalRevision('revision', revision) }
 }
 
@@ -167,14 +173,13 @@ export function touchRequest(key: Bytes, options: PutFields): PutRequest {
 
 /** A deletion of one key. */
 export function deleteRequest(key: Bytes, options: DeleteFields): DeleteRangeRequest {
-  return { key: someKey(key), prevKv: options.prevKv }
+  return { key: someKey(key), prevKv: optionalBoolean('prevKv', options.prevKv) }
 }
 
 /** A deletion of a range of keys. */
 export function deleteRangeRequest(range: KeyRange, options: DeleteFields): DeleteRangeRequest {
-  const { key, rangeEnd } = encodeRange(range)
-  if (key.length === 0) throw emptyKey()
-  return { key, rangeEnd, prevKv: options.prevKv }
+  const { key, rangeEnd } = someRange(range)
+  return { key, rangeEnd, prevKv: optionalBoolean('prevKv', options.prevKv) }
 }
 
 /** The key right after the last one of a page, where the next page starts. */
@@ -190,17 +195,26 @@ export function someKey(key: Bytes): Buffer {
   return bytes
 }
 
-function emptyKey(): EtcdError {
-  return new EtcdError('key is not provided: a key has at least one byte', { code: 'EMPTY_KEY', effect: 'none' })
+/** A range as bytes; one of a single key has a key. */
+export function someRange(range: KeyRange): EncodedRange {
+  const encoded = encodeRange(range)
+  if (encoded.key.length === 0) throw emptyKey()
+  return encoded
 }
 
-function putFields(fields: PutFields): PutRequest {
-  // The types exclude this; callers in JavaScript have none.
-  const { lease, ignoreLease, prevKv }: PutRequest = fields
+function keysOnly(options: GetFields): boolean | undefined {
+  return optionalBoolean('keysOnly', options.keysOnly)
+}
+
+/** Checks the fields of a write of one key, which is what TypeScript does for those who use it. */
+export function putFields({ lease, ignoreLease, prevKv }: PutRequest): PutFields {
+  if (lease !== undefined) leaseId('lease', lease)
+  optionalBoolean('ignoreLease', ignoreLease)
+  optionalBoolean('prevKv', prevKv)
   if (lease !== undefined && ignoreLease === true) {
     throw new InvalidArgumentError('`lease` and `ignoreLease` exclude each other')
   }
-  return { lease, ignoreLease, prevKv }
+  return ignoreLease === true ? { ignoreLease, prevKv } : { lease, prevKv }
 }
 
 const sortTargets: Readonly<Record<Sort['target'], SortTarget>> = {

@@ -1,13 +1,9 @@
-import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
+import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { CallContext, Layer } from '../transport/transport.js'
-import type { Token } from './token.js'
+import { isTokenRefusal, type Token } from './token.js'
 import type { TokenSource } from './token-source.js'
 
-/**
- * Refusals of a token. The call was not applied. A token may be outdated again at once while users and roles are being
- * changed, hence more than one try.
- */
-const refusals: ReadonlySet<ErrorCode> = new Set(['INVALID_AUTH_TOKEN', 'AUTH_OLD_REVISION', 'USER_EMPTY'])
+/** A token may be outdated again at once while users and roles are being changed, hence more than one try. */
 const maxRefusals = 3
 
 /** Adds the token to every call, and gets a new one, once for all calls, when a member refuses it. */
@@ -22,7 +18,7 @@ export function authLayer(source: TokenSource): Layer {
           token.used(context.endpoint)
           return response
         } catch (error) {
-          if (!isEtcdError(error) || !refusals.has(error.code)) throw error
+          if (!isEtcdError(error) || !isTokenRefusal(error.code)) throw error
           if (!source.renews || refused === maxRefusals) throw final(error)
           token = await renewed(token, error, context)
         }

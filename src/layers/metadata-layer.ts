@@ -30,6 +30,11 @@ export function metadataWith(token: string | undefined): CallMetadata {
   return metadataPair(token).plain
 }
 
+/** The metadata of a stream, which every member without a leader ends instead of leaving it silent. */
+export function streamMetadata(token: string | undefined): CallMetadata {
+  return metadataPair(token).requireLeader
+}
+
 function metadataPair(token: string | undefined): MetadataPair {
   const plain = { 'client-api-version': clientApiVersion, ...(token === undefined ? {} : { token }) }
   return { token, plain: Object.freeze(plain), requireLeader: Object.freeze({ ...plain, hasleader: 'true' }) }

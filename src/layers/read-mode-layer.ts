@@ -111,7 +111,7 @@ async function rangeUnlessBehind(
     const enough = pinned > 0 || (response.header?.revision ?? 0) >= seen
     return enough ? response : undefined
   } catch (error) {
-    if (isEtcdError(error, 'FUTURE_REVISION') && pinned <= seen) return undefined
+    if (isEtcdError(error, 'FUTURE_REVISION')) return undefined
     throw error
   }
 }

@@ -102,13 +102,13 @@ export class TokenSource {
 
   /** The token, as soon as there is one. */
   async get(reason: TokenReason, context: CallContext): Promise<Token> {
-    for (let joined = 0; ; ) {
+    for (let isFirst = true; ; isFirst = false) {
       const login = this.#sharedLogin()
-      if (login.isPending) joined += 1
+      const joins = login.isPending
       try {
         return await withinCall(login.get(this.#authenticate, reason), context)
       } catch (error) {
-        if (joined === 1 && this.#deservesOwnAttempt(error, context)) continue
+        if (isFirst && joins && this.#deservesOwnAttempt(error, context)) continue
         // Another client of this login was closed while it asked for all.
         if (isEtcdError(error, 'CLOSED') && !this.#closed) continue
         // The error is shared by all who waited; each caller gets one with a stack of its own.

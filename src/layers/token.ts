@@ -1,3 +1,13 @@
+import type { ErrorCode } from '../core/errors.js'
+
+/** How members refuse a token. What came with it was not applied. */
+const refusals: ReadonlySet<ErrorCode> = new Set(['INVALID_AUTH_TOKEN', 'AUTH_OLD_REVISION', 'USER_EMPTY'])
+
+/** Whether an error is about the token of a call, so that a new one may help. */
+export function isTokenRefusal(code: ErrorCode): boolean {
+  return refusals.has(code)
+}
+
 /** Why a token was asked for: none was there yet, it was about to expire, or a member refused it. */
 export type TokenReason = 'first' | 'expiring' | 'rejected'
 

@@ -22,6 +22,7 @@ export class Balancer implements Transport {
     // Encoded before anything else happens, so that the caller's buffers may change as soon as the call is made.
     const message = encodeOnce(method, request, context)
     if (message.length > this.#maxRequestBytes) return Promise.reject(this.#tooLarge(method, message))
+    if (context.signal?.aborted === true) return Promise.reject(context.signal.reason)
     if (context.deadlineAt <= performance.now()) return Promise.reject(deadlineExceeded(method))
     const connection = this.#manager.pick(context)
     if (connection === undefined) return this.#waitAndSend(method, message, context)
@@ -36,6 +37,7 @@ export class Balancer implements Transport {
     const waitingSince = performance.now()
     const connection = await this.#manager.wait(context)
     context.connectMs += performance.now() - waitingSince
+    context.signal?.throwIfAborted()
     return send(connection, method, message, context)
   }
 

@@ -1,4 +1,5 @@
 import type { ChannelCredentials } from '@grpc/grpc-js'
+import { longestTimerMs } from '../core/abort.js'
 import { EtcdError, InvalidArgumentError } from '../core/errors.js'
 import type { StatusResponse } from '../gen/messages.js'
 import { ClusterIdentity } from './cluster-identity.js'
@@ -151,8 +152,7 @@ export class ConnectionManager implements ConnectionHost {
     }
     return new Promise((resolve, reject) => {
       const waitMs = Math.min(this.#options.connectTimeoutMs, context.deadlineAt - performance.now())
-      const timer =
-        waitMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => waiter.fail(this.#notConnected()), waitMs)
+      const timer = waitMs > longestTimerMs ? undefined : setTimeout(() => waiter.fail(this.#notConnected()), waitMs)
       const leave = (): void => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', onAbort)

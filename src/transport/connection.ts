@@ -7,6 +7,7 @@ import { type EjectReason, ejectionMs } from './ejection.js'
 import type { Endpoint } from './endpoint.js'
 import { type ChannelSettings, type ChannelState, GrpcChannel } from './grpc-channel.js'
 import { isTransportCode } from './grpc-status.js'
+import { StreamCall, type StreamListener, type StreamOwner } from './stream-call.js'
 import { type CallContext, type CallMetadata, callContext } from './transport.js'
 import { type AttemptOwner, UnaryAttempt } from './unary-attempt.js'
 
@@ -67,10 +68,11 @@ const latencySampleBytes = 16 * 1024
  * ejected member is probed again after a backoff, and gets traffic when it answers well. Calls go to ejected members only
  * where there is no other choice, which is the manager's decision.
  */
-export class Connection implements AttemptOwner {
+export class Connection implements AttemptOwner, StreamOwner {
   readonly endpoint: Endpoint
   readonly #host: ConnectionHost
   readonly #inFlight = new Set<UnaryAttempt>()
+  readonly #streams = new Set<StreamCall>()
   #channel: GrpcChannel | undefined
   #credentials: ChannelCredentials | undefined
   #state: ConnectionState = { kind: 'idle' }
@@ -150,6 +152,20 @@ export class Connection implements AttemptOwner {
     return this.#run(channel, new UnaryAttempt(this, method, context, floor), message)
   }
 
+  /** Opens one stream. Its first sign of trouble, as of everything that follows, is the listener's `onEnd`. */
+  stream<Request, Response>(
+    method: Method<Request, Response>,
+    metadata: CallMetadata,
+    listener: StreamListener<Response>,
+  ): StreamCall<Request, Response> | undefined {
+    const channel = this.#channel
+    if (channel === undefined || !this.connected || this.#draining) return undefined
+    const stream = new StreamCall(this, method, listener)
+    this.#streams.add(stream as StreamCall)
+    stream.start(channel, metadata)
+    return stream
+  }
+
   /** Asks the member for its status and takes in what it says. Failures show in the connection's state, not here. */
   async refresh(): Promise<void> {
     this.#refreshedAt = performance.now()
@@ -187,6 +203,7 @@ export class Connection implements AttemptOwner {
     timer.unref()
     this.#enter({ kind: 'ejected', ejections, reason, timer })
     if (reason === 'unresponsive') this.#giveUpReads()
+    if (reason !== 'no leader') this.#giveUpStreams(undefined)
   }
 
   /** Probes an ejected member now instead of after its backoff. */
@@ -210,9 +227,10 @@ export class Connection implements AttemptOwner {
     }
   }
 
-  /** Closes as soon as the calls under way have ended. */
+  /** Closes as soon as the calls under way have ended; streams move elsewhere now. */
   drain(): void {
     this.#draining = true
+    this.#giveUpStreams(undefined)
     if (this.#inFlight.size === 0) this.close(undefined)
   }
 
@@ -228,6 +246,10 @@ export class Connection implements AttemptOwner {
   ended(attempt: UnaryAttempt): void {
     this.#inFlight.delete(attempt)
     if (this.#draining && this.#inFlight.size === 0) this.close(undefined)
+  }
+
+  streamEnded(stream: StreamCall): void {
+    this.#streams.delete(stream)
   }
 
   answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined {
@@ -256,6 +278,8 @@ export class Connection implements AttemptOwner {
         if (this.#reopenWithNewCredentials() || !this.connected) return
         this.#enter({ kind: 'connecting', error: undefined })
         this.#boundConnecting()
+        // A member that is shut down in order takes no new calls, but serves the streams that it has for some seconds.
+        for (const stream of this.#streams) stream.leaving()
         return
       case 'failed':
         if (this.#reopenWithNewCredentials()) return
@@ -370,6 +394,11 @@ export class Connection implements AttemptOwner {
     for (const attempt of this.#inFlight) {
       attempt.giveUp(reason ?? this.#lost('the connection was given up', 'unknown', attempt))
     }
+    this.#giveUpStreams(reason)
+  }
+
+  #giveUpStreams(reason: EtcdError | undefined): void {
+    for (const stream of this.#streams) stream.giveUp(reason ?? this.#lost('the connection was given up', 'unknown'))
   }
 
   #giveUpReads(): void {

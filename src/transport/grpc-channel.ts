@@ -66,6 +66,13 @@ export class GrpcChannel {
     return call
   }
 
+  /** Opens a stream without a deadline; `listener` hears each message that `startRead` asks for. */
+  startStream(path: string, metadata: CallMetadata, listener: GrpcListener): GrpcCall {
+    const call = this.#channel.createCall(path, Number.POSITIVE_INFINITY, null, null, null)
+    call.start(grpcMetadata(metadata), listener)
+    return call
+  }
+
   /** Ends the connection and every call on it. */
   close(): void {
     if (this.#closed) return

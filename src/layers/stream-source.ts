@@ -1,0 +1,64 @@
+import type { EtcdError } from '../core/errors.js'
+import type { ConnectionManager } from '../transport/connection-manager.js'
+import type { StreamCall, StreamListener } from '../transport/stream-call.js'
+import { anyMember, callContext } from '../transport/transport.js'
+import type { Method } from '../wire/methods.js'
+import { streamMetadata } from './metadata-layer.js'
+import { isTokenRefusal, type Token } from './token.js'
+import type { TokenSource } from './token-source.js'
+
+/** A stream that was opened. */
+export interface OpenStream<Request = unknown, Response = unknown> {
+  readonly call: StreamCall<Request, Response>
+  /** The token that it carries for all of its life. */
+  readonly token: Token | undefined
+}
+
+/** Bound of one attempt to open a stream; who needs it tries again. */
+const openTimeoutMs = 10_000
+
+/** Opens streams on healthy members, with the client's token. Keeps none of them: who opened one reopens it. */
+export class StreamSource {
+  readonly #manager: ConnectionManager
+  readonly #tokens: TokenSource | undefined
+
+  constructor(manager: ConnectionManager, tokens: TokenSource | undefined) {
+    this.#manager = manager
+    this.#tokens = tokens
+  }
+
+  /** Whether there is a healthy member other than `endpoint`. */
+  hasOther(endpoint: string): boolean {
+    return this.#manager.hasFresh(anyMember, new Set([endpoint]))
+  }
+
+  /** Opens a stream on any healthy member, one that is not in `failedOn` where there is a choice. */
+  async open<Request, Response>(
+    method: Method<Request, Response>,
+    listener: StreamListener<Response>,
+    { signal, failedOn }: { readonly signal?: AbortSignal; readonly failedOn?: Set<string> },
+  ): Promise<OpenStream<Request, Response>> {
+    const context = callContext({ signal }, { consistent: true })
+    context.deadlineAt = context.startedAt + openTimeoutMs
+    context.failedOn = failedOn
+    for (;;) {
+      const token = this.#tokens?.current() ?? (await this.#tokens?.get('first', context))
+      const connection = this.#manager.pick(context) ?? (await this.#manager.wait(context))
+      signal?.throwIfAborted()
+      const call = connection.stream(method, streamMetadata(token?.value), listener)
+      if (call !== undefined) return { call, token }
+    }
+  }
+
+  /** A member refused what the stream asked for. Returns whether that was about its token and a new one may help. */
+  refused({ token }: OpenStream, error: EtcdError): boolean {
+    if (this.#tokens?.renews !== true || token === undefined || !isTokenRefusal(error.code)) return false
+    this.#tokens.rejected(token)
+    return true
+  }
+
+  /** The stream works: its token is in use on this member. */
+  used({ call, token }: OpenStream): void {
+    token?.used(call.endpoint)
+  }
+}

@@ -1,0 +1,161 @@
+import { EtcdError } from '../core/errors.js'
+import type { Method } from '../wire/methods.js'
+import type { GrpcCall, GrpcChannel, GrpcListener } from './grpc-channel.js'
+import { toEtcdError } from './grpc-status.js'
+import type { CallMetadata } from './transport.js'
+import type { GrpcStatus } from './unary-attempt.js'
+
+/** Who reads a stream. Nothing is called any more after `onEnd`, nor after `cancel`. */
+export interface StreamListener<Response> {
+  onMessage(response: Response): void
+  /** The stream is over; `undefined` where the member ended it without an error. */
+  onEnd(error: EtcdError | undefined): void
+  /** The member will end the stream in some seconds: it is shutting down, or no longer an endpoint. */
+  onLeaving(): void
+}
+
+/** Who opened the stream and keeps account of it. */
+export interface StreamOwner {
+  readonly url: string
+  readonly version: string | undefined
+  streamEnded(stream: StreamCall): void
+}
+
+const okStatus = 0
+const cancelledStatus = 1
+const unavailableStatus = 14
+
+/**
+ * One streaming call on one connection. Messages are read one at a time and only while it is not paused, so that a slow
+ * reader holds back the member by HTTP/2's flow control instead of filling memory.
+ */
+export class StreamCall<Request = unknown, Response = unknown> implements GrpcListener {
+  readonly method: Method<Request, Response>
+  readonly endpoint: string
+  /** The release of the member, where it was willing to tell. */
+  readonly serverVersion: string | undefined
+  readonly #owner: StreamOwner
+  readonly #unsent: Buffer[] = []
+  #listener: StreamListener<Response> | undefined
+  #call: GrpcCall | undefined
+  #isWriting = false
+  #isPaused = false
+  /** Whether a message has been asked for that has not come yet. */
+  #isReading = false
+
+  constructor(owner: StreamOwner, method: Method<Request, Response>, listener: StreamListener<Response>) {
+    this.method = method
+    this.endpoint = owner.url
+    this.serverVersion = owner.version
+    this.#owner = owner
+    this.#listener = listener
+  }
+
+  start(channel: GrpcChannel, metadata: CallMetadata): void {
+    try {
+      this.#call = channel.startStream(this.method.path, metadata, this)
+      this.#read()
+    } catch (error) {
+      // grpc-js throws for a channel that was closed under the call; the caller has not got the stream yet.
+      const details = `Channel closed before call started: ${String(error)}`
+      setImmediate(() => this.onReceiveStatus({ code: unavailableStatus, details }))
+    }
+  }
+
+  /** Sends a message after those before it. Messages to a stream that is over are dropped: its end was told. */
+  send(request: Request): void {
+    if (this.#listener === undefined) return
+    this.#unsent.push(this.method.encode(request))
+    this.#write()
+  }
+
+  /** Stops asking for messages: at most one more arrives. */
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#read()
+  }
+
+  /** Ends the stream from this side; the listener hears nothing more. */
+  cancel(): void {
+    if (this.#listener === undefined) return
+    this.#leave()
+    this.#call?.cancelWithStatus(cancelledStatus, 'cancelled')
+  }
+
+  /** Ends the stream with `error` for its listener, whatever the member thinks of it. */
+  giveUp(error: EtcdError): void {
+    const listener = this.#listener
+    this.cancel()
+    listener?.onEnd(error)
+  }
+
+  /** The member, or this connection to it, is going away. */
+  leaving(): void {
+    this.#listener?.onLeaving()
+  }
+
+  onReceiveMetadata(): void {}
+
+  onReceiveMessage(message: Buffer): void {
+    this.#isReading = false
+    const response = this.#decode(message)
+    if (response !== undefined) this.#listener?.onMessage(response)
+    this.#read()
+  }
+
+  onReceiveStatus(status: Pick<GrpcStatus, 'code' | 'details'>): void {
+    const listener = this.#listener
+    if (listener === undefined) return
+    this.#leave()
+    listener.onEnd(status.code === okStatus ? undefined : this.#failure(status))
+  }
+
+  #decode(message: Buffer): Response | undefined {
+    try {
+      return this.method.decode(message)
+    } catch (error) {
+      this.giveUp(
+        error instanceof EtcdError ? error : this.#failure({ code: unavailableStatus, details: String(error) }),
+      )
+      return undefined
+    }
+  }
+
+  #read(): void {
+    if (this.#isReading || this.#isPaused || this.#listener === undefined) return
+    this.#isReading = true
+    this.#call?.startRead()
+  }
+
+  /** grpc-js takes one message at a time. */
+  #write(): void {
+    if (this.#isWriting) return
+    const message = this.#unsent.shift()
+    if (message === undefined || this.#listener === undefined) return
+    this.#isWriting = true
+    const callback = (): void => {
+      this.#isWriting = false
+      this.#write()
+    }
+    this.#call?.sendMessageWithContext({ callback }, message)
+  }
+
+  #leave(): void {
+    this.#listener = undefined
+    this.#owner.streamEnded(this as StreamCall)
+  }
+
+  #failure(status: Pick<GrpcStatus, 'code' | 'details'>): EtcdError {
+    return toEtcdError(status, {
+      method: this.method.name,
+      endpoint: this.endpoint,
+      sent: true,
+      deadlineAt: Number.POSITIVE_INFINITY,
+      now: performance.now(),
+    })
+  }
+}

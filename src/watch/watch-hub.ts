@@ -1,0 +1,167 @@
+import { closedError } from '../transport/connection-manager.js'
+import { ServerWatch, type Subscriber, type WatchSpec } from './server-watch.js'
+import { type LaneHost, type LaneOwner, WatchLane } from './watch-lane.js'
+
+/** What a hub needs from its client. */
+export interface WatchHubHost extends LaneHost {
+  /** The highest revision that any answer has shown to this client. */
+  seenRevision(): number
+}
+
+/** A subscriber that a full buffer took off its watcher; it goes on, on its own, when there is room. */
+interface Parked {
+  readonly spec: WatchSpec
+}
+
+interface Place {
+  readonly watch: ServerWatch
+  readonly lane: WatchLane
+}
+
+/**
+ * All watches of one client. Equal ones share one watcher on the server, and all watchers share one stream.
+ *
+ * One who joins late gets a watcher of his own, until he has caught up with the shared one. One who does not keep up is
+ * taken off, and gets a stream of his own when there is room again, on which the member is held back: nobody else waits
+ * for him.
+ */
+export class WatchHub implements LaneOwner {
+  readonly #host: WatchHubHost
+  readonly #common: WatchLane
+  /** Watchers of the common lane by what they watch; the first of each is the one that others join in the end. */
+  readonly #watches = new Map<string, ServerWatch[]>()
+  readonly #places = new Map<Subscriber, Place | Parked>()
+  #isClosed = false
+
+  constructor(host: WatchHubHost) {
+    this.#host = host
+    this.#common = new WatchLane(host, this)
+  }
+
+  /** Tells `subscriber` everything from revision `start` on, or everything that happens from now on. */
+  subscribe(spec: WatchSpec, start: number | undefined, subscriber: Subscriber & { join(next: number): void }): void {
+    if (this.#isClosed) {
+      subscriber.onEnd(closedError())
+      return
+    }
+    const watches = this.#watches.get(specId(spec)) ?? []
+    const [shared] = watches
+    const next = start ?? this.#nextFor(shared)
+    subscriber.join(next)
+    const watch =
+      watches.find((one) => one.next === next || (one.next !== 0 && one.next < next)) ?? this.#add(spec, next)
+    this.#place(subscriber, { watch, lane: this.#common })
+    if (watch.isCreated) subscriber.onCreated(next - 1, this.#common.endpoint ?? '')
+  }
+
+  unsubscribe(subscriber: Subscriber): void {
+    const place = this.#places.get(subscriber)
+    this.#places.delete(subscriber)
+    if (place !== undefined && 'watch' in place) this.#leave(subscriber, place)
+  }
+
+  /** There is room again for the subscriber, which was full. */
+  drained(subscriber: Subscriber): void {
+    const place = this.#places.get(subscriber)
+    if (place === undefined) return
+    if ('watch' in place) {
+      if (place.lane !== this.#common) place.lane.resume()
+      return
+    }
+    const watch = new ServerWatch(place.spec, subscriber.next)
+    const lane = new WatchLane(this.#host, this)
+    this.#place(subscriber, { watch, lane })
+    lane.add(watch)
+  }
+
+  /** Asks how far the subscriber's watcher is; the answer comes as progress, if the member can give it. */
+  requestProgress(subscriber: Subscriber): void {
+    const place = this.#places.get(subscriber)
+    if (place !== undefined && 'lane' in place) place.lane.requestProgress()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    const places = [...this.#places]
+    const lanes = new Set([this.#common])
+    for (const [subscriber, place] of places) {
+      if ('lane' in place) lanes.add(place.lane)
+      else subscriber.onEnd(closedError())
+    }
+    for (const lane of lanes) lane.close(closedError())
+    this.#places.clear()
+    this.#watches.clear()
+  }
+
+  advanced(lane: WatchLane, watch: ServerWatch): void {
+    if (lane === this.#common) this.#mergeIfCaughtUp(watch)
+    if (watch.isFull) this.#relieve(lane, watch)
+  }
+
+  ended(lane: WatchLane, watch: ServerWatch): void {
+    if (lane === this.#common) this.#forget(watch)
+  }
+
+  /** From now on: after all that this client, and the shared watcher, have seen. */
+  #nextFor(shared: ServerWatch | undefined): number {
+    if (shared === undefined || shared.next === 0) return 0
+    return Math.max(shared.next, this.#host.seenRevision() + 1)
+  }
+
+  #add(spec: WatchSpec, next: number): ServerWatch {
+    const watch = new ServerWatch(spec, next)
+    const id = specId(spec)
+    const watches = this.#watches.get(id)
+    if (watches === undefined) this.#watches.set(id, [watch])
+    else watches.push(watch)
+    this.#common.add(watch)
+    return watch
+  }
+
+  #place(subscriber: Subscriber, place: Place): void {
+    this.#places.set(subscriber, place)
+    place.watch.subscribers.add(subscriber)
+  }
+
+  #leave(subscriber: Subscriber, { watch, lane }: Place): void {
+    watch.subscribers.delete(subscriber)
+    if (watch.subscribers.size > 0) return
+    lane.remove(watch)
+    if (lane === this.#common) this.#forget(watch)
+  }
+
+  #forget(watch: ServerWatch): void {
+    const id = specId(watch.spec)
+    const rest = this.#watches.get(id)?.filter((one) => one !== watch) ?? []
+    if (rest.length === 0) this.#watches.delete(id)
+    else this.#watches.set(id, rest)
+  }
+
+  /** Nothing is lost or doubled: subscribers drop what is below their own next revision. */
+  #mergeIfCaughtUp(watch: ServerWatch): void {
+    const [shared] = this.#watches.get(specId(watch.spec)) ?? []
+    if (shared === undefined || shared === watch || !shared.isCreated || watch.next < shared.next) return
+    for (const subscriber of [...watch.subscribers]) {
+      watch.subscribers.delete(subscriber)
+      this.#place(subscriber, { watch: shared, lane: this.#common })
+    }
+    this.#common.remove(watch)
+    this.#forget(watch)
+  }
+
+  #relieve(lane: WatchLane, watch: ServerWatch): void {
+    if (lane !== this.#common) {
+      lane.pause()
+      return
+    }
+    for (const subscriber of [...watch.subscribers]) {
+      if (!subscriber.isFull) continue
+      this.#leave(subscriber, { watch, lane })
+      this.#places.set(subscriber, { spec: watch.spec })
+    }
+  }
+}
+
+function specId({ key, rangeEnd, prevKv, filters }: WatchSpec): string {
+  return `${key.toString('base64')} ${rangeEnd.toString('base64')} ${prevKv} ${filters.join()}`
+}

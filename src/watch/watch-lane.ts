@@ -1,0 +1,243 @@
+import { halfJitterMs } from '../core/backoff.js'
+import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
+import type { ResponseHeader, WatchResponse } from '../gen/messages.js'
+import type { StreamSource } from '../layers/stream-source.js'
+import type { ServerWatch } from './server-watch.js'
+import { WatchStream, type WatchStreamHost } from './watch-stream.js'
+
+/** What a client's events say about its watches. */
+export interface WatchEvents {
+  /** The stream of some watches was lost; they go on elsewhere with nothing missed. */
+  watchLost: { readonly endpoint: string | undefined; readonly watches: number; readonly error: unknown }
+  /** They are on a member again. */
+  watchResumed: { readonly endpoint: string; readonly watches: number; readonly downMs: number }
+}
+
+/** What lanes need from the client. */
+export interface LaneHost {
+  readonly streams: StreamSource
+  readonly events: { emit<Name extends keyof WatchEvents>(name: Name, payload: WatchEvents[Name]): void }
+  /** Takes in the header of an answer. */
+  observe(header: ResponseHeader | undefined, endpoint: string): void
+  /** The revision of the cluster by a linearizable read within the watch's range. */
+  currentRevision(watch: ServerWatch): Promise<number>
+}
+
+/** Who shares watchers out. */
+export interface LaneOwner {
+  advanced(lane: WatchLane, watch: ServerWatch): void
+  ended(lane: WatchLane, watch: ServerWatch): void
+}
+
+const backoff = { baseMs: 50, maxMs: 2000 }
+/** How often quiet watchers are moved on, so that they do not fall behind compaction. */
+const progressEveryMs = 60_000
+/** Tokens that a watcher may have refused in a row before that is taken for an answer. */
+const maxRefusals = 3
+
+/** Errors that another stream would end with as well. Every other one is gone on from, for as long as it takes. */
+const terminal: ReadonlySet<ErrorCode> = new Set([
+  'AUTH_FAILED',
+  'CLOSED',
+  'INVALID_ARGUMENT',
+  'PERMISSION_DENIED',
+  'UNIMPLEMENTED',
+])
+
+/**
+ * Watchers that share a stream, and go on with the next one when it ends: each at the revision after the last that it has
+ * seen, all created at once. There is at most one stream at a time, and none without watchers.
+ */
+export class WatchLane implements WatchStreamHost {
+  readonly #host: LaneHost
+  readonly #owner: LaneOwner
+  readonly #watches = new Set<ServerWatch>()
+  readonly #failedOn = new Set<string>()
+  #stream: WatchStream | undefined
+  #reopening: NodeJS.Timeout | undefined
+  #progress: NodeJS.Timeout | undefined
+  #lostAt: number | undefined
+  #failures = 0
+  #isPaused = false
+
+  constructor(host: LaneHost, owner: LaneOwner) {
+    this.#host = host
+    this.#owner = owner
+  }
+
+  get size(): number {
+    return this.#watches.size
+  }
+
+  get endpoint(): string | undefined {
+    return this.#stream?.endpoint
+  }
+
+  add(watch: ServerWatch): void {
+    this.#watches.add(watch)
+    if (this.#stream !== undefined) this.#stream.add(watch)
+    else if (this.#reopening === undefined) this.#open()
+  }
+
+  remove(watch: ServerWatch): void {
+    this.#watches.delete(watch)
+    this.#stream?.remove(watch)
+    if (this.#watches.size === 0) this.#rest()
+  }
+
+  requestProgress(): void {
+    this.#stream?.requestProgress()
+  }
+
+  /** Reads no further, so that the member is held back. */
+  pause(): void {
+    this.#isPaused = true
+    this.#stream?.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#stream?.resume()
+  }
+
+  /** Ends all watchers with `error`. */
+  close(error: unknown): void {
+    const watches = [...this.#watches]
+    this.#watches.clear()
+    this.#rest()
+    for (const watch of watches) this.#finish(watch, error)
+  }
+
+  created(stream: WatchStream, watch: ServerWatch, { header }: WatchResponse): EtcdError | undefined {
+    const endpoint = stream.endpoint ?? ''
+    const revision = header?.revision ?? 0
+    this.#host.observe(header, endpoint)
+    if (watch.clusterId !== undefined && watch.clusterId !== header?.clusterId) return otherCluster(watch, endpoint)
+    if (revision < watch.seen) void this.#checkForRewind(watch)
+    this.#works(stream)
+    watch.created(revision, header?.clusterId, endpoint)
+    this.#owner.advanced(this, watch)
+    return undefined
+  }
+
+  advanced(stream: WatchStream, watch: ServerWatch): void {
+    if (stream.opened !== undefined) this.#host.streams.used(stream.opened)
+    this.#owner.advanced(this, watch)
+  }
+
+  ended(stream: WatchStream, watch: ServerWatch, error: EtcdError): void {
+    if (watch.refusals < maxRefusals && this.#refused(stream, error)) {
+      watch.refusals += 1
+      this.#move(error)
+      return
+    }
+    this.#watches.delete(watch)
+    if (this.#watches.size === 0) this.#rest()
+    this.#finish(watch, error)
+  }
+
+  lost(stream: WatchStream, error: unknown): void {
+    if (stream !== this.#stream) return
+    this.#stream = undefined
+    if (isEtcdError(error)) {
+      this.#refused(stream, error)
+      if (terminal.has(error.code)) {
+        this.close(error)
+        return
+      }
+    }
+    this.#failures += 1
+    this.#tellLost(stream.endpoint, error)
+    const elsewhere =
+      this.#failures === 1 && stream.endpoint !== undefined && this.#host.streams.hasOther(stream.endpoint)
+    const delayMs = elsewhere ? 0 : halfJitterMs(this.#failures, backoff)
+    this.#reopening = setTimeout(() => this.#open(), delayMs)
+  }
+
+  leaving(stream: WatchStream): void {
+    const { endpoint } = stream
+    if (endpoint === undefined || stream !== this.#stream || !this.#host.streams.hasOther(endpoint)) return
+    this.#move(new EtcdError('the member closes its connections', { code: 'CONNECTION_LOST', effect: 'none', endpoint }))
+  }
+
+  /** Leaves the stream for another one, without waiting for it to end. */
+  #move(reason: unknown): void {
+    const { endpoint } = this
+    this.#stream?.close()
+    this.#stream = undefined
+    this.#tellLost(endpoint, reason)
+    this.#open()
+  }
+
+  #open(): void {
+    clearTimeout(this.#reopening)
+    this.#reopening = undefined
+    this.#progress ??= setInterval(() => this.requestProgress(), progressEveryMs).unref()
+    const stream = new WatchStream(this)
+    this.#stream = stream
+    if (this.#isPaused) stream.pause()
+    for (const watch of this.#watches) stream.add(watch)
+    void stream.open(this.#host.streams, this.#failedOn)
+  }
+
+  #rest(): void {
+    clearTimeout(this.#reopening)
+    clearInterval(this.#progress)
+    this.#reopening = undefined
+    this.#progress = undefined
+    this.#stream?.close()
+    this.#stream = undefined
+    this.#failures = 0
+    this.#lostAt = undefined
+    this.#failedOn.clear()
+  }
+
+  #works(stream: WatchStream): void {
+    if (stream.opened !== undefined) this.#host.streams.used(stream.opened)
+    this.#failures = 0
+    this.#failedOn.clear()
+    if (this.#lostAt === undefined) return
+    const downMs = performance.now() - this.#lostAt
+    this.#lostAt = undefined
+    this.#host.events.emit('watchResumed', { endpoint: stream.endpoint ?? '', watches: this.size, downMs })
+  }
+
+  #tellLost(endpoint: string | undefined, error: unknown): void {
+    if (endpoint !== undefined) this.#failedOn.add(endpoint)
+    for (const watch of this.#watches) watch.lost(error)
+    if (this.#lostAt !== undefined) return
+    this.#lostAt = performance.now()
+    this.#host.events.emit('watchLost', { endpoint, watches: this.size, error })
+  }
+
+  #refused(stream: WatchStream, error: EtcdError): boolean {
+    return stream.opened !== undefined && this.#host.streams.refused(stream.opened, error)
+  }
+
+  /** A member that shows less than was seen lags behind, or the cluster was restored: then the watch would wait for ever. */
+  async #checkForRewind(watch: ServerWatch): Promise<void> {
+    const { seen } = watch
+    try {
+      if ((await this.#host.currentRevision(watch)) >= seen) return
+    } catch (error) {
+      if (!isEtcdError(error, 'REVISION_REWOUND')) return
+    }
+    if (!this.#watches.has(watch)) return
+    this.remove(watch)
+    const message = `the cluster is behind revision ${seen} that the watch has seen: restored from a backup?`
+    this.#finish(watch, new EtcdError(message, { code: 'REVISION_REWOUND', effect: 'none' }))
+  }
+
+  #finish(watch: ServerWatch, error: unknown): void {
+    watch.end(error)
+    this.#owner.ended(this, watch)
+  }
+}
+
+function otherCluster({ clusterId }: ServerWatch, endpoint: string): EtcdError {
+  return new EtcdError(`the watch belongs to cluster ${clusterId}, which is gone from this address`, {
+    code: 'CLUSTER_CHANGED',
+    effect: 'none',
+    endpoint,
+  })
+}

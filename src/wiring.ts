@@ -1,0 +1,115 @@
+import type { Emitter } from './core/emitter.js'
+import { authLayer } from './layers/auth-layer.js'
+import { deadlineLayer } from './layers/deadline-layer.js'
+import { metadataLayer, metadataWith } from './layers/metadata-layer.js'
+import { attemptObserver, callObserver } from './layers/observe-layer.js'
+import { readModeLayer } from './layers/read-mode-layer.js'
+import { RetryBudget } from './layers/retry-budget.js'
+import { retryLayer } from './layers/retry-layer.js'
+import { StreamSource } from './layers/stream-source.js'
+import { type AuthEvents, TokenSource } from './layers/token-source.js'
+import type { ResolvedOptions } from './options.js'
+import { Balancer } from './transport/balancer.js'
+import { type ConnectionEvents, ConnectionManager } from './transport/connection-manager.js'
+import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
+import { discoverEndpoints } from './transport/srv-discovery.js'
+import { type CallMetadata, callContext, stack, type Transport } from './transport/transport.js'
+import { WatchHub } from './watch/watch-hub.js'
+import type { WatchEvents } from './watch/watch-lane.js'
+import { methods } from './wire/methods.js'
+
+/** What the parts of a client tell its listeners. */
+export interface PartEvents extends ConnectionEvents, AuthEvents, WatchEvents {}
+
+/** The parts of a client, each made of those before it. */
+export interface Wired {
+  readonly manager: ConnectionManager
+  readonly tokens: TokenSource | undefined
+  readonly transport: Transport
+  readonly watches: WatchHub
+}
+
+/** Enough for a burst of calls over an election, and for steady trouble no more than 64 repeats a second. */
+const retryBudget = { capacity: 512, perSecond: 64, perSuccess: 0.2 }
+
+/** The parts of a client, and the layers of every call, outermost first. */
+export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wired {
+  const manager = connectionManager(options, events, () => metadataWith(tokens?.held))
+  const base = new Balancer(manager, options.maxRequestBytes)
+  const hasFresh = manager.hasFresh.bind(manager)
+  const retry = retryLayer({ budget: new RetryBudget(retryBudget), hasFresh })
+  const tokens = tokenSource(options, events, manager, stack(base, retry, metadataLayer()))
+  const transport = stack(
+    base,
+    callObserver(), // sees the caller's call and gives errors its stack
+    deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
+    readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, hasFresh }),
+    retry,
+    attemptObserver(), // sees each sending
+    ...(tokens === undefined ? [] : [authLayer(tokens)]), // below the repeats: a refused token is replaced, not waited for
+    metadataLayer(),
+  )
+  return { manager, tokens, transport, watches: watchHub(manager, tokens, transport, events) }
+}
+
+function watchHub(
+  manager: ConnectionManager,
+  tokens: TokenSource | undefined,
+  transport: Transport,
+  events: Emitter<PartEvents>,
+): WatchHub {
+  const { identity } = manager
+  return new WatchHub({
+    streams: new StreamSource(manager, tokens),
+    events,
+    seenRevision: () => identity.revision,
+    observe: (header, endpoint) => identity.observe(header, endpoint, 0),
+    currentRevision: async ({ spec: { key } }) => {
+      const context = callContext(undefined, { repeatable: true, consistent: true })
+      const { header } = await transport.unary(methods.KV.Range, { key, countOnly: true }, context)
+      return header?.revision ?? 0
+    },
+  })
+}
+
+function connectionManager(
+  options: ResolvedOptions,
+  events: Emitter<PartEvents>,
+  probeMetadata: () => CallMetadata,
+): ConnectionManager {
+  const { endpoints, discovery, hasTls, credentials, connectTimeoutMs, channel } = options
+  const discover = discovery === undefined ? undefined : () => discovered(discovery, hasTls)
+  return new ConnectionManager({
+    events,
+    endpoints,
+    settings: channel,
+    connectTimeoutMs,
+    discover,
+    credentials,
+    probeMetadata,
+  })
+}
+
+function tokenSource(
+  { auth, discovery }: ResolvedOptions,
+  events: Emitter<PartEvents>,
+  manager: ConnectionManager,
+  transport: Transport,
+): TokenSource | undefined {
+  if (auth === undefined) return undefined
+  return new TokenSource(auth, {
+    transport,
+    endpoints: () => (discovery === undefined ? manager.endpoints.map(({ url }) => url) : [`srv:${discovery.domain}`]),
+    events,
+    // Members that refused to tell who they are without a token tell it now.
+    renewed: () => manager.refreshAll(),
+  })
+}
+
+/** The endpoints that DNS knows now. */
+export async function discovered(
+  discovery: NonNullable<ResolvedOptions['discovery']>,
+  hasTls: boolean,
+): Promise<readonly Endpoint[]> {
+  return parseEndpoints(await discoverEndpoints(discovery), { hasTls })
+}
