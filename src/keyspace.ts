@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from './core/errors.js'
-import type { Bytes, KeyRange } from './core/key-range.js'
+import { type Bytes, emptyKey, encodeRange, type KeyRange } from './core/key-range.js'
 import { keyBytes } from './core/validate.js'
+import { checkInformerOptions, Informer, type InformerOptions } from './informer/informer.js'
 import { Kv, type KvLimits } from './kv/kv.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
@@ -40,6 +41,19 @@ export class Keyspace extends Kv {
       range,
       options,
     )
+  }
+
+  /**
+   * A copy of a range of keys in memory that follows the cluster: listed, then watched. It begins now; `ready()` resolves
+   * when the listing is there. Throws `InvalidArgumentError` for wrong arguments.
+   */
+  informer<T = string, Name extends string = never>(
+    range: KeyRange,
+    options: InformerOptions<T, Name> = {},
+  ): Informer<T, Name> {
+    checkInformerOptions(options as InformerOptions<unknown, string>)
+    if (encodeRange(range).key.length === 0) throw emptyKey()
+    return new Informer(this, range, options)
   }
 
   /**

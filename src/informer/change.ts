@@ -1,0 +1,55 @@
+import type { Entry } from './entry.js'
+import type { Snapshot } from './snapshot.js'
+
+/**
+ * Why a change is told:
+ *
+ * - `list`: the informer has found the key when it began;
+ * - `watch`: it has just happened;
+ * - `resync`: it happened while the informer, or this handler, could not follow: what came in between is not told.
+ */
+export type ChangeCause = 'list' | 'watch' | 'resync'
+
+interface ChangeOf<Type extends string> {
+  readonly type: Type
+  readonly key: string
+  /** The revision of the change; of a deletion that was found by a resync, the revision at which the key was gone. */
+  readonly revision: number
+  readonly cause: ChangeCause
+  /** Part of what there was when the handler joined. */
+  readonly initial: boolean
+}
+
+/** A change of one key, as handlers are told it. */
+export type Change<T> =
+  | (ChangeOf<'add'> & { readonly value: T; readonly entry: Entry<T>; readonly old?: undefined })
+  | (ChangeOf<'update'> & { readonly value: T; readonly entry: Entry<T>; readonly old: Entry<T> })
+  /** `old` is the last that was known of the key. */
+  | (ChangeOf<'delete'> & { readonly value?: undefined; readonly entry?: undefined; readonly old: Entry<T> })
+
+/** The change from `old` to `entry`, one of which there must be. */
+export function changeOf<T>(
+  old: Entry<T> | undefined,
+  entry: Entry<T> | undefined,
+  { revision, cause, initial }: Pick<ChangeOf<string>, 'revision' | 'cause' | 'initial'>,
+): Change<T> | undefined {
+  if (entry !== undefined) {
+    const { key, value } = entry
+    if (old === undefined) return { type: 'add', key, value, entry, revision: entry.revision, cause, initial }
+    return { type: 'update', key, value, entry, old, revision: entry.revision, cause, initial }
+  }
+  return old && { type: 'delete', key: old.key, old, revision, cause, initial }
+}
+
+/** What leads from one snapshot to another one, in key order. */
+export function* changesBetween<T>(
+  from: Snapshot<T>,
+  to: Snapshot<T>,
+  cause: ChangeCause,
+  initial: boolean,
+): Generator<Change<T>, void, undefined> {
+  for (const { old, entry } of from.differences(to)) {
+    const change = changeOf(old, entry, { revision: to.revision, cause, initial })
+    if (change !== undefined) yield change
+  }
+}

@@ -1,0 +1,45 @@
+import type { KeyValue } from '../core/key-value.js'
+
+/** One key of an informer, with its value decoded. Never changed: an update makes another one. */
+export interface Entry<T> {
+  /** The key as text. Where it is not valid UTF-8 this is for the eye only: use `keyBytes`. */
+  readonly key: string
+  readonly value: T
+  /** The revision that wrote it last. */
+  readonly revision: number
+  readonly createRevision: number
+  /** How often it was written since it was created. */
+  readonly version: number
+  /** The lease it is attached to, in hexadecimal; `undefined` for none. */
+  readonly lease: string | undefined
+  /** The key's bytes, one character each: keys compare by it as etcd orders them, and differ by it whatever they hold. */
+  readonly id: string
+}
+
+const ascii = /^[\0-\x7f]*$/
+
+/** The `id` of a key. */
+export function idOf(key: string | Uint8Array): string {
+  if (typeof key !== 'string') return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+  return ascii.test(key) ? key : Buffer.from(key).toString('latin1')
+}
+
+/** The entry of a key as it was read. */
+export function entryOf<T>(kv: KeyValue, value: T): Entry<T> {
+  const id = kv.key.toString('latin1')
+  return {
+    // One string for both where that is possible: there may be very many.
+    key: ascii.test(id) ? id : kv.key.toString(),
+    value,
+    revision: kv.modRevision,
+    createRevision: kv.createRevision,
+    version: kv.version,
+    lease: kv.lease,
+    id,
+  }
+}
+
+/** The bytes of an entry's key. */
+export function keyBytesOf(entry: Entry<unknown>): Buffer {
+  return Buffer.from(entry.id, 'latin1')
+}

@@ -1,0 +1,130 @@
+import { type Change, type ChangeCause, changesBetween } from './change.js'
+import { Snapshot } from './snapshot.js'
+
+/** Called for each change, in order. Where it returns a promise, the next change waits for it. */
+export type ChangeHandler<T> = (change: Change<T>) => unknown
+
+/** What a queue needs from its informer. */
+export interface HandlerQueueHost {
+  /** The handler threw, or its promise rejected. */
+  handlerFailed(error: unknown): void
+}
+
+/** What a handler is to be told: the changes of one revision, or all that leads to a snapshot. */
+type Item<T> =
+  | { readonly kind: 'changes'; readonly changes: readonly Change<T>[]; readonly to: Snapshot<T> }
+  | { readonly kind: 'difference'; readonly to: Snapshot<T>; readonly cause: ChangeCause }
+
+/** Changes handled in a row before other work of the process gets its turn. */
+const turnLength = 500
+
+/**
+ * The changes that wait for one handler. It always knows the snapshot that the handler has been told of: one that falls
+ * too far behind is told, when it comes back, what leads from there to the present, each key once.
+ */
+export class HandlerQueue<T> {
+  readonly #host: HandlerQueueHost
+  readonly #handler: ChangeHandler<T>
+  readonly #limit: number
+  readonly #onCaughtUp: () => void
+  #items: Item<T>[] = []
+  #pending = 0
+  #seen = Snapshot.empty<T>()
+  #isFirst = true
+  #isRunning = false
+  #isClosed = false
+  #overflows = 0
+
+  constructor(
+    host: HandlerQueueHost,
+    handler: ChangeHandler<T>,
+    options: { readonly limit: number; readonly onCaughtUp: () => void },
+  ) {
+    this.#host = host
+    this.#handler = handler
+    this.#limit = options.limit
+    this.#onCaughtUp = options.onCaughtUp
+  }
+
+  /** Changes that wait; one for a difference that is not worked out yet. */
+  get pending(): number {
+    return this.#pending
+  }
+
+  /** How often the handler fell too far behind. */
+  get overflows(): number {
+    return this.#overflows
+  }
+
+  /** Tells the handler what happened at one revision. */
+  push(changes: readonly Change<T>[], to: Snapshot<T>): void {
+    if (changes.length === 0 || this.#isClosed) return
+    const [head] = this.#items
+    if (head !== undefined && this.#pending + changes.length > this.#limit) {
+      this.#overflows += 1
+      this.#enqueue([{ kind: 'difference', to, cause: head.kind === 'difference' ? head.cause : 'resync' }], 1)
+      return
+    }
+    this.#items.push({ kind: 'changes', changes, to })
+    this.#enqueue(this.#items, this.#pending + changes.length)
+  }
+
+  /** Tells the handler all that leads to `to`, in place of what waits. */
+  replace(to: Snapshot<T>, cause: ChangeCause): void {
+    if (!this.#isClosed) this.#enqueue([{ kind: 'difference', to, cause }], 1)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#items = []
+    this.#pending = 0
+  }
+
+  #enqueue(items: Item<T>[], pending: number): void {
+    this.#items = items
+    this.#pending = pending
+    if (this.#isRunning) return
+    this.#isRunning = true
+    queueMicrotask(() => void this.#run())
+  }
+
+  async #run(): Promise<void> {
+    let handled = 0
+    for (let item = this.#items.shift(); item !== undefined; item = this.#items.shift()) {
+      for (const change of this.#changesOf(item)) {
+        if (this.#isClosed) return
+        await this.#tell(change)
+        handled += 1
+        if (handled % turnLength === 0) await new Promise((resolve) => setImmediate(resolve))
+      }
+      if (this.#isFirst) this.#onCaughtUp()
+      this.#isFirst = false
+    }
+    this.#isRunning = false
+  }
+
+  #changesOf(item: Item<T>): Iterable<Change<T>> {
+    const from = this.#seen
+    if (item.kind === 'changes') {
+      this.#seen = item.to
+      this.#pending = Math.max(0, this.#pending - item.changes.length)
+      return item.changes
+    }
+    this.#seen = item.to
+    this.#pending = Math.max(0, this.#pending - 1)
+    return changesBetween(from, this.#seen, item.cause, this.#isFirst)
+  }
+
+  async #tell(change: Change<T>): Promise<void> {
+    try {
+      const result = this.#handler(change)
+      if (isThenable(result)) await result
+    } catch (error) {
+      this.#host.handlerFailed(error)
+    }
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value
+}

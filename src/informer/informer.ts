@@ -1,0 +1,432 @@
+import type { Codec } from '../core/codec.js'
+import { text } from '../core/codec.js'
+import { Emitter } from '../core/emitter.js'
+import { EtcdError, InvalidArgumentError } from '../core/errors.js'
+import type { Bytes, KeyRange } from '../core/key-range.js'
+import type { KeyValue } from '../core/key-value.js'
+import {
+  assertKnownOptions,
+  describe,
+  durationMs,
+  nonNegativeInteger,
+  oneOf,
+  positiveInteger,
+} from '../core/validate.js'
+import type { CallOptions } from '../transport/transport.js'
+import type { Watcher } from '../watch/watcher.js'
+import type { Change, ChangeCause } from './change.js'
+import { ChangeStream } from './change-stream.js'
+import { type Entry, idOf } from './entry.js'
+import { type ChangeHandler, HandlerQueue } from './handler-queue.js'
+import type { Indexes } from './index-table.js'
+import { type Gap, type ReflectedPage, Reflector } from './reflector.js'
+import { RevisionWaiters } from './revision-waiters.js'
+import type { Snapshot } from './snapshot.js'
+import { checkIndexes, type InvalidEntry, Store } from './store.js'
+
+/** Options of `informer()`. */
+export interface InformerOptions<T, Name extends string = never> {
+  /** How values are read. @default text */
+  readonly codec?: Codec<T> | undefined
+  /** Keys whose value it refuses are treated as if they did not exist. */
+  readonly filter?: ((value: T, entry: Entry<T>) => boolean) | undefined
+  /** Functions that give the terms by which `by()` finds an entry. They must depend on their arguments alone. */
+  readonly indexes?: Indexes<T, Name> | undefined
+  /** Most keys in a page of a listing. @default 10 000 */
+  readonly maxPageSize?: number | undefined
+  /** Changes that may wait for one handler; one that falls further behind is told only what came of them. @default 1000 */
+  readonly queueLimit?: number | undefined
+}
+
+/** What happens to an informer as a whole. */
+export interface InformerEvents {
+  /** The first listing is there. */
+  ready: { readonly revision: number; readonly size: number }
+  /** A listing took the place of events that could not be had; handlers are told what it changed. */
+  resync: {
+    /** `COMPACTED`, `CLUSTER_CHANGED`, `REVISION_REWOUND`; `REFRESH` where only the revision had to be found out. */
+    readonly reason: Gap['code']
+    readonly fromRevision: number
+    readonly compactRevision: number | undefined
+    readonly toRevision: number
+  }
+  /** A listing failed (it is tried again), or the informer did, for good (`terminal`). */
+  error: { readonly error: unknown; readonly terminal: boolean }
+  /** A value could not be read. */
+  invalid: InvalidEntry
+  /** A handler threw, or its promise rejected; it gets the next change all the same. */
+  handlerError: { readonly error: unknown }
+}
+
+/** What an informer reads from. */
+export interface InformerSource {
+  list(
+    range: KeyRange,
+    options: {
+      readonly maxPageSize?: number | undefined
+      readonly signal: AbortSignal
+      readonly onCompacted: 'restart'
+      readonly onRestart: () => void
+    },
+  ): { pages(): AsyncIterable<ReflectedPage> }
+  watch(
+    range: KeyRange,
+    options: { readonly startRevision: number; readonly progress: true; readonly signal: AbortSignal },
+  ): Watcher
+  range(
+    range: KeyRange,
+    options: { readonly limit: number; readonly mode: 'linearizable' } & CallOptions,
+  ): Promise<{ readonly kvs: readonly KeyValue[]; readonly revision: number }>
+}
+
+/** What is known of an informer now. */
+export interface InformerStats {
+  readonly state: 'listing' | 'watching' | 'waiting' | 'failed' | 'closed'
+  readonly size: number
+  readonly revision: number
+  /** Values that could not be read. */
+  readonly invalid: number
+  readonly resyncs: number
+  /** How often the watch was lost and went on elsewhere, since the last listing. */
+  readonly reconnects: number
+  /** For each handler, the changes that wait for it and how often it fell too far behind. */
+  readonly handlers: readonly { readonly pending: number; readonly overflows: number }[]
+}
+
+/** A handler that was subscribed. */
+export interface InformerSubscription extends Disposable {
+  /** Resolves when the handler has been told everything there was when it joined. */
+  readonly ready: Promise<void>
+  close(): void
+}
+
+const changeTypes = ['add', 'update', 'delete', 'change'] as const
+const eventNames = ['ready', 'resync', 'error', 'invalid', 'handlerError'] as const
+const optionNames = ['codec', 'filter', 'indexes', 'maxPageSize', 'queueLimit']
+const defaultQueueLimit = 1000
+const defaultWaitMs = 10_000
+/** A linearizable read waits so long for the informer before it asks the cluster. */
+const freshWaitMs = 3000
+
+type ChangeOfType<T, Type extends string> = Type extends 'change'
+  ? Change<T>
+  : Extract<Change<T>, { readonly type: Type }>
+
+/**
+ * A copy of a range of keys in memory that follows the cluster: listed at one revision, then kept up to date by a watch.
+ *
+ * - Reads answer from memory. What they show is the range at one revision, `revision`, as it was or is in the cluster.
+ * - Changes reach the store whole revisions at a time, in order, before any handler hears of them. Nothing is missed while
+ *   history exists; where it does not, a listing closes the gap, and handlers are told the difference with the cause
+ *   `resync`.
+ * - Handlers are told one change at a time, each at its own pace; one that throws, hangs or is slow disturbs nobody.
+ * - It does not end by itself, except for an error that would be the same again (`PERMISSION_DENIED`, for example).
+ */
+export class Informer<T, Name extends string = never> implements AsyncDisposable {
+  readonly #source: InformerSource
+  readonly #codec: Codec<T>
+  readonly #queueLimit: number
+  readonly #store: Store<T, Name>
+  readonly #reflector: Reflector
+  readonly #events = new Emitter<InformerEvents>()
+  readonly #queues = new Set<HandlerQueue<T>>()
+  readonly #streams = new Set<ChangeStream<T>>()
+  readonly #waiters: RevisionWaiters
+  readonly #ready: Promise<number>
+  #settleReady: { resolve(revision: number): void; reject(error: unknown): void } | undefined
+  #isListed = false
+  #failure: unknown
+
+  /** Made by `informer()`. */
+  constructor(source: InformerSource, range: KeyRange, options: InformerOptions<T, Name>) {
+    const { indexes, filter, maxPageSize } = options
+    this.#source = source
+    // Without a codec values are text, which is what T is then.
+    this.#codec = options.codec ?? (text as unknown as Codec<T>)
+    this.#queueLimit = options.queueLimit ?? defaultQueueLimit
+    this.#store = new Store<T, Name>({
+      codec: this.#codec,
+      filter,
+      indexes: indexes ?? ({} as Indexes<T, Name>),
+      onInvalid: (invalid) => this.#events.emit('invalid', invalid),
+    })
+    this.#ready = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject }
+    })
+    // Who does not wait for it hears of a failure by the event.
+    this.#ready.catch(() => {})
+    this.#waiters = new RevisionWaiters(
+      () => this.#watcher?.requestProgress(),
+      () => this.#reflector.refresh(),
+    )
+    this.#reflector = new Reflector(
+      {
+        pages: (pages) => source.list(range, { maxPageSize, onCompacted: 'restart', ...pages }).pages(),
+        watch: (watch) => source.watch(range, { progress: true, ...watch }),
+      },
+      {
+        draft: () => this.#store.draft(),
+        listed: (revision, gap) => this.#listed(revision, gap),
+        apply: (batch) => this.#apply(batch),
+        troubled: (error) => this.#events.emit('error', { error, terminal: false }),
+        failed: (error) => this.#fail(error),
+      },
+    )
+    this.#reflector.start()
+  }
+
+  /** Resolves when the first listing is there, with its revision. Rejects when the informer fails or is closed before. */
+  async ready({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
+    if (signal === undefined) return this.#ready
+    signal.throwIfAborted()
+    let onAbort: (() => void) | undefined
+    const aborted = new Promise<never>((_, reject) => {
+      onAbort = () => reject(signal.reason)
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
+    return Promise.race([this.#ready, aborted]).finally(() => onAbort && signal.removeEventListener('abort', onAbort))
+  }
+
+  /** The value of a key; `undefined` if there is no such key, or its value could never be read. */
+  get(key: Bytes): T | undefined {
+    return this.#store.get(idOf(key))?.value
+  }
+
+  /** The entry of a key: its value and its history. */
+  entry(key: Bytes): Entry<T> | undefined {
+    return this.#store.get(idOf(key))
+  }
+
+  has(key: Bytes): boolean {
+    return this.#store.get(idOf(key)) !== undefined
+  }
+
+  /** All entries, in key order. */
+  list(): Entry<T>[] {
+    return this.#store.snapshot.list()
+  }
+
+  /** The entries from `from` up to, and without, `to`, in key order. */
+  range(from: Bytes, to?: Bytes): Entry<T>[] {
+    return this.#store.snapshot.range(from, to)
+  }
+
+  /** The entries that an index finds under a term. */
+  by(index: Name, term: string): Entry<T>[] {
+    return this.#store.find(index, term)
+  }
+
+  /** All terms of an index. */
+  terms(index: Name): string[] {
+    return this.#store.terms(index)
+  }
+
+  /** Everything as it is now: a view of one revision that stays as it is. */
+  snapshot(): Snapshot<T> {
+    return this.#store.snapshot
+  }
+
+  /** The values that could not be read. A key that had a good value before shows that one still. */
+  invalid(): readonly InvalidEntry[] {
+    return this.#store.invalid
+  }
+
+  get size(): number {
+    return this.#store.snapshot.size
+  }
+
+  /** The revision that all reads show. */
+  get revision(): number {
+    return this.#store.snapshot.revision
+  }
+
+  get stats(): InformerStats {
+    return {
+      state: this.#reflector.state.kind,
+      size: this.size,
+      revision: this.revision,
+      invalid: this.#store.invalid.length,
+      resyncs: this.#reflector.resyncs,
+      reconnects: this.#watcher?.status.reconnects ?? 0,
+      handlers: [...this.#queues].map(({ pending, overflows }) => ({ pending, overflows })),
+    }
+  }
+
+  /**
+   * Resolves when reads show `revision` or a later one: after a write, with the write's revision, they show it. Rejects
+   * with `DEADLINE_EXCEEDED` after `timeoutMs` (10 s by default).
+   */
+  async waitForRevision(revision: number, { signal, timeoutMs = defaultWaitMs }: CallOptions = {}): Promise<void> {
+    nonNegativeInteger('revision', revision)
+    durationMs('timeoutMs', timeoutMs)
+    this.#throwIfOver()
+    if (this.revision < revision || !this.#isListed) await this.#waiters.wait(revision, timeoutMs, signal)
+  }
+
+  /**
+   * The value of a key as no write that was acknowledged before can be missing from: waits until the informer has come to
+   * the cluster's current revision, or reads from the cluster if that takes too long.
+   */
+  async getFresh(key: Bytes, options: CallOptions = {}): Promise<T | undefined> {
+    const { kvs, revision } = await this.#source.range(key, { ...options, limit: 1, mode: 'linearizable' })
+    try {
+      await this.waitForRevision(revision, {
+        ...options,
+        timeoutMs: Math.min(freshWaitMs, options.timeoutMs ?? freshWaitMs),
+      })
+      return this.get(key)
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      if (!(error instanceof EtcdError) || error.code !== 'DEADLINE_EXCEEDED') throw error
+      const [kv] = kvs
+      return kv && this.#codec.decode(kv.value)
+    }
+  }
+
+  /** Tells `handler` every change: first all there is, as `add` with `initial: true`, then what happens. */
+  subscribe(handler: ChangeHandler<T>): InformerSubscription {
+    checkHandler(handler)
+    return this.#subscribe(handler)
+  }
+
+  /**
+   * Calls `listener` for changes of one type (`change` for all), beginning with what there is, or for an event of the
+   * informer as a whole. Returns a function that ends that.
+   */
+  on<Type extends 'add' | 'update' | 'delete' | 'change'>(
+    event: Type,
+    listener: (change: ChangeOfType<T, Type>) => unknown,
+  ): () => void
+  on<Event extends keyof InformerEvents>(event: Event, listener: (payload: InformerEvents[Event]) => void): () => void
+  on(event: string, listener: (payload: never) => unknown): () => void {
+    oneOf('event', event, [...changeTypes, ...eventNames])
+    checkHandler(listener)
+    if (isEventName(event)) return this.#events.on(event, listener as (payload: object) => void)
+    const handler = listener as ChangeHandler<T>
+    const wanted: ChangeHandler<T> = (change) => (change.type === event ? handler(change) : undefined)
+    const subscription = this.#subscribe(event === 'change' ? handler : wanted)
+    return () => subscription.close()
+  }
+
+  /**
+   * The changes as an async iterable, from what there is (`initial`) or from now on. A consumer that falls far behind is
+   * given the difference instead of each change. The iteration ends with the informer.
+   */
+  events({
+    from = 'initial',
+    signal,
+  }: {
+    readonly from?: 'initial' | 'now'
+    readonly signal?: AbortSignal
+  } = {}): AsyncIterableIterator<Change<T>, undefined> {
+    oneOf('from', from, ['initial', 'now'])
+    this.#throwIfOver()
+    const stream: ChangeStream<T> = new ChangeStream<T>(() => {
+      this.#streams.delete(stream)
+      subscription.close()
+    }, signal)
+    const isOld = from === 'now' ? (change: Change<T>) => change.initial || change.cause === 'list' : () => false
+    const subscription = this.#subscribe((change) => (isOld(change) ? undefined : stream.give(change)))
+    this.#streams.add(stream)
+    return stream
+  }
+
+  /** Ends it: handlers hear nothing more, iterations end; reads go on showing the last state. */
+  async close(): Promise<void> {
+    this.#reflector.close()
+    this.#end(new EtcdError('the informer is closed', { code: 'CLOSED', effect: 'none' }))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  get #watcher(): Watcher | undefined {
+    const { state } = this.#reflector
+    return state.kind === 'watching' ? state.watcher : undefined
+  }
+
+  #subscribe(handler: ChangeHandler<T>): InformerSubscription {
+    this.#throwIfOver()
+    let caughtUp: (() => void) | undefined
+    const ready = new Promise<void>((resolve) => {
+      caughtUp = resolve
+    })
+    const queue = new HandlerQueue<T>(
+      { handlerFailed: (error) => this.#events.emit('handlerError', { error }) },
+      handler,
+      { limit: this.#queueLimit, onCaughtUp: () => caughtUp?.() },
+    )
+    this.#queues.add(queue)
+    if (this.#isListed) queue.replace(this.#store.snapshot, 'list')
+    const close = (): void => {
+      queue.close()
+      this.#queues.delete(queue)
+    }
+    return { ready, close, [Symbol.dispose]: close }
+  }
+
+  #listed(revision: number, gap: Gap | undefined): void {
+    const cause: ChangeCause = this.#isListed ? 'resync' : 'list'
+    const isFirst = !this.#isListed
+    this.#isListed = true
+    for (const queue of this.#queues) queue.replace(this.#store.snapshot, cause)
+    this.#waiters.advanced(revision)
+    if (isFirst) {
+      this.#settleReady?.resolve(revision)
+      this.#events.emit('ready', { revision, size: this.size })
+    }
+    if (gap === undefined) return
+    const { code: reason, fromRevision, compactRevision } = gap
+    this.#events.emit('resync', { reason, fromRevision, compactRevision, toRevision: revision })
+  }
+
+  #apply(batch: Parameters<Store<T, Name>['apply']>[0]): void {
+    if (batch.events.length === 0) this.#store.progress(batch.revision)
+    else {
+      const changes = this.#store.apply(batch)
+      for (const queue of this.#queues) queue.push(changes, this.#store.snapshot)
+    }
+    this.#waiters.advanced(batch.revision)
+  }
+
+  #fail(error: unknown): void {
+    this.#events.emit('error', { error, terminal: true })
+    this.#end(error)
+  }
+
+  #end(error: unknown): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#settleReady?.reject(error)
+    this.#waiters.fail(error)
+    for (const stream of this.#streams) stream.end()
+    for (const queue of this.#queues) queue.close()
+    this.#queues.clear()
+  }
+
+  #throwIfOver(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+}
+
+/** Checks the options of `informer()`. */
+export function checkInformerOptions(options: InformerOptions<unknown, string>): void {
+  assertKnownOptions('informer()', options, optionNames)
+  if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
+  if (options.queueLimit !== undefined) positiveInteger('queueLimit', options.queueLimit)
+  if (options.filter !== undefined) checkHandler(options.filter, 'filter')
+  if (options.indexes !== undefined) checkIndexes(options.indexes)
+  if (options.codec !== undefined && typeof options.codec.decode !== 'function') {
+    throw new InvalidArgumentError(`\`codec\` must have a function decode(), got ${describe(options.codec)}`)
+  }
+}
+
+function checkHandler(handler: unknown, name = 'handler'): void {
+  if (typeof handler !== 'function')
+    throw new InvalidArgumentError(`\`${name}\` must be a function, got ${describe(handler)}`)
+}
+
+function isEventName(event: string): event is keyof InformerEvents {
+  return (eventNames as readonly string[]).includes(event)
+}

@@ -1,0 +1,86 @@
+import { longestTimerMs } from '../core/abort.js'
+import { EtcdError } from '../core/errors.js'
+
+interface Waiter {
+  readonly revision: number
+  readonly resolve: () => void
+  readonly reject: (reason: unknown) => void
+}
+
+/** How often the member is asked for progress while somebody waits. */
+const askEveryMs = 100
+/** So many questions without an answer show that the member does not answer them. */
+const patience = 10
+
+/** Those who wait until an informer has come to a revision. */
+export class RevisionWaiters {
+  readonly #ask: () => void
+  readonly #giveUpAsking: () => void
+  readonly #waiters = new Set<Waiter>()
+  #timer: NodeJS.Timeout | undefined
+  #asked = 0
+
+  /** `ask` makes progress come, where the member can tell it; `giveUpAsking` finds another way. */
+  constructor(ask: () => void, giveUpAsking: () => void) {
+    this.#ask = ask
+    this.#giveUpAsking = giveUpAsking
+  }
+
+  /** Resolves when `advanced` is called with `revision` or a later one. */
+  wait(revision: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        this.#waiters.delete(waiter)
+        if (this.#waiters.size === 0) this.#stop()
+      }
+      const settle =
+        <Args extends unknown[]>(settled: (...args: Args) => void) =>
+        (...args: Args): void => {
+          leave()
+          settled(...args)
+        }
+      const waiter: Waiter = { revision, resolve: settle(resolve), reject: settle(reject) }
+      const onAbort = (): void => waiter.reject(signal?.reason)
+      const timer = setTimeout(() => waiter.reject(tooLate(revision)), Math.min(timeoutMs, longestTimerMs))
+      this.#waiters.add(waiter)
+      if (signal?.aborted === true) onAbort()
+      else signal?.addEventListener('abort', onAbort, { once: true })
+      if (this.#waiters.size > 0) this.#start()
+    })
+  }
+
+  advanced(revision: number): void {
+    this.#asked = 0
+    for (const waiter of [...this.#waiters]) if (waiter.revision <= revision) waiter.resolve()
+  }
+
+  fail(error: unknown): void {
+    for (const waiter of [...this.#waiters]) waiter.reject(error)
+  }
+
+  #start(): void {
+    if (this.#timer !== undefined) return
+    this.#ask()
+    this.#timer = setInterval(() => {
+      this.#asked += 1
+      if (this.#asked % patience === 0) this.#giveUpAsking()
+      else this.#ask()
+    }, askEveryMs)
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    this.#asked = 0
+  }
+}
+
+function tooLate(revision: number): EtcdError {
+  return new EtcdError(`the informer did not come to revision ${revision} in time`, {
+    code: 'DEADLINE_EXCEEDED',
+    effect: 'none',
+    retryable: true,
+  })
+}
