@@ -19,15 +19,17 @@ export { KeyValue } from './core/key-value.js'
 export type { Preference, ReadMode, ReadPolicy, ReadPolicyOptions, ReadRule } from './core/read-policy.js'
 export type { Change, ChangeCause } from './informer/change.js'
 export type { Entry } from './informer/entry.js'
-export {
-  Informer,
-  type InformerEvents,
-  type InformerOptions,
-  type InformerStats,
-  type InformerSubscription,
-} from './informer/informer.js'
+export { Informer } from './informer/informer.js'
+export type {
+  InformerEvents,
+  InformerOptions,
+  InformerStats,
+  InformerSubscription,
+  ReadyOptions,
+} from './informer/informer-options.js'
 export { Snapshot } from './informer/snapshot.js'
 export type { InvalidEntry } from './informer/store.js'
+export { ValueInformer, type ValueListener } from './informer/value-informer.js'
 export type { Keyspace } from './keyspace.js'
 export { type Comparable, type ComparableKey, type Comparison, key, keys } from './kv/compare.js'
 export type { CompactOptions, Kv } from './kv/kv.js'

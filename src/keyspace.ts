@@ -1,7 +1,10 @@
+import type { Codec } from './core/codec.js'
 import { InvalidArgumentError } from './core/errors.js'
 import { type Bytes, emptyKey, encodeRange, type KeyRange } from './core/key-range.js'
 import { keyBytes } from './core/validate.js'
-import { checkInformerOptions, Informer, type InformerOptions } from './informer/informer.js'
+import { Informer } from './informer/informer.js'
+import { checkInformerOptions, type InformerOptions } from './informer/informer-options.js'
+import { ValueInformer } from './informer/value-informer.js'
 import { Kv, type KvLimits } from './kv/kv.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
@@ -54,6 +57,11 @@ export class Keyspace extends Kv {
     checkInformerOptions(options as InformerOptions<unknown, string>)
     if (encodeRange(range).key.length === 0) throw emptyKey()
     return new Informer(this, range, options)
+  }
+
+  /** One key in memory that follows the cluster, for a setting that is read often and changed rarely. */
+  value<T = string>(key: Bytes, codec?: Codec<T>): ValueInformer<T> {
+    return new ValueInformer(this.informer<T>({ key }, { codec }), key)
   }
 
   /**

@@ -1,108 +1,32 @@
-import type { Codec } from '../core/codec.js'
-import { text } from '../core/codec.js'
+import { type Codec, text } from '../core/codec.js'
 import { Emitter } from '../core/emitter.js'
-import { EtcdError, InvalidArgumentError } from '../core/errors.js'
+import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
-import type { KeyValue } from '../core/key-value.js'
-import {
-  assertKnownOptions,
-  describe,
-  durationMs,
-  nonNegativeInteger,
-  oneOf,
-  positiveInteger,
-} from '../core/validate.js'
+import { durationMs, nonNegativeInteger, oneOf } from '../core/validate.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Watcher } from '../watch/watcher.js'
 import type { Change, ChangeCause } from './change.js'
 import { ChangeStream } from './change-stream.js'
+import { DiskSnapshot } from './disk-snapshot.js'
 import { type Entry, idOf } from './entry.js'
 import { type ChangeHandler, HandlerQueue } from './handler-queue.js'
 import type { Indexes } from './index-table.js'
-import { type Gap, type ReflectedPage, Reflector } from './reflector.js'
+import {
+  checkHandler,
+  type InformerEvents,
+  type InformerOptions,
+  type InformerSource,
+  type InformerStats,
+  type InformerSubscription,
+  type ReadyOptions,
+} from './informer-options.js'
+import { type Gap, Reflector } from './reflector.js'
 import { RevisionWaiters } from './revision-waiters.js'
 import type { Snapshot } from './snapshot.js'
-import { checkIndexes, type InvalidEntry, Store } from './store.js'
-
-/** Options of `informer()`. */
-export interface InformerOptions<T, Name extends string = never> {
-  /** How values are read. @default text */
-  readonly codec?: Codec<T> | undefined
-  /** Keys whose value it refuses are treated as if they did not exist. */
-  readonly filter?: ((value: T, entry: Entry<T>) => boolean) | undefined
-  /** Functions that give the terms by which `by()` finds an entry. They must depend on their arguments alone. */
-  readonly indexes?: Indexes<T, Name> | undefined
-  /** Most keys in a page of a listing. @default 10 000 */
-  readonly maxPageSize?: number | undefined
-  /** Changes that may wait for one handler; one that falls further behind is told only what came of them. @default 1000 */
-  readonly queueLimit?: number | undefined
-}
-
-/** What happens to an informer as a whole. */
-export interface InformerEvents {
-  /** The first listing is there. */
-  ready: { readonly revision: number; readonly size: number }
-  /** A listing took the place of events that could not be had; handlers are told what it changed. */
-  resync: {
-    /** `COMPACTED`, `CLUSTER_CHANGED`, `REVISION_REWOUND`; `REFRESH` where only the revision had to be found out. */
-    readonly reason: Gap['code']
-    readonly fromRevision: number
-    readonly compactRevision: number | undefined
-    readonly toRevision: number
-  }
-  /** A listing failed (it is tried again), or the informer did, for good (`terminal`). */
-  error: { readonly error: unknown; readonly terminal: boolean }
-  /** A value could not be read. */
-  invalid: InvalidEntry
-  /** A handler threw, or its promise rejected; it gets the next change all the same. */
-  handlerError: { readonly error: unknown }
-}
-
-/** What an informer reads from. */
-export interface InformerSource {
-  list(
-    range: KeyRange,
-    options: {
-      readonly maxPageSize?: number | undefined
-      readonly signal: AbortSignal
-      readonly onCompacted: 'restart'
-      readonly onRestart: () => void
-    },
-  ): { pages(): AsyncIterable<ReflectedPage> }
-  watch(
-    range: KeyRange,
-    options: { readonly startRevision: number; readonly progress: true; readonly signal: AbortSignal },
-  ): Watcher
-  range(
-    range: KeyRange,
-    options: { readonly limit: number; readonly mode: 'linearizable' } & CallOptions,
-  ): Promise<{ readonly kvs: readonly KeyValue[]; readonly revision: number }>
-}
-
-/** What is known of an informer now. */
-export interface InformerStats {
-  readonly state: 'listing' | 'watching' | 'waiting' | 'failed' | 'closed'
-  readonly size: number
-  readonly revision: number
-  /** Values that could not be read. */
-  readonly invalid: number
-  readonly resyncs: number
-  /** How often the watch was lost and went on elsewhere, since the last listing. */
-  readonly reconnects: number
-  /** For each handler, the changes that wait for it and how often it fell too far behind. */
-  readonly handlers: readonly { readonly pending: number; readonly overflows: number }[]
-}
-
-/** A handler that was subscribed. */
-export interface InformerSubscription extends Disposable {
-  /** Resolves when the handler has been told everything there was when it joined. */
-  readonly ready: Promise<void>
-  close(): void
-}
+import { type InvalidEntry, Store } from './store.js'
 
 const changeTypes = ['add', 'update', 'delete', 'change'] as const
 const eventNames = ['ready', 'resync', 'error', 'invalid', 'handlerError'] as const
-const optionNames = ['codec', 'filter', 'indexes', 'maxPageSize', 'queueLimit']
 const defaultQueueLimit = 1000
 const defaultWaitMs = 10_000
 /** A linearizable read waits so long for the informer before it asks the cluster. */
@@ -133,8 +57,10 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   readonly #streams = new Set<ChangeStream<T>>()
   readonly #waiters: RevisionWaiters
   readonly #ready: Promise<number>
+  readonly #disk: DiskSnapshot<T> | undefined
   #settleReady: { resolve(revision: number): void; reject(error: unknown): void } | undefined
   #isListed = false
+  #isStale = false
   #failure: unknown
 
   /** Made by `informer()`. */
@@ -172,11 +98,17 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
         failed: (error) => this.#fail(error),
       },
     )
+    this.#disk = this.#diskAt(options.persist, range)
+    this.#loadStale()
     this.#reflector.start()
   }
 
-  /** Resolves when the first listing is there, with its revision. Rejects when the informer fails or is closed before. */
-  async ready({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
+  /**
+   * Resolves when the first listing is there, with its revision; with `allowStale`, also if reads show what `persist` has
+   * left on disk. Rejects when the informer fails or is closed before.
+   */
+  async ready({ signal, allowStale = false }: ReadyOptions = {}): Promise<number> {
+    if (allowStale && this.#isStale) return this.revision
     if (signal === undefined) return this.#ready
     signal.throwIfAborted()
     let onAbort: (() => void) | undefined
@@ -238,6 +170,11 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   /** The revision that all reads show. */
   get revision(): number {
     return this.#store.snapshot.revision
+  }
+
+  /** Whether reads still show what an earlier process left on disk. */
+  get isStale(): boolean {
+    return this.#isStale
   }
 
   get stats(): InformerStats {
@@ -334,6 +271,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   /** Ends it: handlers hear nothing more, iterations end; reads go on showing the last state. */
   async close(): Promise<void> {
     this.#reflector.close()
+    await this.#disk?.close()
     this.#end(new EtcdError('the informer is closed', { code: 'CLOSED', effect: 'none' }))
   }
 
@@ -358,7 +296,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
       { limit: this.#queueLimit, onCaughtUp: () => caughtUp?.() },
     )
     this.#queues.add(queue)
-    if (this.#isListed) queue.replace(this.#store.snapshot, 'list')
+    if (this.#isListed || this.#isStale) queue.replace(this.#store.snapshot, 'list')
     const close = (): void => {
       queue.close()
       this.#queues.delete(queue)
@@ -366,10 +304,29 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return { ready, close, [Symbol.dispose]: close }
   }
 
+  #diskAt(path: string | undefined, range: KeyRange): DiskSnapshot<T> | undefined {
+    if (path === undefined) return undefined
+    const onError = (error: unknown): void => this.#events.emit('error', { error, terminal: false })
+    return new DiskSnapshot(path, range, this.#codec, onError)
+  }
+
+  #loadStale(): void {
+    const left = this.#disk?.load()
+    if (left === undefined) return
+    if ('error' in left) {
+      queueMicrotask(() => this.#events.emit('error', { error: left.error, terminal: false }))
+      return
+    }
+    this.#isStale = true
+    this.#store.load(left.entries, left.revision)
+  }
+
   #listed(revision: number, gap: Gap | undefined): void {
-    const cause: ChangeCause = this.#isListed ? 'resync' : 'list'
+    const cause: ChangeCause = this.#isListed || this.#isStale ? 'resync' : 'list'
     const isFirst = !this.#isListed
     this.#isListed = true
+    this.#isStale = false
+    this.#disk?.save(this.#store)
     for (const queue of this.#queues) queue.replace(this.#store.snapshot, cause)
     this.#waiters.advanced(revision)
     if (isFirst) {
@@ -386,6 +343,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     else {
       const changes = this.#store.apply(batch)
       for (const queue of this.#queues) queue.push(changes, this.#store.snapshot)
+      if (changes.length > 0) this.#disk?.save(this.#store)
     }
     this.#waiters.advanced(batch.revision)
   }
@@ -410,23 +368,6 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   }
 }
 
-/** Checks the options of `informer()`. */
-export function checkInformerOptions(options: InformerOptions<unknown, string>): void {
-  assertKnownOptions('informer()', options, optionNames)
-  if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
-  if (options.queueLimit !== undefined) positiveInteger('queueLimit', options.queueLimit)
-  if (options.filter !== undefined) checkHandler(options.filter, 'filter')
-  if (options.indexes !== undefined) checkIndexes(options.indexes)
-  if (options.codec !== undefined && typeof options.codec.decode !== 'function') {
-    throw new InvalidArgumentError(`\`codec\` must have a function decode(), got ${describe(options.codec)}`)
-  }
-}
-
-function checkHandler(handler: unknown, name = 'handler'): void {
-  if (typeof handler !== 'function')
-    throw new InvalidArgumentError(`\`${name}\` must be a function, got ${describe(handler)}`)
-}
-
-function isEventName(event: string): event is keyof InformerEvents {
+function isEventName(event: string): event is (typeof eventNames)[number] {
   return (eventNames as readonly string[]).includes(event)
 }

@@ -86,6 +86,11 @@ export class Store<T, Name extends string> {
     return changes
   }
 
+  /** Begins with entries of an earlier process, in key order. */
+  load(entries: readonly Entry<T>[], revision: number): void {
+    this.#replace(entries, [], revision)
+  }
+
   /** Begins a listing; `finish` lets it take the place of everything there was. */
   draft(): { add(kv: KeyValue): void; finish(revision: number): void } {
     const entries: Entry<T>[] = []

@@ -1,0 +1,122 @@
+import type { Codec } from '../core/codec.js'
+import { InvalidArgumentError } from '../core/errors.js'
+import type { KeyRange } from '../core/key-range.js'
+import type { KeyValue } from '../core/key-value.js'
+import { assertKnownOptions, describe, positiveInteger } from '../core/validate.js'
+import type { CallOptions } from '../transport/transport.js'
+import type { Watcher } from '../watch/watcher.js'
+import type { Entry } from './entry.js'
+import type { Indexes } from './index-table.js'
+import type { Gap, ReflectedPage } from './reflector.js'
+import { checkIndexes, type InvalidEntry } from './store.js'
+
+/** Options of `informer()`. */
+export interface InformerOptions<T, Name extends string = never> {
+  /** How values are read. @default text */
+  readonly codec?: Codec<T> | undefined
+  /** Keys whose value it refuses are treated as if they did not exist. */
+  readonly filter?: ((value: T, entry: Entry<T>) => boolean) | undefined
+  /** Functions that give the terms by which `by()` finds an entry. They must depend on their arguments alone. */
+  readonly indexes?: Indexes<T, Name> | undefined
+  /** Most keys in a page of a listing. @default 10 000 */
+  readonly maxPageSize?: number | undefined
+  /** Changes that may wait for one handler; one that falls further behind is told only what came of them. @default 1000 */
+  readonly queueLimit?: number | undefined
+  /**
+   * A file for the state, so that a service can start with it while etcd is out of reach: `ready({ allowStale: true })`.
+   * Needs a codec that encodes. Written, for the owner alone, some seconds after changes and when the informer is closed.
+   */
+  readonly persist?: string | undefined
+}
+
+/** Options of `ready()`. */
+export interface ReadyOptions {
+  readonly signal?: AbortSignal | undefined
+  /** @default false */
+  readonly allowStale?: boolean | undefined
+}
+
+/** What happens to an informer as a whole. */
+export interface InformerEvents {
+  /** The first listing is there. */
+  ready: { readonly revision: number; readonly size: number }
+  /** A listing took the place of events that could not be had; handlers are told what it changed. */
+  resync: {
+    /** `COMPACTED`, `CLUSTER_CHANGED`, `REVISION_REWOUND`; `REFRESH` where only the revision had to be found out. */
+    readonly reason: Gap['code']
+    readonly fromRevision: number
+    readonly compactRevision: number | undefined
+    readonly toRevision: number
+  }
+  /** A listing failed (it is tried again), or the informer did, for good (`terminal`). */
+  error: { readonly error: unknown; readonly terminal: boolean }
+  /** A value could not be read. */
+  invalid: InvalidEntry
+  /** A handler threw, or its promise rejected; it gets the next change all the same. */
+  handlerError: { readonly error: unknown }
+}
+
+/** What an informer reads from. */
+export interface InformerSource {
+  list(
+    range: KeyRange,
+    options: {
+      readonly maxPageSize?: number | undefined
+      readonly signal: AbortSignal
+      readonly onCompacted: 'restart'
+      readonly onRestart: () => void
+    },
+  ): { pages(): AsyncIterable<ReflectedPage> }
+  watch(
+    range: KeyRange,
+    options: { readonly startRevision: number; readonly progress: true; readonly signal: AbortSignal },
+  ): Watcher
+  range(
+    range: KeyRange,
+    options: { readonly limit: number; readonly mode: 'linearizable' } & CallOptions,
+  ): Promise<{ readonly kvs: readonly KeyValue[]; readonly revision: number }>
+}
+
+/** What is known of an informer now. */
+export interface InformerStats {
+  readonly state: 'listing' | 'watching' | 'waiting' | 'failed' | 'closed'
+  readonly size: number
+  readonly revision: number
+  /** Values that could not be read. */
+  readonly invalid: number
+  readonly resyncs: number
+  /** How often the watch was lost and went on elsewhere, since the last listing. */
+  readonly reconnects: number
+  /** For each handler, the changes that wait for it and how often it fell too far behind. */
+  readonly handlers: readonly { readonly pending: number; readonly overflows: number }[]
+}
+
+/** A handler that was subscribed. */
+export interface InformerSubscription extends Disposable {
+  /** Resolves when the handler has been told everything there was when it joined. */
+  readonly ready: Promise<void>
+  close(): void
+}
+
+const optionNames = ['codec', 'filter', 'indexes', 'maxPageSize', 'queueLimit', 'persist']
+
+/** Checks the options of `informer()`. */
+export function checkInformerOptions(options: InformerOptions<unknown, string>): void {
+  assertKnownOptions('informer()', options, optionNames)
+  if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
+  if (options.queueLimit !== undefined) positiveInteger('queueLimit', options.queueLimit)
+  if (options.filter !== undefined) checkHandler(options.filter, 'filter')
+  if (options.persist !== undefined && (typeof options.persist !== 'string' || options.persist === '')) {
+    throw new InvalidArgumentError(`\`persist\` must be the path of a file, got ${describe(options.persist)}`)
+  }
+  if (options.indexes !== undefined) checkIndexes(options.indexes)
+  if (options.codec !== undefined && typeof options.codec.decode !== 'function') {
+    throw new InvalidArgumentError(`\`codec\` must have a function decode(), got ${describe(options.codec)}`)
+  }
+}
+
+/** Refuses what cannot be called. */
+export function checkHandler(handler: unknown, name = 'handler'): void {
+  if (typeof handler !== 'function')
+    throw new InvalidArgumentError(`\`${name}\` must be a function, got ${describe(handler)}`)
+}

@@ -1,0 +1,75 @@
+import type { Bytes } from '../core/key-range.js'
+import type { CallOptions } from '../transport/transport.js'
+import type { Entry } from './entry.js'
+import type { Informer } from './informer.js'
+import type { InformerStats, ReadyOptions } from './informer-options.js'
+
+/** What happened to the one key of a value: it is there, with this value, or it is gone. */
+export type ValueListener<T> = (value: T | undefined, old: T | undefined) => unknown
+
+/** One key in memory that follows the cluster; see `Informer`, of which it is the smallest form. */
+export class ValueInformer<T> implements AsyncDisposable {
+  readonly #informer: Informer<T>
+  readonly #key: Bytes
+
+  /** Made by `value()`. */
+  constructor(informer: Informer<T>, key: Bytes) {
+    this.#informer = informer
+    this.#key = key
+  }
+
+  /** Resolves when the key was read for the first time, whether it exists or not, with its value. */
+  async ready(options?: ReadyOptions): Promise<T | undefined> {
+    await this.#informer.ready(options)
+    return this.current
+  }
+
+  /** The value; `undefined` before `ready()`, and if there is no such key. */
+  get current(): T | undefined {
+    return this.#informer.get(this.#key)
+  }
+
+  /** The value with its history. */
+  get entry(): Entry<T> | undefined {
+    return this.#informer.entry(this.#key)
+  }
+
+  /** The revision that `current` shows. */
+  get revision(): number {
+    return this.#informer.revision
+  }
+
+  get stats(): InformerStats {
+    return this.#informer.stats
+  }
+
+  /** Calls `listener` with the value there is, and again whenever it changes. Returns a function that ends that. */
+  onChange(listener: ValueListener<T>): () => void {
+    return this.#informer.on('change', ({ value, old }) => listener(value, old?.value))
+  }
+
+  /** Calls `listener` when the value could not be read from the cluster, or by the codec; `current` stays what it was. */
+  onError(listener: (error: unknown) => void): () => void {
+    const ends = [
+      this.#informer.on('error', ({ error }) => listener(error)),
+      this.#informer.on('invalid', ({ error }) => listener(error)),
+      this.#informer.on('handlerError', ({ error }) => listener(error)),
+    ]
+    return () => {
+      for (const end of ends) end()
+    }
+  }
+
+  /** Resolves when `current` shows `revision` or a later one. */
+  waitForRevision(revision: number, options?: CallOptions): Promise<void> {
+    return this.#informer.waitForRevision(revision, options)
+  }
+
+  close(): Promise<void> {
+    return this.#informer.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

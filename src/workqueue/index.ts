@@ -1,0 +1,1 @@
+export { type Work, WorkQueue, type WorkQueueOptions, type WorkQueueStats } from './work-queue.js'
