@@ -6,6 +6,7 @@ import { describe, oneOf } from './core/validate.js'
 import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
 import type { TokenSource } from './layers/token-source.js'
+import { Maintenance } from './maintenance/maintenance.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { checkCall } from './transport/call-options.js'
 import type { ConnectionManager, EndpointStatus } from './transport/connection-manager.js'
@@ -59,13 +60,15 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   #closing: Promise<void> | undefined
   /** Users, roles, and what became of this client's own logins. */
   readonly auth: Auth
+  /** What keeps the cluster running: snapshots. */
+  readonly maintenance: Maintenance
 
   /** Takes options, or a connection string such as `etcd://10.0.0.1:2379,10.0.0.2:2379/tenant-a/`. Opens nothing yet. */
   constructor(input: string | ClientOptions) {
     const options = resolveOptions(input)
     warnAboutClearPassword(options)
     const events = new Emitter<ClientEvents>()
-    const { manager, tokens, transport, watches } = wire(options, events)
+    const { manager, tokens, transport, streams, watches } = wire(options, events)
     super({ transport, watches, limits: options, prefix: options.namespace ?? Buffer.alloc(0) })
     this.#options = options
     this.#events = events
@@ -73,6 +76,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#tokens = tokens
     this.#transport = transport
     this.#watches = watches
+    this.maintenance = new Maintenance(streams)
     this.auth = new Auth(transport, () => tokens?.stats ?? noAuthStats)
     this.#repeat(options.memberSyncMs, () => this.#syncMembers())
     this.#repeat(options.discovery?.refreshMs, () => this.#rediscover())

@@ -69,6 +69,8 @@ export { type ResultsOf, type Txn, type TxnOutcome, type TxnResult, txn } from '
 export type { UpdateFunction, UpdateOptions } from './kv/update.js'
 export type { TokenReason } from './layers/token.js'
 export type { AuthOptions, AuthStats } from './layers/token-source.js'
+export type { Maintenance, SnapshotOptions } from './maintenance/maintenance.js'
+export type { SnapshotProgress } from './maintenance/snapshot.js'
 export type { ClientOptions, DiscoveryOptions, MemberSyncOptions } from './options.js'
 export {
   type AttemptRecord,

@@ -26,6 +26,7 @@ export interface Wired {
   readonly manager: ConnectionManager
   readonly tokens: TokenSource | undefined
   readonly transport: Transport
+  readonly streams: StreamSource
   readonly watches: WatchHub
 }
 
@@ -49,18 +50,19 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
     ...(tokens === undefined ? [] : [authLayer(tokens)]), // below the repeats: a refused token is replaced, not waited for
     metadataLayer(),
   )
-  return { manager, tokens, transport, watches: watchHub(manager, tokens, transport, events) }
+  const streams = new StreamSource(manager, tokens)
+  return { manager, tokens, transport, streams, watches: watchHub(manager, streams, transport, events) }
 }
 
 function watchHub(
   manager: ConnectionManager,
-  tokens: TokenSource | undefined,
+  streams: StreamSource,
   transport: Transport,
   events: Emitter<PartEvents>,
 ): WatchHub {
   const { identity } = manager
   return new WatchHub({
-    streams: new StreamSource(manager, tokens),
+    streams,
     events,
     seenRevision: () => identity.revision,
     observe: (header, endpoint) => identity.observe(header, endpoint, 0),

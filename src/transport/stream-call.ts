@@ -39,6 +39,7 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
   #listener: StreamListener<Response> | undefined
   #call: GrpcCall | undefined
   #isWriting = false
+  #isEnding = false
   #isPaused = false
   /** Whether a message has been asked for that has not come yet. */
   #isReading = false
@@ -66,6 +67,12 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
   send(request: Request): void {
     if (this.#listener === undefined) return
     this.#unsent.push(this.method.encode(request))
+    this.#write()
+  }
+
+  /** No further message is sent; the member may go on answering. */
+  endRequests(): void {
+    this.#isEnding = true
     this.#write()
   }
 
@@ -135,7 +142,11 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
   #write(): void {
     if (this.#isWriting) return
     const message = this.#unsent.shift()
-    if (message === undefined || this.#listener === undefined) return
+    if (this.#listener === undefined) return
+    if (message === undefined) {
+      if (this.#isEnding) this.#call?.halfClose()
+      return
+    }
     this.#isWriting = true
     const callback = (): void => {
       this.#isWriting = false

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { EtcdError } from '../core/errors.js'
+import type { SnapshotResponse } from '../gen/messages.js'
+
+/** How far a snapshot has come. */
+export interface SnapshotProgress {
+  readonly receivedBytes: number
+  readonly totalBytes: number
+}
+
+/** A member ends a snapshot with the SHA-256 of what came before. */
+const digestBytes = 32
+
+/** The pieces of a snapshot, digest included, as `etcdctl snapshot save` writes them. Throws if the stream broke off. */
+export async function* piecesOf(
+  responses: AsyncIterable<SnapshotResponse>,
+  onProgress: ((progress: SnapshotProgress) => void) | undefined,
+): AsyncGenerator<Buffer, void, undefined> {
+  const check = new DigestCheck()
+  for await (const { blob, remainingBytes } of responses) {
+    check.take(blob)
+    const receivedBytes = check.bytes
+    onProgress?.({ receivedBytes, totalBytes: receivedBytes + remainingBytes })
+    yield blob
+  }
+  check.end()
+}
+
+/** Writes a snapshot to a file, which is put in place when it is whole. */
+export async function saveTo(path: string, pieces: AsyncIterable<Buffer>): Promise<number> {
+  const part = `${path}.part`
+  let bytes = 0
+  const counted = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    for await (const piece of pieces) {
+      bytes += piece.length
+      yield piece
+    }
+  }
+  try {
+    await pipeline(
+      Readable.from(counted(), { objectMode: false }),
+      createWriteStream(part, { mode: 0o600, flush: true }),
+    )
+    await rename(part, path)
+    return bytes
+  } catch (error) {
+    await rm(part, { force: true })
+    throw error
+  }
+}
+
+/** Compares the last 32 bytes of a stream with the digest of all others. */
+class DigestCheck {
+  bytes = 0
+  readonly #hash = createHash('sha256')
+  #tail: Buffer = Buffer.alloc(0)
+
+  take(piece: Buffer): void {
+    this.bytes += piece.length
+    const all = Buffer.concat([this.#tail, piece])
+    const end = Math.max(0, all.length - digestBytes)
+    this.#hash.update(all.subarray(0, end))
+    this.#tail = all.subarray(end)
+  }
+
+  end(): void {
+    if (this.bytes > digestBytes && this.#hash.digest().equals(this.#tail)) return
+    throw new EtcdError('the snapshot is damaged: its SHA-256 is not the one that the member gave', {
+      code: 'PROTOCOL_ERROR',
+      effect: 'none',
+      method: 'Maintenance.Snapshot',
+      retryable: true,
+    })
+  }
+}
