@@ -18,7 +18,11 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   layers: ['core', 'gen', 'wire', 'telemetry', 'transport'],
   kv: ['core', 'gen', 'wire', 'transport'],
   auth: ['core', 'gen', 'wire', 'transport', 'layers'],
-  namespace: ['core', 'gen', 'wire', 'transport'],
+  watch: ['core', 'gen', 'wire', 'transport', 'layers'],
+  namespace: ['core', 'gen', 'wire', 'transport', 'watch'],
+  informer: ['core', 'transport', 'watch'],
+  workqueue: ['core'],
+  maintenance: ['core', 'gen', 'wire', 'layers'],
   testing: [],
 }
 

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { Etcd, isEtcdError } from '../../src/index.js'
+import { EtcdCluster } from '../../src/testing/index.js'
+import { memberAt, proxyAt } from '../support/cluster-view.js'
+
+describe('A snapshot', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+  let folder: string
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'etcdkit-snapshot-'))
+    cluster = await EtcdCluster.start({ proxy: true, auth: { rootPassword: 'root' } })
+    etcd = new Etcd({ endpoints: cluster.endpoints, auth: { username: 'root', password: 'root' } })
+    for (let index = 0; index < 30; index++) await etcd.put(`key/${index}`, 'x'.repeat(100_000))
+  })
+  after(async () => {
+    await etcd.close()
+    await cluster.stop()
+    await rm(folder, { recursive: true })
+  })
+
+  test('is saved whole, with the cached token, as etcdctl accepts it', async () => {
+    const path = join(folder, 'whole.db')
+    const before = await memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'Authenticate' })
+    const progress: number[] = []
+    const { bytes } = await etcd.maintenance.saveSnapshot(path, {
+      onProgress: ({ receivedBytes, totalBytes }) => progress.push(receivedBytes / totalBytes),
+    })
+    assert.equal((await stat(path)).size, bytes)
+    assert.ok(bytes > 3_000_000)
+    assert.ok(progress.length > 10 && progress.every((share, index) => share >= (progress[index - 1] ?? 0)))
+    const status: { totalKey: number } = JSON.parse(await cluster.etcdctl('snapshot', 'status', path, '-w', 'json'))
+    assert.ok(status.totalKey >= 30)
+    const after = await memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'Authenticate' })
+    assert.equal(after, before)
+  })
+
+  test('that breaks off rejects and leaves no file', async () => {
+    const path = join(folder, 'broken.db')
+    const cut = proxyAt(cluster, 0).cutAfter({ direction: 'down', bytes: 500_000 })
+    await assert.rejects(etcd.maintenance.saveSnapshot(path), (error) => isEtcdError(error, 'CONNECTION_LOST'))
+    await cut
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.startsWith('broken')),
+      [],
+    )
+  })
+
+  test('that is damaged on its way rejects', async () => {
+    const proxy = proxyAt(cluster, 0)
+    await etcd.get('key/1')
+    let seen = 0
+    proxy.onData((bytes, { direction }) => {
+      seen += direction === 'down' ? bytes.length : 0
+      if (direction === 'up' || seen < 1_000_000 || bytes.length < 4096) return undefined
+      proxy.onData(undefined)
+      const damaged = Buffer.from(bytes)
+      const at = damaged.indexOf(Buffer.from('xxxxxxxxxxxxxxxx'))
+      if (at >= 0) damaged[at] = 0x79
+      return damaged
+    })
+    await assert.rejects(etcd.maintenance.saveSnapshot(join(folder, 'damaged.db')), (error) =>
+      isEtcdError(error, 'PROTOCOL_ERROR'),
+    )
+    proxy.heal()
+  })
+
+  test('ends with its signal and when the iteration is left', async () => {
+    const abort = new AbortController()
+    const reason = new Error('enough')
+    const saving = etcd.maintenance.saveSnapshot(join(folder, 'aborted.db'), {
+      signal: abort.signal,
+      onProgress: () => abort.abort(reason),
+    })
+    await assert.rejects(saving, reason)
+    for await (const piece of etcd.maintenance.snapshot()) {
+      assert.ok(piece.length > 0)
+      break
+    }
+  })
+
+  test('is refused to users without the role root', async () => {
+    await etcd.auth.users.add('guest', 'guest')
+    await using guest = new Etcd({ endpoints: cluster.endpoints, auth: { username: 'guest', password: 'guest' } })
+    await assert.rejects(guest.maintenance.saveSnapshot(join(folder, 'guest.db')), (error) =>
+      isEtcdError(error, 'PERMISSION_DENIED'),
+    )
+  })
+})
