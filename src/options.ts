@@ -180,19 +180,26 @@ const authForms = '{ username, password }, { token } or { tokenProvider }'
 
 function resolveAuth({ auth }: ClientOptions): AuthOptions | undefined {
   if (auth === undefined) return undefined
+  if (typeof auth !== 'object')
+    throw new InvalidArgumentError(`\`auth\` must be one of ${authForms}, got a ${typeof auth}`)
   assertKnownOptions('auth', auth, ['username', 'password', 'tokenTtlMs', 'token', 'tokenProvider'])
   // The types exclude mixtures; callers in JavaScript have none.
   const { username, password, tokenTtlMs, token, tokenProvider }: Partial<Record<string, unknown>> = { ...auth }
   const given = [username ?? password, token, tokenProvider].filter((way) => way !== undefined)
   if (given.length !== 1)
     throw new InvalidArgumentError(`\`auth\` must be one of ${authForms}, got ${given.length} of them`)
+  if (tokenTtlMs !== undefined && username === undefined) {
+    throw new InvalidArgumentError(
+      '`auth.tokenTtlMs` goes with `auth.username`: other tokens say themselves when they end',
+    )
+  }
   if ('token' in auth) {
     if (isTokenText(token)) return { token }
     throw new InvalidArgumentError('`auth.token` must be a string of visible ASCII letters')
   }
   if ('tokenProvider' in auth) {
     if (typeof tokenProvider === 'function') return { tokenProvider: auth.tokenProvider }
-    throw new InvalidArgumentError(`\`auth.tokenProvider\` must be a function, got ${describe(tokenProvider)}`)
+    throw new InvalidArgumentError(`\`auth.tokenProvider\` must be a function, got a ${typeof tokenProvider}`)
   }
   const login = { username: secretText('auth.username', username), password: secretText('auth.password', password) }
   return tokenTtlMs === undefined ? login : { ...login, tokenTtlMs: durationMs('auth.tokenTtlMs', tokenTtlMs) }

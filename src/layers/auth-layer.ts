@@ -1,9 +1,12 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import type { CallContext, Layer } from '../transport/transport.js'
-import { isTokenRefusal, type Token } from './token.js'
+import type { Layer } from '../transport/transport.js'
+import { isTokenRefusal } from './token.js'
 import type { TokenSource } from './token-source.js'
 
-/** A token may be outdated again at once while users and roles are being changed, hence more than one try. */
+/**
+ * How often a call is sent before its refusal counts. What new tokens do not cure then, no token does; but while users and
+ * roles go on changing, time does, and the retry layer goes on with waits.
+ */
 const maxRefusals = 3
 
 /** Adds the token to every call, and gets a new one, once for all calls, when a member refuses it. */
@@ -19,18 +22,14 @@ export function authLayer(source: TokenSource): Layer {
           return response
         } catch (error) {
           if (!isEtcdError(error) || !isTokenRefusal(error.code)) throw error
-          if (!source.renews || refused === maxRefusals) throw final(error)
-          token = await renewed(token, error, context)
+          if (!source.renews) throw final(error)
+          if (refused === maxRefusals) throw error.code === 'AUTH_OLD_REVISION' ? error : final(error)
+          source.rejected(token, error.code)
+          token = await source.get('rejected', context)
         }
       }
     },
   })
-
-  async function renewed(token: Token, { code }: EtcdError, context: CallContext): Promise<Token> {
-    // Users or roles were changed between the member's two looks at them: a token without a revision is as good as before.
-    if (code !== 'AUTH_OLD_REVISION' || token.holdsRevision) source.rejected(token)
-    return source.get('rejected', context)
-  }
 }
 
 /** The retry layer must not repeat what a new token did not cure. */

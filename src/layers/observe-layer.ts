@@ -1,6 +1,9 @@
 import { type EtcdError, isEtcdError } from '../core/errors.js'
 import { type AttemptRecord, type CallOutcome, type CallRecord, channels, outcomeOf } from '../telemetry/channels.js'
 import type { CallContext, Layer } from '../transport/transport.js'
+import { type Method, methods } from '../wire/methods.js'
+
+type AnyMethod = Pick<Method<unknown, unknown>, 'name' | 'readOnly'>
 
 /**
  * The outermost layer: tells `etcdkit:call` what became of each call, and completes errors with what only the whole call
@@ -15,7 +18,7 @@ export function callObserver(): Layer {
         if (channels.call.hasSubscribers) publishCall(method.name, context, { ok: true })
         return response
       } catch (error) {
-        if (isEtcdError(error)) complete(error, method.name, context)
+        if (isEtcdError(error)) complete(error, method, context)
         if (channels.call.hasSubscribers) publishCall(method.name, context, outcomeOf(error))
         throw error
       }
@@ -34,9 +37,16 @@ export function attemptObserver(): Layer {
   })
 }
 
-function complete(error: EtcdError, method: string, context: CallContext): void {
-  Object.assign(error, { attempts: context.attempts, method: error.method ?? method })
+function complete(error: EtcdError, method: AnyMethod, context: CallContext): void {
+  // The layers below know that no answer came; that a read has no effect whatever became of it is known here.
+  const effect = changesNothing(method, context) ? 'none' : error.effect
+  Object.assign(error, { attempts: context.attempts, method: error.method ?? method.name, effect })
   Error.captureStackTrace(error)
+}
+
+/** A transaction that may be repeated holds reads alone. */
+function changesNothing(method: AnyMethod, { repeatable }: CallContext): boolean {
+  return method.readOnly || (repeatable && method.name === methods.KV.Txn.name)
 }
 
 function publishCall(method: string, context: CallContext, outcome: CallOutcome): void {

@@ -53,7 +53,7 @@ export class StreamSource {
   /** A member refused what the stream asked for. Returns whether that was about its token and a new one may help. */
   refused({ token }: OpenStream, error: EtcdError): boolean {
     if (this.#tokens?.renews !== true || token === undefined || !isTokenRefusal(error.code)) return false
-    this.#tokens.rejected(token)
+    this.#tokens.rejected(token, error.code)
     return true
   }
 

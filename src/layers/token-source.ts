@@ -1,4 +1,4 @@
-import { EtcdError, isEtcdError } from '../core/errors.js'
+import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import { type AuthenticateRecord, channels, outcomeOf } from '../telemetry/channels.js'
 import { type CallContext, callContext, type Transport } from '../transport/transport.js'
 import { methods } from '../wire/methods.js'
@@ -117,8 +117,10 @@ export class TokenSource {
     }
   }
 
-  /** A member refused `token`. */
-  rejected(token: Token): void {
+  /** A member refused `token` with this error. */
+  rejected(token: Token, code: ErrorCode): void {
+    // Users or roles were changed while the member worked on the call: a token without a revision is as good as before.
+    if (code === 'AUTH_OLD_REVISION' && !token.holdsRevision) return
     // The endpoints may have been replaced by those of another cluster, which has a login of its own.
     if ('username' in this.#options) this.#login = undefined
     this.#sharedLogin().rejected(token)

@@ -145,7 +145,7 @@ export function toHexId(decimal: unknown): string {
 
 function isStaleToken(error: unknown): boolean {
   if (!(error instanceof GatewayError)) return false
-  return error.code === unauthenticated || error.message.includes('user name is empty')
+  return error.code === unauthenticated || /user name is empty|revision of auth store is old/.test(error.message)
 }
 
 async function readText(response: IncomingMessage): Promise<{ status: number; text: string }> {

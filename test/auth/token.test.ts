@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { Token } from '../../src/layers/token.js'
+import { unsignedJwt } from '../support/jwt.js'
+
+const simpleToken = 'EeVWZezFUyPjHXaR.30'
+
+/** Time that stands still until the test moves it: the clock of the wall, and the one of `performance.now()`. */
+class ManualClock {
+  #nowMs = 1_000_000
+
+  constructor(t: TestContext) {
+    t.mock.method(performance, 'now', () => this.#nowMs)
+    t.mock.method(Date, 'now', () => 1_700_000_000_000 + this.#nowMs)
+  }
+
+  advance(ms: number): void {
+    this.#nowMs += ms
+  }
+}
+
+function jwtThatEndsIn(ms: number): string {
+  return unsignedJwt({ username: 'app', revision: 3, exp: (Date.now() + ms) / 1000 })
+}
+
+describe('a JWT', () => {
+  test('is to be replaced after 80 % of the time until its `exp`, however much it is used', (t) => {
+    const clock = new ManualClock(t)
+    const token = new Token(jwtThatEndsIn(100_000), 1_000)
+    clock.advance(79_900)
+    token.used('http://a')
+    assert.equal(token.isExpiring(), false)
+    clock.advance(1_000)
+    token.used('http://a')
+    assert.equal(token.isExpiring(), true)
+  })
+
+  test('that ends at once or has ended by this clock, which must be wrong then, is used until it is refused', (t) => {
+    const clock = new ManualClock(t)
+    const tokens = [-3_600_000, -1, 0, 900].map((ms) => new Token(jwtThatEndsIn(ms), 1_000))
+    for (let hours = 0; hours < 3; hours += 1) {
+      assert.deepEqual(
+        tokens.map((token) => token.isExpiring()),
+        [false, false, false, false],
+      )
+      clock.advance(3_600_000)
+    }
+  })
+
+  test('that is damaged, or does not say when it ends, is used until it is refused', (t) => {
+    const clock = new ManualClock(t)
+    const [header = '', , signature = ''] = unsignedJwt({}).split('.')
+    const payload = (text: string): string => `${header}.${Buffer.from(text).toString('base64url')}.${signature}`
+    const damaged = [
+      unsignedJwt({ username: 'app' }),
+      unsignedJwt({ exp: 'tomorrow' }),
+      unsignedJwt({ exp: null }),
+      unsignedJwt(null),
+      unsignedJwt('exp'),
+      payload('{"exp":17000'),
+      payload('{"exp":1e999}'),
+      payload('\xff\xfe'),
+      `${header}._.${signature}`,
+    ].map((value) => new Token(value, 1_000))
+    clock.advance(86_400_000)
+    for (const token of damaged) assert.deepEqual([token.isExpiring(), token.holdsRevision], [false, true], token.value)
+  })
+
+  test('names the revision of users and roles, which other tokens do not', () => {
+    assert.equal(new Token(unsignedJwt({ revision: 1 }), 1_000).holdsRevision, true)
+    for (const value of [undefined, simpleToken, 'opaque', 'a..c', 'a.b', 'a.b.c.d', 'a.b+.c']) {
+      assert.equal(new Token(value, 1_000).holdsRevision, false, value)
+    }
+  })
+})
+
+describe('a simple token', () => {
+  test('is good for as long as every member that has seen it sees it again', (t) => {
+    const clock = new ManualClock(t)
+    const token = new Token(simpleToken, 10_000)
+    for (let seconds = 0; seconds < 60; seconds += 1) {
+      clock.advance(1_000)
+      token.used('http://a')
+      token.used('http://b')
+      assert.equal(token.isExpiring(), false)
+    }
+  })
+
+  test('is to be replaced when one member has not seen it for 80 % of its life', (t) => {
+    const clock = new ManualClock(t)
+    const token = new Token(simpleToken, 10_000)
+    token.used('http://b')
+    for (let seconds = 0; seconds < 8; seconds += 1) {
+      clock.advance(1_000)
+      token.used('http://a')
+      assert.equal(token.isExpiring(), false, `after ${seconds + 1} s`)
+    }
+    clock.advance(1_000)
+    token.used('http://a')
+    assert.equal(token.isExpiring(), true)
+  })
+
+  test('that nobody has used since it was issued is to be replaced after 80 % of its life', (t) => {
+    const clock = new ManualClock(t)
+    const token = new Token(simpleToken, 10_000)
+    clock.advance(7_900)
+    assert.equal(token.isExpiring(), false)
+    clock.advance(1_000)
+    assert.equal(token.isExpiring(), true)
+  })
+
+  test('with a configured life of less than a second is used until it is refused', (t) => {
+    const clock = new ManualClock(t)
+    const token = new Token(simpleToken, 0)
+    clock.advance(60_000)
+    assert.equal(token.isExpiring(), false)
+  })
+})
+
+describe('a token', () => {
+  test('is looked at once a second, so that calls in between ask for nothing', (t) => {
+    const clock = new ManualClock(t)
+    const token = new Token(jwtThatEndsIn(100_000), 1_000)
+    clock.advance(90_000)
+    assert.equal(token.isExpiring(), true)
+    clock.advance(900)
+    assert.equal(token.isExpiring(), false)
+    clock.advance(200)
+    assert.equal(token.isExpiring(), true)
+  })
+
+  test('that stands for authentication being off never expires', (t) => {
+    const clock = new ManualClock(t)
+    const token = new Token(undefined, 10_000)
+    clock.advance(86_400_000)
+    assert.equal(token.isExpiring(), false)
+  })
+})
