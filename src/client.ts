@@ -9,8 +9,8 @@ import type { TokenSource } from './layers/token-source.js'
 import { Maintenance } from './maintenance/maintenance.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { checkCall } from './transport/call-options.js'
-import type { ConnectionManager, EndpointStatus } from './transport/connection-manager.js'
-import { parseEndpoints } from './transport/endpoint.js'
+import { type ConnectionManager, closedError, type EndpointStatus } from './transport/connection-manager.js'
+import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
 import { memberEndpoints } from './transport/member-sync.js'
 import { type CallOptions, callContext, type Transport } from './transport/transport.js'
 import type { WatchHub } from './watch/watch-hub.js'
@@ -107,10 +107,12 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   /**
    * Replaces the endpoints. Those that stay keep their connections; calls under way on the others may end, and new ones
-   * no longer go there.
+   * no longer go there. Throws `InvalidArgumentError` for endpoints that are none, or that lead a client off TLS, and
+   * `CLOSED` after `close()`.
    */
   setEndpoints(endpoints: string | readonly string[]): void {
-    this.#manager.replace(parseEndpoints(endpoints, { hasTls: this.#options.hasTls }))
+    if (this.#closing !== undefined) throw closedError()
+    this.#manager.replace(this.#keepingTls(parseEndpoints(endpoints, { hasTls: this.#options.hasTls })))
   }
 
   /** Calls `listener` for each event from now on; returns a function that ends that. */
@@ -131,6 +133,13 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** What went over TLS, tokens among it, never goes in clear because of a list of endpoints. */
+  #keepingTls(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+    const plain = endpoints.find(({ tls }) => !tls)
+    if (plain === undefined || !this.#manager.endpoints.some(({ tls }) => tls)) return endpoints
+    throw new InvalidArgumentError(`\`endpoints\` must be https as those before, got ${plain.url}`)
   }
 
   async #close(): Promise<void> {

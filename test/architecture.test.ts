@@ -20,6 +20,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   auth: ['core', 'gen', 'wire', 'transport', 'layers'],
   watch: ['core', 'gen', 'wire', 'transport', 'layers'],
   namespace: ['core', 'gen', 'wire', 'transport', 'watch'],
+  lease: ['core', 'gen', 'wire', 'transport', 'layers'],
   informer: ['core', 'transport', 'watch'],
   workqueue: ['core'],
   maintenance: ['core', 'gen', 'wire', 'layers'],

@@ -16,6 +16,9 @@ const root = join(import.meta.dirname, '..')
 /** Folders whose tests start clusters: one after another, since elections and timings suffer when they share the cores. */
 const clusterFolders = ['integration', 'fault', 'testing', 'examples', 'package']
 
+/** A test that hangs is a test that fails. */
+const testTimeoutMs = 120_000
+
 function testFiles(): readonly string[] {
   return readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
@@ -25,7 +28,14 @@ function testFiles(): readonly string[] {
 
 async function run(files: readonly string[], concurrency: number): Promise<boolean> {
   if (files.length === 0) return true
-  const flags = ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec']
+  const flags = [
+    '--import',
+    'tsx',
+    '--test',
+    `--test-concurrency=${concurrency}`,
+    `--test-timeout=${testTimeoutMs}`,
+    '--test-reporter=spec',
+  ]
   const child = spawn(process.execPath, [...flags, ...files], { cwd: root, stdio: 'inherit' })
   const [code] = await once(child, 'exit')
   return code === 0

@@ -201,7 +201,7 @@ export class Kv {
     checkRead('range()', options, optionNames.range)
     const request = rangeRequest(range, options)
     const context = this.#readContext(options)
-    const limit = request.limit ?? this.#limits.maxRangeKeys + 1
+    const limit = request.limit ?? this.#limits.maxRangeKeys
     const response = await this.#range({ ...request, limit }, context)
     const info = responseInfo(response.header, context)
     const { kvs, count, more } = response

@@ -31,7 +31,7 @@ export interface ListOptions extends ReadPolicy, CallOptions {
 export interface Page {
   readonly kvs: KeyValue[]
   readonly revision: number
-  /** The number of keys in the whole range. */
+  /** The number of keys in the range that are left, those of this page included. */
   readonly count: number
   /** For the `cursor` option of a later listing; `undefined` on the last page. */
   readonly cursor: string | undefined

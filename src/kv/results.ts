@@ -18,7 +18,7 @@ export interface RangeResult extends ResponseInfo {
   /** The revision that the keys are as of. */
   readonly revision: number
   readonly kvs: KeyValue[]
-  /** The number of keys in the whole range, whatever the limit and the filters. */
+  /** The number of keys in the whole range, or from its cursor on, whatever the limit and the filters. */
   readonly count: number
   /** Whether the limit cut the answer off. */
   readonly more: boolean

@@ -152,7 +152,8 @@ export class ConnectionManager implements ConnectionHost {
     }
     return new Promise((resolve, reject) => {
       const waitMs = Math.min(this.#options.connectTimeoutMs, context.deadlineAt - performance.now())
-      const timer = waitMs > longestTimerMs ? undefined : setTimeout(() => waiter.fail(this.#notConnected()), waitMs)
+      // The one thing that holds the process open while the call waits, hence there is a timer even without a bound.
+      const timer = setTimeout(() => waiter.fail(this.#notConnected()), Math.min(waitMs, longestTimerMs))
       const leave = (): void => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', onAbort)

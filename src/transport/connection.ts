@@ -7,6 +7,8 @@ import { type EjectReason, ejectionMs } from './ejection.js'
 import type { Endpoint } from './endpoint.js'
 import { type ChannelSettings, type ChannelState, GrpcChannel } from './grpc-channel.js'
 import { isTransportCode } from './grpc-status.js'
+import { Latency } from './latency.js'
+import { OpenCalls } from './open-calls.js'
 import { StreamCall, type StreamListener, type StreamOwner } from './stream-call.js'
 import { type CallContext, type CallMetadata, callContext } from './transport.js'
 import { type AttemptOwner, UnaryAttempt } from './unary-attempt.js'
@@ -53,9 +55,6 @@ const probeTimeoutMs = 1000
 const connectPatience = { baseMs: 3000, maxMs: 24_000 }
 /** Probes that a silent connection may leave unanswered before it is replaced: the path it took may be gone for good. */
 const patienceProbes = 3
-const latencyWeight = 0.1
-/** Answers above this size say more about the network's width than about its distance. */
-const latencySampleBytes = 16 * 1024
 
 /**
  * One endpoint: its channel, its health and the calls under way on it.
@@ -71,13 +70,12 @@ const latencySampleBytes = 16 * 1024
 export class Connection implements AttemptOwner, StreamOwner {
   readonly endpoint: Endpoint
   readonly #host: ConnectionHost
-  readonly #inFlight = new Set<UnaryAttempt>()
-  readonly #streams = new Set<StreamCall>()
+  readonly #calls: OpenCalls
   #channel: GrpcChannel | undefined
   #credentials: ChannelCredentials | undefined
   #state: ConnectionState = { kind: 'idle' }
   #silentTicks = 0
-  #latencyMs: number | undefined
+  readonly #latency = new Latency()
   #status: StatusResponse | undefined
   #knownLearner = false
   #refreshedAt = Number.NEGATIVE_INFINITY
@@ -88,6 +86,7 @@ export class Connection implements AttemptOwner, StreamOwner {
   constructor(endpoint: Endpoint, host: ConnectionHost) {
     this.endpoint = endpoint
     this.#host = host
+    this.#calls = new OpenCalls(endpoint.url)
   }
 
   get url(): string {
@@ -104,12 +103,12 @@ export class Connection implements AttemptOwner, StreamOwner {
   }
 
   get inFlight(): number {
-    return this.#inFlight.size
+    return this.#calls.inFlight
   }
 
   /** Moving average of the time that small calls take; `undefined` before the first. */
   get latencyMs(): number | undefined {
-    return this.#latencyMs
+    return this.#latency.ms
   }
 
   get memberId(): string | undefined {
@@ -147,7 +146,7 @@ export class Connection implements AttemptOwner, StreamOwner {
     context: CallContext,
   ): Promise<Response> {
     const channel = this.#channel
-    if (channel === undefined || !this.connected) return Promise.reject(this.#lost('not connected', 'none'))
+    if (channel === undefined || !this.connected) return Promise.reject(this.#notConnected())
     const floor = context.consistent ? this.#host.identity.revision : 0
     return this.#run(channel, new UnaryAttempt(this, method, context, floor), message)
   }
@@ -161,7 +160,7 @@ export class Connection implements AttemptOwner, StreamOwner {
     const channel = this.#channel
     if (channel === undefined || !this.connected || this.#draining) return undefined
     const stream = new StreamCall(this, method, listener)
-    this.#streams.add(stream as StreamCall)
+    this.#calls.addStream(stream as StreamCall)
     stream.start(channel, metadata)
     return stream
   }
@@ -182,7 +181,7 @@ export class Connection implements AttemptOwner, StreamOwner {
    * to be repeated elsewhere. Slow answers of a member that is alive never lead to this.
    */
   tick(): void {
-    if (this.#inFlight.size === 0 || this.#state.kind !== 'ready') {
+    if (this.#calls.inFlight === 0 || this.#state.kind !== 'ready') {
       this.#silentTicks = 0
       return
     }
@@ -202,8 +201,8 @@ export class Connection implements AttemptOwner, StreamOwner {
     const timer = setTimeout(() => void this.#probe(ejections, reason), delayMs)
     timer.unref()
     this.#enter({ kind: 'ejected', ejections, reason, timer })
-    if (reason === 'unresponsive') this.#giveUpReads()
-    if (reason !== 'no leader') this.#giveUpStreams(undefined)
+    if (reason === 'unresponsive') this.#calls.giveUpReads()
+    if (reason !== 'no leader') this.#calls.giveUpStreams(undefined)
   }
 
   /** Probes an ejected member now instead of after its backoff. */
@@ -213,25 +212,14 @@ export class Connection implements AttemptOwner, StreamOwner {
 
   /** Gives up the proposals that were sent before `raisedAt`, when the term rose: their leader is gone. */
   giveUpProposals(raisedAt: number): void {
-    for (const attempt of this.#inFlight) {
-      if (!attempt.context.proposal || attempt.sentAt >= raisedAt) continue
-      attempt.giveUp(
-        new EtcdError('a leader was elected while the write was under way, and no answer came', {
-          code: 'LEADER_LOST',
-          effect: 'unknown',
-          retryable: true,
-          endpoint: this.url,
-          method: attempt.method.name,
-        }),
-      )
-    }
+    this.#calls.giveUpProposals(raisedAt)
   }
 
   /** Closes as soon as the calls under way have ended; streams move elsewhere now. */
   drain(): void {
     this.#draining = true
-    this.#giveUpStreams(undefined)
-    if (this.#inFlight.size === 0) this.close(undefined)
+    this.#calls.giveUpStreams(undefined)
+    if (this.#calls.inFlight === 0) this.close(undefined)
   }
 
   /** Ends the connection now; calls under way reject with `reason`, by default that the connection was lost. */
@@ -239,22 +227,22 @@ export class Connection implements AttemptOwner, StreamOwner {
     if (this.#state.kind === 'closed') return
     this.#enter({ kind: 'closed' })
     clearTimeout(this.#connectTimer)
-    this.#giveUpAll(reason)
+    this.#calls.giveUpAll(reason)
     this.#channel?.close()
   }
 
   ended(attempt: UnaryAttempt): void {
-    this.#inFlight.delete(attempt)
-    if (this.#draining && this.#inFlight.size === 0) this.close(undefined)
+    this.#calls.attemptEnded(attempt)
+    if (this.#draining && this.#calls.inFlight === 0) this.close(undefined)
   }
 
   streamEnded(stream: StreamCall): void {
-    this.#streams.delete(stream)
+    this.#calls.streamEnded(stream)
   }
 
   answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined {
     this.#silentTicks = 0
-    if (attempt.context.responseBytes < latencySampleBytes) this.#sampleLatency(performance.now() - attempt.sentAt)
+    this.#latency.sample(performance.now() - attempt.sentAt, attempt.context.responseBytes)
     const refused = this.#host.identity.observe(header, this.url, attempt.floor)
     if (refused?.code === 'CLUSTER_CHANGED' && this.#state.kind === 'ready') this.eject('other cluster')
     // What a member tells about itself is true in whatever cluster it is; `#judge` decides what follows.
@@ -279,7 +267,7 @@ export class Connection implements AttemptOwner, StreamOwner {
         this.#enter({ kind: 'connecting', error: undefined })
         this.#boundConnecting()
         // A member that is shut down in order takes no new calls, but serves the streams that it has for some seconds.
-        for (const stream of this.#streams) stream.leaving()
+        this.#calls.leaving()
         return
       case 'failed':
         if (this.#reopenWithNewCredentials()) return
@@ -366,7 +354,7 @@ export class Connection implements AttemptOwner, StreamOwner {
 
   #reopen(): void {
     this.#channel?.close()
-    this.#giveUpAll(undefined)
+    this.#calls.giveUpAll(undefined)
     this.#openChannel()
   }
 
@@ -375,56 +363,29 @@ export class Connection implements AttemptOwner, StreamOwner {
     attempt: UnaryAttempt<Request, Response>,
     message: Buffer,
   ): Promise<Response> {
-    if (this.#inFlight.size === 0) this.#silentTicks = 0
-    this.#inFlight.add(attempt as UnaryAttempt)
+    if (this.#calls.inFlight === 0) this.#silentTicks = 0
+    this.#calls.addAttempt(attempt as UnaryAttempt)
     return attempt.run(channel, message)
   }
 
   #askStatus(): Promise<StatusResponse> {
     const channel = this.#channel
-    if (channel === undefined) return Promise.reject(this.#lost('not connected', 'none'))
+    if (channel === undefined) return Promise.reject(this.#notConnected())
     const method = methods.Maintenance.Status
     const context = callContext(undefined, {})
     context.metadata = this.#host.probeMetadata()
-    context.deadlineAt = context.startedAt + Math.max(probeTimeoutMs, 4 * (this.#latencyMs ?? 0))
+    context.deadlineAt = context.startedAt + Math.max(probeTimeoutMs, this.#latency.fourTimesMs)
     return this.#run(channel, new UnaryAttempt(this, method, context, 0), method.encode({}))
   }
 
-  #giveUpAll(reason: EtcdError | undefined): void {
-    for (const attempt of this.#inFlight) {
-      attempt.giveUp(reason ?? this.#lost('the connection was given up', 'unknown', attempt))
-    }
-    this.#giveUpStreams(reason)
-  }
-
-  #giveUpStreams(reason: EtcdError | undefined): void {
-    for (const stream of this.#streams) stream.giveUp(reason ?? this.#lost('the connection was given up', 'unknown'))
-  }
-
-  #giveUpReads(): void {
-    for (const attempt of this.#inFlight) {
-      if (attempt.context.repeatable) attempt.giveUp(this.#lost('the member stopped answering', 'unknown', attempt))
-    }
-  }
-
-  #lost(message: string, effect: 'none' | 'unknown', attempt?: UnaryAttempt): EtcdError {
-    return new EtcdError(message, {
-      code: effect === 'none' ? 'NOT_CONNECTED' : 'CONNECTION_LOST',
-      effect,
-      retryable: true,
-      endpoint: this.url,
-      method: attempt?.method.name,
-    })
+  #notConnected(): EtcdError {
+    const init = { code: 'NOT_CONNECTED', effect: 'none', retryable: true, endpoint: this.url } as const
+    return new EtcdError('not connected', init)
   }
 
   /** A far member gets the time of some round trips to answer. */
   #patience(): number {
-    return patienceTicks + Math.ceil((4 * (this.#latencyMs ?? 0)) / 100)
-  }
-
-  #sampleLatency(sampleMs: number): void {
-    this.#latencyMs =
-      this.#latencyMs === undefined ? sampleMs : this.#latencyMs + latencyWeight * (sampleMs - this.#latencyMs)
+    return patienceTicks + Math.ceil(this.#latency.fourTimesMs / 100)
   }
 
   #enter(state: ConnectionState): void {

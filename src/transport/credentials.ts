@@ -43,19 +43,21 @@ export class TlsMaterial {
   readonly #options: TlsOptions
   readonly #paths: readonly string[]
   #stamp: string
-  #credentials: ChannelCredentials
+  #credentials: ChannelCredentials | undefined
 
   constructor(options: TlsOptions) {
     checkTlsOptions(options)
     this.#options = options
     this.#paths = [options.ca, options.cert, options.key].filter(isPath)
     this.#stamp = stampOf(this.#paths)
-    this.#credentials = createCredentials(options)
+    // Without material there is nothing to check, and the system's certificates take 20 ms to load.
+    if (Object.keys(options).length > 0) this.#credentials = createCredentials(options)
   }
 
   /** The credentials for a new connection; the same object as long as no file has changed. */
   credentials(): ChannelCredentials {
     const stamp = stampOf(this.#paths)
+    if (this.#credentials === undefined) this.#credentials = createCredentials(this.#options)
     if (stamp === this.#stamp) return this.#credentials
     try {
       this.#credentials = createCredentials(this.#options)

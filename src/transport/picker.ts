@@ -52,12 +52,19 @@ export class Picker {
     return onePerMember(this.#connections.filter((c) => c.state.kind === 'ready'))
   }
 
-  /** The last member is never ejected: where none is healthy, calls go to whoever is connected and known. */
+  /**
+   * The last member is never ejected: where none is healthy, calls go to whoever is connected and known, first of all to
+   * those without a leader, which answer serializable reads and refuse everything else at once.
+   */
   #lastResort(route: Route): readonly Connection[] {
     const ejected = this.#connections.filter(
-      (c) => wasEjectedFor(c) !== undefined && wasEjectedFor(c) !== 'other cluster',
+      (c) =>
+        wasEjectedFor(c) !== undefined &&
+        wasEjectedFor(c) !== 'other cluster' &&
+        (route.serializable || c.role !== 'learner'),
     )
-    return route.serializable ? ejected : ejected.filter((c) => c.role !== 'learner')
+    const alive = ejected.filter((c) => wasEjectedFor(c) === 'no leader')
+    return alive.length > 0 ? alive : ejected
   }
 }
 

@@ -15,30 +15,25 @@ export interface Method<Request, Response, Kind extends MethodKind = MethodKind>
   readonly kind: Kind
   /** Whether the call may be sent again after it may have been applied. */
   readonly repeatable: boolean
+  /** Whether the call changes nothing, whatever its request holds. */
+  readonly readOnly: boolean
   /** Throws `InvalidArgumentError` for an integer, an ID, an enum name or bytes that the wire cannot hold. */
   encode(request: Request): Buffer
   /** Throws `EtcdError` with the code `PROTOCOL_ERROR`. Byte fields are views of `bytes`. */
   decode(bytes: Buffer): Response
 }
 
-/**
- * What changes nothing, or comes to the same when it is done twice. LeaseGrant is one of them because this client always
- * chooses the ID: the second grant of a lost answer is refused, not doubled.
- */
-const repeatable: ReadonlySet<string> = new Set([
+/** What changes nothing. */
+const readOnly: ReadonlySet<string> = new Set([
   'KV.Range',
   'KV.RangeStream',
-  'Lease.LeaseGrant',
-  'Lease.LeaseRevoke',
   'Lease.LeaseTimeToLive',
   'Lease.LeaseLeases',
   'Cluster.MemberList',
-  'Maintenance.Alarm',
   'Maintenance.Status',
   'Maintenance.Hash',
   'Maintenance.HashKV',
   'Maintenance.Snapshot',
-  'Maintenance.MoveLeader',
   'Auth.AuthStatus',
   'Auth.UserGet',
   'Auth.UserList',
@@ -50,6 +45,23 @@ const repeatable: ReadonlySet<string> = new Set([
   'Health.Watch',
   'Health.List',
 ])
+
+/**
+ * What comes to the same when it is done twice. LeaseGrant is one of them because this client always chooses the ID: the
+ * second grant of a lost answer is refused, not doubled.
+ */
+const idempotent: ReadonlySet<string> = new Set([
+  'Lease.LeaseGrant',
+  'Lease.LeaseRevoke',
+  'Maintenance.Alarm',
+  'Maintenance.MoveLeader',
+])
+
+/** What a method's name says about calling it. */
+function traits(name: string): { readonly readOnly: boolean; readonly repeatable: boolean } {
+  const reads = readOnly.has(name)
+  return { readOnly: reads, repeatable: reads || idempotent.has(name) }
+}
 
 /** A method with lean codecs of its own. */
 export function hot<Request, Response, Kind extends MethodKind>(
@@ -63,7 +75,7 @@ export function hot<Request, Response, Kind extends MethodKind>(
     name,
     path,
     kind,
-    repeatable: repeatable.has(name),
+    ...traits(name),
     encode,
     decode: (bytes) => {
       try {
@@ -88,7 +100,7 @@ export function cold<Request extends object, Response, Kind extends MethodKind>(
     name,
     path,
     kind,
-    repeatable: repeatable.has(name),
+    ...traits(name),
     encode: (message) => encodeCold(path, request, message),
     decode: (bytes) => {
       try {

@@ -22,7 +22,7 @@ describe('A follower that freezes under load', () => {
   test('fails no read, leaves no gap beyond its detection, and gets traffic again when it thaws', async (t) => {
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     await etcd.connect()
-    const load = new Load(() => etcd.get('key'))
+    await using load = new Load(() => etcd.get('key'))
     await sleep(300)
     await cluster.pause(follower)
     load.markGap()
@@ -53,7 +53,7 @@ describe('A follower that freezes under load', () => {
     await etcd.connect()
     await cluster.pause(follower)
     const pausedAt = performance.now()
-    const load = new Load(() => etcd.get('key'))
+    await using load = new Load(() => etcd.get('key'))
     await sleep(5000)
     await load.stop()
     await cluster.resume(follower)

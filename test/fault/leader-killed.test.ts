@@ -18,8 +18,8 @@ describe('The leader is killed under load', () => {
   async function killLeader(t: TestContext, call: () => Promise<unknown>, etcdctl: readonly string[]): Promise<Load> {
     const leader = await cluster.leader()
     const endpoints = `--endpoints=${cluster.endpoints.join(',')}`
-    const control = new Load(() => cluster.etcdctl(...etcdctl, endpoints, '--command-timeout=5s'), { workers: 1 })
-    const ours = new Load(call)
+    await using control = new Load(() => cluster.etcdctl(...etcdctl, endpoints, '--command-timeout=5s'), { workers: 1 })
+    await using ours = new Load(call)
     await sleep(700)
     await cluster.kill(leader)
     ours.markGap()

@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test'
-import { type ClientOptions, Etcd } from '../../src/index.js'
+import { type AttemptRecord, type ClientOptions, channels, Etcd, type Keyspace, put } from '../../src/index.js'
 import type { EtcdCluster } from '../../src/testing/index.js'
 
 /** A client of the cluster that closes itself after the test. */
@@ -26,6 +26,39 @@ export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = []
   for await (const item of source) items.push(item)
   return items
+}
+
+/** The names of the first `count` keys that `fill` writes, in key order. */
+export function numberedNames(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => String(index).padStart(6, '0'))
+}
+
+/** Writes `count` keys with numbered names, many at a time. */
+export async function fill(kv: Keyspace, count: number, value: string | Uint8Array = 'value'): Promise<string[]> {
+  const names = numberedNames(count)
+  // Several transactions under way at a time, each within the servers' limits for operations and bytes.
+  const perTxn = Math.max(1, Math.min(128, Math.floor(1_000_000 / (value.length + 50))))
+  const batches = Array.from({ length: Math.ceil(count / perTxn) }, (_, index) => index * perTxn)
+  const work = async (): Promise<void> => {
+    for (let first = batches.pop(); first !== undefined; first = batches.pop()) {
+      const operations = names.slice(first, first + perTxn).map((name) => put(name, value))
+      await kv
+        .txn()
+        .then(...operations)
+        .commit()
+    }
+  }
+  await Promise.all(Array.from({ length: 4 }, work))
+  return names
+}
+
+/** Collects what is published on `etcdkit:attempt` during the test: every sending of a call, of any client. */
+export function attemptRecords(t: TestContext): AttemptRecord[] {
+  const records: AttemptRecord[] = []
+  const listen = (record: unknown): number => records.push(record as AttemptRecord)
+  channels.attempt.subscribe(listen)
+  t.after(() => channels.attempt.unsubscribe(listen))
+  return records
 }
 
 /** Calls with arguments as JavaScript may pass them, which the types would refuse. */

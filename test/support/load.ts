@@ -16,7 +16,7 @@ export interface LoadFailure {
 }
 
 /** Repeats a call in several workers until stopped, and keeps count of what came of it. */
-export class Load {
+export class Load implements AsyncDisposable {
   /** Calls that have succeeded. */
   successes = 0
   readonly failures: LoadFailure[] = []
@@ -51,6 +51,11 @@ export class Load {
     this.#longestGapMs = this.longestGapMs
     this.#stopped = true
     await Promise.all(this.#workers)
+  }
+
+  /** Same as `stop()`: a test that fails must not leave it running. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
   }
 
   async #work(call: () => Promise<unknown>, restMs: number): Promise<void> {

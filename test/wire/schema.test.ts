@@ -106,6 +106,17 @@ test('a row is named for its service and method', () => {
   for (const { name, path } of rows()) assert.ok(path.endsWith(`.${name.replace('.', '/')}`), `${name} ${path}`)
 })
 
+test('what changes nothing may be sent twice', () => {
+  const writes = rows().flatMap((row) => (row.repeatable && !row.readOnly ? [row.name] : []))
+  assert.deepEqual(writes.sort(), [
+    'Lease.LeaseGrant',
+    'Lease.LeaseRevoke',
+    'Maintenance.Alarm',
+    'Maintenance.MoveLeader',
+  ])
+  assert.ok(rows().every((row) => row.repeatable || !row.readOnly))
+})
+
 test('only what may be sent twice is repeatable', () => {
   const names = rows().flatMap((row) => (row.repeatable ? [row.name] : []))
   assert.deepEqual(names.sort(), [

@@ -1,0 +1,82 @@
+import { EtcdError } from '../core/errors.js'
+import type { StreamCall } from './stream-call.js'
+import type { UnaryAttempt } from './unary-attempt.js'
+
+/** What is under way on one connection, and the errors that it ends with when the connection does. */
+export class OpenCalls {
+  readonly #url: string
+  readonly #attempts = new Set<UnaryAttempt>()
+  readonly #streams = new Set<StreamCall>()
+
+  constructor(url: string) {
+    this.#url = url
+  }
+
+  /** Unary calls under way. */
+  get inFlight(): number {
+    return this.#attempts.size
+  }
+
+  addAttempt(attempt: UnaryAttempt): void {
+    this.#attempts.add(attempt)
+  }
+
+  addStream(stream: StreamCall): void {
+    this.#streams.add(stream)
+  }
+
+  attemptEnded(attempt: UnaryAttempt): void {
+    this.#attempts.delete(attempt)
+  }
+
+  streamEnded(stream: StreamCall): void {
+    this.#streams.delete(stream)
+  }
+
+  /** Gives everything up, with `reason`, or because the connection was lost. */
+  giveUpAll(reason: EtcdError | undefined): void {
+    for (const attempt of this.#attempts) {
+      attempt.giveUp(reason ?? connectionLost('the connection was given up', this.#url, attempt.method.name))
+    }
+    this.giveUpStreams(reason)
+  }
+
+  /** Gives the calls up that may be sent again elsewhere. */
+  giveUpReads(): void {
+    for (const attempt of this.#attempts) {
+      if (!attempt.context.repeatable) continue
+      attempt.giveUp(connectionLost('the member stopped answering', this.#url, attempt.method.name))
+    }
+  }
+
+  giveUpStreams(reason: EtcdError | undefined): void {
+    for (const stream of this.#streams) {
+      stream.giveUp(reason ?? connectionLost('the connection was given up', this.#url, stream.method.name))
+    }
+  }
+
+  /** Gives up the proposals that were sent before `raisedAt`, when the term rose: their leader is gone. */
+  giveUpProposals(raisedAt: number): void {
+    for (const attempt of this.#attempts) {
+      if (!attempt.context.proposal || attempt.sentAt >= raisedAt) continue
+      attempt.giveUp(
+        new EtcdError('a leader was elected while the write was under way, and no answer came', {
+          code: 'LEADER_LOST',
+          effect: 'unknown',
+          retryable: true,
+          endpoint: this.#url,
+          method: attempt.method.name,
+        }),
+      )
+    }
+  }
+
+  /** Tells the streams that the member will end them soon. */
+  leaving(): void {
+    for (const stream of this.#streams) stream.leaving()
+  }
+}
+
+function connectionLost(message: string, endpoint: string, method: string): EtcdError {
+  return new EtcdError(message, { code: 'CONNECTION_LOST', effect: 'unknown', retryable: true, endpoint, method })
+}

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { CompactedError, EtcdError, InvalidArgumentError, isEtcdError } from '../../src/core/errors.js'
+
+/** The same module as another copy of the package in this process would have it. */
+const copy: typeof import('../../src/core/errors.js') = await import(`../../src/core/errors.js?${'copy'}`)
+
+describe('Errors', () => {
+  const init = { code: 'NO_LEADER', effect: 'none' } as const
+
+  test('say code, method and place before and behind their message', () => {
+    const error = new EtcdError('no leader', { ...init, method: 'KV.Put', endpoint: 'http://a:1' })
+    assert.equal(error.message, '[NO_LEADER] no leader (KV.Put at http://a:1)')
+    assert.equal(error.rawMessage, 'no leader')
+    assert.equal(new EtcdError('no leader', init).message, '[NO_LEADER] no leader')
+    assert.deepEqual([error.retryable, error.attempts, error.cause], [false, 0, undefined])
+  })
+
+  test('are known by their class and code, across copies of the package', () => {
+    assert.notEqual(copy.EtcdError, EtcdError)
+    for (const { EtcdError: Class, CompactedError: Compacted, InvalidArgumentError: Invalid } of [
+      { EtcdError, CompactedError, InvalidArgumentError },
+      copy,
+    ]) {
+      const plain = new Class('x', init)
+      const compacted = new Compacted('x', { effect: 'none', compactRevision: 5 })
+      const invalid = new Invalid('x')
+      assert.deepEqual(
+        [plain, compacted, invalid].map((error) => error instanceof EtcdError),
+        [true, true, true],
+      )
+      assert.deepEqual(
+        [plain, compacted, invalid].map((error) => error instanceof CompactedError),
+        [false, true, false],
+      )
+      assert.ok(isEtcdError(compacted, 'COMPACTED') && !isEtcdError(plain, 'COMPACTED'))
+      assert.ok(isEtcdError(invalid, 'INVALID_ARGUMENT') && invalid instanceof TypeError)
+    }
+  })
+
+  test('are not whatever else is thrown', () => {
+    for (const value of [undefined, null, 'NO_LEADER', { code: 'NO_LEADER' }, new Error('x'), new TypeError('x')]) {
+      assert.equal(isEtcdError(value), false)
+      assert.equal((value as unknown) instanceof EtcdError, false)
+    }
+  })
+})

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { type Bytes, del, delRange, type Etcd, get, key, keys, put, range, txn } from '../../src/index.js'
+import { EtcdCluster } from '../../src/testing/index.js'
+import { collect, createClient } from '../support/fixtures.js'
+
+const outerPrefix = Buffer.from('ns')
+/** Its last key is followed by no key that starts with another byte. */
+const innerPrefix = Buffer.from([0xff, 0xff])
+
+describe('Calls in a namespace within another', () => {
+  let cluster: EtcdCluster
+
+  before(async () => {
+    cluster = await EtcdCluster.start()
+  })
+  after(() => cluster.stop())
+
+  /** Keys around the namespace `ns\xff\xff`: before it, behind it, and those that look like it. */
+  const outside: readonly Bytes[] = [
+    Buffer.from([0]),
+    'a',
+    'n',
+    'ns',
+    'ns\0',
+    'nsa',
+    Buffer.from([...outerPrefix, 0xff]),
+    Buffer.from([...outerPrefix, 0xff, 0xfe, 0xff]),
+    'nt',
+    'z',
+    Buffer.from([0xff, 0xff, 0xff]),
+  ]
+
+  /** The namespace, and a check that all keys around it are as they were. */
+  async function enter(t: TestContext) {
+    const etcd = createClient(t, cluster)
+    await etcd.deleteRange({ prefix: '' })
+    for (const name of outside) await etcd.put(name, 'outside')
+    const before = await around(etcd)
+    assert.equal(before.length, outside.length)
+    const kv = etcd.namespace(outerPrefix).namespace(innerPrefix)
+    return { etcd, kv, untouched: async () => assert.deepEqual(await around(etcd), before) }
+  }
+
+  async function around(etcd: Etcd) {
+    const { kvs } = await etcd.range({ prefix: '' })
+    const inside = Buffer.concat([outerPrefix, innerPrefix])
+    return kvs
+      .filter((kv) => !kv.key.subarray(0, inside.length).equals(inside))
+      .map((kv) => [kv.key.toString('hex'), kv.text, kv.modRevision])
+  }
+
+  const names = (kvs: readonly { readonly key: Buffer }[]) => kvs.map((kv) => kv.key.toString('latin1'))
+
+  test('read and list keys of it by their short names', async (t) => {
+    const { etcd, kv, untouched } = await enter(t)
+    for (const name of ['a', 'b', 'c']) await kv.put(name, name)
+    assert.equal((await etcd.get(Buffer.concat([outerPrefix, innerPrefix, Buffer.from('a')])))?.text, 'a')
+    assert.equal((await kv.get('a'))?.keyText, 'a')
+    assert.equal(await kv.exists('ns'), false)
+    for (const all of [{ prefix: '' }, { from: '' }, { from: '\0' }] as const) {
+      assert.deepEqual(names((await kv.range(all)).kvs), ['a', 'b', 'c'])
+      assert.deepEqual(names(await collect(kv.list(all, { maxPageSize: 1 }))), ['a', 'b', 'c'])
+      assert.equal(await kv.count(all), 3)
+    }
+    assert.deepEqual(names((await kv.range({ from: 'b' })).kvs), ['b', 'c'])
+    assert.deepEqual(names((await kv.range({ from: 'a', to: Buffer.from([0xff, 0xff]) })).kvs), ['a', 'b', 'c'])
+    const { cursor } = await kv.range({ prefix: '' }, { limit: 1 })
+    assert.deepEqual(names((await kv.range({ prefix: '' }, { cursor })).kvs), ['b', 'c'])
+    await untouched()
+  })
+
+  test('delete keys of it only', async (t) => {
+    const { kv, untouched } = await enter(t)
+    for (const name of ['a', 'b', 'c', 'd']) await kv.put(name, name)
+    assert.deepEqual(names((await kv.delete('a', { prevKv: true })).prevKvs), ['a'])
+    assert.equal((await kv.delete('ns')).deleted, 0)
+    assert.deepEqual(names((await kv.deleteRange({ from: 'c' }, { prevKv: true })).prevKvs), ['c', 'd'])
+    assert.equal((await kv.deleteRange({ prefix: '' })).deleted, 1)
+    assert.equal((await kv.deleteRange({ from: '' })).deleted, 0)
+    await untouched()
+  })
+
+  test('in transactions of all kinds stay in it', async (t) => {
+    const { kv, untouched } = await enter(t)
+    const inner = txn()
+      .if(keys({ prefix: '' }).exists())
+      .then(delRange({ from: 'b' }, { prevKv: true }), get('a'))
+    const result = await kv
+      .txn()
+      .if(key('ns').missing(), keys({ prefix: '' }).missing())
+      .then(put('a', '1'), put('b', '2', { prevKv: true }))
+      .commit()
+    assert.equal(result.succeeded, true)
+    const outer = await kv
+      .txn()
+      .if(key('a').value.equals('1'))
+      .then(range({ prefix: '' }), put('a', '3', { prevKv: true }), inner.asOperation(), del('zz'))
+      .commit()
+    assert.ok(outer.succeeded)
+    const [all, written, nested] = outer.responses
+    assert.deepEqual([names(all.kvs), written.prevKv?.keyText], [['a', 'b'], 'a'])
+    assert.ok(nested.succeeded)
+    const [deleted, read] = nested.responses
+    assert.deepEqual([names(deleted.prevKvs), read?.keyText, read?.text], [['b'], 'a', '3'])
+    await untouched()
+  })
+
+  test('by update(), putIf(), deleteIf() and touch() change keys of it', async (t) => {
+    const { kv, untouched } = await enter(t)
+    const count = (current: { readonly text: string } | undefined) => String(Number(current?.text ?? 0) + 1)
+    await Promise.all(Array.from({ length: 5 }, () => kv.update('n', count)))
+    assert.equal((await kv.get('n'))?.text, '5')
+    const refused = await kv.putIf('n', 'x', 0)
+    assert.ok(!refused.succeeded)
+    assert.equal(refused.current?.keyText, 'n')
+    await kv.touch('n')
+    const { modRevision = 0 } = (await kv.get('n')) ?? {}
+    assert.equal((await kv.putIf('z', 'mine', 0)).succeeded, true)
+    assert.equal((await kv.deleteIf('n', modRevision)).succeeded, true)
+    assert.deepEqual(names((await kv.range({ prefix: '' })).kvs), ['z'])
+    await untouched()
+  })
+})

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { ClusterIdentity } from '../../src/transport/cluster-identity.js'
+import { header } from '../support/fake-transport.js'
+
+function identity() {
+  const told: unknown[][] = []
+  const listener = {
+    clusterChanged: (...args: unknown[]) => told.push(['changed', ...args]),
+    revisionRewound: (...args: unknown[]) => told.push(['rewound', ...args]),
+    termRaised: () => told.push(['term']),
+  }
+  return { told, cluster: new ClusterIdentity(listener) }
+}
+
+describe('The identity of the cluster', () => {
+  test('is that of the first answer, and its revision is the highest seen', () => {
+    const { cluster, told } = identity()
+    assert.equal(cluster.observe(undefined, 'a', 5), undefined)
+    for (const revision of [5, 9, 7]) assert.equal(cluster.observe(header({ revision }), 'a', 0), undefined)
+    assert.deepEqual([cluster.clusterId, cluster.revision], ['c1', 9])
+    assert.deepEqual(told, [])
+  })
+
+  test('refuses the answers of another cluster, and tells once for each endpoint', () => {
+    const { cluster, told } = identity()
+    cluster.observe(header({ revision: 5 }), 'a', 0)
+    const stranger = header({ clusterId: 'c2', revision: 99, raftTerm: 50 })
+    for (const endpoint of ['b', 'b', 'c']) {
+      const error = cluster.observe(stranger, endpoint, 0)
+      assert.deepEqual([error?.code, error?.effect, error?.endpoint], ['CLUSTER_CHANGED', 'unknown', endpoint])
+    }
+    assert.deepEqual(told, [
+      ['changed', 'b', 'c1', 'c2'],
+      ['changed', 'c', 'c1', 'c2'],
+    ])
+    assert.equal(cluster.revision, 5)
+    cluster.adopt('c2')
+    assert.equal(cluster.observe(stranger, 'b', 0), undefined)
+    assert.equal(cluster.revision, 99)
+  })
+
+  test('fails consistent answers below the floor as rewound, once, and goes on from there', () => {
+    const { cluster, told } = identity()
+    cluster.observe(header({ revision: 100 }), 'a', 0)
+    assert.equal(cluster.observe(header({ revision: 90 }), 'a', 0), undefined, 'a serializable one may be behind')
+    assert.equal(cluster.observe(header({ revision: 90 }), 'a', 80), undefined, 'it was sent before 100 was seen')
+    assert.equal(cluster.observe(header({ revision: 0 }), 'a', 100), undefined, 'not every answer has a revision')
+    const error = cluster.observe(header({ revision: 90 }), 'a', 100)
+    assert.deepEqual([error?.code, error?.effect], ['REVISION_REWOUND', 'unknown'])
+    assert.deepEqual([told, cluster.revision], [[['rewound', 'a', 100, 90]], 90])
+    assert.equal(cluster.observe(header({ revision: 91 }), 'a', 90), undefined)
+  })
+
+  test('tells when the raft term rises, and not of the first one', () => {
+    const { cluster, told } = identity()
+    cluster.observe(header({ raftTerm: 2 }), 'a', 0)
+    assert.equal(cluster.termRaisedAt, Number.NEGATIVE_INFINITY)
+    for (const raftTerm of [2, 3, 2, 3]) cluster.observe(header({ raftTerm }), 'a', 0)
+    assert.deepEqual(told, [['term']])
+    assert.ok(performance.now() - cluster.termRaisedAt < 1000)
+  })
+})
