@@ -6,6 +6,8 @@ import { describe, oneOf } from './core/validate.js'
 import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
 import type { TokenSource } from './layers/token-source.js'
+import type { Leases } from './lease/leases.js'
+import { LockSessions } from './lock/lock-sessions.js'
 import { Maintenance } from './maintenance/maintenance.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { checkCall } from './transport/call-options.js'
@@ -35,6 +37,9 @@ const eventNames = Object.keys({
   authenticationFailed: true,
   watchLost: true,
   watchResumed: true,
+  leaseLost: true,
+  keepAliveLost: true,
+  keepAliveResumed: true,
   syncFailed: true,
 } satisfies Record<keyof ClientEvents, true>)
 
@@ -55,11 +60,14 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #transport: Transport
   readonly #tokens: TokenSource | undefined
   readonly #watches: WatchHub
+  readonly #sessions: LockSessions
   readonly #events: Emitter<ClientEvents>
   readonly #timers: NodeJS.Timeout[] = []
   #closing: Promise<void> | undefined
   /** Users, roles, and what became of this client's own logins. */
   readonly auth: Auth
+  /** Leases, which are kept alive, and what is known of them. */
+  readonly lease: Leases
   /** What keeps the cluster running: snapshots. */
   readonly maintenance: Maintenance
 
@@ -68,14 +76,17 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     const options = resolveOptions(input)
     warnAboutClearPassword(options)
     const events = new Emitter<ClientEvents>()
-    const { manager, tokens, transport, streams, watches } = wire(options, events)
-    super({ transport, watches, limits: options, prefix: options.namespace ?? Buffer.alloc(0) })
+    const { manager, tokens, transport, streams, watches, leases } = wire(options, events)
+    const sessions = new LockSessions((ttlSeconds, grant) => leases.grant(ttlSeconds, grant))
+    super({ transport, watches, sessions, limits: options, prefix: options.namespace ?? Buffer.alloc(0) })
     this.#options = options
     this.#events = events
     this.#manager = manager
     this.#tokens = tokens
     this.#transport = transport
     this.#watches = watches
+    this.#sessions = sessions
+    this.lease = leases
     this.maintenance = new Maintenance(streams)
     this.auth = new Auth(transport, () => tokens?.stats ?? noAuthStats)
     this.#repeat(options.memberSyncMs, () => this.#syncMembers())
@@ -144,7 +155,9 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
+    await this.#sessions.close()
     this.#watches.close()
+    this.lease.close()
     this.#tokens?.close()
     this.#manager.close()
     this.#events.clear()

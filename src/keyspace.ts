@@ -6,6 +6,10 @@ import { Informer } from './informer/informer.js'
 import { checkInformerOptions, type InformerOptions } from './informer/informer-options.js'
 import { ValueInformer } from './informer/value-informer.js'
 import { Kv, type KvLimits } from './kv/kv.js'
+import type { TtlLeases } from './kv/ttl.js'
+import type { Lock } from './lock/lock.js'
+import type { LockSessions } from './lock/lock-sessions.js'
+import { type LockOptions, Locks } from './lock/locks.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
 import type { Transport } from './transport/transport.js'
@@ -17,6 +21,8 @@ import type { Watcher } from './watch/watcher.js'
 export interface KeyspaceParts {
   readonly transport: Transport
   readonly watches: WatchHub
+  readonly leases: TtlLeases
+  readonly sessions: LockSessions
   readonly limits: KvLimits
   readonly prefix: Buffer
 }
@@ -24,11 +30,13 @@ export interface KeyspaceParts {
 /** Everything that works on keys: all keys of the cluster, or those of a namespace. */
 export class Keyspace extends Kv {
   readonly #parts: KeyspaceParts
+  readonly #locks: Locks
 
   constructor(parts: KeyspaceParts) {
-    const { transport, prefix, limits } = parts
-    super(prefix.length === 0 ? transport : namespaceLayer(prefix)(transport), limits)
+    const { transport, prefix, limits, leases } = parts
+    super(prefix.length === 0 ? transport : namespaceLayer(prefix)(transport), limits, leases)
     this.#parts = parts
+    this.#locks = new Locks({ store: this, session: (ttlSeconds, signal) => parts.sessions.use(ttlSeconds, signal) })
   }
 
   /**
@@ -62,6 +70,32 @@ export class Keyspace extends Kv {
   /** One key in memory that follows the cluster, for a setting that is read often and changed rarely. */
   value<T = string>(key: Bytes, codec?: Codec<T>): ValueInformer<T> {
     return new ValueInformer(this.informer<T>({ key }, { codec }), key)
+  }
+
+  /**
+   * Waits for a lock and takes it, in order with all others who want it: here, in other processes, by `etcdctl lock`.
+   * Rejects with a `LockTimeoutError`; then, as when `signal` aborts, nothing of the attempt stays behind. Locks are not
+   * re-entrant.
+   */
+  lock(name: string, options?: LockOptions): Promise<Lock> {
+    return this.#locks.lock(name, options)
+  }
+
+  /** Takes a lock if nobody has it, or else rejects with a `LockUnavailableError` that tells who does. */
+  tryLock(name: string, options?: LockOptions): Promise<Lock> {
+    return this.#locks.tryLock(name, options)
+  }
+
+  /**
+   * Runs `work` under a lock, which is given up whatever comes of it. When the lock is lost meanwhile this rejects at once
+   * with a `LockLostError`, while `work` goes on until it heeds `lock.signal`.
+   */
+  withLock<Result>(
+    name: string,
+    options: LockOptions,
+    work: (lock: Lock) => Result | Promise<Result>,
+  ): Promise<Result> {
+    return this.#locks.withLock(name, options, work)
   }
 
   /**

@@ -8,6 +8,8 @@ import { RetryBudget } from './layers/retry-budget.js'
 import { retryLayer } from './layers/retry-layer.js'
 import { StreamSource } from './layers/stream-source.js'
 import { type AuthEvents, TokenSource } from './layers/token-source.js'
+import { type KeepAliveHost, KeepAliveHub, type LeaseEvents } from './lease/keep-alive-hub.js'
+import { Leases } from './lease/leases.js'
 import type { ResolvedOptions } from './options.js'
 import { Balancer } from './transport/balancer.js'
 import { type ConnectionEvents, ConnectionManager } from './transport/connection-manager.js'
@@ -19,7 +21,7 @@ import type { WatchEvents } from './watch/watch-lane.js'
 import { methods } from './wire/methods.js'
 
 /** What the parts of a client tell its listeners. */
-export interface PartEvents extends ConnectionEvents, AuthEvents, WatchEvents {}
+export interface PartEvents extends ConnectionEvents, AuthEvents, WatchEvents, LeaseEvents {}
 
 /** The parts of a client, each made of those before it. */
 export interface Wired {
@@ -28,6 +30,7 @@ export interface Wired {
   readonly transport: Transport
   readonly streams: StreamSource
   readonly watches: WatchHub
+  readonly leases: Leases
 }
 
 /** Enough for a burst of calls over an election, and for steady trouble no more than 64 repeats a second. */
@@ -51,7 +54,25 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
     metadataLayer(),
   )
   const streams = new StreamSource(manager, tokens)
-  return { manager, tokens, transport, streams, watches: watchHub(manager, streams, transport, events) }
+  const watches = watchHub(manager, streams, transport, events)
+  const leases = leasesOf(options, manager, streams, transport, events)
+  return { manager, tokens, transport, streams, watches, leases }
+}
+
+function leasesOf(
+  { timeoutMs }: ResolvedOptions,
+  { identity }: ConnectionManager,
+  streams: StreamSource,
+  transport: Transport,
+  events: Emitter<PartEvents>,
+): Leases {
+  const observe: KeepAliveHost['observe'] = (header, endpoint) => identity.observe(header, endpoint, 0)
+  return new Leases({
+    transport,
+    hub: new KeepAliveHub({ streams, events, observe }),
+    onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
+    timeoutMs,
+  })
 }
 
 function watchHub(

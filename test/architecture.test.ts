@@ -21,6 +21,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   watch: ['core', 'gen', 'wire', 'transport', 'layers'],
   namespace: ['core', 'gen', 'wire', 'transport', 'watch'],
   lease: ['core', 'gen', 'wire', 'transport', 'layers'],
+  lock: ['core', 'kv', 'lease', 'transport', 'watch'],
   informer: ['core', 'transport', 'watch'],
   workqueue: ['core'],
   maintenance: ['core', 'gen', 'wire', 'layers'],

@@ -113,6 +113,14 @@ export type ClientErrorCode =
   | 'INVALID_CURSOR'
   /** A transaction was awaited instead of committed. */
   | 'TXN_NOT_COMMITTED'
+  /** A lease can no longer be relied on. */
+  | 'LEASE_LOST'
+  /** A lock was not granted in time. */
+  | 'LOCK_TIMEOUT'
+  /** `tryLock()` found the lock held. */
+  | 'LOCK_UNAVAILABLE'
+  /** A lock was held and no longer is, for certain. */
+  | 'LOCK_LOST'
 
 export type ErrorCode = ServerErrorCode | TransportErrorCode | ClientErrorCode
 

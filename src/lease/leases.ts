@@ -1,0 +1,237 @@
+import { randomBytes } from 'node:crypto'
+import { EtcdError, InvalidArgumentError, isEtcdError } from '../core/errors.js'
+import { leaseId, optionalBoolean, positiveInteger } from '../core/validate.js'
+import type { LeaseTimeToLiveResponse } from '../gen/messages.js'
+import { callOptionNames, checkCall } from '../transport/call-options.js'
+import { type CallContext, type CallOptions, callContext, type Transport } from '../transport/transport.js'
+import { formatId, highWord, lowWord } from '../wire/id.js'
+import { type Method, methods } from '../wire/methods.js'
+import type { KeepAliveHub } from './keep-alive-hub.js'
+import { Lease } from './lease.js'
+import type { LeaseLostError } from './lease-lost-error.js'
+import { LeasePool } from './lease-pool.js'
+import { LeaseRecord } from './lease-record.js'
+import type { Session } from './session.js'
+import { SessionPool } from './session-pool.js'
+import { type Renewed, SingleRenewal } from './single-renewal.js'
+
+/** Options of `grant()`. */
+export interface GrantOptions extends CallOptions {
+  /** The ID of the lease, in hexadecimal. @default a random one */
+  readonly id?: string | undefined
+  /** Renews the lease until it is revoked or closed. @default true */
+  readonly keepAlive?: boolean | undefined
+}
+
+/** Options of `timeToLive()`. */
+export interface TimeToLiveOptions extends CallOptions {
+  /** Reads the keys of the lease, too, for which the user must be allowed to read all of them. @default false */
+  readonly keys?: boolean | undefined
+}
+
+/** What the cluster knows about a lease. */
+export interface LeaseStatus {
+  readonly id: string
+  /** How long it lives without a renewal. */
+  readonly ttlSeconds: number
+  /** What is left of that, in whole seconds. */
+  readonly remainingSeconds: number
+  /** Its keys, whole ones also where the client has a namespace; `undefined` if they were not asked for. */
+  readonly keys: readonly Buffer[] | undefined
+}
+
+/** What leases work with. */
+export interface LeasesHost {
+  readonly transport: Transport
+  readonly hub: KeepAliveHub
+  readonly onLost: (error: LeaseLostError) => void
+  /** Bound of calls for which none is given, in milliseconds. */
+  readonly timeoutMs: number
+}
+
+/** A lease as it was granted. */
+export interface Granted {
+  readonly id: string
+  readonly ttlSeconds: number
+  /** Until when it is certainly there, on the clock of `performance.now()`. */
+  readonly expiresAt: number
+}
+
+const grantOptions = [...callOptionNames, 'id', 'keepAlive']
+
+/** Leases: keys that are attached to one are deleted when it ends, which it does unless it is renewed. */
+export class Leases {
+  readonly #host: LeasesHost
+  readonly #pool = new LeasePool((ttlSeconds) => this.#grantOnly(ttlSeconds, {}))
+  readonly #sessions = new SessionPool((ttlSeconds) => this.grant(ttlSeconds))
+
+  constructor(host: LeasesHost) {
+    this.#host = host
+  }
+
+  /**
+   * Grants a lease of `ttlSeconds`, or of the server's minimum if that is more, and keeps it alive. All leases of a client
+   * are renewed by one stream. A grant whose answer was lost leaves a lease that nobody renews.
+   *
+   * `LEASE_EXISTS` if the `id` that you chose is taken; with effect `unknown` where the lease may be from a first attempt
+   * of this very call.
+   */
+  async grant(ttlSeconds: number, options: GrantOptions = {}): Promise<Lease> {
+    checkCall('grant()', options, grantOptions)
+    const isKeptAlive = optionalBoolean('keepAlive', options.keepAlive) ?? true
+    const granted = await this.#grantOnly(ttlSeconds, options)
+    const { hub, onLost } = this.#host
+    const record = new LeaseRecord({ ...granted, isKeptAlive, onLost })
+    hub.add(record)
+    return new Lease(record, { hub, revoke: (id, callOptions) => this.revoke(id, callOptions) })
+  }
+
+  /** Ends a lease and deletes its keys. `LEASE_NOT_FOUND` if there is none. */
+  async revoke(id: string, options?: CallOptions): Promise<void> {
+    checkCall('revoke()', options)
+    const ID = toLeaseId('id', id)
+    const context = callContext(options, { repeatable: true, consistent: true, proposal: true })
+    try {
+      await this.#host.transport.unary(methods.Lease.LeaseRevoke, { ID }, context)
+    } catch (error) {
+      // It is gone by the attempt whose answer was lost.
+      if (context.attempts < 2 || !isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
+    }
+    this.#host.hub.revoked(ID)
+  }
+
+  /** What the cluster knows about a lease; `undefined` if there is none. */
+  async timeToLive(id: string, options: TimeToLiveOptions = {}): Promise<LeaseStatus | undefined> {
+    checkCall('timeToLive()', options, [...callOptionNames, 'keys'])
+    const keys = optionalBoolean('keys', options.keys) ?? false
+    const ID = toLeaseId('id', id)
+    const answer = await this.#timeToLive(ID, keys, options)
+    // The server answers with -1 for no lease, and with 0 for the last second of one.
+    if (answer.TTL < 0) return undefined
+    return { id: ID, ttlSeconds: answer.grantedTTL, remainingSeconds: answer.TTL, keys: keys ? answer.keys : undefined }
+  }
+
+  /** The IDs of all leases of the cluster, which a user may only list who may read all of their keys. */
+  async list(options?: CallOptions): Promise<string[]> {
+    checkCall('list()', options)
+    const { leases } = await this.#read(methods.Lease.LeaseLeases, {}, options)
+    return leases.flatMap(({ ID }) => (ID === undefined ? [] : [ID]))
+  }
+
+  /** Renews a lease once and gives its new time. `LEASE_NOT_FOUND` if there is none. */
+  async keepAliveOnce(id: string, options: CallOptions = {}): Promise<number> {
+    checkCall('keepAliveOnce()', options)
+    const ID = toLeaseId('id', id)
+    return (await this.#renewOnce(ID, options)).ttlSeconds
+  }
+
+  /**
+   * A part in a lease of `ttlSeconds` that is kept alive for all who ask this client for it. Where many keys are to end
+   * with this process, they need no lease each.
+   */
+  async shared(ttlSeconds: number, options: CallOptions = {}): Promise<Session> {
+    checkCall('shared()', options)
+    return this.#sessions.acquire(positiveInteger('ttlSeconds', ttlSeconds), options)
+  }
+
+  /** The lease that `put()` with `ttlSeconds` attaches its key to. */
+  async take(ttlSeconds: number, options: CallOptions): Promise<string> {
+    return this.#pool.take(positiveInteger('ttlSeconds', ttlSeconds), options)
+  }
+
+  /** A lease that was taken turned out to be gone. */
+  gone(ttlSeconds: number, id: string): void {
+    this.#pool.gone(ttlSeconds, id)
+  }
+
+  /** Ends what this client knows of its leases; the server ends those that are left when their time is over. */
+  close(): Promise<unknown> | undefined {
+    const revoked = this.#sessions.close()
+    this.#host.hub.close()
+    return revoked
+  }
+
+  /** Grants a lease that nobody renews, and of whose end nobody is told. */
+  async #grantOnly(ttlSeconds: number, options: Omit<GrantOptions, 'keepAlive'>): Promise<Granted> {
+    const TTL = positiveInteger('ttlSeconds', ttlSeconds)
+    const ID = options.id === undefined ? randomLeaseId() : toLeaseId('id', options.id)
+    const context = callContext(options, { repeatable: true, consistent: true, proposal: true })
+    try {
+      const answer = await this.#host.transport.unary(methods.Lease.LeaseGrant, { TTL, ID }, context)
+      const expiresAt = context.startedAt + answer.TTL * 1000
+      // A call that took long, by repeats or an election, may have been applied at its end: a renewal tells.
+      if (expiresAt - performance.now() < answer.TTL * 500) return await this.#asGranted(ID, options)
+      return { id: ID, ttlSeconds: answer.TTL, expiresAt }
+    } catch (error) {
+      if (!isEtcdError(error, 'LEASE_EXISTS')) throw error
+      // Nobody else has this number: it is from the attempt whose answer was lost.
+      if (options.id === undefined) return this.#asGranted(ID, options)
+      throw context.attempts < 2 ? error : perhapsOurs(error)
+    }
+  }
+
+  async #asGranted(id: string, options: CallOptions): Promise<Granted> {
+    const { ttlSeconds, sentAt } = await this.#renewOnce(id, options)
+    return { id, ttlSeconds, expiresAt: sentAt + ttlSeconds * 1000 }
+  }
+
+  async #renewOnce(id: string, { signal, timeoutMs = this.#host.timeoutMs }: CallOptions): Promise<Renewed> {
+    signal?.throwIfAborted()
+    const { hub } = this.#host
+    let leave = (): void => {}
+    try {
+      return await new Promise((resolve, reject) => {
+        const renewal = new SingleRenewal({ id, deadlineAt: performance.now() + timeoutMs, resolve, reject })
+        const onAbort = (): void => reject(signal?.reason)
+        leave = () => {
+          signal?.removeEventListener('abort', onAbort)
+          hub.remove(renewal)
+        }
+        signal?.addEventListener('abort', onAbort, { once: true })
+        hub.add(renewal)
+      })
+    } finally {
+      leave()
+    }
+  }
+
+  #timeToLive(ID: string, keys: boolean, options: CallOptions): Promise<LeaseTimeToLiveResponse> {
+    return this.#read(methods.Lease.LeaseTimeToLive, { ID, keys }, options)
+  }
+
+  #read<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    options: CallOptions | undefined,
+  ): Promise<Response> {
+    const context: CallContext = callContext(options, { repeatable: true, consistent: true })
+    return this.#host.transport.unary(method, request, context)
+  }
+}
+
+/** A lease ID as etcd prints it: in lower case, without leading zeros. */
+function toLeaseId(name: string, value: unknown): string {
+  const text = leaseId(name, value)
+  const id = formatId(highWord(text), lowWord(text))
+  if (id === undefined) throw new InvalidArgumentError(`\`${name}\` must not be zero, which stands for no lease`)
+  return id
+}
+
+/** A positive number of 63 bits, as the server itself would choose it. */
+function randomLeaseId(): string {
+  const bytes = randomBytes(8)
+  return formatId(bytes.readUInt32BE(0) >>> 1, bytes.readUInt32BE(4)) ?? randomLeaseId()
+}
+
+function perhapsOurs({ rawMessage, endpoint, method, attempts, grpcCode, cause }: EtcdError): EtcdError {
+  const message = `${rawMessage}, maybe from an earlier attempt of this call`
+  return new EtcdError(message, {
+    code: 'LEASE_EXISTS',
+    effect: 'unknown',
+    endpoint,
+    method,
+    attempts,
+    grpcCode,
+    cause,
+  })
+}

@@ -1,0 +1,60 @@
+import type { Lease, LeaseState } from './lease.js'
+
+/**
+ * A part in a lease that is kept alive for all who ask this client for the same time to live. Keys of different holders
+ * need names of their own: the lease tells only that this process is alive.
+ */
+export class Session implements AsyncDisposable {
+  readonly #lease: Lease
+  readonly #release: () => void
+  #isReleased = false
+
+  /** Made by `shared()`. */
+  constructor(lease: Lease, release: () => void) {
+    this.#lease = lease
+    this.#release = release
+  }
+
+  /** The lease's ID, to put keys with. */
+  get id(): string {
+    return this.#lease.id
+  }
+
+  /** How long the lease lives without a renewal, as the server granted it. */
+  get ttlSeconds(): number {
+    return this.#lease.ttlSeconds
+  }
+
+  get state(): LeaseState {
+    return this.#isReleased ? 'closed' : this.#lease.state
+  }
+
+  /** Aborts when the lease is lost, with a `LeaseLostError`; not when this part in it is released. */
+  get signal(): AbortSignal {
+    return this.#lease.signal
+  }
+
+  /** Until when the lease is certainly there, on the clock of `performance.now()`. */
+  get expiresAt(): number {
+    return this.#lease.expiresAt
+  }
+
+  /** Whether the lease can be relied on at this moment. */
+  isAlive(): boolean {
+    return !this.#isReleased && this.#lease.isAlive()
+  }
+
+  /**
+   * Gives this part back. When nobody has asked for another for a while, the lease is revoked, with all keys that are left:
+   * delete those that are to go now.
+   */
+  release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    this.#release()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release()
+  }
+}

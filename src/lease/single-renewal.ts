@@ -1,0 +1,67 @@
+import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
+import { closedError } from '../transport/connection-manager.js'
+import type { LeaseLostReason } from './lease-lost-error.js'
+import type { Renewal } from './renewal.js'
+
+/** One renewal that was answered. */
+export interface Renewed {
+  readonly ttlSeconds: number
+  readonly sentAt: number
+}
+
+/** What the caller of a renewal waits for. */
+export interface SingleRenewalInit {
+  readonly id: string
+  readonly deadlineAt: number
+  readonly resolve: (renewed: Renewed) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Errors that another stream would end with as well. */
+const terminal: ReadonlySet<ErrorCode> = new Set(['AUTH_FAILED', 'CLOSED', 'NOT_CONNECTED', 'UNIMPLEMENTED'])
+const method = 'Lease.LeaseKeepAlive'
+
+/** One renewal that a caller waits for. It rides on the stream that is there. */
+export class SingleRenewal implements Renewal {
+  readonly id: string
+  readonly isKeptAlive = true
+  readonly ttlMs: number
+  readonly expiresAt: number
+  renewAt = 0
+  readonly #init: SingleRenewalInit
+
+  constructor(init: SingleRenewalInit) {
+    this.#init = init
+    this.id = init.id
+    this.expiresAt = init.deadlineAt
+    this.ttlMs = init.deadlineAt - performance.now()
+  }
+
+  answered(ttlSeconds: number, sentAt: number): void {
+    this.renewAt = Number.POSITIVE_INFINITY
+    this.#init.resolve({ ttlSeconds, sentAt })
+  }
+
+  interrupted(error: unknown): void {
+    if (isEtcdError(error) && terminal.has(error.code)) this.#init.reject(error)
+  }
+
+  end(reason: LeaseLostReason, cause: unknown): void {
+    this.#init.reject(this.#error(reason, cause))
+  }
+
+  #error(reason: LeaseLostReason, cause: unknown): unknown {
+    if (reason === 'closed') return closedError('unknown')
+    if (reason === 'refused' && cause !== undefined) return cause
+    if (reason === 'revoked') {
+      return new EtcdError(`there is no lease ${this.id}`, { code: 'LEASE_NOT_FOUND', effect: 'none', method })
+    }
+    return new EtcdError('the deadline passed before the lease was renewed', {
+      code: 'DEADLINE_EXCEEDED',
+      effect: 'unknown',
+      retryable: true,
+      method,
+      cause,
+    })
+  }
+}

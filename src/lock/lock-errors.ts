@@ -1,0 +1,57 @@
+import { EtcdError } from '../core/errors.js'
+
+/** Who holds a lock, as far as its key tells. */
+export interface LockHolder {
+  /** The key of the holder: the lock's name, a slash and the lease. */
+  readonly key: string
+  /** What the holder has put there. */
+  readonly value: string
+  readonly lease: string | undefined
+  readonly createRevision: number
+}
+
+/** A lock was not granted within `timeoutMs`. Nothing of the attempt stays behind. */
+export class LockTimeoutError extends EtcdError {
+  override readonly name = 'LockTimeoutError'
+  readonly lockName: string
+
+  constructor(lockName: string, timeoutMs: number) {
+    super(`lock ${JSON.stringify(lockName)} was not granted within ${Math.round(timeoutMs)} ms`, {
+      code: 'LOCK_TIMEOUT',
+      effect: 'none',
+      retryable: true,
+    })
+    this.lockName = lockName
+  }
+}
+
+/** `tryLock()` found the lock held. */
+export class LockUnavailableError extends EtcdError {
+  override readonly name = 'LockUnavailableError'
+  readonly lockName: string
+  /** Who holds it; `undefined` where that is this very client. */
+  readonly holder: LockHolder | undefined
+
+  constructor(lockName: string, holder: LockHolder | undefined) {
+    const by = holder === undefined ? 'by this client' : `by ${holder.key}`
+    super(`lock ${JSON.stringify(lockName)} is held ${by}`, {
+      code: 'LOCK_UNAVAILABLE',
+      effect: 'none',
+      retryable: true,
+    })
+    this.lockName = lockName
+    this.holder = holder
+  }
+}
+
+/** A lock that was held is no longer certain to be: another one may hold it now. */
+export class LockLostError extends EtcdError {
+  override readonly name = 'LockLostError'
+  readonly lockName: string
+
+  constructor(lockName: string, cause?: unknown) {
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    super(`lock ${JSON.stringify(lockName)} was lost${why}`, { code: 'LOCK_LOST', effect: 'none', cause })
+    this.lockName = lockName
+  }
+}

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { addUser, rootPassword } from '../support/auth.js'
+import { createClient } from '../support/fixtures.js'
+
+const password = 'app-secret'
+
+describe('Leases with authentication', () => {
+  let cluster: EtcdCluster
+
+  before(async () => {
+    // The first release series in which every renewal is checked with the token of its stream.
+    const flags = { 'auth-token-ttl': 2 }
+    cluster = await EtcdCluster.start({ version: '3.5.30', auth: { rootPassword }, flags })
+  })
+  after(() => cluster.stop())
+
+  function root(t: Parameters<typeof createClient>[0]) {
+    return createClient(t, cluster, { auth: { username: 'root', password: rootPassword } })
+  }
+
+  test('live on when the token of their stream has expired, and nobody is told of it', async (t) => {
+    const admin = root(t)
+    await addUser(admin, 'app', password)
+    const etcd = createClient(t, cluster, { auth: { username: 'app', password } })
+    const told: unknown[] = []
+    etcd.on('keepAliveLost', (event) => told.push(event))
+    // Its renewals are farther apart than a token lives.
+    const lease = await etcd.lease.grant(9)
+    await etcd.put('held', '', { lease: lease.id })
+    await sleep(10_500)
+    assert.equal(lease.state, 'active')
+    assert.equal((await admin.get('held'))?.lease, lease.id)
+    const { first, rejected } = etcd.auth.stats().authenticated
+    assert.ok(first + rejected >= 2, 'no token was replaced')
+    assert.deepEqual(told, [])
+  })
+
+  test('are given up as refused when the user may no longer write one of their keys; others live on', async (t) => {
+    const admin = root(t)
+    await addUser(admin, 'limited', password)
+    const etcd = createClient(t, cluster, { auth: { username: 'limited', password } })
+    const [bad, good] = [await etcd.lease.grant(3), await etcd.lease.grant(3)]
+    await admin.put('forbidden', '', { lease: bad.id })
+    await admin.auth.roles.revoke('limited', { prefix: '' })
+    await admin.auth.roles.grant('limited', 'readwrite', { prefix: 'allowed/' })
+    await poll('the lease is refused', () => bad.signal.aborted || undefined)
+    assert.equal(bad.signal.reason.reason, 'refused')
+    assert.equal(bad.signal.reason.cause.code, 'PERMISSION_DENIED')
+    assert.ok((await admin.lease.timeToLive(bad.id)) !== undefined)
+    await sleep(3000)
+    assert.equal(good.state, 'active')
+  })
+})

@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Etcd, isEtcdError, LeaseLostError, put } from '../../src/index.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { runScript } from '../support/child.js'
+import { memberAt, received } from '../support/cluster-view.js'
+import { attemptRecords, createClient, uniquePrefix, untyped } from '../support/fixtures.js'
+
+describe('Leases', () => {
+  let cluster: EtcdCluster
+
+  before(async () => {
+    cluster = await EtcdCluster.start()
+  })
+  after(() => cluster.stop())
+
+  function renewals(): Promise<number> {
+    return memberAt(cluster, 0).metric('grpc_server_msg_received_total', { grpc_method: 'LeaseKeepAlive' })
+  }
+
+  function streams(): Promise<number> {
+    return received(memberAt(cluster, 0), 'LeaseKeepAlive')
+  }
+
+  async function leftSeconds(etcd: Etcd, id: string): Promise<number | undefined> {
+    return (await etcd.lease.timeToLive(id))?.remainingSeconds
+  }
+
+  test('of less than a second, and wrong arguments, are refused before anything is sent', async (t) => {
+    const etcd = createClient(t, cluster)
+    const records = attemptRecords(t)
+    const { grant, revoke } = untyped(etcd.lease)
+    const wrong = { name: 'InvalidArgumentError' }
+    const refused = async (call: typeof grant, ...args: unknown[]) =>
+      assert.rejects(async () => call?.apply(etcd.lease, args), wrong)
+    for (const ttl of [0, 0.5, -1, '10', Number.NaN]) await refused(grant, ttl)
+    await refused(grant, 10, { ttl: 1 })
+    await refused(grant, 10, { keepAlive: 'no' })
+    for (const id of ['', 'xyz', '0', 7, '11112222333344445']) await refused(revoke, id)
+    await assert.rejects(etcd.lease.grant(10_000_000_000), { code: 'LEASE_TTL_TOO_LARGE' })
+    assert.equal(records.length, 1)
+  })
+
+  test('live as long as the server grants, not as long as was asked for', async (t) => {
+    await using slow = await EtcdCluster.start({ timers: 'default' })
+    const etcd = createClient(t, slow)
+    const lease = await etcd.lease.grant(1)
+    assert.equal(lease.ttlSeconds, 2)
+    assert.ok(lease.remainingMs > 1000 && lease.remainingMs <= 2000)
+    await sleep(3000)
+    assert.equal(lease.state, 'active')
+    assert.ok(lease.isAlive())
+  })
+
+  test('have keys, that show their lease and die with it; in a transaction, too', async (t) => {
+    const etcd = createClient(t, cluster)
+    const prefix = uniquePrefix()
+    const lease = await etcd.lease.grant(60, { keepAlive: false })
+    await etcd.put(`${prefix}a`, '1', { lease: lease.id })
+    await etcd
+      .txn()
+      .then(put(`${prefix}b`, '2', { lease: lease.id }))
+      .commit()
+    const { kvs } = await etcd.range({ prefix })
+    assert.deepEqual(
+      kvs.map((kv) => kv.lease),
+      [lease.id, lease.id],
+    )
+    const status = await etcd.lease.timeToLive(lease.id, { keys: true })
+    assert.deepEqual(status?.keys?.map(String).sort(), [`${prefix}a`, `${prefix}b`])
+    assert.equal(status?.ttlSeconds, 60)
+    assert.ok((await etcd.lease.list()).includes(lease.id))
+    await lease.revoke()
+    assert.equal(await etcd.count({ prefix }), 0)
+    assert.equal(await etcd.lease.timeToLive(lease.id), undefined)
+    assert.equal(lease.state, 'revoked')
+    await lease.revoke()
+  })
+
+  test('take the ID that the caller chooses, in any spelling', async (t) => {
+    const etcd = createClient(t, cluster)
+    const lease = await etcd.lease.grant(60, { id: '00ABCdef', keepAlive: false })
+    assert.equal(lease.id, 'abcdef')
+    assert.equal((await etcd.lease.timeToLive('ABCDEF'))?.id, 'abcdef')
+    await assert.rejects(etcd.lease.grant(60, { id: 'abcdef' }), { code: 'LEASE_EXISTS', effect: 'none' })
+    await etcd.lease.revoke('0abcdef')
+    await assert.rejects(etcd.lease.revoke('abcdef'), { code: 'LEASE_NOT_FOUND' })
+    assert.equal(lease.state, 'revoked')
+  })
+
+  test('are renewed at a third of their time while they are kept alive, and not after close()', async (t) => {
+    const etcd = createClient(t, cluster)
+    const before = await renewals()
+    const lease = await etcd.lease.grant(3)
+    await sleep(800)
+    assert.equal(await renewals(), before)
+    await sleep(2600)
+    const count = (await renewals()) - before
+    assert.equal(count, 3, `${count} renewals in 3.4 s`)
+    lease.close()
+    assert.equal(lease.state, 'closed')
+    assert.equal(lease.signal.reason.reason, 'closed')
+    assert.ok(((await leftSeconds(etcd, lease.id)) ?? 0) >= 1)
+    await poll('the lease is gone', async () => (await leftSeconds(etcd, lease.id)) === undefined || undefined)
+    assert.equal((await renewals()) - before, count)
+  })
+
+  test('run out at their time if they are not kept alive, and say so not later than the server', async (t) => {
+    const etcd = createClient(t, cluster)
+    const lost: string[] = []
+    etcd.on('leaseLost', ({ leaseId, reason }) => lost.push(`${leaseId} ${reason}`))
+    const lease = await etcd.lease.grant(1, { keepAlive: false })
+    await etcd.put('runs-out', '', { lease: lease.id })
+    const watcher = etcd.watch('runs-out', { only: 'delete' })
+    for await (const _ of watcher) break
+    assert.ok(lease.signal.aborted)
+    assert.equal(lease.remainingMs, 0)
+    assert.ok(lease.signal.reason instanceof LeaseLostError)
+    assert.equal(lease.signal.reason.reason, 'expired')
+    assert.ok(isEtcdError(lease.signal.reason, 'LEASE_LOST'))
+    assert.deepEqual(lost, [`${lease.id} expired`])
+  })
+
+  test('that someone else revokes are lost with that reason at the next renewal', async (t) => {
+    const etcd = createClient(t, cluster)
+    const lease = await etcd.lease.grant(2)
+    await createClient(t, cluster).lease.revoke(lease.id)
+    await poll('the loss is noticed', () => lease.signal.aborted || undefined)
+    assert.equal(lease.state, 'revoked')
+    assert.equal(lease.signal.reason.reason, 'revoked')
+    await assert.rejects(etcd.put('k', 'v', { lease: lease.id }), { code: 'LEASE_NOT_FOUND', effect: 'none' })
+  })
+
+  test('can be renewed by hand, for which all leases share one stream', async (t) => {
+    const etcd = createClient(t, cluster)
+    const before = await streams()
+    const { id } = await etcd.lease.grant(9, { keepAlive: false })
+    await poll('a second has passed', async () => (await leftSeconds(etcd, id)) === 7 || undefined)
+    assert.equal(await etcd.lease.keepAliveOnce(id), 9)
+    assert.equal(await leftSeconds(etcd, id), 8)
+    await assert.rejects(etcd.lease.keepAliveOnce('1234'), { code: 'LEASE_NOT_FOUND', effect: 'none' })
+    await Promise.all(Array.from({ length: 100 }, () => etcd.lease.keepAliveOnce(id)))
+    assert.equal((await streams()) - before, 3)
+    const reason = new Error('enough')
+    await assert.rejects(etcd.lease.keepAliveOnce(id, { signal: AbortSignal.abort(reason) }), reason)
+  })
+
+  test('of 2,000 holders are renewed by one stream', async (t) => {
+    const etcd = createClient(t, cluster)
+    const before = await streams()
+    const leases = await Promise.all(Array.from({ length: 2000 }, () => etcd.lease.grant(6)))
+    const sent = await renewals()
+    const cpu = process.cpuUsage()
+    await poll('all are renewed twice', async () => (await renewals()) - sent >= 4000 || undefined, { everyMs: 100 })
+    const { user, system } = process.cpuUsage(cpu)
+    t.diagnostic(`${((user + system) / 4000).toFixed()} µs of CPU for a renewal, this test's polling among it`)
+    assert.equal((await streams()) - before, 1)
+    assert.ok(leases.every((lease) => lease.state === 'active'))
+  })
+
+  test('leave nothing behind when the client is closed: no stream, no belief, no running process', async (t) => {
+    const source = (endpoint: string) => `
+      import { Etcd } from './src/index.ts'
+      const etcd = new Etcd({ endpoints: ['${endpoint}'] })
+      const lease = await etcd.lease.grant(60)
+      const quiet = await etcd.lease.grant(60, { keepAlive: false })
+      await etcd.close()
+      console.log(lease.state, lease.signal.reason.reason, lease.isAlive(), quiet.state)
+      await etcd.lease.grant(60).catch(({ code }) => console.log(code))
+      await etcd.lease.keepAliveOnce(lease.id).catch(({ code }) => console.log(code))`
+    const { stdout, code, stderr } = await runScript(source(cluster.endpoints[0] ?? ''))
+    assert.deepEqual([stdout, code, stderr], ['closed closed false closed\nCLOSED\nCLOSED\n', 0, ''])
+    const etcd = createClient(t, cluster)
+    const ended = () => memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'LeaseKeepAlive' })
+    const before = await ended()
+    const [opened] = [await streams(), await etcd.lease.grant(60)]
+    await poll('the stream is open', async () => (await streams()) > opened || undefined)
+    await etcd.close()
+    await poll('the stream is over', async () => (await ended()) > before || undefined)
+  })
+
+  test('of a dead server are refused with the reason', async (t) => {
+    const etcd = createClient(t, { endpoints: ['http://127.0.0.1:1'] }, { connectTimeoutMs: 300 })
+    await assert.rejects(etcd.lease.grant(10), { code: 'NOT_CONNECTED', effect: 'none' })
+    await assert.rejects(etcd.lease.keepAliveOnce('7'), { code: 'NOT_CONNECTED' })
+  })
+
+  test('take the options of a call: no time means no put, and nothing is written', async (t) => {
+    const etcd = createClient(t, cluster)
+    const key = uniquePrefix()
+    await using lease = await etcd.lease.grant(60)
+    await assert.rejects(etcd.put(key, 'v', { lease: lease.id, timeoutMs: 0 }), { code: 'DEADLINE_EXCEEDED' })
+    assert.equal(await etcd.exists(key), false)
+    await assert.rejects(etcd.lease.grant(10, { timeoutMs: 0 }), { code: 'DEADLINE_EXCEEDED', effect: 'none' })
+    const reason = new Error('enough')
+    await assert.rejects(etcd.lease.grant(10, { signal: AbortSignal.abort(reason) }), reason)
+  })
+})

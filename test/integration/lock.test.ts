@@ -1,0 +1,313 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  Etcd,
+  isEtcdError,
+  type Lock,
+  LockLostError,
+  LockTimeoutError,
+  LockUnavailableError,
+  put,
+} from '../../src/index.js'
+import { findEtcd } from '../../src/testing/etcd-binary.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { runScript } from '../support/child.js'
+import { proxyAt, storedKeys } from '../support/cluster-view.js'
+
+describe('A lock', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+  let other: Etcd
+  let names = 0
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3, proxy: true })
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+    other = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await etcd.close()
+    await other.close()
+    await cluster.stop()
+  })
+
+  /** A name that no other test uses. */
+  function someName(): string {
+    names += 1
+    return `lock-${names}`
+  }
+
+  const keysOf = async (name: string) => (await storedKeys(cluster, `${name}/`)).map(({ key }) => key)
+  const untilQueued = (name: string, count: number) =>
+    poll(`${count} keys are queued`, async () => (await keysOf(name)).length === count || undefined)
+
+  test('is one key under a lease, as clientv3 writes it, and leaves none behind', async () => {
+    const name = someName()
+    const lock = await etcd.lock(name, { value: 'me' })
+    const [stored] = await storedKeys(cluster, `${name}/`)
+    assert.equal(stored?.key, lock.key)
+    assert.match(lock.key, new RegExp(`^${name}/[0-9a-f]+$`))
+    assert.equal(stored?.value, 'me')
+    assert.equal(lock.fence, stored?.modRevision)
+    assert.ok(lock.isHeld() && lock.remainingMs > 5000 && !lock.signal.aborted)
+    await lock.release()
+    assert.ok(!lock.isHeld() && !lock.signal.aborted)
+    assert.deepEqual(await keysOf(name), [])
+    await lock.release()
+  })
+
+  test('goes round in order, to one at a time, with growing fences', async () => {
+    const name = someName()
+    const order: number[] = []
+    const fences: number[] = []
+    let holders = 0
+    const work = async (index: number, client: Etcd) => {
+      await using lock = await client.lock(name)
+      holders += 1
+      assert.equal(holders, 1)
+      order.push(index)
+      fences.push(lock.fence)
+      await sleep(2)
+      holders -= 1
+    }
+    await Promise.all(Array.from({ length: 40 }, (_, index) => work(index, etcd)))
+    assert.deepEqual(
+      order,
+      [...order].sort((a, b) => a - b),
+    )
+    assert.deepEqual(
+      fences,
+      [...new Set(fences)].sort((a, b) => a - b),
+    )
+    await Promise.all(Array.from({ length: 40 }, (_, index) => work(index, index % 2 === 0 ? etcd : other)))
+    assert.deepEqual(
+      fences,
+      [...new Set(fences)].sort((a, b) => a - b),
+    )
+    assert.deepEqual(await keysOf(name), [])
+  })
+
+  test('is handed over by one write, but not for ever when another process waits', async () => {
+    const name = someName()
+    const first = await etcd.lock(name)
+    const turns: string[] = []
+    const locals = Array.from({ length: 60 }, () => etcd.withLock(name, {}, () => turns.push('here')))
+    const remote = other.withLock(name, {}, () => turns.push('there'))
+    await untilQueued(name, 2)
+    await first.release()
+    await Promise.all([...locals, remote])
+    const at = turns.indexOf('there')
+    assert.ok(at > 0 && at <= 17, `the other process was let in as number ${at}`)
+  })
+
+  test('that is not granted in time leaves nothing behind', async () => {
+    const name = someName()
+    await using lock = await etcd.lock(name)
+    const startedAt = performance.now()
+    await assert.rejects(other.lock(name, { timeoutMs: 300 }), (error) => {
+      assert.ok(error instanceof LockTimeoutError && isEtcdError(error, 'LOCK_TIMEOUT'))
+      return error.lockName === name
+    })
+    assert.ok(performance.now() - startedAt < 600)
+    await poll('only the holder is left', async () => (await keysOf(name)).length === 1 || undefined)
+    const abort = new AbortController()
+    const waiting = other.lock(name, { signal: abort.signal })
+    await untilQueued(name, 2)
+    abort.abort(new Error('no longer'))
+    await assert.rejects(waiting, /no longer/)
+    await poll('only the holder is left', async () => (await keysOf(name)).length === 1 || undefined)
+    assert.ok(lock.isHeld())
+  })
+
+  test('is refused to those who only try, with who holds it', async () => {
+    const name = someName()
+    const lock = await etcd.tryLock(name, { value: 'host 7' })
+    await assert.rejects(other.tryLock(name), (error) => {
+      assert.ok(error instanceof LockUnavailableError && isEtcdError(error, 'LOCK_UNAVAILABLE'))
+      assert.deepEqual(
+        { ...error.holder, createRevision: 0 },
+        { key: lock.key, value: 'host 7', lease: error.holder?.lease, createRevision: 0 },
+      )
+      return true
+    })
+    await assert.rejects(etcd.tryLock(name), LockUnavailableError)
+    assert.deepEqual(await keysOf(name), [lock.key])
+    await lock.release()
+    await (await other.tryLock(name)).release()
+  })
+
+  test('waits for etcdctl, and etcdctl for it', async () => {
+    const name = someName()
+    const etcdctl = spawn(await etcdctlPath(), ['--endpoints', cluster.endpoints.join(), 'lock', name], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    try {
+      await untilQueued(name, 1)
+      const waiting = etcd.lock(name)
+      await untilQueued(name, 2)
+      etcdctl.kill('SIGINT')
+      await once(etcdctl, 'exit')
+      await (await waiting).release()
+    } finally {
+      etcdctl.kill('SIGKILL')
+    }
+    const held = await etcd.lock(name)
+    const second = spawn(await etcdctlPath(), ['--endpoints', cluster.endpoints.join(), 'lock', name, 'echo', 'ran'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await untilQueued(name, 2)
+    await held.release()
+    const [output] = await once(second.stdout, 'data')
+    assert.match(String(output), /ran/)
+    await once(second, 'exit')
+  })
+
+  test('that was lost aborts its signal, and the next holder has a greater fence', async () => {
+    const name = someName()
+    const lock = await etcd.lock(name, { ttlSeconds: 2 })
+    const next = other.lock(name, { ttlSeconds: 2 })
+    await untilQueued(name, 2)
+    const lease = lock.key.split('/').at(-1) ?? ''
+    const guarded = etcd
+      .txn()
+      .if(lock.guard())
+      .then(put(`${name}-guarded`, 'old holder'))
+    await etcd.lease.revoke(lease)
+    const aborted = lock.signal.aborted ? Promise.resolve() : once(lock.signal, 'abort')
+    await aborted
+    assert.ok(lock.signal.reason instanceof LockLostError && isEtcdError(lock.signal.reason, 'LOCK_LOST'))
+    assert.ok(!lock.isHeld())
+    const taken = await next
+    assert.ok(taken.fence > lock.fence)
+    assert.equal((await guarded.commit()).succeeded, false)
+    await lock.release()
+    assert.ok(taken.isHeld())
+    await taken.release()
+  })
+
+  test('whose work loses it rejects at once', async () => {
+    const name = someName()
+    let lost: Lock | undefined
+    const working = etcd.withLock(name, { ttlSeconds: 2 }, async (lock) => {
+      lost = lock
+      await etcd.lease.revoke(lock.key.split('/').at(-1) ?? '')
+      return sleep(60_000, undefined, { ref: false })
+    })
+    await assert.rejects(working, LockLostError)
+    assert.equal(lost?.isHeld(), false)
+  })
+
+  test('is given up when its work throws, and refused to those who hold it', async () => {
+    const name = someName()
+    const failing = etcd.withLock(name, {}, () => {
+      throw new Error('work failed')
+    })
+    await assert.rejects(failing, /work failed/)
+    assert.deepEqual(await keysOf(name), [])
+    const nested = etcd.withLock(name, {}, () => etcd.withLock(name, {}, () => {}))
+    await assert.rejects(nested, /not re-entrant/)
+    assert.deepEqual(await keysOf(name), [])
+  })
+
+  test('whose grant was lost on its way is found again, not taken twice', async () => {
+    await using single = await EtcdCluster.start({ proxy: true })
+    await using client = new Etcd({ endpoints: single.endpoints })
+    await (await client.lock('warm up')).release()
+    const proxy = proxyAt(single, 0)
+    let dropped = 0
+    proxy.onData((_, { direction }) => {
+      if (direction === 'up' || dropped > 0) return undefined
+      dropped += 1
+      return 'reset'
+    })
+    const lock = await client.lock('lost answer')
+    assert.equal(dropped, 1)
+    assert.ok(lock.isHeld())
+    assert.equal((await storedKeys(single, 'lost answer/')).length, 1)
+    await lock.release()
+    assert.equal((await storedKeys(single, 'lost answer/')).length, 0)
+  })
+
+  test('is free at once when its client is closed', async () => {
+    const name = someName()
+    const client = new Etcd({ endpoints: cluster.endpoints })
+    const lock = await client.lock(name, { ttlSeconds: 60 })
+    const next = etcd.lock(name)
+    await untilQueued(name, 2)
+    await client.close()
+    assert.ok(!lock.isHeld() && lock.signal.aborted)
+    await (await next).release()
+  })
+
+  test('that a process dies with is free when its lease ends', async () => {
+    const name = someName()
+    const source = `
+      import { Etcd } from './src/index.ts'
+      const etcd = new Etcd({ endpoints: ${JSON.stringify(cluster.endpoints)} })
+      await etcd.lock('${name}', { ttlSeconds: 2 })
+      process.kill(process.pid, 'SIGKILL')
+    `
+    await runScript(source)
+    assert.equal((await keysOf(name)).length, 1)
+    await (await etcd.lock(name, { timeoutMs: 15_000 })).release()
+  })
+
+  test('of a namespace is within it', async () => {
+    const name = someName()
+    const lock = await etcd.namespace('tenant/').lock(name)
+    assert.equal((await keysOf(`tenant/${name}`)).length, 1)
+    await (await etcd.lock(name)).release()
+    await lock.release()
+  })
+
+  test('refuses wrong arguments by name before anything is sent', async () => {
+    await assert.rejects(etcd.lock(''), /`name` must be a string of at least one letter, got ""/)
+    await assert.rejects(etcd.lock('a', { ttlSeconds: 0 }), /`ttlSeconds` must be/)
+    await assert.rejects(etcd.lock('a', { timeoutMs: -1 }), /`timeoutMs` must be/)
+    // @ts-expect-error: a wrong name
+    await assert.rejects(etcd.lock('a', { ttl: 5 }), /unknown option `ttl` of lock\(\)/)
+    // @ts-expect-error: no work
+    await assert.rejects(etcd.withLock('a', {}), /`work` must be a function, got undefined/)
+    assert.deepEqual(await keysOf('a'), [])
+  })
+
+  /** The etcdctl that belongs to the cluster's etcd. */
+  async function etcdctlPath(): Promise<string> {
+    const { etcdctl } = await findEtcd()
+    assert.ok(etcdctl)
+    return etcdctl
+  }
+})
+
+describe('A storm of locks', () => {
+  test('grants each of 2,000 acquisitions of 200 locks, with few writes and nothing left behind', async (t) => {
+    await using cluster = await EtcdCluster.start({ members: 3 })
+    const writes = () => cluster.metric('grpc_server_handled_total', { grpc_method: 'Txn' })
+    const etcd = new Etcd({ endpoints: cluster.endpoints })
+    await etcd.connect()
+    const before = await writes()
+    const lastFences = new Map<string, number>()
+    const startedAt = performance.now()
+    await Promise.all(
+      Array.from({ length: 2000 }, async (_, index) => {
+        const name = `storm/${index % 200}`
+        await using lock = await etcd.lock(name, { timeoutMs: 60_000 })
+        assert.ok(lock.fence > (lastFences.get(name) ?? 0))
+        lastFences.set(name, lock.fence)
+        await sleep(5)
+        assert.ok(lock.isHeld())
+      }),
+    )
+    const perAcquisition = ((await writes()) - before) / 2000
+    t.diagnostic(`${(performance.now() - startedAt).toFixed()} ms, ${perAcquisition} writes for each`)
+    assert.ok(perAcquisition <= 1.2)
+    assert.ok((await etcd.lease.list()).length <= 1)
+    await etcd.close()
+    assert.deepEqual(await storedKeys(cluster, 'storm/'), [])
+    assert.equal(await cluster.metric('etcd_debugging_mvcc_watcher_total'), 0)
+    assert.equal((await cluster.etcdctl('lease', 'list')).trim(), 'found 0 leases')
+  })
+})

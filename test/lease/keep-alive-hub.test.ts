@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { EtcdError } from '../../src/core/errors.js'
+import type { LeaseKeepAliveResponse } from '../../src/gen/messages.js'
+import { KeepAliveHub, type LeaseEvents } from '../../src/lease/keep-alive-hub.js'
+import { LeaseLostError } from '../../src/lease/lease-lost-error.js'
+import { LeaseRecord } from '../../src/lease/lease-record.js'
+import { poll } from '../../src/testing/index.js'
+import type { StreamListener } from '../../src/transport/stream-call.js'
+import { header } from '../support/fake-transport.js'
+
+interface FakeStream {
+  readonly sent: string[]
+  readonly listener: StreamListener<LeaseKeepAliveResponse>
+  readonly failedOn: readonly string[]
+  isCancelled: boolean
+  answer(id: string, ttlSeconds: number): void
+}
+
+type Told = { [Name in keyof LeaseEvents]: readonly [Name, LeaseEvents[Name]] }[keyof LeaseEvents]
+
+/** A hub whose streams the test answers by hand. */
+class Bench {
+  readonly streams: FakeStream[] = []
+  readonly told: Told[] = []
+  readonly lost: LeaseLostError[] = []
+  readonly hub: KeepAliveHub
+  replacesTokens = false
+
+  constructor(t: TestContext) {
+    this.hub = new KeepAliveHub({
+      events: { emit: (name, payload) => this.told.push([name, payload] as unknown as Told) },
+      observe: (head) =>
+        head?.clusterId === 'other'
+          ? new EtcdError('other', { code: 'CLUSTER_CHANGED', effect: 'unknown' })
+          : undefined,
+      streams: {
+        hasOther: () => false,
+        refused: () => this.replacesTokens,
+        used: () => {},
+        // The hub uses no more of a stream than this.
+        open: async (_method, listener, { failedOn }) => this.#open(listener as never, failedOn) as never,
+      },
+    })
+    t.after(() => this.hub.close())
+  }
+
+  get stream(): FakeStream {
+    const stream = this.streams.at(-1)
+    assert.ok(stream)
+    return stream
+  }
+
+  lease(id: string, ttlSeconds: number, { isKeptAlive = true, ageMs = 0 } = {}): LeaseRecord {
+    const expiresAt = performance.now() + ttlSeconds * 1000 - ageMs
+    const record = new LeaseRecord({ id, ttlSeconds, isKeptAlive, expiresAt, onLost: (error) => this.lost.push(error) })
+    this.hub.add(record)
+    return record
+  }
+
+  #open(listener: StreamListener<LeaseKeepAliveResponse>, failedOn: Set<string> = new Set()): unknown {
+    const sent: string[] = []
+    const stream: FakeStream = {
+      sent,
+      listener,
+      failedOn: [...failedOn],
+      isCancelled: false,
+      answer: (ID, TTL) => listener.onMessage({ header: header(), ID, TTL }),
+    }
+    this.streams.push(stream)
+    const cancel = (): void => {
+      stream.isCancelled = true
+    }
+    return { call: { endpoint: 'a', send: ({ ID }: { ID: string }) => sent.push(ID), cancel } }
+  }
+}
+
+function reasonOf({ signal }: LeaseRecord): string | undefined {
+  return signal.reason instanceof LeaseLostError ? signal.reason.reason : undefined
+}
+
+function denied(): EtcdError {
+  return new EtcdError('permission denied', { code: 'PERMISSION_DENIED', effect: 'none' })
+}
+
+describe('The keep-alive hub', () => {
+  test('renews after a third of the time, what is due together in one go, and never what is outstanding', async (t) => {
+    const bench = new Bench(t)
+    for (const id of ['a', 'b', 'c']) bench.lease(id, 0.9)
+    await sleep(200)
+    assert.deepEqual(bench.stream.sent, [])
+    await poll('the renewals are sent', () => bench.stream.sent.length > 0 || undefined)
+    assert.deepEqual(bench.stream.sent, ['a', 'b', 'c'])
+    await sleep(200)
+    assert.deepEqual(bench.stream.sent, ['a', 'b', 'c'])
+    assert.equal(bench.streams.length, 1)
+  })
+
+  test('counts a renewal from its sending, and plans the next one from there', async (t) => {
+    const bench = new Bench(t)
+    const lease = bench.lease('a', 30, { ageMs: 10_000 })
+    await poll('it is sent', () => bench.stream.sent.length > 0 || undefined)
+    const sentBy = performance.now()
+    await sleep(100)
+    bench.stream.answer('a', 30)
+    assert.ok(lease.expiresAt <= sentBy + 30_000 && lease.expiresAt > sentBy + 29_500)
+    assert.ok(lease.renewAt <= sentBy + 10_000 && lease.renewAt > sentBy + 9500)
+  })
+
+  test('tells the end not later than the deadline, and not before', async (t) => {
+    const bench = new Bench(t)
+    const lease = bench.lease('a', 0.3)
+    const quiet = bench.lease('b', 0.3, { isKeptAlive: false })
+    for (const record of [lease, quiet]) {
+      await poll('it is lost', () => record.ended, { everyMs: 1 })
+      const lateMs = performance.now() - record.expiresAt
+      assert.ok(lateMs >= 0 && lateMs < 80, `${lateMs} ms late`)
+      assert.equal(reasonOf(record), 'expired')
+    }
+    assert.equal(bench.lost.length, 2)
+  })
+
+  test('takes an answer of no time for a revocation, and for the end after the deadline', async (t) => {
+    const bench = new Bench(t)
+    const lease = bench.lease('a', 9, { ageMs: 8000 })
+    await poll('it is sent', () => bench.stream.sent.length > 0 || undefined)
+    bench.stream.answer('a', 0)
+    assert.equal(reasonOf(lease), 'revoked')
+    assert.ok(bench.stream.isCancelled)
+  })
+
+  test('calls it a stall when this process did not run', async (t) => {
+    const bench = new Bench(t)
+    const [first, second] = [bench.lease('a', 0.4), bench.lease('b', 0.4)]
+    await sleep(20)
+    const until = performance.now() + 600
+    while (performance.now() < until);
+    bench.hub.check(first)
+    assert.equal(reasonOf(first), 'stalled')
+    assert.equal(second.ended, undefined)
+    await poll('the other is lost, too', () => second.ended)
+    assert.equal(reasonOf(second), 'stalled')
+  })
+
+  test('leaves a silent member when a third of the time has passed, and renews everything elsewhere', async (t) => {
+    const bench = new Bench(t)
+    const lease = bench.lease('a', 0.9)
+    const other = bench.lease('b', 90)
+    await poll('another stream is opened', () => bench.streams[1]?.sent.length === 2 || undefined)
+    assert.ok(bench.streams[0]?.isCancelled)
+    assert.deepEqual(bench.streams[0].sent, ['a'])
+    assert.deepEqual(bench.stream.sent, ['a', 'b'])
+    assert.deepEqual(bench.stream.failedOn, ['a'])
+    assert.equal(bench.hub.isConnected, false)
+    bench.stream.answer('a', 1)
+    bench.stream.answer('b', 90)
+    assert.ok(bench.hub.isConnected)
+    assert.deepEqual([lease.ended, other.ended], [undefined, undefined])
+    assert.deepEqual(
+      bench.told.map(([name]) => name),
+      ['keepAliveLost', 'keepAliveResumed'],
+    )
+  })
+
+  test('gives up only the lease that this user may not renew', async (t) => {
+    const bench = new Bench(t)
+    const leases = ['a', 'b', 'c'].map((id) => bench.lease(id, 9, { ageMs: 8000 }))
+    await poll('they are sent', () => bench.stream.sent.length === 3 || undefined)
+    bench.stream.answer('a', 9)
+    bench.stream.listener.onEnd(denied())
+    await poll('the rest is sent again', () => bench.streams[1]?.sent.length === 1 || undefined)
+    assert.deepEqual(bench.stream.sent, ['c'])
+    assert.deepEqual(
+      leases.map(({ ended }) => ended),
+      [undefined, 'refused', undefined],
+    )
+    assert.deepEqual(bench.told, [])
+  })
+
+  test('gets a new stream for a new token in silence, and with waits if that does not help', async (t) => {
+    const bench = new Bench(t)
+    bench.replacesTokens = true
+    const lease = bench.lease('a', 0.9, { ageMs: 300 })
+    const refusal = new EtcdError('invalid auth token', { code: 'INVALID_AUTH_TOKEN', effect: 'none' })
+    const refused = new Set<FakeStream>()
+    while (lease.ended === undefined) {
+      const { streams, told } = bench
+      if (streams.length < 4) assert.deepEqual(told, [])
+      const last = streams.at(-1)
+      if (last !== undefined && last.sent.length > 0 && !refused.has(last)) {
+        refused.add(last)
+        last.listener.onEnd(refusal)
+      }
+      await sleep(1)
+    }
+    assert.equal(reasonOf(lease), 'refused')
+    assert.equal(lease.signal.reason.cause, refusal)
+    assert.ok(bench.streams.length >= 4 && bench.streams.length < 16, `${bench.streams.length} streams`)
+  })
+
+  test('does not believe another cluster that there is no such lease', async (t) => {
+    const bench = new Bench(t)
+    const lease = bench.lease('a', 9, { ageMs: 8000 })
+    await poll('it is sent', () => bench.stream.sent.length > 0 || undefined)
+    bench.stream.listener.onMessage({ header: header({ clusterId: 'other' }), ID: 'a', TTL: 0 })
+    assert.equal(lease.ended, undefined)
+    assert.equal(bench.told[0]?.[0], 'keepAliveLost')
+  })
+
+  test('has no stream without a lease to renew', async (t) => {
+    const bench = new Bench(t)
+    bench.lease('a', 60, { isKeptAlive: false })
+    await sleep(20)
+    assert.equal(bench.streams.length, 0)
+    const lease = bench.lease('b', 60)
+    await poll('there is a stream', () => bench.streams.length > 0 || undefined)
+    bench.hub.remove(lease)
+    assert.ok(bench.stream.isCancelled)
+  })
+
+  test('does not spin with a lease of 100 days', async (t) => {
+    const bench = new Bench(t)
+    const plans = t.mock.method(globalThis, 'setTimeout')
+    bench.lease('a', 100 * 24 * 3600)
+    await sleep(100)
+    assert.deepEqual(bench.stream.sent, [])
+    const delays = plans.mock.calls.map(({ arguments: [, delayMs] }) => Number(delayMs))
+    assert.ok(delays.length < 5, `${delays.length} timers`)
+    assert.ok(delays.every((delayMs) => delayMs < 2 ** 31))
+  })
+
+  test('ends all leases when the client is closed, and takes no more', (t) => {
+    const bench = new Bench(t)
+    const lease = bench.lease('a', 60)
+    bench.hub.close()
+    assert.equal(reasonOf(lease), 'closed')
+    assert.equal(reasonOf(bench.lease('b', 60)), 'closed')
+    assert.deepEqual(bench.lost, [])
+  })
+})
