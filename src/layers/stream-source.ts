@@ -4,7 +4,7 @@ import type { StreamCall, StreamListener } from '../transport/stream-call.js'
 import { anyMember, callContext } from '../transport/transport.js'
 import type { Method } from '../wire/methods.js'
 import { streamMetadata } from './metadata-layer.js'
-import { isTokenRefusal, type Token } from './token.js'
+import { isTokenRefusal, type Token, type TokenReason } from './token.js'
 import type { TokenSource } from './token-source.js'
 
 /** A stream that was opened. */
@@ -21,6 +21,8 @@ const openTimeoutMs = 10_000
 export class StreamSource {
   readonly #manager: ConnectionManager
   readonly #tokens: TokenSource | undefined
+  /** Why the next token is asked for, if one has to be. */
+  #reason: TokenReason = 'first'
 
   constructor(manager: ConnectionManager, tokens: TokenSource | undefined) {
     this.#manager = manager
@@ -42,7 +44,7 @@ export class StreamSource {
     context.deadlineAt = context.startedAt + openTimeoutMs
     context.failedOn = failedOn
     for (;;) {
-      const token = this.#tokens?.current() ?? (await this.#tokens?.get('first', context))
+      const token = this.#tokens?.current() ?? (await this.#tokens?.get(this.#reason, context))
       const connection = this.#manager.pick(context) ?? (await this.#manager.wait(context))
       signal?.throwIfAborted()
       const call = connection.stream(method, streamMetadata(token?.value), listener)
@@ -54,6 +56,7 @@ export class StreamSource {
   refused({ token }: OpenStream, error: EtcdError): boolean {
     if (this.#tokens?.renews !== true || token === undefined || !isTokenRefusal(error.code)) return false
     this.#tokens.rejected(token, error.code)
+    this.#reason = 'rejected'
     return true
   }
 
