@@ -7,7 +7,6 @@ import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
 import type { TokenSource } from './layers/token-source.js'
 import type { Leases } from './lease/leases.js'
-import { LockSessions } from './lock/lock-sessions.js'
 import { Maintenance } from './maintenance/maintenance.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { checkCall } from './transport/call-options.js'
@@ -40,6 +39,9 @@ const eventNames = Object.keys({
   leaseLost: true,
   keepAliveLost: true,
   keepAliveResumed: true,
+  registrationLost: true,
+  registrationRestored: true,
+  registrationFailed: true,
   syncFailed: true,
 } satisfies Record<keyof ClientEvents, true>)
 
@@ -60,7 +62,6 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #transport: Transport
   readonly #tokens: TokenSource | undefined
   readonly #watches: WatchHub
-  readonly #sessions: LockSessions
   readonly #events: Emitter<ClientEvents>
   readonly #timers: NodeJS.Timeout[] = []
   #closing: Promise<void> | undefined
@@ -77,15 +78,13 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     warnAboutClearPassword(options)
     const events = new Emitter<ClientEvents>()
     const { manager, tokens, transport, streams, watches, leases } = wire(options, events)
-    const sessions = new LockSessions((ttlSeconds, grant) => leases.grant(ttlSeconds, grant))
-    super({ transport, watches, sessions, limits: options, prefix: options.namespace ?? Buffer.alloc(0) })
+    super({ transport, watches, leases, limits: options, prefix: options.namespace ?? Buffer.alloc(0) })
     this.#options = options
     this.#events = events
     this.#manager = manager
     this.#tokens = tokens
     this.#transport = transport
     this.#watches = watches
-    this.#sessions = sessions
     this.lease = leases
     this.maintenance = new Maintenance(streams)
     this.auth = new Auth(transport, () => tokens?.stats ?? noAuthStats)
@@ -155,9 +154,8 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
-    await this.#sessions.close()
     this.#watches.close()
-    this.lease.close()
+    await this.lease.close()
     this.#tokens?.close()
     this.#manager.close()
     this.#events.clear()
@@ -180,7 +178,8 @@ export class Etcd extends Keyspace implements AsyncDisposable {
       request,
       callContext({}, { repeatable: true }),
     )
-    this.#manager.replace(memberEndpoints(members, this.#options.endpoints))
+    const { seeds } = this.#manager
+    this.#manager.replace(memberEndpoints(members, seeds), seeds)
   }
 
   async #rediscover(): Promise<void> {

@@ -17,10 +17,14 @@ export {
 export type { Bytes, KeyRange } from './core/key-range.js'
 export { KeyValue } from './core/key-value.js'
 export type { Preference, ReadMode, ReadPolicy, ReadPolicyOptions, ReadRule } from './core/read-policy.js'
+export type { Election, ElectionOptions } from './election/election.js'
+export type { Leadership } from './election/leadership.js'
 export type { Change, ChangeCause } from './informer/change.js'
+export type { InvalidEntry } from './informer/draft.js'
 export type { Entry } from './informer/entry.js'
 export { Informer } from './informer/informer.js'
 export type {
+  EventsOptions,
   InformerEvents,
   InformerOptions,
   InformerStats,
@@ -28,7 +32,6 @@ export type {
   ReadyOptions,
 } from './informer/informer-options.js'
 export { Snapshot } from './informer/snapshot.js'
-export type { InvalidEntry } from './informer/store.js'
 export { ValueInformer, type ValueListener } from './informer/value-informer.js'
 export type { Keyspace } from './keyspace.js'
 export { type Comparable, type ComparableKey, type Comparison, key, keys } from './kv/compare.js'
@@ -56,6 +59,7 @@ export type {
   RangeFields,
   RangeOptions,
   Sort,
+  TouchOptions,
 } from './kv/requests.js'
 export type {
   ConditionalResult,
@@ -73,6 +77,8 @@ export type { LeaseEvents } from './lease/keep-alive-hub.js'
 export type { Lease, LeaseState } from './lease/lease.js'
 export { LeaseLostError, type LeaseLostReason } from './lease/lease-lost-error.js'
 export type { GrantOptions, LeaseStatus, Leases, TimeToLiveOptions } from './lease/leases.js'
+export type { RegisterOptions, Registration, RegistrationEvents } from './lease/registration.js'
+export type { Session } from './lease/session.js'
 export type { Lock } from './lock/lock.js'
 export { type LockHolder, LockLostError, LockTimeoutError, LockUnavailableError } from './lock/lock-errors.js'
 export type { LockOptions } from './lock/locks.js'
@@ -87,7 +93,8 @@ export {
   channels,
 } from './telemetry/channels.js'
 export type { Role } from './transport/connection.js'
-export type { ConnectionEvents, EndpointStatus } from './transport/connection-manager.js'
+export type { ConnectionEvents } from './transport/connection-events.js'
+export type { EndpointStatus } from './transport/connection-manager.js'
 export type { Pem, TlsOptions } from './transport/credentials.js'
 export type { EjectReason } from './transport/ejection.js'
 export type { CallOptions } from './transport/transport.js'

@@ -2,16 +2,19 @@ import type { Codec } from './core/codec.js'
 import { InvalidArgumentError } from './core/errors.js'
 import { type Bytes, emptyKey, encodeRange, type KeyRange } from './core/key-range.js'
 import { keyBytes } from './core/validate.js'
+import { Election, type ElectionOptions } from './election/election.js'
 import { Informer } from './informer/informer.js'
 import { checkInformerOptions, type InformerOptions } from './informer/informer-options.js'
 import { ValueInformer } from './informer/value-informer.js'
 import { Kv, type KvLimits } from './kv/kv.js'
-import type { TtlLeases } from './kv/ttl.js'
+import type { Leases } from './lease/leases.js'
+import type { RegisterOptions, Registration } from './lease/registration.js'
 import type { Lock } from './lock/lock.js'
-import type { LockSessions } from './lock/lock-sessions.js'
+import type { LockQueueHost } from './lock/lock-queue.js'
 import { type LockOptions, Locks } from './lock/locks.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
+import { callOptionNames, checkCall } from './transport/call-options.js'
 import type { Transport } from './transport/transport.js'
 import { type WatchOptions, watch } from './watch/watch.js'
 import type { WatchHub } from './watch/watch-hub.js'
@@ -21,8 +24,7 @@ import type { Watcher } from './watch/watcher.js'
 export interface KeyspaceParts {
   readonly transport: Transport
   readonly watches: WatchHub
-  readonly leases: TtlLeases
-  readonly sessions: LockSessions
+  readonly leases: Leases
   readonly limits: KvLimits
   readonly prefix: Buffer
 }
@@ -30,13 +32,15 @@ export interface KeyspaceParts {
 /** Everything that works on keys: all keys of the cluster, or those of a namespace. */
 export class Keyspace extends Kv {
   readonly #parts: KeyspaceParts
+  readonly #session: LockQueueHost['session']
   readonly #locks: Locks
 
   constructor(parts: KeyspaceParts) {
     const { transport, prefix, limits, leases } = parts
     super(prefix.length === 0 ? transport : namespaceLayer(prefix)(transport), limits, leases)
     this.#parts = parts
-    this.#locks = new Locks({ store: this, session: (ttlSeconds, signal) => parts.sessions.use(ttlSeconds, signal) })
+    this.#session = (ttlSeconds, signal) => parts.leases.shared(ttlSeconds, { signal })
+    this.#locks = new Locks({ store: this, session: this.#session })
   }
 
   /**
@@ -96,6 +100,21 @@ export class Keyspace extends Kv {
     work: (lock: Lock) => Result | Promise<Result>,
   ): Promise<Result> {
     return this.#locks.withLock(name, options, work)
+  }
+
+  /**
+   * Puts a key that is there as long as this process is, and puts it back whenever its lease was lost; the client's events
+   * `registrationLost` and `registrationRestored` tell of that.
+   */
+  async register(key: Bytes, value: Bytes, options: RegisterOptions = {}): Promise<Registration> {
+    checkCall('register()', options, [...callOptionNames, 'ttlSeconds'])
+    if (keyBytes('key', key).length === 0) throw emptyKey()
+    return this.#parts.leases.register(this, [key, value], options)
+  }
+
+  /** An election of one leader at a time; it interoperates with `etcdctl elect`. Nothing is sent before it is used. */
+  election(name: string, options: ElectionOptions = {}): Election {
+    return new Election(name, options, { store: this, session: this.#session })
   }
 
   /**

@@ -10,9 +10,11 @@ import { StreamSource } from './layers/stream-source.js'
 import { type AuthEvents, TokenSource } from './layers/token-source.js'
 import { type KeepAliveHost, KeepAliveHub, type LeaseEvents } from './lease/keep-alive-hub.js'
 import { Leases } from './lease/leases.js'
+import type { RegistrationEvents } from './lease/registration.js'
 import type { ResolvedOptions } from './options.js'
 import { Balancer } from './transport/balancer.js'
-import { type ConnectionEvents, ConnectionManager } from './transport/connection-manager.js'
+import type { ConnectionEvents } from './transport/connection-events.js'
+import { ConnectionManager } from './transport/connection-manager.js'
 import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
 import { discoverEndpoints } from './transport/srv-discovery.js'
 import { type CallMetadata, callContext, stack, type Transport } from './transport/transport.js'
@@ -21,7 +23,7 @@ import type { WatchEvents } from './watch/watch-lane.js'
 import { methods } from './wire/methods.js'
 
 /** What the parts of a client tell its listeners. */
-export interface PartEvents extends ConnectionEvents, AuthEvents, WatchEvents, LeaseEvents {}
+export interface PartEvents extends ConnectionEvents, AuthEvents, WatchEvents, LeaseEvents, RegistrationEvents {}
 
 /** The parts of a client, each made of those before it. */
 export interface Wired {
@@ -41,7 +43,7 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const manager = connectionManager(options, events, () => metadataWith(tokens?.held))
   const base = new Balancer(manager, options.maxRequestBytes)
   const hasFresh = manager.hasFresh.bind(manager)
-  const retry = retryLayer({ budget: new RetryBudget(retryBudget), hasFresh })
+  const retry = retryLayer({ budget: new RetryBudget(retryBudget), hasFresh, closing: manager.closing })
   const tokens = tokenSource(options, events, manager, stack(base, retry, metadataLayer()))
   const transport = stack(
     base,
@@ -70,6 +72,7 @@ function leasesOf(
   return new Leases({
     transport,
     hub: new KeepAliveHub({ streams, events, observe }),
+    events,
     onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
     timeoutMs,
   })

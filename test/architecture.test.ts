@@ -22,6 +22,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   namespace: ['core', 'gen', 'wire', 'transport', 'watch'],
   lease: ['core', 'gen', 'wire', 'transport', 'layers'],
   lock: ['core', 'kv', 'lease', 'transport', 'watch'],
+  election: ['core', 'kv', 'lock', 'transport', 'watch'],
   informer: ['core', 'transport', 'watch'],
   workqueue: ['core'],
   maintenance: ['core', 'gen', 'wire', 'layers'],

@@ -1,21 +1,42 @@
+import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:events'
+
 /** The longest delay a Node timer takes, 25 days: it takes any longer one for 1 ms. */
 export const longestTimerMs = 2 ** 31 - 1
 
-/** Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. Holds the process open meanwhile. */
-export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/**
+ * Lets any number of calls share a signal. Each takes its listener off again when it ends, so Node's warning of a
+ * leak, which comes at the eleventh, would be a false one.
+ */
+export function shareable(signal: AbortSignal): AbortSignal {
+  if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal)
+  return signal
+}
+
+/**
+ * Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. Holds the process open meanwhile. When
+ * `waking` aborts, it is over, as if the time were.
+ */
+export function sleep(ms: number, signal: AbortSignal | undefined, waking?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
       reject(signal.reason)
       return
     }
-    const onAbort = (): void => {
+    const leave = (): void => {
       clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+      waking?.removeEventListener('abort', onWake)
+    }
+    const onAbort = (): void => {
+      leave()
       reject(signal?.reason)
     }
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort)
+    const onWake = (): void => {
+      leave()
       resolve()
-    }, ms)
-    signal?.addEventListener('abort', onAbort, { once: true })
+    }
+    const timer = setTimeout(onWake, waking?.aborted === true ? 0 : ms)
+    signal?.addEventListener('abort', onAbort)
+    waking?.addEventListener('abort', onWake)
   })
 }

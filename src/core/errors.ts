@@ -217,6 +217,13 @@ export function isEtcdError(error: unknown, code?: ErrorCode): error is EtcdErro
   return code === undefined || (error as { code?: unknown }).code === code
 }
 
+/** The same failure for another caller: each error is completed with what only the call that it ends knows. */
+export function copyOf(error: unknown): unknown {
+  if (!isEtcdError(error) || !('rawMessage' in error)) return error
+  const { code, effect, retryable, endpoint, method, grpcCode, rawMessage } = error
+  return new EtcdError(rawMessage, { code, effect, retryable, endpoint, method, grpcCode, cause: error.cause })
+}
+
 function format(message: string, { code, method, endpoint }: EtcdErrorInit): string {
   const place = [method, endpoint].filter((part) => part !== undefined).join(' at ')
   return place === '' ? `[${code}] ${message}` : `[${code}] ${message} (${place})`

@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { shareable } from './abort.js'
 import { InvalidArgumentError } from './errors.js'
 
 /** Refuses options that do not exist, with the name that was probably meant. */
@@ -55,9 +56,10 @@ export function oneOf<const T extends string>(name: string, value: unknown, allo
   throw new InvalidArgumentError(`\`${name}\` must be ${words}, got ${describe(value)}`)
 }
 
-/** An `AbortSignal`, or nothing. */
+/** An `AbortSignal`, which any number of calls may share, or nothing. */
 export function optionalSignal(name: string, value: unknown): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value
+  if (value === undefined) return value
+  if (value instanceof AbortSignal) return shareable(value)
   throw new InvalidArgumentError(`\`${name}\` must be an AbortSignal, got ${describe(value)}`)
 }
 

@@ -26,6 +26,7 @@ import {
   type RangeOptions,
   rangeRequest,
   someKey,
+  type TouchOptions,
   touchRequest,
 } from './requests.js'
 import {
@@ -37,6 +38,7 @@ import {
   responseInfo,
   type UpdateResult,
 } from './results.js'
+import { putWithTtl, type TtlLeases } from './ttl.js'
 import { isReadOnly, Txn, txnSize } from './txn.js'
 import { type UpdateFunction, type UpdateOptions, update } from './update.js'
 
@@ -66,10 +68,12 @@ const write = { consistent: true, proposal: true } as const
 export class Kv {
   readonly #transport: Transport
   readonly #limits: KvLimits
+  readonly #leases: TtlLeases
 
-  constructor(transport: Transport, limits: KvLimits) {
+  constructor(transport: Transport, limits: KvLimits, leases: TtlLeases) {
     this.#transport = transport
     this.#limits = limits
+    this.#leases = leases
   }
 
   /** Reads one key; `undefined` if it does not exist. To learn who answered, and how, use `range(key)`. */
@@ -117,17 +121,22 @@ export class Kv {
     return new Listing((pageRange, pageOptions) => this.#readPage(pageRange, pageOptions), range, options)
   }
 
-  /** Writes a key. Without `lease` or `ignoreLease`, the key leaves the lease that it was attached to. */
+  /**
+   * Writes a key. Without `lease`, `ignoreLease` or `ttlSeconds`, the key leaves the lease that it was attached to, and
+   * stays until it is deleted.
+   */
   async put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult> {
     checkCall('put()', options, optionNames.put)
+    const request = putRequest(key, value, options)
+    if (options?.ttlSeconds !== undefined) return putWithTtl(this, this.#leases, [key, value], options)
     const context = callContext(options, write)
-    const response = await this.#transport.unary(methods.KV.Put, putRequest(key, value, options), context)
+    const response = await this.#transport.unary(methods.KV.Put, request, context)
     return { ...responseInfo(response.header, context), prevKv: response.prevKv }
   }
 
   /** Gives an existing key a new revision and keeps its value; `KEY_NOT_FOUND` if there is no such key. */
-  async touch(key: Bytes, options: PutOptions = {}): Promise<PutResult> {
-    checkCall('touch()', options, optionNames.put)
+  async touch(key: Bytes, options: TouchOptions = {}): Promise<PutResult> {
+    checkCall('touch()', options, optionNames.touch)
     const context = callContext(options, write)
     const response = await this.#transport.unary(methods.KV.Put, touchRequest(key, options), context)
     return { ...responseInfo(response.header, context), prevKv: response.prevKv }
@@ -155,7 +164,7 @@ export class Kv {
     key: Bytes,
     value: Bytes,
     expectedRevision: number,
-    options: PutOptions = {},
+    options: TouchOptions = {},
   ): Promise<ConditionalResult> {
     checkCall('putIf()', options, optionNames.conditional)
     return this.#applyIf(key, expectedRevision, put(key, value, putFields(options)), options)

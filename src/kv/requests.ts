@@ -71,11 +71,23 @@ type PutLease =
 /** Options of `put()` as an operation of a transaction. Without `lease` or `ignoreLease` the key leaves its lease. */
 export type PutFields = PutCommon & PutLease
 
-/** Options of `put()`. */
-export type PutOptions = PutFields & CallOptions
+/** A key that ends by itself, or one with a lease of the caller's, or with none. */
+type PutLifetime =
+  | (PutLease & { readonly ttlSeconds?: undefined })
+  | {
+      /**
+       * The key is deleted after this time, or somewhat later: it is attached to a lease that keys of the same time share.
+       */
+      readonly ttlSeconds: number
+      readonly lease?: undefined
+      readonly ignoreLease?: undefined
+    }
 
-/** Options of `touch()`. */
-export type TouchOptions = PutOptions
+/** Options of `put()`. */
+export type PutOptions = PutCommon & PutLifetime & CallOptions
+
+/** Options of `touch()` and `putIf()`. */
+export type TouchOptions = PutFields & CallOptions
 
 /** Options of `delete()` and `deleteRange()` as operations of a transaction. */
 export interface DeleteFields {
@@ -109,7 +121,8 @@ export const optionNames = {
     ...readPolicyOptions,
     ...callNames,
   ],
-  put: ['prevKv', 'lease', 'ignoreLease', ...callNames],
+  put: ['prevKv', 'lease', 'ignoreLease', 'ttlSeconds', ...callNames],
+  touch: ['prevKv', 'lease', 'ignoreLease', ...callNames],
   putOp: ['prevKv', 'lease', 'ignoreLease'],
   delete: ['prevKv', ...callNames],
   deleteOp: ['prevKv'],

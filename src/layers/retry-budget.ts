@@ -29,11 +29,14 @@ export class RetryBudget {
     if (this.#tokens < this.#options.capacity) this.#tokens += this.#options.perSuccess
   }
 
-  /** Takes one repeat, waiting for it if need be. Debts are ordered: each caller in the queue waits for its own token. */
-  async take(signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Takes one repeat, waiting for it if need be, or until `closing` aborts. Debts are ordered: each caller in the queue
+   * waits for its own token.
+   */
+  async take(signal: AbortSignal | undefined, closing?: AbortSignal): Promise<void> {
     this.#fill()
     this.#tokens -= 1
-    if (this.#tokens < 0) await sleep((-this.#tokens / this.#options.perSecond) * 1000, signal)
+    if (this.#tokens < 0) await sleep((-this.#tokens / this.#options.perSecond) * 1000, signal, closing)
   }
 
   #fill(): void {

@@ -11,6 +11,8 @@ export interface RetryOptions {
   readonly budget: RetryBudget
   /** Whether a healthy member is left that has not failed the call: it is then tried without a wait. */
   readonly hasFresh: (route: Route, failedOn: ReadonlySet<string>) => boolean
+  /** Aborts when the client is closed: calls that wait then go on at once, and find it closed. */
+  readonly closing?: AbortSignal
 }
 
 const backoff = { baseMs: 25, maxMs: 500 }
@@ -25,7 +27,7 @@ type Final<Response> = { readonly response: Response } | { readonly failure: unk
  * that it had no effect and may succeed elsewhere or later, and a repeatable call after any passing failure. The first
  * repeat goes to another member at once where there is one; then exponential backoff with full jitter.
  */
-export function retryLayer({ budget, hasFresh }: RetryOptions): Layer {
+export function retryLayer({ budget, hasFresh, closing }: RetryOptions): Layer {
   return (inner) => ({
     async unary(method, request, context) {
       try {
@@ -61,8 +63,8 @@ export function retryLayer({ budget, hasFresh }: RetryOptions): Layer {
     const delayMs = elsewhere ? 0 : fullJitterMs(repeat, overload ? overloadBackoff : backoff)
     const startedAt = performance.now()
     if (startedAt + delayMs >= context.deadlineAt) throw error
-    await budget.take(context.signal)
-    if (delayMs > 0) await sleep(delayMs, context.signal)
+    await budget.take(context.signal, closing)
+    if (delayMs > 0) await sleep(delayMs, context.signal, closing)
     context.backoffMs += performance.now() - startedAt
   }
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
+import { copyOf, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import { type AuthenticateRecord, channels, outcomeOf } from '../telemetry/channels.js'
 import { type CallContext, callContext, type Transport } from '../transport/transport.js'
 import { methods } from '../wire/methods.js'
@@ -112,7 +112,7 @@ export class TokenSource {
         // Another client of this login was closed while it asked for all.
         if (isEtcdError(error, 'CLOSED') && !this.#closed) continue
         // The error is shared by all who waited; each caller gets one with a stack of its own.
-        throw isEtcdError(error) ? copyOf(error) : error
+        throw copyOf(error)
       }
     }
   }
@@ -222,11 +222,6 @@ async function provided(
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new EtcdError(`auth.tokenProvider failed: ${why}`, { code: 'AUTH_FAILED', effect: 'none', cause })
   }
-}
-
-function copyOf(error: EtcdError): EtcdError {
-  const { code, effect, retryable, endpoint, method, grpcCode, rawMessage } = error
-  return new EtcdError(rawMessage, { code, effect, retryable, endpoint, method, grpcCode, cause: error.cause })
 }
 
 /** Calls the provider; what it throws, the promise rejects with. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { EtcdError, InvalidArgumentError, isEtcdError } from '../core/errors.js'
+import type { Bytes } from '../core/key-range.js'
 import { leaseId, optionalBoolean, positiveInteger } from '../core/validate.js'
 import type { LeaseTimeToLiveResponse } from '../gen/messages.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
@@ -11,6 +12,7 @@ import { Lease } from './lease.js'
 import type { LeaseLostError } from './lease-lost-error.js'
 import { LeasePool } from './lease-pool.js'
 import { LeaseRecord } from './lease-record.js'
+import { type RegisterOptions, Registration, type RegistrationHost, type RegistrationKv } from './registration.js'
 import type { Session } from './session.js'
 import { SessionPool } from './session-pool.js'
 import { type Renewed, SingleRenewal } from './single-renewal.js'
@@ -45,6 +47,7 @@ export interface LeasesHost {
   readonly transport: Transport
   readonly hub: KeepAliveHub
   readonly onLost: (error: LeaseLostError) => void
+  readonly events: RegistrationHost['events']
   /** Bound of calls for which none is given, in milliseconds. */
   readonly timeoutMs: number
 }
@@ -57,6 +60,7 @@ export interface Granted {
   readonly expiresAt: number
 }
 
+const defaultRegistrationSeconds = 15
 const grantOptions = [...callOptionNames, 'id', 'keepAlive']
 
 /** Leases: keys that are attached to one are deleted when it ends, which it does unless it is renewed. */
@@ -132,6 +136,19 @@ export class Leases {
   async shared(ttlSeconds: number, options: CallOptions = {}): Promise<Session> {
     checkCall('shared()', options)
     return this.#sessions.acquire(positiveInteger('ttlSeconds', ttlSeconds), options)
+  }
+
+  /** Registers a key among those of `kv`. */
+  async register(
+    kv: RegistrationKv,
+    pair: readonly [Bytes, Bytes],
+    { ttlSeconds = defaultRegistrationSeconds, ...options }: RegisterOptions,
+  ): Promise<Registration> {
+    const { events } = this.#host
+    const grant = (seconds: number, callOptions: CallOptions): Promise<Lease> => this.grant(seconds, callOptions)
+    const registration = new Registration({ events, grant }, kv, pair, positiveInteger('ttlSeconds', ttlSeconds))
+    await registration.establish(options)
+    return registration
   }
 
   /** The lease that `put()` with `ttlSeconds` attaches its key to. */

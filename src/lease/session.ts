@@ -1,3 +1,4 @@
+import type { CallOptions } from '../transport/transport.js'
 import type { Lease, LeaseState } from './lease.js'
 
 /**
@@ -52,6 +53,11 @@ export class Session implements AsyncDisposable {
     if (this.#isReleased) return
     this.#isReleased = true
     this.#release()
+  }
+
+  /** Ends the lease now, for all who have a part in it, and deletes its keys. */
+  revoke(options?: CallOptions): Promise<void> {
+    return this.#lease.revoke(options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,15 +10,14 @@ import type { CallOptions } from '../transport/transport.js'
 import type { Watcher } from '../watch/watcher.js'
 import { type LockHolder, LockLostError } from './lock-errors.js'
 
-/** The lease of a lock, which may be shared with others. */
+/** A part in a lease that is kept alive, as a lock needs it; see `Session`. */
 export interface LockSession {
   readonly id: string
-  /** Aborts when the lease is no longer to be relied on. */
   readonly signal: AbortSignal
-  /** Whether it can be relied on at this moment. */
+  readonly expiresAt: number
   isAlive(): boolean
-  /** Time that is left without a renewal. */
-  readonly remainingMs: number
+  release(): void
+  revoke(): Promise<void>
 }
 
 /** What a lock's key is kept with. */
@@ -49,6 +48,8 @@ export class LockKey {
   readonly #name: string
   readonly #store: LockStore
   #createRevision = 0
+  /** The revision of our last write to the key: another one for each holder in this process. */
+  #modRevision = 0
 
   constructor(name: string, session: LockSession, store: LockStore) {
     this.#name = name
@@ -57,9 +58,13 @@ export class LockKey {
     this.key = `${name}/${session.id}`
   }
 
-  /** Holds as long as the lock does: for transactions that must not run after it was lost. */
+  /** Holds as long as the lock is with its present holder: for transactions that must not run after that. */
   get guard(): Comparison {
-    return key(this.key).createRevision.equals(this.#createRevision)
+    return key(this.key).modRevision.equals(this.#modRevision)
+  }
+
+  get createRevision(): number {
+    return this.#createRevision
   }
 
   /** Waits for its turn. Resolves with the fence: the revision at which the lock became ours. */
@@ -81,6 +86,7 @@ export class LockKey {
     const { succeeded, responses, revision } = await this.#settle(() => transaction.commit(options), options.signal)
     if (succeeded) {
       this.#createRevision = revision
+      this.#modRevision = revision
       return revision
     }
     const [own, { kvs }] = responses
@@ -88,19 +94,26 @@ export class LockKey {
     // Our own key, of an attempt whose answer was lost.
     if (own !== undefined && own.createRevision === holder?.createRevision) {
       this.#createRevision = own.createRevision
+      this.#modRevision = own.modRevision
       return own.createRevision
     }
     return holder === undefined ? this.tryAcquire(value, options) : holderOf(holder)
   }
 
-  /** Gives the lock to another one in this process: writes `value`, if it is still ours. Resolves with the new fence. */
-  async handOver(value: string): Promise<number> {
+  /**
+   * Writes `value`, if the key is still ours: to give the lock to another one in this process, or to tell others something
+   * else. Resolves with the revision, which is the fence of the new holder.
+   */
+  async rewrite(value: string): Promise<number> {
+    // Not the guard: a repeat, after an answer was lost, finds the revision of the first try.
+    const isOurs = key(this.key).createRevision.equals(this.#createRevision)
     const transaction = this.#store
       .txn()
-      .if(this.guard)
+      .if(isOurs)
       .then(put(this.key, value, { lease: this.session.id }))
     const { succeeded, revision } = await this.#settle(() => transaction.commit(), this.session.signal)
     if (!succeeded) throw new LockLostError(this.#name)
+    this.#modRevision = revision
     return revision
   }
 
@@ -108,7 +121,10 @@ export class LockKey {
   async leave(): Promise<void> {
     const signal = this.session.signal
     // Without a revision its creation was not answered: the key of this lease, whatever it is, is ours alone.
-    const ours = this.#createRevision === 0 ? key(this.key).lease.equals(this.session.id) : this.guard
+    const ours =
+      this.#createRevision === 0
+        ? key(this.key).lease.equals(this.session.id)
+        : key(this.key).createRevision.equals(this.#createRevision)
     await this.#settle(() => this.#store.txn().if(ours).then(del(this.key)).commit(), signal)
   }
 
@@ -121,7 +137,9 @@ export class LockKey {
       .else(get(this.key), queue)
     const { succeeded, responses, revision } = await this.#settle(() => transaction.commit(options), options.signal)
     const [own, { kvs }] = responses
-    this.#createRevision = succeeded ? revision : ((own as KeyValue | undefined)?.createRevision ?? revision)
+    const found = succeeded ? undefined : (own as KeyValue | undefined)
+    this.#createRevision = found?.createRevision ?? revision
+    this.#modRevision = found?.modRevision ?? revision
     const ahead = kvs.filter(({ createRevision }) => createRevision < this.#createRevision)
     return { revision, ahead: new Set(ahead.map((kv) => kv.key.toString('latin1'))) }
   }

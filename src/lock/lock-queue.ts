@@ -6,9 +6,11 @@ import { LockKey, type LockSession, type LockStore, readHolder } from './lock-ke
 
 /** What the queues of a client work with. */
 export interface LockQueueHost {
+  /** How often a lock may go from one to the next in this process while others wait. */
+  readonly mostHandOvers: number
   readonly store: LockStore
-  /** A lease that is kept alive until `done`. */
-  session(ttlSeconds: number, signal: AbortSignal): Promise<{ readonly session: LockSession; done(): Promise<void> }>
+  /** A part in a lease that is kept alive. */
+  session(ttlSeconds: number, signal: AbortSignal): Promise<LockSession>
 }
 
 /** One who wants the lock. */
@@ -28,7 +30,6 @@ interface Waiter extends LockRequest {
 interface Hold {
   readonly key: LockKey
   readonly ttlSeconds: number
-  readonly done: () => Promise<void>
   /** How often the lock went from one to the next in this process without leaving it. */
   handOvers: number
 }
@@ -40,9 +41,6 @@ type QueueState =
   | { readonly kind: 'held'; readonly hold: Hold; readonly lock: Lock }
   /** Between two holders, or on the way out. */
   | { readonly kind: 'passing' }
-
-/** After so many, other processes get their turn. */
-const mostHandOvers = 16
 
 /**
  * Those of one process that want one lock, in order. They have one key in etcd among them, so that the cluster sees one
@@ -123,6 +121,7 @@ export class LockQueue {
         if (this.#grant(hold, fence)) return
         await this.#abandon(hold, true)
       } catch (error) {
+        if (isEtcdError(error, 'LEASE_NOT_FOUND')) await hold?.key.session.revoke()
         await this.#abandon(hold, true)
         // A lease that ended while we waited takes our place with it: we queue up anew.
         if (!abort.signal.aborted && hold?.key.session.isAlive() !== false && !isEtcdError(error, 'LOCK_LOST')) {
@@ -154,7 +153,7 @@ export class LockQueue {
     const { hold } = this.#state
     this.#state = { kind: 'passing' }
     const next = this.#waiters[0]
-    const mayHandOver = next?.ttlSeconds === hold.ttlSeconds && hold.handOvers < mostHandOvers
+    const mayHandOver = next?.ttlSeconds === hold.ttlSeconds && hold.handOvers < this.#host.mostHandOvers
     if (next !== undefined && mayHandOver && (await this.#handOver(hold, next))) return
     await this.#abandon(hold, true)
     void this.#serve()
@@ -162,7 +161,7 @@ export class LockQueue {
 
   async #handOver(hold: Hold, next: Waiter): Promise<boolean> {
     try {
-      const fence = await hold.key.handOver(next.value)
+      const fence = await hold.key.rewrite(next.value)
       hold.handOvers += 1
       return this.#grant(hold, fence)
     } catch {
@@ -193,8 +192,8 @@ export class LockQueue {
   }
 
   async #newHold(ttlSeconds: number, signal: AbortSignal): Promise<Hold> {
-    const { session, done } = await this.#host.session(ttlSeconds, signal)
-    return { key: new LockKey(this.#name, session, this.#host.store), ttlSeconds, done, handOvers: 0 }
+    const session = await this.#host.session(ttlSeconds, signal)
+    return { key: new LockKey(this.#name, session, this.#host.store), ttlSeconds, handOvers: 0 }
   }
 
   /** Leaves nothing behind: the key is deleted now, or ends with the lease. */
@@ -205,7 +204,7 @@ export class LockQueue {
     } catch {
       // It could not be deleted while the lease lasted, which has ended or will end it.
     } finally {
-      await hold.done()
+      hold.key.session.release()
     }
   }
 }

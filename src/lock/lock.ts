@@ -14,6 +14,7 @@ export class Lock implements AsyncDisposable {
   readonly fence: number
   readonly #key: LockKey
   readonly #onRelease: (lock: Lock) => Promise<void>
+  #guard: Comparison
   readonly #abort = new AbortController()
   #releasing: Promise<void> | undefined
 
@@ -23,6 +24,7 @@ export class Lock implements AsyncDisposable {
     this.fence = fence
     this.#key = key
     this.#onRelease = onRelease
+    this.#guard = key.guard
     const { signal } = key.session
     if (signal.aborted) this.#lost()
     else signal.addEventListener('abort', this.#lost, { once: true })
@@ -45,12 +47,19 @@ export class Lock implements AsyncDisposable {
 
   /** Time that it is certainly held without a renewal of its lease. */
   get remainingMs(): number {
-    return this.isHeld() ? this.#key.session.remainingMs : 0
+    return this.isHeld() ? Math.max(0, this.#key.session.expiresAt - performance.now()) : 0
   }
 
-  /** For the `if` of a transaction: it holds as long as this process has not lost the lock or given it up. */
+  /** For the `if` of a transaction: it holds as long as nobody else, here or elsewhere, has come to hold the lock. */
   guard(): Comparison {
-    return this.#key.guard
+    return this.#guard
+  }
+
+  /** Changes what others see in the key. Rejects with a `LockLostError` if the lock is no longer ours. */
+  async rewrite(value: string): Promise<void> {
+    if (!this.isHeld()) throw new LockLostError(this.name, this.#abort.signal.reason)
+    await this.#key.rewrite(value)
+    this.#guard = this.#key.guard
   }
 
   /** Gives it to the next in the queue. Resolves when that is done; a lock that was lost is released already. */

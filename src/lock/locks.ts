@@ -17,6 +17,8 @@ export interface LockOptions {
 }
 
 const optionNames = ['ttlSeconds', 'timeoutMs', 'signal', 'value']
+/** After so many holders in one process, the others get their turn. */
+const mostHandOvers = 16
 const defaults = { ttlSeconds: 10, waitMs: 60_000, tryMs: 10_000 }
 
 /** The locks of one keyspace. */
@@ -26,8 +28,8 @@ export class Locks {
   /** The names that the code which is running holds by `withLock()`. */
   readonly #held = new AsyncLocalStorage<readonly string[]>()
 
-  constructor(host: LockQueueHost) {
-    this.#host = host
+  constructor(host: Omit<LockQueueHost, 'mostHandOvers'>) {
+    this.#host = { ...host, mostHandOvers }
   }
 
   async lock(name: string, options: LockOptions = {}): Promise<Lock> {

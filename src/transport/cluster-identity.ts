@@ -40,6 +40,11 @@ export class ClusterIdentity {
     return this.#revision
   }
 
+  /** The highest raft term any answer has shown. */
+  get raftTerm(): number {
+    return this.#raftTerm
+  }
+
   /** When the raft term last rose, on the clock of `performance.now()`: proposals sent before it may have been lost. */
   get termRaisedAt(): number {
     return this.#termRaisedAt
@@ -61,9 +66,10 @@ export class ClusterIdentity {
     if (header === undefined) return undefined
     if (!this.admits(header)) return this.#otherCluster(header, endpoint)
     if (header.raftTerm > this.#raftTerm) this.#raiseTerm(header.raftTerm)
+    const isRewound = header.revision < floor && header.revision > 0
     if (header.revision >= this.#revision) this.#revision = header.revision
-    else if (header.revision < floor && header.revision > 0) return this.#rewound(header.revision, floor, endpoint)
-    return undefined
+    else if (isRewound) this.#rewind(header, floor, endpoint)
+    return isRewound ? rewound(header.revision, floor, endpoint) : undefined
   }
 
   /** Forgets everything and takes `clusterId` for the cluster from now on. */
@@ -94,14 +100,18 @@ export class ClusterIdentity {
     })
   }
 
-  #rewound(actual: number, seen: number, endpoint: string): EtcdError {
-    // Restored data is the cluster's new truth: only calls made before it was noticed fail.
-    this.#revision = actual
-    this.#listener.revisionRewound(endpoint, seen, actual)
-    return new EtcdError(`the cluster is at revision ${actual} after revision ${seen}: restored from a backup?`, {
-      code: 'REVISION_REWOUND',
-      effect: 'unknown',
-      endpoint,
-    })
+  /** Restored data is the cluster's new truth: only calls made before it was noticed fail. Its terms begin anew, too. */
+  #rewind(header: ResponseHeader, seen: number, endpoint: string): void {
+    this.#revision = header.revision
+    this.#raftTerm = header.raftTerm
+    this.#listener.revisionRewound(endpoint, seen, header.revision)
   }
+}
+
+function rewound(actual: number, seen: number, endpoint: string): EtcdError {
+  return new EtcdError(`the cluster is at revision ${actual} after revision ${seen}: restored from a backup?`, {
+    code: 'REVISION_REWOUND',
+    effect: 'unknown',
+    endpoint,
+  })
 }

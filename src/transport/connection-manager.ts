@@ -1,10 +1,10 @@
 import type { ChannelCredentials } from '@grpc/grpc-js'
-import { longestTimerMs } from '../core/abort.js'
-import { EtcdError, InvalidArgumentError } from '../core/errors.js'
+import { longestTimerMs, shareable } from '../core/abort.js'
+import { copyOf, EtcdError, InvalidArgumentError } from '../core/errors.js'
 import type { StatusResponse } from '../gen/messages.js'
 import { ClusterIdentity } from './cluster-identity.js'
 import { Connection, type ConnectionHost, type ConnectionState, type Role } from './connection.js'
-import type { EjectReason } from './ejection.js'
+import { Announcer, type EventSink } from './connection-events.js'
 import type { Endpoint } from './endpoint.js'
 import type { ChannelSettings } from './grpc-channel.js'
 import { Picker } from './picker.js'
@@ -27,29 +27,6 @@ export interface EndpointStatus {
   readonly role: Role | undefined
   readonly memberId: string | undefined
   readonly version: string | undefined
-}
-
-/** What happens to a client's connections. */
-export interface ConnectionEvents {
-  /** A member gets traffic from now on. */
-  endpointReady: { readonly endpoint: string }
-  /** A connected member gets no traffic for a while. */
-  endpointEjected: { readonly endpoint: string; readonly reason: EjectReason }
-  /** The connection to a member was lost, or could not be made; it is tried again by itself. */
-  endpointLost: { readonly endpoint: string; readonly error: string | undefined }
-  /** The list of endpoints was replaced. */
-  endpointsChanged: { readonly endpoints: readonly string[] }
-  /** Another member leads. */
-  leaderChanged: { readonly memberId: string; readonly raftTerm: number }
-  /** A member answered for another cluster. When most members do, the client goes on with that cluster. */
-  clusterChanged: { readonly endpoint: string; readonly expected: string; readonly actual: string }
-  /** A consistent answer was older than an earlier one: the cluster was restored from a backup. */
-  revisionRewound: { readonly endpoint: string; readonly seen: number; readonly actual: number }
-}
-
-/** Where a manager's events go. */
-export interface EventSink {
-  emit<Name extends keyof ConnectionEvents>(event: Name, payload: ConnectionEvents[Name]): void
 }
 
 /** What a manager is made with. */
@@ -97,7 +74,12 @@ export class ConnectionManager implements ConnectionHost {
   readonly #picker = new Picker()
   readonly #waiters = new Set<Waiter>()
   #connections: readonly Connection[]
+  #seeds: readonly Endpoint[]
+  /** Those of former endpoints, until the calls under way on them have ended. */
+  readonly #draining = new Set<Connection>()
+  readonly #announcer: Announcer
   #state: ManagerState = { kind: 'idle' }
+  readonly #closing = new AbortController()
   #leader: string | undefined
   #clock: NodeJS.Timeout | undefined
   #tickedAt = 0
@@ -106,18 +88,33 @@ export class ConnectionManager implements ConnectionHost {
   constructor(options: ConnectionManagerOptions) {
     this.#options = options
     this.events = options.events
+    this.#announcer = new Announcer(options.events)
     this.settings = options.settings
     this.identity = new ClusterIdentity({
       clusterChanged: (endpoint, expected, actual) =>
         this.events.emit('clusterChanged', { endpoint, expected, actual }),
-      revisionRewound: (endpoint, seen, actual) => this.events.emit('revisionRewound', { endpoint, seen, actual }),
+      revisionRewound: (endpoint, seen, actual) => {
+        this.events.emit('revisionRewound', { endpoint, seen, actual })
+        this.refreshAll()
+      },
       termRaised: () => this.refreshAll(),
     })
+    this.#seeds = options.endpoints
     this.#connections = options.endpoints.map((endpoint) => new Connection(endpoint, this))
   }
 
   get endpoints(): readonly Endpoint[] {
     return this.#connections.map(({ endpoint }) => endpoint)
+  }
+
+  /** Aborts when this is closed. */
+  get closing(): AbortSignal {
+    return shareable(this.#closing.signal)
+  }
+
+  /** The endpoints that were given last, by the caller or by DNS, without those that members advertise. */
+  get seeds(): readonly Endpoint[] {
+    return this.#seeds
   }
 
   status(): EndpointStatus[] {
@@ -181,15 +178,20 @@ export class ConnectionManager implements ConnectionHost {
     return this.#picker.hasFresh(route, failedOn)
   }
 
-  /** Replaces the endpoints. Those that stay keep their connections; calls under way on the others are let end. */
-  replace(endpoints: readonly Endpoint[]): void {
+  /**
+   * Replaces the endpoints. Those that stay keep their connections; calls under way on the others are let end. `seeds` are
+   * those of them that were given, where others are what members advertise.
+   */
+  replace(endpoints: readonly Endpoint[], seeds: readonly Endpoint[] = endpoints): void {
     if (this.#state.kind === 'closed') return
+    this.#seeds = seeds
     const current = new Map(this.#connections.map((connection) => [connection.url, connection]))
     const next = endpoints.map((endpoint) => current.get(endpoint.url) ?? new Connection(endpoint, this))
     const gone = this.#connections.filter((connection) => !next.includes(connection))
     if (gone.length === 0 && next.length === this.#connections.length) return
     this.#connections = next
     if (this.#state.kind !== 'idle') for (const connection of next) connection.connect()
+    for (const connection of gone) this.#draining.add(connection)
     for (const connection of gone) connection.drain()
     this.#changed()
     this.events.emit('endpointsChanged', { endpoints: endpoints.map(({ url }) => url) })
@@ -205,9 +207,10 @@ export class ConnectionManager implements ConnectionHost {
     if (this.#state.kind === 'closed') return
     if (this.#state.kind === 'opening') clearTimeout(this.#state.grace)
     this.#state = { kind: 'closed' }
+    this.#closing.abort()
     clearInterval(this.#clock)
     for (const waiter of this.#waiters) waiter.fail(closedError())
-    for (const connection of this.#connections) connection.close(closedError('unknown'))
+    for (const connection of this.#all()) connection.close(() => closedError('unknown'))
   }
 
   credentials(endpoint: Endpoint): ChannelCredentials {
@@ -219,15 +222,18 @@ export class ConnectionManager implements ConnectionHost {
   }
 
   stateChanged(connection: Connection, previous: ConnectionState): void {
-    if (this.#state.kind === 'closed') return
+    if (connection.state.kind === 'closed') this.#draining.delete(connection)
+    if (this.#state.kind === 'closed' || !this.#connections.includes(connection)) return
     this.#changed()
-    this.#announce(connection, previous)
+    this.#announcer.stateChanged(connection, previous)
   }
 
   learned(connection: Connection, status: StatusResponse): void {
     this.#changed()
     this.#followCluster(connection)
     const memberId = status.leader
+    // A member that has not heard of the election yet still names the leader before.
+    if (status.raftTerm < this.identity.raftTerm) return
     if (memberId === undefined || memberId === this.#leader || !this.identity.admits(status.header)) return
     const first = this.#leader === undefined
     this.#leader = memberId
@@ -244,7 +250,7 @@ export class ConnectionManager implements ConnectionHost {
       (error: unknown) => {
         // The next call looks again.
         if (this.#state === opening) this.#state = { kind: 'idle' }
-        for (const waiter of this.#waiters) waiter.fail(error)
+        for (const waiter of this.#waiters) waiter.fail(copyOf(error))
       },
     )
   }
@@ -279,21 +285,13 @@ export class ConnectionManager implements ConnectionHost {
     this.#changed()
   }
 
-  #announce(connection: Connection, previous: ConnectionState): void {
-    const endpoint = connection.url
-    const { state } = connection
-    if (state.kind === 'ready' && previous.kind !== 'ready') this.events.emit('endpointReady', { endpoint })
-    if (state.kind === 'ejected') this.events.emit('endpointEjected', { endpoint, reason: state.reason })
-    const lost = state.kind === 'connecting' && previous.kind !== 'idle'
-    const toldBefore = previous.kind === 'connecting' && (state.kind !== 'connecting' || state.error === previous.error)
-    if (lost && !toldBefore) this.events.emit('endpointLost', { endpoint, error: state.error })
-  }
-
   /** When most members belong to another cluster, that one has taken the place of the old: go on with it. */
   #followCluster({ clusterId }: Connection): void {
     if (clusterId === undefined || clusterId === this.identity.clusterId) return
     const members = this.#connections.filter((connection) => connection.clusterId === clusterId)
-    if (members.length * 2 <= this.#connections.length) return
+    const seeds = this.#connections.filter(({ url }) => this.#seeds.some((seed) => seed.url === url))
+    // What members advertise may lead anywhere, so the endpoints that were given must agree.
+    if (!mostOf(this.#connections, members) || !mostOf(seeds, members)) return
     this.identity.adopt(clusterId)
     for (const member of members) member.probeNow()
   }
@@ -316,14 +314,15 @@ export class ConnectionManager implements ConnectionHost {
     const now = performance.now()
     const late = now - this.#tickedAt > 2 * tickMs
     this.#tickedAt = now
-    if (this.#connections.every(({ inFlight }) => inFlight === 0)) {
+    const connections = this.#all()
+    if (connections.every(({ inFlight }) => inFlight === 0)) {
       clearInterval(this.#clock)
       this.#clock = undefined
       return
     }
     // When this process itself was stalled, answers may lie unread: nobody is judged by such a tick.
     if (late) return
-    for (const connection of this.#connections) connection.tick()
+    for (const connection of connections) connection.tick()
     this.#giveUpProposals(now)
   }
 
@@ -331,7 +330,13 @@ export class ConnectionManager implements ConnectionHost {
     const raisedAt = this.identity.termRaisedAt
     if (raisedAt <= this.#proposalsGivenUpAt || now - raisedAt < electionGraceMs) return
     this.#proposalsGivenUpAt = raisedAt
-    for (const connection of this.#connections) connection.giveUpProposals(raisedAt)
+    for (const connection of this.#all()) connection.giveUpProposals(raisedAt)
+    // Members that heard of the election late have named the leader before when they were asked.
+    this.refreshAll()
+  }
+
+  #all(): readonly Connection[] {
+    return [...this.#connections, ...this.#draining]
   }
 
   #notConnected(): EtcdError {
@@ -347,6 +352,10 @@ export class ConnectionManager implements ConnectionHost {
 /** The error of every call on a client that is closed, or that closes while the call is under way. */
 export function closedError(effect: 'none' | 'unknown' = 'none'): EtcdError {
   return new EtcdError('the client is closed', { code: 'CLOSED', effect })
+}
+
+function mostOf<Item>(all: readonly Item[], some: readonly Item[]): boolean {
+  return all.filter((item) => some.includes(item)).length * 2 > all.length
 }
 
 function hasShownItself(state: ConnectionState): boolean {

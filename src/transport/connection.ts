@@ -222,8 +222,8 @@ export class Connection implements AttemptOwner, StreamOwner {
     if (this.#calls.inFlight === 0) this.close(undefined)
   }
 
-  /** Ends the connection now; calls under way reject with `reason`, by default that the connection was lost. */
-  close(reason: EtcdError | undefined): void {
+  /** Ends the connection now; calls under way reject with a `reason` each, by default that the connection was lost. */
+  close(reason: (() => EtcdError) | undefined): void {
     if (this.#state.kind === 'closed') return
     this.#enter({ kind: 'closed' })
     clearTimeout(this.#connectTimer)

@@ -33,10 +33,10 @@ export class OpenCalls {
     this.#streams.delete(stream)
   }
 
-  /** Gives everything up, with `reason`, or because the connection was lost. */
-  giveUpAll(reason: EtcdError | undefined): void {
+  /** Gives everything up because of `reason`, or because the connection was lost; each call with an error of its own. */
+  giveUpAll(reason: (() => EtcdError) | undefined): void {
     for (const attempt of this.#attempts) {
-      attempt.giveUp(reason ?? connectionLost('the connection was given up', this.#url, attempt.method.name))
+      attempt.giveUp(reason?.() ?? connectionLost('the connection was given up', this.#url, attempt.method.name))
     }
     this.giveUpStreams(reason)
   }
@@ -49,9 +49,9 @@ export class OpenCalls {
     }
   }
 
-  giveUpStreams(reason: EtcdError | undefined): void {
+  giveUpStreams(reason: (() => EtcdError) | undefined): void {
     for (const stream of this.#streams) {
-      stream.giveUp(reason ?? connectionLost('the connection was given up', this.#url, stream.method.name))
+      stream.giveUp(reason?.() ?? connectionLost('the connection was given up', this.#url, stream.method.name))
     }
   }
 

@@ -32,8 +32,6 @@ const unavailableStatus = 14
 export class StreamCall<Request = unknown, Response = unknown> implements GrpcListener {
   readonly method: Method<Request, Response>
   readonly endpoint: string
-  /** The release of the member, where it was willing to tell. */
-  readonly serverVersion: string | undefined
   readonly #owner: StreamOwner
   readonly #unsent: Buffer[] = []
   #listener: StreamListener<Response> | undefined
@@ -47,9 +45,13 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
   constructor(owner: StreamOwner, method: Method<Request, Response>, listener: StreamListener<Response>) {
     this.method = method
     this.endpoint = owner.url
-    this.serverVersion = owner.version
     this.#owner = owner
     this.#listener = listener
+  }
+
+  /** The release of the member, as soon as it was willing to tell: with authentication, not before somebody has logged in. */
+  get serverVersion(): string | undefined {
+    return this.#owner.version
   }
 
   start(channel: GrpcChannel, metadata: CallMetadata): void {

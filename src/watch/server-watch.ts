@@ -8,6 +8,11 @@ export interface WatchSpec extends EncodedRange {
   readonly filters: readonly FilterType[]
 }
 
+/** The same text for equal specs. */
+export function specId({ key, rangeEnd, prevKv, filters }: WatchSpec): string {
+  return `${key.toString('base64')} ${rangeEnd.toString('base64')} ${prevKv} ${filters.join()}`
+}
+
 /** Who gets what a server-side watcher sees. Revisions below `next` are no longer of interest to it. */
 export interface Subscriber {
   readonly next: number
@@ -33,24 +38,32 @@ export interface Subscriber {
  */
 export class ServerWatch {
   readonly spec: WatchSpec
+  /** The same for all watchers of equal specs. */
+  readonly specId: string
   readonly subscribers = new Set<Subscriber>()
   #next: number
-  #seen = 0
+  #seen: number
   #clusterId: string | undefined
   #isCreated = false
   /** Refusals of the stream's token in a row. */
   refusals = 0
 
-  constructor(spec: WatchSpec, next: number) {
+  /** `known`: the highest revision that the cluster is known to have had. */
+  constructor(spec: WatchSpec, next: number, known = 0) {
     this.spec = spec
+    this.specId = specId(spec)
     this.#next = next
+    this.#seen = next === 0 ? known : Math.min(known, next - 1)
   }
 
   get next(): number {
     return this.#next
   }
 
-  /** The highest revision that the cluster has shown it: one that shows less was restored from a backup, or lags. */
+  /**
+   * The highest revision that the cluster must have had, by what it has shown: a member that shows less lags behind, or
+   * was restored from a backup.
+   */
   get seen(): number {
     return this.#seen
   }
@@ -75,7 +88,8 @@ export class ServerWatch {
     this.#clusterId ??= clusterId
     this.refusals = 0
     this.#seen = Math.max(this.#seen, revision)
-    if (this.#next === 0) this.#next = revision + 1
+    // On a member that lags behind, "from now on" begins after what this client has seen elsewhere.
+    if (this.#next === 0) this.#next = this.#seen + 1
     for (const subscriber of this.subscribers) subscriber.onCreated(this.#next - 1, endpoint)
   }
 
@@ -83,8 +97,7 @@ export class ServerWatch {
   deliver(batches: readonly WatchBatch[]): void {
     for (const batch of batches) {
       if (batch.revision < this.#next) continue
-      this.#next = batch.revision + 1
-      this.#seen = Math.max(this.#seen, batch.revision)
+      this.#moveTo(batch.revision)
       for (const subscriber of this.subscribers) {
         if (batch.revision >= subscriber.next) subscriber.onBatch(batch)
       }
@@ -93,8 +106,7 @@ export class ServerWatch {
 
   progress(revision: number): void {
     if (revision < this.#next) return
-    this.#next = revision + 1
-    this.#seen = Math.max(this.#seen, revision)
+    this.#moveTo(revision)
     for (const subscriber of this.subscribers) {
       if (revision >= subscriber.next) subscriber.onProgress(revision)
     }
@@ -109,5 +121,10 @@ export class ServerWatch {
     this.#isCreated = false
     for (const subscriber of this.subscribers) subscriber.onEnd(error)
     this.subscribers.clear()
+  }
+
+  #moveTo(revision: number): void {
+    this.#next = revision + 1
+    this.#seen = Math.max(this.#seen, revision)
   }
 }

@@ -40,6 +40,11 @@ export class WatchEvent {
 export interface WatchBatch {
   readonly revision: number
   readonly events: readonly WatchEvent[]
+  /**
+   * Set where history was compacted and a listing at `revision` took its place (`onCompacted: 'resync'`): the events are the
+   * difference to what was told before.
+   */
+  readonly resync?: true | undefined
 }
 
 /** Events as they came from the wire, grouped by revision; those below `from` are left out. */
@@ -57,4 +62,10 @@ export function batchesOf(events: readonly Event[], from: number): WatchBatch[] 
     }
   }
   return batches
+}
+
+/** How many of these events belong to revisions that are complete, although more events follow: all but the last revision's. */
+export function completeCount(events: readonly Event[]): number {
+  const revision = events.at(-1)?.kv?.modRevision
+  return events.findLastIndex(({ kv }) => kv?.modRevision !== revision) + 1
 }

@@ -157,7 +157,9 @@ export class WatchLane implements WatchStreamHost {
   leaving(stream: WatchStream): void {
     const { endpoint } = stream
     if (endpoint === undefined || stream !== this.#stream || !this.#host.streams.hasOther(endpoint)) return
-    this.#move(new EtcdError('the member closes its connections', { code: 'CONNECTION_LOST', effect: 'none', endpoint }))
+    this.#move(
+      new EtcdError('the member closes its connections', { code: 'CONNECTION_LOST', effect: 'none', endpoint }),
+    )
   }
 
   /** Leaves the stream for another one, without waiting for it to end. */

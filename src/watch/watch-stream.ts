@@ -6,7 +6,7 @@ import type { StreamListener } from '../transport/stream-call.js'
 import { methods } from '../wire/methods.js'
 import { trustsProgress } from './progress-trust.js'
 import type { ServerWatch } from './server-watch.js'
-import { batchesOf } from './watch-event.js'
+import { batchesOf, completeCount } from './watch-event.js'
 
 /** What happens on a watch stream, for who keeps the watchers. */
 export interface WatchStreamHost {
@@ -25,6 +25,16 @@ export interface WatchStreamHost {
 /** The answer that speaks for all watchers of a stream. */
 const everyWatcher = -1
 
+/** A watcher on this stream. */
+interface Watching {
+  readonly id: number
+  readonly watch: ServerWatch
+  /** How often progress had been asked for when the create was sent. */
+  askedBefore: number
+  /** The revision that the member had when it made the watcher; `undefined` until its answer is here. */
+  createdAt: number | undefined
+}
+
 /**
  * One gRPC stream with any number of server-side watchers. Their ids are chosen here, so that all of them can be created
  * at once: the member answers creates strictly in order.
@@ -32,28 +42,21 @@ const everyWatcher = -1
 export class WatchStream implements StreamListener<WatchResponse> {
   readonly #host: WatchStreamHost
   readonly #abort = new AbortController()
-  readonly #ids = new Map<ServerWatch, number>()
-  readonly #watches = new Map<number, ServerWatch>()
-  /** The ids whose creation was not answered yet, in order. */
-  #creating: number[] = []
-  /** Events of a revision that was split over several answers. */
+  readonly #byWatch = new Map<ServerWatch, Watching>()
+  readonly #byId = new Map<number, Watching>()
+  /** Those whose creation was not answered yet, in order. */
+  readonly #creating: Watching[] = []
+  /** Events of an answer that was split into several, as far as the rest of their revision is still to come. */
   readonly #fragments = new Map<number, Event[]>()
   #open: OpenStream<Parameters<typeof methods.Watch.Watch.encode>[0], WatchResponse> | undefined
   #lastId = 0
-  /** The last id that was created when progress was asked for. */
-  #askedUpTo = 0
+  /** How often progress was asked for, and answered. The member answers a question at once or never. */
+  #asked = 0
+  #answered = 0
   #isPaused = false
 
   constructor(host: WatchStreamHost) {
     this.#host = host
-  }
-
-  get watches(): readonly ServerWatch[] {
-    return [...this.#ids.keys()]
-  }
-
-  get size(): number {
-    return this.#ids.size
   }
 
   /** The member that it is on; `undefined` before it is open. */
@@ -75,8 +78,10 @@ export class WatchStream implements StreamListener<WatchResponse> {
     try {
       const open = await source.open(methods.Watch.Watch, this, { signal: this.#abort.signal, failedOn })
       this.#open = open
+      // It may have been closed, or have ended, while the news was on its way here.
+      if (this.#abort.signal.aborted) open.call.cancel()
       if (this.#isPaused) open.call.pause()
-      for (const [watch, id] of this.#ids) this.#create(watch, id)
+      for (const watching of this.#byWatch.values()) this.#create(watching)
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#host.lost(this, error)
     }
@@ -85,21 +90,22 @@ export class WatchStream implements StreamListener<WatchResponse> {
   /** Creates a watcher here, at its `next` revision. */
   add(watch: ServerWatch): void {
     this.#lastId += 1
-    this.#ids.set(watch, this.#lastId)
-    this.#watches.set(this.#lastId, watch)
-    if (this.#open !== undefined) this.#create(watch, this.#lastId)
+    const watching: Watching = { id: this.#lastId, watch, askedBefore: 0, createdAt: undefined }
+    this.#byWatch.set(watch, watching)
+    this.#byId.set(watching.id, watching)
+    if (this.#open !== undefined) this.#create(watching)
   }
 
   /** Ends a watcher; what the member still sends for it is dropped. */
   remove(watch: ServerWatch): void {
-    const id = this.#forget(watch)
-    if (id !== undefined) this.#open?.call.send({ cancelRequest: { watchId: id } })
+    const watching = this.#forget(watch)
+    if (watching !== undefined) this.#open?.call.send({ cancelRequest: { watchId: watching.id } })
   }
 
   /** Asks the member how far all watchers are. It answers when all of them have caught up, else not at all. */
   requestProgress(): void {
-    if (!this.#trusted || this.#creating.length > 0 || this.size === 0) return
-    this.#askedUpTo = this.#lastId
+    if (!this.#trusted || this.#byId.size === 0) return
+    this.#asked += 1
     this.#open?.call.send({ progressRequest: {} })
   }
 
@@ -137,27 +143,37 @@ export class WatchStream implements StreamListener<WatchResponse> {
     this.#host.leaving(this)
   }
 
-  #create(watch: ServerWatch, watchId: number): void {
-    const { spec, next } = watch
-    this.#creating.push(watchId)
-    // Periodic progress keeps quiet and filtered watchers from falling behind compaction.
-    const createRequest = { ...spec, startRevision: next, watchId, fragment: true, progressNotify: true }
+  #create(watching: Watching): void {
+    const { key, rangeEnd, prevKv, filters } = watching.watch.spec
+    watching.askedBefore = this.#asked
+    this.#creating.push(watching)
+    const createRequest = {
+      key,
+      rangeEnd,
+      prevKv,
+      filters,
+      startRevision: watching.watch.next,
+      watchId: watching.id,
+      fragment: true,
+      // Keeps quiet and filtered watchers from falling behind compaction.
+      progressNotify: true,
+    }
     this.#open?.call.send({ createRequest })
   }
 
   #onCreated(response: WatchResponse): void {
-    const id = this.#creating.shift()
-    const watch = id === undefined ? undefined : this.#watches.get(id)
-    // It was removed meanwhile; the cancel is on its way.
-    if (watch === undefined) return
     // A refused watcher has no id: creates are answered in order.
-    const error = response.canceled ? this.#reason(response) : this.#host.created(this, watch, response)
-    if (error !== undefined) this.#end(watch, error, !response.canceled)
+    const watching = this.#creating.shift()
+    // It was removed meanwhile; the cancel is on its way.
+    if (watching === undefined || !this.#byId.has(watching.id)) return
+    watching.createdAt = response.header?.revision ?? 0
+    const error = response.canceled ? this.#reason(response) : this.#host.created(this, watching.watch, response)
+    if (error !== undefined) this.#end(watching.watch, error, !response.canceled)
   }
 
   #onCanceled(response: WatchResponse): void {
-    const watch = this.#watches.get(response.watchId)
-    if (watch !== undefined) this.#end(watch, this.#reason(response), false)
+    const watching = this.#byId.get(response.watchId)
+    if (watching !== undefined) this.#end(watching.watch, this.#reason(response), false)
   }
 
   #end(watch: ServerWatch, error: EtcdError, isOnServer: boolean): void {
@@ -166,39 +182,50 @@ export class WatchStream implements StreamListener<WatchResponse> {
     this.#host.ended(this, watch, error)
   }
 
+  /** Answers are split by size, wherever that is; a revision goes further when it is whole. */
   #onEvents({ watchId, events, fragment }: WatchResponse): void {
+    if (!this.#byId.has(watchId)) return
     const earlier = this.#fragments.get(watchId)
-    const all = earlier === undefined ? events : earlier.concat(events)
-    if (fragment) {
-      this.#fragments.set(watchId, all)
-      return
-    }
-    this.#fragments.delete(watchId)
-    this.#advance(watchId, (watch) => watch.deliver(batchesOf(all, watch.next)))
+    const all = earlier === undefined ? events : [...earlier, ...events]
+    const count = fragment ? completeCount(all) : all.length
+    if (fragment) this.#fragments.set(watchId, all.slice(count))
+    else this.#fragments.delete(watchId)
+    if (count === 0) return
+    const complete = count === all.length ? all : all.slice(0, count)
+    this.#advance(watchId, (watch) => watch.deliver(batchesOf(complete, watch.next)))
   }
 
   #onProgress(revision: number): void {
+    this.#answered += 1
     if (!this.#trusted) return
-    // The answer may overtake that to a create, and does not speak for watchers made after the question.
-    for (const id of this.#watches.keys()) {
-      if (id <= this.#askedUpTo) this.#advance(id, (watch) => watch.progress(revision))
+    for (const watching of this.#byId.values()) {
+      if (this.#speaksFor(watching, revision)) this.#advance(watching.id, (watch) => watch.progress(revision))
     }
   }
 
-  #advance(id: number, advance: (watch: ServerWatch) => void): void {
-    const watch = this.#watches.get(id)
-    if (watch === undefined) return
-    advance(watch)
-    this.#host.advanced(this, watch)
+  /**
+   * Whether an answer to a question for progress is about this watcher. It may overtake the answer to the create, and be
+   * overtaken by it: then it is about the time before, and the watcher may have older events to come. It is not if there
+   * were more answers than questions before the create, or if its revision is a later one than that of the create.
+   */
+  #speaksFor({ createdAt, askedBefore }: Watching, revision: number): boolean {
+    return createdAt !== undefined && (this.#answered > askedBefore || revision > createdAt)
   }
 
-  #forget(watch: ServerWatch): number | undefined {
-    const id = this.#ids.get(watch)
-    this.#ids.delete(watch)
-    if (id === undefined) return undefined
-    this.#watches.delete(id)
-    this.#fragments.delete(id)
-    return id
+  #advance(id: number, advance: (watch: ServerWatch) => void): void {
+    const watching = this.#byId.get(id)
+    if (watching === undefined) return
+    advance(watching.watch)
+    this.#host.advanced(this, watching.watch)
+  }
+
+  #forget(watch: ServerWatch): Watching | undefined {
+    const watching = this.#byWatch.get(watch)
+    if (watching === undefined) return undefined
+    this.#byWatch.delete(watch)
+    this.#byId.delete(watching.id)
+    this.#fragments.delete(watching.id)
+    return watching
   }
 
   #reason({ cancelReason, compactRevision }: WatchResponse): EtcdError {

@@ -7,7 +7,7 @@ import { createClient } from '../support/fixtures.js'
 
 const password = 'app-secret'
 
-describe('Leases with authentication', () => {
+describe('Leases with authentication', { concurrency: true }, () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -28,9 +28,9 @@ describe('Leases with authentication', () => {
     const told: unknown[] = []
     etcd.on('keepAliveLost', (event) => told.push(event))
     // Its renewals are farther apart than a token lives.
-    const lease = await etcd.lease.grant(9)
+    const lease = await etcd.lease.grant(7)
     await etcd.put('held', '', { lease: lease.id })
-    await sleep(10_500)
+    await sleep(8000)
     assert.equal(lease.state, 'active')
     assert.equal((await admin.get('held'))?.lease, lease.id)
     const { first, rejected } = etcd.auth.stats().authenticated

@@ -1,0 +1,61 @@
+import type { Connection, ConnectionState } from './connection.js'
+import type { EjectReason } from './ejection.js'
+
+/** What happens to a client's connections. */
+export interface ConnectionEvents {
+  /** A member gets traffic from now on. */
+  endpointReady: { readonly endpoint: string }
+  /** A connected member gets no traffic for a while; told once until it is ready again, or the reason is another one. */
+  endpointEjected: { readonly endpoint: string; readonly reason: EjectReason }
+  /**
+   * The connection to a member was lost, or could not be made; it is tried again by itself. Told once until it is ready
+   * again. `error` is why it could not be made.
+   */
+  endpointLost: { readonly endpoint: string; readonly error: string | undefined }
+  /** The list of endpoints was replaced. */
+  endpointsChanged: { readonly endpoints: readonly string[] }
+  /** Another member leads. */
+  leaderChanged: { readonly memberId: string; readonly raftTerm: number }
+  /** A member answered for another cluster. When most members do, the client goes on with that cluster. */
+  clusterChanged: { readonly endpoint: string; readonly expected: string; readonly actual: string }
+  /** A consistent answer was older than an earlier one: the cluster was restored from a backup. */
+  revisionRewound: { readonly endpoint: string; readonly seen: number; readonly actual: number }
+}
+
+/** Where a manager's events go. */
+export interface EventSink {
+  emit<Name extends keyof ConnectionEvents>(event: Name, payload: ConnectionEvents[Name]): void
+}
+
+/** Tells of the states of connections what matters to listeners, each change once, however often it is tried again. */
+export class Announcer {
+  readonly #events: EventSink
+  /** Those whose loss was told and that have not been ready since. */
+  readonly #lost = new WeakSet<Connection>()
+
+  constructor(events: EventSink) {
+    this.#events = events
+  }
+
+  /** The connection has entered a new state. */
+  stateChanged(connection: Connection, previous: ConnectionState): void {
+    const { state, url: endpoint } = connection
+    switch (state.kind) {
+      case 'ready':
+        this.#lost.delete(connection)
+        if (previous.kind !== 'ready') this.#events.emit('endpointReady', { endpoint })
+        return
+      case 'ejected': {
+        const isStillEjected = previous.kind === 'probing' && previous.after === state.reason
+        if (!isStillEjected) this.#events.emit('endpointEjected', { endpoint, reason: state.reason })
+        return
+      }
+      case 'connecting': {
+        const hasFailed = state.error !== undefined || !['idle', 'connecting'].includes(previous.kind)
+        if (!hasFailed || this.#lost.has(connection)) return
+        this.#lost.add(connection)
+        this.#events.emit('endpointLost', { endpoint, error: state.error })
+      }
+    }
+  }
+}

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Etcd, type Lease } from '../../src/index.js'
+import { EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
+import { runScript } from '../support/child.js'
+import { memberAt, proxyAt } from '../support/cluster-view.js'
+import { createClient } from '../support/fixtures.js'
+
+/** What the client tells of its leases during the test. */
+function listen(etcd: Etcd): string[] {
+  const told: string[] = []
+  etcd.on('keepAliveLost', () => told.push('keepAliveLost'))
+  etcd.on('keepAliveResumed', () => told.push('keepAliveResumed'))
+  etcd.on('leaseLost', ({ reason }) => told.push(reason))
+  return told
+}
+
+function lost(lease: Lease): Promise<number> {
+  return new Promise((resolve) => {
+    lease.signal.addEventListener('abort', () => resolve(performance.now()))
+  })
+}
+
+describe('Leases over a broken link', () => {
+  let cluster: EtcdCluster
+  let proxy: FaultProxy
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ proxy: true })
+    proxy = proxyAt(cluster, 0)
+  })
+  after(() => cluster.stop())
+  afterEach(() => proxy.heal())
+
+  test('of ten seconds survive an outage of three, all 2,000 of them', async (t) => {
+    const etcd = createClient(t, cluster)
+    const told = listen(etcd)
+    const leases = await Promise.all(Array.from({ length: 2000 }, () => etcd.lease.grant(10)))
+    proxy.refuse()
+    proxy.cut()
+    await poll('the loss of the stream is noticed', () => told.length > 0 || undefined)
+    assert.ok(leases.every(({ state }) => state === 'activeNoConnection'))
+    await sleep(3000)
+    proxy.accept()
+    await poll('the stream is back', () => told.length > 1 || undefined)
+    // Longer than any of them would have lived without a renewal.
+    await sleep(6800)
+    assert.deepEqual(told, ['keepAliveLost', 'keepAliveResumed'])
+    assert.ok(leases.every(({ state }) => state === 'active'))
+    assert.equal((await etcd.lease.list()).length, 2000)
+    await Promise.all(leases.map((lease) => lease.revoke()))
+  })
+
+  test('are lost at their deadline when the server falls silent, before anyone else sees them gone', async (t) => {
+    const etcd = createClient(t, cluster)
+    const witness = new Etcd({ endpoints: [memberAt(cluster, 0).clientUrl] })
+    t.after(() => witness.close())
+    const told = listen(etcd)
+    const lease = await etcd.lease.grant(3)
+    await etcd.put('silent', '', { lease: lease.id })
+    const watcher = witness.watch('silent', { only: 'delete' })
+    await watcher.ready()
+    const gone = (async () => {
+      for await (const _ of watcher) return performance.now()
+      return 0
+    })()
+    await sleep(1300)
+    proxy.blackhole()
+    const lostAt = await lost(lease)
+    assert.ok(lostAt - lease.expiresAt < 100, `${lostAt - lease.expiresAt} ms after the deadline`)
+    assert.equal(lease.signal.reason.reason, 'expired')
+    assert.deepEqual(told, ['keepAliveLost', 'expired'])
+    const earlyMs = (await gone) - lostAt
+    assert.ok(earlyMs > 0, `the key was gone ${-earlyMs} ms before`)
+    t.diagnostic(`lost ${earlyMs.toFixed()} ms before the key was gone`)
+  })
+
+  test('are granted once when the answer of the grant is lost', async (t) => {
+    const etcd = createClient(t, cluster)
+    await etcd.get('warm up')
+    const before = (await etcd.lease.list()).length
+    const handled = () => memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'LeaseGrant' })
+    const count = await handled()
+    proxy.onData((_, { direction }) => (direction === 'down' ? 'drop' : undefined))
+    const granting = etcd.lease.grant(20)
+    await poll('the member has granted it', async () => (await handled()) > count || undefined)
+    proxy.onData(undefined)
+    proxy.cut()
+    await using lease = await granting
+    assert.equal(lease.ttlSeconds, 20)
+    assert.ok(lease.remainingMs > 15_000)
+    assert.equal((await etcd.lease.list()).length, before + 1)
+    assert.equal((await handled()) - count, 2)
+  })
+})
+
+describe('Leases of three members', () => {
+  let cluster: EtcdCluster
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3 })
+  })
+  after(() => cluster.stop())
+  beforeEach(() => cluster.healthy())
+
+  /** A client with a lease that is renewed through the member, and nothing else to do there. */
+  async function leaseOn(t: TestContext, index: number): Promise<{ lease: Lease; told: string[] }> {
+    const { endpoint } = memberAt(cluster, index)
+    for (let turn = 0; ; turn += 1) {
+      const etcd = createClient(t, cluster)
+      // Members are chosen in turn.
+      for (let call = 0; call < turn; call += 1) await etcd.get('turn')
+      const told = listen(etcd)
+      const streams = () =>
+        memberAt(cluster, index).metric('grpc_server_started_total', { grpc_method: 'LeaseKeepAlive' })
+      const before = await streams()
+      const lease = await etcd.lease.grant(2)
+      await etcd.put(`held by ${lease.id}`, endpoint, { lease: lease.id })
+      await sleep(100)
+      if ((await streams()) > before) return { lease, told }
+      await etcd.close()
+    }
+  }
+
+  async function assertSurvives({ lease, told }: { lease: Lease; told: string[] }): Promise<void> {
+    const faultAt = performance.now()
+    await poll('the lease is renewed elsewhere', () => lease.expiresAt > faultAt + 2000 || undefined)
+    await sleep(2200)
+    assert.equal(lease.state, 'active')
+    assert.ok(!told.includes('expired'))
+  }
+
+  test('survive a member that freezes', async (t) => {
+    const follower = ((await cluster.leader()) + 1) % 3
+    const held = await leaseOn(t, follower)
+    await cluster.pause(follower)
+    try {
+      await assertSurvives(held)
+    } finally {
+      await cluster.resume(follower)
+    }
+  })
+
+  test('survive the death of the leader', async (t) => {
+    const leader = await cluster.leader()
+    const held = await leaseOn(t, leader)
+    await cluster.kill(leader)
+    await assertSurvives(held)
+    await cluster.restart(leader)
+  })
+
+  test('are lost at once, as a stall, when the process has not run for longer than they live', async () => {
+    const source = `
+      import { Etcd } from './src/index.ts'
+      const etcd = new Etcd({ endpoints: ${JSON.stringify(cluster.endpoints)} })
+      etcd.on('leaseLost', ({ reason }) => console.log('event', reason))
+      const [watched, asked] = [await etcd.lease.grant(1), await etcd.lease.grant(1)]
+      watched.signal.addEventListener('abort', () => console.log('signal', watched.signal.reason.reason))
+      const until = performance.now() + 2500
+      while (performance.now() < until);
+      console.log('asked', asked.isAlive(), asked.signal.aborted, asked.state)
+      await new Promise((resolve) => setTimeout(resolve, 0))
+      console.log('watched', watched.isAlive())
+      await etcd.close()`
+    const { stdout, code, stderr } = await runScript(source)
+    const expected = [
+      'event stalled',
+      'asked false true expired',
+      'signal stalled',
+      'event stalled',
+      'watched false',
+      '',
+    ]
+    assert.deepEqual([stdout.split('\n'), code, stderr], [expected, 0, ''])
+  })
+})

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { after, before, describe, test } from 'node:test'
+import { Etcd, LockLostError, LockTimeoutError, put } from '../../src/index.js'
+import { findEtcd } from '../../src/testing/etcd-binary.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { storedKeys } from '../support/cluster-view.js'
+
+describe('An election', () => {
+  let cluster: EtcdCluster
+  let first: Etcd
+  let second: Etcd
+  let third: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3 })
+    first = new Etcd({ endpoints: cluster.endpoints })
+    second = new Etcd({ endpoints: cluster.endpoints })
+    third = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await Promise.all([first.close(), second.close(), third.close()])
+    await cluster.stop()
+  })
+
+  const untilCandidates = (name: string, count: number) =>
+    poll(`${count} candidates`, async () => (await storedKeys(cluster, `${name}/`)).length === count || undefined)
+
+  test('has one leader after the other, in the order of their campaigns', async () => {
+    const leader = await first.election('order').campaign('first')
+    const campaigns = []
+    for (const [index, etcd] of [second, third].entries()) {
+      campaigns.push(etcd.election('order').campaign(`number ${index + 2}`))
+      await untilCandidates('order', index + 2)
+    }
+    assert.equal((await third.election('order').leader())?.value, 'first')
+    await leader.resign()
+    assert.equal(leader.isLeader(), false)
+    const [next, last] = campaigns
+    const two = await next
+    assert.equal((await third.election('order').leader())?.value, 'number 2')
+    await two?.resign()
+    const three = await last
+    assert.ok(leader.fence < (two?.fence ?? 0) && (two?.fence ?? 0) < (three?.fence ?? 0))
+    await three?.resign()
+    assert.equal(await first.election('order').leader(), undefined)
+    await untilCandidates('order', 0)
+  })
+
+  test('is observed: the true leader only, what it proclaims, and nobody', async () => {
+    const election = first.election('observed')
+    const seen: (string | undefined)[] = []
+    const abort = new AbortController()
+    const observing = (async () => {
+      for await (const leader of third.election('observed').observe({ signal: abort.signal })) seen.push(leader?.value)
+    })()
+    await poll('the observer has begun', () => seen.length === 1 || undefined)
+    const leader = await election.campaign('a')
+    const candidate = second.election('observed').campaign('b')
+    await untilCandidates('observed', 2)
+    await leader.proclaim('a again')
+    await leader.resign()
+    await (await candidate).resign()
+    await poll('the observer has seen the end', () => seen.length === 5 || undefined)
+    assert.deepEqual(seen, [undefined, 'a', 'a again', 'b', undefined])
+    await assert.rejects(leader.proclaim('too late'), LockLostError)
+    abort.abort()
+    await assert.rejects(observing, { name: 'AbortError' })
+  })
+
+  test('passes over a candidate that gives up, and leaves none behind', async () => {
+    const leader = await first.election('given up').campaign('first')
+    await assert.rejects(second.election('given up').campaign('second', { timeoutMs: 300 }), LockTimeoutError)
+    const last = third.election('given up').campaign('third')
+    await untilCandidates('given up', 2)
+    await leader.resign()
+    await (await last).resign()
+    await untilCandidates('given up', 0)
+  })
+
+  test('never elects a candidate whose lease has ended, and a lost leader hears of it', async () => {
+    const leader = await first.election('lost', { ttlSeconds: 2 }).campaign('first')
+    const waiting = second.election('lost', { ttlSeconds: 2 }).campaign('second')
+    await untilCandidates('lost', 2)
+    const behind = third.election('lost').campaign('third')
+    await untilCandidates('lost', 3)
+    const candidate = (await storedKeys(cluster, 'lost/')).find(({ value }) => value === 'second')
+    await third.lease.revoke(candidate?.key.split('/').at(-1) ?? '')
+    await poll('the second comes last', async () => {
+      const revisions = new Map(
+        (await storedKeys(cluster, 'lost/')).map(({ value, modRevision }) => [value, modRevision]),
+      )
+      return (revisions.get('second') ?? 0) > (revisions.get('third') ?? 0) || undefined
+    })
+    await third.lease.revoke(leader.key.split('/').at(-1) ?? '')
+    if (!leader.signal.aborted) await once(leader.signal, 'abort')
+    assert.equal(leader.isLeader(), false)
+    const next = await behind
+    assert.ok(next.isLeader())
+    assert.equal((await first.txn().if(leader.guard()).then(put('guarded', '')).commit()).succeeded, false)
+    assert.equal((await first.txn().if(next.guard()).then(put('guarded', '')).commit()).succeeded, true)
+    await next.resign()
+    await (await waiting).resign()
+  })
+
+  test('is shared with etcdctl elect', async () => {
+    const { etcdctl = '' } = await findEtcd()
+    const rival = spawn(etcdctl, ['--endpoints', cluster.endpoints.join(), 'elect', 'shared', 'from etcdctl'], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    try {
+      await untilCandidates('shared', 1)
+      assert.equal((await first.election('shared').leader())?.value, 'from etcdctl')
+      const campaign = first.election('shared').campaign('from here')
+      await untilCandidates('shared', 2)
+      rival.kill('SIGINT')
+      await once(rival, 'exit')
+      const leader = await campaign
+      assert.match(await cluster.etcdctl('get', '--prefix', 'shared/'), /from here/)
+      await leader.resign()
+    } finally {
+      rival.kill('SIGKILL')
+    }
+  })
+})

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Etcd } from '../../src/index.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { proxyAt } from '../support/cluster-view.js'
+import { createClient, uniquePrefix } from '../support/fixtures.js'
+
+describe('A registration', () => {
+  let cluster: EtcdCluster
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ proxy: true })
+  })
+  after(() => cluster.stop())
+
+  function listen(etcd: Etcd): string[] {
+    const told: string[] = []
+    etcd.on('registrationLost', ({ key, reason }) => told.push(`${key} lost: ${reason}`))
+    etcd.on('registrationRestored', ({ key }) => told.push(`${key} restored`))
+    return told
+  }
+
+  test('is a key that stays as long as it is not closed, and can be updated', async (t) => {
+    const etcd = createClient(t, cluster)
+    const tenant = etcd.namespace(uniquePrefix())
+    const registration = await tenant.register('svc/a', '10.0.0.1', { ttlSeconds: 1 })
+    await sleep(2500)
+    await registration.update('10.0.0.2')
+    const kv = await tenant.get('svc/a')
+    assert.deepEqual([kv?.text, kv?.lease], ['10.0.0.2', registration.leaseId])
+    await registration.close()
+    assert.equal(await tenant.get('svc/a'), undefined)
+    assert.equal(registration.isRegistered, false)
+    await registration.close()
+  })
+
+  test('puts its key back, with what it holds now, when its lease was revoked', async (t) => {
+    const etcd = createClient(t, cluster)
+    const told = listen(etcd)
+    await using registration = await etcd.register('svc/b', 'old', { ttlSeconds: 2 })
+    const { leaseId } = registration
+    await createClient(t, cluster).lease.revoke(leaseId ?? '')
+    await poll('it is restored', () => told.length === 2 || undefined)
+    assert.deepEqual(told, ['svc/b lost: revoked', 'svc/b restored'])
+    assert.notEqual(registration.leaseId, leaseId)
+    assert.equal((await etcd.get('svc/b'))?.lease, registration.leaseId)
+  })
+
+  test('comes back after an outage that was longer than its lease, and ends with the client', async (t) => {
+    const witness = createClient(t, cluster)
+    const etcd = createClient(t, cluster, { timeoutMs: 500, connectTimeoutMs: 300 })
+    const told = listen(etcd)
+    const failures: unknown[] = []
+    etcd.on('registrationFailed', ({ error }) => failures.push(error))
+    const registration = await etcd.register('svc/c', 'here', { ttlSeconds: 1 })
+    const proxy = proxyAt(cluster, 0)
+    proxy.refuse()
+    proxy.cut()
+    await poll('restoring it has failed', () => failures.length > 0 || undefined)
+    await registration.update('there')
+    proxy.accept()
+    await poll('it is restored', () => told.length === 2 || undefined)
+    assert.deepEqual(told, ['svc/c lost: expired', 'svc/c restored'])
+    assert.equal((await witness.get('svc/c'))?.text, 'there')
+    await etcd.close()
+    await poll('the key is gone', async () => (await witness.get('svc/c')) === undefined || undefined)
+    assert.equal(told.length, 2)
+  })
+
+  test('that cannot be made leaves no lease', async (t) => {
+    const etcd = createClient(t, cluster)
+    const before = await etcd.lease.list()
+    await assert.rejects(etcd.register('', 'x'), { code: 'EMPTY_KEY' })
+    await assert.rejects(etcd.register('big', 'x'.repeat(2_000_000)), { code: 'REQUEST_TOO_LARGE' })
+    await poll('its lease is revoked', async () => (await etcd.lease.list()).length <= before.length || undefined)
+  })
+})
