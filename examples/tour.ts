@@ -8,7 +8,8 @@ import { killLeader } from './tour/leader-killed.js'
 import { listWhileChanging } from './tour/listing.js'
 import { comeBack } from './tour/member-back.js'
 import { readBothWays } from './tour/read-modes.js'
-import { ms, Screen, type Verdict } from './tour/screen.js'
+import { ms, Screen } from './tour/screen.js'
+import { section } from './tour/section.js'
 import { spreadEvenly } from './tour/spread.js'
 import type { Stage } from './tour/stage.js'
 
@@ -17,27 +18,20 @@ const screen = new Screen()
 /** The process must end within this time after everything was closed. */
 const exitPatienceMs = 3000
 
-async function section(title: string, run: () => Promise<Verdict>): Promise<void> {
-  screen.title(title)
-  const verdict = await run()
-  screen.verdict(verdict)
-  if (!verdict.holds) process.exitCode = 1
-}
-
 async function tour(): Promise<void> {
   const startedAt = performance.now()
-  screen.progress('starting three members; the first run also fetches etcd')
+  screen.progress('starting three members; the first run fetches etcd as well')
   await using cluster = await EtcdCluster.start({ members: 3, timers: 'default' })
   await using etcd = new Etcd({ endpoints: cluster.endpoints })
   const stage: Stage = { cluster, etcd, screen }
   screen.title(`etcdkit on ${cluster.members.length} members of etcd ${cluster.version}`)
   screen.row('started in', ms(performance.now() - startedAt))
-  await section('Calls are spread over the members, by the servers’ own count', () => spreadEvenly(stage))
-  await section('One key, read in both modes', () => readBothWays(stage))
-  await section('A listing is of one moment, however much changes', () => listWhileChanging(stage))
+  await section(screen, 'Calls are spread over the members, by the servers’ own count', () => spreadEvenly(stage))
+  await section(screen, 'One key, read in both modes', () => readBothWays(stage))
+  await section(screen, 'A listing is of one moment, however much changes', () => listWhileChanging(stage))
   const leader = await cluster.leader()
-  await section('The leader is killed under traffic', () => killLeader(stage, leader))
-  await section('The member comes back', () => comeBack(stage, leader))
+  await section(screen, 'The leader is killed under traffic', () => killLeader(stage, leader))
+  await section(screen, 'The member comes back', () => comeBack(stage, leader))
 }
 
 /** Node says `beforeExit` when nothing is left to do. What is still open by then would be seen here. */

@@ -1,7 +1,7 @@
 import { Auth } from './auth/auth.js'
 import { longestTimerMs } from './core/abort.js'
 import { Emitter } from './core/emitter.js'
-import { InvalidArgumentError } from './core/errors.js'
+import { InvalidArgumentError, isEtcdError } from './core/errors.js'
 import { describe, oneOf } from './core/validate.js'
 import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
@@ -107,7 +107,14 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     const context = callContext(options, {})
     context.deadlineAt = context.startedAt + (options?.timeoutMs ?? this.#options.connectTimeoutMs)
     options?.signal?.throwIfAborted()
-    if (this.#manager.pick(context) === undefined) await this.#manager.wait(context)
+    if (this.#manager.pick(context) !== undefined) return
+    try {
+      await this.#manager.wait(context)
+    } catch (error) {
+      // Made by a timer, where the caller is not on the stack.
+      if (isEtcdError(error)) Error.captureStackTrace(error)
+      throw error
+    }
   }
 
   /** What is known of each endpoint now. */

@@ -52,7 +52,12 @@ export class Keyspace extends Kv {
   watch(range: KeyRange, options: WatchOptions = {}): Watcher {
     const { watches, prefix } = this.#parts
     return watch(
-      { hub: watches, translation: prefix.length === 0 ? undefined : namespaceWatch(prefix) },
+      {
+        hub: watches,
+        translation: prefix.length === 0 ? undefined : namespaceWatch(prefix),
+        pages: (listed) => (paging) =>
+          this.list(listed, { mode: 'linearizable', onCompacted: 'restart', ...paging }).pages(),
+      },
       range,
       options,
     )

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 
@@ -22,6 +22,37 @@ describe('docs/errors.md', () => {
     for (const [, code = '', cells = ''] of documented) {
       const effect = effects.get(code)
       if (effect !== undefined) assert.equal(cells.split('|')[1]?.trim(), effect, code)
+    }
+  })
+})
+
+describe('README.md', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+
+  test('fits in 250 lines', () => {
+    assert.ok(readme.split('\n').length <= 251)
+  })
+
+  test('names every option of a client', () => {
+    const [, names = ''] =
+      /const optionNames = \[(.*?)\]/s.exec(readFileSync(join(root, 'src/options.ts'), 'utf8')) ?? []
+    const options = [...names.matchAll(/'(\w+)'/g)].map(([, name]) => name)
+    assert.ok(options.length > 10)
+    const table = readme.slice(readme.indexOf('\n## Options\n'), readme.indexOf('\n## Seeing'))
+    const missing = options.filter((name) => !new RegExp(`^\\| [^|]*\`${name}\``, 'm').test(table))
+    assert.deepEqual(missing, [])
+  })
+
+  test('names every diagnostics channel', async () => {
+    const { channels } = await import('../src/index.js')
+    for (const { name } of Object.values(channels)) assert.ok(readme.includes(`\`${String(name)}\``), String(name))
+  })
+
+  test('links only to files that are there', () => {
+    const guides = readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)
+    for (const file of ['README.md', ...guides]) {
+      const links = [...readFileSync(join(root, file), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
+      for (const [, link = ''] of links) assert.ok(existsSync(join(root, file, '..', link)), `${file} links to ${link}`)
     }
   })
 })

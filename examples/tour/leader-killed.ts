@@ -9,7 +9,7 @@ const writers = 4
 const patienceMs = 15_000
 
 /** What the client said of one write, each of which has a key of its own. */
-interface Write {
+export interface Write {
   readonly key: string
   readonly said: 'acknowledged' | Effect
   readonly code: string | undefined
@@ -28,15 +28,26 @@ export async function killLeader(stage: Stage, leader: number): Promise<Verdict>
   await sleep(1000)
   await traffic.stop()
   const stored = new Set((await etcd.range({ prefix })).kvs.map(({ keyText }) => keyText))
-  const lies = traffic.writes.filter((write) => isLie(write, stored))
   screen.row('killed', `${cluster.members[leader]?.name}, which led; writes again after ${ms(recoveredMs)}`)
   screen.row('reads', `${whole(traffic.reads)} made, ${traffic.failedReads.length} failed`)
   describeWrites(stage, traffic.writes, stored)
-  for (const { key, said } of lies) screen.row('not true', `${key} was said to be ${said}`)
+  for (const { key, said } of traffic.writes.filter((write) => isLie(write, stored))) {
+    screen.row('not true', `${key} was said to be ${said}`)
+  }
   for (const error of traffic.failedReads.slice(0, 3)) screen.row('failed', String(error))
+  return trafficVerdict(traffic, stored)
+}
+
+/** No read failed, and nothing that was said of a write is untrue. */
+export function trafficVerdict(
+  { reads, failedReads, writes }: Pick<Traffic, 'reads' | 'failedReads' | 'writes'>,
+  stored: ReadonlySet<string>,
+): Verdict {
+  const lies = writes.filter((write) => isLie(write, stored))
+  const reading = `${whole(failedReads.length)} of ${whole(reads)} reads failed`
   return {
-    holds: lies.length === 0 && traffic.failedReads.length === 0 && traffic.reads > 0,
-    text: `${traffic.failedReads.length} of ${whole(traffic.reads)} reads failed, ${traffic.writes.length - lies.length} of ${traffic.writes.length} writes as said`,
+    holds: lies.length === 0 && failedReads.length === 0 && reads > 0 && writes.length > 0,
+    text: `${reading}, ${whole(writes.length - lies.length)} of ${whole(writes.length)} writes as said`,
   }
 }
 
@@ -57,8 +68,9 @@ function describeWrites({ screen }: Stage, writes: readonly Write[], stored: Rea
     const there = those.filter(({ key }) => stored.has(key)).length
     const codes = [...new Set(those.map(({ code }) => code))].join(', ')
     const name = said === 'acknowledged' ? said : `effect ${said}`
+    const found = those.length === 0 ? '' : `, ${whole(there)} of them are there`
     const reason = codes === '' ? '' : ` (${codes})`
-    screen.row(name, `${whole(those.length)} writes, ${whole(there)} of them are there${reason}`)
+    screen.row(name, `${whole(those.length)} writes${found}${reason}`)
   }
 }
 

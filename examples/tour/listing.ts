@@ -28,9 +28,14 @@ export async function listWhileChanging(stage: Stage): Promise<Verdict> {
   screen.row('written', `${whole(keyCount)} keys in ${ms(loadMs)}, ${batchSize} in a transaction`)
   screen.row('listed', `${pages} pages, all at revision ${[...revisions].join(', ')}`)
   screen.row('meanwhile', `${whole(made)} keys overwritten, deleted or added`)
+  return listingVerdict(seen, revisions.size, made)
+}
+
+/** The listing gave each key as it was loaded, once, and nothing else, although there were changes. */
+export function listingVerdict(seen: readonly string[], revisions: number, changes: number): Verdict {
   const missing = missingFrom(new Set(seen))
   return {
-    holds: missing === 0 && seen.length === keyCount && revisions.size === 1 && made > 0,
+    holds: missing === 0 && seen.length === keyCount && revisions === 1 && changes > 0,
     text: `${whole(seen.length)} keys: ${missing} missing, ${seen.length + missing - keyCount} too many or changed`,
   }
 }
@@ -47,13 +52,15 @@ function missingFrom(seen: ReadonlySet<string>): number {
 
 async function load({ etcd, screen }: Stage): Promise<number> {
   const startedAt = performance.now()
+  let written = 0
   await repeat(keyCount / batchSize, 4, async (batch) => {
     const puts = Array.from({ length: batchSize }, (_, index) => put(keyName(batch * batchSize + index), 'original'))
     await etcd
       .txn()
       .then(...puts)
       .commit()
-    screen.progress(`writing keys: ${whole((batch + 1) * batchSize)} of ${whole(keyCount)}`)
+    written += batchSize
+    screen.progress(`writing keys: ${whole(written)} of ${whole(keyCount)}`)
   })
   return performance.now() - startedAt
 }

@@ -9,6 +9,7 @@ const patienceMs = 10_000
 export async function comeBack(stage: Stage, index: number): Promise<Verdict> {
   const { cluster, screen } = stage
   const { name = '', endpoint = '' } = cluster.members[index] ?? {}
+  screen.progress(`starting ${name} again`)
   await cluster.restart(index)
   const servingAt = performance.now()
   await inRotation(stage, endpoint)
@@ -17,9 +18,13 @@ export async function comeBack(stage: Stage, index: number): Promise<Verdict> {
   await repeat(calls, 16, () => stage.etcd.get('tour/greeting'))
   const served = (await rangesServed(stage)).map((count, member) => count - (before[member] ?? 0))
   screen.row('in rotation', `${name}, ${ms(foundMs)} after it began to serve`)
-  const share = served[index] ?? 0
+  return shareVerdict(name, served[index] ?? 0, served.length)
+}
+
+/** The member served its part of the calls again. */
+export function shareVerdict(name: string, share: number, members: number): Verdict {
   return {
-    holds: Math.abs(share - calls / served.length) <= 2,
+    holds: Math.abs(share - calls / members) <= 2,
     text: `${name} served ${whole(share)} of the next ${whole(calls)} reads`,
   }
 }

@@ -1,14 +1,17 @@
-import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:events'
+import { setMaxListeners } from 'node:events'
 
 /** The longest delay a Node timer takes, 25 days: it takes any longer one for 1 ms. */
 export const longestTimerMs = 2 ** 31 - 1
+
+const shared = new WeakSet<AbortSignal>()
 
 /**
  * Lets any number of calls share a signal. Each takes its listener off again when it ends, so Node's warning of a
  * leak, which comes at the eleventh, would be a false one.
  */
 export function shareable(signal: AbortSignal): AbortSignal {
-  if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal)
+  if (!shared.has(signal)) setMaxListeners(0, signal)
+  shared.add(signal)
   return signal
 }
 

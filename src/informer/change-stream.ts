@@ -5,36 +5,52 @@ interface Offer<T> {
   readonly taken: () => void
 }
 
+type Result<T> = IteratorResult<Change<T>, undefined>
+
+interface Waiter<T> {
+  resolve(result: Result<T>): void
+  reject(reason: unknown): void
+}
+
 /**
  * Changes as an async iterator. It holds one at a time: who gives the next one waits until it was taken, so that what a slow
  * consumer leaves waits where it is bounded.
  */
 export class ChangeStream<T> implements AsyncIterableIterator<Change<T>, undefined> {
-  readonly #onClose: () => void
+  readonly #onEnd: () => void
   readonly #signal: AbortSignal | undefined
+  readonly #waiters: Waiter<T>[] = []
   #offer: Offer<T> | undefined
-  #waiter: { resolve(result: IteratorResult<Change<T>, undefined>): void; reject(reason: unknown): void } | undefined
-  #isOver = false
+  /** Tells the giver of the change that the consumer has now that it asks for the next one. */
   #taken: (() => void) | undefined
+  #isOver = false
+  /** What the next `next()` rejects with. */
+  #failure: { readonly reason: unknown } | undefined
 
-  constructor(onClose: () => void, signal: AbortSignal | undefined) {
-    this.#onClose = onClose
+  /** `onEnd` is called once, and not before this has returned. */
+  constructor(onEnd: () => void, signal: AbortSignal | undefined) {
+    this.#onEnd = onEnd
     this.#signal = signal
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (signal?.aborted === true) queueMicrotask(this.#onAbort)
+    else signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  get isOver(): boolean {
+    return this.#isOver
   }
 
   /** Resolves when the consumer asks for what comes after this change. */
   give(change: Change<T>): Promise<void> | undefined {
     if (this.#isOver) return undefined
     return new Promise((taken) => {
-      const waiter = this.#waiter
-      this.#waiter = undefined
+      const waiter = this.#waiters.shift()
       if (waiter === undefined) {
         this.#offer = { change, taken }
         return
       }
-      this.#taken = taken
       waiter.resolve({ value: change, done: false })
+      if (this.#waiters.length > 0) taken()
+      else this.#taken = taken
     })
   }
 
@@ -43,28 +59,44 @@ export class ChangeStream<T> implements AsyncIterableIterator<Change<T>, undefin
     if (this.#isOver) return
     this.#isOver = true
     this.#signal?.removeEventListener('abort', this.#onAbort)
-    this.#waiter?.resolve({ value: undefined, done: true })
-    this.#release()
-    this.#onClose()
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve({ value: undefined, done: true })
+    this.#taken?.()
+    this.#offer?.taken()
+    this.#taken = undefined
+    this.#offer = undefined
+    this.#onEnd()
   }
 
-  async next(): Promise<IteratorResult<Change<T>, undefined>> {
-    this.#signal?.throwIfAborted()
+  /** Nothing more comes; the consumer is told why. */
+  fail(reason: unknown): void {
+    if (this.#isOver) return
+    const waiter = this.#waiters.shift()
+    if (waiter === undefined) this.#failure = { reason }
+    else waiter.reject(reason)
+    this.end()
+  }
+
+  async next(): Promise<Result<T>> {
     this.#taken?.()
     this.#taken = undefined
     const offer = this.#offer
+    this.#offer = undefined
     if (offer !== undefined) {
-      this.#offer = undefined
       this.#taken = offer.taken
       return { value: offer.change, done: false }
     }
+    if (this.#failure !== undefined) {
+      const { reason } = this.#failure
+      this.#failure = undefined
+      throw reason
+    }
     if (this.#isOver) return { value: undefined, done: true }
     return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject }
+      this.#waiters.push({ resolve, reject })
     })
   }
 
-  async return(): Promise<IteratorResult<Change<T>, undefined>> {
+  async return(): Promise<Result<T>> {
     this.end()
     return { value: undefined, done: true }
   }
@@ -73,18 +105,5 @@ export class ChangeStream<T> implements AsyncIterableIterator<Change<T>, undefin
     return this
   }
 
-  readonly #onAbort = (): void => {
-    const waiter = this.#waiter
-    this.#waiter = undefined
-    waiter?.reject(this.#signal?.reason)
-    this.end()
-  }
-
-  #release(): void {
-    this.#taken?.()
-    this.#offer?.taken()
-    this.#taken = undefined
-    this.#offer = undefined
-    this.#waiter = undefined
-  }
+  readonly #onAbort = (): void => this.fail(this.#signal?.reason)
 }

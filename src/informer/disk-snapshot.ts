@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { rename, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import type { Codec } from '../core/codec.js'
 import { encodeRange, type KeyRange } from '../core/key-range.js'
 import type { Entry } from './entry.js'
@@ -109,8 +109,14 @@ export class DiskSnapshot<T> {
 
 async function putInPlace(path: string, text: string): Promise<void> {
   const part = `${path}.${process.pid}.part`
-  await writeFile(part, text, { mode: 0o600 })
-  await rename(part, path)
+  try {
+    // Flushed first: after a power failure, the new name must not stand for an empty file.
+    await writeFile(part, text, { mode: 0o600, flush: true })
+    await rename(part, path)
+  } catch (error) {
+    await rm(part, { force: true })
+    throw error
+  }
 }
 
 function isMissing(error: unknown): boolean {

@@ -2,7 +2,7 @@ import type { KeyValue } from '../core/key-value.js'
 
 /** One key of an informer, with its value decoded. Never changed: an update makes another one. */
 export interface Entry<T> {
-  /** The key as text. Where it is not valid UTF-8 this is for the eye only: use `keyBytes`. */
+  /** The key as text. Where it is not valid UTF-8 this is for the eye only: `Buffer.from(id, 'latin1')` is the key then. */
   readonly key: string
   readonly value: T
   /** The revision that wrote it last. */
@@ -37,9 +37,4 @@ export function entryOf<T>(kv: KeyValue, value: T): Entry<T> {
     lease: kv.lease,
     id,
   }
-}
-
-/** The bytes of an entry's key. */
-export function keyBytesOf(entry: Entry<unknown>): Buffer {
-  return Buffer.from(entry.id, 'latin1')
 }

@@ -29,8 +29,8 @@ export class HandlerQueue<T> {
   readonly #onCaughtUp: () => void
   #items: Item<T>[] = []
   #pending = 0
-  #seen = Snapshot.empty<T>()
-  #isFirst = true
+  #seen: Snapshot<T>
+  #isFirst: boolean
   #isRunning = false
   #isClosed = false
   #overflows = 0
@@ -38,12 +38,19 @@ export class HandlerQueue<T> {
   constructor(
     host: HandlerQueueHost,
     handler: ChangeHandler<T>,
-    options: { readonly limit: number; readonly onCaughtUp: () => void },
+    options: {
+      readonly limit: number
+      readonly onCaughtUp: () => void
+      /** What the handler knows already; without it, it is told everything there is, as `initial`. */
+      readonly from?: Snapshot<T> | undefined
+    },
   ) {
     this.#host = host
     this.#handler = handler
     this.#limit = options.limit
     this.#onCaughtUp = options.onCaughtUp
+    this.#seen = options.from ?? Snapshot.empty<T>()
+    this.#isFirst = options.from === undefined
   }
 
   /** Changes that wait; one for a difference that is not worked out yet. */
@@ -62,7 +69,7 @@ export class HandlerQueue<T> {
     const [head] = this.#items
     if (head !== undefined && this.#pending + changes.length > this.#limit) {
       this.#overflows += 1
-      this.#enqueue([{ kind: 'difference', to, cause: head.kind === 'difference' ? head.cause : 'resync' }], 1)
+      this.#enqueue([{ kind: 'difference', to, cause: 'resync' }], 1)
       return
     }
     this.#items.push({ kind: 'changes', changes, to })
@@ -112,7 +119,7 @@ export class HandlerQueue<T> {
     }
     this.#seen = item.to
     this.#pending = Math.max(0, this.#pending - 1)
-    return changesBetween(from, this.#seen, item.cause, this.#isFirst)
+    return changesBetween(from, this.#seen, this.#isFirst ? 'list' : item.cause, this.#isFirst)
   }
 
   async #tell(change: Change<T>): Promise<void> {

@@ -2,13 +2,12 @@ import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import type { KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { assertKnownOptions, describe, positiveInteger } from '../core/validate.js'
+import { assertKnownOptions, describe, nonNegativeInteger, positiveInteger } from '../core/validate.js'
 import type { CallOptions } from '../transport/transport.js'
-import type { Watcher } from '../watch/watcher.js'
+import type { InvalidEntry } from './draft.js'
 import type { Entry } from './entry.js'
-import type { Indexes } from './index-table.js'
-import type { Gap, ReflectedPage } from './reflector.js'
-import { checkIndexes, type InvalidEntry } from './store.js'
+import { checkIndexes, type Indexes } from './index-table.js'
+import type { Gap, ReflectedPage, ReflectedWatch } from './reflector.js'
 
 /** Options of `informer()`. */
 export interface InformerOptions<T, Name extends string = never> {
@@ -16,6 +15,8 @@ export interface InformerOptions<T, Name extends string = never> {
   readonly codec?: Codec<T> | undefined
   /** Keys whose value it refuses are treated as if they did not exist. */
   readonly filter?: ((value: T, entry: Entry<T>) => boolean) | undefined
+  /** What is kept of a value, for example without the parts that nobody reads. Comes after the filter. */
+  readonly transform?: ((value: T, entry: Entry<T>) => T) | undefined
   /** Functions that give the terms by which `by()` finds an entry. They must depend on their arguments alone. */
   readonly indexes?: Indexes<T, Name> | undefined
   /** Most keys in a page of a listing. @default 10 000 */
@@ -30,10 +31,16 @@ export interface InformerOptions<T, Name extends string = never> {
 }
 
 /** Options of `ready()`. */
-export interface ReadyOptions {
-  readonly signal?: AbortSignal | undefined
-  /** @default false */
+export interface ReadyOptions extends CallOptions {
+  /** Whether what `persist` has left on disk will do. @default false */
   readonly allowStale?: boolean | undefined
+}
+
+/** Options of `events()`. */
+export interface EventsOptions {
+  /** What to begin with: all there is, nothing, or what has changed since a revision. @default 'initial' */
+  readonly from?: 'initial' | 'now' | number | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** What happens to an informer as a whole. */
@@ -42,7 +49,7 @@ export interface InformerEvents {
   ready: { readonly revision: number; readonly size: number }
   /** A listing took the place of events that could not be had; handlers are told what it changed. */
   resync: {
-    /** `COMPACTED`, `CLUSTER_CHANGED`, `REVISION_REWOUND`; `REFRESH` where only the revision had to be found out. */
+    /** `COMPACTED`, `CLUSTER_CHANGED`, `REVISION_REWOUND`, or whatever else has ended the watch. */
     readonly reason: Gap['code']
     readonly fromRevision: number
     readonly compactRevision: number | undefined
@@ -62,19 +69,25 @@ export interface InformerSource {
     range: KeyRange,
     options: {
       readonly maxPageSize?: number | undefined
+      readonly revision?: number | undefined
       readonly signal: AbortSignal
-      readonly onCompacted: 'restart'
-      readonly onRestart: () => void
+      readonly onCompacted?: 'restart' | undefined
+      readonly onRestart?: (() => void) | undefined
     },
   ): { pages(): AsyncIterable<ReflectedPage> }
   watch(
     range: KeyRange,
     options: { readonly startRevision: number; readonly progress: true; readonly signal: AbortSignal },
-  ): Watcher
+  ): ReflectedWatch
   range(
     range: KeyRange,
-    options: { readonly limit: number; readonly mode: 'linearizable' } & CallOptions,
-  ): Promise<{ readonly kvs: readonly KeyValue[]; readonly revision: number }>
+    options: {
+      readonly limit: number
+      readonly mode: 'linearizable'
+      readonly keysOnly?: boolean | undefined
+      readonly sort?: { readonly target: 'modRevision'; readonly order: 'descend' } | undefined
+    } & CallOptions,
+  ): Promise<{ readonly kvs: readonly KeyValue[]; readonly count: number; readonly revision: number }>
 }
 
 /** What is known of an informer now. */
@@ -93,12 +106,12 @@ export interface InformerStats {
 
 /** A handler that was subscribed. */
 export interface InformerSubscription extends Disposable {
-  /** Resolves when the handler has been told everything there was when it joined. */
+  /** Resolves when the handler has been told everything there was when it joined; rejects when it ends before. */
   readonly ready: Promise<void>
   close(): void
 }
 
-const optionNames = ['codec', 'filter', 'indexes', 'maxPageSize', 'queueLimit', 'persist']
+const optionNames = ['codec', 'filter', 'transform', 'indexes', 'maxPageSize', 'queueLimit', 'persist']
 
 /** Checks the options of `informer()`. */
 export function checkInformerOptions(options: InformerOptions<unknown, string>): void {
@@ -106,6 +119,7 @@ export function checkInformerOptions(options: InformerOptions<unknown, string>):
   if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
   if (options.queueLimit !== undefined) positiveInteger('queueLimit', options.queueLimit)
   if (options.filter !== undefined) checkHandler(options.filter, 'filter')
+  if (options.transform !== undefined) checkHandler(options.transform, 'transform')
   if (options.persist !== undefined && (typeof options.persist !== 'string' || options.persist === '')) {
     throw new InvalidArgumentError(`\`persist\` must be the path of a file, got ${describe(options.persist)}`)
   }
@@ -119,4 +133,11 @@ export function checkInformerOptions(options: InformerOptions<unknown, string>):
 export function checkHandler(handler: unknown, name = 'handler'): void {
   if (typeof handler !== 'function')
     throw new InvalidArgumentError(`\`${name}\` must be a function, got ${describe(handler)}`)
+}
+
+/** Refuses a beginning of `events()` that is none. */
+export function checkFrom(from: unknown): void {
+  if (typeof from === 'number') nonNegativeInteger('from', from)
+  else if (from !== 'initial' && from !== 'now')
+    throw new InvalidArgumentError(`\`from\` must be 'initial', 'now' or a revision, got ${describe(from)}`)
 }

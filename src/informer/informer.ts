@@ -3,16 +3,20 @@ import { Emitter } from '../core/emitter.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import { durationMs, nonNegativeInteger, oneOf } from '../core/validate.js'
+import { waitWithin } from '../core/wait-within.js'
 import type { CallOptions } from '../transport/transport.js'
-import type { Watcher } from '../watch/watcher.js'
+import type { WatchBatch } from '../watch/watch-event.js'
 import type { Change, ChangeCause } from './change.js'
-import { ChangeStream } from './change-stream.js'
 import { DiskSnapshot } from './disk-snapshot.js'
+import type { InvalidEntry } from './draft.js'
 import { type Entry, idOf } from './entry.js'
-import { type ChangeHandler, HandlerQueue } from './handler-queue.js'
+import type { ChangeHandler } from './handler-queue.js'
+import { Handlers } from './handlers.js'
 import type { Indexes } from './index-table.js'
 import {
+  checkFrom,
   checkHandler,
+  type EventsOptions,
   type InformerEvents,
   type InformerOptions,
   type InformerSource,
@@ -20,10 +24,10 @@ import {
   type InformerSubscription,
   type ReadyOptions,
 } from './informer-options.js'
-import { type Gap, Reflector } from './reflector.js'
-import { RevisionWaiters } from './revision-waiters.js'
+import { type Gap, type ReflectedWatch, Reflector } from './reflector.js'
+import { RevisionWaiters, tooLate } from './revision-waiters.js'
 import type { Snapshot } from './snapshot.js'
-import { type InvalidEntry, Store } from './store.js'
+import { Store } from './store.js'
 
 const changeTypes = ['add', 'update', 'delete', 'change'] as const
 const eventNames = ['ready', 'resync', 'error', 'invalid', 'handlerError'] as const
@@ -48,34 +52,38 @@ type ChangeOfType<T, Type extends string> = Type extends 'change'
  */
 export class Informer<T, Name extends string = never> implements AsyncDisposable {
   readonly #source: InformerSource
-  readonly #codec: Codec<T>
-  readonly #queueLimit: number
+  readonly #range: KeyRange
   readonly #store: Store<T, Name>
   readonly #reflector: Reflector
   readonly #events = new Emitter<InformerEvents>()
-  readonly #queues = new Set<HandlerQueue<T>>()
-  readonly #streams = new Set<ChangeStream<T>>()
+  readonly #handlers: Handlers<T>
   readonly #waiters: RevisionWaiters
   readonly #ready: Promise<number>
   readonly #disk: DiskSnapshot<T> | undefined
   #settleReady: { resolve(revision: number): void; reject(error: unknown): void } | undefined
   #isListed = false
   #isStale = false
+  #isProbing = false
   #failure: unknown
 
   /** Made by `informer()`. */
   constructor(source: InformerSource, range: KeyRange, options: InformerOptions<T, Name>) {
-    const { indexes, filter, maxPageSize } = options
+    const { indexes, filter, transform, maxPageSize } = options
     this.#source = source
+    this.#range = range
     // Without a codec values are text, which is what T is then.
-    this.#codec = options.codec ?? (text as unknown as Codec<T>)
-    this.#queueLimit = options.queueLimit ?? defaultQueueLimit
+    const codec = options.codec ?? (text as unknown as Codec<T>)
     this.#store = new Store<T, Name>({
-      codec: this.#codec,
+      codec,
       filter,
+      transform,
       indexes: indexes ?? ({} as Indexes<T, Name>),
       onInvalid: (invalid) => this.#events.emit('invalid', invalid),
     })
+    this.#handlers = new Handlers<T>(
+      { handlerFailed: (error) => this.#events.emit('handlerError', { error }) },
+      options.queueLimit ?? defaultQueueLimit,
+    )
     this.#ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject }
     })
@@ -83,7 +91,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     this.#ready.catch(() => {})
     this.#waiters = new RevisionWaiters(
       () => this.#watcher?.requestProgress(),
-      () => this.#reflector.refresh(),
+      () => void this.#probe(),
     )
     this.#reflector = new Reflector(
       {
@@ -91,32 +99,26 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
         watch: (watch) => source.watch(range, { progress: true, ...watch }),
       },
       {
-        draft: () => this.#store.draft(),
+        draft: (isSameHistory) => this.#store.draft(isSameHistory && !this.#isStale),
         listed: (revision, gap) => this.#listed(revision, gap),
         apply: (batch) => this.#apply(batch),
         troubled: (error) => this.#events.emit('error', { error, terminal: false }),
         failed: (error) => this.#fail(error),
       },
     )
-    this.#disk = this.#diskAt(options.persist, range)
+    this.#disk = this.#diskAt(options.persist, codec)
     this.#loadStale()
     this.#reflector.start()
   }
 
   /**
    * Resolves when the first listing is there, with its revision; with `allowStale`, also if reads show what `persist` has
-   * left on disk. Rejects when the informer fails or is closed before.
+   * left on disk. Rejects when the informer fails or is closed before, and with `DEADLINE_EXCEEDED` after `timeoutMs`, for
+   * which there is no bound by default.
    */
-  async ready({ signal, allowStale = false }: ReadyOptions = {}): Promise<number> {
-    if (allowStale && this.#isStale) return this.revision
-    if (signal === undefined) return this.#ready
-    signal.throwIfAborted()
-    let onAbort: (() => void) | undefined
-    const aborted = new Promise<never>((_, reject) => {
-      onAbort = () => reject(signal.reason)
-      signal.addEventListener('abort', onAbort, { once: true })
-    })
-    return Promise.race([this.#ready, aborted]).finally(() => onAbort && signal.removeEventListener('abort', onAbort))
+  async ready(options: ReadyOptions = {}): Promise<number> {
+    if (options.allowStale === true && this.#isStale) return this.revision
+    return waitWithin(this.#ready, options, () => tooLate('the first listing did not come in time'))
   }
 
   /** The value of a key; `undefined` if there is no such key, or its value could never be read. */
@@ -177,7 +179,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return this.#isStale
   }
 
-  get stats(): InformerStats {
+  stats(): InformerStats {
     return {
       state: this.#reflector.state.kind,
       size: this.size,
@@ -185,7 +187,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
       invalid: this.#store.invalid.length,
       resyncs: this.#reflector.resyncs,
       reconnects: this.#watcher?.status.reconnects ?? 0,
-      handlers: [...this.#queues].map(({ pending, overflows }) => ({ pending, overflows })),
+      handlers: this.#handlers.stats,
     }
   }
 
@@ -216,7 +218,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
       options.signal?.throwIfAborted()
       if (!(error instanceof EtcdError) || error.code !== 'DEADLINE_EXCEEDED') throw error
       const [kv] = kvs
-      return kv && this.#codec.decode(kv.value)
+      return kv && this.#store.read(kv)?.value
     }
   }
 
@@ -246,68 +248,59 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   }
 
   /**
-   * The changes as an async iterable, from what there is (`initial`) or from now on. A consumer that falls far behind is
-   * given the difference instead of each change. The iteration ends with the informer.
+   * The changes as an async iterable: from what there is (`initial`), from now on, or from what an earlier revision showed
+   * on, with what has changed since as differences. A consumer that falls far behind is given the difference instead of
+   * each change. The iteration ends with `close()`, and throws what made the informer fail; also `COMPACTED`, where the
+   * earlier revision is not to be had any more.
    */
-  events({
-    from = 'initial',
-    signal,
-  }: {
-    readonly from?: 'initial' | 'now'
-    readonly signal?: AbortSignal
-  } = {}): AsyncIterableIterator<Change<T>, undefined> {
-    oneOf('from', from, ['initial', 'now'])
+  events({ from = 'initial', signal }: EventsOptions = {}): AsyncIterableIterator<Change<T>, undefined> {
+    checkFrom(from)
     this.#throwIfOver()
-    const stream: ChangeStream<T> = new ChangeStream<T>(() => {
-      this.#streams.delete(stream)
-      subscription.close()
+    return this.#handlers.stream(async (stream, over) => {
+      const start = from === 'initial' ? undefined : await this.#startOf(from, over)
+      const isOld = (change: Change<T>): boolean => typeof from === 'number' && change.revision <= from
+      this.#throwIfOver()
+      return this.#subscribe((change) => (isOld(change) ? undefined : stream.give(change)), start)
     }, signal)
-    const isOld = from === 'now' ? (change: Change<T>) => change.initial || change.cause === 'list' : () => false
-    const subscription = this.#subscribe((change) => (isOld(change) ? undefined : stream.give(change)))
-    this.#streams.add(stream)
-    return stream
   }
 
   /** Ends it: handlers hear nothing more, iterations end; reads go on showing the last state. */
   async close(): Promise<void> {
     this.#reflector.close()
+    this.#end(new EtcdError('the informer is closed', { code: 'CLOSED', effect: 'none' }), false)
     await this.#disk?.close()
-    this.#end(new EtcdError('the informer is closed', { code: 'CLOSED', effect: 'none' }))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  get #watcher(): Watcher | undefined {
+  get #watcher(): ReflectedWatch | undefined {
     const { state } = this.#reflector
     return state.kind === 'watching' ? state.watcher : undefined
   }
 
-  #subscribe(handler: ChangeHandler<T>): InformerSubscription {
+  #subscribe(handler: ChangeHandler<T>, from?: Snapshot<T>): InformerSubscription {
     this.#throwIfOver()
-    let caughtUp: (() => void) | undefined
-    const ready = new Promise<void>((resolve) => {
-      caughtUp = resolve
-    })
-    const queue = new HandlerQueue<T>(
-      { handlerFailed: (error) => this.#events.emit('handlerError', { error }) },
-      handler,
-      { limit: this.#queueLimit, onCaughtUp: () => caughtUp?.() },
-    )
-    this.#queues.add(queue)
-    if (this.#isListed || this.#isStale) queue.replace(this.#store.snapshot, 'list')
-    const close = (): void => {
-      queue.close()
-      this.#queues.delete(queue)
-    }
-    return { ready, close, [Symbol.dispose]: close }
+    const now = this.#isListed || this.#isStale ? this.#store.snapshot : undefined
+    return this.#handlers.subscribe(handler, { from, now })
   }
 
-  #diskAt(path: string | undefined, range: KeyRange): DiskSnapshot<T> | undefined {
+  /** What the range was like at a revision, or is now. */
+  async #startOf(from: 'now' | number, signal: AbortSignal): Promise<Snapshot<T>> {
+    await this.ready({ signal })
+    if (from === 'now' || from >= this.revision) return this.#store.snapshot
+    const history = this.#store.history()
+    // Revision 0 is before everything; to the listing it would mean now.
+    const pages = from === 0 ? [] : this.#source.list(this.#range, { revision: from, signal }).pages()
+    for await (const { kvs } of pages) for (const kv of kvs) history.add(kv)
+    return history.snapshot(from)
+  }
+
+  #diskAt(path: string | undefined, codec: Codec<T>): DiskSnapshot<T> | undefined {
     if (path === undefined) return undefined
     const onError = (error: unknown): void => this.#events.emit('error', { error, terminal: false })
-    return new DiskSnapshot(path, range, this.#codec, onError)
+    return new DiskSnapshot(path, this.#range, codec, onError)
   }
 
   #loadStale(): void {
@@ -327,7 +320,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     this.#isListed = true
     this.#isStale = false
     this.#disk?.save(this.#store)
-    for (const queue of this.#queues) queue.replace(this.#store.snapshot, cause)
+    this.#handlers.replace(this.#store.snapshot, cause)
     this.#waiters.advanced(revision)
     if (isFirst) {
       this.#settleReady?.resolve(revision)
@@ -338,29 +331,52 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     this.#events.emit('resync', { reason, fromRevision, compactRevision, toRevision: revision })
   }
 
-  #apply(batch: Parameters<Store<T, Name>['apply']>[0]): void {
+  #apply(batch: WatchBatch): void {
     if (batch.events.length === 0) this.#store.progress(batch.revision)
     else {
       const changes = this.#store.apply(batch)
-      for (const queue of this.#queues) queue.push(changes, this.#store.snapshot)
+      this.#handlers.push(changes, this.#store.snapshot)
       if (changes.length > 0) this.#disk?.save(this.#store)
     }
     this.#waiters.advanced(batch.revision)
   }
 
-  #fail(error: unknown): void {
-    this.#events.emit('error', { error, terminal: true })
-    this.#end(error)
+  /**
+   * Finds out how far the informer is where the member of its watch does not tell. If no key was written after what it
+   * shows, and as many are there, then nothing has happened; if not, the events are on their way.
+   */
+  async #probe(): Promise<void> {
+    if (!this.#isListed || this.#isProbing) return
+    this.#isProbing = true
+    try {
+      const last = { sort: { target: 'modRevision', order: 'descend' }, limit: 1, keysOnly: true } as const
+      const { kvs, count, revision } = await this.#source.range(this.#range, { ...last, mode: 'linearizable' })
+      const isUnchanged = count === this.#store.keyCount && (kvs[0]?.modRevision ?? 0) <= this.revision
+      if (isUnchanged && this.#watcher !== undefined) this.#progress(revision)
+    } catch {
+      // Whoever waits is told by the end of his time.
+    } finally {
+      this.#isProbing = false
+    }
   }
 
-  #end(error: unknown): void {
+  #progress(revision: number): void {
+    this.#store.progress(revision)
+    this.#reflector.progress(revision)
+    this.#waiters.advanced(revision)
+  }
+
+  #fail(error: unknown): void {
+    this.#events.emit('error', { error, terminal: true })
+    this.#end(error, true)
+  }
+
+  #end(reason: unknown, isFailure: boolean): void {
     if (this.#failure !== undefined) return
-    this.#failure = error
-    this.#settleReady?.reject(error)
-    this.#waiters.fail(error)
-    for (const stream of this.#streams) stream.end()
-    for (const queue of this.#queues) queue.close()
-    this.#queues.clear()
+    this.#failure = reason
+    this.#settleReady?.reject(reason)
+    this.#waiters.fail(reason)
+    this.#handlers.end(reason, isFailure)
   }
 
   #throwIfOver(): void {

@@ -1,7 +1,8 @@
 import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
-import { CompactedError, type ErrorCode, isEtcdError } from '../core/errors.js'
+import { CompactedError, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
+import { isTerminal } from '../watch/terminal.js'
 import type { WatchBatch } from '../watch/watch-event.js'
 import type { Watcher } from '../watch/watcher.js'
 
@@ -9,8 +10,11 @@ import type { Watcher } from '../watch/watcher.js'
 export interface ReflectorSource {
   /** All keys, page by page at one revision. `onRestart`: the listing begins anew, what was read so far is void. */
   pages(options: { readonly signal: AbortSignal; readonly onRestart: () => void }): AsyncIterable<ReflectedPage>
-  watch(options: { readonly startRevision: number; readonly signal: AbortSignal }): Watcher
+  watch(options: { readonly startRevision: number; readonly signal: AbortSignal }): ReflectedWatch
 }
+
+/** A watch, as far as a reflector needs one. */
+export type ReflectedWatch = Pick<Watcher, 'batches' | 'requestProgress' | 'status'>
 
 /** A page of a listing. */
 export interface ReflectedPage {
@@ -20,8 +24,8 @@ export interface ReflectedPage {
 
 /** Where a reflector's readings go. */
 export interface ReflectorTarget {
-  /** Begins a listing. */
-  draft(): { add(kv: KeyValue): void; finish(revision: number): void }
+  /** Begins a listing; `isSameHistory` is false where the cluster is another one, or an older one, than before. */
+  draft(isSameHistory: boolean): { add(kv: KeyValue): void; finish(revision: number): void }
   /** A listing has taken the place of everything before. */
   listed(revision: number, gap: Gap | undefined): void
   apply(batch: WatchBatch): void
@@ -33,7 +37,7 @@ export interface ReflectorTarget {
 
 /** Why a listing had to take the place of events. */
 export interface Gap {
-  readonly code: ErrorCode | 'REFRESH'
+  readonly code: ErrorCode
   /** The last revision before the gap. */
   readonly fromRevision: number
   /** The oldest revision that etcd still has, where it was said. */
@@ -43,27 +47,19 @@ export interface Gap {
 /** What a reflector is doing. */
 export type ReflectorState =
   | { readonly kind: 'listing' }
-  | { readonly kind: 'watching'; readonly watcher: Watcher }
+  | { readonly kind: 'watching'; readonly watcher: ReflectedWatch }
   /** It failed and waits before it lists again. */
   | { readonly kind: 'waiting'; readonly error: unknown }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'closed' }
 
-/** After these a listing tells what was missed. */
-const gaps: ReadonlySet<ErrorCode> = new Set(['COMPACTED', 'CLUSTER_CHANGED', 'REVISION_REWOUND'])
-/** After these it would be the same again. */
-const terminal: ReadonlySet<ErrorCode> = new Set([
-  'AUTH_FAILED',
-  'CLOSED',
-  'EMPTY_KEY',
-  'INVALID_ARGUMENT',
-  'PERMISSION_DENIED',
-  'UNIMPLEMENTED',
-])
+/** After these the cluster is another one, or an older one: the same revision may hold something else. */
+const rewinds: ReadonlySet<ErrorCode> = new Set(['CLUSTER_CHANGED', 'REVISION_REWOUND'])
+/** After these a listing is all that it takes. */
+const gaps: ReadonlySet<ErrorCode> = new Set(['COMPACTED', ...rewinds])
 const backoff = { baseMs: 100, maxMs: 5000 }
-
-/** The reason of an abort that only means to list again. */
-const refresh = Symbol('refresh')
+/** A watch that has lasted so long ends a row of failures. */
+const healthyMs = 5000
 
 /**
  * Follows a range of keys: lists it at one revision, then watches from the next one on. A gap in the events, which only
@@ -74,9 +70,9 @@ export class Reflector {
   readonly #source: ReflectorSource
   readonly #target: ReflectorTarget
   readonly #closing = new AbortController()
-  #round = new AbortController()
   #state: ReflectorState = { kind: 'listing' }
   #failures = 0
+  #watchingSince = 0
   #revision = 0
   #resyncs = 0
 
@@ -98,31 +94,28 @@ export class Reflector {
     void this.#run()
   }
 
-  /** Lists again, although nothing is known to be missed. */
-  refresh(): void {
-    if (this.#state.kind === 'watching') this.#round.abort(refresh)
+  /** It was found out that there is nothing more to follow up to `revision`. */
+  progress(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision)
   }
 
   close(): void {
     if (this.#state.kind === 'failed') return
     this.#state = { kind: 'closed' }
     this.#closing.abort()
-    this.#round.abort()
   }
 
   async #run(): Promise<void> {
     let gap: Gap | undefined
     while (!this.#isOver) {
-      this.#round = new AbortController()
       try {
         await this.#list(gap)
         gap = undefined
         await this.#follow()
       } catch (error) {
         if (this.#isOver) return
-        const found = this.#gapAfter(error)
-        if (found === undefined) await this.#recover(error)
-        gap = found ?? gap
+        gap = this.#gapAfter(error, gap)
+        await this.#recover(error)
       }
     }
   }
@@ -133,50 +126,67 @@ export class Reflector {
 
   async #list(gap: Gap | undefined): Promise<void> {
     this.#state = { kind: 'listing' }
-    let draft = this.#target.draft()
+    const isSameHistory = gap === undefined || !rewinds.has(gap.code)
+    let draft = this.#target.draft(isSameHistory)
     let revision = 0
     const onRestart = (): void => {
-      draft = this.#target.draft()
+      draft = this.#target.draft(isSameHistory)
     }
-    for await (const page of this.#source.pages({ signal: this.#round.signal, onRestart })) {
+    for await (const page of this.#source.pages({ signal: this.#closing.signal, onRestart })) {
       revision = page.revision
+      if (isSameHistory && revision < this.#revision) throw behind(revision, this.#revision)
       for (const kv of page.kvs) draft.add(kv)
     }
     if (this.#isOver) return
     draft.finish(revision)
     this.#revision = revision
-    this.#failures = 0
     if (gap !== undefined) this.#resyncs += 1
     this.#target.listed(revision, gap)
   }
 
   async #follow(): Promise<void> {
     if (this.#isOver) return
-    const watcher = this.#source.watch({ startRevision: this.#revision + 1, signal: this.#round.signal })
+    const watcher = this.#source.watch({ startRevision: this.#revision + 1, signal: this.#closing.signal })
     this.#state = { kind: 'watching', watcher }
+    this.#watchingSince = performance.now()
     for await (const batch of watcher.batches()) {
-      this.#revision = batch.revision
+      if (this.#isOver) return
+      this.progress(batch.revision)
       this.#target.apply(batch)
     }
+    throw new EtcdError('the watch has ended', { code: 'WATCH_CANCELED', effect: 'none' })
   }
 
-  #gapAfter(error: unknown): Gap | undefined {
-    const fromRevision = this.#revision
-    if (error === refresh) return { code: 'REFRESH', fromRevision, compactRevision: undefined }
-    if (!isEtcdError(error) || !gaps.has(error.code)) return undefined
+  /** What the next listing is for. Before the first one there is nothing that could be missed. */
+  #gapAfter(error: unknown, gap: Gap | undefined): Gap | undefined {
+    if (this.#revision === 0) return undefined
+    const code = isEtcdError(error) ? error.code : 'UNKNOWN'
+    if (gap !== undefined && !rewinds.has(code)) return gap
     const compactRevision = error instanceof CompactedError ? error.compactRevision : undefined
-    return { code: error.code, fromRevision, compactRevision }
+    return { code, fromRevision: this.#revision, compactRevision }
   }
 
   async #recover(error: unknown): Promise<void> {
-    if (isEtcdError(error) && terminal.has(error.code)) {
+    if (isTerminal(error)) {
       this.#state = { kind: 'failed', error }
       this.#target.failed(error)
       return
     }
+    const wasWatching = this.#state.kind === 'watching'
+    if (wasWatching && performance.now() - this.#watchingSince >= healthyMs) this.#failures = 0
     this.#failures += 1
+    const isGap = wasWatching && isEtcdError(error) && gaps.has(error.code)
+    if (!isGap) this.#target.troubled(error)
+    else if (this.#failures === 1) return
     this.#state = { kind: 'waiting', error }
-    this.#target.troubled(error)
     await sleep(halfJitterMs(this.#failures, backoff), this.#closing.signal).catch(() => {})
   }
+}
+
+function behind(revision: number, shown: number): EtcdError {
+  return new EtcdError(`a listing of revision ${revision} is behind ${shown}, which was shown already`, {
+    code: 'NO_LEADER',
+    effect: 'none',
+    retryable: true,
+  })
 }

@@ -9,21 +9,21 @@ interface Waiter {
 
 /** How often the member is asked for progress while somebody waits. */
 const askEveryMs = 100
-/** So many questions without an answer show that the member does not answer them. */
-const patience = 10
+/** After so many questions without an answer, and then every ten, another way is tried: not every member answers. */
+const patience = 3
 
 /** Those who wait until an informer has come to a revision. */
 export class RevisionWaiters {
   readonly #ask: () => void
-  readonly #giveUpAsking: () => void
+  readonly #probe: () => void
   readonly #waiters = new Set<Waiter>()
   #timer: NodeJS.Timeout | undefined
   #asked = 0
 
-  /** `ask` makes progress come, where the member can tell it; `giveUpAsking` finds another way. */
-  constructor(ask: () => void, giveUpAsking: () => void) {
+  /** `ask` makes progress come, where the member can tell it; `probe` finds it out in another way. */
+  constructor(ask: () => void, probe: () => void) {
     this.#ask = ask
-    this.#giveUpAsking = giveUpAsking
+    this.#probe = probe
   }
 
   /** Resolves when `advanced` is called with `revision` or a later one. */
@@ -43,11 +43,16 @@ export class RevisionWaiters {
         }
       const waiter: Waiter = { revision, resolve: settle(resolve), reject: settle(reject) }
       const onAbort = (): void => waiter.reject(signal?.reason)
-      const timer = setTimeout(() => waiter.reject(tooLate(revision)), Math.min(timeoutMs, longestTimerMs))
+      const timer = setTimeout(
+        () => waiter.reject(tooLate(`the informer did not come to revision ${revision} in time`)),
+        Math.min(timeoutMs, longestTimerMs),
+      )
       this.#waiters.add(waiter)
       if (signal?.aborted === true) onAbort()
-      else signal?.addEventListener('abort', onAbort, { once: true })
-      if (this.#waiters.size > 0) this.#start()
+      else {
+        signal?.addEventListener('abort', onAbort, { once: true })
+        this.#start()
+      }
     })
   }
 
@@ -65,7 +70,7 @@ export class RevisionWaiters {
     this.#ask()
     this.#timer = setInterval(() => {
       this.#asked += 1
-      if (this.#asked % patience === 0) this.#giveUpAsking()
+      if (this.#asked === patience || this.#asked % 10 === 0) this.#probe()
       else this.#ask()
     }, askEveryMs)
   }
@@ -77,10 +82,7 @@ export class RevisionWaiters {
   }
 }
 
-function tooLate(revision: number): EtcdError {
-  return new EtcdError(`the informer did not come to revision ${revision} in time`, {
-    code: 'DEADLINE_EXCEEDED',
-    effect: 'none',
-    retryable: true,
-  })
+/** The error of a wait whose time is over. */
+export function tooLate(message: string): EtcdError {
+  return new EtcdError(message, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true })
 }

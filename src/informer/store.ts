@@ -1,31 +1,17 @@
-import type { Codec } from '../core/codec.js'
-import { InvalidArgumentError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
 import type { WatchBatch, WatchEvent } from '../watch/watch-event.js'
 import { type Change, changeOf } from './change.js'
-import { type Entry, entryOf } from './entry.js'
+import { Draft, type InvalidEntry, invalidEntry } from './draft.js'
+import type { Entry } from './entry.js'
+import { EntryReader, type ReaderOptions } from './entry-reader.js'
 import { type Indexes, IndexTable } from './index-table.js'
 import { type Edit, Snapshot } from './snapshot.js'
 
-/** A value that could not be taken in: the codec, the filter or an index function threw. */
-export interface InvalidEntry {
-  readonly key: string
-  /** The value as it is in etcd. */
-  readonly raw: Buffer
-  readonly revision: number
-  readonly error: unknown
-}
-
 /** How a store reads what it is given. */
-export interface StoreOptions<T, Name extends string> {
-  readonly codec: Codec<T>
-  readonly filter: ((value: T, entry: Entry<T>) => boolean) | undefined
+export interface StoreOptions<T, Name extends string> extends ReaderOptions<T> {
   readonly indexes: Indexes<T, Name>
   readonly onInvalid: (invalid: InvalidEntry) => void
 }
-
-/** What became of one key: its entry, nothing since it is filtered out, or the error that it gave. */
-type Reading<T> = { readonly entry: Entry<T> | undefined } | { readonly error: unknown }
 
 /**
  * The entries of an informer. Whole revisions are taken in at once; a listing takes the place of everything. A key whose
@@ -33,13 +19,17 @@ type Reading<T> = { readonly entry: Entry<T> | undefined } | { readonly error: u
  */
 export class Store<T, Name extends string> {
   readonly #options: StoreOptions<T, Name>
-  readonly #invalid = new Map<string, InvalidEntry>()
+  readonly #reader: EntryReader<T>
+  #invalid = new Map<string, InvalidEntry>()
   #entries = new Map<string, Entry<T>>()
   #snapshot = Snapshot.empty<T>()
   #table: IndexTable<T, Name>
+  #keyCount = 0
+  #untold: InvalidEntry[] = []
 
   constructor(options: StoreOptions<T, Name>) {
     this.#options = options
+    this.#reader = new EntryReader(options)
     this.#table = new IndexTable(options.indexes)
   }
 
@@ -49,6 +39,11 @@ export class Store<T, Name extends string> {
 
   get invalid(): readonly InvalidEntry[] {
     return [...this.#invalid.values()]
+  }
+
+  /** Keys that the range has, those that the filter leaves out or that cannot be read included. */
+  get keyCount(): number {
+    return this.#keyCount
   }
 
   get(id: string): Entry<T> | undefined {
@@ -63,6 +58,11 @@ export class Store<T, Name extends string> {
     return this.#table.terms(name)
   }
 
+  /** The entry that a key would have. Throws what the functions of the options throw. */
+  read(kv: KeyValue): Entry<T> | undefined {
+    return this.#reader.read(kv)
+  }
+
   /** The keys up to this revision are what they were. */
   progress(revision: number): void {
     if (revision > this.#snapshot.revision) this.#snapshot = this.#snapshot.at(revision)
@@ -75,98 +75,95 @@ export class Store<T, Name extends string> {
     for (const event of events) {
       const id = event.kv.key.toString('latin1')
       const old = this.#entries.get(id)
-      const entry = event.type === 'delete' ? this.#forget(id) : this.#read(event, id, old)
+      const entry = event.type === 'delete' ? this.#forget(id) : this.#take(event, id, old)
       if (old === entry) continue
-      this.#set(id, old, entry)
       edits.push({ id, entry })
       const change = changeOf(old, entry, { revision, cause: 'watch', initial: false })
       if (change !== undefined) changes.push(change)
     }
     this.#snapshot = edits.length === 0 ? this.#snapshot.at(revision) : this.#snapshot.with(edits, revision)
+    this.#tellInvalid()
     return changes
   }
 
-  /** Begins with entries of an earlier process, in key order. */
+  /** Begins with entries of an earlier process, in key order. Those that the index functions refuse are left out. */
   load(entries: readonly Entry<T>[], revision: number): void {
-    this.#replace(entries, [], revision)
+    const draft = this.#draft({ isSameHistory: false, keepsLast: false })
+    for (const entry of entries) draft.restore(entry)
+    this.#replace(draft, revision)
   }
 
-  /** Begins a listing; `finish` lets it take the place of everything there was. */
-  draft(): { add(kv: KeyValue): void; finish(revision: number): void } {
-    const entries: Entry<T>[] = []
-    const invalid: InvalidEntry[] = []
+  /**
+   * Begins a listing; `finish` lets it take the place of everything there was. `isSameHistory` is false where the cluster
+   * may be another one, or an older one, than that of the entries.
+   */
+  draft(isSameHistory: boolean): { add(kv: KeyValue): void; finish(revision: number): void } {
+    const draft = this.#draft({ isSameHistory, keepsLast: true })
     return {
-      add: (kv) => {
-        const id = kv.key.toString('latin1')
-        const old = this.#entries.get(id)
-        // Nothing changed since: the entry stays, and so does everything that is derived from it.
-        const reading = old?.revision === kv.modRevision ? { entry: old } : this.#reading(kv)
-        if ('error' in reading) invalid.push(invalidEntry(kv, reading.error))
-        const entry = 'error' in reading ? old : reading.entry
-        if (entry !== undefined) entries.push(entry)
+      add: (kv) => draft.add(kv),
+      finish: (revision) => {
+        this.#replace(draft, revision)
+        this.#untold.push(...draft.invalid.values())
+        this.#tellInvalid()
       },
-      finish: (revision) => this.#replace(entries, invalid, revision),
     }
   }
 
-  #replace(entries: readonly Entry<T>[], invalid: readonly InvalidEntry[], revision: number): void {
+  /** Begins a snapshot of an earlier revision of the same cluster, for who wants to know what has changed since. */
+  history(): { add(kv: KeyValue): void; snapshot(revision: number): Snapshot<T> } {
+    const draft = this.#draft({ isSameHistory: true, keepsLast: false })
+    return { add: (kv) => draft.add(kv), snapshot: (revision) => Snapshot.of(draft.entries, revision) }
+  }
+
+  #draft(options: { readonly isSameHistory: boolean; readonly keepsLast: boolean }): Draft<T, Name> {
     const table = new IndexTable(this.#options.indexes)
-    for (const entry of entries) table.change(undefined, entry)
+    return new Draft({ ...options, reader: this.#reader, table, entries: this.#entries, oldTable: this.#table })
+  }
+
+  #replace({ entries, table, invalid, keyCount }: Draft<T, Name>, revision: number): void {
     this.#table = table
     this.#entries = new Map(entries.map((entry) => [entry.id, entry]))
     this.#snapshot = Snapshot.of(entries, revision)
-    this.#invalid.clear()
-    for (const one of invalid) this.#report(one)
-  }
-
-  #set(id: string, old: Entry<T> | undefined, entry: Entry<T> | undefined): void {
-    this.#table.change(old, entry)
-    if (entry === undefined) this.#entries.delete(id)
-    else this.#entries.set(id, entry)
+    this.#invalid = invalid
+    this.#keyCount = keyCount
   }
 
   #forget(id: string): undefined {
+    this.#keyCount -= 1
     this.#invalid.delete(id)
+    this.#drop(id)
     return undefined
   }
 
-  #read({ kv }: WatchEvent, id: string, old: Entry<T> | undefined): Entry<T> | undefined {
-    const reading = this.#reading(kv)
-    if (!('error' in reading)) {
-      this.#invalid.delete(id)
-      return reading.entry
-    }
-    this.#report(invalidEntry(kv, reading.error))
-    return old
+  #drop(id: string): void {
+    this.#table.delete(id)
+    this.#entries.delete(id)
   }
 
-  #reading(kv: KeyValue): Reading<T> {
-    const { codec, filter } = this.#options
+  /** The entry that a key has after a put. */
+  #take({ kv, created }: WatchEvent, id: string, old: Entry<T> | undefined): Entry<T> | undefined {
+    if (created) this.#keyCount += 1
     try {
-      const entry = entryOf(kv, codec.decode(kv.value))
-      if (filter !== undefined && !filter(entry.value, entry)) return { entry: undefined }
-      // Index functions are tried here, so that one that throws spoils nothing later.
-      this.#table.check(entry)
-      return { entry }
+      const entry = this.#reader.read(kv)
+      if (entry === undefined) this.#drop(id)
+      else {
+        this.#table.set(entry)
+        this.#entries.set(id, entry)
+      }
+      this.#invalid.delete(id)
+      return entry
     } catch (error) {
-      return { error }
+      const invalid = invalidEntry(kv, error)
+      this.#invalid.set(id, invalid)
+      this.#untold.push(invalid)
+      return old
     }
   }
 
-  #report(invalid: InvalidEntry): void {
-    this.#invalid.set(Buffer.from(invalid.key).toString('latin1'), invalid)
-    this.#options.onInvalid(invalid)
-  }
-}
-
-function invalidEntry(kv: KeyValue, error: unknown): InvalidEntry {
-  // A copy, since the value is a view of a whole answer.
-  return { key: kv.key.toString(), raw: Buffer.from(kv.value), revision: kv.modRevision, error }
-}
-
-/** Refuses index functions that are none. */
-export function checkIndexes(indexes: object): void {
-  for (const [name, terms] of Object.entries(indexes)) {
-    if (typeof terms !== 'function') throw new InvalidArgumentError(`\`indexes.${name}\` must be a function`)
+  /** Whoever is told finds the whole revision in the store. */
+  #tellInvalid(): void {
+    const untold = this.#untold
+    this.#untold = []
+    for (const invalid of untold) this.#options.onInvalid(invalid)
   }
 }

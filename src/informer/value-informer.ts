@@ -39,8 +39,8 @@ export class ValueInformer<T> implements AsyncDisposable {
     return this.#informer.revision
   }
 
-  get stats(): InformerStats {
-    return this.#informer.stats
+  stats(): InformerStats {
+    return this.#informer.stats()
   }
 
   /** Calls `listener` with the value there is, and again whenever it changes. Returns a function that ends that. */

@@ -34,11 +34,18 @@ export class Balancer implements Transport {
     message: Buffer,
     context: CallContext,
   ): Promise<Response> {
-    const waitingSince = performance.now()
-    const connection = await this.#manager.wait(context)
-    context.connectMs += performance.now() - waitingSince
+    const connection = await this.#wait(context)
     context.signal?.throwIfAborted()
     return send(connection, method, message, context)
+  }
+
+  async #wait(context: CallContext): Promise<Connection> {
+    const waitingSince = performance.now()
+    try {
+      return await this.#manager.wait(context)
+    } finally {
+      context.connectMs += performance.now() - waitingSince
+    }
   }
 
   #tooLarge(method: { readonly name: string }, message: Buffer): EtcdError {

@@ -1,11 +1,17 @@
+import { CompactedError } from '../core/errors.js'
 import { closedError } from '../transport/connection-manager.js'
-import { ServerWatch, type Subscriber, type WatchSpec } from './server-watch.js'
+import { ServerWatch, type Subscriber, specId, type WatchSpec } from './server-watch.js'
 import { type LaneHost, type LaneOwner, WatchLane } from './watch-lane.js'
 
 /** What a hub needs from its client. */
 export interface WatchHubHost extends LaneHost {
   /** The highest revision that any answer has shown to this client. */
   seenRevision(): number
+}
+
+/** Who subscribes; it learns by `join` from which revision on. */
+export interface HubSubscriber extends Subscriber {
+  join(next: number): void
 }
 
 /** A subscriber that a full buffer took off its watcher; it goes on, on its own, when there is room. */
@@ -39,19 +45,14 @@ export class WatchHub implements LaneOwner {
   }
 
   /** Tells `subscriber` everything from revision `start` on, or everything that happens from now on. */
-  subscribe(spec: WatchSpec, start: number | undefined, subscriber: Subscriber & { join(next: number): void }): void {
+  subscribe(spec: WatchSpec, start: number | undefined, subscriber: HubSubscriber): void {
     if (this.#isClosed) {
       subscriber.onEnd(closedError())
       return
     }
-    const watches = this.#watches.get(specId(spec)) ?? []
-    const [shared] = watches
-    const next = start ?? this.#nextFor(shared)
+    const next = start ?? this.#nextFor(this.#watches.get(specId(spec))?.[0])
     subscriber.join(next)
-    const watch =
-      watches.find((one) => one.next === next || (one.next !== 0 && one.next < next)) ?? this.#add(spec, next)
-    this.#place(subscriber, { watch, lane: this.#common })
-    if (watch.isCreated) subscriber.onCreated(next - 1, this.#common.endpoint ?? '')
+    this.#attach(spec, next, subscriber)
   }
 
   unsubscribe(subscriber: Subscriber): void {
@@ -68,7 +69,7 @@ export class WatchHub implements LaneOwner {
       if (place.lane !== this.#common) place.lane.resume()
       return
     }
-    const watch = new ServerWatch(place.spec, subscriber.next)
+    const watch = new ServerWatch(place.spec, subscriber.next, this.#host.seenRevision())
     const lane = new WatchLane(this.#host, this)
     this.#place(subscriber, { watch, lane })
     lane.add(watch)
@@ -98,8 +99,13 @@ export class WatchHub implements LaneOwner {
     if (watch.isFull) this.#relieve(lane, watch)
   }
 
-  ended(lane: WatchLane, watch: ServerWatch): void {
+  ended(lane: WatchLane, watch: ServerWatch, error: unknown): void {
     if (lane === this.#common) this.#forget(watch)
+    const unaffected = [...watch.subscribers].filter(({ next }) => isUnaffected(next, error))
+    for (const subscriber of unaffected) watch.subscribers.delete(subscriber)
+    for (const subscriber of watch.subscribers) this.#places.delete(subscriber)
+    watch.end(error)
+    for (const subscriber of unaffected) this.#attach(watch.spec, subscriber.next, subscriber)
   }
 
   /** From now on: after all that this client, and the shared watcher, have seen. */
@@ -108,14 +114,20 @@ export class WatchHub implements LaneOwner {
     return Math.max(shared.next, this.#host.seenRevision() + 1)
   }
 
-  #add(spec: WatchSpec, next: number): ServerWatch {
-    const watch = new ServerWatch(spec, next)
-    const id = specId(spec)
-    const watches = this.#watches.get(id)
-    if (watches === undefined) this.#watches.set(id, [watch])
+  #attach(spec: WatchSpec, next: number, subscriber: Subscriber): void {
+    const watches = this.#watches.get(specId(spec)) ?? []
+    const found = watches.find((one) => one.next === next || (one.next !== 0 && one.next < next))
+    const watch = found ?? new ServerWatch(spec, next, this.#host.seenRevision())
+    this.#place(subscriber, { watch, lane: this.#common })
+    if (found === undefined) this.#add(watch)
+    else if (found.isCreated) subscriber.onCreated(next - 1, this.#common.endpoint ?? '')
+  }
+
+  #add(watch: ServerWatch): void {
+    const watches = this.#watches.get(watch.specId)
+    if (watches === undefined) this.#watches.set(watch.specId, [watch])
     else watches.push(watch)
     this.#common.add(watch)
-    return watch
   }
 
   #place(subscriber: Subscriber, place: Place): void {
@@ -131,15 +143,14 @@ export class WatchHub implements LaneOwner {
   }
 
   #forget(watch: ServerWatch): void {
-    const id = specId(watch.spec)
-    const rest = this.#watches.get(id)?.filter((one) => one !== watch) ?? []
-    if (rest.length === 0) this.#watches.delete(id)
-    else this.#watches.set(id, rest)
+    const rest = this.#watches.get(watch.specId)?.filter((one) => one !== watch) ?? []
+    if (rest.length === 0) this.#watches.delete(watch.specId)
+    else this.#watches.set(watch.specId, rest)
   }
 
   /** Nothing is lost or doubled: subscribers drop what is below their own next revision. */
   #mergeIfCaughtUp(watch: ServerWatch): void {
-    const [shared] = this.#watches.get(specId(watch.spec)) ?? []
+    const shared = this.#watches.get(watch.specId)?.[0]
     if (shared === undefined || shared === watch || !shared.isCreated || watch.next < shared.next) return
     for (const subscriber of [...watch.subscribers]) {
       watch.subscribers.delete(subscriber)
@@ -162,6 +173,7 @@ export class WatchHub implements LaneOwner {
   }
 }
 
-function specId({ key, rangeEnd, prevKv, filters }: WatchSpec): string {
-  return `${key.toString('base64')} ${rangeEnd.toString('base64')} ${prevKv} ${filters.join()}`
+/** The history that one subscriber still needs may be gone, while another, further on, does not need it. */
+function isUnaffected(next: number, error: unknown): boolean {
+  return error instanceof CompactedError && error.compactRevision !== undefined && next >= error.compactRevision
 }

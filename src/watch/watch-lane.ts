@@ -1,8 +1,10 @@
 import { halfJitterMs } from '../core/backoff.js'
-import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
+import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { ResponseHeader, WatchResponse } from '../gen/messages.js'
 import type { StreamSource } from '../layers/stream-source.js'
+import { RewindCheck } from './rewind-check.js'
 import type { ServerWatch } from './server-watch.js'
+import { isTerminal } from './terminal.js'
 import { WatchStream, type WatchStreamHost } from './watch-stream.js'
 
 /** What a client's events say about its watches. */
@@ -15,10 +17,10 @@ export interface WatchEvents {
 
 /** What lanes need from the client. */
 export interface LaneHost {
-  readonly streams: StreamSource
+  readonly streams: Pick<StreamSource, 'open' | 'hasOther' | 'refused' | 'used'>
   readonly events: { emit<Name extends keyof WatchEvents>(name: Name, payload: WatchEvents[Name]): void }
-  /** Takes in the header of an answer. */
-  observe(header: ResponseHeader | undefined, endpoint: string): void
+  /** Takes in the header of an answer. Returns the error of one that belongs to another cluster. */
+  observe(header: ResponseHeader | undefined, endpoint: string): EtcdError | undefined
   /** The revision of the cluster by a linearizable read within the watch's range. */
   currentRevision(watch: ServerWatch): Promise<number>
 }
@@ -26,23 +28,17 @@ export interface LaneHost {
 /** Who shares watchers out. */
 export interface LaneOwner {
   advanced(lane: WatchLane, watch: ServerWatch): void
-  ended(lane: WatchLane, watch: ServerWatch): void
+  /** The watcher is over; what its subscribers are told of that is the owner's. */
+  ended(lane: WatchLane, watch: ServerWatch, error: unknown): void
 }
 
 const backoff = { baseMs: 50, maxMs: 2000 }
 /** How often quiet watchers are moved on, so that they do not fall behind compaction. */
 const progressEveryMs = 60_000
+/** How long a member may take to answer the first create of a stream: it may be frozen. Doubles with each that does not. */
+const answerPatience = { baseMs: 3000, maxMs: 48_000 }
 /** Tokens that a watcher may have refused in a row before that is taken for an answer. */
 const maxRefusals = 3
-
-/** Errors that another stream would end with as well. Every other one is gone on from, for as long as it takes. */
-const terminal: ReadonlySet<ErrorCode> = new Set([
-  'AUTH_FAILED',
-  'CLOSED',
-  'INVALID_ARGUMENT',
-  'PERMISSION_DENIED',
-  'UNIMPLEMENTED',
-])
 
 /**
  * Watchers that share a stream, and go on with the next one when it ends: each at the revision after the last that it has
@@ -53,9 +49,11 @@ export class WatchLane implements WatchStreamHost {
   readonly #owner: LaneOwner
   readonly #watches = new Set<ServerWatch>()
   readonly #failedOn = new Set<string>()
+  readonly #rewinds: RewindCheck
   #stream: WatchStream | undefined
   #reopening: NodeJS.Timeout | undefined
   #progress: NodeJS.Timeout | undefined
+  #patience: NodeJS.Timeout | undefined
   #lostAt: number | undefined
   #failures = 0
   #isPaused = false
@@ -63,6 +61,14 @@ export class WatchLane implements WatchStreamHost {
   constructor(host: LaneHost, owner: LaneOwner) {
     this.#host = host
     this.#owner = owner
+    this.#rewinds = new RewindCheck({
+      currentRevision: (watch) => host.currentRevision(watch),
+      isWatching: (watch) => this.#watches.has(watch),
+      rewound: (watch, error) => {
+        this.remove(watch)
+        this.#owner.ended(this, watch, error)
+      },
+    })
   }
 
   get size(): number {
@@ -105,16 +111,31 @@ export class WatchLane implements WatchStreamHost {
     const watches = [...this.#watches]
     this.#watches.clear()
     this.#rest()
-    for (const watch of watches) this.#finish(watch, error)
+    for (const watch of watches) this.#owner.ended(this, watch, error)
+  }
+
+  /** A stream to a frozen member opens like any other, and its connection takes longer to find out. */
+  opened(stream: WatchStream): void {
+    clearTimeout(this.#patience)
+    const patienceMs = Math.min(answerPatience.maxMs, answerPatience.baseMs * 2 ** this.#failures)
+    const { endpoint } = stream
+    this.#patience = setTimeout(() => {
+      const init = { code: 'CONNECTION_LOST', effect: 'none', endpoint } as const
+      this.#giveUp(stream, new EtcdError('the member does not answer', init))
+    }, patienceMs).unref()
   }
 
   created(stream: WatchStream, watch: ServerWatch, { header }: WatchResponse): EtcdError | undefined {
     const endpoint = stream.endpoint ?? ''
     const revision = header?.revision ?? 0
-    this.#host.observe(header, endpoint)
-    if (watch.clusterId !== undefined && watch.clusterId !== header?.clusterId) return otherCluster(watch, endpoint)
-    if (revision < watch.seen) void this.#checkForRewind(watch)
+    const stranger = this.#host.observe(header, endpoint)
+    if (stranger !== undefined) {
+      this.#giveUp(stream, stranger)
+      return undefined
+    }
     this.#works(stream)
+    if (watch.clusterId !== undefined && watch.clusterId !== header?.clusterId) return otherCluster(watch, endpoint)
+    if (revision < watch.seen) this.#rewinds.suspect(watch)
     watch.created(revision, header?.clusterId, endpoint)
     this.#owner.advanced(this, watch)
     return undefined
@@ -133,19 +154,18 @@ export class WatchLane implements WatchStreamHost {
     }
     this.#watches.delete(watch)
     if (this.#watches.size === 0) this.#rest()
-    this.#finish(watch, error)
+    this.#owner.ended(this, watch, error)
   }
 
   lost(stream: WatchStream, error: unknown): void {
     if (stream !== this.#stream) return
     this.#stream = undefined
-    if (isEtcdError(error)) {
-      this.#refused(stream, error)
-      if (terminal.has(error.code)) {
-        this.close(error)
-        return
-      }
+    clearTimeout(this.#patience)
+    if (isTerminal(error)) {
+      this.close(error)
+      return
     }
+    if (isEtcdError(error)) this.#refused(stream, error)
     this.#failures += 1
     this.#tellLost(stream.endpoint, error)
     const elsewhere =
@@ -182,7 +202,13 @@ export class WatchLane implements WatchStreamHost {
     void stream.open(this.#host.streams, this.#failedOn)
   }
 
+  #giveUp(stream: WatchStream, error: EtcdError): void {
+    stream.close()
+    this.lost(stream, error)
+  }
+
   #rest(): void {
+    clearTimeout(this.#patience)
     clearTimeout(this.#reopening)
     clearInterval(this.#progress)
     this.#reopening = undefined
@@ -196,6 +222,7 @@ export class WatchLane implements WatchStreamHost {
 
   #works(stream: WatchStream): void {
     if (stream.opened !== undefined) this.#host.streams.used(stream.opened)
+    clearTimeout(this.#patience)
     this.#failures = 0
     this.#failedOn.clear()
     if (this.#lostAt === undefined) return
@@ -214,25 +241,6 @@ export class WatchLane implements WatchStreamHost {
 
   #refused(stream: WatchStream, error: EtcdError): boolean {
     return stream.opened !== undefined && this.#host.streams.refused(stream.opened, error)
-  }
-
-  /** A member that shows less than was seen lags behind, or the cluster was restored: then the watch would wait for ever. */
-  async #checkForRewind(watch: ServerWatch): Promise<void> {
-    const { seen } = watch
-    try {
-      if ((await this.#host.currentRevision(watch)) >= seen) return
-    } catch (error) {
-      if (!isEtcdError(error, 'REVISION_REWOUND')) return
-    }
-    if (!this.#watches.has(watch)) return
-    this.remove(watch)
-    const message = `the cluster is behind revision ${seen} that the watch has seen: restored from a backup?`
-    this.#finish(watch, new EtcdError(message, { code: 'REVISION_REWOUND', effect: 'none' }))
-  }
-
-  #finish(watch: ServerWatch, error: unknown): void {
-    watch.end(error)
-    this.#owner.ended(this, watch)
   }
 }
 

@@ -1,5 +1,6 @@
+import { EtcdError } from '../core/errors.js'
 import type { Subscriber } from './server-watch.js'
-import type { WatchBatch } from './watch-event.js'
+import type { WatchBatch, WatchEvent } from './watch-event.js'
 
 /** Where a watch stands. */
 export type WatchState = 'connecting' | 'active' | 'reconnecting' | 'ended'
@@ -10,6 +11,15 @@ export interface WatchQueueHost {
   drained(queue: WatchQueue): void
 }
 
+/** How a queue is made. */
+export interface WatchQueueOptions {
+  readonly bufferLimit: number
+  readonly progress: boolean
+  map(batch: WatchBatch): WatchBatch
+  /** It has ended, whoever ended it. */
+  onEnded?(): void
+}
+
 interface Waiter {
   readonly resolve: (batch: WatchBatch | undefined) => void
   readonly reject: (reason: unknown) => void
@@ -18,33 +28,30 @@ interface Waiter {
 /** How a queue ended: by its consumer, or with an error that the consumer is told after what is buffered. */
 type Ending = { readonly kind: 'closed' } | { readonly kind: 'failed'; readonly error: unknown }
 
+/** Whatever the number of events: large values fill memory as well. */
+const bufferBytesLimit = 64 * 1024 * 1024
+
 /** Batches between the stream and one consumer. It asks for no more while `bufferLimit` events are waiting. */
 export class WatchQueue implements Subscriber {
   readonly #host: WatchQueueHost
-  readonly #bufferLimit: number
-  readonly #wantsProgress: boolean
-  readonly #map: (batch: WatchBatch) => WatchBatch
+  readonly #options: WatchQueueOptions
   readonly #batches: WatchBatch[] = []
   readonly #ready: { readonly promise: Promise<number>; resolve(revision: number): void; reject(error: unknown): void }
+  readonly #waiters: Waiter[] = []
   #head = 0
   #next = 0
   #taken = 0
   #buffered = 0
+  #bufferedBytes = 0
   #wasFull = false
   #state: WatchState = 'connecting'
   #endpoint: string | undefined
   #reconnects = 0
-  #waiter: Waiter | undefined
   #ending: Ending | undefined
 
-  constructor(
-    host: WatchQueueHost,
-    options: { readonly bufferLimit: number; readonly progress: boolean; map(batch: WatchBatch): WatchBatch },
-  ) {
+  constructor(host: WatchQueueHost, options: WatchQueueOptions) {
     this.#host = host
-    this.#bufferLimit = options.bufferLimit
-    this.#wantsProgress = options.progress
-    this.#map = options.map
+    this.#options = options
     this.#ready = deferred()
     // Who does not ask whether it is ready is told by the iteration.
     this.#ready.promise.catch(() => {})
@@ -55,7 +62,7 @@ export class WatchQueue implements Subscriber {
   }
 
   get isFull(): boolean {
-    return this.#buffered >= this.#bufferLimit
+    return this.#isOver(1)
   }
 
   get ready(): Promise<number> {
@@ -92,11 +99,7 @@ export class WatchQueue implements Subscriber {
   take(): Promise<WatchBatch | undefined> {
     const batch = this.takeNow()
     if (batch !== undefined) return Promise.resolve(batch)
-    if (this.#ending === undefined) {
-      return new Promise((resolve, reject) => {
-        this.#waiter = { resolve, reject }
-      })
-    }
+    if (this.#ending === undefined) return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
     if (this.#ending.kind === 'closed') return Promise.resolve(undefined)
     const { error } = this.#ending
     this.#ending = { kind: 'closed' }
@@ -108,13 +111,15 @@ export class WatchQueue implements Subscriber {
     const batch = this.#batches[this.#head]
     if (batch === undefined) return undefined
     this.#head += 1
-    if (this.#head === this.#batches.length) {
-      this.#batches.length = 0
+    // What was taken is let go of, also by a queue that never runs empty, at the price of moving each batch once or twice.
+    if (this.#head * 2 >= this.#batches.length) {
+      this.#batches.splice(0, this.#head)
       this.#head = 0
     }
     this.#buffered -= batch.events.length
+    this.#bufferedBytes -= bytesOf(batch)
     this.#taken = batch.revision
-    if (this.#wasFull && this.#buffered <= this.#bufferLimit / 2) {
+    if (this.#wasFull && !this.#isOver(0.5)) {
       this.#wasFull = false
       this.#host.drained(this)
     }
@@ -129,30 +134,33 @@ export class WatchQueue implements Subscriber {
     this.#batches.length = 0
     this.#head = 0
     this.#buffered = 0
-    this.#waiter?.resolve(undefined)
-    this.#waiter = undefined
+    this.#bufferedBytes = 0
+    this.#ready.reject(new EtcdError('the watch is closed', { code: 'CLOSED', effect: 'none' }))
+    for (const { resolve } of this.#waiters.splice(0)) resolve(undefined)
+    this.#options.onEnded?.()
   }
 
   join(next: number): void {
     this.#next = next
+    this.#taken = Math.max(this.#taken, next - 1)
   }
 
   onCreated(revision: number, endpoint: string): void {
     this.#state = 'active'
     this.#endpoint = endpoint
-    if (this.#next === 0) this.#next = revision + 1
+    if (this.#next === 0) this.join(revision + 1)
     this.#ready.resolve(this.#next - 1)
   }
 
   onBatch(batch: WatchBatch): void {
-    this.#next = batch.revision + 1
-    this.#push(this.#map(batch))
-    if (this.isFull) this.#wasFull = true
+    this.push(this.#options.map(batch))
   }
 
   onProgress(revision: number): void {
     this.#next = revision + 1
-    if (this.#wantsProgress) this.#push({ revision, events: [] })
+    if (!this.#options.progress) return
+    this.#dropProgress()
+    this.push({ revision, events: [] })
   }
 
   onLost(_error: unknown): void {
@@ -164,24 +172,47 @@ export class WatchQueue implements Subscriber {
   onEnd(error: unknown): void {
     if (this.#ending !== undefined) return
     this.#state = 'ended'
+    this.#endpoint = undefined
     this.#ready.reject(error)
-    const waiter = this.#waiter
-    this.#waiter = undefined
-    this.#ending = waiter === undefined ? { kind: 'failed', error } : { kind: 'closed' }
-    waiter?.reject(error)
+    const [first, ...others] = this.#waiters.splice(0)
+    this.#ending = first === undefined ? { kind: 'failed', error } : { kind: 'closed' }
+    first?.reject(error)
+    for (const { resolve } of others) resolve(undefined)
+    this.#options.onEnded?.()
   }
 
-  #push(batch: WatchBatch): void {
-    const waiter = this.#waiter
+  /** Adds a batch as the consumer is to get it. */
+  protected push(batch: WatchBatch): void {
+    this.#next = batch.revision + 1
+    const waiter = this.#waiters.shift()
     if (waiter !== undefined) {
-      this.#waiter = undefined
       this.#taken = batch.revision
       waiter.resolve(batch)
       return
     }
     this.#batches.push(batch)
     this.#buffered += batch.events.length
+    this.#bufferedBytes += bytesOf(batch)
+    if (this.isFull) this.#wasFull = true
   }
+
+  /** Word of progress that nobody has read is worth nothing when there is newer one. */
+  #dropProgress(): void {
+    const last = this.#batches.at(-1)
+    if (last?.events.length === 0 && last.resync === undefined) this.#batches.pop()
+  }
+
+  #isOver(share: number): boolean {
+    return this.#buffered >= this.#options.bufferLimit * share || this.#bufferedBytes >= bufferBytesLimit * share
+  }
+}
+
+function bytesOf({ events }: WatchBatch): number {
+  return events.reduce((sum, event) => sum + eventBytes(event), 0)
+}
+
+function eventBytes({ kv, prevKv }: WatchEvent): number {
+  return kv.key.length + kv.value.length + (prevKv === undefined ? 0 : prevKv.value.length)
 }
 
 function deferred(): {

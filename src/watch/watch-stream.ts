@@ -10,6 +10,8 @@ import { batchesOf, completeCount } from './watch-event.js'
 
 /** What happens on a watch stream, for who keeps the watchers. */
 export interface WatchStreamHost {
+  /** The stream is open, and the creates of its watchers are on their way. */
+  opened(stream: WatchStream): void
   /** The member answered a create. Returns what ends the watcher, if anything does. */
   created(stream: WatchStream, watch: ServerWatch, response: WatchResponse): EtcdError | undefined
   /** New events or progress have reached the watcher. */
@@ -74,13 +76,17 @@ export class WatchStream implements StreamListener<WatchResponse> {
     return trustsProgress(this.#open?.call.serverVersion)
   }
 
-  async open(source: StreamSource, failedOn: Set<string>): Promise<void> {
+  async open(source: Pick<StreamSource, 'open'>, failedOn: Set<string>): Promise<void> {
     try {
       const open = await source.open(methods.Watch.Watch, this, { signal: this.#abort.signal, failedOn })
       this.#open = open
       // It may have been closed, or have ended, while the news was on its way here.
-      if (this.#abort.signal.aborted) open.call.cancel()
+      if (this.#abort.signal.aborted) {
+        open.call.cancel()
+        return
+      }
       if (this.#isPaused) open.call.pause()
+      this.#host.opened(this)
       for (const watching of this.#byWatch.values()) this.#create(watching)
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#host.lost(this, error)

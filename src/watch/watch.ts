@@ -1,6 +1,9 @@
+import { InvalidArgumentError } from '../core/errors.js'
 import { type EncodedRange, emptyKey, encodeRange, type KeyRange } from '../core/key-range.js'
 import { assertKnownOptions, oneOf, optionalBoolean, optionalSignal, positiveInteger } from '../core/validate.js'
 import type { FilterType } from '../gen/messages.js'
+import { type RangePages, ResyncQueue } from './resync-queue.js'
+import type { WatchSpec } from './server-watch.js'
 import type { WatchBatch } from './watch-event.js'
 import type { WatchHub } from './watch-hub.js'
 import { WatchQueue } from './watch-queue.js'
@@ -19,7 +22,14 @@ export interface WatchOptions {
   readonly only?: 'put' | 'delete' | undefined
   /** `batches()` gives empty ones, too, that tell how far the watch is. @default false */
   readonly progress?: boolean | undefined
-  /** Events that may wait for the consumer before the member is held back. @default 10 000 */
+  /**
+   * What to do when history that the watch needs is compacted, as may happen while it is disconnected: `throw` a
+   * `CompactedError`, or `resync`: list the range and tell the difference in one batch, marked `resync`, then go on. Of keys
+   * that the watch has not told of, it cannot tell the deletion.
+   * @default 'throw'
+   */
+  readonly onCompacted?: 'throw' | 'resync' | undefined
+  /** Events that may wait for the consumer before the member is held back; 64 MiB of them have the same effect. @default 10 000 */
   readonly bufferLimit?: number | undefined
   /** Ends the watch: the iteration throws its reason. */
   readonly signal?: AbortSignal | undefined
@@ -35,34 +45,23 @@ export interface WatchTranslation {
 export interface WatchScope {
   readonly hub: WatchHub
   readonly translation: WatchTranslation | undefined
+  /** Reads a range, as the keyspace has it. */
+  pages(range: KeyRange): RangePages
 }
 
-const optionNames = ['startRevision', 'prevKv', 'only', 'progress', 'bufferLimit', 'signal']
+const optionNames = ['startRevision', 'prevKv', 'only', 'progress', 'onCompacted', 'bufferLimit', 'signal']
 const defaultBufferLimit = 10_000
 const filtersOf: Readonly<Record<'put' | 'delete', readonly FilterType[]>> = { put: ['NODELETE'], delete: ['NOPUT'] }
 
 /** Begins to watch a range. */
-export function watch({ hub, translation }: WatchScope, range: KeyRange, options: WatchOptions): Watcher {
+export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions): Watcher {
   checkOptions(options)
-  const { only, signal, startRevision } = options
-  const encoded = encodeRange(range)
-  if (encoded.key.length === 0) throw emptyKey()
-  const spec = {
-    ...(translation === undefined ? encoded : translation.range(encoded)),
-    prevKv: options.prevKv ?? false,
-    filters: only === undefined ? [] : filtersOf[only],
-  }
-  const queue = new WatchQueue(hub, {
-    bufferLimit: options.bufferLimit ?? defaultBufferLimit,
-    progress: options.progress ?? false,
-    map: translation?.batch ?? ((batch) => batch),
-  })
-  const leave = (): void => {
-    signal?.removeEventListener('abort', onAbort)
-    hub.unsubscribe(queue)
-  }
+  const { hub } = scope
+  const { signal, startRevision } = options
+  const spec = specOf(scope, range, options)
+  const queue = queueOf(scope, range, spec, options, () => signal?.removeEventListener('abort', onAbort))
   const onAbort = (): void => {
-    leave()
+    hub.unsubscribe(queue)
     queue.onEnd(signal?.reason)
   }
   if (signal?.aborted === true) queue.onEnd(signal.reason)
@@ -70,7 +69,34 @@ export function watch({ hub, translation }: WatchScope, range: KeyRange, options
     signal?.addEventListener('abort', onAbort, { once: true })
     hub.subscribe(spec, startRevision, queue)
   }
-  return new Watcher(queue, leave, () => hub.requestProgress(queue))
+  return new Watcher(queue, {
+    leave: () => hub.unsubscribe(queue),
+    requestProgress: () => hub.requestProgress(queue),
+  })
+}
+
+function specOf({ translation }: WatchScope, range: KeyRange, { prevKv = false, only }: WatchOptions): WatchSpec {
+  const encoded = encodeRange(range)
+  if (encoded.key.length === 0) throw emptyKey()
+  const { key, rangeEnd } = translation === undefined ? encoded : translation.range(encoded)
+  return { key, rangeEnd, prevKv, filters: only === undefined ? [] : filtersOf[only] }
+}
+
+function queueOf(
+  { hub, translation, pages }: WatchScope,
+  range: KeyRange,
+  spec: WatchSpec,
+  { bufferLimit = defaultBufferLimit, progress = false, onCompacted, only }: WatchOptions,
+  onEnded: () => void,
+): WatchQueue {
+  const map = translation?.batch ?? ((batch: WatchBatch) => batch)
+  const options = { bufferLimit, progress, map, onEnded }
+  if (onCompacted !== 'resync') return new WatchQueue(hub, options)
+  if (only === 'delete') {
+    throw new InvalidArgumentError('`onCompacted: "resync"` needs to see puts, got it together with `only: "delete"`')
+  }
+  const resume = (queue: WatchQueue, revision: number): void => hub.subscribe(spec, revision, queue)
+  return new ResyncQueue(hub, { ...options, only, source: { pages: pages(range), resume } })
 }
 
 function checkOptions(options: WatchOptions): void {
@@ -78,6 +104,7 @@ function checkOptions(options: WatchOptions): void {
   if (options.startRevision !== undefined) positiveInteger('startRevision', options.startRevision)
   if (options.bufferLimit !== undefined) positiveInteger('bufferLimit', options.bufferLimit)
   if (options.only !== undefined) oneOf('only', options.only, ['put', 'delete'])
+  if (options.onCompacted !== undefined) oneOf('onCompacted', options.onCompacted, ['throw', 'resync'])
   optionalBoolean('prevKv', options.prevKv)
   optionalBoolean('progress', options.progress)
   optionalSignal('signal', options.signal)

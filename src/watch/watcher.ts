@@ -1,4 +1,8 @@
-import { InvalidArgumentError } from '../core/errors.js'
+import { EtcdError, InvalidArgumentError } from '../core/errors.js'
+import { waitWithin } from '../core/wait-within.js'
+import { checkCall } from '../transport/call-options.js'
+import type { CallOptions } from '../transport/transport.js'
+import { EventIterator } from './event-iterator.js'
 import type { WatchBatch, WatchEvent } from './watch-event.js'
 import type { WatchQueue, WatchState } from './watch-queue.js'
 
@@ -17,6 +21,13 @@ export interface WatchStatus {
   readonly reconnects: number
 }
 
+/** Where a watcher gets its events from. */
+export interface WatcherHost {
+  /** No more events are wanted. */
+  leave(): void
+  requestProgress(): void
+}
+
 /**
  * The events of a range, in the order of their revisions, each exactly once. It runs from the moment it is made: what
  * happens before the iteration begins is buffered. Iterate over it, or over `batches()`, once.
@@ -27,20 +38,22 @@ export interface WatchStatus {
  */
 export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   readonly #queue: WatchQueue
-  readonly #leave: () => void
-  readonly #requestProgress: () => void
+  readonly #host: WatcherHost
   #isIterated = false
 
   /** Made by `watch()`. */
-  constructor(queue: WatchQueue, leave: () => void, requestProgress: () => void) {
+  constructor(queue: WatchQueue, host: WatcherHost) {
     this.#queue = queue
-    this.#leave = leave
-    this.#requestProgress = requestProgress
+    this.#host = host
   }
 
-  /** Resolves when the watch is there, with its revision: everything above it comes. Rejects with what ends the watch. */
-  ready(): Promise<number> {
-    return this.#queue.ready
+  /**
+   * Resolves when the watch is there, with its revision: everything above it comes. Rejects with what ends the watch, and
+   * with `DEADLINE_EXCEEDED` after `timeoutMs`, for which there is no bound by default; the watch itself goes on then.
+   */
+  async ready({ signal, timeoutMs }: CallOptions = {}): Promise<number> {
+    checkCall('ready()', { signal, timeoutMs })
+    return waitWithin(this.#queue.ready, { signal, timeoutMs }, tooLate)
   }
 
   get status(): WatchStatus {
@@ -50,33 +63,12 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
 
   /** Asks the member how far the watch is; it shows in `status`, and as a batch with the option `progress`. */
   requestProgress(): void {
-    this.#requestProgress()
+    this.#host.requestProgress()
   }
 
   [Symbol.asyncIterator](): AsyncIterator<WatchEvent, undefined> {
     this.#claim()
-    let events: readonly WatchEvent[] = []
-    let index = 0
-    const next = (): Promise<IteratorResult<WatchEvent, undefined>> | IteratorResult<WatchEvent, undefined> => {
-      for (;;) {
-        const value = events[index]
-        if (value !== undefined) {
-          index += 1
-          return { value, done: false }
-        }
-        const batch = this.#queue.takeNow()
-        if (batch === undefined) return this.#queue.take().then((taken) => begin(taken))
-        events = batch.events
-        index = 0
-      }
-    }
-    const begin = (batch: WatchBatch | undefined) => {
-      if (batch === undefined) return { value: undefined, done: true } as const
-      events = batch.events
-      index = 0
-      return next()
-    }
-    return { next: async () => next(), return: () => this.#return() }
+    return new EventIterator(this.#queue, () => this.close())
   }
 
   /** The events of one revision at a time; with the option `progress`, empty ones tell how far the watch is. */
@@ -87,7 +79,10 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
         const value = await this.#queue.take()
         return value === undefined ? { value, done: true } : { value, done: false }
       },
-      return: () => this.#return(),
+      return: async () => {
+        await this.close()
+        return { value: undefined, done: true }
+      },
       [Symbol.asyncIterator]: () => iterator,
     }
     return iterator
@@ -95,7 +90,7 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
 
   /** Ends the watch; the iteration ends, too. */
   async close(): Promise<void> {
-    this.#leave()
+    this.#host.leave()
     this.#queue.close()
   }
 
@@ -103,13 +98,13 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
     return this.close()
   }
 
-  async #return(): Promise<{ value: undefined; done: true }> {
-    await this.close()
-    return { value: undefined, done: true }
-  }
-
   #claim(): void {
     if (this.#isIterated) throw new InvalidArgumentError('a watch can be iterated over once: make another one')
     this.#isIterated = true
   }
+}
+
+function tooLate(): EtcdError {
+  const init = { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true } as const
+  return new EtcdError('no member has confirmed the watch in time', init)
 }

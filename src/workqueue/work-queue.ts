@@ -61,7 +61,7 @@ export class WorkQueue implements AsyncDisposable {
     this.#onError = options.onError
   }
 
-  get stats(): WorkQueueStats {
+  stats(): WorkQueueStats {
     return { waiting: this.#waiting.size, active: this.#active.size, delayed: this.#delayed.size }
   }
 
@@ -123,6 +123,8 @@ export class WorkQueue implements AsyncDisposable {
   async #run(key: string): Promise<void> {
     // The caller of `add` is never in the way of the work.
     await Promise.resolve()
+    // What was added before the work began is what it works on.
+    this.#again.delete(key)
     try {
       await this.#work(key, { signal: this.#closing.signal })
       this.#failures.delete(key)
@@ -141,7 +143,18 @@ export class WorkQueue implements AsyncDisposable {
     const failures = this.failures(key) + 1
     this.#failures.set(key, failures)
     this.#delay(key, Math.min(this.#retryMaxMs, this.#retryBaseMs * 2 ** Math.min(failures - 1, 30)))
-    this.#onError(error, key, failures)
+    this.#tellError(error, key, failures)
+  }
+
+  /** A listener that throws must not end the work on other keys, nor be silent. */
+  #tellError(error: unknown, key: string, failures: number): void {
+    try {
+      this.#onError(error, key, failures)
+    } catch (thrown) {
+      queueMicrotask(() => {
+        throw thrown
+      })
+    }
   }
 
   #delay(key: string, delayMs: number): void {

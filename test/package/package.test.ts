@@ -55,16 +55,21 @@ describe('The package as it is published', () => {
     assert.deepEqual({ stdout, stderr }, { stdout: 'function\n', stderr: '' })
   })
 
+  test('has no other entry than its exports', async () => {
+    const script = "import 'etcdkit/dist/client.js'"
+    await assert.rejects(project.node('--input-type=module', '--eval', script), /ERR_PACKAGE_PATH_NOT_EXPORTED/)
+  })
+
   test('gives the test harness by its own name', async () => {
     const script = "import { EtcdCluster, FaultProxy } from 'etcdkit/testing'; console.log(typeof EtcdCluster.start)"
     const { stdout } = await project.node('--input-type=module', '--eval', script)
     assert.equal(stdout, 'function\n')
   })
 
-  for (const resolution of ['node16', 'bundler'] as const) {
+  for (const resolution of ['nodenext', 'node16', 'bundler'] as const) {
     for (const exact of ['true', 'false'] as const) {
       test(`compiles in a strict project with ${resolution} and exactOptionalPropertyTypes ${exact}`, async () => {
-        const module = resolution === 'bundler' ? 'esnext' : 'node16'
+        const module = resolution === 'bundler' ? 'esnext' : resolution
         const kind = ['--moduleResolution', resolution, '--module', module, '--exactOptionalPropertyTypes', exact]
         const file = project.write('example.ts', firstExample())
         await project.tsc(...strict, ...kind, '--noEmit', file)

@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -7,16 +16,8 @@ import { promisify } from 'node:util'
 const root = join(import.meta.dirname, '../..')
 const modules = join(root, 'node_modules')
 
-/** Runtime dependencies of the package, and what a TypeScript project has beside it. */
-const linked = [
-  '@grpc/grpc-js',
-  '@grpc/proto-loader',
-  'eventemitter3',
-  'lru-cache',
-  'p-retry',
-  'typescript',
-  '@types/node',
-]
+/** What a TypeScript project has beside the package. */
+const projectDependencies = ['typescript', '@types/node']
 
 /** How a program ended. */
 export interface Ended {
@@ -58,7 +59,7 @@ export class PackedPackage implements Disposable {
     await run('tar', ['-xzf', tarball, '-C', folder], folder)
     mkdirSync(join(folder, 'node_modules'))
     renameSync(join(folder, 'package'), join(folder, 'node_modules/etcdkit'))
-    for (const name of linked) link(folder, name)
+    for (const name of [...declaredDependencies(folder), ...projectDependencies]) link(folder, name)
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module' }))
     return new PackedPackage(folder, tarball)
   }
@@ -84,6 +85,12 @@ export class PackedPackage implements Disposable {
   [Symbol.dispose](): void {
     rmSync(this.folder, { recursive: true, force: true })
   }
+}
+
+/** What the package itself asks for, and so all that it finds. */
+function declaredDependencies(folder: string): string[] {
+  const manifest = JSON.parse(readFileSync(join(folder, 'node_modules/etcdkit/package.json'), 'utf8'))
+  return Object.keys(manifest.dependencies)
 }
 
 function link(folder: string, name: string): void {

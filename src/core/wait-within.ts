@@ -1,0 +1,37 @@
+import { longestTimerMs } from './abort.js'
+
+/** What bounds one caller's wait. */
+export interface WaitBounds {
+  readonly signal?: AbortSignal | undefined
+  readonly timeoutMs?: number | undefined
+}
+
+/**
+ * One caller's wait for what others may wait for as well: it rejects with the reason of `signal`, or with what `tooLate`
+ * makes after `timeoutMs`. Nothing becomes of `shared` by that.
+ */
+export function waitWithin<T>(
+  shared: Promise<T>,
+  { signal, timeoutMs = Number.POSITIVE_INFINITY }: WaitBounds,
+  tooLate: () => Error,
+): Promise<T> {
+  if (signal === undefined && timeoutMs > longestTimerMs) return shared
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const settle =
+      <Value>(settled: (value: Value) => void) =>
+      (value: Value): void => {
+        leave()
+        settled(value)
+      }
+    const fail = settle(reject)
+    const onAbort = (): void => fail(signal?.reason)
+    const timer = timeoutMs > longestTimerMs ? undefined : setTimeout(() => fail(tooLate()), timeoutMs)
+    if (signal?.aborted === true) onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    shared.then(settle(resolve), fail)
+  })
+}

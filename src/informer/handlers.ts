@@ -1,0 +1,94 @@
+import type { Change, ChangeCause } from './change.js'
+import { ChangeStream } from './change-stream.js'
+import { type ChangeHandler, HandlerQueue, type HandlerQueueHost } from './handler-queue.js'
+import type { InformerStats, InformerSubscription } from './informer-options.js'
+import type { Snapshot } from './snapshot.js'
+
+/** Where a handler begins: with all that there is, once there is something, or with what follows a snapshot. */
+export interface Beginning<T> {
+  readonly from: Snapshot<T> | undefined
+  readonly now: Snapshot<T> | undefined
+}
+
+interface Member<T> {
+  readonly queue: HandlerQueue<T>
+  end(reason: unknown): void
+}
+
+/** Everybody who is told the changes of an informer. */
+export class Handlers<T> {
+  readonly #host: HandlerQueueHost
+  readonly #queueLimit: number
+  readonly #members = new Set<Member<T>>()
+  readonly #streams = new Set<ChangeStream<T>>()
+
+  constructor(host: HandlerQueueHost, queueLimit: number) {
+    this.#host = host
+    this.#queueLimit = queueLimit
+  }
+
+  get stats(): InformerStats['handlers'] {
+    return [...this.#members].map(({ queue: { pending, overflows } }) => ({ pending, overflows }))
+  }
+
+  subscribe(handler: ChangeHandler<T>, { from, now }: Beginning<T>): InformerSubscription {
+    const { promise, resolve, reject } = caughtUp()
+    const queue = new HandlerQueue<T>(this.#host, handler, { limit: this.#queueLimit, onCaughtUp: resolve, from })
+    const end = (reason: unknown): void => {
+      queue.close()
+      reject(reason)
+      this.#members.delete(member)
+    }
+    const member: Member<T> = { queue, end }
+    this.#members.add(member)
+    if (now !== undefined) queue.replace(now, from === undefined ? 'list' : 'resync')
+    const close = (): void => end(new Error('the subscription was closed'))
+    return { ready: promise, close, [Symbol.dispose]: close }
+  }
+
+  /** An iterator that `join` lets be told changes; it may take its time. `signal` aborts when the iterator is over. */
+  stream(
+    join: (stream: ChangeStream<T>, signal: AbortSignal) => Promise<InformerSubscription>,
+    signal: AbortSignal | undefined,
+  ): ChangeStream<T> {
+    const over = new AbortController()
+    const stream = new ChangeStream<T>(() => {
+      over.abort()
+      this.#streams.delete(stream)
+    }, signal)
+    this.#streams.add(stream)
+    const joined = ({ close }: InformerSubscription): void => {
+      if (stream.isOver) close()
+      else over.signal.addEventListener('abort', close, { once: true })
+    }
+    join(stream, over.signal).then(joined, (error: unknown) => stream.fail(error))
+    return stream
+  }
+
+  push(changes: readonly Change<T>[], to: Snapshot<T>): void {
+    for (const { queue } of this.#members) queue.push(changes, to)
+  }
+
+  replace(to: Snapshot<T>, cause: ChangeCause): void {
+    for (const { queue } of this.#members) queue.replace(to, cause)
+  }
+
+  /** Tells nobody anything more. Iterations end, or throw if there was a failure. */
+  end(reason: unknown, isFailure: boolean): void {
+    for (const stream of [...this.#streams]) {
+      if (isFailure) stream.fail(reason)
+      else stream.end()
+    }
+    for (const member of [...this.#members]) member.end(reason)
+  }
+}
+
+function caughtUp(): { promise: Promise<void>; resolve(): void; reject(reason: unknown): void } {
+  let settle: { resolve(): void; reject(reason: unknown): void } | undefined
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  // Not everybody waits for it.
+  promise.catch(() => {})
+  return { promise, resolve: () => settle?.resolve(), reject: (reason) => settle?.reject(reason) }
+}

@@ -1,0 +1,15 @@
+import { type ErrorCode, isEtcdError } from '../core/errors.js'
+
+const terminal: ReadonlySet<ErrorCode> = new Set([
+  'AUTH_FAILED',
+  'CLOSED',
+  'EMPTY_KEY',
+  'INVALID_ARGUMENT',
+  'PERMISSION_DENIED',
+  'UNIMPLEMENTED',
+])
+
+/** Whether another attempt would end with the same error. Every other one is gone on from, for as long as it takes. */
+export function isTerminal(error: unknown): boolean {
+  return isEtcdError(error) ? terminal.has(error.code) : error instanceof TypeError
+}

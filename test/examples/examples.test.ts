@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { EtcdCluster } from '../../src/testing/index.js'
+
+const root = join(import.meta.dirname, '../..')
+/** The tour has tests of its own. */
+const programs = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts') && name !== 'tour.ts')
+
+describe('The examples', () => {
+  for (const name of programs) {
+    test(`${name} runs, also a second time, and ends by itself`, async () => {
+      await using cluster = await EtcdCluster.start()
+      // grpc-js names the host in TLS, also where it is an IP address, of which Node warns.
+      const flags = ['--disable-warning=DEP0123', '--import', 'tsx']
+      const args = [...flags, join('examples', name), ...cluster.endpoints]
+      for (const _ of ['first', 'second']) {
+        const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 30_000 })
+        assert.equal(stderr, '')
+        assert.match(stdout, /\S/)
+        assert.doesNotMatch(stdout, /undefined|NaN|\[object/)
+      }
+    })
+  }
+})

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { EtcdCluster } from '../../src/testing/index.js'
+import { PackedPackage } from '../package/packed-package.js'
+import { asDocumentLines, moduleName, programOf, readSnippets, type Snippet, snippetsOf } from './snippets.js'
+
+/** What a reader would not want to see in an example's output. */
+const senseless = /undefined|NaN|\[object/
+
+describe('The blocks of README.md and the guides', () => {
+  const snippets = readSnippets()
+  let project: PackedPackage
+  let cluster: EtcdCluster
+  let compiled: Promise<unknown>
+
+  before(async () => {
+    ;[project, cluster] = await Promise.all([PackedPackage.install(), EtcdCluster.start({ members: 3 })])
+    for (const snippet of snippets) project.write(moduleName(snippet), programOf(snippet, cluster.endpoints))
+    project.write('tsconfig.json', JSON.stringify({ compilerOptions, include: ['*.md.*.ts', 'docs'] }))
+    compiled = project.tsc('--pretty', 'false')
+    await compiled.catch(() => undefined) // The first test tells.
+  })
+  after(async () => {
+    await cluster?.stop()
+    project?.[Symbol.dispose]()
+  })
+
+  test('compile strictly against the types of the package', async () => {
+    await compiled.catch((error: Error) => assert.fail(asDocumentLines(error.message)))
+  })
+
+  for (const snippet of snippets.filter(({ runs }) => runs)) {
+    test(`${snippet.file}:${snippet.line} runs, and ends by itself`, async () => {
+      const { stdout, stderr } = await run(project, snippet)
+      assert.equal(stderr, '')
+      assert.doesNotMatch(stdout, senseless)
+    })
+  }
+
+  test('are found with their lines, and none in another notation', () => {
+    const markdown = 'text\n\n```ts\na()\n```\n```ts no-run\nb()\n```\n```sh\nc\n```\n'
+    assert.deepEqual(snippetsOf('x.md', markdown), [
+      { file: 'x.md', line: 4, code: 'a()\n', runs: true },
+      { file: 'x.md', line: 7, code: 'b()\n', runs: false },
+    ])
+    assert.throws(() => snippetsOf('x.md', '\n```ts norun\na()\n```\n'), /x\.md:2: unknown kind of block/)
+    assert.throws(() => snippetsOf('x.md', '```typescript\na()\n```\n'), /x\.md:1: unknown kind of block/)
+  })
+
+  test('are named by the document’s line where they fail', async () => {
+    const failing = { file: 'failing.md', line: 5, code: "await etcd.put('', 'value')\n", runs: true }
+    project.write(moduleName(failing), programOf(failing, cluster.endpoints))
+    await project.tsc('--pretty', 'false')
+    await assert.rejects(run(project, failing), /failing\.md:5:\d+/)
+    const wrong = { ...failing, file: 'wrong.md', code: "\nawait etcd.putt('key', 'value')\n" }
+    project.write(moduleName(wrong), programOf(wrong, cluster.endpoints))
+    const failure = await project.tsc('--pretty', 'false').catch((error: Error) => asDocumentLines(error.message))
+    assert.match(String(failure), /^wrong\.md:6:.* error TS2551/m)
+  })
+})
+
+const compilerOptions = {
+  module: 'nodenext',
+  target: 'es2022',
+  lib: ['es2022', 'esnext.disposable'],
+  types: ['node'],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noImplicitReturns: true,
+  sourceMap: true,
+  rootDir: '.',
+  outDir: 'out',
+}
+
+async function run(project: PackedPackage, snippet: Snippet): Promise<{ stdout: string; stderr: string }> {
+  const script = join(project.folder, 'out', moduleName(snippet).replace(/ts$/, 'js'))
+  try {
+    return await project.node('--enable-source-maps', script)
+  } catch (error) {
+    assert.fail(asDocumentLines(error instanceof Error ? error.message : String(error)))
+  }
+}
