@@ -49,7 +49,8 @@ const noAuthStats = { authenticated: { first: 0, expiring: 0, rejected: 0 }, fai
 
 /**
  * A client of one etcd cluster. It connects when it is first used, to all endpoints at once, and spreads its calls evenly
- * over the members that are healthy.
+ * over the members that are healthy. A call holds the process open until it has settled; a client with nothing to do does
+ * not, closed or open.
  *
  * ```ts
  * await using etcd = new Etcd({ endpoints: ['http://10.0.0.1:2379', 'http://10.0.0.2:2379', 'http://10.0.0.3:2379'] })
@@ -123,8 +124,8 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   }
 
   /**
-   * Replaces the endpoints. Those that stay keep their connections; calls under way on the others may end, and new ones
-   * no longer go there. Throws `InvalidArgumentError` for endpoints that are none, or that lead a client off TLS, and
+   * Replaces the endpoints. Those that stay keep their connections; calls under way on the others are let end, and
+   * new ones no longer go there. Throws `InvalidArgumentError` for endpoints that are none, or that lead a client off TLS, and
    * `CLOSED` after `close()`.
    */
   setEndpoints(endpoints: string | readonly string[]): void {

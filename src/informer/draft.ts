@@ -1,5 +1,5 @@
 import type { KeyValue } from '../core/key-value.js'
-import type { Entry } from './entry.js'
+import { type Entry, idOfKey } from './entry.js'
 import type { EntryReader } from './entry-reader.js'
 import type { IndexTable } from './index-table.js'
 
@@ -29,7 +29,8 @@ export interface DraftBasis<T, Name extends string> {
 
 /** A listing on its way in. What has not changed since the last one keeps its entry, and all that was derived from it. */
 export class Draft<T, Name extends string> {
-  readonly entries: Entry<T>[] = []
+  /** In key order. */
+  readonly entries = new Map<string, Entry<T>>()
   readonly invalid = new Map<string, InvalidEntry>()
   readonly table: IndexTable<T, Name>
   readonly #basis: DraftBasis<T, Name>
@@ -48,7 +49,7 @@ export class Draft<T, Name extends string> {
   /** Takes in the next key, in key order. */
   add(kv: KeyValue): void {
     const { entries, isSameHistory, keepsLast } = this.#basis
-    const id = kv.key.toString('latin1')
+    const id = idOfKey(kv)
     const old = entries.get(id)
     this.#keyCount += 1
     if (old !== undefined && isSameHistory && old.revision === kv.modRevision) {
@@ -56,7 +57,7 @@ export class Draft<T, Name extends string> {
       return
     }
     try {
-      this.#read(kv, old)
+      this.#read(kv, id, old)
     } catch (error) {
       this.invalid.set(id, invalidEntry(kv, error))
       if (old !== undefined && keepsLast) this.#keep(old)
@@ -67,27 +68,27 @@ export class Draft<T, Name extends string> {
   restore(entry: Entry<T>): void {
     try {
       this.table.set(entry)
-      this.entries.push(entry)
+      this.entries.set(entry.id, entry)
     } catch {
       // The listing that follows tells, if the value still is what it was.
     }
   }
 
-  #read(kv: KeyValue, old: Entry<T> | undefined): void {
+  #read(kv: KeyValue, id: string, old: Entry<T> | undefined): void {
     const { reader } = this.#basis
-    const entry = reader.read(kv)
+    const entry = reader.read(kv, id)
     if (entry === undefined) return
     if (old !== undefined && reader.isSame(old, entry)) {
       this.#keep(old)
       return
     }
     this.table.set(entry)
-    this.entries.push(entry)
+    this.entries.set(entry.id, entry)
   }
 
   #keep(entry: Entry<T>): void {
     this.table.adopt(entry, this.#basis.oldTable)
-    this.entries.push(entry)
+    this.entries.set(entry.id, entry)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Codec } from '../core/codec.js'
+import { type Codec, json, text } from '../core/codec.js'
 import type { KeyValue } from '../core/key-value.js'
 import { type Entry, entryOf } from './entry.js'
 
@@ -9,19 +9,25 @@ export interface ReaderOptions<T> {
   readonly transform: ((value: T, entry: Entry<T>) => T) | undefined
 }
 
+/** Codecs that keep nothing of the bytes that they are given. */
+const copying: ReadonlySet<object> = new Set([text, json()])
+
 /** Makes entries of keys. */
 export class EntryReader<T> {
   readonly #options: ReaderOptions<T>
+  readonly #keepsViews: boolean
 
   constructor(options: ReaderOptions<T>) {
     this.#options = options
+    this.#keepsViews = !copying.has(options.codec)
   }
 
   /** The entry of a key; `undefined` where the filter leaves it out. Throws what the functions of the options throw. */
-  read(kv: KeyValue): Entry<T> | undefined {
+  read(kv: KeyValue, id?: string): Entry<T> | undefined {
     const { codec, filter, transform } = this.#options
-    // A copy: a codec that keeps a view of a value would keep the whole answer in memory.
-    const entry = entryOf(kv, codec.decode(Buffer.from(kv.value)))
+    // A view that a codec keeps of a value would keep the whole answer in memory.
+    const value = this.#keepsViews ? Buffer.from(kv.value) : kv.value
+    const entry = entryOf(kv, codec.decode(value), id)
     if (filter !== undefined && !filter(entry.value, entry)) return undefined
     return transform === undefined ? entry : { ...entry, value: transform(entry.value, entry) }
   }

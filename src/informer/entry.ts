@@ -24,9 +24,13 @@ export function idOf(key: string | Uint8Array): string {
   return ascii.test(key) ? key : Buffer.from(key).toString('latin1')
 }
 
+/** The `id` of a key as it was read. */
+export function idOfKey({ key }: KeyValue): string {
+  return key.toString('latin1')
+}
+
 /** The entry of a key as it was read. */
-export function entryOf<T>(kv: KeyValue, value: T): Entry<T> {
-  const id = kv.key.toString('latin1')
+export function entryOf<T>(kv: KeyValue, value: T, id = idOfKey(kv)): Entry<T> {
   return {
     // One string for both where that is possible: there may be very many.
     key: ascii.test(id) ? id : kv.key.toString(),

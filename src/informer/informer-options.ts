@@ -93,6 +93,8 @@ export interface InformerSource {
 /** What is known of an informer now. */
 export interface InformerStats {
   readonly state: 'listing' | 'watching' | 'waiting' | 'failed' | 'closed'
+  /** The member that its watch is on. */
+  readonly endpoint: string | undefined
   readonly size: number
   readonly revision: number
   /** Values that could not be read. */

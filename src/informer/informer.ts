@@ -182,6 +182,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   stats(): InformerStats {
     return {
       state: this.#reflector.state.kind,
+      endpoint: this.#watcher?.status.endpoint,
       size: this.size,
       revision: this.revision,
       invalid: this.#store.invalid.length,

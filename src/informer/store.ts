@@ -2,7 +2,7 @@ import type { KeyValue } from '../core/key-value.js'
 import type { WatchBatch, WatchEvent } from '../watch/watch-event.js'
 import { type Change, changeOf } from './change.js'
 import { Draft, type InvalidEntry, invalidEntry } from './draft.js'
-import type { Entry } from './entry.js'
+import { type Entry, idOfKey } from './entry.js'
 import { EntryReader, type ReaderOptions } from './entry-reader.js'
 import { type Indexes, IndexTable } from './index-table.js'
 import { type Edit, Snapshot } from './snapshot.js'
@@ -73,7 +73,7 @@ export class Store<T, Name extends string> {
     const changes: Change<T>[] = []
     const edits: Edit<T>[] = []
     for (const event of events) {
-      const id = event.kv.key.toString('latin1')
+      const id = idOfKey(event.kv)
       const old = this.#entries.get(id)
       const entry = event.type === 'delete' ? this.#forget(id) : this.#take(event, id, old)
       if (old === entry) continue
@@ -112,7 +112,7 @@ export class Store<T, Name extends string> {
   /** Begins a snapshot of an earlier revision of the same cluster, for who wants to know what has changed since. */
   history(): { add(kv: KeyValue): void; snapshot(revision: number): Snapshot<T> } {
     const draft = this.#draft({ isSameHistory: true, keepsLast: false })
-    return { add: (kv) => draft.add(kv), snapshot: (revision) => Snapshot.of(draft.entries, revision) }
+    return { add: (kv) => draft.add(kv), snapshot: (revision) => Snapshot.of([...draft.entries.values()], revision) }
   }
 
   #draft(options: { readonly isSameHistory: boolean; readonly keepsLast: boolean }): Draft<T, Name> {
@@ -122,8 +122,8 @@ export class Store<T, Name extends string> {
 
   #replace({ entries, table, invalid, keyCount }: Draft<T, Name>, revision: number): void {
     this.#table = table
-    this.#entries = new Map(entries.map((entry) => [entry.id, entry]))
-    this.#snapshot = Snapshot.of(entries, revision)
+    this.#entries = entries
+    this.#snapshot = Snapshot.of([...entries.values()], revision)
     this.#invalid = invalid
     this.#keyCount = keyCount
   }
@@ -144,7 +144,7 @@ export class Store<T, Name extends string> {
   #take({ kv, created }: WatchEvent, id: string, old: Entry<T> | undefined): Entry<T> | undefined {
     if (created) this.#keyCount += 1
     try {
-      const entry = this.#reader.read(kv)
+      const entry = this.#reader.read(kv, id)
       if (entry === undefined) this.#drop(id)
       else {
         this.#table.set(entry)

@@ -66,6 +66,17 @@ describe('The package as it is published', () => {
     assert.equal(stdout, 'function\n')
   })
 
+  test('gives the work queue by its own name, without the client', async () => {
+    const script = `
+      import { WorkQueue } from 'etcdkit/workqueue'
+      const queue = new WorkQueue((key) => console.log(key), { onError: console.error })
+      queue.add('a')
+      await queue.close()`
+    const file = project.write('workqueue.mjs', `${script}\n`)
+    const { stdout, stderr } = await project.node('--no-warnings', file)
+    assert.deepEqual({ stdout, stderr }, { stdout: 'a\n', stderr: '' })
+  })
+
   for (const resolution of ['nodenext', 'node16', 'bundler'] as const) {
     for (const exact of ['true', 'false'] as const) {
       test(`compiles in a strict project with ${resolution} and exactOptionalPropertyTypes ${exact}`, async () => {

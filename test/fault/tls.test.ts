@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { createPrivateKey } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Etcd, InvalidArgumentError, isEtcdError, type TlsOptions } from '../../src/index.js'
+import { CertificateAuthority, type ClusterTls, EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
+import { proxyAt } from '../support/cluster-view.js'
+import { createClient } from '../support/fixtures.js'
+import { Load } from '../support/load.js'
+
+const passphrase = 'open sesame'
+
+/** A folder for certificates that goes away with the test. */
+function folderOf(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'etcdkit-tls-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
+/** Asserts that reads and writes fail within their time for want of a connection, and the error says why. */
+async function assertRefused(etcd: Etcd, why: RegExp): Promise<void> {
+  for (const call of [() => etcd.get('key', { timeoutMs: 300 }), () => etcd.put('key', '', { timeoutMs: 300 })]) {
+    const startedAt = performance.now()
+    await assert.rejects(call(), (error) => {
+      assert.ok(isEtcdError(error, 'NOT_CONNECTED') && error.effect === 'none', String(error))
+      assert.match(error.message, why)
+      // Neither the numbers of OpenSSL nor the time of day.
+      assert.doesNotMatch(error.message, /\n|\.c:\d|\d\d:\d\d\.\d{3}Z/)
+      return true
+    })
+    const tookMs = performance.now() - startedAt
+    assert.ok(tookMs < 500, `it took ${tookMs} ms`)
+  }
+}
+
+describe('TLS to members that demand certificates', () => {
+  let cluster: EtcdCluster
+  let tls: ClusterTls
+  let proxy: FaultProxy
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ tls: { clientCertAuth: true }, proxy: true })
+    tls = cluster.tls ?? assert.fail()
+    proxy = proxyAt(cluster, 0)
+  })
+  after(() => cluster.stop())
+
+  function encryptedKey(): string {
+    const format = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase } as const
+    return createPrivateKey(tls.keyPem).export(format).toString()
+  }
+
+  async function assertWorks(t: TestContext, options: TlsOptions): Promise<void> {
+    const etcd = createClient(t, cluster, { tls: options })
+    await etcd.put('key', 'value')
+    assert.equal((await etcd.get('key'))?.text, 'value')
+    await etcd.close()
+  }
+
+  test('takes certificates and keys as paths, as PEM text and as bytes, and keys with a passphrase', async (t) => {
+    const encryptedFile = join(folderOf(t), 'encrypted.key')
+    writeFileSync(encryptedFile, encryptedKey())
+    const { caFile, certFile, keyFile, caPem, certPem, keyPem } = tls
+    await assertWorks(t, { ca: caFile, cert: certFile, key: keyFile })
+    await assertWorks(t, { ca: caPem, cert: certPem, key: keyPem })
+    await assertWorks(t, { ca: Buffer.from(caPem), cert: new TextEncoder().encode(certPem), key: Buffer.from(keyPem) })
+    await assertWorks(t, { ca: caPem, cert: certFile, key: encryptedFile, passphrase })
+    await assertWorks(t, { ca: caPem, cert: certPem, key: encryptedKey(), passphrase })
+    await assertWorks(t, { cert: certPem, key: keyPem, dangerouslySkipVerification: true })
+  })
+
+  test('refuses material that is of no use when the client is made, and never shows it', (t) => {
+    const { caPem, certPem, keyPem, certFile } = tls
+    const other = tls.authority.issue()
+    const nowhere = join(folderOf(t), 'nothing')
+    const cases: (readonly [TlsOptions, RegExp])[] = [
+      [{ cert: certPem }, /`tls.cert` and `tls.key` go together/],
+      [{ key: keyPem }, /`tls.cert` and `tls.key` go together/],
+      [{ ca: nowhere }, /`tls.ca` cannot be read: ENOENT.*nothing/],
+      [{ cert: certFile, key: nowhere }, /`tls.key` cannot be read: ENOENT/],
+      [{ cert: certPem, key: encryptedKey() }, /`tls.key` is not usable/],
+      [{ cert: certPem, key: encryptedKey(), passphrase: 'wrong' }, /`tls.passphrase` is wrong/],
+      [{ cert: certPem, key: certPem }, /`tls.key` is not usable/],
+      [{ cert: certPem, key: other.key }, /`tls` is not usable: .*key values mismatch/],
+      [{ cert: '-----BEGIN CERTIFICATE-----\nnone', key: keyPem }, /`tls` is not usable/],
+    ]
+    for (const [options, message] of cases) {
+      assert.throws(
+        () => createClient(t, cluster, { tls: { ca: caPem, ...options } }),
+        (error) => {
+          assert.ok(error instanceof InvalidArgumentError)
+          assert.match(error.message, message)
+          return !error.message.includes(passphrase) && !/PRIVATE KEY|MII|MIG/.test(error.message)
+        },
+      )
+    }
+  })
+
+  test('names the problem when the members come from another authority', async (t) => {
+    const { certPem: cert, keyPem: key } = tls
+    const ca = new CertificateAuthority().cert
+    await assertRefused(createClient(t, cluster, { tls: { ca, cert, key } }), /unable to verify|self.signed|signature/)
+    await assertRefused(createClient(t, cluster, { tls: { cert, key } }), /unable to|self.signed/)
+  })
+
+  test('says that it was refused where the members want a certificate and there is none, or one of others', async (t) => {
+    const { caPem: ca } = tls
+    await assertRefused(createClient(t, cluster, { tls: { ca } }), /TLS: .*certificate/)
+    const stranger = new CertificateAuthority().issue()
+    await assertRefused(createClient(t, cluster, { tls: { ca, ...stranger } }), /TLS: .*(certificate|unknown ca)/)
+  })
+
+  test('goes on under traffic when files are renewed: new connections use the new ones', async (t) => {
+    const folder = folderOf(t)
+    const files = { ca: join(folder, 'ca.crt'), cert: join(folder, 'client.crt'), key: join(folder, 'client.key') }
+    const lifeMs = 2500
+    const old = tls.authority.issue({ notAfter: new Date(Date.now() + lifeMs) })
+    const expired = sleep(lifeMs + 1000)
+    writeFileSync(files.ca, tls.caPem)
+    writeFileSync(files.cert, old.cert)
+    writeFileSync(files.key, old.key)
+    const [etcd, forgotten] = [
+      createClient(t, cluster, { tls: files }),
+      createClient(t, cluster, { tls: { ...old, ca: tls.caPem } }),
+    ]
+    await Promise.all([etcd.get('key'), forgotten.get('key')])
+    await using reads = new Load(() => etcd.get('key'))
+
+    const renewed = tls.authority.issue()
+    writeFileSync(files.cert, renewed.cert)
+    // Until the key has come too, the old pair is used.
+    await reconnect(etcd)
+    writeFileSync(files.key, renewed.key)
+    await reconnect(etcd)
+    await expired
+    await reconnect(etcd)
+    const wanted = reads.successes + 100
+    await poll('traffic goes on', () => reads.successes > wanted || undefined)
+    await reads.stop()
+    assert.deepEqual(reads.failures, [])
+    await assertRefused(forgotten, /TLS: .*certificate/)
+  })
+
+  test('connects when a wrong file is put right', async (t) => {
+    const ca = join(folderOf(t), 'ca.crt')
+    writeFileSync(ca, new CertificateAuthority().cert)
+    const etcd = createClient(t, cluster, { tls: { ca, cert: tls.certPem, key: tls.keyPem } })
+    await assertRefused(etcd, /unable to verify|self.signed|signature/)
+    writeFileSync(ca, tls.caPem)
+    await etcd.put('key', 'value')
+  })
+
+  async function reconnect(etcd: Etcd): Promise<void> {
+    const { accepted } = proxy
+    proxy.cut()
+    await poll('it has connected again', () => {
+      return (proxy.accepted > accepted && etcd.endpoints()[0]?.state === 'ready') || undefined
+    })
+  }
+})
+
+describe('TLS to members whose certificate is not right', () => {
+  test('names the host that the certificate is not for, unless `servername` tells who they are', async (t) => {
+    await using cluster = await EtcdCluster.start({ tls: { serverCertificate: { hosts: ['etcd.example'] } } })
+    const ca = cluster.tls?.caPem
+    await assertRefused(createClient(t, cluster, { tls: { ca } }), /127\.0\.0\.1.*(cert's list|altnames)/)
+    const named = createClient(t, cluster, { tls: { ca, servername: 'etcd.example' } })
+    await named.put('key', 'value')
+    const wrong = createClient(t, cluster, { tls: { ca, servername: 'other.example' } })
+    await assertRefused(wrong, /other\.example.*altnames/)
+  })
+
+  test('says that it has expired', async (t) => {
+    const notAfter = new Date(Date.now() - 60_000)
+    await using cluster = await EtcdCluster.start({ tls: { serverCertificate: { notAfter } } })
+    await assertRefused(createClient(t, cluster, { tls: { ca: cluster.tls?.caPem } }), /certificate has expired/)
+  })
+})
+
+describe('TLS on one side only', () => {
+  test('fails within the time of the call, and says what came', async (t) => {
+    await using secure = await EtcdCluster.start({ tls: true })
+    await using plain = await EtcdCluster.start()
+    const withoutScheme = (cluster: EtcdCluster) => cluster.endpoints.map((url) => url.replace(/^https?:\/\//, ''))
+    const ca = secure.tls?.caPem
+    const plainToSecure = createClient(t, { endpoints: withoutScheme(secure).map((host) => `http://${host}`) })
+    const secureToPlain = createClient(t, { endpoints: withoutScheme(plain) }, { tls: { ca } })
+    for (const [etcd, why] of [
+      [plainToSecure, /closed before HTTP\/2 was spoken: it may want TLS/],
+      [secureToPlain, /before secure TLS connection|wrong version number/],
+    ] as const) {
+      await assertRefused(etcd, why)
+    }
+    await createClient(t, { endpoints: withoutScheme(secure) }, { tls: { ca } }).put('key', 'value')
+  })
+})

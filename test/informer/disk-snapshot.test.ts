@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { type Codec, json, text } from '../../src/core/codec.js'
+import type { KeyRange } from '../../src/core/key-range.js'
+import { DiskSnapshot } from '../../src/informer/disk-snapshot.js'
+import { entryOf } from '../../src/informer/entry.js'
+import { Snapshot } from '../../src/informer/snapshot.js'
+import { kvOf, textEntry } from './fixtures.js'
+
+const range: KeyRange = { prefix: 'p/' }
+
+function createFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'etcdkit-disk-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+function createDisk<T>(path: string, codec: Codec<T>, over: KeyRange = range) {
+  const errors: unknown[] = []
+  return { disk: new DiskSnapshot<T>(path, over, codec, (error) => errors.push(error)), errors }
+}
+
+describe('The state of an informer on disk', () => {
+  test('is what it was, whatever the bytes of its keys', async (t) => {
+    const path = join(createFolder(t), 'state')
+    const kvs = [kvOf(Uint8Array.of(0, 0xff), '{"a":1}', 4, 2), Object.assign(kvOf('p/é', '"x"', 5), { lease: '7f' })]
+    const entries = kvs.map((kv) => entryOf(kv, kv.as(json())))
+    const { disk, errors } = createDisk(path, json())
+    disk.save({ snapshot: Snapshot.of(entries, 9) })
+    await disk.close()
+    assert.deepEqual(errors, [])
+    assert.deepEqual(createDisk(path, json()).disk.load(), { revision: 9, entries })
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+  })
+
+  test('is nothing when there is no file', (t) => {
+    assert.equal(createDisk(join(createFolder(t), 'none'), text).disk.load(), undefined)
+  })
+
+  test('is written some seconds after the first of several changes, as it is then', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const path = join(createFolder(t), 'state')
+    const { disk } = createDisk(path, text)
+    const state = { snapshot: Snapshot.of([textEntry('p/a')], 1) }
+    disk.save(state)
+    t.mock.timers.tick(3000)
+    state.snapshot = Snapshot.of([textEntry('p/a', 'new', 2)], 2)
+    disk.save(state)
+    t.mock.timers.tick(2000)
+    await disk.close()
+    const left = disk.load()
+    assert.deepEqual([left && 'revision' in left && left.revision, readdirSync(join(path, '..'))], [2, ['state']])
+  })
+
+  test('is refused with an error when the file is damaged, or of another range', async (t) => {
+    const path = join(createFolder(t), 'state')
+    const { disk } = createDisk(path, text)
+    disk.save({ snapshot: Snapshot.of([textEntry('p/a')], 1) })
+    await disk.close()
+    const whole = readFileSync(path, 'utf8')
+    const errorOf = (of: KeyRange = range): string => {
+      const left = createDisk(path, text, of).disk.load()
+      assert.ok(left !== undefined && 'error' in left)
+      return String(left.error)
+    }
+    assert.match(errorOf({ prefix: 'q/' }), /state is of another informer/)
+    for (const damaged of [whole.slice(0, -9), '', 'null', '[]', '{"format":2}', whole.replace('"dmFsdWU="', '17')]) {
+      writeFileSync(path, damaged)
+      assert.match(errorOf(), /Error/)
+    }
+  })
+
+  test('tells when it cannot be written, and leaves nothing half done', async (t) => {
+    const folder = createFolder(t)
+    const { disk, errors } = createDisk(join(folder, 'no such folder', 'state'), text)
+    disk.save({ snapshot: Snapshot.of([textEntry('p/a')], 1) })
+    await disk.close()
+    assert.match(String(errors[0]), /ENOENT/)
+    mkdirSync(join(folder, 'taken'))
+    const other = createDisk(join(folder, 'taken'), text)
+    other.disk.save({ snapshot: Snapshot.of([textEntry('p/a')], 1) })
+    await other.disk.close()
+    assert.match(String(other.errors[0]), /EISDIR/)
+    assert.deepEqual(readdirSync(folder), ['taken'])
+  })
+
+  test('tells when a value cannot be encoded, and keeps the file it had', async (t) => {
+    const path = join(createFolder(t), 'state')
+    writeFileSync(path, 'what was there')
+    chmodSync(path, 0o600)
+    const refusing: Codec<string> = {
+      ...text,
+      encode: () => {
+        throw new Error('cannot encode')
+      },
+    }
+    const { disk, errors } = createDisk(path, refusing)
+    disk.save({ snapshot: Snapshot.of([textEntry('p/a')], 1) })
+    await disk.close()
+    assert.match(String(errors[0]), /cannot encode/)
+    assert.equal(readFileSync(path, 'utf8'), 'what was there')
+  })
+
+  test('does not hold the process open', (t) => {
+    const { disk } = createDisk(join(createFolder(t), 'state'), text)
+    const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    disk.save({ snapshot: Snapshot.empty() })
+    assert.equal(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length, before)
+    return disk.close()
+  })
+})

@@ -1,0 +1,124 @@
+import { EtcdError } from '../../src/core/errors.js'
+import type { KeyValue } from '../../src/core/key-value.js'
+import type { InformerSource } from '../../src/informer/informer-options.js'
+import type { ReflectedPage, ReflectedWatch } from '../../src/informer/reflector.js'
+import type { WatchBatch } from '../../src/watch/watch-event.js'
+import { kvOf } from './fixtures.js'
+
+/** What a listing is to do: give pages, or fail. */
+export type Listing = readonly ReflectedPage[] | Error
+
+/** A watch that the test feeds. */
+export class FakeWatch implements ReflectedWatch {
+  readonly startRevision: number
+  readonly signal: AbortSignal
+  readonly status = {
+    state: 'active',
+    endpoint: 'fake',
+    revision: 0,
+    lag: 0,
+    buffered: 0,
+    reconnects: 0,
+  } as const
+  /** How often progress was asked for. */
+  asked = 0
+  readonly #waiting: (WatchBatch | Error)[] = []
+  #wake = (): void => {}
+
+  constructor(startRevision: number, signal: AbortSignal) {
+    this.startRevision = startRevision
+    this.signal = signal
+    signal.addEventListener('abort', () => this.feed(signal.reason), { once: true })
+  }
+
+  feed(item: WatchBatch | Error): void {
+    this.#waiting.push(item)
+    this.#wake()
+  }
+
+  async *batches(): AsyncGenerator<WatchBatch, undefined> {
+    for (;;) {
+      const item = this.#waiting.shift()
+      if (item instanceof Error) throw item
+      if (item !== undefined) yield item
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
+      }
+    }
+  }
+
+  requestProgress(): void {
+    this.asked += 1
+  }
+}
+
+/** An etcd by hand for one informer: listings are prepared, watches are fed, and what was asked for is recorded. */
+export class FakeSource implements InformerSource {
+  /** What the next listings do; after the last one they wait until they are aborted. */
+  readonly listings: Listing[] = []
+  readonly signals: AbortSignal[] = []
+  readonly watches: FakeWatch[] = []
+  /** What linearizable reads answer. */
+  answer: { kvs: KeyValue[]; count: number; revision: number } = { kvs: [], count: 0, revision: 0 }
+  reads = 0
+  /** Called in the middle of the next listing. */
+  midway: ((options: { readonly onRestart?: (() => void) | undefined }) => void) | undefined
+
+  list: InformerSource['list'] = (_range, options) => ({ pages: () => this.#pages(options) })
+
+  watch: InformerSource['watch'] = (_range, { startRevision, signal }) => {
+    const watch = new FakeWatch(startRevision, signal)
+    this.watches.push(watch)
+    return watch
+  }
+
+  range: InformerSource['range'] = async () => {
+    this.reads += 1
+    return this.answer
+  }
+
+  /** Feeds the last watch. */
+  happen(batch: WatchBatch): void {
+    this.watches.at(-1)?.feed(batch)
+  }
+
+  progress(revision: number): void {
+    this.happen({ revision, events: [] })
+  }
+
+  fail(error: Error): void {
+    this.watches.at(-1)?.feed(error)
+  }
+
+  async *#pages(options: Parameters<InformerSource['list']>[1]): AsyncGenerator<ReflectedPage> {
+    const { signal } = options
+    this.signals.push(signal)
+    const listing = this.listings.shift()
+    if (listing === undefined) {
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+    } else if (listing instanceof Error) throw listing
+    else {
+      for (const page of listing) {
+        yield page
+        this.midway?.(options)
+        this.midway = undefined
+      }
+    }
+  }
+}
+
+/** One page. */
+export function pageOf(
+  values: Readonly<Record<string, string>>,
+  revision: number,
+  modRevision = revision,
+): ReflectedPage {
+  return { revision, kvs: Object.entries(values).map(([key, value]) => kvOf(key, value, modRevision)) }
+}
+
+/** An error as the client would give it. */
+export function failure(code: EtcdError['code']): EtcdError {
+  return new EtcdError(`for a test: ${code}`, { code, effect: 'none' })
+}

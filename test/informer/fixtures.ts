@@ -1,0 +1,63 @@
+import { KeyValue } from '../../src/core/key-value.js'
+import type { Change } from '../../src/informer/change.js'
+import { type Entry, entryOf } from '../../src/informer/entry.js'
+import { Snapshot } from '../../src/informer/snapshot.js'
+import { type WatchBatch, WatchEvent } from '../../src/watch/watch-event.js'
+
+/** A key as etcd would return it. */
+export function kvOf(key: string | Uint8Array, value: string, revision: number, createRevision = revision): KeyValue {
+  const fields = { modRevision: revision, createRevision, version: revision - createRevision + 1 }
+  return Object.assign(new KeyValue(), { key: Buffer.from(key), value: Buffer.from(value), ...fields })
+}
+
+/** An entry of a key with text. */
+export function textEntry(key: string | Uint8Array, value = 'value', revision = 1): Entry<string> {
+  return entryOf(kvOf(key, value, revision), value)
+}
+
+/** A snapshot of keys with text, which are given in order. */
+export function snapshotOf(keys: readonly string[], revision: number): Snapshot<string> {
+  return Snapshot.of(
+    keys.map((key) => textEntry(key)),
+    revision,
+  )
+}
+
+/** One revision: keys with their new values, or `undefined` for those that are deleted. */
+export function batchOf(
+  revision: number,
+  values: Readonly<Record<string, string | undefined>>,
+  isNew = true,
+): WatchBatch {
+  const events = Object.entries(values).map(([key, value]) =>
+    value === undefined
+      ? new WatchEvent(
+          'delete',
+          Object.assign(new KeyValue(), { key: Buffer.from(key), modRevision: revision }),
+          undefined,
+        )
+      : new WatchEvent('put', kvOf(key, value, revision, isNew ? revision : 1), undefined),
+  )
+  return { revision, events }
+}
+
+/** A change in a word: `+key=value`, `~key=old>value`, `-key=old`. */
+export function inShort(change: Change<unknown>): string {
+  const { type, key, value, old } = change
+  if (type === 'add') return `+${key}=${value}`
+  return type === 'update' ? `~${key}=${old?.value}>${value}` : `-${key}=${old?.value}`
+}
+
+/** A promise that is settled from outside, for a handler that waits or a source that answers later. */
+export function gate(): { readonly promise: Promise<void>; open(): void } {
+  let open = (): void => {}
+  const promise = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { promise, open }
+}
+
+/** Lets everything that is ready to run do so. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+}

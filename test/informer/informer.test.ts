@@ -1,0 +1,314 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { CompactedError } from '../../src/core/errors.js'
+import type { Change } from '../../src/informer/change.js'
+import { Informer } from '../../src/informer/informer.js'
+import { checkInformerOptions, type InformerOptions } from '../../src/informer/informer-options.js'
+import { untyped } from '../support/fixtures.js'
+import { FakeSource, failure, pageOf } from './fake-source.js'
+import { batchOf, inShort, kvOf, settled } from './fixtures.js'
+
+function createInformer(t: TestContext, options: InformerOptions<string> = {}, source = new FakeSource()) {
+  const informer = new Informer<string>(source, { prefix: '' }, options)
+  t.after(() => informer.close())
+  const told: Change<string>[] = []
+  informer.subscribe((change) => told.push(change))
+  return { informer, source, told, words: () => told.map(inShort) }
+}
+
+/** One that has listed `{ a: '1' }` at revision 7. */
+async function createReady(t: TestContext, options: InformerOptions<string> = {}) {
+  const source = new FakeSource()
+  source.listings.push([pageOf({ a: '1' }, 7)])
+  const created = createInformer(t, options, source)
+  assert.equal(await created.informer.ready(), 7)
+  await settled()
+  return created
+}
+
+describe('An informer', () => {
+  test('has a revision in its store before any handler hears of it', async (t) => {
+    const { informer, source } = await createReady(t)
+    const seen: unknown[] = []
+    informer.on('change', ({ initial }) => {
+      if (!initial) seen.push([informer.revision, informer.size, informer.get('a')])
+    })
+    await settled()
+    source.happen(batchOf(8, { a: '2', b: '1', c: '1' }))
+    await settled()
+    assert.deepEqual(seen, Array(3).fill([8, 3, '2']))
+  })
+
+  test('tells one difference, with the last known values, after a compaction', async (t) => {
+    const { informer, source, told, words } = await createReady(t)
+    const resyncs: unknown[] = []
+    informer.on('resync', (resync) => resyncs.push(resync))
+    source.happen(batchOf(8, { b: '1', c: '1' }))
+    await settled()
+    source.listings.push([{ revision: 40, kvs: [kvOf('a', '1', 7), kvOf('b', '2', 30), kvOf('d', '1', 31)] }])
+    source.fail(new CompactedError('for a test', { effect: 'none', compactRevision: 20 }))
+    await settled()
+    assert.deepEqual(words().slice(3), ['~b=1>2', '-c=1', '+d=1'])
+    assert.deepEqual(
+      told.slice(3).map(({ cause, revision, initial }) => [cause, revision, initial]),
+      [
+        ['resync', 30, false],
+        ['resync', 40, false],
+        ['resync', 31, false],
+      ],
+    )
+    assert.deepEqual(resyncs, [{ reason: 'COMPACTED', fromRevision: 8, compactRevision: 20, toRevision: 40 }])
+    assert.equal(informer.stats().resyncs, 1)
+  })
+
+  test('does not take an older cluster’s key for its own because of the same revision', async (t) => {
+    const { source, words } = await createReady(t)
+    source.listings.push([pageOf({ a: 'from the backup' }, 7)])
+    source.fail(failure('REVISION_REWOUND'))
+    await settled()
+    assert.deepEqual(words(), ['+a=1', '~a=1>from the backup'])
+  })
+
+  test('finds out by a read how far it is when nobody tells, if nothing has happened', async (t) => {
+    const { informer, source } = await createReady(t)
+    source.answer = { kvs: [kvOf('a', '1', 7)], count: 1, revision: 12 }
+    await informer.waitForRevision(12, { timeoutMs: 5000 })
+    assert.deepEqual([informer.revision, source.reads], [12, 1])
+    assert.ok((source.watches[0]?.asked ?? 0) >= 3)
+    assert.equal(informer.stats().resyncs, 0)
+  })
+
+  for (const [what, answer] of [
+    ['was written', { kvs: [kvOf('a', '2', 9)], count: 1, revision: 12 }],
+    ['was deleted', { kvs: [], count: 0, revision: 12 }],
+    ['is new', { kvs: [kvOf('a', '1', 7)], count: 2, revision: 12 }],
+  ] as const) {
+    test(`waits for the event of a key that ${what}`, async (t) => {
+      const { informer, source } = await createReady(t)
+      source.answer = { ...answer, kvs: [...answer.kvs] }
+      await assert.rejects(informer.waitForRevision(12, { timeoutMs: 400 }), { code: 'DEADLINE_EXCEEDED' })
+      assert.deepEqual([informer.revision, source.reads], [7, 1])
+    })
+  }
+
+  test('reads from the cluster, by its own codec and filter, when it is not fresh in time', async (t) => {
+    const { informer, source } = await createReady(t, {
+      filter: (value) => value !== 'hidden',
+      transform: (value) => value.toUpperCase(),
+    })
+    for (const [value, expected] of [
+      ['new', 'NEW'],
+      ['hidden', undefined],
+    ] as const) {
+      source.answer = { kvs: [kvOf('a', value, 9)], count: 1, revision: 12 }
+      assert.equal(await informer.getFresh('a', { timeoutMs: 200 }), expected)
+    }
+    source.answer = { kvs: [], count: 0, revision: 12 }
+    assert.equal(await informer.getFresh('a', { timeoutMs: 200 }), undefined)
+    source.progress(12)
+    assert.equal(await informer.getFresh('a'), '1')
+  })
+
+  /** Everything that can wait for an informer, as a promise each. */
+  function everyWait(informer: Informer<string>): Promise<unknown>[] {
+    return [
+      informer.ready(),
+      informer.ready({ signal: new AbortController().signal }),
+      informer.waitForRevision(1),
+      informer.subscribe(() => {}).ready,
+    ]
+  }
+
+  test('tells everybody who waits what it failed with, for good', async (t) => {
+    const denied = failure('PERMISSION_DENIED')
+    const source = new FakeSource()
+    source.listings.push(denied)
+    const { informer } = createInformer(t, {}, source)
+    const errors: unknown[] = []
+    informer.on('error', (error) => errors.push(error))
+    const iterations = (['initial', 'now', 3] as const).map((from) => informer.events({ from }).next())
+    await Promise.all([...everyWait(informer), ...iterations].map((wait) => assert.rejects(wait, denied)))
+    assert.deepEqual(errors, [{ error: denied, terminal: true }])
+    assert.equal(informer.stats().state, 'failed')
+    assert.throws(() => informer.subscribe(() => {}), denied)
+    assert.throws(() => informer.events(), denied)
+    await informer.close()
+    await assert.rejects(informer.ready(), denied)
+  })
+
+  test('is told by nobody, ends iterations and rejects waits when it is closed', async (t) => {
+    const { informer } = createInformer(t)
+    const iterations = (['initial', 'now', 3] as const).map((from) => informer.events({ from }).next())
+    const checks = everyWait(informer).map((wait) => assert.rejects(wait, { code: 'CLOSED' }))
+    await Promise.all([informer.close(), informer.close()])
+    await Promise.all(checks)
+    assert.deepEqual(await Promise.all(iterations), Array(3).fill({ value: undefined, done: true }))
+    await assert.rejects(informer.ready(), { code: 'CLOSED' })
+    await assert.rejects(informer.waitForRevision(0), { code: 'CLOSED' })
+    assert.equal(informer.stats().state, 'closed')
+  })
+
+  test('goes on showing its last state when it is closed, and tells no more', async (t) => {
+    const { informer, source, words } = await createReady(t)
+    source.happen(batchOf(8, { b: '1' }))
+    source.happen(batchOf(9, { c: '1' }))
+    await informer.close()
+    await settled()
+    assert.deepEqual(words(), ['+a=1'])
+    assert.ok(informer.get('a'))
+    assert.ok(source.watches[0]?.signal.aborted)
+  })
+
+  test('rejects a subscription’s ready when that is closed before', async (t) => {
+    const { informer } = createInformer(t)
+    const subscription = informer.subscribe(() => {})
+    subscription.close()
+    await assert.rejects(subscription.ready, /the subscription was closed/)
+    assert.equal(informer.stats().handlers.length, 1)
+  })
+
+  test('ends the wait for it by a signal or by time', async (t) => {
+    const { informer } = createInformer(t)
+    const controller = new AbortController()
+    const waits = [
+      informer.ready(controller),
+      informer.waitForRevision(5, controller),
+      informer.getFresh('a', controller),
+    ]
+    const checks = waits.map((wait) => assert.rejects(wait, /stop/))
+    await settled()
+    controller.abort(new Error('stop'))
+    await Promise.all(checks)
+    await assert.rejects(informer.ready({ timeoutMs: 10 }), { code: 'DEADLINE_EXCEEDED' })
+    await assert.rejects(informer.ready({ signal: AbortSignal.abort(new Error('before')) }), /before/)
+  })
+
+  test('gives changes from what there is, from now, or from a revision on', async (t) => {
+    const { informer, source } = await createReady(t)
+    source.happen(batchOf(8, { a: '2', b: '1' }, false))
+    source.happen(batchOf(9, { c: '1' }))
+    await settled()
+    source.listings.push([{ revision: 7, kvs: [kvOf('a', '1', 7), kvOf('x', '1', 6)] }])
+    const streams = (['initial', 'now', 7, 0, 9, 10] as const).map((from) => informer.events({ from }))
+    await settled()
+    source.happen(batchOf(10, { d: '1' }))
+    source.happen(batchOf(11, { e: '1' }))
+    await settled()
+    const words = await Promise.all(
+      streams.map(async (stream) => {
+        const found: string[] = []
+        for await (const change of stream) {
+          found.push(inShort(change))
+          if (change.key === 'e') return found.join(' ')
+        }
+        return assert.fail('the iteration ended')
+      }),
+    )
+    assert.deepEqual(words, [
+      '+a=2 +b=1 +c=1 +d=1 +e=1',
+      '+d=1 +e=1',
+      '~a=1>2 +b=1 +c=1 -x=1 +d=1 +e=1',
+      '+a=2 +b=1 +c=1 +d=1 +e=1',
+      '+d=1 +e=1',
+      '+e=1',
+    ])
+    assert.equal(informer.stats().handlers.length, 1, 'left loops leave nothing')
+  })
+
+  test('throws from an iteration when its revision is compacted, and reads no further for one that was left', async (t) => {
+    const { informer, source } = await createReady(t)
+    source.happen(batchOf(8, { a: '2' }))
+    await settled()
+    source.listings.push(new CompactedError('for a test', { effect: 'none', compactRevision: 8 }))
+    await assert.rejects(informer.events({ from: 3 }).next(), { code: 'COMPACTED', compactRevision: 8 })
+    const stream = informer.events({ from: 3 })
+    await settled()
+    const signal = source.signals.at(-1)
+    assert.equal(signal?.aborted, false)
+    await stream.return?.()
+    assert.equal(signal?.aborted, true)
+    assert.equal(informer.stats().handlers.length, 1)
+  })
+
+  test('subscribes nobody for an iteration whose signal is aborted', async (t) => {
+    const { informer } = await createReady(t)
+    const stream = informer.events({ signal: AbortSignal.abort(new Error('before')) })
+    await assert.rejects(stream.next(), /before/)
+    assert.equal(informer.stats().handlers.length, 1)
+  })
+
+  test('begins with what is on disk, and then tells what has changed since', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-informer-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const persist = join(folder, 'state')
+    const first = await createReady(t, { persist })
+    first.source.happen(batchOf(8, { b: '1', c: '1' }))
+    await settled()
+    await first.informer.close()
+
+    const { informer, source, told, words } = createInformer(t, { persist })
+    assert.equal(await informer.ready({ allowStale: true }), 8)
+    assert.deepEqual([informer.isStale, informer.get('b'), informer.size], [true, '1', 3])
+    await settled()
+    assert.deepEqual(words(), ['+a=1', '+b=1', '+c=1'])
+    await informer.close()
+
+    // The next one finds the cluster: `a` has the same revision and another value, so it is another cluster.
+    const next = new FakeSource()
+    next.listings.push([{ revision: 9, kvs: [kvOf('a', 'other', 7), kvOf('b', '1', 8)] }])
+    const third = createInformer(t, { persist }, next)
+    assert.equal(third.informer.isStale, true)
+    assert.equal(await third.informer.ready(), 9)
+    await settled()
+    assert.equal(third.informer.isStale, false)
+    assert.deepEqual(third.words().slice(3), ['~a=1>other', '-c=1'])
+    assert.deepEqual(
+      third.told.map(({ cause, initial }) => `${cause} ${initial}`),
+      [...Array(3).fill('list true'), ...Array(2).fill('resync false')],
+    )
+    assert.deepEqual([source.watches.length, told.length], [0, 3])
+  })
+
+  test('tells of a file that it cannot use, and begins without it', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-informer-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const persist = join(folder, 'state')
+    writeFileSync(persist, '{')
+    const { informer, source } = createInformer(t, { persist })
+    const errors: unknown[] = []
+    informer.on('error', ({ error, terminal }) => errors.push(String(error), terminal))
+    await settled()
+    assert.match(String(errors[0]), /SyntaxError/)
+    assert.deepEqual([errors.length, errors[1], informer.isStale, source.signals.length], [2, false, false, 1])
+  })
+
+  test('refuses options and arguments that are wrong', async (t) => {
+    for (const [options, message] of [
+      [{ queueLimit: 0 }, /`queueLimit`/],
+      [{ maxPageSize: -1 }, /`maxPageSize`/],
+      [{ filter: 1 }, /`filter` must be a function/],
+      [{ transform: 'x' }, /`transform` must be a function/],
+      [{ indexes: { zone: 1 } }, /`indexes.zone` must be a function/],
+      [{ codec: {} }, /`codec` must have a function decode/],
+      [{ persist: '' }, /`persist` must be the path/],
+      [{ persistent: 'x' }, /persistent/],
+    ] as const) {
+      assert.throws(() => checkInformerOptions(options as object), { code: 'INVALID_ARGUMENT', message })
+    }
+    const { informer } = await createReady(t)
+    for (const call of [
+      () => untyped(informer).on?.('updated', () => {}),
+      () => untyped(informer).on?.('update'),
+      () => untyped(informer).subscribe?.({}),
+      () => untyped(informer).events?.({ from: 'then' }),
+      () => untyped(informer).events?.({ from: -1 }),
+      () => untyped(informer).by?.('zone', 'x'),
+    ]) {
+      assert.throws(() => call.call(informer), { code: 'INVALID_ARGUMENT' })
+    }
+    await assert.rejects(informer.waitForRevision(1.5), { code: 'INVALID_ARGUMENT' })
+  })
+})

@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { CompactedError, type ErrorCode } from '../../src/core/errors.js'
+import { type Gap, Reflector, type ReflectorTarget } from '../../src/informer/reflector.js'
+import { FakeSource, failure, pageOf } from './fake-source.js'
+import { batchOf, settled } from './fixtures.js'
+
+/** What a reflector has told, in words. */
+class Target implements ReflectorTarget {
+  readonly told: string[] = []
+  readonly gaps: Gap[] = []
+
+  draft(isSameHistory: boolean) {
+    const keys: string[] = []
+    return {
+      add: ({ key }: { key: Buffer }) => void keys.push(key.toString()),
+      finish: (revision: number) => void this.told.push(`${isSameHistory ? '' : 'other '}${keys.join()}@${revision}`),
+    }
+  }
+
+  listed(_revision: number, gap: Gap | undefined): void {
+    if (gap !== undefined) this.gaps.push(gap)
+  }
+
+  apply({ revision, events }: { revision: number; events: readonly unknown[] }): void {
+    this.told.push(`${events.length} at ${revision}`)
+  }
+
+  troubled(error: unknown): void {
+    this.told.push(`troubled by ${(error as { code?: string }).code ?? error}`)
+  }
+
+  failed(error: unknown): void {
+    this.told.push(`failed by ${(error as { code?: string }).code}`)
+  }
+}
+
+function createReflector(t: TestContext) {
+  const source = new FakeSource()
+  const target = new Target()
+  const reflector = new Reflector(
+    {
+      pages: (options) => source.list({ prefix: 'p' }, options).pages(),
+      watch: (options) => source.watch({ prefix: 'p' }, { progress: true, ...options }),
+    },
+    target,
+  )
+  t.after(() => reflector.close())
+  return { source, target, reflector }
+}
+
+function compacted(compactRevision: number): CompactedError {
+  return new CompactedError('for a test', { effect: 'none', compactRevision })
+}
+
+/** Timers that the test moves; waits are between half and all of 100 ms, 200 ms and so on. */
+function mockTimers(t: TestContext): (ms: number) => Promise<void> {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  return async (ms) => {
+    t.mock.timers.tick(ms)
+    await settled()
+  }
+}
+
+describe('A reflector', () => {
+  test('lists page by page at one revision, then watches from the next one', async (t) => {
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 7), pageOf({ b: '2' }, 7)])
+    assert.equal(reflector.state.kind, 'listing')
+    reflector.start()
+    await settled()
+    assert.equal(reflector.state.kind, 'watching')
+    assert.equal(source.watches[0]?.startRevision, 8)
+    source.happen(batchOf(9, { a: '2', b: '3' }))
+    source.progress(12)
+    await settled()
+    assert.deepEqual(target.told, ['a,b@7', '2 at 9', '0 at 12'])
+    assert.deepEqual([reflector.resyncs, target.gaps], [0, []])
+  })
+
+  test('begins its listing anew when that is restarted', async (t) => {
+    const { source, target, reflector } = createReflector(t)
+    source.midway = ({ onRestart }) => onRestart?.()
+    source.listings.push([pageOf({ old: '1' }, 7), pageOf({ a: '1' }, 9), pageOf({ b: '2' }, 9)])
+    reflector.start()
+    await settled()
+    assert.deepEqual(target.told, ['a,b@9'])
+  })
+
+  test('tells that a listing failed, waits a growing time, and goes on', async (t) => {
+    const tick = mockTimers(t)
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push(failure('NOT_CONNECTED'), failure('NO_LEADER'), new Error('odd'), [pageOf({ a: '1' }, 7)])
+    reflector.start()
+    await settled()
+    assert.equal(reflector.state.kind, 'waiting')
+    for (const [tooShort, enough] of [
+      [49, 51],
+      [99, 101],
+      [199, 201],
+    ] as const) {
+      const { length } = target.told
+      await tick(tooShort)
+      assert.equal(target.told.length, length)
+      await tick(enough)
+      assert.equal(target.told.length, length + 1)
+    }
+    assert.deepEqual(target.told, [
+      'troubled by NOT_CONNECTED',
+      'troubled by NO_LEADER',
+      'troubled by Error: odd',
+      'a@7',
+    ])
+    assert.deepEqual([reflector.resyncs, target.gaps], [0, []], 'nothing was there that could have been missed')
+  })
+
+  test('lists once, and at once, when history is compacted', async (t) => {
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 7)], [pageOf({ b: '1' }, 30)])
+    reflector.start()
+    await settled()
+    source.progress(10)
+    await settled()
+    source.fail(compacted(20))
+    await settled()
+    assert.deepEqual(target.told, ['a@7', '0 at 10', 'b@30'])
+    assert.deepEqual(target.gaps, [{ code: 'COMPACTED', fromRevision: 10, compactRevision: 20 }])
+    assert.equal(source.watches.at(-1)?.startRevision, 31)
+    assert.equal(reflector.resyncs, 1)
+  })
+
+  test('does not list without a pause again and again', async (t) => {
+    const tick = mockTimers(t)
+    const { source, target, reflector } = createReflector(t)
+    for (let revision = 10; revision < 14; revision += 1) source.listings.push([pageOf({}, revision)])
+    reflector.start()
+    await settled()
+    source.fail(compacted(11))
+    await settled()
+    source.fail(compacted(12))
+    await settled()
+    assert.equal(reflector.state.kind, 'waiting')
+    assert.deepEqual(target.told, ['@10', '@11'])
+    await tick(200)
+    assert.equal(target.told.length, 3)
+  })
+
+  test('remembers the gap over listings that fail', async (t) => {
+    const tick = mockTimers(t)
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 7)], failure('NOT_CONNECTED'), [pageOf({ b: '1' }, 30)])
+    reflector.start()
+    await settled()
+    source.fail(compacted(20))
+    await settled()
+    await tick(1000)
+    assert.deepEqual(target.told, ['a@7', 'troubled by NOT_CONNECTED', 'b@30'])
+    assert.deepEqual(target.gaps, [{ code: 'COMPACTED', fromRevision: 7, compactRevision: 20 }])
+  })
+
+  for (const code of ['CLUSTER_CHANGED', 'REVISION_REWOUND'] as const) {
+    test(`takes ${code} as another history, which may be behind`, async (t) => {
+      const { source, target, reflector } = createReflector(t)
+      source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ b: '1' }, 30)])
+      reflector.start()
+      await settled()
+      source.fail(failure(code))
+      await settled()
+      assert.deepEqual(target.told, ['a@70', 'other b@30'])
+      assert.deepEqual(target.gaps, [{ code, fromRevision: 70, compactRevision: undefined }])
+    })
+  }
+
+  test('does not go back in time by a listing that is behind', async (t) => {
+    const tick = mockTimers(t)
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ old: '1' }, 69)], [pageOf({ a: '2' }, 71)])
+    reflector.start()
+    await settled()
+    source.fail(compacted(68))
+    await settled()
+    await tick(1000)
+    assert.deepEqual(target.told, ['a@70', 'troubled by NO_LEADER', 'a@71'])
+  })
+
+  test('makes it visible when a watch ended for any other reason', async (t) => {
+    const tick = mockTimers(t)
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 7)], [pageOf({ a: '1' }, 8)])
+    reflector.start()
+    await settled()
+    source.fail(failure('WATCH_CANCELED'))
+    await settled()
+    await tick(1000)
+    assert.deepEqual(target.told, ['a@7', 'troubled by WATCH_CANCELED', 'a@8'])
+    assert.equal(target.gaps[0]?.code, 'WATCH_CANCELED')
+  })
+
+  for (const code of ['PERMISSION_DENIED', 'AUTH_FAILED', 'CLOSED', 'INVALID_ARGUMENT'] satisfies ErrorCode[]) {
+    test(`fails for good by ${code}, of the listing as of the watch`, async (t) => {
+      for (const ofWatch of [false, true]) {
+        const { source, target, reflector } = createReflector(t)
+        source.listings.push(ofWatch ? [pageOf({}, 7)] : failure(code))
+        reflector.start()
+        await settled()
+        if (ofWatch) source.fail(failure(code))
+        await settled()
+        assert.equal(target.told.at(-1), `failed by ${code}`)
+        assert.equal(reflector.state.kind, 'failed')
+        reflector.close()
+        assert.equal(reflector.state.kind, 'failed')
+      }
+    })
+  }
+
+  test('leaves nothing behind when it is closed while it lists, waits or watches', async (t) => {
+    for (const [during, listing] of [
+      ['listing', undefined],
+      ['waiting', failure('NO_LEADER')],
+      ['watching', [pageOf({ a: '1' }, 7)]],
+    ] as const) {
+      const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+      const before = timers()
+      const { source, target, reflector } = createReflector(t)
+      if (listing !== undefined) source.listings.push(listing)
+      reflector.start()
+      await settled()
+      assert.equal(reflector.state.kind, during)
+      source.happen(batchOf(8, { a: '2' }))
+      const { length } = target.told
+      reflector.close()
+      await settled()
+      assert.equal(target.told.length, length, 'nothing is told afterwards')
+      assert.equal(reflector.state.kind, 'closed')
+      assert.ok(source.signals.at(-1)?.aborted)
+      assert.ok(source.watches.every(({ signal }) => signal.aborted))
+      assert.equal(timers(), before)
+    }
+  })
+
+  test('does not come to life when it is closed before a listing ends', async (t) => {
+    const { source, target, reflector } = createReflector(t)
+    source.midway = () => reflector.close()
+    source.listings.push([pageOf({ a: '1' }, 7)])
+    reflector.start()
+    await settled()
+    assert.deepEqual([target.told, source.watches], [[], []])
+  })
+})

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { RevisionWaiters } from '../../src/informer/revision-waiters.js'
+
+function createWaiters(t: TestContext) {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+  const calls: string[] = []
+  const waiters = new RevisionWaiters(
+    () => calls.push('ask'),
+    () => calls.push('probe'),
+  )
+  return { waiters, calls }
+}
+
+describe('Those who wait for a revision', () => {
+  test('are told when it is there, each at its own', async (t) => {
+    const { waiters } = createWaiters(t)
+    const order: number[] = []
+    const waits = [7, 5].map((revision) => waiters.wait(revision, 1000, undefined).then(() => order.push(revision)))
+    waiters.advanced(4)
+    waiters.advanced(5)
+    await waits[1]
+    waiters.advanced(9)
+    await waits[0]
+    assert.deepEqual(order, [5, 7])
+  })
+
+  test('have the member asked at once and every 100 ms, until nobody waits', async (t) => {
+    const { waiters, calls } = createWaiters(t)
+    const wait = waiters.wait(5, 10_000, undefined)
+    assert.deepEqual(calls, ['ask'])
+    t.mock.timers.tick(250)
+    assert.deepEqual(calls, ['ask', 'ask', 'ask'])
+    waiters.advanced(5)
+    await wait
+    t.mock.timers.tick(10_000)
+    assert.equal(calls.length, 3)
+  })
+
+  test('try another way when the member does not answer', (t) => {
+    const { waiters, calls } = createWaiters(t)
+    waiters.wait(5, 10_000, undefined).catch(() => {})
+    t.mock.timers.tick(2000)
+    const probes = calls.flatMap((call, index) => (call === 'probe' ? [index] : []))
+    assert.deepEqual(probes, [3, 10, 20])
+    // A member that answers, if only with less, is asked again.
+    waiters.advanced(4)
+    t.mock.timers.tick(200)
+    assert.deepEqual(calls.slice(-2), ['ask', 'ask'])
+    waiters.fail(new Error('over'))
+  })
+
+  test('reject by the end of their time, their signal, or the end of the informer', async (t) => {
+    const { waiters, calls } = createWaiters(t)
+    const late = waiters.wait(5, 300, undefined)
+    const controller = new AbortController()
+    const aborted = waiters.wait(5, 10_000, controller.signal)
+    const failed = waiters.wait(5, 10_000, undefined)
+    t.mock.timers.tick(300)
+    await assert.rejects(late, { code: 'DEADLINE_EXCEEDED', effect: 'none', message: /revision 5 in time/ })
+    controller.abort(new Error('stop'))
+    await assert.rejects(aborted, /stop/)
+    waiters.fail(new Error('closed'))
+    await assert.rejects(failed, /closed/)
+    const asked = calls.length
+    await assert.rejects(waiters.wait(5, 10_000, AbortSignal.abort(new Error('before'))), /before/)
+    t.mock.timers.tick(10_000)
+    assert.equal(calls.length, asked, 'nothing is left')
+  })
+
+  test('may wait for longer than a timer can', async (t) => {
+    const { waiters } = createWaiters(t)
+    const wait = waiters.wait(5, Number.MAX_SAFE_INTEGER, undefined)
+    t.mock.timers.tick(1000)
+    waiters.advanced(5)
+    await wait
+  })
+
+  test('leave no timer behind that would hold the process open', async () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const before = timers()
+    const waiters = new RevisionWaiters(
+      () => {},
+      () => {},
+    )
+    const wait = waiters.wait(5, 10_000, undefined)
+    assert.equal(timers(), before + 2)
+    waiters.advanced(5)
+    await wait
+    assert.equal(timers(), before)
+  })
+})

@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type Codec, json } from '../../src/core/codec.js'
+import type { InvalidEntry } from '../../src/informer/draft.js'
+import { Store, type StoreOptions } from '../../src/informer/store.js'
+import { batchOf, inShort, kvOf, textEntry } from './fixtures.js'
+
+/** Text, except for values that begin with `bad`. */
+const picky: Codec<string> = {
+  encode: (value) => Buffer.from(value),
+  decode(bytes) {
+    const value = bytes.toString()
+    if (value.startsWith('bad')) throw new Error(`${value} does not decode`)
+    return value
+  },
+}
+
+function createStore(options: Partial<StoreOptions<string, 'first'>> = {}) {
+  const told: InvalidEntry[] = []
+  const store = new Store<string, 'first'>({
+    codec: picky,
+    filter: undefined,
+    transform: undefined,
+    indexes: { first: (value) => value.slice(0, 1) },
+    onInvalid: (invalid) => told.push(invalid),
+    ...options,
+  })
+  return { store, told }
+}
+
+function listed(store: Store<string, 'first'>, values: Readonly<Record<string, string>>, revision = 10): void {
+  const draft = store.draft(true)
+  for (const [key, value] of Object.entries(values)) draft.add(kvOf(key, value, revision))
+  draft.finish(revision)
+}
+
+function values(store: Store<string, 'first'>): Record<string, string> {
+  return Object.fromEntries(store.snapshot.list().map(({ key, value }) => [key, value]))
+}
+
+describe('The store of an informer', () => {
+  test('takes in a revision at once and tells its changes with old values', () => {
+    const { store } = createStore()
+    listed(store, { a: '1', b: '2' })
+    const before = store.snapshot
+    const changes = [
+      ...store.apply(batchOf(11, { a: '3', b: undefined, c: '4' })),
+      ...store.apply(batchOf(12, { c: undefined, nothing: undefined })),
+    ]
+    assert.deepEqual(changes.map(inShort), ['~a=1>3', '-b=2', '+c=4', '-c=4'])
+    assert.deepEqual(
+      changes.map(({ revision, cause, initial }) => [revision, cause, initial]),
+      [11, 11, 11, 12].map((revision) => [revision, 'watch', false]),
+    )
+    assert.deepEqual(values(store), { a: '3' })
+    assert.equal(store.snapshot.revision, 12)
+    assert.deepEqual([before.size, before.revision, before.get('b')?.value], [2, 10, '2'])
+  })
+
+  test('moves on without changes, and never back', () => {
+    const { store } = createStore()
+    listed(store, { a: '1' })
+    store.progress(20)
+    store.progress(15)
+    assert.equal(store.snapshot.revision, 20)
+  })
+
+  test('keeps the last good value of a key that cannot be read, and tells it with the raw value', () => {
+    const { store, told } = createStore()
+    listed(store, { a: '1', b: 'bad from the start' })
+    assert.deepEqual(store.apply(batchOf(11, { a: 'bad now' })), [])
+    assert.deepEqual(values(store), { a: '1' })
+    assert.deepEqual(
+      told.map(({ key, raw, revision }) => [key, raw.toString(), revision]),
+      [
+        ['b', 'bad from the start', 10],
+        ['a', 'bad now', 11],
+      ],
+    )
+    assert.match(String(told[1]?.error), /bad now does not decode/)
+    assert.equal(store.invalid.length, 2)
+    assert.deepEqual(store.apply(batchOf(12, { a: '2', b: undefined })).map(inShort), ['~a=1>2'])
+    assert.deepEqual(store.invalid, [])
+  })
+
+  test('keeps the last good value over a listing as well, and deletes it with its key', () => {
+    const { store } = createStore()
+    listed(store, { a: '1', b: '1' })
+    const draft = store.draft(true)
+    draft.add(kvOf('a', 'bad', 20))
+    draft.finish(20)
+    assert.deepEqual(values(store), { a: '1' })
+    assert.deepEqual(
+      store.find('first', '1').map(({ key }) => key),
+      ['a'],
+    )
+    assert.deepEqual(store.apply(batchOf(21, { a: undefined })).map(inShort), ['-a=1'])
+    assert.deepEqual(store.invalid, [])
+  })
+
+  test('tells apart invalid keys that are not text', () => {
+    const { store } = createStore()
+    const draft = store.draft(true)
+    for (const byte of [0xfe, 0xff]) draft.add(kvOf(Uint8Array.of(byte), 'bad', 10))
+    draft.finish(10)
+    assert.equal(store.invalid.length, 2)
+    const { events } = batchOf(11, { x: undefined })
+    for (const { kv } of events) kv.key = Buffer.of(0xfe)
+    store.apply({ revision: 11, events })
+    assert.equal(store.invalid.length, 1)
+  })
+
+  test('has the whole revision when it tells of an invalid value', () => {
+    const seen: Record<string, string>[] = []
+    const { store } = createStore({ onInvalid: () => seen.push(values(store)) })
+    listed(store, { a: '1' })
+    store.apply(batchOf(11, { a: 'bad', b: '2' }))
+    assert.deepEqual(seen, [{ a: '1', b: '2' }])
+  })
+
+  test('treats what the filter leaves out as not there, and tells when that changes', () => {
+    const { store } = createStore({ filter: (value) => !value.startsWith('x') })
+    listed(store, { a: '1', b: 'x' })
+    assert.deepEqual(values(store), { a: '1' })
+    const changes = [
+      ...store.apply(batchOf(11, { a: 'x1', b: '2' })),
+      ...store.apply(batchOf(12, { a: 'x2' })),
+      ...store.apply(batchOf(13, { a: undefined })),
+    ]
+    assert.deepEqual(changes.map(inShort), ['-a=1', '+b=2'])
+    assert.deepEqual(store.find('first', '1'), [])
+  })
+
+  test('keeps what the transform makes of a value', () => {
+    const { store } = createStore({ transform: (value, { key }) => `${key}:${value}` })
+    listed(store, { a: '1' })
+    store.apply(batchOf(11, { b: '2' }))
+    assert.deepEqual(values(store), { a: 'a:1', b: 'b:2' })
+    assert.deepEqual(store.terms('first'), ['a', 'b'])
+  })
+
+  test('reports a filter, a transform or an index function that throws, and goes on', () => {
+    const throwing = (value: string): never => {
+      throw new Error(`cannot take ${value}`)
+    }
+    for (const options of [
+      { filter: throwing },
+      { transform: throwing },
+      { indexes: { first: (value: string) => (value === '3' ? throwing(value) : value) } },
+    ] satisfies Partial<StoreOptions<string, 'first'>>[]) {
+      const { store, told } = createStore(options)
+      listed(store, { a: '3' })
+      store.apply(batchOf(11, { b: '3' }))
+      assert.deepEqual(values(store), {})
+      assert.deepEqual(
+        told.map(({ key }) => key),
+        ['a', 'b'],
+      )
+    }
+  })
+
+  test('finds entries by their terms as they are now, even if a value was modified meanwhile', () => {
+    const store = new Store<{ zone: string }, 'zone'>({
+      codec: json(),
+      filter: undefined,
+      transform: undefined,
+      indexes: { zone: ({ zone }) => zone },
+      onInvalid: ({ error }) => assert.fail(String(error)),
+    })
+    const draft = store.draft(true)
+    draft.add(kvOf('a', '{"zone":"x"}', 1))
+    draft.finish(1)
+    const [entry] = store.find('zone', 'x')
+    assert.ok(entry)
+    entry.value.zone = 'modified by a careless handler'
+    store.apply(batchOf(2, { a: '{"zone":"y"}' }))
+    assert.deepEqual([store.find('zone', 'x'), store.terms('zone')], [[], ['y']])
+  })
+
+  test('keeps entries that a listing finds unchanged, with their places in the indexes', () => {
+    let reads = 0
+    const decode = (bytes: Buffer): string => {
+      reads += 1
+      return picky.decode(bytes)
+    }
+    const counting: Codec<string> = { ...picky, decode }
+    const { store } = createStore({ codec: counting })
+    listed(store, { a: '1', b: '2' })
+    const before = store.snapshot
+    const draft = store.draft(true)
+    draft.add(kvOf('a', '1', 10))
+    draft.add(kvOf('b', '3', 11))
+    draft.finish(12)
+    assert.equal(reads, 3)
+    assert.equal(store.snapshot.get('a'), before.get('a'))
+    assert.deepEqual(
+      [...before.differences(store.snapshot)].map(({ entry }) => entry?.value),
+      ['3'],
+    )
+    assert.deepEqual(
+      store.find('first', '1').map(({ key }) => key),
+      ['a'],
+    )
+  })
+
+  test('does not take the same revision for the same value when the cluster may be another one', () => {
+    const { store } = createStore()
+    listed(store, { a: '1', b: '2' })
+    const before = store.snapshot
+    const draft = store.draft(false)
+    draft.add(kvOf('a', '1', 10))
+    draft.add(kvOf('b', 'other', 10))
+    draft.finish(10)
+    assert.deepEqual(
+      [...before.differences(store.snapshot)].map(({ entry }) => entry?.value),
+      ['other'],
+    )
+  })
+
+  test('changes nothing by a draft that is not finished', () => {
+    const { store } = createStore()
+    listed(store, { a: '1' })
+    store.draft(true).add(kvOf('b', '2', 11))
+    assert.deepEqual([values(store), store.find('first', '2')], [{ a: '1' }, []])
+  })
+
+  test('shows an earlier revision beside the present one, with the same entries where nothing has changed', () => {
+    const { store } = createStore()
+    listed(store, { a: '1', b: '2' })
+    store.apply(batchOf(11, { b: '3', c: '4' }))
+    const history = store.history()
+    for (const [key, value] of [
+      ['a', '1'],
+      ['b', '2'],
+    ] as const)
+      history.add(kvOf(key, value, 10))
+    const differences = [...history.snapshot(10).differences(store.snapshot)]
+    assert.deepEqual(
+      differences.map(({ old, entry }) => [old?.value, entry?.value]),
+      [
+        ['2', '3'],
+        [undefined, '4'],
+      ],
+    )
+    assert.deepEqual(values(store), { a: '1', b: '3', c: '4' })
+  })
+
+  test('counts the keys of the range, also those it does not show', () => {
+    const { store } = createStore({ filter: (value) => value !== 'x' })
+    listed(store, { a: '1', b: 'bad', c: 'x' })
+    store.apply(batchOf(11, { a: undefined, d: 'bad', e: 'x', f: '1' }))
+    store.apply(batchOf(12, { f: '2' }, false))
+    assert.equal(store.keyCount, 5)
+  })
+
+  test('begins with the entries of an earlier process, except those that an index refuses', () => {
+    const { store } = createStore({
+      indexes: {
+        first: (value) => {
+          if (value === '2') throw new Error('refused')
+          return value
+        },
+      },
+    })
+    store.load([textEntry('a', '1'), textEntry('b', '2')], 7)
+    assert.deepEqual([values(store), store.snapshot.revision], [{ a: '1' }, 7])
+    assert.deepEqual(
+      store.find('first', '1').map(({ key }) => key),
+      ['a'],
+    )
+  })
+
+  test('keeps no view of the answer that a value came in', () => {
+    const answer = Buffer.alloc(1_000_000)
+    const codec: Codec<Uint8Array> = { encode: (value) => value, decode: (value) => value }
+    const options = {
+      codec,
+      filter: undefined,
+      transform: undefined,
+      indexes: {},
+      onInvalid: () => assert.fail(),
+    }
+    const store = new Store<Uint8Array, never>(options)
+    const kv = kvOf('a', '', 1)
+    kv.value = answer.subarray(10, 20)
+    const draft = store.draft(true)
+    draft.add(kv)
+    draft.finish(1)
+    const value = store.get('a')?.value
+    assert.equal(value?.length, 10)
+    assert.ok(value.buffer.byteLength < 100_000)
+  })
+})

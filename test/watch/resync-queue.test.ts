@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { CompactedError, EtcdError } from '../../src/core/errors.js'
+import type { KeyValue } from '../../src/core/key-value.js'
+import { type RangePages, ResyncQueue } from '../../src/watch/resync-queue.js'
+import { batchesOf, type WatchBatch, WatchEvent } from '../../src/watch/watch-event.js'
+import { keyValue, putEvent, settled } from './fake-streams.js'
+
+interface Setup {
+  readonly pages: RangePages
+  readonly only?: 'put'
+}
+
+function queueWith({ pages, only }: Setup) {
+  const resumed: number[] = []
+  const resume = (_: unknown, revision: number): void => {
+    resumed.push(revision)
+  }
+  const map = (same: WatchBatch): WatchBatch => same
+  const options = { bufferLimit: 1000, progress: false, map, only, source: { pages, resume } }
+  return { queue: new ResyncQueue({ drained: () => {} }, options), resumed }
+}
+
+function pagesOf(revision: number, ...kvs: KeyValue[]): RangePages {
+  return async function* () {
+    for (const kv of kvs) yield { kvs: [kv], revision }
+    yield { kvs: [], revision }
+  }
+}
+
+function written(name: string, modRevision: number): KeyValue {
+  return keyValue({ name, modRevision, createRevision: 1 })
+}
+
+function put(queue: ResyncQueue, name: string, revision: number): void {
+  for (const batch of batchesOf([putEvent(revision, name)], 0)) queue.onBatch(batch)
+}
+
+function deleted(queue: ResyncQueue, name: string, revision: number): void {
+  queue.onBatch({ revision, events: [new WatchEvent('delete', written(name, revision), undefined)] })
+}
+
+function shown(batch: WatchBatch | undefined): unknown {
+  return batch && [batch.revision, batch.resync, ...batch.events.map((e) => `${e.type} ${e.keyText} ${e.revision}`)]
+}
+
+const compacted = new CompactedError('compacted', { effect: 'none', compactRevision: 90 })
+
+/** Has told of a, b and c, of which c is gone again, up to revision 13. */
+function toldOfThree(setup: Setup) {
+  const made = queueWith(setup)
+  made.queue.join(10)
+  put(made.queue, 'a', 10)
+  put(made.queue, 'b', 11)
+  put(made.queue, 'c', 12)
+  deleted(made.queue, 'c', 13)
+  while (made.queue.takeNow() !== undefined);
+  return made
+}
+
+describe('A queue that compaction does not end', () => {
+  test('tells the difference to a listing in one batch, and goes on behind it', async () => {
+    const pages = pagesOf(100, written('a', 10), written('d', 95), written('e', 50), written('f', 5))
+    const { queue, resumed } = toldOfThree({ pages })
+    queue.onEnd(compacted)
+    assert.equal(queue.state, 'connecting')
+    assert.deepEqual(shown(await queue.take()), [100, true, 'delete b 11', 'put e 50', 'put d 95'])
+    assert.deepEqual([resumed, queue.next], [[101], 101])
+  })
+
+  test('knows after one gap what there is at the next', async () => {
+    const listings = [[written('a', 10), written('d', 95)], [written('a', 120)]]
+    const pages: RangePages = (options) =>
+      pagesOf(listings.length === 2 ? 100 : 200, ...(listings.shift() ?? []))(options)
+    const { queue } = toldOfThree({ pages })
+    queue.onEnd(compacted)
+    await queue.take()
+    queue.onEnd(compacted)
+    assert.deepEqual(shown(await queue.take()), [200, true, 'delete d 95', 'put a 120'])
+  })
+
+  test('tells of a gap in which nothing was missed, too', async () => {
+    const { queue } = toldOfThree({ pages: pagesOf(100, written('a', 10), written('b', 11)) })
+    queue.onEnd(compacted)
+    assert.deepEqual(shown(await queue.take()), [100, true])
+  })
+
+  test('tells no deletions where only puts are wanted', async () => {
+    const { queue } = toldOfThree({ pages: pagesOf(100, written('d', 95)), only: 'put' })
+    queue.onEnd(compacted)
+    assert.deepEqual(shown(await queue.take()), [100, true, 'put d 95'])
+  })
+
+  test('lists again when a listing fails, and drops what a restarted one had read', async () => {
+    let attempts = 0
+    const pages: RangePages = async function* ({ onRestart }) {
+      attempts += 1
+      if (attempts === 1) throw new EtcdError('no member', { code: 'NOT_CONNECTED', effect: 'none' })
+      yield { kvs: [written('void', 98)], revision: 99 }
+      onRestart()
+      yield { kvs: [written('a', 10), written('b', 99)], revision: 100 }
+    }
+    const { queue } = toldOfThree({ pages })
+    queue.onEnd(compacted)
+    assert.deepEqual(shown(await queue.take()), [100, true, 'put b 99'])
+  })
+
+  test('ends with an error that another listing would end with as well, and with any other end', async () => {
+    const pages: RangePages = async function* () {
+      yield { kvs: [], revision: 1 }
+      throw new EtcdError('denied', { code: 'PERMISSION_DENIED', effect: 'none' })
+    }
+    const { queue } = toldOfThree({ pages })
+    queue.onEnd(compacted)
+    await assert.rejects(queue.take(), { code: 'PERMISSION_DENIED' })
+    const other = toldOfThree({ pages: pagesOf(100) }).queue
+    other.onEnd(new EtcdError('closed', { code: 'CLOSED', effect: 'none' }))
+    await assert.rejects(other.take(), { code: 'CLOSED' })
+  })
+
+  test('stops listing when it is closed or ended meanwhile', async () => {
+    const signals: AbortSignal[] = []
+    const pages: RangePages = async function* ({ signal }) {
+      signals.push(signal)
+      yield { kvs: [], revision: 100 }
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    }
+    const [closed, ended] = [toldOfThree({ pages }), toldOfThree({ pages })]
+    for (const { queue } of [closed, ended]) queue.onEnd(compacted)
+    await settled()
+    closed.queue.close()
+    ended.queue.onEnd(new Error('aborted'))
+    assert.deepEqual(
+      signals.map(({ aborted }) => aborted),
+      [true, true],
+    )
+    assert.equal(await closed.queue.take(), undefined)
+    await assert.rejects(ended.queue.take(), /aborted/)
+    assert.deepEqual([closed.resumed, ended.resumed], [[], []])
+  })
+})

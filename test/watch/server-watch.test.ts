@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { ServerWatch, type Subscriber, specId } from '../../src/watch/server-watch.js'
+import { batchesOf } from '../../src/watch/watch-event.js'
+import { putEvent, specFor } from './fake-streams.js'
+
+class Recorder implements Subscriber {
+  readonly told: string[] = []
+  isFull = false
+  next: number
+
+  constructor(next = 0) {
+    this.next = next
+  }
+
+  onCreated(revision: number): void {
+    this.told.push(`created ${revision}`)
+    if (this.next === 0) this.next = revision + 1
+  }
+
+  onBatch({ revision }: { readonly revision: number }): void {
+    this.told.push(`batch ${revision}`)
+    this.next = revision + 1
+  }
+
+  onProgress(revision: number): void {
+    this.told.push(`progress ${revision}`)
+    this.next = revision + 1
+  }
+
+  onLost(): void {
+    this.told.push('lost')
+  }
+
+  onEnd(): void {
+    this.told.push('end')
+  }
+}
+
+function batches(...revisions: number[]) {
+  return batchesOf(
+    revisions.map((revision) => putEvent(revision)),
+    0,
+  )
+}
+
+function watchWith(next: number, ...subscribers: Recorder[]): ServerWatch {
+  const watch = new ServerWatch(specFor('key'), next)
+  for (const subscriber of subscribers) watch.subscribers.add(subscriber)
+  return watch
+}
+
+describe('A watcher on the server', () => {
+  test('goes on after the last event, and after progress, and never goes back', () => {
+    const watch = watchWith(10)
+    watch.created(500, 'c1', 'm')
+    assert.equal(watch.next, 10, 'the revision of the store is not that of the watch')
+    watch.deliver(batches(20, 30))
+    assert.equal(watch.next, 31)
+    watch.progress(25)
+    assert.equal(watch.next, 31)
+    watch.progress(40)
+    assert.equal(watch.next, 41)
+    watch.lost(new Error('lost'))
+    watch.created(35, 'c1', 'm')
+    assert.deepEqual([watch.next, watch.seen], [41, 500])
+  })
+
+  test('from now on begins after the revision at which it was made', () => {
+    const watch = watchWith(0)
+    watch.created(100, 'c1', 'm')
+    assert.equal(watch.next, 101)
+  })
+
+  test('from now on begins after what the client has seen, on a member that lags behind', () => {
+    const watch = new ServerWatch(specFor('key'), 0, 120)
+    watch.created(100, 'c1', 'm')
+    assert.deepEqual([watch.next, watch.seen], [121, 120])
+  })
+
+  test('knows of no revision that only its start names', () => {
+    assert.equal(new ServerWatch(specFor('key'), 1000, 50).seen, 50)
+    assert.equal(new ServerWatch(specFor('key'), 40, 50).seen, 39)
+  })
+
+  test('drops repeats, and what a subscriber is not interested in', () => {
+    const [early, late] = [new Recorder(20), new Recorder(25)]
+    const watch = watchWith(20, early, late)
+    watch.deliver(batches(20, 21))
+    watch.deliver(batches(20, 21, 25))
+    watch.progress(24)
+    watch.progress(30)
+    assert.deepEqual(early.told, ['batch 20', 'batch 21', 'batch 25', 'progress 30'])
+    assert.deepEqual(late.told, ['batch 25', 'progress 30'])
+  })
+
+  test('is full when one of its subscribers is', () => {
+    const [one, other] = [new Recorder(), new Recorder()]
+    const watch = watchWith(1, one, other)
+    assert.equal(watch.isFull, false)
+    other.isFull = true
+    assert.equal(watch.isFull, true)
+  })
+
+  test('tells all of its end, once', () => {
+    const subscriber = new Recorder(1)
+    const watch = watchWith(1, subscriber)
+    watch.end(new Error('over'))
+    watch.end(new Error('over'))
+    assert.deepEqual(subscriber.told, ['end'])
+  })
+
+  test('is told apart by range, filters and prevKv', () => {
+    const spec = specFor('key')
+    const variants = [
+      spec,
+      { ...spec, rangeEnd: Buffer.from('x') },
+      { ...spec, prevKv: true },
+      { ...spec, filters: ['NOPUT'] as const },
+      { ...spec, filters: ['NODELETE'] as const },
+      specFor('other'),
+    ]
+    assert.equal(new Set(variants.map(specId)).size, variants.length)
+    assert.equal(specId(specFor('key')), specId(spec))
+  })
+})

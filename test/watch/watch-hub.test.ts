@@ -1,0 +1,387 @@
+import assert from 'node:assert/strict'
+import { describe, mock, test } from 'node:test'
+import { EtcdError } from '../../src/core/errors.js'
+import type { WatchBatch } from '../../src/watch/watch-event.js'
+import { WatchHub, type WatchHubHost } from '../../src/watch/watch-hub.js'
+import { WatchQueue } from '../../src/watch/watch-queue.js'
+import { header } from '../support/fake-transport.js'
+import { type FakeStream, FakeStreams, settled, specFor } from './fake-streams.js'
+
+interface Setup {
+  readonly seen?: number
+  readonly currentRevision?: () => Promise<number>
+}
+
+function hubWith({ seen = 0, currentRevision = async () => 1000 }: Setup = {}) {
+  const streams = new FakeStreams()
+  const events: string[] = []
+  const host: WatchHubHost = {
+    streams,
+    events: { emit: (name) => events.push(name) },
+    observe: (answer) =>
+      answer?.clusterId === 'stranger'
+        ? new EtcdError('another cluster', { code: 'CLUSTER_CHANGED', effect: 'none' })
+        : undefined,
+    currentRevision,
+    seenRevision: () => seen,
+  }
+  return { hub: new WatchHub(host), streams, events }
+}
+
+interface Subscription {
+  readonly start?: number
+  readonly bufferLimit?: number
+  readonly name?: string
+}
+
+function subscribe(hub: WatchHub, { start, bufferLimit = 100, name = 'key' }: Subscription = {}): WatchQueue {
+  const queue = new WatchQueue(hub, { bufferLimit, progress: false, map: (same: WatchBatch) => same })
+  hub.subscribe(specFor(name), start, queue)
+  return queue
+}
+
+/** The revisions that wait in a queue. */
+function taken(queue: WatchQueue): number[] {
+  const revisions: number[] = []
+  for (let batch = queue.takeNow(); batch !== undefined; batch = queue.takeNow()) revisions.push(batch.revision)
+  return revisions
+}
+
+function starts(stream: FakeStream): (number | undefined)[] {
+  return stream.creates.map(({ startRevision }) => startRevision)
+}
+
+function refuse(stream: FakeStream, text: string): void {
+  stream.answer({ watchId: -1, created: true, canceled: true, cancelReason: text })
+}
+
+describe('The hub of a client', () => {
+  test('shares one watcher among all that watch the same from now on', async () => {
+    const { hub, streams } = hubWith()
+    const queues = [subscribe(hub), subscribe(hub)]
+    await settled()
+    streams.last.created(1, 100)
+    queues.push(subscribe(hub))
+    streams.last.events(1, 101)
+    assert.deepEqual([starts(streams.last), streams.opened.length], [[0], 1])
+    assert.deepEqual(queues.map(taken), [[101], [101], [101]])
+    for (const queue of queues) hub.unsubscribe(queue)
+    assert.equal(streams.last.isCanceled, true)
+  })
+
+  test('begins for one who joins after all that the client has seen by then', async () => {
+    const { hub, streams } = hubWith({ seen: 105 })
+    const first = subscribe(hub)
+    await settled()
+    streams.last.created(1, 100)
+    streams.last.events(1, 104)
+    const second = subscribe(hub)
+    streams.last.events(1, 105)
+    streams.last.events(1, 106)
+    assert.deepEqual([taken(first), taken(second)], [[106], [106]])
+  })
+
+  test('gives one who begins in the past a watcher of his own until he has caught up', async () => {
+    const { hub, streams } = hubWith()
+    const live = subscribe(hub)
+    await settled()
+    streams.last.created(1, 100)
+    const late = subscribe(hub, { start: 10 })
+    streams.last.created(2, 100)
+    assert.deepEqual(starts(streams.last), [0, 10])
+    streams.last.events(1, 101)
+    streams.last.events(2, 20, 30)
+    assert.deepEqual(streams.last.canceledIds, [])
+    streams.last.events(2, 101)
+    assert.deepEqual(streams.last.canceledIds, [2], 'the late one has joined')
+    streams.last.events(2, 102)
+    streams.last.events(1, 102)
+    assert.deepEqual(
+      [taken(live), taken(late)],
+      [
+        [101, 102],
+        [20, 30, 101, 102],
+      ],
+    )
+  })
+
+  test('neither loses nor doubles events when the one who catches up is ahead', async () => {
+    const { hub, streams } = hubWith()
+    const live = subscribe(hub)
+    await settled()
+    streams.last.created(1, 100)
+    const late = subscribe(hub, { start: 10 })
+    streams.last.created(2, 100)
+    streams.last.events(2, 101, 102)
+    streams.last.events(1, 101)
+    streams.last.events(1, 102, 103)
+    assert.deepEqual(
+      [taken(live), taken(late)],
+      [
+        [101, 102, 103],
+        [101, 102, 103],
+      ],
+    )
+  })
+
+  test('lets one who begins in the future join, and tells him nothing older', async () => {
+    const { hub, streams } = hubWith()
+    subscribe(hub)
+    await settled()
+    streams.last.created(1, 100)
+    const future = subscribe(hub, { start: 110 })
+    streams.last.events(1, 105, 110)
+    assert.deepEqual([taken(future), streams.last.creates.length], [[110], 1])
+    assert.equal(await future.ready, 109)
+  })
+
+  test('does not end one who needs no more than is left, when another one is compacted away', async () => {
+    const { hub, streams } = hubWith()
+    const old = subscribe(hub, { start: 10 })
+    const newer = subscribe(hub, { start: 60 })
+    await settled()
+    assert.deepEqual(starts(streams.last), [10], 'they share a watcher')
+    streams.last.created(1, 100)
+    streams.last.answer({ watchId: 1, canceled: true, compactRevision: 50, header: header({ revision: 0 }) })
+    await assert.rejects(old.take(), { code: 'COMPACTED', compactRevision: 50 })
+    await settled()
+    assert.deepEqual(starts(streams.last), [60])
+    streams.last.created(1, 100)
+    streams.last.events(1, 60, 61)
+    assert.deepEqual(taken(newer), [60, 61])
+  })
+
+  test('makes all watchers anew on the next stream, each behind what it has seen', async () => {
+    const { hub, streams, events } = hubWith()
+    const [a, b] = [subscribe(hub, { name: 'a' }), subscribe(hub, { name: 'b', start: 50 })]
+    await settled()
+    streams.last.created(1, 100)
+    streams.last.created(2, 100)
+    streams.last.events(2, 70)
+    streams.last.end()
+    assert.deepEqual([a.state, b.state], ['reconnecting', 'reconnecting'])
+    await streams.openedAgain()
+    assert.deepEqual([streams.opened.length, starts(streams.last)], [2, [101, 71]])
+    streams.last.created(1, 100)
+    streams.last.created(2, 100)
+    assert.deepEqual([a.state, a.reconnects, b.endpoint], ['active', 1, 'http://m1'])
+    streams.last.events(2, 70, 71)
+    assert.deepEqual(taken(b), [70, 71])
+    assert.deepEqual(events, ['watchLost', 'watchResumed'])
+    hub.close()
+  })
+
+  test('moves to another member at once when one is about to close its connections', async () => {
+    const { hub, streams } = hubWith()
+    const queue = subscribe(hub)
+    await settled()
+    const [first] = streams.opened
+    first?.created(1, 100)
+    first?.leave()
+    await settled()
+    assert.equal(first?.isCanceled, true)
+    assert.deepEqual(starts(streams.last), [101])
+    streams.last.created(1, 100)
+    streams.last.events(1, 101)
+    assert.deepEqual(taken(queue), [101])
+    hub.close()
+  })
+
+  test('gives up a member that does not answer, and one of another cluster', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { hub, streams } = hubWith()
+    const queue = subscribe(hub)
+    await settled()
+    t.mock.timers.tick(2999)
+    assert.equal(streams.last.isCanceled, false)
+    t.mock.timers.tick(1)
+    await settled()
+    assert.deepEqual(
+      streams.opened.map(({ isCanceled }) => isCanceled),
+      [true, false],
+    )
+    streams.last.created(1, 100, 'stranger')
+    assert.deepEqual([streams.opened[1]?.isCanceled, queue.state], [true, 'connecting'])
+    t.mock.timers.tick(2000)
+    await settled()
+    streams.last.created(1, 100)
+    assert.deepEqual([streams.opened.length, queue.state, await queue.ready], [3, 'active', 100])
+    hub.close()
+  })
+
+  test('takes a refused token for a reason to open another stream, up to a point', async () => {
+    const { hub, streams } = hubWith()
+    const [a, b] = [subscribe(hub, { name: 'a' }), subscribe(hub, { name: 'b' })]
+    await settled()
+    streams.last.created(1, 100)
+    refuse(streams.last, 'etcdserver: invalid auth token')
+    await settled()
+    assert.deepEqual([streams.opened.length, starts(streams.last)], [2, [101, 0]])
+    for (let refusals = 0; refusals < 3; refusals += 1) {
+      streams.last.created(1, 100)
+      refuse(streams.last, 'etcdserver: invalid auth token')
+      await settled()
+    }
+    await assert.rejects(b.take(), { code: 'INVALID_AUTH_TOKEN' })
+    streams.last.events(1, 101)
+    assert.deepEqual(taken(a), [101])
+    hub.close()
+  })
+
+  test('ends all with an error that would come again', async () => {
+    const { hub, streams } = hubWith()
+    streams.failure = new EtcdError('wrong password', { code: 'AUTH_FAILED', effect: 'none' })
+    const queues = [subscribe(hub, { name: 'a' }), subscribe(hub, { name: 'b' })]
+    for (const queue of queues) await assert.rejects(queue.take(), { code: 'AUTH_FAILED' })
+    for (const queue of queues) await assert.rejects(queue.ready, { code: 'AUTH_FAILED' })
+  })
+
+  test('tells a cluster that has taken the place of the old one', async () => {
+    const { hub, streams } = hubWith()
+    const queue = subscribe(hub)
+    await settled()
+    streams.last.created(1, 100, 'c1')
+    streams.last.end()
+    await streams.openedAgain()
+    streams.last.created(1, 100, 'c2')
+    await assert.rejects(queue.take(), { code: 'CLUSTER_CHANGED' })
+    assert.equal(streams.last.isCanceled, true)
+  })
+
+  test('closes everything, and takes nothing more', async () => {
+    const { hub, streams } = hubWith()
+    const waiting = subscribe(hub)
+    await settled()
+    hub.close()
+    await assert.rejects(waiting.take(), { code: 'CLOSED' })
+    assert.equal(streams.last.isCanceled, true)
+    await assert.rejects(subscribe(hub).take(), { code: 'CLOSED' })
+  })
+})
+
+describe('A member that shows less than a watch has seen', () => {
+  async function resumedAt(revision: number, currentRevision: () => Promise<number>) {
+    const { hub, streams } = hubWith({ currentRevision })
+    const queue = subscribe(hub)
+    await settled()
+    streams.last.created(1, 100)
+    streams.last.events(1, 105)
+    assert.deepEqual(taken(queue), [105])
+    streams.last.end()
+    await streams.openedAgain()
+    streams.last.created(1, revision)
+    await settled()
+    return { hub, streams, queue }
+  }
+
+  test('may lag behind: the watch waits for it', async () => {
+    const { hub, streams, queue } = await resumedAt(90, async () => 105)
+    streams.last.events(1, 106)
+    assert.deepEqual(taken(queue), [106])
+    hub.close()
+  })
+
+  test('belongs to a restored cluster if a linearizable read shows less, too', async () => {
+    const { queue, streams } = await resumedAt(90, async () => 95)
+    await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
+    assert.equal(streams.last.isCanceled, true)
+  })
+
+  test('belongs to a restored cluster if the read says so', async () => {
+    const { queue } = await resumedAt(90, async () => {
+      throw new EtcdError('restored', { code: 'REVISION_REWOUND', effect: 'none' })
+    })
+    await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
+  })
+
+  test('is asked about again when the read fails', async () => {
+    const answer = mock.fn(async () => 95)
+    answer.mock.mockImplementationOnce(async () => {
+      throw new EtcdError('no answer', { code: 'DEADLINE_EXCEEDED', effect: 'none' })
+    })
+    const { queue } = await resumedAt(90, answer)
+    await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
+    assert.equal(answer.mock.callCount(), 2)
+  })
+
+  test('is not asked about when the start was in the future', async () => {
+    const currentRevision = mock.fn(async () => 50)
+    const { hub, streams } = hubWith({ seen: 60, currentRevision })
+    subscribe(hub, { start: 1000 })
+    await settled()
+    streams.last.created(1, 60)
+    await settled()
+    assert.equal(currentRevision.mock.callCount(), 0)
+    hub.close()
+  })
+
+  test('is found out at the first start behind a read', async () => {
+    const { hub, streams } = hubWith({ seen: 60, currentRevision: async () => 40 })
+    const queue = subscribe(hub, { start: 61 })
+    await settled()
+    streams.last.created(1, 40)
+    await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
+    hub.close()
+  })
+})
+
+describe('A consumer that does not keep up', () => {
+  test('is taken off the shared watcher, and goes on where he was on a stream of his own', async () => {
+    const { hub, streams } = hubWith()
+    const [fast, slow] = [subscribe(hub), subscribe(hub, { bufferLimit: 4 })]
+    await settled()
+    const common = streams.last
+    common.created(1, 100)
+    common.events(1, 101, 102, 103, 104)
+    common.events(1, 105, 106)
+    assert.deepEqual([slow.buffered, fast.buffered], [4, 6])
+    assert.deepEqual([slow.takeNow()?.revision, slow.takeNow()?.revision], [101, 102])
+    assert.equal(streams.opened.length, 1)
+    assert.equal(slow.takeNow()?.revision, 103)
+    await settled()
+    const own = streams.last
+    assert.deepEqual([streams.opened.length, starts(own), common.isCanceled], [2, [105], false])
+    own.created(1, 106)
+    own.events(1, 105, 106)
+    common.events(1, 107)
+    own.events(1, 107, 108)
+    assert.equal(own.isPaused, true, 'the member is held back')
+    assert.equal(common.isPaused, false)
+    assert.deepEqual(
+      [taken(slow), taken(fast)],
+      [
+        [104, 105, 106, 107, 108],
+        [101, 102, 103, 104, 105, 106, 107],
+      ],
+    )
+    assert.equal(own.isPaused, false)
+    hub.unsubscribe(slow)
+    assert.deepEqual([own.isCanceled, common.isCanceled], [true, false])
+    hub.close()
+  })
+
+  test('who is alone leaves no watcher on the server until there is room', async () => {
+    const { hub, streams } = hubWith()
+    const queue = subscribe(hub, { bufferLimit: 1 })
+    await settled()
+    streams.last.created(1, 100)
+    streams.last.events(1, 101)
+    assert.equal(streams.last.isCanceled, true)
+    assert.deepEqual(taken(queue), [101])
+    await settled()
+    assert.deepEqual(starts(streams.last), [102])
+    hub.close()
+    await assert.rejects(queue.take(), { code: 'CLOSED' })
+  })
+
+  test('is told when the client closes while he is off', async () => {
+    const { hub, streams } = hubWith()
+    const queue = subscribe(hub, { bufferLimit: 1 })
+    await settled()
+    streams.last.created(1, 100)
+    streams.last.events(1, 101)
+    hub.close()
+    assert.equal((await queue.take())?.revision, 101)
+    await assert.rejects(queue.take(), { code: 'CLOSED' })
+  })
+})

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { EventIterator } from '../../src/watch/event-iterator.js'
+import { batchesOf, type WatchBatch } from '../../src/watch/watch-event.js'
+import { WatchQueue } from '../../src/watch/watch-queue.js'
+import { putEvent } from './fake-streams.js'
+
+function batch(revision: number, count = 1, value = ''): WatchBatch {
+  const [made] = batchesOf(
+    Array.from({ length: count }, (_, index) => putEvent(revision, `key-${index}`, value)),
+    0,
+  )
+  if (made === undefined) throw new Error('a batch has at least one event')
+  return made
+}
+
+function queueWith({ bufferLimit = 10, progress = false } = {}) {
+  const drained: number[] = []
+  let ended = 0
+  const queue = new WatchQueue(
+    { drained: ({ next }) => drained.push(next) },
+    {
+      bufferLimit,
+      progress,
+      map: (same) => same,
+      onEnded: () => {
+        ended += 1
+      },
+    },
+  )
+  return { queue, drained, ended: () => ended }
+}
+
+describe('The queue between stream and consumer', () => {
+  test('gives batches in order, those that came before they were asked for and those after', async () => {
+    const { queue } = queueWith()
+    queue.join(1)
+    queue.onBatch(batch(1))
+    queue.onBatch(batch(2))
+    const asked = [queue.take(), queue.take(), queue.take(), queue.take()]
+    queue.onBatch(batch(3))
+    queue.onBatch(batch(4))
+    const revisions = (await Promise.all(asked)).map((taken) => taken?.revision)
+    assert.deepEqual(revisions, [1, 2, 3, 4])
+  })
+
+  test('is full at its limit of events, and tells when half of them are gone', async () => {
+    const { queue, drained } = queueWith({ bufferLimit: 4 })
+    queue.onBatch(batch(1, 3))
+    assert.equal(queue.isFull, false)
+    queue.onBatch(batch(2))
+    queue.onBatch(batch(3))
+    assert.deepEqual([queue.isFull, queue.buffered], [true, 5])
+    for (let taken = 0; taken < 3; taken += 1) await queue.take()
+    assert.deepEqual([queue.isFull, queue.buffered, drained], [false, 0, [4]])
+  })
+
+  test('is full when its events hold much memory, however few they are', () => {
+    const { queue, drained } = queueWith({ bufferLimit: 1000 })
+    const value = 'x'.repeat(1024 * 1024)
+    for (let revision = 1; revision < 64; revision += 1) queue.onBatch(batch(revision, 1, value))
+    assert.equal(queue.isFull, false)
+    queue.onBatch(batch(64, 1, value))
+    queue.onBatch(batch(65, 1, value))
+    assert.equal(queue.isFull, true)
+    for (let taken = 0; taken < 32; taken += 1) queue.takeNow()
+    assert.deepEqual(drained, [])
+    for (let taken = 0; taken < 2; taken += 1) queue.takeNow()
+    assert.deepEqual(drained, [66])
+  })
+
+  test('knows how far its consumer is behind', async () => {
+    const { queue } = queueWith()
+    queue.join(10)
+    queue.onCreated(9, 'm')
+    assert.deepEqual([queue.revision, queue.lag], [9, 0])
+    queue.onBatch(batch(12))
+    queue.onBatch(batch(20))
+    assert.deepEqual([queue.revision, queue.lag, queue.buffered], [9, 11, 2])
+    await queue.take()
+    assert.deepEqual([queue.revision, queue.lag], [12, 8])
+    await queue.take()
+    queue.onProgress(30)
+    assert.deepEqual([queue.revision, queue.lag], [30, 0])
+  })
+
+  test('holds one word of progress at a time, the newest, and none that nobody wants', async () => {
+    const wanted = queueWith({ progress: true }).queue
+    wanted.onBatch(batch(5))
+    for (let revision = 6; revision < 1000; revision += 1) wanted.onProgress(revision)
+    wanted.onBatch(batch(1000))
+    const taken = [wanted.takeNow(), wanted.takeNow(), wanted.takeNow(), wanted.takeNow()]
+    assert.deepEqual(
+      taken.map((one) => one && [one.revision, one.events.length]),
+      [[5, 1], [999, 0], [1000, 1], undefined],
+    )
+    const unwanted = queueWith().queue
+    unwanted.onProgress(5)
+    assert.equal(unwanted.takeNow(), undefined)
+  })
+
+  test('gives what is buffered before the error that ended it, once', async () => {
+    const { queue, ended } = queueWith()
+    queue.onBatch(batch(1))
+    queue.onEnd(new Error('over'))
+    assert.equal((await queue.take())?.revision, 1)
+    await assert.rejects(queue.take(), /over/)
+    assert.equal(await queue.take(), undefined)
+    assert.deepEqual([queue.state, ended()], ['ended', 1])
+  })
+
+  test('tells one of those who wait of the error, and the others of the end', async () => {
+    const { queue } = queueWith()
+    const asked = [queue.take(), queue.take()]
+    queue.onEnd(new Error('over'))
+    const results = await Promise.allSettled(asked)
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['rejected', 'fulfilled'],
+    )
+    assert.equal(await queue.take(), undefined)
+  })
+
+  test('ends at once when its consumer closes it, and whoever waits for it is told', async () => {
+    const { queue, ended } = queueWith()
+    const asked = queue.take()
+    queue.close()
+    queue.close()
+    assert.equal(await asked, undefined)
+    await assert.rejects(queue.ready, { code: 'CLOSED' })
+    queue.onEnd(new Error('late'))
+    assert.equal(await queue.take(), undefined)
+    assert.equal(ended(), 1)
+  })
+
+  test('counts reconnects, and says that it is connecting before the first connection', () => {
+    const { queue } = queueWith()
+    queue.onLost(new Error('first attempt'))
+    assert.deepEqual([queue.state, queue.reconnects], ['connecting', 0])
+    queue.onCreated(1, 'm')
+    queue.onLost(new Error('lost'))
+    queue.onLost(new Error('lost again'))
+    assert.deepEqual([queue.state, queue.reconnects, queue.endpoint], ['reconnecting', 1, undefined])
+    queue.onCreated(1, 'm')
+    assert.deepEqual([queue.state, queue.endpoint], ['active', 'm'])
+  })
+})
+
+describe('The iterator of events', () => {
+  test('serves calls of next that do not wait for each other, in order and without a loss', async () => {
+    const { queue } = queueWith()
+    const iterator = new EventIterator(queue, async () => queue.close())
+    const asked = Array.from({ length: 7 }, () => iterator.next())
+    queue.onBatch(batch(1, 3))
+    queue.onBatch({ revision: 2, events: [] })
+    queue.onBatch(batch(3, 2))
+    queue.onBatch(batch(4))
+    const told = await Promise.all(asked.slice(0, 6))
+    queue.close()
+    const results = [...told, await asked[6]]
+    assert.deepEqual(
+      results.map((result) => result?.value && `${result.value.revision} ${result.value.keyText}`),
+      ['1 key-0', '1 key-1', '1 key-2', '3 key-0', '3 key-1', '4 key-0', undefined],
+    )
+    assert.equal((await iterator.next()).done, true)
+  })
+
+  test('passes on an error to one call and ends for those after it', async () => {
+    const { queue } = queueWith()
+    const iterator = new EventIterator(queue, async () => queue.close())
+    const asked = [iterator.next(), iterator.next()]
+    queue.onEnd(new Error('over'))
+    await assert.rejects(asked[0] ?? Promise.resolve(), /over/)
+    assert.equal((await asked[1])?.done, true)
+  })
+})

@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { EtcdError } from '../../src/core/errors.js'
+import type { WatchResponse } from '../../src/gen/messages.js'
+import { ServerWatch, type Subscriber } from '../../src/watch/server-watch.js'
+import { WatchStream, type WatchStreamHost } from '../../src/watch/watch-stream.js'
+import { header } from '../support/fake-transport.js'
+import { FakeStreams, putEvent, settled, specFor } from './fake-streams.js'
+
+/** Keeps the watchers of one stream as a lane does, and writes down what happens. */
+class Host implements WatchStreamHost {
+  readonly told: string[] = []
+  created(_stream: WatchStream, watch: ServerWatch, { header: answer }: WatchResponse): EtcdError | undefined {
+    watch.created(answer?.revision ?? 0, answer?.clusterId, 'm')
+    return undefined
+  }
+  opened(): void {}
+  advanced(): void {}
+  ended(_stream: WatchStream, watch: ServerWatch, error: EtcdError): void {
+    this.told.push(`${watch.spec.key} ended: ${error.code}`)
+    watch.end(error)
+  }
+  lost(_stream: WatchStream, error: unknown): void {
+    this.told.push(`lost: ${error instanceof EtcdError ? error.code : error}`)
+  }
+  leaving(): void {
+    this.told.push('leaving')
+  }
+}
+
+/** A watcher and what its subscriber is told. */
+function watched(name: string, next = 0) {
+  const watch = new ServerWatch(specFor(name), next)
+  const told: string[] = []
+  const subscriber: Subscriber = {
+    next: 0,
+    isFull: false,
+    onCreated: (revision) => told.push(`created ${revision}`),
+    onBatch: ({ revision, events }) => told.push(`${revision}: ${events.map(({ keyText }) => keyText)}`),
+    onProgress: (revision) => told.push(`progress ${revision}`),
+    onLost: () => told.push('lost'),
+    onEnd: () => told.push('end'),
+  }
+  watch.subscribers.add(subscriber)
+  return { watch, told }
+}
+
+async function openWith(...watches: ServerWatch[]) {
+  const streams = new FakeStreams()
+  const host = new Host()
+  const stream = new WatchStream(host)
+  for (const watch of watches) stream.add(watch)
+  await stream.open(streams, new Set())
+  return { stream, host, member: streams.last, streams }
+}
+
+describe('A watch stream', () => {
+  test('creates all watchers at once, each at its next revision, under ids of its own', async () => {
+    const { member, stream } = await openWith(watched('a', 5).watch, watched('b').watch)
+    stream.add(watched('c', 7).watch)
+    assert.deepEqual(
+      member.creates.map(({ key, watchId, startRevision, fragment, progressNotify }) => [
+        String(key),
+        watchId,
+        startRevision,
+        fragment,
+        progressNotify,
+      ]),
+      [
+        ['a', 1, 5, true, true],
+        ['b', 2, 0, true, true],
+        ['c', 3, 7, true, true],
+      ],
+    )
+  })
+
+  test('takes the answers to creates in their order', async () => {
+    const [a, b] = [watched('a'), watched('b')]
+    const { member } = await openWith(a.watch, b.watch)
+    member.created(1, 100)
+    member.created(2, 101)
+    member.events(2, 102)
+    assert.deepEqual([a.told, b.told], [['created 100'], ['created 101', '102: key']])
+  })
+
+  test('gives a refusal, which has no id, to the watcher that it is about', async () => {
+    const [a, b, c] = [watched('a'), watched('b'), watched('c')]
+    const { member, host } = await openWith(a.watch, b.watch, c.watch)
+    member.created(1, 100)
+    member.answer({
+      watchId: -1,
+      created: true,
+      canceled: true,
+      cancelReason: 'rpc error: code = PermissionDenied desc = etcdserver: permission denied',
+    })
+    member.created(3, 100)
+    assert.deepEqual(host.told, ['b ended: PERMISSION_DENIED'])
+    member.events(1, 101)
+    member.events(3, 102)
+    assert.deepEqual([a.told.at(-1), b.told, c.told.at(-1)], ['101: key', ['end'], '102: key'])
+    assert.deepEqual(member.canceledIds, [])
+  })
+
+  test('ends the watcher that was compacted away, with the revision that is left', async () => {
+    const [a, b] = [watched('a', 5), watched('b')]
+    const { member, host } = await openWith(a.watch, b.watch)
+    member.created(1, 100)
+    member.created(2, 100)
+    member.answer({ watchId: 1, canceled: true, compactRevision: 50, header: header({ revision: 0 }) })
+    assert.deepEqual(host.told, ['a ended: COMPACTED'])
+    member.events(2, 101)
+    assert.equal(b.told.at(-1), '101: key')
+  })
+
+  test('drops what still comes for a watcher that was removed', async () => {
+    const [a, b] = [watched('a'), watched('b')]
+    const { member, stream } = await openWith(a.watch, b.watch)
+    member.created(1, 100)
+    stream.remove(a.watch)
+    stream.remove(b.watch)
+    assert.deepEqual(member.canceledIds, [1, 2])
+    member.created(2, 100)
+    member.events(1, 101)
+    member.answer({ watchId: 1, events: [putEvent(102)], fragment: true })
+    member.answer({ watchId: 1, canceled: true })
+    member.answer({ watchId: 2, canceled: true })
+    assert.deepEqual([a.told, b.told], [['created 100'], []])
+    const c = watched('c')
+    stream.add(c.watch)
+    member.created(3, 103)
+    member.events(3, 104)
+    assert.deepEqual(c.told, ['created 103', '104: key'])
+  })
+
+  test('joins the fragments of each watcher, and tells a revision when it is whole', async () => {
+    const [a, b] = [watched('a'), watched('b')]
+    const { member } = await openWith(a.watch, b.watch)
+    member.created(1, 100)
+    member.created(2, 100)
+    a.told.length = 0
+    b.told.length = 0
+    member.answer({ watchId: 1, fragment: true, events: [putEvent(101, 'a1'), putEvent(102, 'a2')] })
+    assert.deepEqual(a.told, ['101: a1'])
+    member.answer({ watchId: 2, fragment: true, events: [putEvent(102, 'b1')] })
+    member.answer({ watchId: 1, fragment: true, events: [putEvent(102, 'a3')] })
+    member.answer({ watchId: 2, events: [putEvent(102, 'b2')] })
+    assert.deepEqual([a.told, b.told], [['101: a1'], ['102: b1,b2']])
+    member.answer({ watchId: 1, events: [putEvent(102, 'a4'), putEvent(103, 'a5')] })
+    assert.deepEqual(a.told, ['101: a1', '102: a2,a3,a4', '103: a5'])
+    assert.equal(a.watch.next, 104)
+  })
+
+  test('goes on before a revision of which only a fragment has come', async () => {
+    const a = watched('a')
+    const { member, host } = await openWith(a.watch)
+    member.created(1, 100)
+    member.answer({ watchId: 1, fragment: true, events: [putEvent(101), putEvent(102)] })
+    member.end()
+    assert.deepEqual([a.watch.next, host.told], [102, ['lost: CONNECTION_LOST']])
+  })
+
+  test('applies progress to all watchers that were made before the question', async () => {
+    const [a, b] = [watched('a', 50), watched('b', 60)]
+    const { member, stream } = await openWith(a.watch, b.watch)
+    member.created(1, 100)
+    member.created(2, 100)
+    stream.requestProgress()
+    assert.equal(member.progressRequests, 1)
+    member.progress(100)
+    assert.deepEqual([a.watch.next, b.watch.next], [101, 101])
+  })
+
+  test('does not apply progress to a watcher whose creation it has overtaken', async () => {
+    const [a, b] = [watched('a', 50), watched('b', 60)]
+    const { member, stream } = await openWith(a.watch, b.watch)
+    member.created(1, 100)
+    stream.requestProgress()
+    member.progress(100)
+    member.created(2, 100)
+    assert.deepEqual([a.watch.next, b.watch.next], [101, 60])
+    member.events(2, 70)
+    assert.equal(b.told.at(-1), '70: key')
+  })
+
+  test('does not apply progress from before a watcher was made, although questions were asked since', async () => {
+    const [a, b] = [watched('a', 50), watched('b', 60)]
+    const { member, stream } = await openWith(a.watch)
+    member.created(1, 100)
+    stream.requestProgress()
+    stream.add(b.watch)
+    // The create was answered out of turn, before the question.
+    member.created(2, 100)
+    stream.requestProgress()
+    member.progress(100)
+    assert.deepEqual([a.watch.next, b.watch.next], [101, 60])
+    member.events(2, 70)
+    member.progress(100)
+    assert.deepEqual([b.told.at(-2), b.watch.next], ['70: key', 101])
+  })
+
+  test('applies progress behind the creation, although earlier questions were never answered', async () => {
+    const [a, b] = [watched('a', 50), watched('b', 60)]
+    const { member, stream } = await openWith(a.watch)
+    member.created(1, 100)
+    for (let asked = 0; asked < 5; asked += 1) stream.requestProgress()
+    stream.add(b.watch)
+    member.created(2, 100)
+    stream.requestProgress()
+    member.progress(101)
+    assert.equal(b.watch.next, 102)
+  })
+
+  test('takes the progress of a member that tells it wrongly for nothing, and does not ask for it', async () => {
+    const a = watched('a', 50)
+    const streams = new FakeStreams()
+    streams.serverVersion = '3.5.12'
+    const stream = new WatchStream(new Host())
+    stream.add(a.watch)
+    await stream.open(streams, new Set())
+    streams.last.created(1, 100)
+    stream.requestProgress()
+    streams.last.progress(100)
+    streams.last.progress(100, 1)
+    assert.deepEqual([a.watch.next, streams.last.progressRequests], [50, 0])
+  })
+
+  test('applies the progress of one watcher to that one', async () => {
+    const [a, b] = [watched('a', 50), watched('b', 60)]
+    const { member } = await openWith(a.watch, b.watch)
+    member.created(1, 100)
+    member.created(2, 100)
+    member.progress(120, 2)
+    assert.deepEqual([a.watch.next, b.watch.next], [50, 121])
+  })
+
+  test('that is closed while it opens leaves nothing open', async () => {
+    const streams = new FakeStreams()
+    const host = new Host()
+    const stream = new WatchStream(host)
+    stream.add(watched('a').watch)
+    const opening = stream.open(streams, new Set())
+    stream.close()
+    await opening
+    await settled()
+    assert.deepEqual([streams.last.isCanceled, streams.last.sent, host.told], [true, [], []])
+  })
+
+  test('tells that it could not be opened, unless it was closed', async () => {
+    const streams = new FakeStreams()
+    streams.failure = new EtcdError('refused', { code: 'NOT_CONNECTED', effect: 'none' })
+    const host = new Host()
+    await new WatchStream(host).open(streams, new Set())
+    const closed = new WatchStream(host)
+    const opening = closed.open(streams, new Set())
+    closed.close()
+    await opening
+    assert.deepEqual(host.told, ['lost: NOT_CONNECTED'])
+  })
+})
