@@ -9,7 +9,7 @@ import type { WatchBatch } from '../watch/watch-event.js'
 import type { Change, ChangeCause } from './change.js'
 import { DiskSnapshot } from './disk-snapshot.js'
 import type { InvalidEntry } from './draft.js'
-import { type Entry, idOf } from './entry.js'
+import type { Entry } from './entry.js'
 import type { ChangeHandler } from './handler-queue.js'
 import { Handlers } from './handlers.js'
 import type { Indexes } from './index-table.js'
@@ -123,16 +123,16 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
 
   /** The value of a key; `undefined` if there is no such key, or its value could never be read. */
   get(key: Bytes): T | undefined {
-    return this.#store.get(idOf(key))?.value
+    return this.#store.get(key)?.value
   }
 
   /** The entry of a key: its value and its history. */
   entry(key: Bytes): Entry<T> | undefined {
-    return this.#store.get(idOf(key))
+    return this.#store.get(key)
   }
 
   has(key: Bytes): boolean {
-    return this.#store.get(idOf(key)) !== undefined
+    return this.#store.get(key) !== undefined
   }
 
   /** All entries, in key order. */

@@ -2,7 +2,7 @@ import type { KeyValue } from '../core/key-value.js'
 import type { WatchBatch, WatchEvent } from '../watch/watch-event.js'
 import { type Change, changeOf } from './change.js'
 import { Draft, type InvalidEntry, invalidEntry } from './draft.js'
-import { type Entry, idOfKey } from './entry.js'
+import { type Entry, idOf, idOfKey } from './entry.js'
 import { EntryReader, type ReaderOptions } from './entry-reader.js'
 import { type Indexes, IndexTable } from './index-table.js'
 import { type Edit, Snapshot } from './snapshot.js'
@@ -46,8 +46,10 @@ export class Store<T, Name extends string> {
     return this.#keyCount
   }
 
-  get(id: string): Entry<T> | undefined {
-    return this.#entries.get(id)
+  get(key: string | Uint8Array): Entry<T> | undefined {
+    // Most keys are ASCII and there, and are their own id: that is the fast way, and the entry tells whether it was right.
+    const found = typeof key === 'string' ? this.#entries.get(key) : undefined
+    return found?.key === key ? found : this.#entries.get(idOf(key))
   }
 
   find(name: Name, term: string): Entry<T>[] {

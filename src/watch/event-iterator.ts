@@ -16,8 +16,9 @@ export class EventIterator implements AsyncIterator<WatchEvent, undefined> {
   readonly #close: () => Promise<void>
   #events: readonly WatchEvent[] = []
   #index = 0
-  /** The call that waits for a batch, and those behind it. */
-  #waiting: Promise<unknown> | undefined
+  /** Calls that wait for a batch or for the call before them, and the last of these. */
+  #waiting = 0
+  #last: Promise<Result> | undefined
 
   constructor(source: BatchSource, close: () => Promise<void>) {
     this.#source = source
@@ -25,9 +26,11 @@ export class EventIterator implements AsyncIterator<WatchEvent, undefined> {
   }
 
   next(): Promise<Result> {
-    if (this.#waiting !== undefined) return this.#behind(this.#waiting)
-    const value = this.#nextNow()
-    return value === undefined ? this.#behind(undefined) : Promise.resolve({ value, done: false })
+    const value = this.#waiting === 0 ? this.#nextNow() : undefined
+    if (value !== undefined) return Promise.resolve({ value, done: false })
+    const call = this.#wait(this.#waiting === 0 ? undefined : this.#last)
+    this.#last = call
+    return call
   }
 
   async return(): Promise<Result> {
@@ -35,26 +38,20 @@ export class EventIterator implements AsyncIterator<WatchEvent, undefined> {
     return { value: undefined, done: true }
   }
 
-  #behind(before: Promise<unknown> | undefined): Promise<Result> {
-    const result = this.#wait(before)
-    const waiting = result
-      .catch(() => {})
-      .then(() => {
-        if (this.#waiting === waiting) this.#waiting = undefined
-      })
-    this.#waiting = waiting
-    return result
-  }
-
   async #wait(before: Promise<unknown> | undefined): Promise<Result> {
-    if (before !== undefined) await before
-    for (;;) {
-      const value = this.#nextNow()
-      if (value !== undefined) return { value, done: false }
-      const batch = await this.#source.take()
-      if (batch === undefined) return { value: undefined, done: true }
-      this.#events = batch.events
-      this.#index = 0
+    this.#waiting += 1
+    try {
+      await before?.catch(() => {})
+      for (;;) {
+        const value = this.#nextNow()
+        if (value !== undefined) return { value, done: false }
+        const batch = await this.#source.take()
+        if (batch === undefined) return { value: undefined, done: true }
+        this.#events = batch.events
+        this.#index = 0
+      }
+    } finally {
+      this.#waiting -= 1
     }
   }
 

@@ -1,6 +1,6 @@
 import { EtcdError } from '../core/errors.js'
 import type { Subscriber } from './server-watch.js'
-import type { WatchBatch, WatchEvent } from './watch-event.js'
+import type { WatchBatch } from './watch-event.js'
 
 /** Where a watch stands. */
 export type WatchState = 'connecting' | 'active' | 'reconnecting' | 'ended'
@@ -208,11 +208,11 @@ export class WatchQueue implements Subscriber {
 }
 
 function bytesOf({ events }: WatchBatch): number {
-  return events.reduce((sum, event) => sum + eventBytes(event), 0)
-}
-
-function eventBytes({ kv, prevKv }: WatchEvent): number {
-  return kv.key.length + kv.value.length + (prevKv === undefined ? 0 : prevKv.value.length)
+  let bytes = 0
+  for (const { kv, prevKv } of events) {
+    bytes += kv.key.length + kv.value.length + (prevKv === undefined ? 0 : prevKv.value.length)
+  }
+  return bytes
 }
 
 function deferred(): {

@@ -67,15 +67,20 @@ describe('A snapshot', () => {
     )
   })
 
-  test('gives ranges as a sorted map does', () => {
+  test('gives ranges as a sorted map does, between keys that it has and others', () => {
+    const bound = fc.oneof(anyKey, fc.nat())
     fc.assert(
-      fc.property(revisions, anyKey, fc.option(anyKey), (rounds, from, to) => {
+      fc.property(revisions, bound, fc.option(bound), (rounds, one, other) => {
         const { snapshot, model } = history(rounds).at(-1) ?? assert.fail()
-        const end = to === null ? undefined : idOf(to)
-        const expected = sorted(model).filter(({ id }) => id >= idOf(from) && (end === undefined || id < end))
-        assert.deepEqual(snapshot.range(from, to ?? undefined), expected)
+        const all = sorted(model)
+        const keyOf = (key: Uint8Array | number): Uint8Array =>
+          typeof key === 'number' ? Buffer.from(all[key % all.length]?.id ?? '', 'latin1') : key
+        const [from, to] = [keyOf(one), other === null ? undefined : keyOf(other)]
+        const end = to === undefined ? undefined : idOf(to)
+        const expected = all.filter(({ id }) => id >= idOf(from) && (end === undefined || id < end))
+        assert.deepEqual(snapshot.range(from, to), expected)
       }),
-      { numRuns: 100 },
+      { numRuns: 200 },
     )
   })
 

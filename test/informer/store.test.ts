@@ -110,6 +110,19 @@ describe('The store of an informer', () => {
     assert.equal(store.invalid.length, 1)
   })
 
+  test('finds keys by their text and by their bytes, and never one by the text of another', () => {
+    const { store } = createStore()
+    const draft = store.draft(true)
+    // The byte 0xe9 alone is not text; as UTF-16 it would be the é, whose bytes are 0xc3 0xa9.
+    for (const key of ['a', Uint8Array.of(0xc3, 0xa9), Uint8Array.of(0xe9)]) draft.add(kvOf(key, `${key}`, 10))
+    draft.finish(10)
+    const asked = ['a', 'é', Uint8Array.of(0xe9), Buffer.from('é'), '\u00c3\u00a9', '\ufffd', 'b']
+    assert.deepEqual(
+      asked.map((key) => store.get(key)?.value),
+      ['a', '195,169', '233', '195,169', undefined, undefined, undefined],
+    )
+  })
+
   test('has the whole revision when it tells of an invalid value', () => {
     const seen: Record<string, string>[] = []
     const { store } = createStore({ onInvalid: () => seen.push(values(store)) })

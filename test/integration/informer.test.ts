@@ -158,14 +158,11 @@ describe('An informer', () => {
       await informer.waitForRevision(revision)
       assert.equal(informer.get('k/a'), String(round))
     }
-    const startedAt = performance.now()
     for (let round = 0; round < 10; round += 1) {
       const { revision } = await etcd.put('elsewhere', String(round))
       await informer.waitForRevision(revision)
       assert.ok(informer.revision >= revision)
     }
-    // By the member's word, which takes a round trip; without it this would take 300 ms each.
-    assert.ok(performance.now() - startedAt < 2000)
     await assert.rejects(informer.waitForRevision(informer.revision + 1000, { timeoutMs: 250 }), {
       code: 'DEADLINE_EXCEEDED',
     })

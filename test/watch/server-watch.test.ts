@@ -60,6 +60,7 @@ describe('A watcher on the server', () => {
     watch.progress(25)
     assert.equal(watch.next, 31)
     watch.progress(40)
+    watch.deliver(batches(20))
     assert.equal(watch.next, 41)
     watch.lost(new Error('lost'))
     watch.created(35, 'c1', 'm')

@@ -8,11 +8,12 @@ import { header } from '../support/fake-transport.js'
 import { type FakeStream, FakeStreams, settled, specFor } from './fake-streams.js'
 
 interface Setup {
-  readonly seen?: number
+  seen?: number
   readonly currentRevision?: () => Promise<number>
 }
 
-function hubWith({ seen = 0, currentRevision = async () => 1000 }: Setup = {}) {
+function hubWith(setup: Setup = {}) {
+  const { currentRevision = async () => 1000 } = setup
   const streams = new FakeStreams()
   const events: string[] = []
   const host: WatchHubHost = {
@@ -23,7 +24,7 @@ function hubWith({ seen = 0, currentRevision = async () => 1000 }: Setup = {}) {
         ? new EtcdError('another cluster', { code: 'CLUSTER_CHANGED', effect: 'none' })
         : undefined,
     currentRevision,
-    seenRevision: () => seen,
+    seenRevision: () => setup.seen ?? 0,
   }
   return { hub: new WatchHub(host), streams, events }
 }
@@ -70,15 +71,17 @@ describe('The hub of a client', () => {
   })
 
   test('begins for one who joins after all that the client has seen by then', async () => {
-    const { hub, streams } = hubWith({ seen: 105 })
+    const setup: Setup = {}
+    const { hub, streams } = hubWith(setup)
     const first = subscribe(hub)
     await settled()
     streams.last.created(1, 100)
     streams.last.events(1, 104)
+    setup.seen = 105
     const second = subscribe(hub)
     streams.last.events(1, 105)
     streams.last.events(1, 106)
-    assert.deepEqual([taken(first), taken(second)], [[106], [106]])
+    assert.deepEqual([taken(first), taken(second)], [[104, 105, 106], [106]])
   })
 
   test('gives one who begins in the past a watcher of his own until he has caught up', async () => {

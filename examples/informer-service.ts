@@ -1,0 +1,60 @@
+/**
+ * A service that is driven by an informer: it keeps a configuration for each zone that follows from the backends there,
+ * while the member that tells it of them is killed: `npx tsx examples/informer-service.ts`.
+ */
+import { Etcd, json } from 'etcdkit'
+import { EtcdCluster } from 'etcdkit/testing'
+import { WorkQueue } from 'etcdkit/workqueue'
+
+type Backend = { readonly zone: string; readonly port: number }
+
+const say = (text: string): void => console.log(`${(performance.now() / 1000).toFixed(2).padStart(6)} s  ${text}`)
+
+await using cluster = await EtcdCluster.start({ members: 3 })
+await using etcd = new Etcd({ endpoints: cluster.endpoints })
+const write = (name: string, backend: Backend) => etcd.put(`backends/${name}`, JSON.stringify(backend))
+/** Waits until a write is taken in, the handler was told, and what follows from it is done. */
+const done = async ({ revision }: { readonly revision: number }): Promise<void> => {
+  await backends.waitForRevision(revision)
+  await new Promise(setImmediate)
+  await zones.idle()
+}
+const memberOf = (endpoint = ''): string => `member ${cluster.endpoints.indexOf(endpoint)}`
+for (const [index, name] of ['a', 'b'].entries()) await write(name, { zone: 'north', port: 8001 + index })
+
+await using backends = etcd.informer(
+  { prefix: 'backends/' },
+  { codec: json<Backend>(), indexes: { zone: ({ zone }) => zone } },
+)
+// What is to be done follows from what the informer shows now: many changes of a zone at once are one piece of work.
+const configure = async (zone: string, { signal }: { readonly signal: AbortSignal }): Promise<void> => {
+  const ports = backends.by('zone', zone).map(({ value }) => value.port)
+  await etcd.put(`config/${zone}`, ports.sort().join(' '), { signal })
+  say(`    config/${zone} is now: ${ports.join(' ') || 'nobody'}`)
+}
+const onError = (error: unknown, zone: string): void => say(`    config/${zone} later again: ${error}`)
+await using zones = new WorkQueue(configure, { concurrency: 4, onError })
+
+backends.on('change', ({ type, key, value, old, revision, cause }) => {
+  say(`${type} ${key} at revision ${revision} (${cause})`)
+  for (const backend of [old?.value, value]) if (backend !== undefined) zones.add(backend.zone)
+})
+etcd.on('watchLost', ({ endpoint }) => say(`the watch is lost with ${memberOf(endpoint)}`))
+etcd.on('watchResumed', ({ endpoint, downMs }) =>
+  say(`it goes on with ${memberOf(endpoint)} after ${downMs.toFixed()} ms`),
+)
+
+await backends.ready()
+say(`ready with ${backends.size} backends at revision ${backends.revision}`)
+await done(await write('c', { zone: 'south', port: 8003 }))
+
+const { endpoint } = backends.stats()
+say(`${memberOf(endpoint)} is killed; meanwhile b moves and a ends`)
+await cluster.kill(cluster.endpoints.indexOf(endpoint ?? ''))
+await cluster.leader() // Reads from the informer need none; writes do.
+await write('b', { zone: 'south', port: 8002 })
+await done(await etcd.delete('backends/a'))
+
+for await (const { keyText, text } of etcd.list({ prefix: 'config/' })) say(`${keyText} holds: ${text || 'nobody'}`)
+const { resyncs, reconnects } = backends.stats()
+say(`reconnects: ${reconnects}, resyncs: ${resyncs}: nothing was missed`)
