@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { CompactedError, del, Etcd, put, type WatchBatch, type WatchOptions } from '../../src/index.js'
+import { EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
+import { proxyAt } from '../support/cluster-view.js'
+import { createClient, uniquePrefix } from '../support/fixtures.js'
+import { randomFrom } from '../support/random.js'
+import { collectTo, type HistoricChange, watchViolations } from '../support/watch-history.js'
+
+describe('A watch whose connection is cut', () => {
+  let cluster: EtcdCluster
+  let proxy: FaultProxy
+  /** Past the proxy. */
+  let direct: Etcd
+
+  before(async () => {
+    // Answers above 576 KiB are split.
+    cluster = await EtcdCluster.start({ proxy: true, flags: { 'max-request-bytes': 65_536 } })
+    proxy = proxyAt(cluster, 0)
+    direct = new Etcd({ endpoints: cluster.members.map(({ clientUrl }) => clientUrl) })
+  })
+  after(async () => {
+    await direct.close()
+    await cluster.stop()
+  })
+
+  /** Writes so many revisions: puts, deletions, and transactions of both. Tells what it did. */
+  async function write(prefix: string, revisions: number, random: () => number): Promise<HistoricChange[]> {
+    const changes: HistoricChange[] = []
+    const state = new Map<string, string>()
+    for (let count = 0; count < revisions; count += 1) {
+      const names = new Set(Array.from({ length: 1 + Math.floor(random() ** 4 * 8) }, () => Math.floor(random() * 40)))
+      const operations = [...names].map((name) => {
+        const key = `${prefix}${name}`
+        const isDeletion = state.has(key) && random() < 0.3
+        return { key, value: isDeletion ? undefined : `${count} `.padEnd(Math.floor(random() * 1600), 'x') }
+      })
+      const made = operations.map(({ key, value }) => (value === undefined ? del(key) : put(key, value)))
+      const { revision } = await direct
+        .txn()
+        .then(...made)
+        .commit()
+      for (const { key, value } of operations) {
+        const type = value === undefined ? 'delete' : 'put'
+        changes.push({ revision, key, type, value: value ?? '', before: state.get(key) })
+        if (value === undefined) state.delete(key)
+        else state.set(key, value)
+      }
+    }
+    return changes
+  }
+
+  test('at 50 random points of a backlog of 5,000 revisions tells every event once, in order', async (t) => {
+    const seed = Date.now() % 100_000
+    t.diagnostic(`seed ${seed}`)
+    const random = randomFrom(seed)
+    const prefix = uniquePrefix()
+    const changes = await write(prefix, 5000, random)
+    const [from, to] = [changes[0]?.revision ?? 0, changes.at(-1)?.revision ?? 0]
+    const deletions = changes.filter(({ type }) => type === 'delete')
+    const etcd = createClient(t, cluster)
+    const variants: readonly WatchOptions[] = [
+      {},
+      { only: 'delete' },
+      { only: 'put' },
+      { prevKv: true },
+      { bufferLimit: 50 },
+    ]
+    const watching = variants.map(async (options) => {
+      const last =
+        options.only === 'delete' ? (deletions.at(-1)?.revision ?? 0) : options.only === 'put' ? lastPut(changes) : to
+      const watcher = etcd.watch({ prefix }, { ...options, startRevision: from })
+      const batches = await collectTo(watcher.batches(), last)
+      return { name: JSON.stringify(options), from, ...options, batches, reconnects: watcher.status.reconnects }
+    })
+    for (let cuts = 0; cuts < 50; cuts += 1) {
+      await proxy.cutAfter({ direction: 'down', bytes: Math.floor(random() ** 3 * 2_000_000) })
+      if (cuts === 40) proxy.cut()
+    }
+    const records = await Promise.all(watching)
+    t.diagnostic(`${changes.length} events; reconnects: ${records.map(({ reconnects }) => reconnects)}`)
+    assert.deepEqual(
+      records.flatMap((record) => watchViolations(record, changes)),
+      [],
+    )
+  })
+
+  test('tells what happened meanwhile, also when it was from now on and had not seen anything', async (t) => {
+    const prefix = uniquePrefix()
+    const etcd = createClient(t, cluster)
+    const watcher = etcd.watch({ prefix })
+    const revision = await watcher.ready()
+    proxy.refuse()
+    proxy.cut()
+    await poll('the watch has noticed', () => watcher.status.state === 'reconnecting' || undefined)
+    const changes = await write(prefix, 50, randomFrom(1))
+    proxy.accept()
+    const batches = await collectTo(watcher.batches(), changes.at(-1)?.revision ?? 0)
+    assert.deepEqual(watchViolations({ name: 'from now on', from: revision + 1, batches }, changes), [])
+  })
+
+  test('is gone on from again when the next connection is cut right after it was made', async (t) => {
+    const prefix = uniquePrefix()
+    const etcd = createClient(t, cluster)
+    const watcher = etcd.watch({ prefix })
+    const revision = await watcher.ready()
+    const changes: HistoricChange[] = []
+    const batches: Promise<WatchBatch[]> = collectTo(watcher.batches(), revision + 60)
+    for (let round = 0; round < 6; round += 1) {
+      proxy.cut()
+      changes.push(...(await write(`${prefix}${round}/`, 10, randomFrom(round))))
+      if (round < 5) await proxy.cutAfter({ direction: 'down', bytes: 100 + round * 40 })
+    }
+    assert.deepEqual(watchViolations({ name: 'cut again', from: revision + 1, batches: await batches }, changes), [])
+  })
+
+  test('holds 1,000 watchers, which are all back within seconds', async (t) => {
+    const prefix = uniquePrefix()
+    const etcd = createClient(t, cluster)
+    const resumed: number[] = []
+    etcd.on('watchResumed', ({ downMs }) => resumed.push(downMs))
+    const many = Array.from({ length: 1000 }, (_, index) => etcd.watch(`${prefix}${index}`))
+    await Promise.all(many.map((watcher) => watcher.ready()))
+    proxy.cut()
+    await poll('it was noticed', () => many[0]?.status.state === 'reconnecting' || undefined)
+    const startedAt = performance.now()
+    await poll('all are back', () => many.every(({ status }) => status.state === 'active') || undefined)
+    t.diagnostic(`back after ${Math.round(performance.now() - startedAt)} ms`)
+    assert.ok(performance.now() - startedAt < 5000)
+    assert.equal(resumed.length, 1)
+    await direct.put(`${prefix}999`, '')
+    const { value } = await (many[999] ?? etcd.watch('key'))[Symbol.asyncIterator]().next()
+    assert.equal(value?.keyText, `${prefix}999`)
+  })
+
+  test('for so long that what it needs is compacted, ends with that; one that needs less goes on', async (t) => {
+    const prefix = uniquePrefix()
+    const etcd = createClient(t, cluster)
+    const behind = etcd.watch(`${prefix}behind`)
+    const resyncing = etcd.watch({ prefix: `${prefix}resync/` }, { onCompacted: 'resync' })
+    const future = etcd.watch(`${prefix}behind`, {
+      startRevision: (await direct.put(`${prefix}other`, '')).revision + 20,
+    })
+    await Promise.all([behind, resyncing, future].map((watcher) => watcher.ready()))
+    const told = resyncing.batches()
+    for (const name of ['kept', 'changed', 'gone']) await direct.put(`${prefix}resync/${name}`, 'old')
+    const before = await Promise.all([told.next(), told.next(), told.next()])
+    proxy.refuse()
+    proxy.cut()
+    await poll('the watch has noticed', () => behind.status.state === 'reconnecting' || undefined)
+    await direct.delete(`${prefix}resync/gone`)
+    await direct.put(`${prefix}resync/changed`, 'new')
+    await direct.put(`${prefix}resync/passing`, '')
+    await direct.delete(`${prefix}resync/passing`)
+    const { revision: added } = await direct.put(`${prefix}resync/added`, 'new')
+    const { revision } = await direct.put(`${prefix}behind`, 'missed')
+    await direct.compact(revision)
+    proxy.accept()
+    const error = await behind[Symbol.asyncIterator]()
+      .next()
+      .catch((reason: unknown) => reason)
+    assert.ok(error instanceof CompactedError)
+    assert.equal(error.compactRevision, revision)
+    const { value: resync } = await told.next()
+    assert.deepEqual(
+      [
+        resync?.resync,
+        resync?.revision,
+        ...(resync?.events ?? []).map((e) => [e.type, e.keyText.slice(prefix.length), e.text, e.revision]),
+      ],
+      [
+        true,
+        revision,
+        ['delete', 'resync/gone', '', before[2].value?.revision],
+        ['put', 'resync/changed', 'new', added - 3],
+        ['put', 'resync/added', 'new', added],
+      ],
+    )
+    let last = revision
+    while (last < (await future.ready()) + 1) last = (await direct.put(`${prefix}behind`, 'later')).revision
+    await direct.put(`${prefix}resync/after`, '')
+    assert.equal((await told.next()).value?.events[0]?.keyText, `${prefix}resync/after`)
+    assert.equal((await future[Symbol.asyncIterator]().next()).value?.revision, last)
+  })
+})
+
+function lastPut(changes: readonly HistoricChange[]): number {
+  return changes.findLast(({ type }) => type === 'put')?.revision ?? 0
+}
