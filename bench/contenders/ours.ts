@@ -1,0 +1,25 @@
+import { type ClientOptions, Etcd } from '../../src/index.js'
+import type { Contender } from './contender.js'
+
+/** This library. */
+export function ours(endpoint: string, options: ClientOptions = {}): Contender {
+  const etcd = new Etcd({ endpoints: endpoint, ...options })
+  return {
+    get: (key) => etcd.get(key),
+    put: (key, value) => etcd.put(key, value),
+    async list(prefix) {
+      let count = 0
+      for await (const _ of etcd.list({ prefix })) count += 1
+      return count
+    },
+    async watch(prefix, startRevision, count) {
+      let left = count
+      for await (const _ of etcd.watch({ prefix }, { startRevision })) {
+        left -= 1
+        if (left === 0) return
+      }
+    },
+    withLock: (name, work) => etcd.withLock(name, { ttlSeconds: 10, timeoutMs: 600_000 }, work),
+    close: () => etcd.close(),
+  }
+}
