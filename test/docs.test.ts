@@ -49,7 +49,7 @@ describe('README.md', () => {
   })
 
   test('links only to files that are there', () => {
-    const guides = readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)
+    const guides = readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []))
     for (const file of ['README.md', ...guides]) {
       const links = [...readFileSync(join(root, file), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
       for (const [, link = ''] of links) assert.ok(existsSync(join(root, file, '..', link)), `${file} links to ${link}`)

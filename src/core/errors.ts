@@ -224,7 +224,13 @@ export function copyOf(error: unknown): unknown {
   return new EtcdError(rawMessage, { code, effect, retryable, endpoint, method, grpcCode, cause: error.cause })
 }
 
+/** What to do, where etcd's own words leave that open. */
+const hints: Partial<Record<ErrorCode, string>> = {
+  USER_EMPTY: 'set the option `auth`, or use a client certificate',
+}
+
 function format(message: string, { code, method, endpoint }: EtcdErrorInit): string {
   const place = [method, endpoint].filter((part) => part !== undefined).join(' at ')
-  return place === '' ? `[${code}] ${message}` : `[${code}] ${message} (${place})`
+  const hint = hints[code]
+  return `[${code}] ${message}${place === '' ? '' : ` (${place})`}${hint === undefined ? '' : `: ${hint}`}`
 }

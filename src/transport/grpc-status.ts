@@ -167,6 +167,9 @@ function connectReason(text: string): string {
 function plainReason(error: string): string {
   const reason = error.replace(/\s*\([\d-]+T[\d:.]+Z\)$/, '').trim()
   if (reason === 'Failed to connect') return 'closed before HTTP/2 was spoken: it may want TLS, or be no etcd'
+  if (/before secure TLS connection|wrong version number|packet length too long/.test(reason)) {
+    return 'TLS was not understood: it may want http:// instead of https://'
+  }
   const [, openssl] = /:error:\w+:SSL routines:[^:]*:([^:]+):/.exec(reason) ?? []
   return openssl === undefined ? reason : `TLS: ${openssl}`
 }

@@ -17,7 +17,9 @@ export interface Snippet {
 
 /** Every block of TypeScript of README.md and the guides, in the order of a reader. */
 export function readSnippets(): Snippet[] {
-  const guides = readdirSync(join(root, 'docs')).sort()
+  const guides = readdirSync(join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .sort()
   return ['README.md', ...guides.map((name) => `docs/${name}`)].flatMap((file) =>
     snippetsOf(file, readFileSync(join(root, file), 'utf8')),
   )

@@ -222,7 +222,11 @@ describe('Simple tokens on three members', () => {
       loads.map(({ failures }) => failures),
       [[], []],
     )
-    await assert.rejects(anybody.get('switch'), { code: 'USER_EMPTY', effect: 'none' })
+    await assert.rejects(anybody.get('switch'), {
+      code: 'USER_EMPTY',
+      effect: 'none',
+      message: /set the option `auth`/,
+    })
     await cluster.healthy()
   })
 
