@@ -5,6 +5,7 @@ import { InvalidArgumentError, isEtcdError } from './core/errors.js'
 import { describe, oneOf } from './core/validate.js'
 import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
+import { RangeStreamSource } from './layers/range-streams.js'
 import type { TokenSource } from './layers/token-source.js'
 import type { Leases } from './lease/leases.js'
 import { Maintenance } from './maintenance/maintenance.js'
@@ -79,7 +80,8 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     warnAboutClearPassword(options)
     const events = new Emitter<ClientEvents>()
     const { manager, tokens, transport, streams, watches, leases } = wire(options, events)
-    super({ transport, watches, leases, limits: options, prefix: options.namespace ?? Buffer.alloc(0) })
+    const rangeStreams = new RangeStreamSource(streams)
+    super({ transport, watches, leases, rangeStreams, limits: options, prefix: options.namespace ?? Buffer.alloc(0) })
     this.#options = options
     this.#events = events
     this.#manager = manager

@@ -7,12 +7,14 @@ import { Informer } from './informer/informer.js'
 import { checkInformerOptions, type InformerOptions } from './informer/informer-options.js'
 import { ValueInformer } from './informer/value-informer.js'
 import { Kv, type KvLimits } from './kv/kv.js'
+import type { RangeStreams } from './kv/range-stream.js'
 import type { Leases } from './lease/leases.js'
 import type { RegisterOptions, Registration } from './lease/registration.js'
 import type { Lock } from './lock/lock.js'
 import type { LockQueueHost } from './lock/lock-queue.js'
 import { type LockOptions, Locks } from './lock/locks.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
+import { namespaceRangeStreams } from './namespace/namespace-range-streams.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
 import { callOptionNames, checkCall } from './transport/call-options.js'
 import type { Transport } from './transport/transport.js'
@@ -24,6 +26,7 @@ import type { Watcher } from './watch/watcher.js'
 export interface KeyspaceParts {
   readonly transport: Transport
   readonly watches: WatchHub
+  readonly rangeStreams: RangeStreams
   readonly leases: Leases
   readonly limits: KvLimits
   readonly prefix: Buffer
@@ -36,8 +39,14 @@ export class Keyspace extends Kv {
   readonly #locks: Locks
 
   constructor(parts: KeyspaceParts) {
-    const { transport, prefix, limits, leases } = parts
-    super(prefix.length === 0 ? transport : namespaceLayer(prefix)(transport), limits, leases)
+    const { transport, prefix, limits, leases, rangeStreams } = parts
+    const isWhole = prefix.length === 0
+    super(
+      isWhole ? transport : namespaceLayer(prefix)(transport),
+      limits,
+      leases,
+      isWhole ? rangeStreams : namespaceRangeStreams(prefix, rangeStreams),
+    )
     this.#parts = parts
     this.#session = (ttlSeconds, signal) => parts.leases.shared(ttlSeconds, { signal })
     this.#locks = new Locks({ store: this, session: this.#session })

@@ -2,8 +2,8 @@
 export interface Contender {
   get(key: string): Promise<unknown>
   put(key: string, value: Buffer): Promise<unknown>
-  /** Reads all keys of a prefix and resolves to their number. */
-  list?(prefix: string): Promise<number>
+  /** Reads all keys of a prefix and resolves to their number; `onHeld` is called while all that is held at once is held. */
+  list?(prefix: string, onHeld?: () => void): Promise<number>
   /** Watches a prefix from a revision on until `count` events have come. */
   watch?(prefix: string, startRevision: number, count: number): Promise<void>
   /** Takes a lock, runs the work, gives it up. */

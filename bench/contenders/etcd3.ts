@@ -42,8 +42,10 @@ export function etcd3(endpoint: string): Contender {
   return {
     get: (key) => etcd.get(key).buffer(),
     put: async (key, value) => etcd.put(key).value(value),
-    async list(prefix) {
-      return Object.keys(await etcd.getAll().prefix(prefix).buffers()).length
+    async list(prefix, onHeld) {
+      const all = await etcd.getAll().prefix(prefix).buffers()
+      onHeld?.()
+      return Object.keys(all).length
     },
     async watch(prefix, startRevision, count) {
       const watcher = await etcd.watch().prefix(prefix).startRevision(String(startRevision)).create()

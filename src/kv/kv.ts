@@ -8,8 +8,9 @@ import { checkCall } from '../transport/call-options.js'
 import { type CallContext, type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import { methods } from '../wire/methods.js'
 import { key as keyOf } from './compare.js'
-import { cursorAfter, type FetchedPage, Listing, type ListOptions } from './listing.js'
+import { cursorAfter, type FetchedPage, Listing, type ListOptions, type PageReader } from './listing.js'
 import { del, get, type Operation, put } from './operation.js'
+import type { RangeStreams } from './range-stream.js'
 import {
   type CountOptions,
   checkRead,
@@ -69,9 +70,11 @@ export class Kv {
   readonly #transport: Transport
   readonly #limits: KvLimits
   readonly #leases: TtlLeases
+  readonly #streams: RangeStreams
 
-  constructor(transport: Transport, limits: KvLimits, leases: TtlLeases) {
+  constructor(transport: Transport, limits: KvLimits, leases: TtlLeases, streams: RangeStreams) {
     this.#transport = transport
+    this.#streams = streams
     this.#limits = limits
     this.#leases = leases
   }
@@ -118,7 +121,8 @@ export class Kv {
     if (onRestart !== undefined && typeof onRestart !== 'function') {
       throw new InvalidArgumentError(`\`onRestart\` must be a function, got ${describe(onRestart)}`)
     }
-    return new Listing((pageRange, pageOptions) => this.#readPage(pageRange, pageOptions), range, options)
+    const read: PageReader = (pageRange, pageOptions) => this.#readPage(pageRange, pageOptions)
+    return new Listing(read, range, options, this.#streams)
   }
 
   /**

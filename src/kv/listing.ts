@@ -4,7 +4,8 @@ import type { KeyValue } from '../core/key-value.js'
 import type { ReadPolicy } from '../core/read-policy.js'
 import type { CallOptions } from '../transport/transport.js'
 import { encodeCursor } from './cursor.js'
-import { afterLast, type RangeOptions } from './requests.js'
+import { type RangeStreams, type StreamedPart, streamedParts } from './range-stream.js'
+import { afterLast, type RangeOptions, rangeRequest } from './requests.js'
 import type { RangeResult } from './results.js'
 
 /** Options of `list()`. */
@@ -50,21 +51,29 @@ export interface FetchedPage {
 type Fetch = { readonly page: FetchedPage } | { readonly failure: unknown }
 
 const firstPageSize = 500
+const defaultMaxPageSize = 10_000
+/** A member that streams and falls silent for so long is left for pages from any member. */
+const longestSilenceMs = 3000
 /** A page should not hold much more than this, whatever the size of the values. */
-const pageBytes = 4 * 1024 * 1024
+const pageBytes = 2 * 1024 * 1024
 
 /**
  * The keys of a range, however many, in key order and as they were at one revision. Iterate over the keys, or over
  * `pages()`. At most two pages are in memory: the one being consumed and the next, which is fetched meanwhile. Leaving the
  * loop cancels that fetch. Each iteration reads the range anew.
+ *
+ * The first page is an ordinary read and fixes the revision. From a member of etcd 3.7 or newer all others come as one
+ * stream, held back by the consumer; if that breaks off, and from older members, they are read one by one, from any member.
  */
 export class Listing implements AsyncIterable<KeyValue> {
   readonly #read: PageReader
   readonly #range: KeyRange
   readonly #options: ListOptions
+  readonly #streams: RangeStreams | undefined
 
-  constructor(read: PageReader, range: KeyRange, options: ListOptions) {
+  constructor(read: PageReader, range: KeyRange, options: ListOptions, streams?: RangeStreams) {
     this.#read = read
+    this.#streams = streams
     this.#range = range
     this.#options = options
   }
@@ -89,7 +98,7 @@ export class Listing implements AsyncIterable<KeyValue> {
   }
 
   async *#pages(signal: AbortSignal): AsyncGenerator<Page, void, undefined> {
-    const { maxPageSize = 10_000, onCompacted, onRestart } = this.#options
+    const { maxPageSize = defaultMaxPageSize, onCompacted, onRestart } = this.#options
     let size = Math.min(firstPageSize, maxPageSize)
     const { revision: startRevision, cursor: startCursor } = this.#options
     const start = startCursor === undefined ? { revision: startRevision } : { cursor: startCursor }
@@ -103,10 +112,70 @@ export class Listing implements AsyncIterable<KeyValue> {
         continue
       }
       const { kvs, revision, count, cursor }: RangeResult = fetch.page.result
-      size = nextSize(size, maxPageSize, fetch.page)
-      next = cursor === undefined ? undefined : this.#fetch({ cursor }, size, signal)
-      yield { kvs, revision, count, cursor }
+      size = nextSize(size, maxPageSize, kvs.length, fetch.page.bytes)
+      const streamed = this.#streamAfter(fetch.page.result, size, signal)
+      next = cursor === undefined || streamed !== undefined ? undefined : this.#fetch({ cursor }, size, signal)
+      const page = { kvs, revision, count, cursor }
+      if (streamed === undefined) yield page
+      else {
+        const last = yield* this.#withStream(page, size, streamed)
+        next = last.cursor === undefined ? undefined : this.#fetch({ cursor: last.cursor }, size, signal)
+      }
     }
+  }
+
+  /** The pages after this one as a stream, where there are too many for one more page and the member has streams. */
+  #streamAfter(
+    { kvs, count, cursor, endpoint, mode, stale }: RangeResult,
+    nextPageSize: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<StreamedPart, void, undefined> | undefined {
+    const streams = this.#streams
+    if (cursor === undefined || count - kvs.length <= nextPageSize || stale || streams?.serves(endpoint) !== true) {
+      return undefined
+    }
+    const { keysOnly, timeoutMs = Number.POSITIVE_INFINITY } = this.#options
+    const request = { ...rangeRequest(this.#range, { cursor, keysOnly }), serializable: mode === 'serializable' }
+    const silenceMs = Math.min(timeoutMs, longestSilenceMs)
+    return streamedParts({ streams, request, endpoint, silenceMs, signal })
+  }
+
+  /**
+   * Yields a page and those after it, of the sizes that single pages would have, out of a stream that goes on meanwhile.
+   * Returns the last one; what a stream that broke off left over is read again behind it.
+   */
+  async *#withStream(
+    first: Page,
+    nextPageSize: number,
+    parts: AsyncGenerator<StreamedPart, void, undefined>,
+  ): AsyncGenerator<Page, Page, undefined> {
+    const { maxPageSize = defaultMaxPageSize } = this.#options
+    let [page, size, unread] = [first, nextPageSize, [] as KeyValue[]]
+    let ahead = parts.next()
+    try {
+      yield page
+      for (;;) {
+        const part = await ahead
+        if (part.done === true) return page
+        const { isLast } = part.value
+        ahead = parts.next()
+        unread = unread.concat(part.value.kvs)
+        while (unread.length >= size || (isLast && unread.length > 0)) {
+          const kvs = unread.slice(0, size)
+          unread = unread.slice(size)
+          page = this.#pageAfter(page, kvs, isLast && unread.length === 0)
+          size = nextSize(size, maxPageSize, kvs.length, sizeOf(kvs))
+          yield page
+        }
+      }
+    } finally {
+      void parts.return()
+    }
+  }
+
+  #pageAfter({ kvs: before, count, revision }: Page, kvs: KeyValue[], isLast: boolean): Page {
+    const cursor = isLast ? undefined : cursorAfter(this.#range, { kvs, more: true, revision })
+    return { kvs, revision, count: count - before.length, cursor }
   }
 
   /**
@@ -132,8 +201,13 @@ export function cursorAfter(
   return next === undefined ? undefined : encodeCursor(encodeRange(range), { next, revision: result.revision })
 }
 
-function nextSize(size: number, maxSize: number, { result, bytes }: FetchedPage): number {
-  const averageBytes = bytes / Math.max(1, result.kvs.length)
+function nextSize(size: number, maxSize: number, keys: number, bytes: number): number {
+  const averageBytes = bytes / Math.max(1, keys)
   const fitting = Math.max(1, Math.floor(pageBytes / Math.max(1, averageBytes)))
   return Math.min(size * 2, maxSize, fitting)
+}
+
+/** About what the keys take in an answer. */
+function sizeOf(kvs: readonly KeyValue[]): number {
+  return kvs.reduce((bytes, { key, value }) => bytes + key.length + value.length + 32, 0)
 }

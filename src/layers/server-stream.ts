@@ -6,6 +6,13 @@ import type { OpenStream, StreamSource } from './stream-source.js'
 /** Tokens that a stream may have refused in a row before that is taken for an answer. */
 const maxRefusals = 3
 
+/** How a server stream is opened. */
+export interface ServerStreamOptions {
+  readonly signal?: AbortSignal | undefined
+  /** The one member to ask. @default any healthy voting member */
+  readonly endpoint?: string | undefined
+}
+
 /**
  * The answers of a server stream, one at a time: the member is held back while the consumer works. A refused token is
  * replaced before the first answer; any other failure is thrown. Leaving the iteration ends the stream.
@@ -14,12 +21,12 @@ export async function* serverStream<Request, Response>(
   source: StreamSource,
   method: Method<Request, Response>,
   request: Request,
-  signal: AbortSignal | undefined,
+  { signal, endpoint }: ServerStreamOptions,
 ): AsyncGenerator<Response, void, undefined> {
   for (let refusals = 0; ; refusals += 1) {
     signal?.throwIfAborted()
     const reader = new StreamReader<Response>(signal)
-    const open = await source.open(method, reader, signal === undefined ? {} : { signal })
+    const open = await source.open(method, reader, { signal, endpoint })
     reader.opened(open as OpenStream)
     open.call.send(request)
     open.call.endRequests()

@@ -14,6 +14,15 @@ export interface OpenStream<Request = unknown, Response = unknown> {
   readonly token: Token | undefined
 }
 
+/** Where a stream is opened. */
+export interface OpenOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Members to avoid where there is a choice. */
+  readonly failedOn?: Set<string> | undefined
+  /** The one member to open it on. */
+  readonly endpoint?: string | undefined
+}
+
 /** Bound of one attempt to open a stream; who needs it tries again. */
 const openTimeoutMs = 10_000
 
@@ -34,13 +43,13 @@ export class StreamSource {
     return this.#manager.hasFresh(anyMember, new Set([endpoint]))
   }
 
-  /** Opens a stream on any healthy member, one that is not in `failedOn` where there is a choice. */
+  /** Opens a stream, on any healthy member unless the options name one. */
   async open<Request, Response>(
     method: Method<Request, Response>,
     listener: StreamListener<Response>,
-    { signal, failedOn }: { readonly signal?: AbortSignal; readonly failedOn?: Set<string> },
+    { signal, failedOn, endpoint }: OpenOptions,
   ): Promise<OpenStream<Request, Response>> {
-    const context = callContext({ signal }, { consistent: true })
+    const context = callContext({ signal }, { consistent: true, route: { ...anyMember, endpoint } })
     context.deadlineAt = context.startedAt + openTimeoutMs
     context.failedOn = failedOn
     for (;;) {

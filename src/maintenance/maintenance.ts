@@ -29,7 +29,7 @@ export class Maintenance {
   snapshot(options: SnapshotOptions = {}): AsyncIterable<Buffer> {
     assertKnownOptions('maintenance.snapshot()', options, optionNames)
     const signal = optionalSignal('signal', options.signal)
-    return piecesOf(serverStream(this.#streams, methods.Maintenance.Snapshot, {}, signal), options.onProgress)
+    return piecesOf(serverStream(this.#streams, methods.Maintenance.Snapshot, {}, { signal }), options.onProgress)
   }
 
   /** Writes a snapshot to a file, for its owner alone. The file is there when it is whole, not before. */

@@ -3,8 +3,10 @@ import { describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { EtcdError } from '../../src/core/errors.js'
 import { KeyValue } from '../../src/core/key-value.js'
+import type { RangeRequest } from '../../src/gen/messages.js'
 import { cursorAfter, type FetchedPage, Listing, type ListOptions, type PageReader } from '../../src/kv/listing.js'
-import type { RangeOptions } from '../../src/kv/requests.js'
+import type { RangeStreams } from '../../src/kv/range-stream.js'
+import { type RangeOptions, rangeRequest } from '../../src/kv/requests.js'
 import { collect } from '../support/fixtures.js'
 
 type Asked = RangeOptions & { readonly limit: number }
@@ -132,5 +134,137 @@ describe('A listing', () => {
       if (index === 1) throw new EtcdError('no', { code: 'PERMISSION_DENIED', effect: 'none' })
     })
     await assert.rejects(collect(list), { code: 'PERMISSION_DENIED' })
+  })
+})
+
+describe('A listing from a member that streams', () => {
+  const total = 5000
+  const parts = [10, 20, 1000]
+
+  /** A listing whose member streams; `plan` says what becomes of a stream after so many of its parts. */
+  function streaming(
+    options: ListOptions = {},
+    plan: { readonly serves?: boolean; readonly endAfter?: number; readonly then?: () => Promise<never> } = {},
+  ) {
+    const asked: Asked[] = []
+    const streams: { readonly request: RangeRequest; readonly signal: AbortSignal }[] = []
+    const read: PageReader = async (_, pageOptions) => {
+      asked.push(pageOptions)
+      return page(pageOptions, firstOf(pageOptions.cursor), total, 100, 7)
+    }
+    const source: RangeStreams = {
+      serves: () => plan.serves ?? true,
+      async *read(request, _, signal) {
+        streams.push({ request, signal })
+        const start =
+          Number(
+            Buffer.from(request.key ?? [])
+              .toString('latin1')
+              .slice(1, 6),
+          ) + 1
+        for (let first = start, index = 0; first < total; index += 1) {
+          if (index === plan.endAfter) {
+            await plan.then?.()
+            return
+          }
+          const size = Math.min(parts[index] ?? 1000, total - first)
+          const kvs = Array.from({ length: size }, (_, offset) => keyValue(first + offset))
+          first += size
+          yield { kvs, count: 0, more: false, header: first === total ? header : undefined }
+        }
+      },
+    }
+    return { asked, streams, list: new Listing(read, range, options, source) }
+  }
+
+  const header = { clusterId: '1', memberId: '1', revision: 9, raftTerm: 1 }
+
+  /** The number of the first key that a cursor asks for. */
+  function firstOf(cursor: string | undefined): number {
+    const { key } = rangeRequest(range, { cursor })
+    return cursor === undefined
+      ? 0
+      : Number(
+          Buffer.from(key ?? [])
+            .toString('latin1')
+            .slice(1, 6),
+        ) + 1
+  }
+
+  const expected = Array.from({ length: total }, (_, index) => keyValue(index).keyText)
+
+  test('reads the first page, and all others as one stream at its revision', async () => {
+    const { asked, streams, list } = streaming({ keysOnly: true })
+    const pages = await collect(list.pages())
+    assert.deepEqual(
+      pages.flatMap(({ kvs }) => kvs.map(({ keyText }) => keyText)),
+      expected,
+    )
+    assert.equal(asked.length, 1)
+    assert.equal(streams.length, 1)
+    const { revision, keysOnly, serializable } = streams[0]?.request ?? {}
+    assert.deepEqual({ revision, keysOnly, serializable }, { revision: 7, keysOnly: true, serializable: false })
+    let left = total
+    for (const { count, kvs, revision, cursor } of pages) {
+      assert.deepEqual([count, revision, cursor === undefined], [left, 7, left === kvs.length])
+      left -= kvs.length
+    }
+  })
+
+  test('keeps to the largest page it was told', async () => {
+    const pages = await collect(streaming({ maxPageSize: 300 }).list.pages())
+    assert.deepEqual(
+      pages.flatMap(({ kvs }) => kvs.map(({ keyText }) => keyText)),
+      expected,
+    )
+    assert.ok(pages.every(({ kvs }) => kvs.length <= 300))
+  })
+
+  test('goes on with pages where the stream breaks off, ends early, or is refused', async () => {
+    const broken = (): Promise<never> =>
+      Promise.reject(new EtcdError('gone', { code: 'CONNECTION_LOST', effect: 'none' }))
+    for (const [endAfter, then] of [
+      [0, broken],
+      [2, broken],
+      [3, undefined],
+    ] as const) {
+      const { asked, streams, list } = streaming({}, { endAfter, ...(then === undefined ? {} : { then }) })
+      assert.deepEqual(
+        (await collect(list)).map(({ keyText }) => keyText),
+        expected,
+      )
+      assert.ok(asked.length > 1)
+      assert.ok(streams.length >= 1)
+    }
+  })
+
+  test('leaves a stream that falls silent', async () => {
+    const { asked, streams, list } = streaming({ timeoutMs: 20 }, { endAfter: 1, then: () => new Promise(() => {}) })
+    assert.deepEqual(
+      (await collect(list)).map(({ keyText }) => keyText),
+      expected,
+    )
+    assert.ok(asked.length > 1)
+    assert.ok(streams.every(({ signal }) => signal.aborted))
+  })
+
+  test('reads pages where the member has no streams', async () => {
+    const { streams, list } = streaming({}, { serves: false })
+    assert.deepEqual(
+      (await collect(list)).map(({ keyText }) => keyText),
+      expected,
+    )
+    assert.equal(streams.length, 0)
+  })
+
+  test('ends the stream when the loop is left', async () => {
+    const { streams, list } = streaming()
+    let count = 0
+    for await (const _ of list) if (++count === 700) break
+    await turn()
+    assert.deepEqual(
+      streams.map(({ signal }) => signal.aborted),
+      [true],
+    )
   })
 })
