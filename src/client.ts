@@ -7,6 +7,7 @@ import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
 import { RangeStreamSource } from './layers/range-streams.js'
 import type { TokenSource } from './layers/token-source.js'
+import type { WriteLimit, WriteLimitStats } from './layers/write-limit.js'
 import type { Leases } from './lease/leases.js'
 import { Maintenance } from './maintenance/maintenance.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
@@ -64,6 +65,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #transport: Transport
   readonly #tokens: TokenSource | undefined
   readonly #watches: WatchHub
+  readonly #writeLimit: WriteLimit
   readonly #events: Emitter<ClientEvents>
   readonly #timers: NodeJS.Timeout[] = []
   #closing: Promise<void> | undefined
@@ -79,7 +81,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     const options = resolveOptions(input)
     warnAboutClearPassword(options)
     const events = new Emitter<ClientEvents>()
-    const { manager, tokens, transport, streams, watches, leases } = wire(options, events)
+    const { manager, tokens, transport, writeLimit, streams, watches, leases } = wire(options, events)
     const rangeStreams = new RangeStreamSource(streams)
     super({ transport, watches, leases, rangeStreams, limits: options, prefix: options.namespace ?? Buffer.alloc(0) })
     this.#options = options
@@ -87,6 +89,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#manager = manager
     this.#tokens = tokens
     this.#transport = transport
+    this.#writeLimit = writeLimit
     this.#watches = watches
     this.lease = leases
     this.maintenance = new Maintenance(streams)
@@ -118,6 +121,14 @@ export class Etcd extends Keyspace implements AsyncDisposable {
       if (isEtcdError(error)) Error.captureStackTrace(error)
       throw error
     }
+  }
+
+  /**
+   * How many writes may be in flight, and how many are: without a limit until a member says that it cannot keep up, or
+   * lets writes time out. Writes over the limit wait here, within their own time.
+   */
+  get writes(): WriteLimitStats {
+    return this.#writeLimit.stats
   }
 
   /** What is known of each endpoint now. */

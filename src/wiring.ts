@@ -8,6 +8,7 @@ import { RetryBudget } from './layers/retry-budget.js'
 import { retryLayer } from './layers/retry-layer.js'
 import { StreamSource } from './layers/stream-source.js'
 import { type AuthEvents, TokenSource } from './layers/token-source.js'
+import { WriteLimit, writeLimitLayer } from './layers/write-limit.js'
 import { type KeepAliveHost, KeepAliveHub, type LeaseEvents } from './lease/keep-alive-hub.js'
 import { Leases } from './lease/leases.js'
 import type { RegistrationEvents } from './lease/registration.js'
@@ -30,6 +31,7 @@ export interface Wired {
   readonly manager: ConnectionManager
   readonly tokens: TokenSource | undefined
   readonly transport: Transport
+  readonly writeLimit: WriteLimit
   readonly streams: StreamSource
   readonly watches: WatchHub
   readonly leases: Leases
@@ -45,12 +47,14 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const hasFresh = manager.hasFresh.bind(manager)
   const retry = retryLayer({ budget: new RetryBudget(retryBudget), hasFresh, closing: manager.closing })
   const tokens = tokenSource(options, events, manager, stack(base, retry, metadataLayer()))
+  const writeLimit = new WriteLimit()
   const transport = stack(
     base,
     callObserver(), // sees the caller's call and gives errors its stack
     deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
     readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, hasFresh }),
     retry,
+    writeLimitLayer(writeLimit), // writes wait for their turn here, before they have any effect
     attemptObserver(), // sees each sending
     ...(tokens === undefined ? [] : [authLayer(tokens)]), // below the repeats: a refused token is replaced, not waited for
     metadataLayer(),
@@ -58,7 +62,7 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const streams = new StreamSource(manager, tokens)
   const watches = watchHub(manager, streams, transport, events)
   const leases = leasesOf(options, manager, streams, transport, events)
-  return { manager, tokens, transport, streams, watches, leases }
+  return { manager, tokens, transport, writeLimit, streams, watches, leases }
 }
 
 function leasesOf(
