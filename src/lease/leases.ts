@@ -61,6 +61,8 @@ export interface Granted {
 }
 
 const defaultRegistrationSeconds = 15
+/** Bound of the revocations that `close()` waits for. */
+const closingMs = 1000
 const grantOptions = [...callOptionNames, 'id', 'keepAlive']
 
 /** Leases: keys that are attached to one are deleted when it ends, which it does unless it is renewed. */
@@ -68,6 +70,7 @@ export class Leases {
   readonly #host: LeasesHost
   readonly #pool = new LeasePool((ttlSeconds) => this.#grantOnly(ttlSeconds, {}))
   readonly #sessions = new SessionPool((ttlSeconds) => this.grant(ttlSeconds))
+  readonly #registrations = new Set<Registration>()
 
   constructor(host: LeasesHost) {
     this.#host = host
@@ -146,8 +149,11 @@ export class Leases {
   ): Promise<Registration> {
     const { events } = this.#host
     const grant = (seconds: number, callOptions: CallOptions): Promise<Lease> => this.grant(seconds, callOptions)
-    const registration = new Registration({ events, grant }, kv, pair, positiveInteger('ttlSeconds', ttlSeconds))
+    const onClosed = (closed: Registration): boolean => this.#registrations.delete(closed)
+    const host = { events, grant, onClosed }
+    const registration = new Registration(host, kv, pair, positiveInteger('ttlSeconds', ttlSeconds))
     await registration.establish(options)
+    this.#registrations.add(registration)
     return registration
   }
 
@@ -161,11 +167,15 @@ export class Leases {
     this.#pool.gone(ttlSeconds, id)
   }
 
-  /** Ends what this client knows of its leases; the server ends those that are left when their time is over. */
-  close(): Promise<unknown> | undefined {
-    const revoked = this.#sessions.close()
+  /**
+   * Ends what this client knows of its leases. Those of registrations, and the shared ones, are revoked, so that what they
+   * stand for is free at once; the server ends the others when their time is over.
+   */
+  async close(): Promise<void> {
+    const registrations = [...this.#registrations].map((each) => each.close({ timeoutMs: closingMs }).catch(() => {}))
+    const revoked = Promise.all([this.#sessions.close(), ...registrations])
     this.#host.hub.close()
-    return revoked
+    await revoked
   }
 
   /** Grants a lease that nobody renews, and of whose end nobody is told. */

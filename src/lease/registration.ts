@@ -21,6 +21,7 @@ export interface RegistrationEvents {
 export interface RegistrationHost {
   readonly events: { emit<Name extends keyof RegistrationEvents>(name: Name, payload: RegistrationEvents[Name]): void }
   grant(ttlSeconds: number, options: CallOptions): Promise<Lease>
+  onClosed(registration: Registration): void
 }
 
 /** Writes keys with a lease: all keys, or those of a namespace. */
@@ -92,10 +93,11 @@ export class Registration implements AsyncDisposable {
     if (lease?.isAlive()) await this.#put(lease, options)
   }
 
-  /** Ends the registration; the key goes with its lease. */
+  /** Ends the registration; the key goes with its lease. So does `close()` of the client. */
   async close(options?: CallOptions): Promise<void> {
     if (this.#closing.signal.aborted) return
     this.#closing.abort()
+    this.#host.onClosed(this)
     if (this.isRegistered) await this.#lease?.revoke(options)
   }
 
