@@ -11,7 +11,7 @@ import type { RangeStreams } from './kv/range-stream.js'
 import type { Leases } from './lease/leases.js'
 import type { RegisterOptions, Registration } from './lease/registration.js'
 import type { Lock } from './lock/lock.js'
-import type { LockQueueHost } from './lock/lock-queue.js'
+import { LockQueues } from './lock/lock-queues.js'
 import { type LockOptions, Locks } from './lock/locks.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
 import { namespaceRangeStreams } from './namespace/namespace-range-streams.js'
@@ -30,12 +30,14 @@ export interface KeyspaceParts {
   readonly leases: Leases
   readonly limits: KvLimits
   readonly prefix: Buffer
+  /** Those of the client, for a keyspace that is a part of another one. */
+  readonly queues?: LockQueues
 }
 
 /** Everything that works on keys: all keys of the cluster, or those of a namespace. */
 export class Keyspace extends Kv {
   readonly #parts: KeyspaceParts
-  readonly #session: LockQueueHost['session']
+  readonly #queues: LockQueues
   readonly #locks: Locks
 
   constructor(parts: KeyspaceParts) {
@@ -48,8 +50,8 @@ export class Keyspace extends Kv {
       isWhole ? rangeStreams : namespaceRangeStreams(prefix, rangeStreams),
     )
     this.#parts = parts
-    this.#session = (ttlSeconds, signal) => parts.leases.shared(ttlSeconds, { signal })
-    this.#locks = new Locks({ store: this, session: this.#session })
+    this.#queues = parts.queues ?? this.#newQueues()
+    this.#locks = new Locks(this.#queues, prefix)
   }
 
   /**
@@ -128,7 +130,7 @@ export class Keyspace extends Kv {
 
   /** An election of one leader at a time; it interoperates with `etcdctl elect`. Nothing is sent before it is used. */
   election(name: string, options: ElectionOptions = {}): Election {
-    return new Election(name, options, { store: this, session: this.#session })
+    return new Election(name, options, { store: this, queues: this.#queues, namespace: this.#parts.prefix })
   }
 
   /**
@@ -138,6 +140,12 @@ export class Keyspace extends Kv {
   namespace(prefix: Bytes): Keyspace {
     const bytes = keyBytes('prefix', prefix)
     if (bytes.length === 0) throw new InvalidArgumentError('`prefix` of a namespace must have at least one byte')
-    return new Keyspace({ ...this.#parts, prefix: Buffer.concat([this.#parts.prefix, bytes]) })
+    return new Keyspace({ ...this.#parts, queues: this.#queues, prefix: Buffer.concat([this.#parts.prefix, bytes]) })
+  }
+  /** They work on all keys, whatever namespace the client itself has. */
+  #newQueues(): LockQueues {
+    const { leases, prefix } = this.#parts
+    if (prefix.length > 0) return new Keyspace({ ...this.#parts, prefix: Buffer.alloc(0) }).#queues
+    return new LockQueues({ store: this, session: (ttlSeconds, signal) => leases.shared(ttlSeconds, { signal }) })
   }
 }

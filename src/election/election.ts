@@ -1,11 +1,12 @@
-import { InvalidArgumentError } from '../core/errors.js'
+import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, describe, durationMs, optionalSignal, positiveInteger } from '../core/validate.js'
 import type { LockHolder } from '../lock/lock-errors.js'
-import type { LockStore } from '../lock/lock-key.js'
-import { LockQueue, type LockQueueHost } from '../lock/lock-queue.js'
+import { holderOf, oldestOf } from '../lock/lock-place.js'
+import type { LockQueues } from '../lock/lock-queues.js'
 import type { CallOptions } from '../transport/transport.js'
+import type { WatchEvent } from '../watch/watch-event.js'
 import type { Watcher } from '../watch/watcher.js'
 import { Leadership } from './leadership.js'
 
@@ -16,15 +17,24 @@ export interface ElectionOptions {
 }
 
 /** What an election reads and watches with. */
-export interface ElectionStore extends LockStore {
+export interface ElectionStore {
   range(
     range: KeyRange,
-    options: { readonly limit?: number; readonly sort?: { readonly target: 'createRevision' } } & CallOptions,
+    options: CallOptions & { readonly mode?: 'linearizable' },
   ): Promise<{ readonly kvs: readonly KeyValue[]; readonly revision: number }>
   watch(
     range: KeyRange,
-    options: { readonly only?: 'delete'; readonly startRevision: number; readonly signal?: AbortSignal },
+    options: { readonly startRevision: number; readonly signal?: AbortSignal | undefined },
   ): Watcher
+}
+
+/** What an election works with. */
+export interface ElectionHost {
+  /** The keyspace that it is in. */
+  readonly store: ElectionStore
+  readonly queues: LockQueues
+  /** The prefix of the keyspace. */
+  readonly namespace: Buffer
 }
 
 /**
@@ -33,25 +43,18 @@ export interface ElectionStore extends LockStore {
  */
 export class Election {
   readonly name: string
-  readonly #store: ElectionStore
-  readonly #queue: LockQueue
+  readonly #host: ElectionHost
   readonly #ttlSeconds: number
 
   /** Made by `election()`. */
-  constructor(
-    name: string,
-    options: ElectionOptions,
-    { store, session }: { readonly store: ElectionStore; readonly session: LockQueueHost['session'] },
-  ) {
+  constructor(name: string, options: ElectionOptions, host: ElectionHost) {
     if (typeof name !== 'string' || name === '') {
       throw new InvalidArgumentError(`\`name\` must be a string of at least one letter, got ${describe(name)}`)
     }
     assertKnownOptions('election()', options, ['ttlSeconds'])
     this.name = name
-    this.#store = store
+    this.#host = host
     this.#ttlSeconds = positiveInteger('ttlSeconds', options.ttlSeconds ?? 10)
-    // Each leader has a key of its own, so that observers see one come after the other.
-    this.#queue = new LockQueue(name, { store, session, mostHandOvers: 0 }, () => {})
   }
 
   /**
@@ -64,51 +67,74 @@ export class Election {
     const signal = optionalSignal('signal', options.signal)
     signal?.throwIfAborted()
     const { timeoutMs = Number.POSITIVE_INFINITY } = options
-    const request = { ttlSeconds: this.#ttlSeconds, value, timeoutMs: durationMs('timeoutMs', timeoutMs), signal }
-    return new Leadership(await this.#queue.acquire(request))
+    const queue = this.#host.queues.of(this.#host.namespace, this.name)
+    const lock = await queue.acquire({
+      name: this.name,
+      ttlSeconds: this.#ttlSeconds,
+      value,
+      timeoutMs: durationMs('timeoutMs', timeoutMs),
+      signal,
+      // Observers see one leader come after the other.
+      ownKey: true,
+    })
+    return new Leadership(lock)
   }
 
   /** The leader; `undefined` for none. */
   async leader(options: CallOptions = {}): Promise<LockHolder | undefined> {
-    const { kvs } = await this.#store.range(
-      { prefix: `${this.name}/` },
-      { ...options, limit: 1, sort: { target: 'createRevision' } },
-    )
-    const [kv] = kvs
-    return kv && candidate(kv)
+    const prefix = this.#prefix()
+    const { kvs } = await this.#host.store.range({ prefix }, options)
+    const leader = oldestOf(prefix, kvs)
+    return leader && holderOf(leader, 0)
   }
 
-  /** The leader now, and again whenever it is another one or tells something else; `undefined` for none. */
+  /**
+   * The leader now, and again whenever it is another one or tells something else; `undefined` for none. Candidates that wait
+   * are never told of. It ends with an error as a watch does, save that history which is compacted is no hindrance: then
+   * leaders that have gone meanwhile are passed over.
+   */
   async *observe({
     signal,
   }: {
     readonly signal?: AbortSignal
   } = {}): AsyncGenerator<LockHolder | undefined, void, undefined> {
-    const range = { prefix: `${this.name}/` }
-    const { kvs, revision } = await this.#store.range(range, signal === undefined ? {} : { signal })
-    const candidates = new Map(kvs.map((kv) => [kv.key.toString('latin1'), kv]))
-    let told = oldest(candidates)
-    yield told && candidate(told)
-    const options = { startRevision: revision + 1, ...(signal === undefined ? {} : { signal }) }
-    for await (const { events } of this.#store.watch(range, options).batches()) {
-      for (const { type, kv } of events) {
-        if (type === 'put') candidates.set(kv.key.toString('latin1'), kv)
-        else candidates.delete(kv.key.toString('latin1'))
-      }
-      const leader = oldest(candidates)
-      if (leader?.modRevision === told?.modRevision) continue
+    let told: KeyValue | undefined
+    let hasBegun = false
+    for await (const leader of this.#leaders(signal)) {
+      if (hasBegun && leader?.modRevision === told?.modRevision) continue
+      hasBegun = true
       told = leader
-      yield told && candidate(told)
+      yield leader && holderOf(leader, 0)
     }
+  }
+
+  /** The oldest of the candidates, listed and then watched. */
+  async *#leaders(signal: AbortSignal | undefined): AsyncGenerator<KeyValue | undefined, void, undefined> {
+    const prefix = this.#prefix()
+    for (;;) {
+      const { kvs, revision } = await this.#host.store.range({ prefix }, { mode: 'linearizable', signal })
+      const candidates = new Map(kvs.map((kv) => [kv.key.toString('latin1'), kv]))
+      yield oldestOf(prefix, candidates.values())
+      try {
+        for await (const { events } of this.#host.store
+          .watch({ prefix }, { startRevision: revision + 1, signal })
+          .batches()) {
+          for (const event of events) apply(candidates, event)
+          yield oldestOf(prefix, candidates.values())
+        }
+        return
+      } catch (error) {
+        if (!isEtcdError(error, 'COMPACTED')) throw error
+      }
+    }
+  }
+
+  #prefix(): Buffer {
+    return Buffer.from(`${this.name}/`)
   }
 }
 
-function oldest(candidates: ReadonlyMap<string, KeyValue>): KeyValue | undefined {
-  let found: KeyValue | undefined
-  for (const kv of candidates.values()) if (found === undefined || kv.createRevision < found.createRevision) found = kv
-  return found
-}
-
-function candidate({ key, value, lease, createRevision }: KeyValue): LockHolder {
-  return { key: key.toString(), value: value.toString(), lease, createRevision }
+function apply(candidates: Map<string, KeyValue>, { type, kv }: WatchEvent): void {
+  if (type === 'put') candidates.set(kv.key.toString('latin1'), kv)
+  else candidates.delete(kv.key.toString('latin1'))
 }

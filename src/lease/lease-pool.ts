@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache'
+import { waitWithin } from '../core/wait-within.js'
 import type { CallOptions } from '../transport/transport.js'
+import { leaseTooLate } from './lease-too-late.js'
 import type { Granted } from './leases.js'
-import { waitWithin } from './wait-within.js'
 
 /** Grants a lease that nobody renews. */
 export type GrantOnly = (ttlSeconds: number) => Promise<Granted>
@@ -40,7 +41,7 @@ export class LeasePool {
         return current.granted.id
       }
       pooled.granting ??= this.#replace(pooled, ttlSeconds)
-      await waitWithin(pooled.granting, options)
+      await waitWithin(pooled.granting, options, leaseTooLate)
     }
   }
 

@@ -1,14 +1,19 @@
 import { setMaxListeners } from 'node:events'
+import { waitWithin } from '../core/wait-within.js'
+import { closedError } from '../transport/connection-manager.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease } from './lease.js'
+import { LeaseLostError } from './lease-lost-error.js'
+import { leaseTooLate } from './lease-too-late.js'
 import { Session } from './session.js'
-import { waitWithin } from './wait-within.js'
 
 /** Grants a lease that is kept alive. */
 export type GrantKeptAlive = (ttlSeconds: number) => Promise<Lease>
 
 interface Shared {
   readonly lease: Lease
+  /** What was asked for. */
+  readonly ttlSeconds: number
   /** Sessions that are not released. */
   users: number
   idle: NodeJS.Timeout | undefined
@@ -27,6 +32,7 @@ export class SessionPool {
   readonly #current = new Map<number, Shared>()
   readonly #granting = new Map<number, Promise<void>>()
   readonly #all = new Set<Shared>()
+  #isClosed = false
 
   constructor(grant: GrantKeptAlive) {
     this.#grant = grant
@@ -34,29 +40,43 @@ export class SessionPool {
 
   async acquire(ttlSeconds: number, options: CallOptions): Promise<Session> {
     for (;;) {
+      if (this.#isClosed) throw closedError()
       const shared = this.#current.get(ttlSeconds)
       if (shared?.lease.isAlive() && shared.users < maxSessions) return this.#join(shared)
       const granting = this.#granting.get(ttlSeconds) ?? this.#replace(ttlSeconds)
       this.#granting.set(ttlSeconds, granting)
-      await waitWithin(granting, options)
+      await waitWithin(granting, options, leaseTooLate)
     }
   }
 
-  /** Revokes all leases, so that what they stand for is free at once; `undefined` if there are none. */
+  /** Revokes all leases, so that what they stand for is free at once; `undefined` if there are none. No more are granted. */
   close(): Promise<unknown> | undefined {
+    this.#isClosed = true
     return this.#all.size === 0 ? undefined : Promise.all([...this.#all].map((shared) => this.#drop(shared)))
   }
 
   #join(shared: Shared): Session {
     clearTimeout(shared.idle)
     shared.users += 1
-    return new Session(shared.lease, () => {
-      shared.users -= 1
-      if (shared.users === 0) this.#idle(shared)
+    return new Session(shared.lease, {
+      release: () => {
+        shared.users -= 1
+        if (shared.users === 0) this.#idle(shared)
+      },
+      retire: () => this.#retire(shared),
     })
   }
 
+  #retire(shared: Shared): void {
+    if (this.#current.get(shared.ttlSeconds) === shared) this.#current.delete(shared.ttlSeconds)
+    if (shared.users === 0 && this.#all.has(shared)) void this.#drop(shared)
+  }
+
   #idle(shared: Shared): void {
+    if (this.#current.get(shared.ttlSeconds) !== shared) {
+      if (this.#all.has(shared)) void this.#drop(shared)
+      return
+    }
     const waitMs = Math.min(idleMs.most, Math.max(idleMs.least, (shared.lease.ttlSeconds * 1000) / 3))
     shared.idle = setTimeout(() => void this.#drop(shared), waitMs)
     shared.idle.unref()
@@ -68,20 +88,32 @@ export class SessionPool {
     await shared.lease.revoke({ timeoutMs: closingMs }).catch(() => {})
   }
 
+  /**
+   * A lease that ran out by this process's clock may be there for a while yet, by the server's: what it stands for is free
+   * sooner when it is revoked.
+   */
+  #onEnd(shared: Shared): void {
+    this.#forget(shared)
+    const { reason } = shared.lease.signal
+    if (reason instanceof LeaseLostError && (reason.reason === 'expired' || reason.reason === 'stalled')) {
+      void this.#drop(shared)
+    }
+  }
+
   #forget(shared: Shared): void {
     clearTimeout(shared.idle)
     this.#all.delete(shared)
-    for (const [ttlSeconds, current] of this.#current) if (current === shared) this.#current.delete(ttlSeconds)
+    if (this.#current.get(shared.ttlSeconds) === shared) this.#current.delete(shared.ttlSeconds)
   }
 
   async #replace(ttlSeconds: number): Promise<void> {
     try {
-      const shared: Shared = { lease: await this.#grant(ttlSeconds), users: 0, idle: undefined }
+      const shared: Shared = { lease: await this.#grant(ttlSeconds), ttlSeconds, users: 0, idle: undefined }
       this.#current.set(ttlSeconds, shared)
       this.#all.add(shared)
       // As many holders as there are may listen, which is no leak.
       setMaxListeners(0, shared.lease.signal)
-      shared.lease.signal.addEventListener('abort', () => this.#forget(shared), { once: true })
+      shared.lease.signal.addEventListener('abort', () => this.#onEnd(shared), { once: true })
       // Those who asked for it may have left meanwhile.
       this.#idle(shared)
     } finally {

@@ -1,19 +1,25 @@
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease, LeaseState } from './lease.js'
 
+/** Who shares the lease among its users. */
+export interface SessionHost {
+  release(): void
+  retire(): void
+}
+
 /**
  * A part in a lease that is kept alive for all who ask this client for the same time to live. Keys of different holders
  * need names of their own: the lease tells only that this process is alive.
  */
 export class Session implements AsyncDisposable {
   readonly #lease: Lease
-  readonly #release: () => void
+  readonly #host: SessionHost
   #isReleased = false
 
   /** Made by `shared()`. */
-  constructor(lease: Lease, release: () => void) {
+  constructor(lease: Lease, host: SessionHost) {
     this.#lease = lease
-    this.#release = release
+    this.#host = host
   }
 
   /** The lease's ID, to put keys with. */
@@ -52,7 +58,15 @@ export class Session implements AsyncDisposable {
   release(): void {
     if (this.#isReleased) return
     this.#isReleased = true
-    this.#release()
+    this.#host.release()
+  }
+
+  /**
+   * Lets nobody else have a part in the lease from now on, and has it revoked as soon as the last part is given back: where
+   * a write with this lease may still be applied, of which nobody knows.
+   */
+  retire(): void {
+    this.#host.retire()
   }
 
   /** Ends the lease now, for all who have a part in it, and deletes its keys. */

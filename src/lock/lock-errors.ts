@@ -10,16 +10,23 @@ export interface LockHolder {
   readonly createRevision: number
 }
 
-/** A lock was not granted within `timeoutMs`. Nothing of the attempt stays behind. */
+/**
+ * A lock was not granted within `timeoutMs`. Nothing of the attempt stays behind. The message tells when this very client
+ * holds it, and when members could not be reached; that is the `cause` then.
+ */
 export class LockTimeoutError extends EtcdError {
   override readonly name = 'LockTimeoutError'
   readonly lockName: string
 
-  constructor(lockName: string, timeoutMs: number) {
-    super(`lock ${JSON.stringify(lockName)} was not granted within ${Math.round(timeoutMs)} ms`, {
+  /** `why` is what is known of the reason, and `cause` the failure that stood in the way. */
+  constructor(lockName: string, timeoutMs: number, why?: string, cause?: unknown) {
+    const reason = why ?? (cause instanceof Error ? cause.message : undefined)
+    const text = `lock ${JSON.stringify(lockName)} was not granted within ${Math.round(timeoutMs)} ms`
+    super(reason === undefined ? text : `${text}: ${reason}`, {
       code: 'LOCK_TIMEOUT',
       effect: 'none',
       retryable: true,
+      cause,
     })
     this.lockName = lockName
   }
@@ -29,11 +36,11 @@ export class LockTimeoutError extends EtcdError {
 export class LockUnavailableError extends EtcdError {
   override readonly name = 'LockUnavailableError'
   readonly lockName: string
-  /** Who holds it; `undefined` where that is this very client. */
+  /** Who holds it; `undefined` where that is this very client, or where it waits for it. */
   readonly holder: LockHolder | undefined
 
   constructor(lockName: string, holder: LockHolder | undefined) {
-    const by = holder === undefined ? 'by this client' : `by ${holder.key}`
+    const by = holder === undefined ? 'or awaited by this client' : `by ${holder.key}`
     super(`lock ${JSON.stringify(lockName)} is held ${by}`, {
       code: 'LOCK_UNAVAILABLE',
       effect: 'none',

@@ -3,12 +3,11 @@ import { fullJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
 import type { KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { type Comparison, key, keys } from '../kv/compare.js'
+import { key, keys } from '../kv/compare.js'
 import { del, get, put, range } from '../kv/operation.js'
 import type { Txn } from '../kv/txn.js'
-import type { CallOptions } from '../transport/transport.js'
 import type { Watcher } from '../watch/watcher.js'
-import { type LockHolder, LockLostError } from './lock-errors.js'
+import { oldestOf, placesOf } from './lock-place.js'
 
 /** A part in a lease that is kept alive, as a lock needs it; see `Session`. */
 export interface LockSession {
@@ -17,6 +16,7 @@ export interface LockSession {
   readonly expiresAt: number
   isAlive(): boolean
   release(): void
+  retire(): void
   revoke(): Promise<void>
 }
 
@@ -41,155 +41,208 @@ const backoff = { baseMs: 25, maxMs: 1000 }
 /**
  * The one key of this process in the queue of a lock, as Go's clientv3 writes it: `<name>/<lease>`, ordered by create
  * revision; the oldest holds the lock. So locks are shared with `etcdctl lock` and clients in other languages.
+ *
+ * Every transaction has a condition that it uses up, so that it can be repeated until it is known what came of it: what a
+ * member applies late, since it was stopped meanwhile, changes nothing any more. Only a creation whose key was deleted
+ * again could come back that way; see `mayReappear`.
  */
 export class LockKey {
-  readonly key: string
+  readonly key: Buffer
   readonly session: LockSession
-  readonly #name: string
+  readonly #queue: Buffer
   readonly #store: LockStore
-  #createRevision = 0
+  /** Whether the key may be there. */
+  #mayExist = false
+  /** A try to create it has failed with no word of what came of it. */
+  #mayReappear = false
+  #createRevision: number | undefined
   /** The revision of our last write to the key: another one for each holder in this process. */
   #modRevision = 0
+  #value = ''
 
-  constructor(name: string, session: LockSession, store: LockStore) {
-    this.#name = name
+  /** `queue` is what the keys of the lock begin with: its name and a slash. */
+  constructor(queue: Buffer, session: LockSession, store: LockStore) {
+    this.#queue = queue
     this.#store = store
     this.session = session
-    this.key = `${name}/${session.id}`
+    this.key = Buffer.concat([queue, Buffer.from(session.id)])
   }
 
-  /** Holds as long as the lock is with its present holder: for transactions that must not run after that. */
-  get guard(): Comparison {
-    return key(this.key).modRevision.equals(this.#modRevision)
+  /** Set when the server may still create the key after it was deleted: then nobody must rely on its absence. */
+  get mayReappear(): boolean {
+    return this.#mayReappear
   }
 
   get createRevision(): number {
-    return this.#createRevision
+    return this.#createRevision ?? 0
   }
 
-  /** Waits for its turn. Resolves with the fence: the revision at which the lock became ours. */
-  async acquire(value: string, options: { readonly signal: AbortSignal }): Promise<number> {
-    const place = await this.#enqueue(value, options)
-    return place.ahead.size === 0 ? this.#createRevision : this.#waitForTurn(place, options.signal)
+  get modRevision(): number {
+    return this.#modRevision
   }
 
-  /** Takes the lock if nobody has it. Resolves with the fence, or with who holds it; then nothing was written. */
-  async tryAcquire(value: string, options: CallOptions): Promise<number | LockHolder> {
-    const queue = { prefix: `${this.#name}/` }
-    const oldest = range(queue, { limit: 1, sort: { target: 'createRevision' } })
-    const lease = this.session.id
+  get value(): string {
+    return this.#value
+  }
+
+  /** Waits for its turn. Resolves with the fence: a revision at which the lock was ours, and before which it was not. */
+  async acquire(value: string, signal: AbortSignal): Promise<number> {
+    for (;;) {
+      const place = await this.#enqueue(value, signal)
+      if (place.ahead.size === 0) return place.revision
+      const fence = await this.#waitForTurn(place, signal)
+      if (fence !== undefined) return fence
+    }
+  }
+
+  /** Takes the lock if nobody has it. Resolves with the fence, or with the key of who holds it; then ours is not there. */
+  async tryAcquire(value: string, signal: AbortSignal): Promise<number | KeyValue> {
+    const queue = { prefix: this.#queue }
     const transaction = this.#store
       .txn()
       .if(keys(queue).createRevision.equals(0))
-      .then(put(this.key, value, { lease }))
-      .else(get(this.key), oldest)
-    const { succeeded, responses, revision } = await this.#settle(() => transaction.commit(options), options.signal)
+      .then(put(this.key, value, { lease: this.session.id }))
+      .else(range(queue))
+    const { succeeded, responses, revision } = await this.#create(() => transaction.commit(), signal)
     if (succeeded) {
-      this.#createRevision = revision
-      this.#modRevision = revision
+      this.#isAt(revision, revision, value)
       return revision
     }
-    const [own, { kvs }] = responses
-    const [holder] = kvs
-    // Our own key, of an attempt whose answer was lost.
-    if (own !== undefined && own.createRevision === holder?.createRevision) {
-      this.#createRevision = own.createRevision
-      this.#modRevision = own.modRevision
-      return own.createRevision
+    const oldest = oldestOf(this.#queue, responses[0].kvs)
+    // Others there are only in locks whose names begin with ours and a slash, or none any more.
+    if (oldest === undefined) return this.#tryInQueue(value, signal)
+    if (!oldest.key.equals(this.key)) {
+      if (!responses[0].kvs.some((kv) => kv.key.equals(this.key))) this.#mayExist = false
+      await this.leave()
+      return oldest
     }
-    return holder === undefined ? this.tryAcquire(value, options) : holderOf(holder)
+    // Our own key, of an attempt whose answer was lost.
+    this.#isAt(oldest.createRevision, oldest.modRevision, oldest.value.toString())
+    return revision
   }
 
   /**
    * Writes `value`, if the key is still ours: to give the lock to another one in this process, or to tell others something
-   * else. Resolves with the revision, which is the fence of the new holder.
+   * else. Resolves with the revision, which is the fence of the new holder; with `undefined` if the key is not ours.
    */
-  async rewrite(value: string): Promise<number> {
-    // Not the guard: a repeat, after an answer was lost, finds the revision of the first try.
-    const isOurs = key(this.key).createRevision.equals(this.#createRevision)
-    const transaction = this.#store
-      .txn()
-      .if(isOurs)
-      .then(put(this.key, value, { lease: this.session.id }))
-    const { succeeded, revision } = await this.#settle(() => transaction.commit(), this.session.signal)
-    if (!succeeded) throw new LockLostError(this.#name)
-    this.#modRevision = revision
-    return revision
+  async rewrite(value: string): Promise<number | undefined> {
+    for (;;) {
+      const transaction = this.#store
+        .txn()
+        .if(key(this.key).modRevision.equals(this.#modRevision))
+        .then(put(this.key, value, { lease: this.session.id }))
+        .else(get(this.key))
+      const outcome = await this.#settle(() => transaction.commit(), this.session.signal)
+      if (outcome.succeeded) {
+        this.#isAt(this.createRevision, outcome.revision, value)
+        return outcome.revision
+      }
+      const [found] = outcome.responses
+      if (found === undefined || found.createRevision !== this.#createRevision) return undefined
+      this.#isAt(found.createRevision, found.modRevision, found.value.toString())
+      // Written by the try whose answer was lost.
+      if (this.#value === value) return found.modRevision
+    }
   }
 
   /** Takes the key out of the queue, if it is still the one that was put there. */
   async leave(): Promise<void> {
-    const signal = this.session.signal
+    if (!this.#mayExist) return
     // Without a revision its creation was not answered: the key of this lease, whatever it is, is ours alone.
     const ours =
-      this.#createRevision === 0
+      this.#createRevision === undefined
         ? key(this.key).lease.equals(this.session.id)
         : key(this.key).createRevision.equals(this.#createRevision)
-    await this.#settle(() => this.#store.txn().if(ours).then(del(this.key)).commit(), signal)
+    await this.#settle(() => this.#store.txn().if(ours).then(del(this.key)).commit(), this.session.signal)
   }
 
-  async #enqueue(value: string, options: { readonly signal: AbortSignal }): Promise<Place> {
-    const queue = range({ prefix: `${this.#name}/` }, { keysOnly: true })
+  /** Deletes what was created late. To be called when nobody else comes to use the lease for this lock. */
+  async sweep(): Promise<void> {
+    const ours = key(this.key).lease.equals(this.session.id)
+    await this.#store.txn().if(ours).then(del(this.key)).commit()
+  }
+
+  async #enqueue(value: string, signal: AbortSignal): Promise<Place> {
+    const queue = range({ prefix: this.#queue }, { keysOnly: true })
     const transaction = this.#store
       .txn()
       .if(key(this.key).createRevision.equals(0))
       .then(put(this.key, value, { lease: this.session.id }), queue)
       .else(get(this.key), queue)
-    const { succeeded, responses, revision } = await this.#settle(() => transaction.commit(options), options.signal)
+    const { succeeded, responses, revision } = await this.#create(() => transaction.commit(), signal)
     const [own, { kvs }] = responses
     const found = succeeded ? undefined : (own as KeyValue | undefined)
-    this.#createRevision = found?.createRevision ?? revision
-    this.#modRevision = found?.modRevision ?? revision
-    const ahead = kvs.filter(({ createRevision }) => createRevision < this.#createRevision)
+    this.#isAt(found?.createRevision ?? revision, found?.modRevision ?? revision, found?.value.toString() ?? value)
+    const ahead = placesOf(this.#queue, kvs).filter(({ createRevision }) => createRevision < this.createRevision)
     return { revision, ahead: new Set(ahead.map((kv) => kv.key.toString('latin1'))) }
+  }
+
+  /** A place in the queue that is kept only if it is the first one. */
+  async #tryInQueue(value: string, signal: AbortSignal): Promise<number | KeyValue> {
+    const { revision, ahead } = await this.#enqueue(value, signal)
+    if (ahead.size === 0) return revision
+    await this.leave()
+    return this.tryAcquire(value, signal)
   }
 
   /**
    * One watch shows the deletions of our key and of all before it in order: when the last of those goes and ours has not
-   * gone before, the lock is ours from that revision on. Nothing is read again.
+   * gone before, the lock is ours from that revision on. Nothing is read again. Resolves with `undefined` when our place
+   * is gone, or the history that tells of it.
    */
-  async #waitForTurn({ revision, ahead }: Place, signal: AbortSignal): Promise<number> {
-    const own = Buffer.from(this.key).toString('latin1')
-    const watcher = this.#store.watch(
-      { prefix: `${this.#name}/` },
-      { only: 'delete', startRevision: revision + 1, signal: AbortSignal.any([signal, this.session.signal]) },
-    )
-    for await (const batch of watcher.batches()) {
-      const gone = batch.events.map(({ kv }) => kv.key.toString('latin1'))
-      if (gone.includes(own)) throw new LockLostError(this.#name)
-      for (const other of gone) ahead.delete(other)
-      if (ahead.size === 0) return batch.revision
+  async #waitForTurn({ revision, ahead }: Place, signal: AbortSignal): Promise<number | undefined> {
+    const own = this.key.toString('latin1')
+    const range = { prefix: this.#queue }
+    const watcher = this.#store.watch(range, { only: 'delete', startRevision: revision + 1, signal })
+    try {
+      for await (const batch of watcher.batches()) {
+        const gone = batch.events.map(({ kv }) => kv.key.toString('latin1'))
+        if (gone.includes(own)) return undefined
+        for (const other of gone) ahead.delete(other)
+        if (ahead.size === 0) return batch.revision
+      }
+    } catch (error) {
+      if (!isEtcdError(error, 'COMPACTED')) throw error
     }
-    throw new LockLostError(this.#name)
+    return undefined
   }
 
-  /** Repeats a transaction that may be repeated, until it is known what came of it. */
-  async #settle<Result>(commit: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  #isAt(createRevision: number, modRevision: number, value: string): void {
+    this.#createRevision = createRevision
+    this.#modRevision = modRevision
+    this.#value = value
+  }
+
+  /** A call that is under way is not given up when `signal` aborts: its answer tells whether there is a key to delete. */
+  #create<Result>(commit: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    signal.throwIfAborted()
+    this.#mayExist = true
+    const attempt = async (): Promise<Result> => {
+      try {
+        return await commit()
+      } catch (error) {
+        this.#mayReappear ||= !isEtcdError(error) || error.effect !== 'none'
+        throw error
+      }
+    }
+    return this.#settle(attempt, signal)
+  }
+
+  /** Repeats a transaction until it is known what came of it. */
+  async #settle<Result>(commit: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await commit()
       } catch (error) {
-        if (signal?.aborted === true || !this.session.isAlive()) throw error
-        if (!isEtcdError(error) || (!error.retryable && error.code !== 'DEADLINE_EXCEEDED')) throw error
+        if (signal.aborted || !this.session.isAlive() || !isPassing(error)) throw error
         await sleep(fullJitterMs(attempt, backoff), signal)
       }
     }
   }
 }
 
-/** Who holds a lock now, if anybody does. */
-export async function readHolder(
-  name: string,
-  store: LockStore,
-  options: CallOptions,
-): Promise<LockHolder | undefined> {
-  const oldest = range({ prefix: `${name}/` }, { limit: 1, sort: { target: 'createRevision' } })
-  const { responses } = await store.txn().then(oldest).commit(options)
-  const [holder] = responses[0]?.kvs ?? []
-  return holder && holderOf(holder)
-}
-
-function holderOf(kv: KeyValue): LockHolder {
-  const { lease, createRevision } = kv
-  return { key: kv.key.toString(), value: kv.value.toString(), lease, createRevision }
+/** Whether the same may succeed later. */
+export function isPassing(error: unknown): boolean {
+  if (!isEtcdError(error)) return false
+  return error.retryable || error.code === 'DEADLINE_EXCEEDED' || error.code === 'SERVER_DEADLINE_EXCEEDED'
 }

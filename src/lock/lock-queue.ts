@@ -1,24 +1,19 @@
-import { longestTimerMs } from '../core/abort.js'
+import { longestTimerMs, sleep } from '../core/abort.js'
+import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
 import { Lock } from './lock.js'
 import { LockTimeoutError, LockUnavailableError } from './lock-errors.js'
-import { LockKey, type LockSession, type LockStore, readHolder } from './lock-key.js'
+import { isPassing, LockKey, type LockSession, type LockStore } from './lock-key.js'
+import { holderOf } from './lock-place.js'
+import { type LockRequest, maySucceed } from './lock-request.js'
+import { sweepLater } from './sweep.js'
 
 /** What the queues of a client work with. */
 export interface LockQueueHost {
-  /** How often a lock may go from one to the next in this process while others wait. */
-  readonly mostHandOvers: number
+  /** All keys, of whatever namespace. */
   readonly store: LockStore
   /** A part in a lease that is kept alive. */
   session(ttlSeconds: number, signal: AbortSignal): Promise<LockSession>
-}
-
-/** One who wants the lock. */
-export interface LockRequest {
-  readonly ttlSeconds: number
-  readonly value: string
-  readonly timeoutMs: number
-  readonly signal: AbortSignal | undefined
 }
 
 interface Waiter extends LockRequest {
@@ -26,10 +21,11 @@ interface Waiter extends LockRequest {
   readonly reject: (reason: unknown) => void
 }
 
-/** A key that is ours, and the lease that it is under. */
+/** A key that is ours. */
 interface Hold {
   readonly key: LockKey
-  readonly ttlSeconds: number
+  /** Who it was made for. */
+  readonly request: LockRequest
   /** How often the lock went from one to the next in this process without leaving it. */
   handOvers: number
 }
@@ -37,24 +33,31 @@ interface Hold {
 type QueueState =
   | { readonly kind: 'idle' }
   /** Waiting for our turn among the processes, for the first of the waiters here. */
-  | { readonly kind: 'acquiring'; readonly abort: AbortController }
+  | { readonly kind: 'acquiring'; readonly first: Waiter; readonly abort: AbortController }
   | { readonly kind: 'held'; readonly hold: Hold; readonly lock: Lock }
   /** Between two holders, or on the way out. */
   | { readonly kind: 'passing' }
+
+/** After so many holders in one process, the others get their turn. */
+const mostHandOvers = 16
+const backoff = { baseMs: 50, maxMs: 1000 }
 
 /**
  * Those of one process that want one lock, in order. They have one key in etcd among them, so that the cluster sees one
  * waiter for each process; the lock goes from one to the next by a single write.
  */
 export class LockQueue {
-  readonly #name: string
+  readonly #prefix: Buffer
   readonly #host: LockQueueHost
   readonly #onIdle: () => void
   readonly #waiters: Waiter[] = []
   #state: QueueState = { kind: 'idle' }
+  #failures = 0
+  #lastError: unknown
 
-  constructor(name: string, host: LockQueueHost, onIdle: () => void) {
-    this.#name = name
+  /** `prefix` is what the keys of the lock begin with, up to and with the slash; `onIdle` is told when nobody wants it. */
+  constructor(prefix: Buffer, host: LockQueueHost, onIdle: () => void) {
+    this.#prefix = prefix
     this.#host = host
     this.#onIdle = onIdle
   }
@@ -62,87 +65,142 @@ export class LockQueue {
   /** Waits for the lock. */
   acquire(request: LockRequest): Promise<Lock> {
     return new Promise((resolve, reject) => {
-      const { signal, timeoutMs } = request
-      const settle =
-        <Value>(settled: (value: Value) => void) =>
-        (value: Value): void => {
-          clearTimeout(timer)
-          signal?.removeEventListener('abort', onAbort)
-          settled(value)
-        }
-      const waiter: Waiter = { ...request, resolve: settle(resolve), reject: settle(reject) }
-      const onAbort = (): void => this.#giveUp(waiter, signal?.reason)
-      const timer =
-        timeoutMs === Number.POSITIVE_INFINITY
-          ? undefined
-          : setTimeout(
-              () => this.#giveUp(waiter, new LockTimeoutError(this.#name, timeoutMs)),
-              Math.min(timeoutMs, longestTimerMs),
-            )
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#waiters.push(waiter)
+      this.#join(request, resolve, reject)
       if (this.#state.kind === 'idle') void this.#serve()
     })
   }
 
   /** Takes the lock if nobody has it, here or elsewhere. */
-  async tryAcquire(request: LockRequest): Promise<Lock> {
-    if (this.#state.kind !== 'idle') throw await this.#unavailable(request)
-    this.#state = { kind: 'passing' }
-    let hold: Hold | undefined
-    try {
-      const signal = boundOf(request)
-      hold = await this.#newHold(request.ttlSeconds, signal)
-      const taken = await hold.key.tryAcquire(request.value, { signal })
-      if (typeof taken !== 'number') throw new LockUnavailableError(this.#name, taken)
-      return this.#hold(hold, taken)
-    } catch (error) {
-      await this.#abandon(hold, !isEtcdError(error, 'LOCK_UNAVAILABLE'))
-      void this.#serve()
-      throw error
-    }
+  tryAcquire(request: LockRequest): Promise<Lock> {
+    return new Promise((resolve, reject) => {
+      if (this.#state.kind === 'idle') void this.#try(this.#join(request, resolve, reject))
+      else reject(new LockUnavailableError(request.name, undefined))
+    })
   }
 
-  async #unavailable({ timeoutMs, signal }: LockRequest): Promise<LockUnavailableError> {
-    const isOurs = this.#state.kind !== 'acquiring'
-    const holder = isOurs ? undefined : await readHolder(this.#name, this.#host.store, { timeoutMs, signal })
-    return new LockUnavailableError(this.#name, holder)
+  #join(request: LockRequest, resolve: (lock: Lock) => void, reject: (reason: unknown) => void): Waiter {
+    const { signal, timeoutMs } = request
+    const settle =
+      <Value>(settled: (value: Value) => void) =>
+      (value: Value): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        settled(value)
+      }
+    const waiter: Waiter = { ...request, resolve: settle(resolve), reject: settle(reject) }
+    const onAbort = (): void => this.#giveUp(waiter, signal?.reason)
+    const onTimeout = (): void => this.#giveUp(waiter, this.#tooLate(waiter))
+    const timer = timeoutMs > longestTimerMs ? undefined : setTimeout(onTimeout, timeoutMs)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#waiters.push(waiter)
+    return waiter
+  }
+
+  #tooLate({ name, timeoutMs }: Waiter): LockTimeoutError {
+    const isHere = this.#state.kind === 'held' && this.#state.lock.isHeld()
+    const why = isHere ? 'this client holds it all the time, and locks are not re-entrant' : undefined
+    return new LockTimeoutError(name, timeoutMs, why, this.#lastError)
+  }
+
+  #giveUp(waiter: Waiter, reason: unknown): void {
+    const index = this.#waiters.indexOf(waiter)
+    if (index < 0) return
+    this.#waiters.splice(index, 1)
+    waiter.reject(reason)
+    const state = this.#state
+    const [next] = this.#waiters
+    if (state.kind === 'acquiring' && (next === undefined || !maySucceed(next, state.first))) state.abort.abort()
   }
 
   /** Gets the lock for the first waiter, as often as that takes. */
   async #serve(): Promise<void> {
     for (let first = this.#waiters[0]; first !== undefined; first = this.#waiters[0]) {
-      const abort = new AbortController()
-      this.#state = { kind: 'acquiring', abort }
-      let hold: Hold | undefined
-      try {
-        hold = await this.#newHold(first.ttlSeconds, abort.signal)
-        const fence = await hold.key.acquire(first.value, { signal: abort.signal })
-        if (this.#grant(hold, fence)) return
-        await this.#abandon(hold, true)
-      } catch (error) {
-        if (isEtcdError(error, 'LEASE_NOT_FOUND')) await hold?.key.session.revoke()
-        await this.#abandon(hold, true)
-        // A lease that ended while we waited takes our place with it: we queue up anew.
-        if (!abort.signal.aborted && hold?.key.session.isAlive() !== false && !isEtcdError(error, 'LOCK_LOST')) {
-          this.#refuseAll(error)
-        }
-      }
+      if (await this.#obtain(first, (key, signal) => key.acquire(first.value, signal))) return
     }
     this.#state = { kind: 'idle' }
     this.#onIdle()
   }
 
-  /** Gives the lock to the first waiter, if there still is one. */
-  #grant(hold: Hold, fence: number): boolean {
-    const waiter = this.#waiters.shift()
-    if (waiter === undefined) return false
-    waiter.resolve(this.#hold(hold, fence))
-    return true
+  async #try(waiter: Waiter): Promise<void> {
+    const take = async (key: LockKey, signal: AbortSignal): Promise<number | undefined> => {
+      const taken = await key.tryAcquire(waiter.value, signal)
+      if (typeof taken === 'number') return taken
+      const namespaceBytes = this.#prefix.length - Buffer.byteLength(waiter.name) - 1
+      this.#giveUp(waiter, new LockUnavailableError(waiter.name, holderOf(taken, namespaceBytes)))
+      return undefined
+    }
+    while (this.#waiters.includes(waiter)) {
+      if (await this.#obtain(waiter, take)) return
+      if (this.#lastError !== undefined) this.#giveUp(waiter, this.#lastError)
+    }
+    await this.#serve()
   }
 
-  #hold(hold: Hold, fence: number): Lock {
-    const lock = new Lock(this.#name, hold.key, fence, (released) => this.#release(released))
+  /** Makes a key for `first`, and gives the lock to who is first when it is ours. */
+  async #obtain(
+    first: Waiter,
+    take: (key: LockKey, signal: AbortSignal) => Promise<number | undefined>,
+  ): Promise<boolean> {
+    const abort = new AbortController()
+    const onLost = (): void => abort.abort(hold?.key.session.signal.reason)
+    this.#state = { kind: 'acquiring', first, abort }
+    let hold: Hold | undefined
+    let waitMs = 0
+    try {
+      hold = await this.#newHold(first, abort.signal)
+      hold.key.session.signal.addEventListener('abort', onLost, { once: true })
+      const fence = await take(hold.key, abort.signal)
+      this.#failures = 0
+      this.#lastError = undefined
+      if (fence !== undefined && (await this.#grant(hold, fence))) return true
+    } catch (error) {
+      waitMs = this.#failed(error, hold?.key.session, abort.signal)
+    } finally {
+      hold?.key.session.signal.removeEventListener('abort', onLost)
+    }
+    await this.#abandon(hold)
+    if (waitMs > 0) await sleep(waitMs, abort.signal).catch(() => {})
+    return false
+  }
+
+  /** Ends the waits, unless it is of use to queue up anew: after so many milliseconds. */
+  #failed(error: unknown, session: LockSession | undefined, { aborted }: AbortSignal): number {
+    // A lease that ended while we waited takes our place with it.
+    if (session?.isAlive() === false) return 0
+    if (isEtcdError(error, 'LEASE_NOT_FOUND')) {
+      session?.revoke().catch(() => {})
+      return 0
+    }
+    if (aborted) return 0
+    if (!isPassing(error)) {
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
+      return 0
+    }
+    this.#lastError = error
+    this.#failures += 1
+    return halfJitterMs(this.#failures, backoff)
+  }
+
+  /** Gives the lock to the first waiter, if the key can be his. */
+  async #grant(hold: Hold, fence: number): Promise<boolean> {
+    const { key } = hold
+    for (let granted: number | undefined = fence; granted !== undefined; ) {
+      const [waiter] = this.#waiters
+      if (waiter === undefined || !maySucceed(waiter, hold.request) || !key.session.isAlive()) return false
+      if (waiter.value === key.value) {
+        this.#waiters.shift()
+        waiter.resolve(this.#hold(hold, waiter, granted))
+        return true
+      }
+      // The key still tells what another one wanted to be seen, who has left.
+      granted = await key.rewrite(waiter.value)
+    }
+    return false
+  }
+
+  #hold(hold: Hold, { name, ownKey }: LockRequest, fence: number): Lock {
+    const onRelease = (released: Lock): Promise<void> => this.#release(released)
+    const lock = new Lock({ name, fence, ownKey, key: hold.key, onRelease })
     this.#state = { kind: 'held', hold, lock }
     lock.signal.addEventListener('abort', () => void this.#lost(lock), { once: true })
     return lock
@@ -152,18 +210,20 @@ export class LockQueue {
     if (this.#state.kind !== 'held' || this.#state.lock !== lock) return
     const { hold } = this.#state
     this.#state = { kind: 'passing' }
-    const next = this.#waiters[0]
-    const mayHandOver = next?.ttlSeconds === hold.ttlSeconds && hold.handOvers < this.#host.mostHandOvers
-    if (next !== undefined && mayHandOver && (await this.#handOver(hold, next))) return
-    await this.#abandon(hold, true)
+    if (await this.#handOver(hold)) return
+    await this.#abandon(hold)
     void this.#serve()
   }
 
-  async #handOver(hold: Hold, next: Waiter): Promise<boolean> {
+  /** A write lets the next one in this process have the lock. */
+  async #handOver(hold: Hold): Promise<boolean> {
+    const [next] = this.#waiters
+    if (next === undefined || next.ownKey || !maySucceed(next, hold.request)) return false
+    if (hold.handOvers >= mostHandOvers) return false
     try {
       const fence = await hold.key.rewrite(next.value)
       hold.handOvers += 1
-      return this.#grant(hold, fence)
+      return fence !== undefined && (await this.#grant(hold, fence))
     } catch {
       // The lock is gone, or nobody knows: whoever waits here queues up anew.
       return false
@@ -175,41 +235,30 @@ export class LockQueue {
     if (this.#state.kind !== 'held' || this.#state.lock !== lock) return
     const { hold } = this.#state
     this.#state = { kind: 'passing' }
-    await this.#abandon(hold, false)
+    await this.#abandon(hold)
     void this.#serve()
   }
 
-  #giveUp(waiter: Waiter, reason: unknown): void {
-    const index = this.#waiters.indexOf(waiter)
-    if (index < 0) return
-    this.#waiters.splice(index, 1)
-    waiter.reject(reason)
-    if (this.#waiters.length === 0 && this.#state.kind === 'acquiring') this.#state.abort.abort()
-  }
-
-  #refuseAll(error: unknown): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
-  }
-
-  async #newHold(ttlSeconds: number, signal: AbortSignal): Promise<Hold> {
-    const session = await this.#host.session(ttlSeconds, signal)
-    return { key: new LockKey(this.#name, session, this.#host.store), ttlSeconds, handOvers: 0 }
+  async #newHold(request: Waiter, signal: AbortSignal): Promise<Hold> {
+    const session = await this.#host.session(request.ttlSeconds, signal)
+    return { key: new LockKey(this.#prefix, session, this.#host.store), request, handOvers: 0 }
   }
 
   /** Leaves nothing behind: the key is deleted now, or ends with the lease. */
-  async #abandon(hold: Hold | undefined, hasKey: boolean): Promise<void> {
+  async #abandon(hold: Hold | undefined): Promise<void> {
     if (hold === undefined) return
+    const { key } = hold
+    const { session } = key
+    let isGone = !key.mayReappear
     try {
-      if (hasKey && hold.key.session.isAlive()) await hold.key.leave()
+      if (session.isAlive()) await key.leave()
     } catch {
-      // It could not be deleted while the lease lasted, which has ended or will end it.
-    } finally {
-      hold.key.session.release()
+      isGone = false
     }
+    if (!isGone && session.isAlive()) {
+      session.retire()
+      sweepLater(key)
+    }
+    session.release()
   }
-}
-
-function boundOf({ timeoutMs, signal }: LockRequest): AbortSignal {
-  const timeout = AbortSignal.timeout(Math.min(timeoutMs, longestTimerMs))
-  return signal === undefined ? timeout : AbortSignal.any([timeout, signal])
 }

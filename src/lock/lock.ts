@@ -1,6 +1,16 @@
-import type { Comparison } from '../kv/compare.js'
+import { type Comparison, key } from '../kv/compare.js'
 import { LockLostError } from './lock-errors.js'
 import type { LockKey } from './lock-key.js'
+
+/** What a lock is made of. */
+export interface LockInit {
+  readonly name: string
+  readonly fence: number
+  readonly key: LockKey
+  /** Whether the key is never handed to another holder: then its creation alone tells who holds the lock. */
+  readonly ownKey: boolean
+  onRelease(lock: Lock): Promise<void>
+}
 
 /**
  * A lock that was granted. That it is held can be relied on no longer than its lease: a process that was stopped finds
@@ -10,33 +20,36 @@ import type { LockKey } from './lock-key.js'
 export class Lock implements AsyncDisposable {
   /** The lock's name. */
   readonly name: string
-  /** The revision at which it became ours: greater for each holder than for all before. */
+  /** A revision at which it is ours, and before which it was not: greater for each holder than for all before. */
   readonly fence: number
+  readonly #init: LockInit
   readonly #key: LockKey
-  readonly #onRelease: (lock: Lock) => Promise<void>
   #guard: Comparison
   readonly #abort = new AbortController()
+  #writing: Promise<unknown> = Promise.resolve()
   #releasing: Promise<void> | undefined
 
   /** Made by `lock()`. */
-  constructor(name: string, key: LockKey, fence: number, onRelease: (lock: Lock) => Promise<void>) {
-    this.name = name
-    this.fence = fence
-    this.#key = key
-    this.#onRelease = onRelease
-    this.#guard = key.guard
-    const { signal } = key.session
+  constructor(init: LockInit) {
+    this.name = init.name
+    this.fence = init.fence
+    this.#init = init
+    this.#key = init.key
+    this.#guard = this.#guardNow()
+    const { signal } = init.key.session
     if (signal.aborted) this.#lost()
     else signal.addEventListener('abort', this.#lost, { once: true })
   }
 
   /** The key in etcd that stands for it. */
   get key(): string {
-    return this.#key.key
+    return `${this.name}/${this.#key.session.id}`
   }
 
   /** Aborts, with a `LockLostError`, when the lock is lost. Its release does not abort it. */
   get signal(): AbortSignal {
+    // Right also for who asks before any timer could run.
+    if (this.#releasing === undefined) this.#key.session.isAlive()
     return this.#abort.signal
   }
 
@@ -56,23 +69,41 @@ export class Lock implements AsyncDisposable {
   }
 
   /** Changes what others see in the key. Rejects with a `LockLostError` if the lock is no longer ours. */
-  async rewrite(value: string): Promise<void> {
-    if (!this.isHeld()) throw new LockLostError(this.name, this.#abort.signal.reason)
-    await this.#key.rewrite(value)
-    this.#guard = this.#key.guard
+  rewrite(value: string): Promise<void> {
+    const written = this.#writing.then(() => this.#rewrite(value))
+    this.#writing = written.catch(() => {})
+    return written
   }
 
   /** Gives it to the next in the queue. Resolves when that is done; a lock that was lost is released already. */
   release(): Promise<void> {
     if (this.#releasing === undefined) {
       this.#key.session.signal.removeEventListener('abort', this.#lost)
-      this.#releasing = this.#onRelease(this)
+      this.#releasing = this.#writing.then(() => this.#init.onRelease(this))
     }
     return this.#releasing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release()
+  }
+
+  async #rewrite(value: string): Promise<void> {
+    const revision = this.isHeld() ? await this.#key.rewrite(value).catch((error) => this.#explain(error)) : undefined
+    if (revision === undefined) throw new LockLostError(this.name, this.#abort.signal.reason)
+    this.#guard = this.#guardNow()
+  }
+
+  #explain(error: unknown): never {
+    throw this.isHeld() ? error : new LockLostError(this.name, error)
+  }
+
+  /** In the caller's keyspace. */
+  #guardNow(): Comparison {
+    const { createRevision, modRevision } = this.#key
+    return this.#init.ownKey
+      ? key(this.key).createRevision.equals(createRevision)
+      : key(this.key).modRevision.equals(modRevision)
   }
 
   readonly #lost = (): void => this.#abort.abort(new LockLostError(this.name, this.#key.session.signal.reason))

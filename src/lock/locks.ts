@@ -2,7 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe, durationMs, optionalSignal, positiveInteger } from '../core/validate.js'
 import type { Lock } from './lock.js'
-import { LockQueue, type LockQueueHost, type LockRequest } from './lock-queue.js'
+import type { LockQueue } from './lock-queue.js'
+import type { LockQueues } from './lock-queues.js'
+import type { LockRequest } from './lock-request.js'
 
 /** Options of `lock()`, `tryLock()` and `withLock()`. */
 export interface LockOptions {
@@ -17,29 +19,33 @@ export interface LockOptions {
 }
 
 const optionNames = ['ttlSeconds', 'timeoutMs', 'signal', 'value']
-/** After so many holders in one process, the others get their turn. */
-const mostHandOvers = 16
 const defaults = { ttlSeconds: 10, waitMs: 60_000, tryMs: 10_000 }
+
+/** A lock that the code which is running holds by `withLock()`. */
+interface Held {
+  readonly queue: LockQueue
+  readonly lock: Lock
+}
+
+const held = new AsyncLocalStorage<readonly Held[]>()
 
 /** The locks of one keyspace. */
 export class Locks {
-  readonly #host: LockQueueHost
-  readonly #queues = new Map<string, LockQueue>()
-  /** The names that the code which is running holds by `withLock()`. */
-  readonly #held = new AsyncLocalStorage<readonly string[]>()
+  readonly #queues: LockQueues
+  readonly #namespace: Buffer
 
-  constructor(host: Omit<LockQueueHost, 'mostHandOvers'>) {
-    this.#host = { ...host, mostHandOvers }
+  constructor(queues: LockQueues, namespace: Buffer) {
+    this.#queues = queues
+    this.#namespace = namespace
   }
 
   async lock(name: string, options: LockOptions = {}): Promise<Lock> {
-    const request = this.#request('lock()', name, options, defaults.waitMs)
-    return this.#queue(name).acquire(request)
+    return (await this.#acquire('lock()', name, options)).lock
   }
 
   async tryLock(name: string, options: LockOptions = {}): Promise<Lock> {
     const request = this.#request('tryLock()', name, options, defaults.tryMs)
-    return this.#queue(name).tryAcquire(request)
+    return this.#queues.of(this.#namespace, name).tryAcquire(request)
   }
 
   async withLock<Result>(
@@ -48,19 +54,23 @@ export class Locks {
     work: (lock: Lock) => Result | Promise<Result>,
   ): Promise<Result> {
     if (typeof work !== 'function') throw new InvalidArgumentError(`\`work\` must be a function, got ${describe(work)}`)
-    const held = this.#held.getStore() ?? []
-    if (held.includes(name)) {
-      throw new InvalidArgumentError(`lock ${JSON.stringify(name)} is held by the caller: locks are not re-entrant`)
-    }
-    const lock = await this.lock(name, options)
+    const entry = await this.#acquire('withLock()', name, options)
+    const { lock } = entry
     try {
       return await raceLoss(
         lock,
-        this.#held.run([...held, name], async () => work(lock)),
+        held.run([...(held.getStore() ?? []), entry], async () => work(lock)),
       )
     } finally {
       await lock.release()
     }
+  }
+
+  async #acquire(owner: string, name: string, options: LockOptions): Promise<Held> {
+    const request = this.#request(owner, name, options, defaults.waitMs)
+    const queue = this.#queues.of(this.#namespace, name)
+    assertNotHeld(queue, name)
+    return { queue, lock: await queue.acquire(request) }
   }
 
   #request(owner: string, name: unknown, options: LockOptions, defaultTimeoutMs: number): LockRequest {
@@ -75,16 +85,19 @@ export class Locks {
     return {
       ttlSeconds: positiveInteger('ttlSeconds', options.ttlSeconds ?? defaults.ttlSeconds),
       timeoutMs: durationMs('timeoutMs', options.timeoutMs ?? defaultTimeoutMs),
+      name,
       signal,
       value,
+      ownKey: false,
     }
   }
+}
 
-  #queue(name: string): LockQueue {
-    const queue = this.#queues.get(name) ?? new LockQueue(name, this.#host, () => this.#queues.delete(name))
-    this.#queues.set(name, queue)
-    return queue
-  }
+/** Whoever waits for what he himself holds would wait in vain; see `AsyncLocalStorage` for what counts as himself. */
+function assertNotHeld(queue: LockQueue, name: string): void {
+  const isHeld = held.getStore()?.some((entry) => entry.queue === queue && entry.lock.isHeld())
+  if (isHeld !== true) return
+  throw new InvalidArgumentError(`lock ${JSON.stringify(name)} is held by the caller: locks are not re-entrant`)
 }
 
 /** The work's result, or the loss of its lock at once, however long the work goes on. */

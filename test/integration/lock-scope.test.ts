@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Etcd, isEtcdError, LockTimeoutError, LockUnavailableError, put } from '../../src/index.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { runScript } from '../support/child.js'
+import { storedKeys } from '../support/cluster-view.js'
+import { createClient } from '../support/fixtures.js'
+
+describe('Locks of one client', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+  let other: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start()
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+    other = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await etcd.close()
+    await other.close()
+    await cluster.stop()
+  })
+
+  const keysOf = async (name: string) => (await storedKeys(cluster, `${name}/`)).map(({ key }) => key)
+  const untilQueued = (name: string, count: number) =>
+    poll(`${count} keys are queued`, async () => (await keysOf(name)).length === count || undefined)
+
+  test('are one lock by whichever namespace they are reached', async (t) => {
+    const scoped = createClient(t, cluster, { namespace: 'tenant/' })
+    const lock = await etcd.namespace('tenant/').lock('job')
+    for (const taken of [
+      etcd.namespace('tenant/').tryLock('job'),
+      etcd.namespace('ten').namespace('ant/').tryLock('job'),
+      etcd.tryLock('tenant/job'),
+      scoped.tryLock('job'),
+      scoped
+        .namespace('job')
+        .tryLock('x')
+        .then((free) => free.release())
+        .then(() => scoped.tryLock('job')),
+    ])
+      await assert.rejects(taken, LockUnavailableError)
+    assert.equal(lock.key.startsWith('job/'), true)
+    const guarded = etcd.namespace('tenant/').txn().if(lock.guard()).then(put('written', ''))
+    assert.equal((await guarded.commit()).succeeded, true)
+    const waiting = etcd.lock('tenant/job')
+    await lock.release()
+    const next = await waiting
+    assert.ok(next.fence > lock.fence)
+    assert.equal((await etcd.txn().if(next.guard()).then(put('written', '')).commit()).succeeded, true)
+    assert.equal((await guarded.commit()).succeeded, false)
+    await assert.rejects(scoped.tryLock('job'), (error) => {
+      assert.ok(error instanceof LockUnavailableError)
+      return error.holder?.key === next.key.replace('tenant/', '')
+    })
+    await next.release()
+  })
+
+  test('are one election by whichever object it is reached', async () => {
+    const leader = await etcd.election('one').campaign('first')
+    const second = etcd.election('one').campaign('second')
+    await assert.rejects(etcd.election('one').campaign('third', { timeoutMs: 200 }), LockTimeoutError)
+    assert.equal((await keysOf('one')).length, 1)
+    await leader.resign()
+    assert.equal((await other.election('one').leader())?.value, 'second')
+    const next = await second
+    assert.ok(next.isLeader() && !leader.isLeader())
+    await next.proclaim('second again')
+    assert.equal((await etcd.txn().if(next.guard()).then(put('guarded', '')).commit()).succeeded, true)
+    assert.equal((await etcd.txn().if(leader.guard()).then(put('guarded', '')).commit()).succeeded, false)
+    await next.resign()
+  })
+
+  test('do not wait for those whose names begin with theirs', async () => {
+    const part = await other.lock('orders/1')
+    const parts = await other.lock('orders/1/2')
+    const whole = await etcd.lock('orders', { timeoutMs: 2000 })
+    await assert.rejects(other.tryLock('orders'), (error) => {
+      assert.ok(error instanceof LockUnavailableError)
+      return error.holder?.key === whole.key
+    })
+    await whole.release()
+    const tried = await etcd.tryLock('orders')
+    const waiting = other.lock('orders')
+    await untilQueued('orders', 4)
+    await tried.release()
+    await (await waiting).release()
+    await part.release()
+    await parts.release()
+    const leader = await other.election('group/a').campaign('of the part')
+    assert.equal(await etcd.election('group').leader(), undefined)
+    for await (const seen of etcd.election('group').observe()) {
+      assert.equal(seen, undefined)
+      break
+    }
+    await leader.resign()
+  })
+
+  test('are not re-entrant, and say so at once where that can be told', async () => {
+    const refused = {
+      name: 'InvalidArgumentError',
+      message: /lock "(ag)?ain" is held by the caller: locks are not re-entrant/,
+    }
+    await etcd.withLock('again', {}, async () => {
+      await assert.rejects(etcd.lock('again'), refused)
+      await assert.rejects(
+        etcd.withLock('again', {}, () => {}),
+        refused,
+      )
+      await assert.rejects(etcd.namespace('ag').lock('ain'), refused)
+      await assert.rejects(etcd.tryLock('again'), LockUnavailableError)
+      await (await etcd.lock('another')).release()
+    })
+    await using _ = await etcd.lock('again')
+    await assert.rejects(etcd.lock('again', { timeoutMs: 100 }), (error) => {
+      assert.ok(error instanceof LockTimeoutError)
+      return /this client holds it all the time, and locks are not re-entrant/.test(error.message)
+    })
+  })
+
+  test('can be taken again by what was started under them and runs on', async () => {
+    const started = await etcd.withLock('started', {}, () => ({
+      later: (async () => {
+        await sleep(50)
+        return etcd.withLock('started', {}, () => 'done')
+      })(),
+    }))
+    assert.equal(await started.later, 'done')
+  })
+
+  test('show the value of their holder, also where the first who waited has left', async () => {
+    const lock = await other.lock('left', { value: 'other' })
+    const leaving = etcd.lock('left', { value: 'leaving', timeoutMs: 200 })
+    const staying = etcd.lock('left', { value: 'staying' })
+    const short = etcd.lock('left', { value: 'short', ttlSeconds: 3 })
+    await assert.rejects(leaving, LockTimeoutError)
+    await lock.release()
+    const taken = await staying
+    assert.deepEqual(
+      (await storedKeys(cluster, 'left/')).map(({ key, value }) => [key, value]),
+      [[taken.key, 'staying']],
+    )
+    assert.equal((await etcd.txn().if(taken.guard()).then(put('guarded', '')).commit()).succeeded, true)
+    assert.ok(taken.fence > lock.fence && taken.remainingMs > 4000)
+    await taken.release()
+    const last = await short
+    assert.ok(last.fence > taken.fence && last.remainingMs <= 3000)
+    await last.release()
+  })
+
+  test('have the time to live of their holder, also where the first who waited has left', async () => {
+    const lock = await other.lock('ttl')
+    const leaving = etcd.lock('ttl', { ttlSeconds: 60, timeoutMs: 200 })
+    const staying = etcd.lock('ttl', { ttlSeconds: 3 })
+    await assert.rejects(leaving, LockTimeoutError)
+    await lock.release()
+    const taken = await staying
+    assert.ok(taken.isHeld() && taken.remainingMs <= 3000)
+    await taken.release()
+  })
+
+  test('go on waiting when the history that tells of their turn is compacted', async () => {
+    await using proxied = await EtcdCluster.start({ proxy: true })
+    await using holder = new Etcd({ endpoints: proxied.members.map(({ clientUrl }) => clientUrl) })
+    await using waiter = new Etcd({ endpoints: proxied.endpoints })
+    const lock = await holder.lock('compacted')
+    const waiting = waiter.lock('compacted', { ttlSeconds: 60 })
+    await poll('two are queued', async () => (await storedKeys(proxied, 'compacted/')).length === 2 || undefined)
+    proxied.members[0]?.proxy?.refuse()
+    proxied.members[0]?.proxy?.cut()
+    await lock.release()
+    const { revision } = await holder.put('later', '')
+    await holder.compact(revision)
+    proxied.members[0]?.proxy?.accept()
+    const taken = await waiting
+    assert.ok(taken.fence > lock.fence)
+    await taken.release()
+  })
+
+  test('queue up anew where somebody has deleted their key', async () => {
+    const lock = await other.lock('deleted')
+    const waiting = etcd.lock('deleted')
+    await untilQueued('deleted', 2)
+    const [key = ''] = (await keysOf('deleted')).filter((each) => each !== lock.key)
+    const before = (await storedKeys(cluster, key))[0]?.modRevision ?? 0
+    await other.delete(key)
+    const isBack = async () => ((await storedKeys(cluster, key))[0]?.modRevision ?? 0) > before || undefined
+    await poll('the key is back', isBack)
+    await lock.release()
+    await (await waiting).release()
+  })
+
+  test('that are released twice, or after they were lost, are released once', async (t) => {
+    const lock = await etcd.lock('twice')
+    const [first, second] = [lock.release(), lock.release()]
+    assert.equal(first, second)
+    await first
+    await (await other.lock('twice')).release()
+    const client = createClient(t, cluster)
+    const lost = await client.lock('twice')
+    await other.lease.revoke(lost.key.split('/').at(-1) ?? '')
+    const next = await other.lock('twice')
+    await lost.release()
+    assert.ok(next.isHeld() && !lost.isHeld())
+    assert.deepEqual(await keysOf('twice'), [next.key])
+    await next.release()
+  })
+
+  test('that are held or awaited when the client is closed end, and leave nothing', async () => {
+    const client = new Etcd({ endpoints: cluster.endpoints })
+    const lock = await other.lock('closed/awaited')
+    const held = await client.lock('closed/held', { ttlSeconds: 30 })
+    const settled = Promise.allSettled([
+      client.lock('closed/held', { ttlSeconds: 30 }),
+      client.lock('closed/awaited', { ttlSeconds: 40 }),
+      client.election('closed/awaited').campaign('me'),
+      client.withLock('closed/awaited', {}, () => {}),
+    ])
+    await untilQueued('closed', 3)
+    await client.close()
+    assert.ok(!held.isHeld() && held.signal.aborted)
+    for (const outcome of await settled) {
+      assert.ok(outcome.status === 'rejected')
+      assert.ok(isEtcdError(outcome.reason, 'CLOSED'), String(outcome.reason))
+    }
+    assert.deepEqual(await keysOf('closed'), [lock.key])
+    await held.release()
+    await lock.release()
+    await assert.rejects(client.lock('closed/held'), { code: 'CLOSED' })
+    await assert.rejects(client.tryLock('closed/held'), { code: 'CLOSED' })
+    await poll('no lease but those in use is left', async () => (await other.lease.list()).length <= 2 || undefined)
+  })
+
+  test('hold no process open once the client is closed', async () => {
+    const source = `
+      import { Etcd } from './src/index.ts'
+      const etcd = new Etcd({ endpoints: ${JSON.stringify(cluster.endpoints)} })
+      const lock = await etcd.lock('child')
+      const waiting = etcd.lock('child').catch(({ code }) => console.log(code))
+      await etcd.close()
+      await waiting
+      console.log(lock.isHeld(), lock.signal.aborted)`
+    const { stdout, code, stderr } = await runScript(source)
+    assert.deepEqual([stdout, code, stderr], ['CLOSED\nfalse true\n', 0, ''])
+  })
+})
