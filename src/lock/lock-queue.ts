@@ -17,6 +17,8 @@ export interface LockQueueHost {
 }
 
 interface Waiter extends LockRequest {
+  /** Takes the lock only if it is free. */
+  readonly isTry: boolean
   readonly resolve: (lock: Lock) => void
   readonly reject: (reason: unknown) => void
 }
@@ -64,21 +66,23 @@ export class LockQueue {
 
   /** Waits for the lock. */
   acquire(request: LockRequest): Promise<Lock> {
+    return this.#join(request, false)
+  }
+
+  /** Takes the lock if nobody has it, here or elsewhere. */
+  async tryAcquire(request: LockRequest): Promise<Lock> {
+    if (this.#state.kind === 'held' || this.#waiters.length > 0) throw new LockUnavailableError(request.name, undefined)
+    return this.#join(request, true)
+  }
+
+  #join(request: LockRequest, isTry: boolean): Promise<Lock> {
     return new Promise((resolve, reject) => {
-      this.#join(request, resolve, reject)
+      this.#waiters.push(this.#waiter(request, isTry, resolve, reject))
       if (this.#state.kind === 'idle') void this.#serve()
     })
   }
 
-  /** Takes the lock if nobody has it, here or elsewhere. */
-  tryAcquire(request: LockRequest): Promise<Lock> {
-    return new Promise((resolve, reject) => {
-      if (this.#state.kind === 'idle') void this.#try(this.#join(request, resolve, reject))
-      else reject(new LockUnavailableError(request.name, undefined))
-    })
-  }
-
-  #join(request: LockRequest, resolve: (lock: Lock) => void, reject: (reason: unknown) => void): Waiter {
+  #waiter(request: LockRequest, isTry: boolean, resolve: Waiter['resolve'], reject: Waiter['reject']): Waiter {
     const { signal, timeoutMs } = request
     const settle =
       <Value>(settled: (value: Value) => void) =>
@@ -87,18 +91,17 @@ export class LockQueue {
         signal?.removeEventListener('abort', onAbort)
         settled(value)
       }
-    const waiter: Waiter = { ...request, resolve: settle(resolve), reject: settle(reject) }
+    const waiter: Waiter = { ...request, isTry, resolve: settle(resolve), reject: settle(reject) }
     const onAbort = (): void => this.#giveUp(waiter, signal?.reason)
     const onTimeout = (): void => this.#giveUp(waiter, this.#tooLate(waiter))
     const timer = timeoutMs > longestTimerMs ? undefined : setTimeout(onTimeout, timeoutMs)
     signal?.addEventListener('abort', onAbort, { once: true })
-    this.#waiters.push(waiter)
     return waiter
   }
 
   #tooLate({ name, timeoutMs }: Waiter): LockTimeoutError {
     const isHere = this.#state.kind === 'held' && this.#state.lock.isHeld()
-    const why = isHere ? 'this client holds it all the time, and locks are not re-entrant' : undefined
+    const why = isHere ? 'this client holds it, and locks are not re-entrant' : undefined
     return new LockTimeoutError(name, timeoutMs, why, this.#lastError)
   }
 
@@ -115,32 +118,14 @@ export class LockQueue {
   /** Gets the lock for the first waiter, as often as that takes. */
   async #serve(): Promise<void> {
     for (let first = this.#waiters[0]; first !== undefined; first = this.#waiters[0]) {
-      if (await this.#obtain(first, (key, signal) => key.acquire(first.value, signal))) return
+      if (await this.#obtain(first)) return
     }
     this.#state = { kind: 'idle' }
     this.#onIdle()
   }
 
-  async #try(waiter: Waiter): Promise<void> {
-    const take = async (key: LockKey, signal: AbortSignal): Promise<number | undefined> => {
-      const taken = await key.tryAcquire(waiter.value, signal)
-      if (typeof taken === 'number') return taken
-      const namespaceBytes = this.#prefix.length - Buffer.byteLength(waiter.name) - 1
-      this.#giveUp(waiter, new LockUnavailableError(waiter.name, holderOf(taken, namespaceBytes)))
-      return undefined
-    }
-    while (this.#waiters.includes(waiter)) {
-      if (await this.#obtain(waiter, take)) return
-      if (this.#lastError !== undefined) this.#giveUp(waiter, this.#lastError)
-    }
-    await this.#serve()
-  }
-
   /** Makes a key for `first`, and gives the lock to who is first when it is ours. */
-  async #obtain(
-    first: Waiter,
-    take: (key: LockKey, signal: AbortSignal) => Promise<number | undefined>,
-  ): Promise<boolean> {
+  async #obtain(first: Waiter): Promise<boolean> {
     const abort = new AbortController()
     const onLost = (): void => abort.abort(hold?.key.session.signal.reason)
     this.#state = { kind: 'acquiring', first, abort }
@@ -149,12 +134,12 @@ export class LockQueue {
     try {
       hold = await this.#newHold(first, abort.signal)
       hold.key.session.signal.addEventListener('abort', onLost, { once: true })
-      const fence = await take(hold.key, abort.signal)
+      const fence = await this.#take(first, hold.key, abort.signal)
       this.#failures = 0
       this.#lastError = undefined
       if (fence !== undefined && (await this.#grant(hold, fence))) return true
     } catch (error) {
-      waitMs = this.#failed(error, hold?.key.session, abort.signal)
+      waitMs = this.#failed(first, error, hold?.key.session, abort.signal)
     } finally {
       hold?.key.session.signal.removeEventListener('abort', onLost)
     }
@@ -163,8 +148,18 @@ export class LockQueue {
     return false
   }
 
+  /** Resolves with the fence; with `undefined` for one that is told that the lock is not free. */
+  async #take(first: Waiter, key: LockKey, signal: AbortSignal): Promise<number | undefined> {
+    if (!first.isTry) return key.acquire(first.value, signal)
+    const taken = await key.tryAcquire(first.value, signal)
+    if (typeof taken === 'number') return taken
+    const namespaceBytes = this.#prefix.length - Buffer.byteLength(first.name) - 1
+    this.#giveUp(first, new LockUnavailableError(first.name, holderOf(taken, namespaceBytes)))
+    return undefined
+  }
+
   /** Ends the waits, unless it is of use to queue up anew: after so many milliseconds. */
-  #failed(error: unknown, session: LockSession | undefined, { aborted }: AbortSignal): number {
+  #failed(first: Waiter, error: unknown, session: LockSession | undefined, { aborted }: AbortSignal): number {
     // A lease that ended while we waited takes our place with it.
     if (session?.isAlive() === false) return 0
     if (isEtcdError(error, 'LEASE_NOT_FOUND')) {
@@ -172,6 +167,10 @@ export class LockQueue {
       return 0
     }
     if (aborted) return 0
+    if (first.isTry) {
+      this.#giveUp(first, error)
+      return 0
+    }
     if (!isPassing(error)) {
       for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
       return 0

@@ -116,7 +116,7 @@ describe('Locks of one client', () => {
     await using _ = await etcd.lock('again')
     await assert.rejects(etcd.lock('again', { timeoutMs: 100 }), (error) => {
       assert.ok(error instanceof LockTimeoutError)
-      return /this client holds it all the time, and locks are not re-entrant/.test(error.message)
+      return /this client holds it, and locks are not re-entrant/.test(error.message)
     })
   })
 

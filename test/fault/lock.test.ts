@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Etcd, isEtcdError, LockLostError, LockTimeoutError, put } from '../../src/index.js'
+import { EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
+import { memberAt, proxyAt, received, storedKeys } from '../support/cluster-view.js'
+import { createClient } from '../support/fixtures.js'
+
+const root = join(import.meta.dirname, '../..')
+
+describe('A lock over a broken link', () => {
+  let cluster: EtcdCluster
+  let proxy: FaultProxy
+  let other: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ proxy: true })
+    proxy = proxyAt(cluster, 0)
+    // Not through the proxy.
+    other = new Etcd({ endpoints: [memberAt(cluster, 0).clientUrl] })
+  })
+  after(async () => {
+    await other.close()
+    await cluster.stop()
+  })
+  afterEach(() => proxy.heal())
+
+  const keysOf = (name: string) => storedKeys(cluster, `${name}/`)
+  const untilQueued = (name: string, count: number) =>
+    poll(`${count} keys are queued`, async () => (await keysOf(name)).length === count || undefined)
+
+  /** Loses the answer to the next transaction that the member has applied, by cutting the connection. */
+  async function loseAnswer<Result>(act: () => Promise<Result>): Promise<{ result: Promise<Result>; cut: () => void }> {
+    const seen = () => memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'Txn' })
+    const count = await seen()
+    proxy.onData((_, { direction }) => (direction === 'down' ? 'drop' : undefined))
+    const result = act()
+    result.catch(() => {})
+    await poll('the member has applied it', async () => (await seen()) > count || undefined)
+    const cut = (): void => {
+      proxy.onData(undefined)
+      proxy.cut()
+    }
+    return { result, cut }
+  }
+
+  test('has a greater fence than its holders before, whatever answer was lost', async (t) => {
+    const etcd = createClient(t, cluster)
+    const first = await other.lock('fence')
+    await (await etcd.lock('warm up')).release()
+    const { result, cut } = await loseAnswer(() => etcd.lock('fence'))
+    await untilQueued('fence', 2)
+    // By hand-over, before which the place of the one who waits was made.
+    const second = other.lock('fence')
+    await first.release()
+    const before = await second
+    await before.release()
+    await untilQueued('fence', 1)
+    cut()
+    const lock = await result
+    assert.ok(lock.fence > before.fence, `${lock.fence} came after ${before.fence}`)
+    assert.equal((await etcd.txn().if(lock.guard()).then(put('guarded', '')).commit()).succeeded, true)
+    await lock.release()
+    assert.deepEqual(await keysOf('fence'), [])
+  })
+
+  test('is handed over once when the answer of that is lost, and released once', async (t) => {
+    const etcd = createClient(t, cluster)
+    const lock = await etcd.lock('handed', { value: 'first' })
+    const next = etcd.lock('handed', { value: 'second' })
+    const handing = await loseAnswer(() => lock.release())
+    handing.cut()
+    await handing.result
+    const taken = await next
+    const [stored, ...more] = await keysOf('handed')
+    assert.deepEqual([stored?.version, stored?.value, more], [2, 'second', []])
+    assert.equal(taken.fence, stored?.modRevision)
+    assert.equal((await etcd.txn().if(taken.guard()).then(put('guarded', '')).commit()).succeeded, true)
+    const releasing = await loseAnswer(() => taken.release())
+    const theirs = await other.lock('handed')
+    releasing.cut()
+    await releasing.result
+    assert.ok(theirs.isHeld() && theirs.fence > taken.fence)
+    assert.deepEqual((await keysOf('handed')).length, 1)
+    await theirs.release()
+  })
+
+  test('that is given up while its answer is outstanding leaves no key', async (t) => {
+    const etcd = createClient(t, cluster)
+    for (const take of [
+      () => etcd.lock('given up', { timeoutMs: 300 }),
+      () => etcd.tryLock('given up', { timeoutMs: 300 }),
+    ]) {
+      await (await etcd.lock('warm up')).release()
+      const { result, cut } = await loseAnswer(take)
+      await assert.rejects(result, LockTimeoutError)
+      assert.equal((await keysOf('given up')).length, 1)
+      cut()
+      await untilQueued('given up', 0)
+    }
+    await (await other.tryLock('given up')).release()
+  })
+
+  test('is waited for over an outage, or for as long as there is time, with the reason', async (t) => {
+    const etcd = createClient(t, cluster, { connectTimeoutMs: 200, timeoutMs: 500 })
+    proxy.refuse()
+    const startedAt = performance.now()
+    await assert.rejects(etcd.lock('outage', { timeoutMs: 1000 }), (error) => {
+      assert.ok(error instanceof LockTimeoutError)
+      return isEtcdError(error.cause, 'NOT_CONNECTED')
+    })
+    await assert.rejects(etcd.tryLock('outage', { timeoutMs: 20_000 }), { code: 'NOT_CONNECTED' })
+    const waiting = etcd.lock('outage')
+    await sleep(500)
+    proxy.accept()
+    const lock = await waiting
+    proxy.blackhole()
+    await assert.rejects(etcd.tryLock('another', { timeoutMs: 300 }), LockTimeoutError)
+    assert.ok(performance.now() - startedAt < 15_000)
+    proxy.heal()
+    await lock.release()
+    await poll('no key is left', async () => (await storedKeys(cluster, 'another/')).length === 0 || undefined)
+  })
+
+  test('is lost at its deadline when its holder is cut off, before another one has it', async (t) => {
+    const etcd = createClient(t, cluster)
+    const lock = await etcd.lock('cut off', { ttlSeconds: 2 })
+    const expiresAt = performance.now() + lock.remainingMs
+    const next = other.lock('cut off', { ttlSeconds: 2 })
+    await untilQueued('cut off', 2)
+    const lostAt = new Promise<number>((resolve) => {
+      lock.signal.addEventListener('abort', () => resolve(performance.now()))
+    })
+    proxy.blackhole()
+    const taken = next.then(async (theirs) => ({ theirs, at: performance.now() }))
+    assert.ok((await lostAt) >= expiresAt - 1000)
+    assert.ok(lock.signal.reason instanceof LockLostError && !lock.isHeld() && lock.remainingMs === 0)
+    const { theirs, at } = await taken
+    assert.ok(at > (await lostAt))
+    assert.ok(theirs.fence > lock.fence)
+    await lock.release()
+    proxy.heal()
+    assert.equal((await etcd.txn().if(lock.guard()).then(put('guarded', 'old')).commit()).succeeded, false)
+    assert.equal((await other.txn().if(theirs.guard()).then(put('guarded', 'new')).commit()).succeeded, true)
+    await theirs.release()
+  })
+
+  test('whose lease ends while it waits comes last, and is never granted by the place that it had', async (t) => {
+    const etcd = createClient(t, cluster)
+    const lock = await other.lock('expired')
+    const waiting = etcd.lock('expired', { ttlSeconds: 1 })
+    await untilQueued('expired', 2)
+    const third = createClient(t, { endpoints: [memberAt(cluster, 0).clientUrl] })
+    const behind = third.lock('expired')
+    await untilQueued('expired', 3)
+    proxy.blackhole()
+    await untilQueued('expired', 2)
+    await lock.release()
+    const passed = await behind
+    proxy.heal()
+    await untilQueued('expired', 2)
+    await passed.release()
+    const last = await waiting
+    assert.ok(last.isHeld() && last.fence > passed.fence)
+    await last.release()
+  })
+
+  test('is no zombie leader whose lease has ended while it waited', async (t) => {
+    const etcd = createClient(t, cluster)
+    const leader = await other.election('zombie').campaign('leader')
+    const waiting = etcd.election('zombie', { ttlSeconds: 1 }).campaign('candidate')
+    await untilQueued('zombie', 2)
+    const told: (string | undefined)[] = []
+    const observer = createClient(t, { endpoints: [memberAt(cluster, 0).clientUrl] })
+    void (async () => {
+      for await (const seen of observer.election('zombie').observe()) told.push(seen?.value)
+    })().catch(() => {})
+    await poll('the observer has begun', () => told.length > 0 || undefined)
+    proxy.blackhole()
+    await untilQueued('zombie', 1)
+    await leader.resign()
+    await poll('nobody leads', () => told.length > 1 || undefined)
+    proxy.heal()
+    const elected = await waiting
+    assert.ok(elected.isLeader() && elected.fence > leader.fence)
+    await elected.resign()
+    await poll('the observer has seen all', () => told.length === 4 || undefined)
+    assert.deepEqual(told, ['leader', undefined, 'candidate', undefined])
+  })
+})
+
+describe('A lock whose request arrives late', () => {
+  test('blocks nobody when a member creates its key after it was given up', async (t) => {
+    await using cluster = await EtcdCluster.start({ members: 3, proxy: true })
+    const options = { timeoutMs: 700 }
+    const etcd = createClient(t, cluster, options)
+    const other = createClient(t, { endpoints: cluster.members.map(({ clientUrl }) => clientUrl) })
+    // A part in the lease that is not given back, as of a leader.
+    const leader = await etcd.lock('leader')
+    for (const index of [0, 1, 2]) {
+      const member = memberAt(cluster, index)
+      const proxy = proxyAt(cluster, index)
+      const before = await received(member, 'Txn')
+      proxy.blackhole('up')
+      const waits = Array.from({ length: 6 }, (_, each) =>
+        etcd.lock(`late/${index}/${each}`, { timeoutMs: 100 }).then((lock) => lock.release()),
+      )
+      await Promise.allSettled(waits)
+      // Longer than the bound of a call: they go on elsewhere, and clean up.
+      await sleep(800)
+      proxy.heal()
+      await poll('the member has got them late', async () => (await received(member, 'Txn')) > before || undefined)
+    }
+    const isFree = async () => (await storedKeys(cluster, 'late/')).length === 0 || undefined
+    await poll('no key is left', isFree)
+    await (await other.lock('late/0/0', { timeoutMs: 5000 })).release()
+    assert.ok(leader.isHeld())
+    await leader.release()
+  })
+})
+
+describe('A lock whose holder does not run', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3 })
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await etcd.close()
+    await cluster.stop()
+  })
+
+  /** A process that holds the lock, and tells what it finds when it runs again after a second or more. */
+  function holder(name: string, stall: string) {
+    const source = `
+      import { Etcd, put } from './src/index.ts'
+      const etcd = new Etcd({ endpoints: ${JSON.stringify(cluster.endpoints)} })
+      const lock = await etcd.lock('${name}', { ttlSeconds: 1 })
+      const { signal } = lock
+      let told = false
+      signal.addEventListener('abort', () => { told = true })
+      console.log(lock.fence)
+      ${stall}
+      const found = [lock.signal.aborted, lock.isHeld(), lock.remainingMs, signal.reason?.code, signal.reason?.cause?.reason]
+      await new Promise((resolve) => setTimeout(resolve, 0))
+      console.log(JSON.stringify([...found, told]))
+      const { succeeded } = await etcd.txn().if(lock.guard()).then(put('${name} written', '')).commit()
+      console.log(succeeded)
+      await lock.release()
+      await etcd.close()`
+    const flags = ['--import', 'tsx', '--input-type=module', '--eval', source]
+    const child = spawn(process.execPath, flags, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+    return { child, exited: once(child, 'exit'), line: async () => String((await lines.next()).value) }
+  }
+
+  const found = JSON.stringify([true, false, 0, 'LOCK_LOST', 'stalled', true])
+
+  test('since its event loop is blocked is lost at once when that goes on', async () => {
+    const { exited, line } = holder(
+      'blocked',
+      'const until = performance.now() + 3000; while (performance.now() < until);',
+    )
+    const fence = Number(await line())
+    const lock = await etcd.lock('blocked')
+    assert.ok(lock.fence > fence)
+    assert.deepEqual([await line(), await line()], [found, 'false'])
+    assert.ok(lock.isHeld())
+    await lock.release()
+    await exited
+  })
+
+  test('since its process is stopped is lost at once when that goes on', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-lock-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const file = join(folder, 'go-on')
+    const wait = `
+      const { existsSync } = await import('node:fs')
+      while (!existsSync('${file}')) await new Promise((resolve) => setImmediate(resolve))`
+    const { child, exited, line } = holder('stopped', wait)
+    const fence = Number(await line())
+    child.kill('SIGSTOP')
+    const lock = await etcd.lock('stopped')
+    writeFileSync(file, '')
+    child.kill('SIGCONT')
+    assert.ok(lock.fence > fence)
+    assert.deepEqual([await line(), await line()], [found, 'false'])
+    assert.ok(lock.isHeld())
+    await lock.release()
+    await exited
+  })
+})
