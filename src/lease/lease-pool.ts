@@ -16,11 +16,11 @@ interface Pooled {
 const maxTtls = 100
 /** All keys of a lease are deleted at one revision when it ends: this bounds the work of that. */
 const maxKeys = 1000
-const slack = { share: 0.05, leastSeconds: 1, mostSeconds: 60 }
+const slack = { share: 0.1, leastSeconds: 1, mostSeconds: 60 }
 
 /**
  * Leases for keys that are written once and are to end by themselves. Keys of the same time to live share a lease that
- * lives a little longer than that, by 5 % but at least a second and at most a minute: as long as what it has left is not
+ * lives a little longer than that, by a tenth but at least a second and at most a minute: as long as what it has left is not
  * less than a key needs, and it has fewer than 1,000 keys. Nobody renews these leases.
  */
 export class LeasePool {

@@ -93,6 +93,36 @@ describe('Leases over a broken link', () => {
     assert.equal((await etcd.lease.list()).length, before + 1)
     assert.equal((await handled()) - count, 2)
   })
+
+  test('of an ID that the caller chose are told of as perhaps granted when the answer is lost', async (t) => {
+    const etcd = createClient(t, cluster)
+    await etcd.get('warm up')
+    const handled = () => memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'LeaseGrant' })
+    const count = await handled()
+    proxy.onData((_, { direction }) => (direction === 'down' ? 'drop' : undefined))
+    const granting = etcd.lease.grant(20, { id: 'c0ffee' })
+    granting.catch(() => {})
+    await poll('the member has granted it', async () => (await handled()) > count || undefined)
+    proxy.onData(undefined)
+    proxy.cut()
+    await assert.rejects(granting, { code: 'LEASE_EXISTS', effect: 'unknown', attempts: 2 })
+    assert.equal((await etcd.lease.timeToLive('c0ffee'))?.ttlSeconds, 20)
+    await etcd.lease.revoke('c0ffee')
+  })
+
+  test('that are revoked are so once when the answer of that is lost', async (t) => {
+    const etcd = createClient(t, cluster)
+    const lease = await etcd.lease.grant(20)
+    const handled = () => memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'LeaseRevoke' })
+    const count = await handled()
+    proxy.onData((_, { direction }) => (direction === 'down' ? 'drop' : undefined))
+    const revoking = lease.revoke()
+    await poll('the member has revoked it', async () => (await handled()) > count || undefined)
+    proxy.onData(undefined)
+    proxy.cut()
+    await revoking
+    assert.equal(lease.state, 'revoked')
+  })
 })
 
 describe('Leases of three members', () => {

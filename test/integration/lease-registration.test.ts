@@ -68,6 +68,23 @@ describe('A registration', () => {
     assert.equal(told.length, 2)
   })
 
+  test('ends at once with its client, also one that was put back', async (t) => {
+    const witness = createClient(t, cluster)
+    const etcd = createClient(t, cluster)
+    const told = listen(etcd)
+    const kept = await etcd.register('svc/closed/a', '', { ttlSeconds: 60 })
+    await using ended = await etcd.register('svc/closed/b', '', { ttlSeconds: 60 })
+    const restored = await etcd.register('svc/closed/c', '', { ttlSeconds: 1 })
+    await witness.lease.revoke(restored.leaseId ?? '')
+    await poll('it is put back', () => told.length === 2 || undefined)
+    await ended.close()
+    await etcd.close()
+    assert.equal(await witness.count({ prefix: 'svc/closed/' }), 0)
+    assert.ok(!kept.isRegistered && !restored.isRegistered)
+    assert.equal(told.length, 2)
+    await kept.close()
+  })
+
   test('that cannot be made leaves no lease', async (t) => {
     const etcd = createClient(t, cluster)
     const before = await etcd.lease.list()
