@@ -142,6 +142,7 @@ export class Keyspace extends Kv {
     if (bytes.length === 0) throw new InvalidArgumentError('`prefix` of a namespace must have at least one byte')
     return new Keyspace({ ...this.#parts, queues: this.#queues, prefix: Buffer.concat([this.#parts.prefix, bytes]) })
   }
+
   /** They work on all keys, whatever namespace the client itself has. */
   #newQueues(): LockQueues {
     const { leases, prefix } = this.#parts

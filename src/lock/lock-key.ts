@@ -145,6 +145,21 @@ export class LockKey {
     }
   }
 
+  /** Resolves when the key is not there any more, or is another one's. */
+  async untilGone(signal: AbortSignal): Promise<void> {
+    for (let startRevision = this.#modRevision + 1; ; ) {
+      try {
+        const watcher = this.#store.watch({ key: this.key }, { only: 'delete', startRevision, signal })
+        for await (const _ of watcher) return
+      } catch (error) {
+        if (!isEtcdError(error, 'COMPACTED')) throw error
+      }
+      const { responses, revision } = await this.#store.txn().then(get(this.key)).commit({ signal })
+      if (responses[0]?.createRevision !== this.#createRevision) return
+      startRevision = revision + 1
+    }
+  }
+
   /** Takes the key out of the queue, if it is still the one that was put there. */
   async leave(): Promise<void> {
     if (!this.#mayExist) return

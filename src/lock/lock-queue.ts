@@ -1,6 +1,7 @@
 import { longestTimerMs, sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
+import { Hold } from './hold.js'
 import { Lock } from './lock.js'
 import { LockTimeoutError, LockUnavailableError } from './lock-errors.js'
 import { isPassing, LockKey, type LockSession, type LockStore } from './lock-key.js'
@@ -21,15 +22,6 @@ interface Waiter extends LockRequest {
   readonly isTry: boolean
   readonly resolve: (lock: Lock) => void
   readonly reject: (reason: unknown) => void
-}
-
-/** A key that is ours. */
-interface Hold {
-  readonly key: LockKey
-  /** Who it was made for. */
-  readonly request: LockRequest
-  /** How often the lock went from one to the next in this process without leaving it. */
-  handOvers: number
 }
 
 type QueueState =
@@ -199,7 +191,8 @@ export class LockQueue {
 
   #hold(hold: Hold, { name, ownKey }: LockRequest, fence: number): Lock {
     const onRelease = (released: Lock): Promise<void> => this.#release(released)
-    const lock = new Lock({ name, fence, ownKey, key: hold.key, onRelease })
+    const lock = new Lock({ name, fence, ownKey, key: hold.key, gone: hold.gone, onRelease })
+    hold.begin()
     this.#state = { kind: 'held', hold, lock }
     lock.signal.addEventListener('abort', () => void this.#lost(lock), { once: true })
     return lock
@@ -240,12 +233,13 @@ export class LockQueue {
 
   async #newHold(request: Waiter, signal: AbortSignal): Promise<Hold> {
     const session = await this.#host.session(request.ttlSeconds, signal)
-    return { key: new LockKey(this.#prefix, session, this.#host.store), request, handOvers: 0 }
+    return new Hold(new LockKey(this.#prefix, session, this.#host.store), request)
   }
 
   /** Leaves nothing behind: the key is deleted now, or ends with the lease. */
   async #abandon(hold: Hold | undefined): Promise<void> {
     if (hold === undefined) return
+    hold.close()
     const { key } = hold
     const { session } = key
     let isGone = !key.mayReappear

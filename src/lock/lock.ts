@@ -9,6 +9,8 @@ export interface LockInit {
   readonly key: LockKey
   /** Whether the key is never handed to another holder: then its creation alone tells who holds the lock. */
   readonly ownKey: boolean
+  /** Aborts when the key is gone although its lease is there. */
+  readonly gone: AbortSignal
   onRelease(lock: Lock): Promise<void>
 }
 
@@ -24,6 +26,7 @@ export class Lock implements AsyncDisposable {
   readonly fence: number
   readonly #init: LockInit
   readonly #key: LockKey
+  readonly #losses: readonly AbortSignal[]
   #guard: Comparison
   readonly #abort = new AbortController()
   #writing: Promise<unknown> = Promise.resolve()
@@ -36,9 +39,11 @@ export class Lock implements AsyncDisposable {
     this.#init = init
     this.#key = init.key
     this.#guard = this.#guardNow()
-    const { signal } = init.key.session
-    if (signal.aborted) this.#lost()
-    else signal.addEventListener('abort', this.#lost, { once: true })
+    this.#losses = [init.key.session.signal, init.gone]
+    for (const signal of this.#losses) {
+      if (signal.aborted) this.#lost()
+      else signal.addEventListener('abort', this.#lost, { once: true })
+    }
   }
 
   /** The key in etcd that stands for it. */
@@ -46,7 +51,11 @@ export class Lock implements AsyncDisposable {
     return `${this.name}/${this.#key.session.id}`
   }
 
-  /** Aborts, with a `LockLostError`, when the lock is lost. Its release does not abort it. */
+  /**
+   * Aborts, with a `LockLostError`, when the lock is lost: when its lease has ended, by this process's clock or the word of
+   * a member, or when somebody has deleted its key, which is watched once it is held for a second. Its release does not
+   * abort it.
+   */
   get signal(): AbortSignal {
     // Right also for who asks before any timer could run.
     if (this.#releasing === undefined) this.#key.session.isAlive()
@@ -78,7 +87,7 @@ export class Lock implements AsyncDisposable {
   /** Gives it to the next in the queue. Resolves when that is done; a lock that was lost is released already. */
   release(): Promise<void> {
     if (this.#releasing === undefined) {
-      this.#key.session.signal.removeEventListener('abort', this.#lost)
+      for (const signal of this.#losses) signal.removeEventListener('abort', this.#lost)
       this.#releasing = this.#writing.then(() => this.#init.onRelease(this))
     }
     return this.#releasing
@@ -106,5 +115,8 @@ export class Lock implements AsyncDisposable {
       : key(this.key).modRevision.equals(modRevision)
   }
 
-  readonly #lost = (): void => this.#abort.abort(new LockLostError(this.name, this.#key.session.signal.reason))
+  readonly #lost = (): void => {
+    const cause = this.#losses.find(({ aborted }) => aborted)?.reason
+    this.#abort.abort(new LockLostError(this.name, cause))
+  }
 }

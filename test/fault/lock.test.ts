@@ -171,6 +171,32 @@ describe('A lock over a broken link', () => {
     await last.release()
   })
 
+  test('has observers that find the true leader again when the history of the others is compacted', async (t) => {
+    const observer = createClient(t, cluster)
+    const told: (string | undefined)[] = []
+    void (async () => {
+      for await (const seen of observer.election('observed').observe()) told.push(seen?.value)
+    })().catch(() => {})
+    await poll('the observer has begun', () => told.length === 1 || undefined)
+    await (await other.election('observed').campaign('first')).proclaim('first again')
+    await poll('the observer goes on', () => told.at(-1) === 'first again' || undefined)
+    proxy.refuse()
+    proxy.cut()
+    const third = createClient(t, { endpoints: [memberAt(cluster, 0).clientUrl] })
+    const waiting = third.election('observed').campaign('third')
+    await untilQueued('observed', 2)
+    for (const { key } of (await keysOf('observed')).filter(({ value }) => value === 'first again'))
+      await other.delete(key)
+    const leader = await waiting
+    const { revision } = await other.put('later', '')
+    await other.compact(revision)
+    proxy.accept()
+    await poll('the observer knows the third', () => told.at(-1) === 'third' || undefined)
+    await leader.resign()
+    await poll('the observer knows of nobody', () => told.at(-1) === undefined || undefined)
+    assert.deepEqual(told.slice(-4), ['first', 'first again', 'third', undefined])
+  })
+
   test('is no zombie leader whose lease has ended while it waited', async (t) => {
     const etcd = createClient(t, cluster)
     const leader = await other.election('zombie').campaign('leader')

@@ -192,6 +192,33 @@ describe('Locks of one client', () => {
     await (await waiting).release()
   })
 
+  test('are lost when somebody deletes their key, or ends their lease, which is noticed at once', async () => {
+    const client = new Etcd({ endpoints: cluster.endpoints })
+    const lock = await client.lock('taken away', { ttlSeconds: 600 })
+    const leader = await client.election('taken away too').campaign('me')
+    // Within this time it is not noticed before the lease is renewed.
+    await sleep(1100)
+    const next = other.lock('taken away')
+    const rival = other.election('taken away too').campaign('you')
+    await untilQueued('taken away', 2)
+    await other.delete(lock.key)
+    await other.delete(leader.key)
+    await poll('both are lost', () => (lock.signal.aborted && leader.signal.aborted) || undefined)
+    assert.match(String(lock.signal.reason), /lock "taken away" was lost: its key was deleted/)
+    assert.ok(!lock.isHeld() && !leader.isLeader())
+    const [taken, elected] = await Promise.all([next, rival])
+    assert.ok(taken.fence > lock.fence && elected.fence > leader.fence)
+    const again = client.lock('taken away', { ttlSeconds: 600 })
+    await untilQueued('taken away', 2)
+    await taken.release()
+    const last = await again
+    await sleep(1100)
+    await other.lease.revoke(last.key.split('/').at(-1) ?? '')
+    await poll('the revocation is noticed', () => last.signal.aborted || undefined)
+    await elected.resign()
+    await client.close()
+  })
+
   test('that are released twice, or after they were lost, are released once', async (t) => {
     const lock = await etcd.lock('twice')
     const [first, second] = [lock.release(), lock.release()]
