@@ -1,19 +1,8 @@
 import { InvalidArgumentError } from './core/errors.js'
-import { describe } from './core/validate.js'
+import { goDurationMs } from './core/go-duration.js'
 import type { ClientOptions } from './options.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
-
-/** Go's units of time, as in `1m30s`, in milliseconds. */
-const unitMs: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-}
 
 /** The client options that etcdctl's environment variables stand for. */
 export function optionsFromEnvironment(env: Environment): ClientOptions {
@@ -50,10 +39,5 @@ function tlsFrom(env: Environment): ClientOptions['tls'] {
 
 function durationFrom(env: Environment, name: string): number | undefined {
   const text = env[name]
-  if (text === undefined) return undefined
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)]
-  if (parts.map(([part]) => part).join('') !== text || parts.length === 0) {
-    throw new InvalidArgumentError(`${name} must be a duration such as 5s or 1m30s, got ${describe(text)}`)
-  }
-  return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (unitMs[unit ?? ''] ?? 0), 0)
+  return text === undefined ? undefined : goDurationMs(name, text)
 }

@@ -14,7 +14,7 @@ import { join, relative } from 'node:path'
 const root = join(import.meta.dirname, '..')
 
 /** Folders whose tests start clusters: one after another, since elections and timings suffer when they share the cores. */
-const clusterFolders = ['integration', 'fault', 'testing', 'examples', 'package']
+const clusterFolders = ['integration', 'fault', 'testing', 'examples', 'package', 'cli']
 
 /** A test that hangs is a test that fails. */
 const testTimeoutMs = 120_000

@@ -125,7 +125,8 @@ function unknownOption(owner: string, name: string, known: readonly string[]): I
 /** How many letters a name may be off and still be taken for a slip. */
 const slipLetters = 2
 
-function nearest(name: string, known: readonly string[]): string | undefined {
+/** The one of `known` that `name` is most likely a slip of, if there is one. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
   let found: string | undefined
   let least = Math.min(slipLetters + 1, name.length)
   for (const candidate of known) {

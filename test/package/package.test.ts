@@ -77,6 +77,15 @@ describe('The package as it is published', () => {
     assert.deepEqual({ stdout, stderr }, { stdout: 'a\n', stderr: '' })
   })
 
+  test('brings the program etcdkit along', async () => {
+    const installed = join(project.folder, 'node_modules/etcdkit')
+    const { bin, version } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
+    const path = join(installed, bin.etcdkit)
+    assert.ok(readFileSync(path, 'utf8').startsWith('#!/usr/bin/env node\n'))
+    const { stdout, stderr } = await project.node('--no-warnings', path, '--version')
+    assert.deepEqual({ stdout, stderr }, { stdout: `${version}\n`, stderr: '' })
+  })
+
   for (const resolution of ['nodenext', 'node16', 'bundler'] as const) {
     for (const exact of ['true', 'false'] as const) {
       test(`compiles in a strict project with ${resolution} and exactOptionalPropertyTypes ${exact}`, async () => {

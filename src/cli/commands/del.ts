@@ -1,0 +1,26 @@
+import { defineCommand } from '../command.js'
+import { rangeFlags, rangeOf } from '../key-range-flags.js'
+import { keyValueJson } from '../key-value-format.js'
+
+/** Deletes keys. */
+export const delCommand = defineCommand({
+  name: 'del',
+  usage: 'KEY [END]',
+  summary: 'delete a key, or the keys from KEY up to END',
+  details: ['Prints how many keys were deleted.'],
+  flags: { ...rangeFlags, 'prev-kv': { type: 'boolean', help: 'show what was deleted' } },
+  arity: [1, 2],
+  async run({ output, client, signal }, { flags, args }) {
+    const { range } = rangeOf(args, flags)
+    const { revision, deleted, prevKvs } = await client().deleteRange(range, { prevKv: flags['prev-kv'], signal })
+    if (output.format === 'json') {
+      await output.json({ revision, deleted, prevKvs: prevKvs.map((kv) => keyValueJson(kv)) })
+      return 0
+    }
+    await output.line(String(deleted))
+    for (const { key, value } of prevKvs) await output.write(Buffer.concat([key, newline, value, newline]))
+    return 0
+  },
+})
+
+const newline = Buffer.from('\n')

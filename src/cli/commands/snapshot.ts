@@ -1,0 +1,31 @@
+import type { SnapshotProgress } from '../../index.js'
+import { type Context, defineCommand } from '../command.js'
+import { formatBytes, formatMs } from '../units.js'
+
+/** Saves the database of a member. */
+export const snapshotSaveCommand = defineCommand({
+  name: 'snapshot save',
+  usage: 'FILE',
+  summary: 'save the database of one member to a file, as etcdutl snapshot restore takes it',
+  details: [
+    'The file is there when it is whole and its digest is right, not before, and is readable for its owner alone.',
+  ],
+  flags: {},
+  arity: [1, 1],
+  async run(context, { args: [path = ''] }) {
+    const { output, client, signal } = context
+    const startedAt = performance.now()
+    const onProgress = (progress: SnapshotProgress): void => show(context, progress, performance.now() - startedAt)
+    const { bytes } = await client().maintenance.saveSnapshot(path, { signal, onProgress })
+    const durationMs = performance.now() - startedAt
+    context.notes.clear()
+    if (output.format === 'json') await output.json({ path, bytes, durationMs: Math.round(durationMs) })
+    else await output.line(`${path}: ${formatBytes(bytes)} in ${formatMs(durationMs)}`)
+    return 0
+  },
+})
+
+function show({ notes }: Context, { receivedBytes, totalBytes }: SnapshotProgress, elapsedMs: number): void {
+  const perSecond = receivedBytes / Math.max(0.001, elapsedMs / 1000)
+  notes.status(`${formatBytes(receivedBytes)} of ${formatBytes(totalBytes)}, ${formatBytes(perSecond)}/s`)
+}

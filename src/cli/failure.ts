@@ -1,0 +1,79 @@
+import { type EtcdError, isEtcdError } from '../index.js'
+import { hints } from './hints.js'
+import type { Format } from './output.js'
+import { ReaderGone } from './reader-gone.js'
+import type { Style } from './style.js'
+import { UsageError } from './usage-error.js'
+
+/** Status of a command that failed. */
+export const failed = 1
+/** Status of a command line that cannot be understood. */
+export const wrongUsage = 2
+
+/** The process was asked to end. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted'
+  /** As a shell shows a process that a signal has ended. */
+  readonly status: number
+
+  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') {
+    super(`ended by ${signal}`)
+    this.status = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[signal]
+  }
+}
+
+/** A failure that needs nothing more said than its message. */
+export class CommandFailed extends Error {
+  override readonly name = 'CommandFailed'
+}
+
+/** How an error ends the process: its exit status, and what is said about it, if anything. */
+export function failureOf(
+  error: unknown,
+  { format, style }: { readonly format: Format; readonly style: Style },
+): { readonly status: number; readonly text: string | undefined } {
+  if (error instanceof Interrupted) return { status: error.status, text: undefined }
+  if (error instanceof ReaderGone) return { status: 0, text: undefined }
+  const status = isWrongUsage(error) ? wrongUsage : failed
+  return { status, text: format === 'json' ? JSON.stringify({ error: fieldsOf(error) }) : textOf(error, style) }
+}
+
+/** Arguments that the library refuses come from the command line. */
+function isWrongUsage(error: unknown): boolean {
+  return error instanceof UsageError || isEtcdError(error, 'INVALID_ARGUMENT')
+}
+
+function textOf(error: unknown, style: Style): string {
+  const lines = [`${style('red', 'error:')} ${messageOf(error)}`]
+  if (isServerOrWire(error) && error.effect === 'unknown') {
+    lines.push(`${style('yellow', 'effect:')} unknown, it may have been applied: look before you repeat it`)
+  }
+  const hint = hintOf(error)
+  if (hint !== undefined) lines.push(`${style('cyan', 'hint:')} ${hint}`)
+  return lines.join('\n')
+}
+
+function fieldsOf(error: unknown): Record<string, unknown> {
+  const hint = hintOf(error)
+  if (!isServerOrWire(error)) return { message: messageOf(error), hint }
+  const { code, effect, retryable, endpoint, method, attempts, rawMessage } = error
+  return { code, message: rawMessage, effect, retryable, endpoint, method, attempts, hint }
+}
+
+/** What one line can tell of an error. */
+export function messageOf(error: unknown): string {
+  if (isServerOrWire(error)) {
+    const place = error.endpoint === undefined ? '' : ` at ${error.endpoint}`
+    return `${error.rawMessage} [${error.code}${place}]`
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
+function hintOf(error: unknown): string | undefined {
+  if (error instanceof UsageError) return 'etcdkit --help lists the commands, etcdkit COMMAND --help their flags'
+  return isServerOrWire(error) ? hints[error.code] : undefined
+}
+
+function isServerOrWire(error: unknown): error is EtcdError {
+  return isEtcdError(error) && 'rawMessage' in error
+}

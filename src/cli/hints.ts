@@ -1,0 +1,30 @@
+import type { ErrorCode } from '../index.js'
+
+/** What a person can do about an error, where that is known. */
+export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
+  NOT_CONNECTED: 'check --endpoints (or ETCDCTL_ENDPOINTS), and for https members --cacert, --cert and --key',
+  CONNECTION_LOST: 'the member went away in the middle; `etcdkit doctor` tells which ones answer',
+  DEADLINE_EXCEEDED: 'allow more with --command-timeout, and look at the members with `etcdkit doctor`',
+  UNIMPLEMENTED: 'the member is an older etcd, or something in between does not pass the call on',
+  NO_SPACE: 'compact, defragment, then `etcdkit alarm disarm`; `etcdkit doctor` tells what takes the space',
+  CORRUPT: 'a member’s data differs from the others’: replace that member, then `etcdkit alarm disarm`',
+  TOO_MANY_REQUESTS: 'the members apply more slowly than they are written to: write less at a time',
+  REQUEST_TOO_LARGE: 'etcd is for values of a few kilobytes: keep large ones elsewhere and their address in etcd',
+  COMPACTED: 'that part of the history is gone: read at a newer revision',
+  FUTURE_REVISION: 'there is no such revision yet; `etcdkit status` tells the newest',
+  NO_LEADER: 'a majority of the members has to run: `etcdkit doctor` tells which ones do not',
+  SERVER_TIMEOUT: 'the members do not agree in time: `etcdkit doctor` tells which ones do not answer',
+  SERVER_TIMEOUT_LEADER_FAILED: 'the leader has just failed: try again',
+  SERVER_TIMEOUT_CONNECTION_LOST: 'the member has lost the others: `etcdkit doctor` tells which ones do not answer',
+  USER_EMPTY: 'authentication is on: give --user, or a client certificate with --cert and --key',
+  AUTH_FAILED: 'the user or the password is wrong: see --user and --password',
+  AUTH_NOT_ENABLED: 'authentication is off: leave --user out',
+  INVALID_AUTH_TOKEN: 'the token has expired or is of another cluster: log in with --user',
+  PERMISSION_DENIED: 'this user may not do that: a role with that permission has to be granted to it',
+  LEASE_NOT_FOUND: 'the lease has expired or was revoked',
+  NOT_SUPPORTED_FOR_LEARNER: 'learners serve serializable reads only: use --consistency=s, or another endpoint',
+  LEADER_LOST: 'a new leader was elected meanwhile: look whether the write is there before it is repeated',
+  CLUSTER_CHANGED: 'the endpoints belong to different clusters',
+  RANGE_TOO_LARGE: 'page through it with `etcdkit list`, or set --limit',
+  DECODE_FAILED: 'the bytes are no text: use --output json, which gives them in base64',
+}

@@ -1,0 +1,41 @@
+import { isUtf8 } from 'node:buffer'
+import type { KeyValue } from '../index.js'
+import type { Column } from './table.js'
+
+/** Bytes in JSON: as text under `name`, or, where they are none, in base64 under `nameBase64`. */
+export function bytesField(name: string, bytes: Buffer): Record<string, string> {
+  return isUtf8(bytes) ? { [name]: bytes.toString() } : { [`${name}Base64`]: bytes.toString('base64') }
+}
+
+/** A key in JSON; without its value where that was not read. */
+export function keyValueJson(kv: KeyValue, isKeyOnly = false): Record<string, unknown> {
+  const { createRevision, modRevision, version, lease } = kv
+  const value = isKeyOnly ? {} : bytesField('value', kv.value)
+  return { ...bytesField('key', kv.key), ...value, createRevision, modRevision, version, lease }
+}
+
+/** Bytes for the cell of a table: on one line, cut where they are long. */
+export function cellOf(bytes: Buffer, longest = 60): string {
+  const text = isUtf8(bytes) ? bytes.toString() : `0x${bytes.toString('hex')}`
+  // Quotes are for those who could not be told from something else.
+  const shown = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]([\p{L}\p{M}\p{N}\p{P}\p{S} ]*[\p{L}\p{M}\p{N}\p{P}\p{S}])?$/u.test(text)
+    ? text
+    : JSON.stringify(text)
+  const letters = [...shown]
+  return letters.length <= longest ? shown : `${letters.slice(0, longest - 1).join('')}…`
+}
+
+/** The columns of a table of keys. */
+export const keyValueColumns: readonly Column[] = [
+  { title: 'KEY' },
+  { title: 'VALUE' },
+  { title: 'CREATED', align: 'right' },
+  { title: 'MODIFIED', align: 'right' },
+  { title: 'VERSION', align: 'right' },
+  { title: 'LEASE' },
+]
+
+/** The cells of one row of that table. */
+export function keyValueRow({ key, value, createRevision, modRevision, version, lease }: KeyValue): string[] {
+  return [cellOf(key, 80), cellOf(value), String(createRevision), String(modRevision), String(version), lease ?? '']
+}

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { parseLine } from '../../src/cli/arguments.js'
+import { commands } from '../../src/cli/commands.js'
+import { environmentWith } from '../../src/cli/global-flags.js'
+import { cli } from './run-cli.js'
+
+const parse = (...argv: string[]) => parseLine(argv, commands)
+
+describe('A command line', () => {
+  test('has flags before and after the command', () => {
+    const { command, globals, flags, args } = parse('--endpoints', 'a:1', 'get', '--prefix', 'k', '-w', 'json')
+    assert.equal(command?.name, 'get')
+    assert.equal(globals.endpoints, 'a:1')
+    assert.equal(globals['write-out'], 'json')
+    assert.equal(flags.prefix, true)
+    assert.deepEqual(args, ['k'])
+  })
+
+  test('names a command by two words', () => {
+    const { command, args } = parse('snapshot', 'save', 'file')
+    assert.equal(command?.name, 'snapshot save')
+    assert.deepEqual(args, ['file'])
+  })
+
+  test('leaves the flags of another program to it', () => {
+    const { flags, globals, args } = parse('lock', '--ttl', '5s', 'name', 'sh', '-c', 'exit 3', '--help', '--', 'x')
+    assert.equal(flags.ttl, '5s')
+    assert.equal(globals.help, undefined)
+    assert.deepEqual(args, ['name', 'sh', '-c', 'exit 3', '--help', '--', 'x'])
+    assert.deepEqual(parse('lock', 'name', '--ttl', '5s', '--', 'ls', '-l').args, ['name', 'ls', '-l'])
+  })
+
+  test('takes what follows two dashes for no flag', () => {
+    assert.deepEqual(parse('put', '--', '--key', '-v').args, ['--key', '-v'])
+  })
+
+  for (const [argv, problem] of [
+    [['gte', 'k'], /there is no command gte: did you mean get\?/],
+    [['snapshot', 'sav', 'x'], /there is no command snapshot sav: did you mean snapshot save\?/],
+    [['get', 'k', '--prefx'], /unknown flag --prefx: did you mean --prefix\?/],
+    [['get'], /too few arguments: the usage is etcdkit get KEY \[END\]/],
+    [['get', 'a', 'b', 'c'], /unexpected argument "c"/],
+    [['get', 'a', '--limit'], /'--limit <value>' argument missing/],
+    [['get', 'a', '--limit', 'many'], /--limit must be a whole number of at least 1, got "many"/],
+    [['get', 'a', 'b', '--prefix'], /END, --prefix and --from-key exclude each other/],
+    [['get', ''], /KEY must have at least one letter/],
+    [['get', 'a', '--consistency=x'], /--consistency must be l or s, got "x"/],
+    [['get', 'a', '--dial-timeout', 'soon'], /--dial-timeout must be a duration such as 5s or 1m30s, got "soon"/],
+    [['get', 'a', '-o', 'xml'], /--output must be one of simple, table, json, got "xml"/],
+    [['get', 'a', '--endpoints', 'http://'], /endpoint/],
+    [['put', 'a'], /put needs a VALUE, or one on standard input/],
+    [['put', 'a', 'b', '--ttl', '0s'], /--ttl must be at least one second/],
+    [['put', 'a', 'b', '--lease', 'xyz!'], /`lease` must be/],
+    [['get', 'a', '--user', 'root'], /--user has no password/],
+  ] as const) {
+    test(`that is wrong is told so, with status 2: ${argv.join(' ')}`, async () => {
+      const { status, stdout, stderr } = await cli(argv)
+      assert.match(stderr, problem)
+      assert.deepEqual({ status, stdout }, { status: 2, stdout: '' })
+    })
+  }
+})
+
+describe('The help', () => {
+  test('of the program lists every command', async () => {
+    for (const argv of [[], ['--help'], ['help']]) {
+      const { status, stdout } = await cli(argv)
+      assert.equal(status, 0)
+      for (const { name } of commands) assert.match(stdout, new RegExp(`^  ${name} `, 'm'))
+    }
+  })
+
+  test('of each command names its flags, and those of all commands', async () => {
+    for (const { name, flags } of commands) {
+      for (const argv of [
+        [...name.split(' '), '--help'],
+        ['help', ...name.split(' ')],
+      ]) {
+        const { status, stdout } = await cli(argv)
+        assert.equal(status, 0)
+        assert.ok(stdout.startsWith(`Usage: etcdkit ${name}`))
+        for (const flag of [...Object.keys(flags), 'endpoints']) assert.ok(stdout.includes(`--${flag}`), flag)
+      }
+    }
+  })
+
+  test('of a group lists its commands', async () => {
+    const { status, stdout } = await cli(['snapshot'])
+    assert.equal(status, 0)
+    assert.match(stdout, /^ {2}snapshot save /m)
+    assert.doesNotMatch(stdout, /^ {2}get /m)
+  })
+
+  test('has lines that fit', async () => {
+    for (const { name } of commands) {
+      const { stdout } = await cli(['help', ...name.split(' ')])
+      for (const line of stdout.split('\n')) assert.ok(line.length <= 120, line)
+    }
+  })
+})
+
+test('The version is that of the package', async () => {
+  const { version } = JSON.parse(await import('node:fs').then((fs) => fs.readFileSync('package.json', 'utf8')))
+  assert.equal((await cli(['version'])).stdout, `${version}\n`)
+  assert.equal((await cli(['--version'])).stdout, `${version}\n`)
+})
+
+test('Flags come before the variables that they stand for', () => {
+  const env = {
+    ETCDCTL_ENDPOINTS: 'a',
+    ETCDCTL_USER: 'u',
+    ETCDCTL_PASSWORD: 'p',
+    ETCDCTL_DISCOVERY_SRV: 'd',
+    ETCDCTL_AUTH_JWT_TOKEN: 't',
+  }
+  const merged = environmentWith({ endpoints: 'b', user: 'v:q', 'dial-timeout': '1s' }, env)
+  assert.deepEqual(
+    Object.entries(merged).filter(([, value]) => value !== undefined),
+    [
+      ['ETCDCTL_ENDPOINTS', 'b'],
+      ['ETCDCTL_USER', 'v:q'],
+      ['ETCDCTL_DIAL_TIMEOUT', '1s'],
+    ],
+  )
+})

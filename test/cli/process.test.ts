@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { after, before, describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { Etcd } from '../../src/index.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { CliProcess } from './run-cli.js'
+
+describe('The program', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start()
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await etcd?.close()
+    await cluster?.stop()
+  })
+
+  const start = (...args: string[]): CliProcess => new CliProcess(args, { endpoints: cluster.endpoints })
+  const says = (program: CliProcess, text: string): Promise<unknown> =>
+    poll(`it says ${text}`, async () => (program.stdout.includes(text) ? true : undefined))
+
+  for (const [signal, status] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    test(`ends a watch in order on ${signal}, with status ${status}`, async () => {
+      await etcd.put(`end/${signal}`, 'here')
+      const program = start('watch', `end/${signal}`, '--rev', '1')
+      await says(program, 'here')
+      program.child.kill(signal)
+      assert.equal(await program.end(), status)
+      assert.equal(program.stderr, '')
+    })
+  }
+
+  test('gives a lock back when it is ended', async () => {
+    const program = start('lock', 'given-back')
+    await says(program, 'given-back/')
+    assert.equal(await etcd.count({ prefix: 'given-back/' }), 1)
+    program.child.kill('SIGINT')
+    assert.equal(await program.end(), 130)
+    assert.equal(await etcd.count({ prefix: 'given-back/' }), 0)
+  })
+
+  test('leaves no key behind when it is ended while it waits for a lock', async () => {
+    await using _held = await etcd.lock('waited-for')
+    const program = start('lock', 'waited-for')
+    await poll('it is in the queue', async () =>
+      (await etcd.count({ prefix: 'waited-for/' })) === 2 ? true : undefined,
+    )
+    program.child.kill('SIGTERM')
+    assert.equal(await program.end(), 143)
+    assert.equal(await etcd.count({ prefix: 'waited-for/' }), 1)
+  })
+
+  test('runs a command under a lock, tells it the fence, and ends with its status', async () => {
+    const script = 'echo "$ETCD_LOCK_KEY $ETCD_LOCK_REV"; exit 7'
+    const program = start('lock', 'exec', '--ttl', '5s', 'sh', '-c', script)
+    assert.equal(await program.end(), 7)
+    assert.match(program.stdout, /^exec\/[0-9a-f]+ \d+\n$/)
+    assert.equal(await etcd.count({ prefix: 'exec/' }), 0)
+    assert.equal(await start('lock', 'exec', 'sh', '-c', 'kill -KILL $$').end(), 137)
+    const missing = start('lock', 'exec', '/no/such/program')
+    assert.equal(await missing.end(), 1)
+    assert.match(missing.stderr, /^error: \/no\/such\/program cannot be run/)
+  })
+
+  test('ends the command when the lock is lost', async () => {
+    const program = start(
+      'lock',
+      'lost',
+      '--kill-after',
+      '300ms',
+      'sh',
+      '-c',
+      "trap '' TERM; echo running; while :; do sleep 0.1; done",
+    )
+    await says(program, 'running')
+    const [key] = (await etcd.range({ prefix: 'lost/' })).kvs
+    await etcd.lease.revoke(String(key?.lease))
+    assert.equal(await program.end(), 1)
+    assert.match(program.stderr, /^error: lock "lost" was lost/)
+  })
+
+  test('passes SIGTERM on to the command and gives the lock back after it', async () => {
+    const program = start(
+      'lock',
+      'passed',
+      'sh',
+      '-c',
+      "trap 'echo bye; exit 5' TERM; echo running; while :; do sleep 0.1; done",
+    )
+    await says(program, 'running')
+    program.child.kill('SIGTERM')
+    assert.equal(await program.end(), 5)
+    assert.match(program.stdout, /bye/)
+    assert.equal(await etcd.count({ prefix: 'passed/' }), 0)
+  })
+
+  test('queues with etcdctl for a lock', async () => {
+    const theirs = cluster.etcdctl('lock', 'shared', '--', 'sh', '-c', 'sleep 0.5; echo theirs; date +%s%N')
+    await poll('etcdctl has it', async () => ((await etcd.count({ prefix: 'shared/' })) === 1 ? true : undefined))
+    const ours = start('lock', 'shared', 'date', '+%s%N')
+    assert.equal(await ours.end(), 0)
+    const [, at] = (await theirs).trim().split('\n')
+    assert.ok(BigInt(ours.stdout.trim()) >= BigInt(String(at)))
+  })
+
+  test('leads an election, and tells who leads', async () => {
+    const leader = start('elect', 'vote', 'me')
+    await says(leader, 'me')
+    const observer = start('elect', '--listen', 'vote')
+    await says(observer, 'me')
+    leader.child.kill('SIGINT')
+    assert.equal(await leader.end(), 130)
+    assert.equal(await etcd.count({ prefix: 'vote/' }), 0)
+    observer.child.kill('SIGINT')
+    assert.equal(await observer.end(), 130)
+  })
+
+  test('ends quietly when nobody reads its output', async () => {
+    await etcd.put('pipe/a', 'x'.repeat(500_000))
+    const line = `${process.execPath} --import tsx src/cli/bin.ts get pipe/a; echo "status $?" >&2`
+    const env = { ...process.env, ETCDCTL_ENDPOINTS: cluster.endpoints.join(',') }
+    const { stdout, stderr } = await promisify(execFile)('sh', ['-c', `{ ${line}; } | head -c 5`], { env })
+    assert.deepEqual({ stdout, stderr }, { stdout: 'pipe/', stderr: 'status 0\n' })
+  })
+})
