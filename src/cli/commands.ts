@@ -1,3 +1,9 @@
+import { authenticateBench } from './bench/authenticate-bench.js'
+import { leaseKeepAliveBench } from './bench/lease-bench.js'
+import { lockBench } from './bench/lock-bench.js'
+import { putBench, txnPutBench } from './bench/put-bench.js'
+import { rangeBench } from './bench/range-bench.js'
+import { watchBench } from './bench/watch-bench.js'
 import type { Command } from './command.js'
 import { delCommand } from './commands/del.js'
 import { electCommand } from './commands/elect.js'
@@ -20,4 +26,11 @@ export const commands: readonly Command[] = [
   lockCommand,
   electCommand,
   snapshotSaveCommand,
+  putBench,
+  rangeBench,
+  txnPutBench,
+  watchBench,
+  leaseKeepAliveBench,
+  lockBench,
+  authenticateBench,
 ]

@@ -11,7 +11,7 @@ export function formatBytes(bytes: number): string {
 
 /** A time for people, such as `0.42 ms` or `1 h 5 m`. */
 export function formatMs(ms: number): string {
-  if (ms < 1) return `${ms.toFixed(2)} ms`
+  if (ms < 1) return `${formatNumber(ms, 2)} ms`
   if (ms < 10) return `${ms.toFixed(1)} ms`
   if (ms < 1000) return `${ms.toFixed(0)} ms`
   const seconds = ms / 1000

@@ -1,0 +1,47 @@
+import { Emitter } from '../../core/emitter.js'
+import { resolveOptions } from '../../options.js'
+import { callContext } from '../../transport/transport.js'
+import { methods } from '../../wire/methods.js'
+import { type Wired, wire } from '../../wiring.js'
+import type { Context } from '../command.js'
+import { defineCommand } from '../command.js'
+import { UsageError } from '../usage-error.js'
+import { type BenchSettings, benchFlags, benchSettings } from './bench-flags.js'
+import { operations, runBench, turnOf } from './run-bench.js'
+
+const { 'target-leader': _, ...flags } = benchFlags
+
+/** Logs in. */
+export const authenticateBench = defineCommand({
+  name: 'bench authenticate',
+  usage: '',
+  summary: 'measure logins of the user that --user names',
+  details: [
+    'A client logs in once and keeps its token. This asks for a token each time, to show what those pay who do not.',
+  ],
+  flags,
+  arity: [0, 0],
+  async run(context, { flags }) {
+    const { auth } = context.clientOptions
+    if (auth === undefined || !('password' in auth))
+      throw new UsageError('bench authenticate needs --user NAME:PASSWORD')
+    const settings = benchSettings(flags)
+    const { username: name, password } = auth
+    const clients = bareClients(context, settings)
+    try {
+      const workload = operations('bench authenticate', settings, async (_, worker) => {
+        const call = callContext({ signal: context.signal }, { repeatable: true })
+        await turnOf(clients, worker).transport.unary(methods.Auth.Authenticate, { name, password }, call)
+        return { endpoint: call.endpoint }
+      })
+      return await runBench(context, workload, flags)
+    } finally {
+      for (const { manager } of clients) manager.close()
+    }
+  },
+})
+
+/** Clients that do not log in by themselves: a public one asks for a token once and then no more. */
+function bareClients({ clientOptions }: Context, { conns }: BenchSettings): Wired[] {
+  return Array.from({ length: conns }, () => wire(resolveOptions({ ...clientOptions, auth: undefined }), new Emitter()))
+}

@@ -1,0 +1,70 @@
+import type { Flags, FlagValues } from '../command.js'
+import { integerFlag } from '../units.js'
+
+/** Flags of every benchmark; they have the names and defaults of etcd's own tool. */
+export const benchFlags = {
+  conns: { type: 'string', value: 'N', help: 'clients with connections of their own to the members (1)' },
+  clients: { type: 'string', value: 'N', help: 'operations under way at a time, over all connections (1)' },
+  total: { type: 'string', value: 'N', help: 'operations in all (10000)' },
+  rate: {
+    type: 'string',
+    value: 'N',
+    help: 'operations per second; each is measured from when it was due (0: no limit)',
+  },
+  'target-leader': { type: 'boolean', help: 'connect to the leader only' },
+  html: { type: 'string', value: 'FILE', help: 'write a page with charts, too' },
+} as const satisfies Flags
+
+/** Flags of the benchmarks that write keys. */
+export const keyFlags = {
+  'key-size': { type: 'string', value: 'BYTES', help: 'size of a key, behind the prefix (8)' },
+  'val-size': { type: 'string', value: 'BYTES', help: 'size of a value (8)' },
+  'key-space-size': { type: 'string', value: 'N', help: 'how many different keys (1)' },
+  'sequential-keys': { type: 'boolean', help: 'keys one after the other, not at random' },
+  prefix: { type: 'string', value: 'TEXT', help: 'what all keys begin with (etcdkit-bench/)' },
+  keep: { type: 'boolean', help: 'leave the keys there at the end' },
+} as const satisfies Flags
+
+/** What the common flags say. */
+export interface BenchSettings {
+  readonly conns: number
+  readonly clients: number
+  readonly total: number
+  readonly rate: number
+  readonly targetLeader: boolean
+  readonly html: string | undefined
+}
+
+/** What the flags for keys say. */
+export interface KeySettings {
+  readonly keyBytes: number
+  readonly valueBytes: number
+  readonly keySpace: number
+  readonly sequential: boolean
+  readonly prefix: string
+  readonly keep: boolean
+}
+
+/** Reads the common flags. */
+export function benchSettings(flags: FlagValues<typeof benchFlags>): BenchSettings {
+  return {
+    conns: integerFlag('conns', flags.conns ?? '1'),
+    clients: integerFlag('clients', flags.clients ?? '1'),
+    total: integerFlag('total', flags.total ?? '10000'),
+    rate: integerFlag('rate', flags.rate ?? '0', 0),
+    targetLeader: flags['target-leader'] ?? false,
+    html: flags.html,
+  }
+}
+
+/** Reads the flags for keys. */
+export function keySettings(flags: FlagValues<typeof keyFlags>): KeySettings {
+  return {
+    keyBytes: integerFlag('key-size', flags['key-size'] ?? '8'),
+    valueBytes: integerFlag('val-size', flags['val-size'] ?? '8', 0),
+    keySpace: integerFlag('key-space-size', flags['key-space-size'] ?? '1'),
+    sequential: flags['sequential-keys'] ?? false,
+    prefix: flags.prefix ?? 'etcdkit-bench/',
+    keep: flags.keep ?? false,
+  }
+}

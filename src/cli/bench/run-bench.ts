@@ -1,0 +1,92 @@
+import { writeFile } from 'node:fs/promises'
+import type { ClientOptions, Etcd } from '../../index.js'
+import type { Context } from '../command.js'
+import { CommandFailed } from '../failure.js'
+import { globalFlags } from '../global-flags.js'
+import { poll } from '../poll.js'
+import type { BenchSettings } from './bench-flags.js'
+import { benchPage } from './bench-page.js'
+import { type LoadOptions, type Operation, runLoad } from './load.js'
+import { showProgress } from './progress.js'
+import { Samples } from './samples.js'
+import { type Summary, summarize } from './summary.js'
+import { summaryText } from './summary-text.js'
+
+/** A benchmark that is ready to be run. */
+export interface Workload {
+  /** As it is called on the command line. */
+  readonly name: string
+  /** How many samples it gives. */
+  readonly total: number
+  run(samples: Samples, signal: AbortSignal): Promise<void>
+  /** Takes back what it has done, also when the process was asked to end: it heeds no signal. */
+  cleanUp?(): Promise<void>
+}
+
+/** A workload of operations that are made one after the other by each client. */
+export function operations(name: string, load: Omit<LoadOptions, 'signal'>, operation: Operation): Workload {
+  return { name, total: load.total, run: (samples, signal) => runLoad(operation, samples, { ...load, signal }) }
+}
+
+/** The clients of a benchmark, connected. */
+export async function connections(context: Context, { conns, targetLeader }: BenchSettings): Promise<Etcd[]> {
+  const options = targetLeader ? await leaderOnly(context) : {}
+  const clients = Array.from({ length: conns }, () => context.client(options))
+  await Promise.all(clients.map((etcd) => etcd.connect({ signal: context.signal })))
+  return clients
+}
+
+/** The one of `all` whose turn it is. */
+export function turnOf<Item>(all: readonly Item[], index: number): Item {
+  const item = all[index % all.length]
+  if (item === undefined) throw new RangeError('there is none')
+  return item
+}
+
+/** Runs a benchmark and shows what came of it; resolves to the exit status. Nothing it has made stays, however it ends. */
+export async function runBench(
+  context: Context,
+  workload: Workload,
+  flags: Readonly<Record<string, unknown>>,
+): Promise<number> {
+  const { output, notes } = context
+  try {
+    const summary = await measured(context, workload)
+    if (typeof flags.html === 'string')
+      await writeFile(flags.html, benchPage(workload.name, shownFlags(flags), summary))
+    if (output.format === 'json') await output.json({ name: workload.name, ...summary })
+    else await output.line(summaryText(summary))
+    return summary.operations === 0 ? 1 : 0
+  } finally {
+    notes.status('tidying up …')
+    await workload.cleanUp?.()
+  }
+}
+
+/** What the page shows of the command line: nothing of logins. */
+function shownFlags(flags: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(flags).filter(([name]) => name !== 'html' && !(name in globalFlags)))
+}
+
+async function measured({ notes, signal }: Context, workload: Workload): Promise<Summary> {
+  const samples = new Samples(workload.total)
+  const hide = showProgress(notes, workload.total, () => samples.done)
+  const cpuBefore = process.cpuUsage()
+  const startedAt = performance.now()
+  try {
+    await workload.run(samples, signal)
+  } finally {
+    hide()
+  }
+  const endedAt = performance.now()
+  const { user, system } = process.cpuUsage(cpuBefore)
+  return summarize(samples, { startedAt, endedAt, cpuMicros: user + system })
+}
+
+async function leaderOnly({ client, signal }: Context): Promise<ClientOptions> {
+  const etcd = client()
+  await etcd.connect({ signal })
+  const leader = await poll(() => etcd.endpoints().find(({ role }) => role === 'leader'), { timeoutMs: 5000, signal })
+  if (leader === undefined) throw new CommandFailed('none of the endpoints is the leader: give all members')
+  return { endpoints: leader.endpoint, discovery: undefined }
+}

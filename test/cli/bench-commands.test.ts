@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { Etcd } from '../../src/index.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { CliProcess, cli, jsonLines } from './run-cli.js'
+
+describe('The benchmark of', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3 })
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await etcd?.close()
+    await cluster?.stop()
+  })
+
+  interface Result {
+    readonly operations: number
+    readonly failed: number
+    readonly members: readonly { readonly endpoint: string; readonly operations: number }[]
+  }
+
+  const bench = async (...args: string[]): Promise<Result> => {
+    const { status, stdout, stderr } = await cli(['bench', ...args, '--json'], { endpoints: cluster.endpoints })
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' })
+    const [result] = jsonLines(stdout)
+    return result as unknown as Result
+  }
+
+  test('puts makes them all, spread over the members, and deletes the keys', async () => {
+    const args = ['--total', '300', '--conns', '2', '--clients', '10', '--key-space-size', '50', '--sequential-keys']
+    const { operations, failed, members } = await bench('put', ...args)
+    assert.deepEqual([operations, failed, members.length], [300, 0, 3])
+    assert.equal(await etcd.count({ prefix: 'etcdkit-bench/' }), 0)
+  })
+
+  test('puts leaves the keys where it is asked to, of the size that was asked for', async () => {
+    await bench('put', '--total', '20', '--key-size', '12', '--val-size', '99', '--prefix', 'kept/', '--keep')
+    const { kvs } = await etcd.range({ prefix: 'kept/' })
+    assert.deepEqual(
+      kvs.map(({ keyText, value, version }) => [keyText, value.length, version]),
+      [['kept/000000000000', 99, 20]],
+    )
+  })
+
+  test('reads keeps to the mode and the rate', async () => {
+    const before = await cluster.metric('grpc_server_handled_total', { grpc_method: 'Range', grpc_code: 'OK' })
+    const { operations } = await bench('range', 'foo', '--consistency=s', '--total', '100', '--rate', '500')
+    assert.equal(operations, 100)
+    const after = await cluster.metric('grpc_server_handled_total', { grpc_method: 'Range', grpc_code: 'OK' })
+    assert.ok(after - before >= 100)
+  })
+
+  test('transactions goes to the leader if it is to', async () => {
+    const { operations, members } = await bench('txn-put', '--total', '30', '--txn-ops', '5', '--target-leader')
+    assert.equal(operations, 30)
+    const leader = cluster.members[await cluster.leader()]
+    assert.deepEqual(
+      members.map(({ endpoint }) => endpoint),
+      [leader?.endpoint],
+    )
+  })
+
+  test('watches sees every event at every watcher', async () => {
+    const args = ['--streams', '3', '--watch-per-stream', '4', '--watched-key-total', '5', '--put-total', '20']
+    // 12 watchers of 5 keys: three of each but the last two keys, which have two.
+    const { operations, failed } = await bench('watch', ...args)
+    assert.deepEqual([operations, failed], [4 * (3 + 3 + 2 + 2 + 2), 0])
+  })
+
+  test('leases leaves none behind', async () => {
+    const before = await etcd.lease.list()
+    const { operations } = await bench('lease-keepalive', '--total', '50', '--clients', '5')
+    assert.equal(operations, 50)
+    assert.deepEqual((await etcd.lease.list()).sort(), before.sort())
+  })
+
+  test('locks gives each contender its turn', async () => {
+    const { operations, failed } = await bench('lock', '--locks', '5', '--contenders', '4', '--conns', '2')
+    assert.deepEqual([operations, failed], [20, 0])
+    assert.equal(await etcd.count({ prefix: 'etcdkit-bench/' }), 0)
+  })
+
+  test('anything writes a page that loads nothing from elsewhere', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-bench-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'page.html')
+    await bench('put', '--total', '50', '--html', path, '--user', 'root:secret-word')
+    const page = readFileSync(path, 'utf8')
+    assert.match(page, /<svg.*Latency by percentile.*Throughput over time/s)
+    assert.doesNotMatch(page, /secret-word|NaN|undefined|(src|href)="(?!data:)|url\(|<script|@import/)
+  })
+
+  test('puts deletes the keys when it is interrupted, too', async () => {
+    const args = ['bench', 'put', '--total', '1000000', '--rate', '50', '--prefix', 'interrupted/']
+    const program = new CliProcess(args, { endpoints: cluster.endpoints })
+    await poll('it has begun', async () => ((await etcd.count({ prefix: 'interrupted/' })) > 0 ? true : undefined))
+    program.child.kill('SIGINT')
+    assert.equal(await program.end(), 130)
+    assert.equal(await etcd.count({ prefix: 'interrupted/' }), 0)
+  })
+
+  test('logins needs a user, and asks for a token each time', async (t) => {
+    const refused = await cli(['bench', 'authenticate'], { endpoints: cluster.endpoints })
+    assert.deepEqual([refused.status, /needs --user/.test(refused.stderr)], [2, true])
+    const secured = await EtcdCluster.start({ auth: { rootPassword: 'secret' } })
+    t.after(() => secured.stop())
+    const count = (): Promise<number> => secured.metric('grpc_server_handled_total', { grpc_method: 'Authenticate' })
+    const before = await count()
+    const args = ['bench', 'authenticate', '--user', 'root:secret', '--total', '20', '--clients', '4', '--json']
+    const { status, stdout } = await cli(args, { endpoints: secured.endpoints })
+    assert.deepEqual([status, jsonLines(stdout)[0]?.operations], [0, 20])
+    assert.equal((await count()) - before, 20)
+  })
+
+  test('anything ends with status 1 when every operation fails', async () => {
+    const args = ['bench', 'txn-put', '--total', '3', '--txn-ops', '200']
+    const { status, stdout } = await cli(args, { endpoints: cluster.endpoints })
+    assert.equal(status, 1)
+    assert.match(stdout, /Error distribution:\n {2}\[3\]\t.*TOO_MANY_OPS/)
+  })
+})
