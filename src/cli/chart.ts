@@ -74,8 +74,8 @@ export function columnChart(title: string, bars: readonly Bar[], x: Axis, y: Axi
 }
 
 const barHeight = 22
-const labelWidth = 240
-const textWidth = 150
+const labelWidth = 220
+const textWidth = 230
 
 /** A chart of lying bars with their names, as SVG. */
 export function barChart(title: string, bars: readonly Bar[]): string {

@@ -22,9 +22,19 @@ export class Interrupted extends Error {
   }
 }
 
-/** A failure that needs nothing more said than its message. */
+/** A failure that is told by its message, and by the hint of what has caused it. */
 export class CommandFailed extends Error {
   override readonly name = 'CommandFailed'
+  /** The exit status. */
+  readonly status: number
+
+  constructor(
+    message: string,
+    { status = failed, cause }: { readonly status?: number; readonly cause?: unknown } = {},
+  ) {
+    super(message, { cause })
+    this.status = status
+  }
 }
 
 /** How an error ends the process: its exit status, and what is said about it, if anything. */
@@ -34,13 +44,16 @@ export function failureOf(
 ): { readonly status: number; readonly text: string | undefined } {
   if (error instanceof Interrupted) return { status: error.status, text: undefined }
   if (error instanceof ReaderGone) return { status: 0, text: undefined }
-  const status = isWrongUsage(error) ? wrongUsage : failed
-  return { status, text: format === 'json' ? JSON.stringify({ error: fieldsOf(error) }) : textOf(error, style) }
+  return {
+    status: statusOf(error),
+    text: format === 'json' ? JSON.stringify({ error: fieldsOf(error) }) : textOf(error, style),
+  }
 }
 
 /** Arguments that the library refuses come from the command line. */
-function isWrongUsage(error: unknown): boolean {
-  return error instanceof UsageError || isEtcdError(error, 'INVALID_ARGUMENT')
+function statusOf(error: unknown): number {
+  if (error instanceof CommandFailed) return error.status
+  return error instanceof UsageError || isEtcdError(error, 'INVALID_ARGUMENT') ? wrongUsage : failed
 }
 
 function textOf(error: unknown, style: Style): string {
@@ -71,7 +84,8 @@ export function messageOf(error: unknown): string {
 
 function hintOf(error: unknown): string | undefined {
   if (error instanceof UsageError) return 'etcdkit --help lists the commands, etcdkit COMMAND --help their flags'
-  return isServerOrWire(error) ? hints[error.code] : undefined
+  const known = error instanceof CommandFailed ? error.cause : error
+  return isServerOrWire(known) ? hints[known.code] : undefined
 }
 
 function isServerOrWire(error: unknown): error is EtcdError {

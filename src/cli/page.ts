@@ -49,7 +49,7 @@ svg text { font: 11px system-ui, sans-serif; fill: var(--soft); } .middle { text
 .key.s3 { fill: var(--bad); } .key { stroke: none; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 600; white-space: nowrap; }
+th { color: var(--soft); font-weight: 600; } th, td:not(:last-child) { white-space: nowrap; }
 .bad { color: var(--bad); } .warn { color: var(--warn); } .good { color: var(--good); }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; }
 dt { color: var(--soft); } dd { margin: 0; font-size: 20px; font-variant-numeric: tabular-nums; }
