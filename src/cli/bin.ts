@@ -14,7 +14,10 @@ process.stdout.on('error', (error) => {
   ending.abort(new ReaderGone())
 })
 process.removeAllListeners('warning')
-process.on('warning', ({ name, message }) => process.stderr.write(`${name}: ${message}\n`))
+process.on('warning', ({ name, message }) => {
+  // Those are for who writes programs, not for who uses them.
+  if (name !== 'DeprecationWarning') process.stderr.write(`${name}: ${message}\n`)
+})
 
 const { env, stdin, stdout, stderr } = process
 process.exitCode = await main(process.argv.slice(2), { env, stdin, stdout, stderr, signal: ending.signal })

@@ -4,7 +4,7 @@ import type { Member, MemberStatus } from '../member-calls.js'
 import { lookOverHttp } from './http-look.js'
 import { lookAtKeys } from './look-at-keys.js'
 import { lookAtLeases } from './look-at-leases.js'
-import { answerMs, memberIdOf, memberList, type Probe, probe, refusalOf, silenceOf } from './probe.js'
+import { answerMsOf, memberIdOf, memberList, type Probe, probe, refusalOf, silenceOf } from './probe.js'
 import type { AlarmReport, ClusterReport, MemberAnswer, MemberReport, QuorumReport, Unseen } from './report.js'
 import { roundTripsOf } from './round-trip.js'
 
@@ -80,6 +80,10 @@ class Collector {
     return this.#options.signal
   }
 
+  get #callOptions(): { readonly timeoutMs: number; readonly signal: AbortSignal } {
+    return { timeoutMs: answerMsOf(this.#options.clientOptions), signal: this.#signal }
+  }
+
   async #probeAll(endpoints: readonly string[]): Promise<void> {
     const untried = [...new Set(endpoints)].filter((endpoint) => !this.#probes.has(endpoint))
     const { clientOptions } = this.#options
@@ -150,14 +154,14 @@ class Collector {
       return { ...place, answer: { kind: 'silent', reason }, metrics: undefined, tls: undefined, clock: undefined }
     }
     const { status } = probe.result
-    const http = await lookOverHttp(endpoint, { tls: this.#options.clientOptions.tls, timeoutMs: answerMs })
+    const http = await lookOverHttp(endpoint, { ...this.#callOptions, tls: this.#options.clientOptions.tls })
     return { ...place, isLearner: status.isLearner, answer: answerOf(status), ...http }
   }
 
   async #measured(member: MemberReport): Promise<MemberReport> {
     const probe = this.#probes.get(member.endpoint)
     if (member.answer.kind === 'silent' || probe === undefined) return member
-    const options = { timeoutMs: answerMs, signal: this.#signal }
+    const options = this.#callOptions
     const roundTrip = await this.#seen(`round trips to ${member.name}`, () =>
       roundTripsOf(probe.calls, 'serializable', options),
     )
@@ -170,7 +174,7 @@ class Collector {
     for (const { calls, result } of this.#answering()) {
       if (!('status' in result) || result.status.isLearner) continue
       try {
-        const options = { timeoutMs: answerMs, signal: this.#signal }
+        const options = this.#callOptions
         const spread = await roundTripsOf(calls, 'linearizable', options)
         return { ok: true, linearizableP50Ms: spread.p50Ms }
       } catch (error) {
@@ -187,14 +191,14 @@ class Collector {
       this.#unseen.push({ what: 'alarms', why: 'they are read by agreement of the members' })
       return []
     }
-    const options = { timeoutMs: answerMs, signal: this.#signal }
+    const options = this.#callOptions
     const alarms = await this.#seen('alarms', () => voter.calls.alarms(options))
     return (alarms ?? []).map(({ memberId, type }) => ({ member: names.get(memberId) ?? memberId, type }))
   }
 
   async #authEnabled(): Promise<boolean | undefined> {
     const { etcd } = this.#options
-    const options = { timeoutMs: answerMs, signal: this.#signal }
+    const options = this.#callOptions
     try {
       return (await etcd.auth.status(options)).enabled
     } catch (error) {

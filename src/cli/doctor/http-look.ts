@@ -14,6 +14,7 @@ const nothing: HttpLook = { metrics: undefined, tls: undefined, clock: undefined
 interface LookOptions {
   readonly tls: TlsOptions | undefined
   readonly timeoutMs: number
+  readonly signal: AbortSignal
 }
 
 /** Looks at a member's version and metrics; what it does not show is `undefined`. */
@@ -36,9 +37,9 @@ interface Fetched extends Pick<HttpLook, 'tls' | 'clock'> {
   readonly body: string
 }
 
-function fetchText(url: string, { tls = {}, timeoutMs }: LookOptions): Promise<Fetched> {
+function fetchText(url: string, { tls = {}, timeoutMs, signal }: LookOptions): Promise<Fetched> {
   const options: RequestOptions = {
-    signal: AbortSignal.timeout(timeoutMs),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     agent: false,
     ca: pemOf(tls.ca),
     cert: pemOf(tls.cert),
