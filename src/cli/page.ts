@@ -37,8 +37,8 @@ const style = `
   --light: #a9c5f5; --bad: #c62f2f; --warn: #a86400; --good: #1b7f4d; }
 @media (prefers-color-scheme: dark) { :root { --back: #12161d; --text: #e4e9f1; --soft: #97a3b6; --line: #2c3442;
   --bar: #6ea0ff; --light: #304a78; --bad: #ff7b72; --warn: #e0a44a; --good: #5dc58e; } }
-body { margin: 0; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 24px 20px 60px; }
+body { margin: 0; overflow-wrap: anywhere; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
+main { max-width: 1240px; margin: 0 auto; padding: 24px 20px 60px; }
 h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 32px 0 8px; }
 p.note, figcaption { color: var(--soft); margin: 0 0 8px; }
 figure { margin: 20px 0; max-width: 760px; } svg { width: 100%; height: auto; display: block; }
@@ -49,7 +49,7 @@ svg text { font: 11px system-ui, sans-serif; fill: var(--soft); } .middle { text
 .key.s3 { fill: var(--bad); } .key { stroke: none; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 600; } th, td:not(:last-child) { white-space: nowrap; }
+th { color: var(--soft); font-weight: 600; } th, td:not(:last-child) { white-space: nowrap; } td:last-child { min-width: 90px; }
 .bad { color: var(--bad); } .warn { color: var(--warn); } .good { color: var(--good); }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; }
 dt { color: var(--soft); } dd { margin: 0; font-size: 20px; font-variant-numeric: tabular-nums; }
