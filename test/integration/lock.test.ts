@@ -305,7 +305,10 @@ describe('A storm of locks', () => {
     const after = await calls()
     const made = Object.fromEntries([...after].map(([method, count]) => [method, count - (before.get(method) ?? 0)]))
     t.diagnostic(`${(performance.now() - startedAt).toFixed()} ms, ${JSON.stringify(made)}`)
-    assert.deepEqual(made, { Txn: 2200, Range: 0, LeaseGrant: 1, LeaseKeepAlive: 1, Watch: 0 })
+    // On a busy machine a lock is held long enough to have its key watched.
+    const { Watch: streams = 0, ...others } = made
+    assert.ok(streams <= 1)
+    assert.deepEqual(others, { Txn: 2200, Range: 0, LeaseGrant: 1, LeaseKeepAlive: 1 })
     await etcd.close()
     await assertNothingLeft(cluster, 'storm/')
   })
