@@ -9,7 +9,8 @@ import type { Route } from './transport.js'
 export class Picker {
   #connections: readonly Connection[] = []
   #voters: readonly Connection[] = []
-  #cursor = 0
+  /** Anywhere at first: were it the same everywhere, the first call and the streams of all clients would be on one member. */
+  #cursor = Math.floor(Math.random() * 1000)
 
   /** Takes in the connections and their states as they are now. */
   update(connections: readonly Connection[]): void {

@@ -44,6 +44,11 @@ function picks(members: Readonly<Record<string, Member>>, route: Route, failedOn
 describe('The picker', () => {
   const three = { a: { role: 'leader' }, b: {}, c: {} } as const
 
+  test('begins anywhere, so that clients which open one stream each are spread over the members', () => {
+    const first = Array.from({ length: 300 }, () => pickerOf(three).pick(linearizable, undefined)?.url)
+    for (const url of ['a', 'b', 'c']) assert.ok(first.filter((other) => other === url).length > 50)
+  })
+
   test('gives every healthy member the same number of calls', () => {
     assert.deepEqual(picks(three, linearizable), { a: 4, b: 4, c: 4 })
     assert.deepEqual(picks({ ...three, c: { state: 'connecting' } }, linearizable), { a: 6, b: 6 })
