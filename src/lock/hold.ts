@@ -1,7 +1,7 @@
 import type { LockKey } from './lock-key.js'
 import type { LockRequest } from './lock-request.js'
 
-/** Locks that are held for less time than this are not watched. */
+/** Each hand-over shows that the key is ours: it is watched for a holder that keeps it for longer than this. */
 const watchAfterMs = 1000
 
 /** A lock that this process has, for one holder after the other. */
@@ -14,6 +14,7 @@ export class Hold {
   readonly #gone = new AbortController()
   readonly #closing = new AbortController()
   #timer: NodeJS.Timeout | undefined
+  #isWatched = false
 
   constructor(key: LockKey, request: LockRequest) {
     this.key = key
@@ -25,9 +26,11 @@ export class Hold {
     return this.#gone.signal
   }
 
-  /** Begins to look after the key, once the lock is ours. */
+  /** Another holder has it from now on: begins to look after the key when he keeps it. */
   begin(): void {
-    this.#timer ??= setTimeout(() => void this.#watch(), watchAfterMs).unref()
+    if (this.#isWatched) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#watch(), watchAfterMs).unref()
   }
 
   /** The lock is given up, or was lost. */
@@ -37,6 +40,7 @@ export class Hold {
   }
 
   async #watch(): Promise<void> {
+    this.#isWatched = true
     try {
       await this.key.untilGone(this.#closing.signal)
       this.#gone.abort(new Error('its key was deleted'))

@@ -5,7 +5,11 @@ import { LeasePool } from '../../src/lease/lease-pool.js'
 /** A pool on a clock that stands still unless it is moved, and what it has been granted. */
 function poolOf(t: TestContext) {
   const clock = { now: 1000 }
-  t.mock.method(performance, 'now', () => clock.now)
+  const { now } = performance
+  performance.now = () => clock.now
+  t.after(() => {
+    performance.now = now
+  })
   const granted = new Map<string, { readonly expiresAt: number; keys: number }>()
   const pool = new LeasePool(async (ttlSeconds) => {
     const id = String(granted.size + 1)
@@ -17,7 +21,7 @@ function poolOf(t: TestContext) {
 }
 
 describe('The pool of leases for keys with a time to live', () => {
-  for (const ttlSeconds of [1, 2, 5, 10, 15, 30, 120, 600]) {
+  for (const ttlSeconds of [1, 10, 15, 600]) {
     test(`grants at most 110 leases for 100,000 keys in ten times ${ttlSeconds} s`, async (t) => {
       const { clock, granted, pool } = poolOf(t)
       const count = 100_000
