@@ -13,6 +13,8 @@ export interface CollectOptions {
   readonly clientOptions: ClientOptions
   /** A client of the whole cluster. */
   readonly etcd: Etcd
+  /** Makes another one that does not log in; whoever made this one closes it. */
+  readonly anonymous: () => Etcd
   readonly signal: AbortSignal
   /** Looks at keys and leases, too; `deep` reads every key. */
   readonly keys: { readonly separator: string; readonly deep: boolean } | undefined
@@ -197,7 +199,7 @@ class Collector {
   }
 
   async #authEnabled(): Promise<boolean | undefined> {
-    const { etcd } = this.#options
+    const { etcd, anonymous, clientOptions } = this.#options
     const options = this.#callOptions
     try {
       return (await etcd.auth.status(options)).enabled
@@ -205,11 +207,17 @@ class Collector {
       this.#signal.throwIfAborted()
       if (!isEtcdError(error, 'UNIMPLEMENTED')) return this.#notSeen('authentication', error)
     }
-    // Before 3.5 it shows by who may list the users: everybody, or nobody without a login.
-    return etcd.auth.users.list(options).then(
-      () => (this.#options.clientOptions.auth === undefined ? false : undefined),
-      () => true,
+    // Before 3.5 it shows by whether somebody without a login is refused; a certificate may be one.
+    if (clientOptions.tls?.cert !== undefined) return undefined
+    const refused = await this.#seen('authentication', () =>
+      anonymous()
+        .auth.users.list(options)
+        .then(
+          () => false,
+          (error: unknown) => isEtcdError(error, 'USER_EMPTY') || Promise.reject(error),
+        ),
     )
+    return refused
   }
 
   async #usage(

@@ -33,6 +33,7 @@ export const doctorCommand = defineCommand({
     const report = await collectReport({
       clientOptions,
       etcd: client(),
+      anonymous: () => client({ auth: undefined }),
       signal,
       keys: flags['skip-keys'] === true ? undefined : { separator, deep: flags.deep ?? false },
       onStep: (what) => notes.status(`looking at ${what} …`),
