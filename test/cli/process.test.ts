@@ -77,13 +77,14 @@ describe('The program', () => {
       '300ms',
       'sh',
       '-c',
-      "trap '' TERM; echo running; while :; do sleep 0.1; done",
+      "trap '' TERM; echo running; for i in $(seq 100); do sleep 0.1; done; echo survived",
     )
     await says(program, 'running')
     const [key] = (await etcd.range({ prefix: 'lost/' })).kvs
     await etcd.lease.revoke(String(key?.lease))
     assert.equal(await program.end(), 1)
     assert.match(program.stderr, /^error: lock "lost" was lost/)
+    assert.equal(program.stdout, 'running\n')
   })
 
   test('passes SIGTERM on to the command and gives the lock back after it', async () => {
@@ -92,7 +93,7 @@ describe('The program', () => {
       'passed',
       'sh',
       '-c',
-      "trap 'echo bye; exit 5' TERM; echo running; while :; do sleep 0.1; done",
+      "trap 'echo bye; exit 5' TERM; echo running; for i in $(seq 100); do sleep 0.1; done",
     )
     await says(program, 'running')
     program.child.kill('SIGTERM')
