@@ -86,6 +86,10 @@ export type { LockOptions } from './lock/locks.js'
 export type { Maintenance, SnapshotOptions } from './maintenance/maintenance.js'
 export type { SnapshotProgress } from './maintenance/snapshot.js'
 export type { ClientOptions, DiscoveryOptions, MemberSyncOptions } from './options.js'
+export type { Isolation } from './stm/isolation.js'
+export type { StmFunction, StmOptions, StmResult } from './stm/stm.js'
+export { StmConflictError } from './stm/stm-conflict-error.js'
+export type { StmPutOptions, StmTransaction } from './stm/stm-transaction.js'
 export {
   type AttemptRecord,
   type AuthenticateRecord,

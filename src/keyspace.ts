@@ -16,6 +16,7 @@ import { type LockOptions, Locks } from './lock/locks.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
 import { namespaceRangeStreams } from './namespace/namespace-range-streams.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
+import { type StmFunction, type StmOptions, type StmResult, stm } from './stm/stm.js'
 import { callOptionNames, checkCall } from './transport/call-options.js'
 import type { Transport } from './transport/transport.js'
 import { type WatchOptions, watch } from './watch/watch.js'
@@ -90,6 +91,19 @@ export class Keyspace extends Kv {
   /** One key in memory that follows the cluster, for a setting that is read often and changed rarely. */
   value<T = string>(key: Bytes, codec?: Codec<T>): ValueInformer<T> {
     return new ValueInformer(this.informer<T>({ key }, { codec }), key)
+  }
+
+  /**
+   * Software transactional memory: runs `apply` with a transaction to read and write by, and commits what it wrote if nobody
+   * else came in between; otherwise it runs it again, from the beginning, after a wait with jitter. The function may so be
+   * run several times: it must have no other effects than those on its transaction.
+   *
+   * Rejects with what the function throws, with a `StmConflictError` after `maxAttempts` defeats, with `TOO_MANY_OPS` before
+   * anything is sent for more keys than a transaction may have, and with the commit's error when its answer was lost: its
+   * `effect` is then `unknown`, and it is not sent again.
+   */
+  stm<T>(apply: StmFunction<T>, options: StmOptions = {}): Promise<StmResult<T>> {
+    return stm(this, apply, options)
   }
 
   /**

@@ -107,6 +107,8 @@ export type ClientErrorCode =
   | 'RANGE_TOO_LARGE'
   /** `update()` lost against other writers `maxAttempts` times. */
   | 'UPDATE_CONFLICT'
+  /** `stm()` lost against other writers `maxAttempts` times. */
+  | 'STM_CONFLICT'
   /** A value or key is not valid UTF-8, JSON, or whatever its codec expects. */
   | 'DECODE_FAILED'
   /** A cursor is damaged or belongs to another range. */

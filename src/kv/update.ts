@@ -3,6 +3,7 @@ import { fullJitterMs } from '../core/backoff.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
+import { timeLeft } from '../core/time-left.js'
 import { positiveInteger } from '../core/validate.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { PutOptions } from './requests.js'
@@ -38,7 +39,7 @@ export async function update(
 ): Promise<UpdateResult> {
   const { maxAttempts = 100, signal, timeoutMs } = options
   positiveInteger('maxAttempts', maxAttempts)
-  const rest = remaining(timeoutMs)
+  const rest = timeLeft(timeoutMs)
   const read = await kv.range(key, { signal, timeoutMs: rest() })
   let current = read.kvs[0]
   let revision = read.revision
@@ -67,11 +68,4 @@ function write(
   if (value === null) return kv.deleteIf(key, expectedRevision, { signal, timeoutMs })
   const fields = ignoreLease === true ? { ignoreLease } : { lease }
   return kv.putIf(key, value, expectedRevision, { ...fields, signal, timeoutMs })
-}
-
-/** What is left of `timeoutMs` at each call; without one, every call has the client's own. */
-function remaining(timeoutMs: number | undefined): () => number | undefined {
-  if (timeoutMs === undefined) return () => undefined
-  const deadlineAt = performance.now() + timeoutMs
-  return () => Math.max(0, deadlineAt - performance.now())
 }

@@ -1,0 +1,329 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import {
+  Etcd,
+  InvalidArgumentError,
+  type Isolation,
+  isEtcdError,
+  StmConflictError,
+  type StmTransaction,
+} from '../../src/index.js'
+import { EtcdCluster } from '../../src/testing/index.js'
+import { proxyAt, storedKey } from '../support/cluster-view.js'
+import { attemptRecords, createClient, uniquePrefix, untyped } from '../support/fixtures.js'
+
+const levels: readonly Isolation[] = ['serializableSnapshot', 'serializable', 'repeatableReads', 'readCommitted']
+
+/** Where each waits until `count` have come; those who come later need not wait. */
+function meeting(count: number): () => Promise<void> {
+  let open = (): void => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  let arrived = 0
+  return () => {
+    arrived += 1
+    if (arrived === count) open()
+    return opened
+  }
+}
+
+describe('A software transaction', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+  let other: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3 })
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+    other = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await Promise.all([etcd.close(), other.close()])
+    await cluster.stop()
+  })
+
+  const numberAt = async (tx: StmTransaction, key: string) => Number((await tx.get(key))?.text ?? 0)
+
+  test('commits what it wrote at one revision, and sees its own writes', async () => {
+    const at = uniquePrefix()
+    await etcd.put(`${at}b`, 'old')
+    const { value, changed, revision, attempts } = await etcd.stm(async (tx) => {
+      tx.put(`${at}a`, '1')
+      const own = await tx.get(`${at}a`)
+      assert.deepEqual([own?.text, own?.modRevision], ['1', 0])
+      assert.equal((await tx.get(`${at}b`))?.text, 'old')
+      tx.delete(`${at}b`)
+      const all = await tx.getAll([`${at}b`, `${at}none`, `${at}a`])
+      assert.deepEqual(
+        all.map((kv) => kv?.text),
+        [undefined, undefined, '1'],
+      )
+      tx.put(`${at}a`, '2')
+      assert.equal(tx.attempt, 1)
+      return 'returned'
+    })
+    assert.deepEqual([value, changed, attempts], ['returned', true, 1])
+    const { kvs } = await etcd.range({ prefix: at })
+    assert.deepEqual(
+      kvs.map(({ text, modRevision, version }) => [text, modRevision, version]),
+      [['2', revision, 1]],
+    )
+  })
+
+  test('keeps the sum of all accounts over many clients that transfer at the same time', async (t) => {
+    const at = uniquePrefix()
+    const accounts = Array.from({ length: 6 }, (_, index) => `${at}${index}`)
+    await Promise.all(accounts.map((account) => etcd.put(account, '100')))
+    const clients = [etcd, other, createClient(t, cluster), createClient(t, cluster)]
+    const sums = new Set<number>()
+    const transfer = async (client: Etcd, from: string, to: string) =>
+      client.stm(
+        async (tx) => {
+          const [mine, theirs] = await Promise.all([numberAt(tx, from), numberAt(tx, to)])
+          tx.put(from, String(mine - 1))
+          tx.put(to, String(theirs + 1))
+        },
+        { timeoutMs: 60_000, maxAttempts: 1000 },
+      )
+    const work = async (client: Etcd, seed: number) => {
+      for (let round = 0; round < 12; round += 1) {
+        const [from, to] = [(seed + round) % 6, (seed + round * 5 + 1) % 6]
+        if (from !== to) await transfer(client, `${at}${from}`, `${at}${to}`)
+        const balances = await client.stm((tx) => tx.getAll(accounts))
+        sums.add(balances.value.reduce((sum, kv) => sum + Number(kv?.text), 0))
+      }
+    }
+    await Promise.all(clients.flatMap((client, index) => [work(client, index), work(client, index + 3)]))
+    assert.deepEqual([...sums], [600])
+  })
+
+  test('runs again when another writer came first, and gives up with a typed error', async () => {
+    const key = `${uniquePrefix()}counter`
+    const increment = async (tx: StmTransaction, rivals: number) => {
+      const now = await numberAt(tx, key)
+      if (tx.attempt <= rivals) await other.update(key, (current) => String(Number(current?.text ?? 0) + 10))
+      tx.put(key, String(now + 1))
+      return now
+    }
+    const { value, attempts } = await etcd.stm((tx) => increment(tx, 3))
+    assert.deepEqual([value, attempts], [30, 4])
+    assert.equal((await etcd.get(key))?.text, '31')
+    await assert.rejects(
+      etcd.stm((tx) => increment(tx, 100), { maxAttempts: 3 }),
+      (error) => {
+        assert.ok(error instanceof StmConflictError && isEtcdError(error, 'STM_CONFLICT'))
+        return error.attempts === 3 && error.effect === 'none'
+      },
+    )
+    assert.equal((await etcd.get(key))?.text, '61')
+  })
+
+  for (const isolation of levels) {
+    const isRefused = isolation !== 'readCommitted'
+    test(`${isRefused ? 'refuses' : 'allows'} write skew at the level ${isolation}`, async () => {
+      const at = uniquePrefix()
+      await etcd.put(`${at}a`, 'on')
+      await etcd.put(`${at}b`, 'on')
+      // Each switches one off, if both are on; both run before either is committed.
+      const arrive = meeting(2)
+      const switchOff = (client: Etcd, mine: string) =>
+        client.stm(
+          async (tx) => {
+            const states = await tx.getAll([`${at}a`, `${at}b`])
+            await arrive()
+            if (states.every((kv) => kv?.text === 'on')) tx.put(`${at}${mine}`, 'off')
+          },
+          { isolation },
+        )
+      await Promise.all([switchOff(etcd, 'a'), switchOff(other, 'b')])
+      const { kvs } = await etcd.range({ prefix: at })
+      const on = kvs.filter(({ text }) => text === 'on').length
+      assert.equal(on, isRefused ? 1 : 0)
+    })
+
+    const sees = isolation.startsWith('serializable') ? 'as of one moment' : 'as of different moments'
+    test(`reads ${sees} at the level ${isolation}`, async () => {
+      const at = uniquePrefix()
+      const seen: (string | undefined)[][] = []
+      await other.put(`${at}a`, '1')
+      await other.put(`${at}b`, '1')
+      const { attempts } = await etcd.stm(
+        async (tx) => {
+          const a = (await tx.get(`${at}a`))?.text
+          if (tx.attempt === 1) {
+            await other.put(`${at}a`, '2')
+            // By this client, so that no member answers it which has not seen that.
+            await etcd.put(`${at}b`, '2')
+          }
+          seen.push([a, (await tx.get(`${at}a`))?.text, (await tx.get(`${at}b`))?.text])
+          tx.put(`${at}c`, 'written')
+        },
+        { isolation },
+      )
+      assert.deepEqual(seen[0], ['1', '1', isolation.startsWith('serializable') ? '1' : '2'])
+      assert.equal(attempts, isolation === 'readCommitted' ? 1 : 2)
+      if (attempts === 2) assert.deepEqual(seen[1], ['2', '2', '2'])
+    })
+
+    test(`${isolation === 'serializableSnapshot' ? 'refuses' : 'allows'} a blind overwrite at the level ${isolation}`, async () => {
+      const at = uniquePrefix()
+      const { attempts } = await etcd.stm(
+        async (tx) => {
+          await tx.get(`${at}a`)
+          if (tx.attempt === 1) await other.put(`${at}b`, 'theirs')
+          tx.put(`${at}b`, 'mine')
+        },
+        { isolation },
+      )
+      assert.equal(attempts, isolation === 'serializableSnapshot' ? 2 : 1)
+      assert.equal((await etcd.get(`${at}b`))?.text, 'mine')
+    })
+  }
+
+  test('reads what it is told of beforehand in one round trip', async (t) => {
+    const at = uniquePrefix()
+    const keys = Array.from({ length: 20 }, (_, index) => `${at}${index}`)
+    await Promise.all(keys.map((key) => etcd.put(key, '1')))
+    const records = attemptRecords(t)
+    const { value } = await etcd.stm(
+      async (tx) => {
+        let sum = 0
+        for (const key of keys) sum += await numberAt(tx, key)
+        tx.put(`${at}sum`, String(sum))
+        return sum
+      },
+      { prefetch: keys },
+    )
+    assert.equal(value, 20)
+    assert.deepEqual(
+      records.map(({ method }) => method),
+      ['KV.Txn', 'KV.Txn'],
+    )
+  })
+
+  test('starts anew when the revision that it reads at is compacted', async () => {
+    const at = uniquePrefix()
+    await etcd.put(`${at}a`, '1')
+    const { attempts, value } = await etcd.stm(async (tx) => {
+      const a = await numberAt(tx, `${at}a`)
+      if (tx.attempt === 1) {
+        const { revision } = await other.put(`${at}b`, '5')
+        await etcd.compact(revision)
+      }
+      return a + (await numberAt(tx, `${at}b`))
+    })
+    assert.deepEqual([attempts, value], [2, 6])
+  })
+
+  test('is not sent when it has more keys than a transaction may have', async (t) => {
+    const at = uniquePrefix()
+    const records = attemptRecords(t)
+    const writing = etcd.stm((tx) => {
+      for (let index = 0; index < 129; index += 1) tx.put(`${at}${index}`, '')
+    })
+    await assert.rejects(writing, (error) => isEtcdError(error, 'TOO_MANY_OPS') && /129 .*128/.test(error.message))
+    assert.deepEqual(records, [])
+    const { changed } = await etcd.stm((tx) => {
+      for (let index = 0; index < 128; index += 1) tx.put(`${at}${index}`, '')
+    })
+    assert.ok(changed)
+  })
+
+  test('is given up by its function, its signal and its time, and writes nothing then', async () => {
+    const at = uniquePrefix()
+    const failing = etcd.stm((tx) => {
+      tx.put(`${at}a`, '')
+      throw new Error('no money')
+    })
+    await assert.rejects(failing, /no money/)
+    const abort = new AbortController()
+    const goOn = meeting(2)
+    const aborted = etcd.stm(
+      async (tx) => {
+        tx.put(`${at}a`, '')
+        abort.abort(new Error('no longer'))
+        await goOn()
+        tx.put(`${at}b`, '')
+      },
+      { signal: abort.signal },
+    )
+    await assert.rejects(aborted, /no longer/)
+    await goOn()
+    const slow = etcd.stm(
+      async (tx) => {
+        tx.put(`${at}a`, '')
+        await new Promise(() => {})
+      },
+      { timeoutMs: 50 },
+    )
+    await assert.rejects(slow, (error) => isEtcdError(error, 'DEADLINE_EXCEEDED') && error.effect === 'none')
+    assert.equal((await etcd.range({ prefix: at })).count, 0)
+  })
+
+  test('does not commit what was made of a read that failed', async () => {
+    const at = uniquePrefix()
+    const careless = etcd.stm(async (tx) => {
+      const denied = tx.get('x'.repeat(3_000_000)).catch(() => undefined)
+      tx.put(`${at}a`, String(await denied))
+    })
+    await assert.rejects(careless, (error) => isEtcdError(error))
+    assert.equal(await etcd.get(`${at}a`), undefined)
+  })
+
+  test('refuses what is done after its function has returned', async () => {
+    let kept: StmTransaction | undefined
+    await etcd.stm((tx) => {
+      kept = tx
+    })
+    assert.throws(() => kept?.put('a', ''), /was written by a run of stm\(\) that is over: was an await forgotten\?/)
+    assert.throws(() => kept?.delete('a'), InvalidArgumentError)
+    await assert.rejects(async () => kept?.get('a'), InvalidArgumentError)
+  })
+
+  test('whose commit was not answered is reported as unknown, and not sent again', async (t) => {
+    await using single = await EtcdCluster.start({ proxy: true })
+    const client = createClient(t, single)
+    await client.put('a', '1')
+    let runs = 0
+    const committing = client.stm(async (tx) => {
+      runs += 1
+      tx.put('a', String((await numberAt(tx, 'a')) + 1))
+      let dropped = false
+      proxyAt(single, 0).onData((_, { direction }) => {
+        if (direction === 'up' || dropped) return undefined
+        dropped = true
+        return 'reset'
+      })
+    })
+    await assert.rejects(committing, (error) => isEtcdError(error) && error.effect === 'unknown')
+    assert.equal(runs, 1)
+    const stored = await storedKey(single, 'a')
+    assert.ok(Number(stored?.value) <= 2 && Number(stored?.version) <= 2)
+  })
+
+  test('of a namespace is within it', async () => {
+    const at = uniquePrefix()
+    await etcd.namespace(at).stm(async (tx) => {
+      assert.equal(await tx.get('a'), undefined)
+      tx.put('a', '1')
+    })
+    assert.equal((await etcd.get(`${at}a`))?.text, '1')
+  })
+
+  test('refuses wrong arguments by name', async () => {
+    const js = untyped(etcd)
+    await assert.rejects(async () => js.stm?.('a'), /stm\(\) takes a function, got "a"/)
+    await assert.rejects(
+      async () => js.stm?.(() => {}, { isolation: 'none' }),
+      /`isolation` must be 'serializableSnapshot' or/,
+    )
+    await assert.rejects(async () => js.stm?.(() => {}, { maxAttempts: 0 }), /`maxAttempts` must be a whole number/)
+    await assert.rejects(async () => js.stm?.(() => {}, { prefetch: 'a' }), /`prefetch` must be an array of keys/)
+    await assert.rejects(async () => js.stm?.(() => {}, { retries: 1 }), /unknown option `retries` of stm\(\)/)
+    await assert.rejects(
+      etcd.stm((tx) => tx.put('', '')),
+      (error) => isEtcdError(error, 'EMPTY_KEY'),
+    )
+  })
+})
