@@ -16,6 +16,14 @@ import { type LockOptions, Locks } from './lock/locks.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
 import { namespaceRangeStreams } from './namespace/namespace-range-streams.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
+import { Barrier } from './recipes/barrier.js'
+import { DoubleBarrier, type DoubleBarrierOptions } from './recipes/double-barrier.js'
+import { lockAll, type MultiLock } from './recipes/multi-lock.js'
+import { PriorityQueue } from './recipes/priority-queue.js'
+import { Queue } from './recipes/queue.js'
+import type { RecipeHost } from './recipes/recipe-host.js'
+import { RwLock } from './recipes/rw-lock.js'
+import { Semaphore } from './recipes/semaphore.js'
 import { type StmFunction, type StmOptions, type StmResult, stm } from './stm/stm.js'
 import { callOptionNames, checkCall } from './transport/call-options.js'
 import type { Transport } from './transport/transport.js'
@@ -133,6 +141,44 @@ export class Keyspace extends Kv {
   }
 
   /**
+   * Takes several locks, or none of them: each name once, in the order of their bytes, so that no two callers wait for each
+   * other. `timeoutMs` bounds the wait for all. Rejects as `lock()` does, after which none is held.
+   */
+  lockAll(names: readonly string[], options: LockOptions = {}): Promise<MultiLock> {
+    return lockAll(this.#locks, names, options)
+  }
+
+  /** A lock that many readers or one writer may hold. Nothing is sent before it is used. */
+  rwLock(name: string): RwLock {
+    return new RwLock(name, this.#recipes())
+  }
+
+  /** So many permits for all who use the semaphore by this name. Nothing is sent before it is used. */
+  semaphore(name: string, permits: number): Semaphore {
+    return new Semaphore(name, permits, this.#recipes())
+  }
+
+  /** What others wait at until it is released. Nothing is sent before it is used. */
+  barrier(name: string): Barrier {
+    return new Barrier(name, this)
+  }
+
+  /** Lets `count` callers begin together and end together. Nothing is sent before it is used. */
+  doubleBarrier(name: string, count: number, options: DoubleBarrierOptions = {}): DoubleBarrier {
+    return new DoubleBarrier(name, count, options, this.#recipes())
+  }
+
+  /** Items for any number of consumers, first in, first out. Nothing is sent before it is used; make one for a process. */
+  queue(name: string): Queue {
+    return new Queue(name, this)
+  }
+
+  /** Items for any number of consumers, by priority. Nothing is sent before it is used; make one for a process. */
+  priorityQueue(name: string): PriorityQueue {
+    return new PriorityQueue(name, this)
+  }
+
+  /**
    * Puts a key that is there as long as this process is, and puts it back whenever its lease was lost; the client's events
    * `registrationLost` and `registrationRestored` tell of that.
    */
@@ -162,5 +208,9 @@ export class Keyspace extends Kv {
     const { leases, prefix } = this.#parts
     if (prefix.length > 0) return new Keyspace({ ...this.#parts, prefix: Buffer.alloc(0) }).#queues
     return new LockQueues({ store: this, session: (ttlSeconds, signal) => leases.shared(ttlSeconds, { signal }) })
+  }
+
+  #recipes(): RecipeHost {
+    return { store: this, session: (ttlSeconds, signal) => this.#parts.leases.shared(ttlSeconds, { signal }) }
   }
 }

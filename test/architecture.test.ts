@@ -23,6 +23,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   lease: ['core', 'gen', 'wire', 'transport', 'layers'],
   lock: ['core', 'kv', 'lease', 'transport', 'watch'],
   election: ['core', 'kv', 'lock', 'transport', 'watch'],
+  recipes: ['core', 'kv', 'lock', 'transport', 'watch'],
   stm: ['core', 'kv', 'transport'],
   informer: ['core', 'transport', 'watch'],
   workqueue: ['core'],

@@ -123,6 +123,12 @@ export type ClientErrorCode =
   | 'LOCK_UNAVAILABLE'
   /** A lock was held and no longer is, for certain. */
   | 'LOCK_LOST'
+  /** A semaphore is used with another number of permits than it has. */
+  | 'PERMITS_MISMATCH'
+  /** As many as a double barrier is for are in it. */
+  | 'BARRIER_FULL'
+  /** The answer to taking an item out of a queue was lost. */
+  | 'CLAIM_UNKNOWN'
 
 export type ErrorCode = ServerErrorCode | TransportErrorCode | ClientErrorCode
 

@@ -1,0 +1,107 @@
+import { isEtcdError } from '../core/errors.js'
+import { key } from '../kv/compare.js'
+import { del, type Operation, range } from '../kv/operation.js'
+import { txn } from '../kv/txn.js'
+import { checkCall } from '../transport/call-options.js'
+import type { CallOptions } from '../transport/transport.js'
+import { tooLate } from './barrier.js'
+import { boundOf } from './bounds.js'
+import type { OwnKey } from './own-key.js'
+import type { RecipeStore } from './recipe-host.js'
+
+/** The others that are in a barrier, as of a revision. */
+interface Others {
+  readonly revision: number
+  readonly keys: Set<string>
+  /** Whether our key is older than all others: it stays until they have gone. */
+  readonly areLater: boolean
+}
+
+/** One who has entered a double barrier. */
+export class BarrierEntry implements AsyncDisposable {
+  readonly #name: string
+  readonly #own: OwnKey
+  readonly #openedAt: number
+  readonly #store: RecipeStore
+  #leaving: Promise<void> | undefined
+
+  /** Made by `enter()`. */
+  constructor(name: string, own: OwnKey, openedAt: number, store: RecipeStore) {
+    this.#name = name
+    this.#own = own
+    this.#openedAt = openedAt
+    this.#store = store
+  }
+
+  /** Aborts, with a `LeaseLostError`, when the lease is lost: the others then take this one for gone. */
+  get signal(): AbortSignal {
+    return this.#own.session.signal
+  }
+
+  /**
+   * Waits until all who have entered leave, or die. Waits as long as it takes unless `timeoutMs`, which ends it with
+   * `DEADLINE_EXCEEDED`, or `signal` bound it; the others do not wait for this one any longer then.
+   */
+  leave(options: CallOptions = {}): Promise<void> {
+    this.#leaving ??= this.#leave(options)
+    return this.#leaving
+  }
+
+  /** Leaves without waiting for the others, unless `leave()` was called. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#leaving === undefined) await this.#own.leave()
+  }
+
+  async #leave(options: CallOptions): Promise<void> {
+    checkCall('leave()', options)
+    const bound = boundOf(options, () => tooLate(`not all have left barrier ${JSON.stringify(this.#name)}`))
+    try {
+      const { areLater } = await this.#others(bound.signal)
+      if (!areLater) await this.#own.leave()
+      while (!(await this.#waitForOthers(bound.signal)));
+      if (areLater) await this.#own.leave([this.#close()])
+    } catch (error) {
+      void this.#own.leave()
+      throw error
+    } finally {
+      bound.end()
+    }
+  }
+
+  /** Takes the sign away that it is open, unless it is that of others by now. */
+  #close(): Operation {
+    const ready = `${this.#name}/ready`
+    return txn().if(key(ready).modRevision.equals(this.#openedAt)).then(del(ready)).asOperation()
+  }
+
+  async #others(signal: AbortSignal): Promise<Others> {
+    signal.throwIfAborted()
+    const waiters = range({ prefix: `${this.#name}/waiters` }, { keysOnly: true })
+    const { responses, revision } = await this.#store.txn().then(waiters).commit({ signal })
+    const own = Buffer.from(this.#own.name)
+    // Who came after it was opened waits for the next time.
+    const entered = (responses[0]?.kvs ?? []).filter(({ createRevision }) => createRevision <= this.#openedAt)
+    const others = entered.filter((kv) => !kv.key.equals(own))
+    return {
+      revision,
+      keys: new Set(others.map((kv) => kv.key.toString('latin1'))),
+      areLater: others.every(({ createRevision }) => createRevision > this.#own.createRevision),
+    }
+  }
+
+  /** Resolves with `false` if history that would tell is gone. */
+  async #waitForOthers(signal: AbortSignal): Promise<boolean> {
+    const { revision, keys } = await this.#others(signal)
+    if (keys.size === 0) return true
+    const options = { only: 'delete', startRevision: revision + 1, signal } as const
+    try {
+      for await (const { kv } of this.#store.watch({ prefix: `${this.#name}/waiters` }, options)) {
+        keys.delete(kv.key.toString('latin1'))
+        if (keys.size === 0) return true
+      }
+    } catch (error) {
+      if (!isEtcdError(error, 'COMPACTED')) throw error
+    }
+    return false
+  }
+}

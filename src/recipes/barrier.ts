@@ -1,0 +1,81 @@
+import { EtcdError, isEtcdError } from '../core/errors.js'
+import { leaseId } from '../core/validate.js'
+import { key } from '../kv/compare.js'
+import { del, get, put } from '../kv/operation.js'
+import { callOptionNames, checkCall } from '../transport/call-options.js'
+import type { CallOptions } from '../transport/transport.js'
+import { recipeName } from './acquire.js'
+import { boundOf } from './bounds.js'
+import type { RecipeStore } from './recipe-host.js'
+
+/** Options of `hold()`. */
+export interface HoldOptions extends CallOptions {
+  /** The barrier falls when this lease ends. @default none: it stands until it is released */
+  readonly lease?: string | undefined
+}
+
+/**
+ * What others wait at for as long as it is held: one key with the barrier's name, as Go's clientv3 has it. Anybody may hold
+ * or release it; to hold one that is held changes nothing.
+ */
+export class Barrier {
+  readonly name: string
+  readonly #store: RecipeStore
+
+  /** Made by `barrier()`. */
+  constructor(name: string, store: RecipeStore) {
+    this.name = recipeName(name)
+    this.#store = store
+  }
+
+  /** Puts it up. Sent once: with a lost answer its effect is unknown. */
+  async hold(options: HoldOptions = {}): Promise<void> {
+    checkCall('hold()', options, [...callOptionNames, 'lease'])
+    const { lease, ...bounds } = options
+    if (lease !== undefined) leaseId('lease', lease)
+    await this.#store
+      .txn()
+      .if(key(this.name).missing())
+      .then(put(this.name, '', { lease }))
+      .commit(bounds)
+  }
+
+  /** Lets all who wait go on. Sent once: with a lost answer its effect is unknown. */
+  async release(options: CallOptions = {}): Promise<void> {
+    checkCall('release()', options)
+    await this.#store.txn().then(del(this.name)).commit(options)
+  }
+
+  /**
+   * Resolves when it is not held, at once if it is not. Waits as long as it takes unless `timeoutMs`, which ends it with
+   * `DEADLINE_EXCEEDED`, or `signal` bound it.
+   */
+  async wait(options: CallOptions = {}): Promise<void> {
+    checkCall('wait()', options)
+    const bound = boundOf(options, () => tooLate(`barrier ${JSON.stringify(this.name)} is still held`))
+    try {
+      while (!(await this.#waitForRelease(bound.signal)));
+    } finally {
+      bound.end()
+    }
+  }
+
+  /** Resolves with `false` if history that would tell is gone. */
+  async #waitForRelease(signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
+    const { revision, responses } = await this.#store.txn().then(get(this.name)).commit({ signal })
+    if (responses[0] === undefined) return true
+    const options = { only: 'delete', startRevision: revision + 1, signal } as const
+    try {
+      for await (const _ of this.#store.watch(this.name, options)) return true
+    } catch (error) {
+      if (!isEtcdError(error, 'COMPACTED')) throw error
+    }
+    return false
+  }
+}
+
+/** A wait that its `timeoutMs` ended. */
+export function tooLate(message: string): EtcdError {
+  return new EtcdError(message, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true })
+}

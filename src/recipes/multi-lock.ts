@@ -1,0 +1,79 @@
+import { InvalidArgumentError } from '../core/errors.js'
+import { timeLeft } from '../core/time-left.js'
+import { describe } from '../core/validate.js'
+import type { Comparison } from '../kv/compare.js'
+import type { Lock } from '../lock/lock.js'
+import type { LockOptions, Locks } from '../lock/locks.js'
+import { grantRequest, recipeName } from './acquire.js'
+
+/** Several locks that were granted together: they are held as long as all of them are. */
+export class MultiLock implements AsyncDisposable {
+  /** The locks, in the order in which they were taken: that of their names' bytes. */
+  readonly locks: readonly Lock[]
+  /** Aborts, with a `LockLostError`, when the first of them is lost. Their release does not abort it. */
+  readonly signal: AbortSignal
+
+  /** Made by `lockAll()`. */
+  constructor(locks: readonly Lock[]) {
+    this.locks = locks
+    this.signal = AbortSignal.any(locks.map(({ signal }) => signal))
+  }
+
+  /** Whether all are certainly held at this moment. */
+  isHeld(): boolean {
+    return this.locks.every((lock) => lock.isHeld())
+  }
+
+  /** Time that all are certainly held without a renewal. */
+  get remainingMs(): number {
+    return Math.min(...this.locks.map(({ remainingMs }) => remainingMs))
+  }
+
+  /** The fence of one of the locks. */
+  fence(name: string): number {
+    const lock = this.locks.find((one) => one.name === name)
+    if (lock !== undefined) return lock.fence
+    throw new InvalidArgumentError(`\`name\` must be one of the locks, got ${describe(name)}`)
+  }
+
+  /** For the `if` of a transaction: they hold as long as nobody else has come to hold one of the locks. */
+  guards(): Comparison[] {
+    return this.locks.map((lock) => lock.guard())
+  }
+
+  /** Gives all of them up. */
+  async release(): Promise<void> {
+    await Promise.all(this.locks.map((lock) => lock.release()))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release()
+  }
+}
+
+/** Takes several locks, or none. */
+export async function lockAll(locks: Locks, names: readonly string[], options: LockOptions): Promise<MultiLock> {
+  const { timeoutMs, signal, ttlSeconds, value } = grantRequest('lockAll()', '', options, true)
+  const left = timeLeft(timeoutMs)
+  const taken: Lock[] = []
+  try {
+    for (const name of inOrder(names)) {
+      const signals = taken.map((lock) => lock.signal)
+      const either = AbortSignal.any(signal === undefined ? signals : [...signals, signal])
+      taken.push(await locks.lock(name, { ttlSeconds, value, timeoutMs: left(), signal: either }))
+    }
+    return new MultiLock(taken)
+  } catch (error) {
+    void Promise.all(taken.map((lock) => lock.release()))
+    throw error
+  }
+}
+
+/** Each name once, in an order that is the same everywhere, so that nobody waits in a circle. */
+function inOrder(names: readonly string[]): string[] {
+  if (!Array.isArray(names) || names.length === 0) {
+    throw new InvalidArgumentError(`\`names\` must be an array of at least one name, got ${describe(names)}`)
+  }
+  const unique = [...new Set(names.map(recipeName))]
+  return unique.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+}

@@ -1,0 +1,147 @@
+import { sleep } from '../core/abort.js'
+import { fullJitterMs } from '../core/backoff.js'
+import { isEtcdError } from '../core/errors.js'
+import type { KeyRange } from '../core/key-range.js'
+import type { KeyValue } from '../core/key-value.js'
+import { type Comparison, key } from '../kv/compare.js'
+import { del, get, type Operation, put, range } from '../kv/operation.js'
+import type { LockSession } from '../lock/lock-key.js'
+import type { RecipeStore } from './recipe-host.js'
+
+/** What a creation found: the keys of a range, ours among them, as they were at one revision. */
+export interface Created {
+  readonly revision: number
+  readonly kvs: readonly KeyValue[]
+}
+
+const backoff = { baseMs: 25, maxMs: 1000 }
+const sweep = { firstMs: 1000, mostMs: 60_000 }
+
+/**
+ * A key with a name that nobody else has, under a lease that is kept alive. Every transaction has a condition that it uses
+ * up, so that it can be repeated until it is known what came of it. Only a creation that a member applies after the key was
+ * deleted again would come back: that is looked after until the lease is over.
+ */
+export class OwnKey {
+  readonly name: string
+  readonly session: LockSession
+  readonly #store: RecipeStore
+  /** 0 before its creation was answered. */
+  #createRevision = 0
+  #mayExist = false
+  #mayReappear = false
+
+  constructor(name: string, session: LockSession, store: RecipeStore) {
+    this.name = name
+    this.session = session
+    this.#store = store
+  }
+
+  get createRevision(): number {
+    return this.#createRevision
+  }
+
+  /** Holds as long as the key is there. */
+  get guard(): Comparison {
+    return key(this.name).createRevision.equals(this.#createRevision)
+  }
+
+  /**
+   * Puts the key there, unless it is, and reads `seen` with it. A call that is under way is not given up when `signal`
+   * aborts: its answer tells whether there is a key to delete.
+   */
+  async create(
+    value: string,
+    seen: KeyRange,
+    options: { readonly keysOnly: boolean },
+    signal: AbortSignal,
+  ): Promise<Created> {
+    const transaction = this.#store
+      .txn()
+      .if(key(this.name).missing())
+      .then(put(this.name, value, { lease: this.session.id }), range(seen, options))
+      .else(get(this.name), range(seen, options))
+    signal.throwIfAborted()
+    this.#mayExist = true
+    const outcome = await this.#settle(async () => {
+      try {
+        return await transaction.commit()
+      } catch (error) {
+        this.#mayReappear ||= !isEtcdError(error) || error.effect !== 'none'
+        throw error
+      }
+    }, signal)
+    const { revision } = outcome
+    this.#createRevision = outcome.succeeded ? revision : (outcome.responses[0]?.createRevision ?? revision)
+    return { revision, kvs: outcome.responses[1].kvs }
+  }
+
+  /** Does something if the key is still there. Resolves with the revision; with `undefined` if it is not. */
+  async whileThere(operations: readonly Operation[], signal: AbortSignal): Promise<number | undefined> {
+    const transaction = this.#store
+      .txn()
+      .if(this.guard)
+      .then(...operations)
+    const { succeeded, revision } = await this.#settle(() => transaction.commit(), signal)
+    return succeeded ? revision : undefined
+  }
+
+  /** Deletes it, together with `others`, and gives the part in the lease back; what cannot be deleted ends with the lease. */
+  async leave(others: readonly Operation[] = []): Promise<void> {
+    const { session } = this
+    try {
+      if (this.#mayExist && session.isAlive()) await this.#delete(others)
+      if (this.#mayReappear) this.#sweepLater(sweep.firstMs)
+    } catch {
+      this.#sweepLater(sweep.firstMs)
+    } finally {
+      session.release()
+    }
+  }
+
+  async #delete(others: readonly Operation[]): Promise<void> {
+    // Without a revision, its creation was not answered.
+    const ours = this.#createRevision === 0 ? key(this.name).exists() : this.guard
+    const transaction = this.#store
+      .txn()
+      .if(ours)
+      .then(del(this.name), ...others)
+    await this.#settle(() => transaction.commit(), this.session.signal)
+  }
+
+  /** Deletes what may be created late, as long as the lease is there, which others may have a part in. */
+  #sweepLater(delayMs: number): void {
+    const { signal } = this.session
+    if (signal.aborted) return
+    const stop = (): void => clearTimeout(timer)
+    const timer = setTimeout(async () => {
+      signal.removeEventListener('abort', stop)
+      await this.#store
+        .txn()
+        .then(del(this.name))
+        .commit()
+        .catch(() => {})
+      this.#sweepLater(Math.min(sweep.mostMs, delayMs * 2))
+    }, delayMs)
+    timer.unref()
+    signal.addEventListener('abort', stop, { once: true })
+  }
+
+  /** Repeats a transaction until it is known what came of it. */
+  async #settle<Result>(commit: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await commit()
+      } catch (error) {
+        if (signal.aborted || !this.session.isAlive() || !isPassing(error)) throw error
+        await sleep(fullJitterMs(attempt, backoff), signal)
+      }
+    }
+  }
+}
+
+/** Whether the same may succeed later. */
+export function isPassing(error: unknown): boolean {
+  if (!isEtcdError(error)) return false
+  return error.retryable || error.code === 'DEADLINE_EXCEEDED' || error.code === 'SERVER_DEADLINE_EXCEEDED'
+}

@@ -1,0 +1,20 @@
+import type { KeyRange } from '../core/key-range.js'
+import type { Txn } from '../kv/txn.js'
+import type { LockSession } from '../lock/lock-key.js'
+import type { CallOptions } from '../transport/transport.js'
+import type { WatchOptions } from '../watch/watch.js'
+import type { Watcher } from '../watch/watcher.js'
+
+/** The keyspace that recipes keep their keys in. */
+export interface RecipeStore {
+  txn(): Txn
+  count(range: KeyRange, options: CallOptions): Promise<number>
+  watch(range: KeyRange, options: WatchOptions): Watcher
+}
+
+/** What recipes work with. */
+export interface RecipeHost {
+  readonly store: RecipeStore
+  /** A part in a lease that is kept alive. */
+  session(ttlSeconds: number, signal: AbortSignal): Promise<LockSession>
+}

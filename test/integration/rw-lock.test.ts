@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { after, before, describe, test } from 'node:test'
+import {
+  Etcd,
+  type Grant,
+  isEtcdError,
+  LockLostError,
+  LockTimeoutError,
+  LockUnavailableError,
+} from '../../src/index.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { proxyAt, storedKeys } from '../support/cluster-view.js'
+import { attemptRecords, createClient, uniquePrefix } from '../support/fixtures.js'
+
+describe('A read/write lock', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+  let other: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3 })
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+    other = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await Promise.all([etcd.close(), other.close()])
+    await cluster.stop()
+  })
+
+  const someName = () => `${uniquePrefix()}rw`
+  const keysOf = async (name: string) => (await storedKeys(cluster, `${name}/`)).map(({ key }) => key)
+  const untilKeys = (name: string, count: number) =>
+    poll(`${count} keys`, async () => (await keysOf(name)).length === count || undefined)
+  const leaseOf = async (grant: Grant) => (await etcd.get(grant.key))?.lease ?? ''
+
+  test('is held by many readers or one writer, in the order in which they come', async () => {
+    const name = someName()
+    const [lock, theirs] = [etcd.rwLock(name), other.rwLock(name)]
+    const readers = [await lock.read(), await theirs.read(), await lock.read()]
+    const order: string[] = []
+    const took = (what: string) => (grant: Grant) => {
+      order.push(what)
+      return grant
+    }
+    const writer = theirs.write().then(took('writer'))
+    await untilKeys(name, 4)
+    const late = [lock.read().then(took('reader'))]
+    await untilKeys(name, 5)
+    late.push(theirs.read().then(took('reader')))
+    await untilKeys(name, 6)
+    await readers[0]?.release()
+    await readers[2]?.release()
+    assert.deepEqual(order, [])
+    await readers[1]?.release()
+    const written = await writer
+    assert.deepEqual(order, ['writer'])
+    assert.ok(readers.every(({ fence }) => fence < written.fence))
+    await written.release()
+    const [first, second] = await Promise.all(late)
+    assert.ok(first !== undefined && second !== undefined)
+    assert.ok(first.fence > written.fence && second.fence > written.fence)
+    assert.ok(first.isHeld() && second.isHeld())
+    await Promise.all([first.release(), second.release()])
+    assert.deepEqual(await keysOf(name), [])
+  })
+
+  test('has the keys of clientv3, and waits for those of others', async () => {
+    const name = someName()
+    const reader = await etcd.rwLock(name).read({ value: 'me' })
+    assert.match(reader.key, new RegExp(`^${name}/read/\\d{19}$`))
+    assert.equal((await etcd.get(reader.key))?.text, 'me')
+    await other.put(`${name}/write/1700000000000000000`, '')
+    const second = etcd.rwLock(name).read()
+    await untilKeys(name, 3)
+    await other.put(`${name}/read/1700000000000000001`, '')
+    await reader.release()
+    const writer = etcd.rwLock(name).write()
+    await untilKeys(name, 4)
+    await other.delete(`${name}/write/1700000000000000000`)
+    await (await second).release()
+    await other.delete(`${name}/read/1700000000000000001`)
+    const granted = await writer
+    assert.match(granted.key, new RegExp(`^${name}/write/\\d{19}$`))
+    await granted.release()
+  })
+
+  test('never has a writer beside anybody else, over many processes', async (t) => {
+    const name = someName()
+    const clients = [etcd, other, createClient(t, cluster)]
+    const fences: number[] = []
+    let [readers, writers, mostReaders] = [0, 0, 0]
+    const work = async (client: Etcd, index: number) => {
+      for (let round = 0; round < 6; round += 1) {
+        const writes = (index + round) % 3 === 0
+        const lock = client.rwLock(name)
+        await using grant = writes ? await lock.write() : await lock.read()
+        if (writes) writers += 1
+        else readers += 1
+        mostReaders = Math.max(mostReaders, readers)
+        assert.ok(writers === 0 || (writers === 1 && readers === 0), `${writers} writers, ${readers} readers`)
+        if (writes) fences.push(grant.fence)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        assert.ok(grant.isHeld())
+        if (writes) writers -= 1
+        else readers -= 1
+      }
+    }
+    await Promise.all(clients.flatMap((client, index) => [0, 1, 2, 3].map((each) => work(client, index * 4 + each))))
+    assert.ok(mostReaders > 1)
+    assert.deepEqual(
+      fences,
+      [...new Set(fences)].sort((a, b) => a - b),
+    )
+    assert.deepEqual(await keysOf(name), [])
+  })
+
+  test('wakes those who wait without a read', async (t) => {
+    const name = someName()
+    const held = await other.rwLock(name).write()
+    const waiting = Array.from({ length: 10 }, () => etcd.rwLock(name).read())
+    await untilKeys(name, 11)
+    const records = attemptRecords(t)
+    await held.release()
+    const readers = await Promise.all(waiting)
+    assert.deepEqual(
+      records.map(({ method }) => method),
+      ['KV.Txn'],
+    )
+    await Promise.all(readers.map((reader) => reader.release()))
+    assert.ok((await etcd.lease.list()).length <= 2)
+  })
+
+  test('that is not granted in time, or to one who gives up, leaves nothing behind', async () => {
+    const name = someName()
+    const writer = await etcd.rwLock(name).write()
+    await assert.rejects(other.rwLock(name).read({ timeoutMs: 200 }), LockTimeoutError)
+    const abort = new AbortController()
+    const waiting = other.rwLock(name).write({ signal: abort.signal })
+    await poll(
+      'it waits',
+      async () => (await keysOf(name)).some((key) => /write/.test(key) && key !== writer.key) || undefined,
+    )
+    abort.abort(new Error('no longer'))
+    await assert.rejects(waiting, /no longer/)
+    await poll('only the holder is left', async () => (await keysOf(name)).join() === writer.key || undefined)
+    await writer.release()
+  })
+
+  test('is refused to those who only try, with who holds it', async () => {
+    const name = someName()
+    const lock = etcd.rwLock(name)
+    const reader = await lock.tryRead({ value: 'host 7' })
+    const second = await other.rwLock(name).tryRead()
+    await assert.rejects(other.rwLock(name).tryWrite(), (error) => {
+      assert.ok(error instanceof LockUnavailableError)
+      assert.deepEqual([error.holder?.key, error.holder?.value], [reader.key, 'host 7'])
+      return true
+    })
+    await second.release()
+    await reader.release()
+    const writer = await other.rwLock(name).tryWrite()
+    await assert.rejects(lock.tryRead(), LockUnavailableError)
+    await writer.release()
+    assert.deepEqual(await keysOf(name), [])
+  })
+
+  test('that was lost aborts its signal, fails its guard, and lets the next one in', async () => {
+    const name = someName()
+    const writer = await etcd.rwLock(name).write({ ttlSeconds: 2 })
+    const next = other.rwLock(name).read()
+    await untilKeys(name, 2)
+    const guarded = etcd.txn().if(writer.guard())
+    assert.ok((await guarded.commit()).succeeded)
+    await other.lease.revoke(await leaseOf(writer))
+    if (!writer.signal.aborted) await once(writer.signal, 'abort')
+    assert.ok(writer.signal.reason instanceof LockLostError && isEtcdError(writer.signal.reason, 'LOCK_LOST'))
+    assert.ok(!writer.isHeld() && writer.remainingMs === 0)
+    const reader = await next
+    assert.ok(reader.fence > writer.fence)
+    assert.equal((await guarded.commit()).succeeded, false)
+    await writer.release()
+    assert.ok(reader.isHeld())
+    await reader.release()
+  })
+
+  test('takes another place when its lease ends while it waits', async () => {
+    const name = someName()
+    const writer = await etcd.rwLock(name).write()
+    const waiting = other.rwLock(name).write({ ttlSeconds: 2 })
+    await untilKeys(name, 2)
+    const [first] = (await etcd.range({ prefix: `${name}/` })).kvs.filter((kv) => kv.keyText !== writer.key)
+    await etcd.lease.revoke(first?.lease ?? '')
+    await poll('it queues again', async () => {
+      const keys = await keysOf(name)
+      return (keys.length === 2 && !keys.includes(first?.keyText ?? '')) || undefined
+    })
+    await writer.release()
+    const granted = await waiting
+    assert.ok(granted.isHeld())
+    await granted.release()
+  })
+
+  test('whose grant was lost on its way is found again, not taken twice', async (t) => {
+    await using single = await EtcdCluster.start({ proxy: true })
+    const client = createClient(t, single)
+    await (await client.rwLock('warm up').read()).release()
+    let dropped = 0
+    proxyAt(single, 0).onData((_, { direction }) => {
+      if (direction === 'up' || dropped > 0) return undefined
+      dropped += 1
+      return 'reset'
+    })
+    const grant = await client.rwLock('lost').write()
+    assert.ok(grant.isHeld())
+    assert.equal((await storedKeys(single, 'lost/')).length, 1)
+    await grant.release()
+    assert.equal((await storedKeys(single, 'lost/')).length, 0)
+  })
+
+  test('refuses wrong arguments by name', async () => {
+    assert.throws(() => etcd.rwLock(''), /`name` must be a string of at least one letter/)
+    await assert.rejects(etcd.rwLock('a').read({ ttlSeconds: 0 }), /`ttlSeconds` must be/)
+    // @ts-expect-error: a wrong name
+    await assert.rejects(etcd.rwLock('a').write({ ttl: 5 }), /unknown option `ttl` of write\(\)/)
+  })
+})
