@@ -3,6 +3,7 @@ import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, positiveInteger } from '../core/validate.js'
 import { put } from '../kv/operation.js'
 import { LockLostError } from '../lock/lock-errors.js'
+import type { LockSession } from '../lock/lock-key.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { recipeName } from './acquire.js'
@@ -68,8 +69,15 @@ export class DoubleBarrier {
     } catch (error) {
       // Nobody waits for what is deleted in the background.
       void own.leave()
+      if (isEtcdError(error, 'LEASE_NOT_FOUND')) return this.#enterAnew(session, signal)
       throw session.signal.aborted && !signal.aborted ? new LockLostError(this.name, error) : error
     }
+  }
+
+  /** The lease was gone before there was a place to lose. */
+  #enterAnew(session: LockSession, signal: AbortSignal): Promise<BarrierEntry> {
+    session.revoke().catch(() => {})
+    return this.#enter(signal)
   }
 
   /** Whether the last one of `count` has come. */

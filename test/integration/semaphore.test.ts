@@ -163,10 +163,10 @@ describe('Several locks at once', () => {
   test('are lost when one of them is, also while the others are waited for', async () => {
     const at = uniquePrefix()
     const locks = await etcd.lockAll([`${at}a`, `${at}b`])
-    const waiting = other.lockAll([`${at}0`, `${at}b`], { ttlSeconds: 3 })
+    const waiting = assert.rejects(other.lockAll([`${at}0`, `${at}b`], { ttlSeconds: 3 }), LockLostError)
     const mine = await poll('the first is taken', async () => (await etcd.range({ prefix: `${at}0/` })).kvs[0])
     await etcd.lease.revoke(mine.lease ?? '')
-    await assert.rejects(waiting, LockLostError)
+    await waiting
     const lease = (await etcd.get(locks.locks[0]?.key ?? ''))?.lease
     await other.lease.revoke(lease ?? '')
     await poll('the signal aborts', () => locks.signal.aborted || undefined)

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { type BarrierEntry, Etcd, isEtcdError, LockLostError } from '../../src/index.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { storedKeys } from '../support/cluster-view.js'
+import { uniquePrefix } from '../support/fixtures.js'
+
+describe('Barriers', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+  let other: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3 })
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+    other = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await Promise.all([etcd.close(), other.close()])
+    await cluster.stop()
+  })
+
+  const someName = () => `${uniquePrefix()}barrier`
+  const untilKeys = (name: string, count: number) =>
+    poll(`${count} keys`, async () => (await storedKeys(cluster, name)).length === count || undefined)
+  const watchers = () => cluster.metric('etcd_debugging_mvcc_watcher_total')
+
+  test('a barrier lets all go on when it is released, and nobody waits at one that is not held', async () => {
+    const name = someName()
+    const barrier = etcd.barrier(name)
+    await barrier.wait()
+    await barrier.hold()
+    await other.barrier(name).hold()
+    assert.deepEqual(
+      (await storedKeys(cluster, name)).map(({ key, version }) => [key, version]),
+      [[name, 1]],
+    )
+    let passed = 0
+    const waiting = [etcd, etcd, other].map((client) =>
+      client
+        .barrier(name)
+        .wait()
+        .then(() => (passed += 1)),
+    )
+    await poll('all wait', async () => (await watchers()) >= 2 || undefined)
+    await assert.rejects(barrier.wait({ timeoutMs: 50 }), (error) => isEtcdError(error, 'DEADLINE_EXCEEDED'))
+    await assert.rejects(barrier.wait({ signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' })
+    assert.equal(passed, 0)
+    await other.barrier(name).release()
+    await Promise.all(waiting)
+    await barrier.release()
+    await poll('nobody watches', async () => (await watchers()) === 0 || undefined)
+  })
+
+  test('a barrier falls with the lease that it is held with', async () => {
+    const name = someName()
+    const lease = await etcd.lease.grant(60)
+    await etcd.barrier(name).hold({ lease: lease.id })
+    const waiting = other.barrier(name).wait()
+    await lease.revoke()
+    await waiting
+    await assert.rejects(etcd.barrier(name).hold({ lease: 'none' }), /`lease` must be 1 to 16 hexadecimal digits/)
+  })
+
+  test('a double barrier lets all begin together and end together, also a second time', async () => {
+    const name = someName()
+    for (const _ of ['first', 'second']) {
+      const log: string[] = []
+      const work = async (client: Etcd) => {
+        const entry = await client.doubleBarrier(name, 3).enter()
+        log.push('entered')
+        await entry.leave()
+        log.push('left')
+      }
+      const working = [work(etcd)]
+      await untilKeys(`${name}/waiters/`, 1)
+      working.push(work(other))
+      await untilKeys(`${name}/waiters/`, 2)
+      assert.deepEqual(log, [])
+      working.push(work(etcd))
+      await Promise.all(working)
+      assert.deepEqual(log, ['entered', 'entered', 'entered', 'left', 'left', 'left'])
+      assert.deepEqual(await storedKeys(cluster, name), [])
+    }
+  })
+
+  test('a double barrier has the keys of clientv3, and refuses one too many', async () => {
+    const name = someName()
+    const barrier = etcd.doubleBarrier(name, 2)
+    const entering = Promise.all([barrier.enter(), other.doubleBarrier(name, 2).enter()])
+    const [first, second] = await entering
+    const keys = (await storedKeys(cluster, name)).map(({ key }) => key.slice(name.length).replace(/\d{19}$/, '#'))
+    assert.deepEqual(keys, ['/ready', '/waiters/#', '/waiters/#'])
+    await assert.rejects(barrier.enter(), (error) => isEtcdError(error, 'BARRIER_FULL'))
+    await untilKeys(`${name}/waiters/`, 2)
+    await Promise.all([first.leave(), second.leave()])
+  })
+
+  test('a double barrier counts nobody who gives up before it opens', async () => {
+    const name = someName()
+    const barrier = etcd.doubleBarrier(name, 2)
+    await assert.rejects(barrier.enter({ timeoutMs: 100 }), (error) => isEtcdError(error, 'DEADLINE_EXCEEDED'))
+    await untilKeys(name, 0)
+    const abort = new AbortController()
+    const waiting = barrier.enter({ signal: abort.signal })
+    await untilKeys(name, 1)
+    abort.abort(new Error('no longer'))
+    await assert.rejects(waiting, /no longer/)
+    await untilKeys(name, 0)
+    const lost = assert.rejects(barrier.enter(), LockLostError)
+    await untilKeys(name, 1)
+    const { kvs } = await etcd.range({ prefix: name })
+    await other.lease.revoke(kvs[0]?.lease ?? '')
+    await lost
+  })
+
+  test('a double barrier does not wait for one that dies or goes, and keeps those of the next time apart', async () => {
+    const name = someName()
+    const dying = new Etcd({ endpoints: cluster.endpoints })
+    const barriers = [etcd, other, dying].map((client) => client.doubleBarrier(name, 3, { ttlSeconds: 60 }))
+    const entries = await Promise.all(barriers.map((barrier) => barrier.enter()))
+    const [first, second] = entries as [BarrierEntry, BarrierEntry]
+    await dying.close()
+    // One has died and two are still in it: this one is the first of the next time, not the last of this one.
+    const early = other.doubleBarrier(name, 3).enter()
+    await untilKeys(`${name}/waiters/`, 3)
+    await second[Symbol.asyncDispose]()
+    await first.leave()
+    assert.equal((await storedKeys(cluster, `${name}/ready`)).length, 0)
+    const others = Promise.all([etcd.doubleBarrier(name, 3).enter(), etcd.doubleBarrier(name, 3).enter()])
+    const next = [await early, ...(await others)]
+    await Promise.all(next.map((entry) => entry.leave()))
+    assert.deepEqual(await storedKeys(cluster, name), [])
+  })
+
+  test('refuse wrong arguments by name', () => {
+    assert.throws(() => etcd.barrier(''), /`name` must be a string of at least one letter/)
+    assert.throws(() => etcd.doubleBarrier('a', 0), /`count` must be a whole number of at least 1/)
+    // @ts-expect-error: a wrong name
+    assert.throws(() => etcd.doubleBarrier('a', 1, { ttl: 1 }), /unknown option `ttl` of doubleBarrier\(\)/)
+  })
+})

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { ClaimUnknownError, Etcd, isEtcdError } from '../../src/index.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { proxyAt, storedKeys } from '../support/cluster-view.js'
+import { attemptRecords, createClient, uniquePrefix } from '../support/fixtures.js'
+
+describe('A queue', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+  let other: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3 })
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+    other = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await Promise.all([etcd.close(), other.close()])
+    await cluster.stop()
+  })
+
+  const someName = () => `${uniquePrefix()}queue`
+  const watchers = () => cluster.metric('etcd_debugging_mvcc_watcher_total')
+
+  test('gives its items first in, first out, to consumers that come before and after them', async () => {
+    const name = someName()
+    const queue = etcd.queue(name)
+    const { key, revision } = await queue.enqueue('1')
+    assert.match(key, new RegExp(`^${name}/\\d{19}$`))
+    assert.equal((await etcd.get(key))?.modRevision, revision)
+    for (const value of ['2', '3']) await queue.enqueue(value)
+    assert.equal(await queue.size(), 3)
+    const taken = [await other.queue(name).dequeue(), await queue.dequeue(), await queue.dequeue()]
+    assert.deepEqual(
+      taken.map(({ text }) => text),
+      ['1', '2', '3'],
+    )
+    const waiting = [queue.dequeue(), queue.dequeue()]
+    await poll('they wait', async () => (await watchers()) >= 1 || undefined)
+    await other.queue(name).enqueue('4')
+    await other.queue(name).enqueue('5')
+    assert.deepEqual(
+      (await Promise.all(waiting)).map(({ text }) => text),
+      ['4', '5'],
+    )
+    assert.equal(await queue.size(), 0)
+  })
+
+  test('gives each item to one consumer, over many producers and consumers', async (t) => {
+    const name = someName()
+    const clients = [etcd, other, createClient(t, cluster)]
+    const queues = clients.map((client) => client.queue(name))
+    const consuming = queues.flatMap((queue) =>
+      Array.from({ length: 4 }, async () => {
+        const texts: string[] = []
+        for (let count = 0; count < 5; count += 1) texts.push((await queue.dequeue({ timeoutMs: 30_000 })).text)
+        return texts
+      }),
+    )
+    const produced = Array.from({ length: 60 }, (_, index) => String(index))
+    await Promise.all(produced.map((value, index) => queues[index % 3]?.enqueue(value)))
+    const consumed = (await Promise.all(consuming)).flat()
+    assert.deepEqual(
+      consumed.map(Number).sort((a, b) => a - b),
+      produced.map(Number),
+    )
+    assert.deepEqual(await storedKeys(cluster, `${name}/`), [])
+  })
+
+  test('asks the members once for all who wait in a process', async (t) => {
+    const name = someName()
+    const queue = etcd.queue(name)
+    const records = attemptRecords(t)
+    const abort = new AbortController()
+    const waiting = Array.from({ length: 20 }, () => queue.dequeue({ signal: abort.signal }))
+    const settled = Promise.allSettled(waiting)
+    await poll('they wait', async () => (await watchers()) >= 1 || undefined)
+    await other.put(`${name}/1`, 'item')
+    assert.equal((await Promise.race(waiting)).text, 'item')
+    await poll('the next one waits', () => records.length >= 4 || undefined)
+    // Two readings and a claim of the first, a reading of the second, and the put.
+    assert.ok(records.length <= 6, `${records.length} calls`)
+    abort.abort(new Error('no longer'))
+    const outcomes = await settled
+    assert.equal(outcomes.filter(({ status }) => status === 'rejected').length, 19)
+    await poll('nobody watches', async () => (await watchers()) === 0 || undefined)
+  })
+
+  test('lets a consumer give up without holding up those behind it', async () => {
+    const name = someName()
+    const queue = etcd.queue(name)
+    const isTooLate = (error: unknown) => isEtcdError(error, 'DEADLINE_EXCEEDED') && error.effect === 'none'
+    const first = assert.rejects(queue.dequeue({ timeoutMs: 100 }), isTooLate)
+    const second = assert.rejects(queue.dequeue({ signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' })
+    const third = queue.dequeue()
+    await second
+    await first
+    await queue.enqueue('late')
+    assert.equal((await third).text, 'late')
+  })
+
+  test('whose item was taken without an answer says so, with the item', async (t) => {
+    await using single = await EtcdCluster.start({ proxy: true })
+    const client = createClient(t, single)
+    const queue = client.queue('jobs')
+    await queue.enqueue('1')
+    await queue.enqueue('2')
+    let answers = 0
+    proxyAt(single, 0).onData((_, { direction }) => {
+      if (direction === 'up') return undefined
+      answers += 1
+      return answers === 2 ? 'reset' : undefined
+    })
+    await assert.rejects(queue.dequeue(), (error) => {
+      assert.ok(error instanceof ClaimUnknownError && isEtcdError(error, 'CLAIM_UNKNOWN'))
+      assert.deepEqual([error.effect, error.item.text], ['unknown', '1'])
+      return true
+    })
+    const rest = [(await queue.dequeue()).text]
+    if (rest[0] === '1') rest.push((await queue.dequeue()).text)
+    assert.equal(rest.at(-1), '2')
+  })
+
+  test('with priorities gives the lowest number first, and has the keys of clientv3', async () => {
+    const name = someName()
+    const queue = etcd.priorityQueue(name)
+    const { key } = await queue.enqueue('later', 10)
+    assert.equal(key, `${name}/00010/0000000000000000`)
+    await Promise.all(['a', 'b', 'c', 'd'].map((value) => other.priorityQueue(name).enqueue(value, 9)))
+    const { key: last } = await queue.enqueue('e', 9)
+    assert.equal(last, `${name}/00009/0000000000000004`)
+    assert.equal((await storedKeys(cluster, `__${name}/`)).length, 2)
+    await queue.enqueue('now', 0)
+    const texts: string[] = []
+    for (let count = await queue.size(); count > 0; count -= 1) texts.push((await queue.dequeue()).text)
+    assert.equal(texts[0], 'now')
+    assert.deepEqual(texts.slice(1, 5).sort(), ['a', 'b', 'c', 'd'])
+    assert.deepEqual(texts.slice(5), ['e', 'later'])
+    const waiting = queue.dequeue()
+    await other.priorityQueue(name).enqueue('last', 65_535)
+    assert.equal((await waiting).text, 'last')
+    await assert.rejects(queue.enqueue('x', 65_536), /`priority` must be a whole number from 0 to 65535, got 65536/)
+  })
+})
