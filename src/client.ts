@@ -1,4 +1,6 @@
 import { Auth } from './auth/auth.js'
+import { ElectionService } from './concurrency/election-service.js'
+import { LockService } from './concurrency/lock-service.js'
 import { longestTimerMs } from './core/abort.js'
 import { Emitter } from './core/emitter.js'
 import { InvalidArgumentError, isEtcdError } from './core/errors.js'
@@ -75,6 +77,10 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly lease: Leases
   /** What keeps the cluster running: snapshots. */
   readonly maintenance: Maintenance
+  /** Locks that the server queues for, with the keys of `lock()`; `lock()` gives more. */
+  readonly lockService: LockService
+  /** Elections that the server campaigns in, with the keys of `election()`; `election()` gives more. */
+  readonly electionService: ElectionService
 
   /** Takes options, or a connection string such as `etcd://10.0.0.1:2379,10.0.0.2:2379/tenant-a/`. Opens nothing yet. */
   constructor(input: string | ClientOptions) {
@@ -83,7 +89,8 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     const events = new Emitter<ClientEvents>()
     const { manager, tokens, transport, writeLimit, streams, watches, leases } = wire(options, events)
     const rangeStreams = new RangeStreamSource(streams)
-    super({ transport, watches, leases, rangeStreams, limits: options, prefix: options.namespace ?? Buffer.alloc(0) })
+    const prefix = options.namespace ?? Buffer.alloc(0)
+    super({ transport, watches, leases, rangeStreams, limits: options, prefix })
     this.#options = options
     this.#events = events
     this.#manager = manager
@@ -93,6 +100,8 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#watches = watches
     this.lease = leases
     this.maintenance = new Maintenance(streams)
+    this.lockService = new LockService(transport, prefix)
+    this.electionService = new ElectionService(transport, streams, prefix)
     this.auth = new Auth(transport, () => tokens?.stats ?? noAuthStats)
     this.#repeat(options.memberSyncMs, () => this.#syncMembers())
     this.#repeat(options.discovery?.refreshMs, () => this.#rediscover())

@@ -2,6 +2,8 @@ export type { Auth, AuthStatus } from './auth/auth.js'
 export type { Permission, PermissionType, RolePermissions, Roles } from './auth/roles.js'
 export type { User, Users } from './auth/users.js'
 export { type ClientEvents, Etcd } from './client.js'
+export type { ElectionService, LeaderKey } from './concurrency/election-service.js'
+export type { LockService, ServiceLock } from './concurrency/lock-service.js'
 export { bytes, type Codec, json, text } from './core/codec.js'
 export {
   type ClientErrorCode,

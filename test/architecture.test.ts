@@ -30,6 +30,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   maintenance: ['core', 'gen', 'wire', 'layers'],
   // The program uses what every user of the package has, and makes calls of its own to single members.
   cli: ['.', 'core', 'gen', 'transport', 'wire'],
+  concurrency: ['core', 'gen', 'wire', 'transport', 'layers'],
   testing: [],
 }
 

@@ -73,6 +73,9 @@ export type ServerErrorCode =
   | 'SERVER_CANCELED'
   | 'SERVER_DEADLINE_EXCEEDED'
   | 'PROPOSAL_DROPPED'
+  | 'ELECTION_NO_LEADER'
+  | 'ELECTION_NOT_LEADER'
+  | 'SESSION_EXPIRED'
 
 /** Errors of the wire between this client and a member, and of calls whose text no etcd release is known to send. */
 export type TransportErrorCode =

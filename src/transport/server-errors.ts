@@ -92,8 +92,8 @@ export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['etcdserver: no inflight downgrade job', refused('NO_INFLIGHT_DOWNGRADE')],
   ['etcdserver: request canceled', lost('SERVER_CANCELED')],
   ['etcdserver: context deadline exceeded', doubtful('SERVER_DEADLINE_EXCEEDED')],
-  // Texts that are not in etcd's table of errors: raft's, older releases', the proxy's, reasons for the end of a watch, and
-  // the auth store's own, which some releases and calls let through.
+  // Texts that are not in etcd's table of errors: raft's, older releases', the proxy's, those of the lock and election
+  // services, reasons for the end of a watch, and the auth store's own, which some releases and calls let through.
   ['raft proposal dropped', passing('PROPOSAL_DROPPED')],
   ['raft: stopped', lost('SERVER_STOPPED')],
   ['etcdserver: request cancelled', lost('SERVER_CANCELED')],
@@ -105,6 +105,9 @@ export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['mvcc: required revision is a future revision', refused('FUTURE_REVISION')],
   ['mvcc: duplicate watch ID provided on the WatchStream', refused('UNKNOWN')],
   ['mvcc: watcher range is empty', refused('UNKNOWN')],
+  ['election: no leader', refused('ELECTION_NO_LEADER')],
+  ['election: not leader', refused('ELECTION_NOT_LEADER')],
+  ['mutex: session is expired', refused('SESSION_EXPIRED')],
   ['auth: root user does not exist', refused('ROOT_USER_NOT_EXIST')],
   ['auth: root user does not have root role', refused('ROOT_ROLE_NOT_EXIST')],
   ['auth: user already exists', refused('USER_ALREADY_EXISTS')],

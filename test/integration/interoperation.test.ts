@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { Etcd, isEtcdError, key, LockTimeoutError } from '../../src/index.js'
+import { findEtcd } from '../../src/testing/etcd-binary.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { storedKeys } from '../support/cluster-view.js'
+import { createClient, uniquePrefix, untyped } from '../support/fixtures.js'
+
+describe('Locks and elections of others', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+  let etcdctl: string
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ members: 3 })
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+    etcdctl = (await findEtcd()).etcdctl ?? assert.fail('there is no etcdctl')
+  })
+  after(async () => {
+    await etcd.close()
+    await cluster.stop()
+  })
+
+  const someName = () => `${uniquePrefix()}shared`
+  const untilKeys = (name: string, count: number) =>
+    poll(`${count} keys`, async () => (await storedKeys(cluster, `${name}/`)).length === count || undefined)
+
+  /** An etcdctl that runs until the end of the test. */
+  function run(t: TestContext, ...args: string[]): ChildProcess & { readonly stdout: NodeJS.ReadableStream } {
+    const child = spawn(etcdctl, ['--endpoints', cluster.endpoints.join(), ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    t.after(async () => {
+      if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit')
+    })
+    return child
+  }
+
+  test('a leader of etcdctl is followed by one from here, and the other way round', async (t) => {
+    const name = someName()
+    const rival = run(t, 'elect', name, 'from etcdctl')
+    await untilKeys(name, 1)
+    const election = etcd.election(name)
+    assert.equal((await election.leader())?.value, 'from etcdctl')
+    const campaign = election.campaign('from here')
+    await untilKeys(name, 2)
+    rival.kill('SIGINT')
+    const leader = await campaign
+    const observer = run(t, 'elect', '--listen', name)
+    assert.match(String((await once(observer.stdout, 'data'))[0]), /from here/)
+    const second = run(t, 'elect', name, 'from etcdctl again')
+    await untilKeys(name, 2)
+    await leader.resign()
+    assert.match(String((await once(second.stdout, 'data'))[0]), /from etcdctl again/)
+    assert.equal((await election.leader())?.value, 'from etcdctl again')
+  })
+
+  test('a lock of the lock service is waited for, and waits', async () => {
+    const name = someName()
+    const lease = await etcd.lease.grant(30)
+    const held = await etcd.lockService.lock(name, lease.id)
+    assert.equal(held.key.toString(), `${name}/${lease.id}`)
+    assert.ok(held.revision > 0)
+    assert.ok((await etcd.txn().if(key(held.key).exists()).commit()).succeeded)
+    await assert.rejects(etcd.lock(name, { timeoutMs: 100 }), LockTimeoutError)
+    const waiting = etcd.lock(name)
+    await untilKeys(name, 2)
+    await etcd.lockService.unlock(held.key)
+    const lock = await waiting
+    assert.ok(lock.isHeld())
+    const next = etcd.lockService.lock(name, lease.id, { timeoutMs: 30_000 })
+    await untilKeys(name, 2)
+    await lock.release()
+    assert.equal((await next).key.toString(), `${name}/${lease.id}`)
+    await lease.revoke()
+    await (await etcd.lock(name)).release()
+  })
+
+  test('the lock service tells of a lease that is gone, and leaves nothing behind when a call ends early', async () => {
+    const name = someName()
+    const lock = await etcd.lock(name)
+    const lease = await etcd.lease.grant(30)
+    const early = etcd.lockService.lock(name, lease.id, { timeoutMs: 300 })
+    await assert.rejects(early, (error) => isEtcdError(error, 'DEADLINE_EXCEEDED') && error.effect === 'unknown')
+    await untilKeys(name, 1)
+    await lease.revoke()
+    const gone = etcd.lockService.lock(name, lease.id)
+    await assert.rejects(gone, (error) => isEtcdError(error, 'LEASE_NOT_FOUND'))
+    await lock.release()
+  })
+
+  test('a leader of the election service is seen and followed, and sees and follows', async () => {
+    const name = someName()
+    const { electionService } = etcd
+    assert.equal(await electionService.leader(name), undefined)
+    const lease = await etcd.lease.grant(30)
+    const leader = await electionService.campaign(name, lease.id, 'from the service')
+    assert.deepEqual(
+      [leader.name.toString(), leader.key.toString(), leader.lease],
+      [name, `${name}/${lease.id}`, lease.id],
+    )
+    const election = etcd.election(name)
+    assert.equal((await election.leader())?.value, 'from the service')
+    const seen: (string | undefined)[] = []
+    const abort = new AbortController()
+    const observing = assert.rejects(
+      (async () => {
+        for await (const kv of electionService.observe(name, { signal: abort.signal })) seen.push(kv.text)
+      })(),
+      { name: 'AbortError' },
+    )
+    await poll('the service tells of the leader', () => seen.length === 1 || undefined)
+    await electionService.proclaim(leader, 'proclaimed')
+    assert.equal((await electionService.leader(name))?.text, 'proclaimed')
+    const campaign = election.campaign('from here')
+    await untilKeys(name, 2)
+    await electionService.resign(leader)
+    const here = await campaign
+    await poll('the service tells of the next one', () => seen.at(-1) === 'from here' || undefined)
+    assert.equal(seen[0], 'from the service')
+    await assert.rejects(electionService.proclaim(leader, 'too late'), (error) =>
+      isEtcdError(error, 'ELECTION_NOT_LEADER'),
+    )
+    await electionService.resign(leader)
+    const next = electionService.campaign(name, lease.id, 'again', { timeoutMs: 30_000 })
+    await untilKeys(name, 2)
+    await here.resign()
+    await next
+    assert.equal((await election.leader())?.value, 'again')
+    abort.abort()
+    await observing
+    await lease.revoke()
+  })
+
+  test('the services of a client with a namespace are within it', async (t) => {
+    const at = uniquePrefix()
+    const tenant = createClient(t, cluster, { namespace: at })
+    const lease = await tenant.lease.grant(30)
+    const lock = await tenant.lockService.lock('lock', lease.id)
+    assert.equal(lock.key.toString(), `lock/${lease.id}`)
+    await assert.rejects(tenant.lock('lock', { timeoutMs: 100 }), LockTimeoutError)
+    await tenant.lockService.unlock(lock.key)
+    const leader = await tenant.electionService.campaign('election', lease.id, 'me')
+    assert.equal(leader.name.toString(), 'election')
+    const kv = await tenant.electionService.leader('election')
+    assert.equal(kv?.keyText, `election/${lease.id}`)
+    for await (const { keyText } of tenant.electionService.observe('election')) {
+      assert.equal(keyText, kv?.keyText)
+      break
+    }
+    assert.deepEqual(
+      (await storedKeys(cluster, at)).map((stored) => stored.key),
+      [`${at}election/${lease.id}`],
+    )
+    await tenant.electionService.resign(leader)
+    await lease.revoke()
+  })
+
+  test('the services refuse wrong arguments by name', async () => {
+    const [locks, elections] = [untyped(etcd.lockService), untyped(etcd.electionService)]
+    await assert.rejects(
+      async () => locks.lock?.('', 'a'),
+      (error) => isEtcdError(error, 'EMPTY_KEY'),
+    )
+    await assert.rejects(async () => locks.lock?.('a', 7), /`lease` must be 1 to 16 hexadecimal digits, got 7/)
+    await assert.rejects(async () => locks.lock?.('a', '7', { ttl: 1 }), /unknown option `ttl` of lockService.lock\(\)/)
+    await assert.rejects(async () => elections.resign?.(undefined), /`leader` must be what campaign\(\) resolved with/)
+    await assert.rejects(async () => elections.campaign?.('a', '7', 7), /`value` must be a string or bytes, got 7/)
+  })
+})
