@@ -60,7 +60,7 @@ export class DoubleBarrier {
     const own = new OwnKey(`${this.name}/waiters/${uniqueName()}`, session, store)
     const either = AbortSignal.any([signal, session.signal])
     try {
-      const created = await own.create('', { prefix: `${this.name}/` }, { keysOnly: true }, either)
+      const created = await own.create('', [{ prefix: `${this.name}/` }], { keysOnly: true }, either)
       const openedAt = this.#completes(own, created)
         ? await own.whileThere([put(`${this.name}/ready`, '')], either)
         : await this.#waitUntilReady(own, created.revision, either)
@@ -107,7 +107,7 @@ export class DoubleBarrier {
 
   /** History was compacted while nothing could be heard: what is there now tells whether it was opened. */
   async #waitAgain(own: OwnKey, signal: AbortSignal): Promise<number | undefined> {
-    const { kvs, revision } = await own.create('', { prefix: `${this.name}/` }, { keysOnly: true }, signal)
+    const { kvs, revision } = await own.create('', [{ prefix: `${this.name}/` }], { keysOnly: true }, signal)
     const ready = kvs.find((kv) => kv.keyText === `${this.name}/ready`)
     if (ready !== undefined && ready.modRevision > own.createRevision) return ready.modRevision
     return this.#waitUntilReady(own, revision, signal)

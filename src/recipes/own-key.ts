@@ -47,20 +47,21 @@ export class OwnKey {
   }
 
   /**
-   * Puts the key there, unless it is, and reads `seen` with it. A call that is under way is not given up when `signal`
+   * Puts the key there, unless it is, and reads the ranges `seen` with it. A call that is under way is not given up when `signal`
    * aborts: its answer tells whether there is a key to delete.
    */
   async create(
     value: string,
-    seen: KeyRange,
+    seen: readonly KeyRange[],
     options: { readonly keysOnly: boolean },
     signal: AbortSignal,
   ): Promise<Created> {
+    const ranges = seen.map((one) => range(one, options))
     const transaction = this.#store
       .txn()
       .if(key(this.name).missing())
-      .then(put(this.name, value, { lease: this.session.id }), range(seen, options))
-      .else(get(this.name), range(seen, options))
+      .then(put(this.name, value, { lease: this.session.id }), ...ranges)
+      .else(get(this.name), ...ranges)
     signal.throwIfAborted()
     this.#mayExist = true
     const outcome = await this.#settle(async () => {
@@ -72,8 +73,9 @@ export class OwnKey {
       }
     }, signal)
     const { revision } = outcome
+    const [, ...found] = outcome.responses
     this.#createRevision = outcome.succeeded ? revision : (outcome.responses[0]?.createRevision ?? revision)
-    return { revision, kvs: outcome.responses[1].kvs }
+    return { revision, kvs: found.flatMap(({ kvs }) => kvs) }
   }
 
   /** Does something if the key is still there. Resolves with the revision; with `undefined` if it is not. */

@@ -13,7 +13,7 @@ export interface Line {
   /** What the keys of our own kind begin with, up to and with a slash. */
   readonly own: string
   /** What the keys begin with that we have to wait for, if they came before ours. */
-  readonly ahead: string
+  readonly ahead: readonly string[]
   /** How many of those may still be there when it is our turn. */
   readonly mayBeAhead: number
 }
@@ -60,7 +60,8 @@ export class Place {
   }
 
   async #enter(value: string, keysOnly: boolean, signal: AbortSignal): Promise<Ahead> {
-    const { revision, kvs } = await this.key.create(value, { prefix: this.#line.ahead }, { keysOnly }, signal)
+    const ranges = this.#line.ahead.map((prefix) => ({ prefix }))
+    const { revision, kvs } = await this.key.create(value, ranges, { keysOnly }, signal)
     const ahead = kvs.filter(({ createRevision }) => createRevision < this.key.createRevision)
     ahead.sort((a, b) => a.createRevision - b.createRevision)
     return { revision, keys: new Set(ahead.map(idOf)), oldest: ahead[0] }

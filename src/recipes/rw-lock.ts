@@ -44,7 +44,8 @@ export class RwLock {
 
   #line(kind: Kind): Line {
     const all = `${this.name}/`
-    // As Go has it, without a slash at the end.
-    return { all, own: `${all}${kind}/`, ahead: kind === 'read' ? `${all}write` : all, mayBeAhead: 0 }
+    const [readers, writers] = [`${all}read/`, `${all}write/`]
+    if (kind === 'read') return { all, own: readers, ahead: [writers], mayBeAhead: 0 }
+    return { all, own: writers, ahead: [readers, writers], mayBeAhead: 0 }
   }
 }

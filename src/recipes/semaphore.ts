@@ -40,7 +40,7 @@ export class Semaphore {
     const prepare = (signal: AbortSignal): Promise<void> => this.#agree(signal)
     const request = { ...grantRequest(owner, this.name, options, waits), prepare }
     const own = `${this.name}/holders/`
-    return acquire(this.#host, { all: own, own, ahead: own, mayBeAhead: this.permits - 1 }, request)
+    return acquire(this.#host, { all: own, own, ahead: [own], mayBeAhead: this.permits - 1 }, request)
   }
 
   /** There are as many permits as this user believes. */

@@ -1,0 +1,59 @@
+/**
+ * A job queue in which each job is done at least once, also when its worker dies, and by all workers together at most two at
+ * a time, so ten a second: `npx tsx examples/job-queue.ts`.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { del, Etcd, isEtcdError, put } from 'etcdkit'
+import { EtcdCluster } from 'etcdkit/testing'
+import { WorkQueue } from 'etcdkit/workqueue'
+
+await using cluster = await EtcdCluster.start({ members: 3 })
+await using etcd = new Etcd({ endpoints: cluster.endpoints })
+
+// A job is a key that stays until it is done: what is below jobs/ is what is left.
+for (let id = 1; id <= 8; id += 1) await etcd.put(`jobs/${id}`, `mail ${id}`)
+
+/** A worker, in production a process of its own: it knows all jobs by an informer. Returns what stops it. */
+async function startWorker(name: string, diesWith?: string): Promise<() => Promise<void>> {
+  const client = new Etcd({ endpoints: cluster.endpoints })
+  const jobs = client.informer({ prefix: 'jobs/' })
+  const rate = client.semaphore('rates/mails', 2) // for all workers together
+
+  const work = async (key: string): Promise<void> => {
+    if (jobs.get(key) === undefined) return // done, by whomever
+    await using lock = await client.tryLock(`locks/${key}`, { ttlSeconds: 5, value: name })
+    const job = await client.get(key) // the informer may be a moment behind
+    if (job === undefined) return
+    await using _permit = await rate.acquire({ ttlSeconds: 5 })
+    await sleep(200) // sends the mail
+    if (key === diesWith) return die(key)
+    // Only if nobody else has come to hold the lock: a job whose worker did not come so far is done again.
+    const { succeeded } = await client
+      .txn()
+      .if(lock.guard())
+      .then(del(key), put(`done/${job.text}`, name))
+      .commit()
+    if (succeeded) console.log(`${name} has done ${key}`)
+  }
+  const die = async (key: string): Promise<void> => {
+    console.log(`${name} dies with ${key}`)
+    void queue.close()
+    await client.close()
+  }
+  // A job that another worker has comes again later: that worker may die.
+  const onError = (error: unknown, key: string): void => {
+    if (!isEtcdError(error, 'LOCK_UNAVAILABLE')) console.log(`${name} leaves ${key}: ${error}`)
+  }
+  const queue = new WorkQueue(work, { concurrency: 2, retryBaseMs: 100, retryMaxMs: 500, onError })
+  jobs.on('add', ({ key }) => queue.add(key))
+  await jobs.ready()
+  return async () => {
+    await queue.close()
+    await client.close()
+  }
+}
+
+const stops = await Promise.all([startWorker('worker-0', 'jobs/2'), startWorker('worker-1')])
+while ((await etcd.count({ prefix: 'jobs/' })) > 0) await sleep(100)
+for (const stop of stops) await stop()
+console.log(`${await etcd.count({ prefix: 'done/' })} jobs are done`)
