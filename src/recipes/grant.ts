@@ -2,6 +2,9 @@ import type { Comparison } from '../kv/compare.js'
 import { LockLostError } from '../lock/lock-errors.js'
 import type { OwnKey } from './own-key.js'
 
+/** What is held for less time than this is not watched. */
+const watchAfterMs = 1000
+
 /**
  * What was granted to one caller: a read or a write lock, or a permit of a semaphore. It can be relied on as a `Lock` can:
  * no longer than its lease, and for what must never be done twice together with the `fence` or the `guard()`.
@@ -16,6 +19,8 @@ export class Grant implements AsyncDisposable {
   readonly fence: number
   readonly #key: OwnKey
   readonly #abort = new AbortController()
+  readonly #closing = new AbortController()
+  readonly #watching: NodeJS.Timeout
   #releasing: Promise<void> | undefined
 
   /** Made by `read()`, `write()` and `acquire()`. */
@@ -24,8 +29,9 @@ export class Grant implements AsyncDisposable {
     this.fence = fence
     this.#key = key
     const { signal } = key.session
-    if (signal.aborted) this.#lost()
-    else signal.addEventListener('abort', this.#lost, { once: true })
+    this.#watching = setTimeout(() => void this.#watch(), watchAfterMs).unref()
+    if (signal.aborted) this.#onLeaseLost()
+    else signal.addEventListener('abort', this.#onLeaseLost, { once: true })
   }
 
   /** The key in etcd that stands for it. */
@@ -33,7 +39,10 @@ export class Grant implements AsyncDisposable {
     return this.#key.name
   }
 
-  /** Aborts, with a `LockLostError`, when it is lost. Its release does not abort it. */
+  /**
+   * Aborts, with a `LockLostError`, when it is lost: when its lease has ended, or when somebody has deleted its key, which is
+   * watched once it is held for a second. Its release does not abort it.
+   */
   get signal(): AbortSignal {
     return this.#abort.signal
   }
@@ -64,12 +73,30 @@ export class Grant implements AsyncDisposable {
   }
 
   #release(): Promise<void> {
-    this.#key.session.signal.removeEventListener('abort', this.#lost)
+    this.#close()
     return this.#key.leave()
   }
 
-  readonly #lost = (): void => {
-    this.#abort.abort(new LockLostError(this.name, this.#key.session.signal.reason))
-    this.#key.session.release()
+  async #watch(): Promise<void> {
+    try {
+      await this.#key.untilGone(this.#closing.signal)
+      this.#lose(new Error('its key was deleted'))
+    } catch {
+      // It was given up or lost; or nothing can be watched, and the lease alone tells.
+    }
   }
+
+  #lose(cause: unknown): void {
+    this.#close()
+    this.#abort.abort(new LockLostError(this.name, cause))
+    void this.#key.leave()
+  }
+
+  #close(): void {
+    clearTimeout(this.#watching)
+    this.#closing.abort()
+    this.#key.session.signal.removeEventListener('abort', this.#onLeaseLost)
+  }
+
+  readonly #onLeaseLost = (): void => this.#lose(this.#key.session.signal.reason)
 }

@@ -88,6 +88,20 @@ export class OwnKey {
     return succeeded ? revision : undefined
   }
 
+  /** Resolves when the key is not there any more. */
+  async untilGone(signal: AbortSignal): Promise<void> {
+    for (let startRevision = this.#createRevision + 1; ; ) {
+      try {
+        for await (const _ of this.#store.watch(this.name, { only: 'delete', startRevision, signal })) return
+      } catch (error) {
+        if (!isEtcdError(error, 'COMPACTED')) throw error
+      }
+      const { responses, revision } = await this.#store.txn().then(get(this.name)).commit({ signal })
+      if (responses[0]?.createRevision !== this.#createRevision) return
+      startRevision = revision + 1
+    }
+  }
+
   /** Deletes it, together with `others`, and gives the part in the lease back; what cannot be deleted ends with the lease. */
   async leave(others: readonly Operation[] = []): Promise<void> {
     const { session } = this

@@ -184,6 +184,17 @@ describe('A read/write lock', () => {
     await reader.release()
   })
 
+  test('whose key is deleted by somebody is lost once it is held for a second', async () => {
+    const name = someName()
+    const writer = await etcd.rwLock(name).write({ ttlSeconds: 60 })
+    await other.delete(writer.key)
+    if (!writer.signal.aborted) await once(writer.signal, 'abort')
+    assert.match(writer.signal.reason.message, /was lost: its key was deleted/)
+    assert.ok(!writer.isHeld())
+    await (await other.rwLock(name).tryWrite()).release()
+    await writer.release()
+  })
+
   test('takes another place when its lease ends while it waits', async () => {
     const name = someName()
     const writer = await etcd.rwLock(name).write()
