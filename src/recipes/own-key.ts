@@ -5,7 +5,8 @@ import type { KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { type Comparison, key } from '../kv/compare.js'
 import { del, get, type Operation, put, range } from '../kv/operation.js'
-import type { LockSession } from '../lock/lock-key.js'
+import { isPassing, type LockSession } from '../lock/lock-key.js'
+import { sweepLater } from '../lock/sweep.js'
 import type { RecipeStore } from './recipe-host.js'
 
 /** What a creation found: the keys of a range, ours among them, as they were at one revision. */
@@ -15,7 +16,6 @@ export interface Created {
 }
 
 const backoff = { baseMs: 25, maxMs: 1000 }
-const sweep = { firstMs: 1000, mostMs: 60_000 }
 
 /**
  * A key with a name that nobody else has, under a lease that is kept alive. Every transaction has a condition that it uses
@@ -105,14 +105,22 @@ export class OwnKey {
   /** Deletes it, together with `others`, and gives the part in the lease back; what cannot be deleted ends with the lease. */
   async leave(others: readonly Operation[] = []): Promise<void> {
     const { session } = this
+    let isGone = !this.#mayReappear
     try {
       if (this.#mayExist && session.isAlive()) await this.#delete(others)
-      if (this.#mayReappear) this.#sweepLater(sweep.firstMs)
     } catch {
-      this.#sweepLater(sweep.firstMs)
-    } finally {
-      session.release()
+      isGone = false
     }
+    if (!isGone && session.isAlive()) {
+      session.retire()
+      sweepLater(this)
+    }
+    session.release()
+  }
+
+  /** Deletes what was created late. */
+  async sweep(): Promise<void> {
+    await this.#store.txn().then(del(this.name)).commit()
   }
 
   async #delete(others: readonly Operation[]): Promise<void> {
@@ -123,24 +131,6 @@ export class OwnKey {
       .if(ours)
       .then(del(this.name), ...others)
     await this.#settle(() => transaction.commit(), this.session.signal)
-  }
-
-  /** Deletes what may be created late, as long as the lease is there, which others may have a part in. */
-  #sweepLater(delayMs: number): void {
-    const { signal } = this.session
-    if (signal.aborted) return
-    const stop = (): void => clearTimeout(timer)
-    const timer = setTimeout(async () => {
-      signal.removeEventListener('abort', stop)
-      await this.#store
-        .txn()
-        .then(del(this.name))
-        .commit()
-        .catch(() => {})
-      this.#sweepLater(Math.min(sweep.mostMs, delayMs * 2))
-    }, delayMs)
-    timer.unref()
-    signal.addEventListener('abort', stop, { once: true })
   }
 
   /** Repeats a transaction until it is known what came of it. */
@@ -154,10 +144,4 @@ export class OwnKey {
       }
     }
   }
-}
-
-/** Whether the same may succeed later. */
-export function isPassing(error: unknown): boolean {
-  if (!isEtcdError(error)) return false
-  return error.retryable || error.code === 'DEADLINE_EXCEEDED' || error.code === 'SERVER_DEADLINE_EXCEEDED'
 }

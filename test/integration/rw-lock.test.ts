@@ -225,8 +225,12 @@ describe('A read/write lock', () => {
     const grant = await client.rwLock('lost').write()
     assert.ok(grant.isHeld())
     assert.equal((await storedKeys(single, 'lost/')).length, 1)
+    const lease = (await client.get(grant.key))?.lease
     await grant.release()
     assert.equal((await storedKeys(single, 'lost/')).length, 0)
+    // A key that is created late after all must not stay for as long as others have a part in its lease.
+    await using session = await client.lease.shared(10)
+    assert.notEqual(session.id, lease)
   })
 
   test('refuses wrong arguments by name', async () => {
