@@ -26,7 +26,7 @@ export interface Sample {
 }
 
 const contenders: Readonly<Record<ContenderName, (endpoint: string) => Contender>> = {
-  ours: (endpoint) => ours(endpoint),
+  ours: (endpoint) => ours(endpoint, { batching: { reads: false } }),
   'ours-grpcjs': (endpoint) => ours(endpoint),
   'ours-batching': (endpoint) => ours(endpoint),
   etcd3,

@@ -1,3 +1,4 @@
+import { type BatchingOptions, type ResolvedBatching, resolveBatching } from './batching/batching-options.js'
 import { longestTimerMs } from './core/abort.js'
 import { InvalidArgumentError } from './core/errors.js'
 import type { Bytes } from './core/key-range.js'
@@ -49,6 +50,8 @@ export interface ClientOptions {
   readonly namespace?: Bytes | undefined
   /** How reads are served: by default, and for prefixes. @default linearizable */
   readonly reads?: ReadPolicyOptions | undefined
+  /** Which calls are made together as one transaction. @default reads */
+  readonly batching?: BatchingOptions | undefined
   /** Bound of a call with all its attempts, where the call has none of its own, in milliseconds. @default 10 000 */
   readonly timeoutMs?: number | undefined
   /** How long a call waits for a connection to any member, within its own bound, in milliseconds. @default 5000 */
@@ -80,6 +83,7 @@ export interface ResolvedOptions {
   readonly credentials: (endpoint: Endpoint) => ReturnType<typeof plainCredentials>
   readonly namespace: Buffer | undefined
   readonly reads: ReadPolicyTable
+  readonly batching: ResolvedBatching
   readonly timeoutMs: number
   readonly connectTimeoutMs: number
   readonly channel: ChannelSettings
@@ -114,6 +118,7 @@ const optionNames = [
   'tls',
   'namespace',
   'reads',
+  'batching',
   'timeoutMs',
   'connectTimeoutMs',
   'keepaliveMs',
@@ -143,6 +148,7 @@ export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
     credentials: (endpoint: Endpoint) => (endpoint.tls ? tls.credentials() : plainCredentials()),
     namespace: resolveNamespace(options.namespace),
     reads: new ReadPolicyTable(options.reads ?? {}),
+    batching: resolveBatching(options.batching),
     timeoutMs: durationMs('timeoutMs', options.timeoutMs ?? defaults.timeoutMs),
     connectTimeoutMs: durationMs('connectTimeoutMs', options.connectTimeoutMs ?? defaults.connectTimeoutMs),
     channel: resolveChannel(options),

@@ -1,3 +1,5 @@
+import { readBatchLayer } from './batching/read-batch-layer.js'
+import { servesReadTxns } from './batching/read-txn-support.js'
 import type { Emitter } from './core/emitter.js'
 import { authLayer } from './layers/auth-layer.js'
 import { deadlineLayer } from './layers/deadline-layer.js'
@@ -18,7 +20,7 @@ import type { ConnectionEvents } from './transport/connection-events.js'
 import { ConnectionManager } from './transport/connection-manager.js'
 import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
 import { discoverEndpoints } from './transport/srv-discovery.js'
-import { type CallMetadata, callContext, stack, type Transport } from './transport/transport.js'
+import { type CallMetadata, callContext, type Layer, stack, type Transport } from './transport/transport.js'
 import { WatchHub } from './watch/watch-hub.js'
 import type { WatchEvents } from './watch/watch-lane.js'
 import { methods } from './wire/methods.js'
@@ -40,6 +42,9 @@ export interface Wired {
 /** Enough for a burst of calls over an election, and for steady trouble no more than 64 repeats a second. */
 const retryBudget = { capacity: 512, perSecond: 64, perSuccess: 0.2 }
 
+/** Of requests: enough for as many operations as there may be, with keys of usual length. */
+const maxBatchBytes = 256 * 1024
+
 /** The parts of a client, and the layers of every call, outermost first. */
 export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wired {
   const manager = connectionManager(options, events, () => metadataWith(tokens?.held))
@@ -53,6 +58,7 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
     callObserver(), // sees the caller's call and gives errors its stack
     deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
     readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, hasFresh }),
+    ...(options.batching.reads ? [readBatches(options, manager)] : []), // above the repeats, which are of whole batches
     retry,
     writeLimitLayer(writeLimit), // writes wait for their turn here, before they have any effect
     attemptObserver(), // sees each sending
@@ -63,6 +69,14 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const watches = watchHub(manager, streams, transport, events)
   const leases = leasesOf(options, manager, streams, transport, events)
   return { manager, tokens, transport, writeLimit, streams, watches, leases }
+}
+
+function readBatches({ maxTxnOps, maxRequestBytes }: ResolvedOptions, manager: ConnectionManager): Layer {
+  return readBatchLayer({
+    maxOps: maxTxnOps,
+    maxBytes: Math.min(maxRequestBytes, maxBatchBytes),
+    servesBatches: (route) => servesReadTxns(manager.status(), route),
+  })
 }
 
 function leasesOf(

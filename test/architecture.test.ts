@@ -16,6 +16,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['core'],
   transport: ['core', 'gen', 'wire'],
   layers: ['core', 'gen', 'wire', 'telemetry', 'transport'],
+  batching: ['core', 'gen', 'wire', 'transport'],
   kv: ['core', 'gen', 'wire', 'transport'],
   auth: ['core', 'gen', 'wire', 'transport', 'layers'],
   watch: ['core', 'gen', 'wire', 'transport', 'layers'],

@@ -23,7 +23,7 @@ const shared = new Writer()
 
 ${[...enums].map(enumTable).join('')}
 ${requests.map((message) => writeFunction(message, roots.has(message))).join('\n')}
-${responses.map((message) => readFunction(message, answers.has(message))).join('\n')}`
+${responses.map(readFunction).join('\n')}`
 }
 
 function enumTable(type: protobuf.Enum): string {
@@ -113,11 +113,11 @@ function tagOf(field: protobuf.Field): number {
   return field.id * 8 + (numeric ? 0 : 2)
 }
 
-function readFunction(message: protobuf.Type, root: boolean): string {
+function readFunction(message: protobuf.Type): string {
   const { name, fieldsArray: fields } = message
   const target = name === 'KeyValue' ? 'message.' : ''
   const locals = () => fields.map((field) => `  ${initialValue(field)}\n`).join('')
-  return `${root ? 'export ' : ''}function read${name}(reader: Reader, end: number): ${name} {
+  return `export function read${name}(reader: Reader, end: number): ${name} {
 ${target ? '  const message = new KeyValue()\n' : locals()}  while (reader.pos < end) {
     const tag = reader.tag()
     switch (tag) {

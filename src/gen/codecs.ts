@@ -253,7 +253,7 @@ export function encodeStatusRequest(_message: StatusRequest): Buffer {
   return writer.finish()
 }
 
-function readKeyValue(reader: Reader, end: number): KeyValue {
+export function readKeyValue(reader: Reader, end: number): KeyValue {
   const message = new KeyValue()
   while (reader.pos < end) {
     const tag = reader.tag()
@@ -284,7 +284,7 @@ function readKeyValue(reader: Reader, end: number): KeyValue {
   return message
 }
 
-function readEvent(reader: Reader, end: number): Event {
+export function readEvent(reader: Reader, end: number): Event {
   let type: EventType = 'PUT'
   let kv: KeyValue | undefined
   let prevKv: KeyValue | undefined
@@ -308,7 +308,7 @@ function readEvent(reader: Reader, end: number): Event {
   return { type, kv, prevKv }
 }
 
-function readResponseHeader(reader: Reader, end: number): ResponseHeader {
+export function readResponseHeader(reader: Reader, end: number): ResponseHeader {
   let clusterId: string | undefined
   let memberId: string | undefined
   let revision = 0
@@ -424,7 +424,7 @@ export function readDeleteRangeResponse(reader: Reader, end: number): DeleteRang
   return { header, deleted, prevKvs }
 }
 
-function readResponseOp(reader: Reader, end: number): ResponseOp {
+export function readResponseOp(reader: Reader, end: number): ResponseOp {
   let responseRange: RangeResponse | undefined
   let responsePut: PutResponse | undefined
   let responseDeleteRange: DeleteRangeResponse | undefined
@@ -654,7 +654,7 @@ export function readStatusResponse(reader: Reader, end: number): StatusResponse 
   }
 }
 
-function readDowngradeInfo(reader: Reader, end: number): DowngradeInfo {
+export function readDowngradeInfo(reader: Reader, end: number): DowngradeInfo {
   let enabled = false
   let targetVersion = ''
   while (reader.pos < end) {

@@ -74,7 +74,7 @@ describe('The read mode', () => {
       for (const member of [leader, far]) proxyAt(cluster, member).heal()
     })
     const rules = [{ prefix: 'near/', prefer: 'nearest' }] as const
-    const etcd = createClient(t, cluster, { reads: { rules } })
+    const etcd = createClient(t, cluster, { reads: { rules }, batching: { reads: false } })
     await poll('the members are known', async () => {
       await etcd.get('k')
       const known = etcd.endpoints()

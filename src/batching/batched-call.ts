@@ -1,0 +1,134 @@
+import { EtcdError } from '../core/errors.js'
+import type { CallContext, Transport } from '../transport/transport.js'
+import type { Method } from '../wire/methods.js'
+import type { GroupOperation, OperationAnswer } from './group-txn.js'
+
+/** A method whose calls can be operations of a transaction. */
+export type OperationMethod = Method<unknown, OperationAnswer>
+
+/** How a call that was answered came to its answer. */
+export type Journey = Pick<CallContext, 'endpoint' | 'attempts' | 'backoffMs' | 'connectMs' | 'failedOn'>
+
+/** What a call is made with: its part in a transaction, and what settles it. */
+export interface BatchedCallParts {
+  readonly method: OperationMethod
+  readonly request: unknown
+  readonly context: CallContext
+  readonly tag: GroupOperation['tag']
+  readonly resolve: (answer: OperationAnswer) => void
+  readonly reject: (reason: unknown) => void
+}
+
+/**
+ * One caller's call on its way into a group and out of it. It settles once: with its answer, its error, the reason of its
+ * own signal, or at its own deadline, whatever becomes of the others in the group.
+ */
+export class BatchedCall implements GroupOperation {
+  readonly tag: GroupOperation['tag']
+  /** Encoded when the call is made, so that the caller's buffers may change from then on. */
+  readonly message: Buffer
+  readonly method: OperationMethod
+  readonly request: unknown
+  readonly context: CallContext
+  /** Calls for the same that share this one's operation, each with an answer of its own. */
+  readonly twins: BatchedCall[] = []
+  /** Called when the caller gives up before the answer. */
+  onLeave: (() => void) | undefined
+  readonly #resolve: (answer: OperationAnswer) => void
+  readonly #reject: (reason: unknown) => void
+  #isSettled = false
+
+  constructor({ method, request, context, tag, resolve, reject }: BatchedCallParts) {
+    this.tag = tag
+    this.message = method.encode(request)
+    this.method = method
+    this.context = context
+    this.request = request
+    this.#resolve = resolve
+    this.#reject = reject
+    context.encoded = { request, message: this.message }
+    context.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  get isSettled(): boolean {
+    return this.#isSettled
+  }
+
+  /** Whether nobody waits for this operation any more. */
+  get isAbandoned(): boolean {
+    return this.#isSettled && this.twins.every((twin) => twin.isSettled)
+  }
+
+  /** Makes the call by itself. */
+  async sendAlone(inner: Transport): Promise<OperationAnswer | undefined> {
+    this.#leaveSignal()
+    try {
+      const answer = await inner.unary(this.method, this.request, this.context)
+      this.#settle()
+      this.#resolve(answer)
+      return answer
+    } catch (error) {
+      this.#settle()
+      this.#reject(error)
+      return undefined
+    }
+  }
+
+  answer(answer: OperationAnswer, responseBytes: number, journey: Journey): void {
+    if (!this.#settle()) return
+    this.takeOver(journey)
+    this.context.responseBytes = responseBytes
+    this.#resolve(answer)
+  }
+
+  /** Fails with an error of its own, as if the call had been made by itself. */
+  fail(error: unknown, journey: Journey): void {
+    if (!this.#settle()) return
+    this.takeOver(journey)
+    this.#reject(error instanceof EtcdError ? this.#ownError(error) : error)
+  }
+
+  /** The caller's own time is over. */
+  expire(journey: Journey): void {
+    const error = new EtcdError('the deadline passed while the call was under way', {
+      code: 'DEADLINE_EXCEEDED',
+      effect: 'unknown',
+      endpoint: journey.endpoint,
+      method: this.method.name,
+    })
+    this.fail(error, journey)
+    this.onLeave?.()
+  }
+
+  /** Counts what the group went through as this call's own. */
+  takeOver({ endpoint, attempts, backoffMs, connectMs, failedOn }: Journey): void {
+    const { context } = this
+    context.endpoint = endpoint
+    context.attempts += attempts
+    context.backoffMs += backoffMs
+    context.connectMs += connectMs
+    context.failedOn = failedOn
+  }
+
+  readonly #onAbort = (): void => {
+    if (!this.#settle()) return
+    this.#reject(this.context.signal?.reason)
+    this.onLeave?.()
+  }
+
+  #settle(): boolean {
+    if (this.#isSettled) return false
+    this.#isSettled = true
+    this.#leaveSignal()
+    return true
+  }
+
+  #leaveSignal(): void {
+    this.context.signal?.removeEventListener('abort', this.#onAbort)
+  }
+
+  #ownError({ rawMessage, code, effect, retryable, endpoint, grpcCode, cause }: EtcdError): EtcdError {
+    const { name: method } = this.method
+    return new EtcdError(rawMessage, { code, effect, retryable, endpoint, method, grpcCode, cause })
+  }
+}

@@ -1,0 +1,67 @@
+import type { RangeRequest } from '../gen/messages.js'
+import type { CallContext, Layer, Route, Transport } from '../transport/transport.js'
+import { type Method, methods } from '../wire/methods.js'
+import { BatchedCall, type OperationMethod } from './batched-call.js'
+import { type OperationAnswer, operationTag } from './group-txn.js'
+import { ReadLane, type ReadLaneOptions } from './read-lane.js'
+
+/**
+ * Makes reads of single keys that are asked for at the same time one transaction of reads. It costs the cluster one
+ * request and this process one call instead of many, and shows nowhere else: each caller has its own answer, error, signal
+ * and deadline.
+ *
+ * Reads of ranges go by themselves, since the member counts all keys of the range, which the other reads would wait for;
+ * so do reads of a past revision, which can be compacted under the transaction.
+ */
+export function readBatchLayer(options: ReadLaneOptions): Layer {
+  return (inner) => new ReadBatchTransport(inner, options)
+}
+
+class ReadBatchTransport implements Transport {
+  readonly #inner: Transport
+  readonly #options: ReadLaneOptions
+  readonly #lanes = new Map<string, ReadLane>()
+
+  constructor(inner: Transport, options: ReadLaneOptions) {
+    this.#inner = inner
+    this.#options = options
+  }
+
+  unary<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    context: CallContext,
+  ): Promise<Response> {
+    if ((method as unknown) !== methods.KV.Range || !mayShare(request as RangeRequest, context)) {
+      return this.#inner.unary(method, request, context)
+    }
+    // The method is KV.Range, hence these are its messages.
+    return this.#join(method as OperationMethod, request, context) as Promise<never>
+  }
+
+  #join(method: OperationMethod, request: unknown, context: CallContext): Promise<OperationAnswer> {
+    return new Promise((resolve, reject) => {
+      const call = new BatchedCall({ method, request, context, tag: operationTag.range, resolve, reject })
+      this.#lane(context.route).join(call)
+    })
+  }
+
+  #lane(route: Route): ReadLane {
+    const { serializable, prefer } = route
+    const name = `${serializable} ${prefer}`
+    let lane = this.#lanes.get(name)
+    if (lane === undefined) {
+      lane = new ReadLane(this.#inner, { serializable, prefer, endpoint: undefined }, this.#options)
+      this.#lanes.set(name, lane)
+    }
+    return lane
+  }
+}
+
+function mayShare({ rangeEnd, revision }: RangeRequest, context: CallContext): boolean {
+  const isOneKeyNow = (rangeEnd === undefined || rangeEnd.length === 0) && (revision === undefined || revision === 0)
+  const { route, failedOn, signal, deadlineAt, startedAt } = context
+  // A call that has been somewhere already is sent where it has not been.
+  const isFree = route.endpoint === undefined && failedOn === undefined
+  return isOneKeyNow && isFree && signal?.aborted !== true && deadlineAt > startedAt
+}
