@@ -1,6 +1,7 @@
 export type { Auth, AuthStatus } from './auth/auth.js'
 export type { Permission, PermissionType, RolePermissions, Roles } from './auth/roles.js'
 export type { User, Users } from './auth/users.js'
+export type { BatchingOptions } from './batching/batching-options.js'
 export { type ClientEvents, Etcd } from './client.js'
 export type { ElectionService, LeaderKey } from './concurrency/election-service.js'
 export type { LockService, ServiceLock } from './concurrency/lock-service.js'

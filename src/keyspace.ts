@@ -34,6 +34,8 @@ import type { Watcher } from './watch/watcher.js'
 /** What a keyspace works with: the client's own parts, and the prefix of its keys. */
 export interface KeyspaceParts {
   readonly transport: Transport
+  /** The same, with writes in groups. */
+  readonly grouping: Transport
   readonly watches: WatchHub
   readonly rangeStreams: RangeStreams
   readonly leases: Leases
@@ -191,6 +193,19 @@ export class Keyspace extends Kv {
   /** An election of one leader at a time; it interoperates with `etcdctl elect`. Nothing is sent before it is used. */
   election(name: string, options: ElectionOptions = {}): Election {
     return new Election(name, options, { store: this, queues: this.#queues, namespace: this.#parts.prefix })
+  }
+
+  /**
+   * The same interface, with puts and deletions of single keys in groups: those that are made in the same tick, or while
+   * some groups are awaited, go out as one transaction of up to `maxTxnOps` operations. For many writes of a process that
+   * need not wait for each other: a group costs the cluster little more than one write.
+   *
+   * The writes of a group share their revision, and are applied together or not at all. Writes of one key are made one
+   * after another, in order. Each is acknowledged by itself: where a group is refused with nothing done, its writes are made
+   * again one by one, so that only the guilty ones fail; where its outcome is not known, each of them has effect `unknown`.
+   */
+  batcher(): Keyspace {
+    return new Keyspace({ ...this.#parts, transport: this.#parts.grouping })
   }
 
   /**

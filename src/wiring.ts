@@ -1,5 +1,6 @@
 import { readBatchLayer } from './batching/read-batch-layer.js'
 import { servesReadTxns } from './batching/read-txn-support.js'
+import { writeGroupLayer } from './batching/write-group-layer.js'
 import type { Emitter } from './core/emitter.js'
 import { authLayer } from './layers/auth-layer.js'
 import { deadlineLayer } from './layers/deadline-layer.js'
@@ -34,6 +35,8 @@ export interface Wired {
   readonly tokens: TokenSource | undefined
   readonly transport: Transport
   readonly writeLimit: WriteLimit
+  /** Groups writes; `transport` itself where all writes are grouped. */
+  readonly grouping: Transport
   readonly streams: StreamSource
   readonly watches: WatchHub
   readonly leases: Leases
@@ -44,6 +47,8 @@ const retryBudget = { capacity: 512, perSecond: 64, perSuccess: 0.2 }
 
 /** Of requests: enough for as many operations as there may be, with keys of usual length. */
 const maxBatchBytes = 256 * 1024
+/** Of writes: a third of what a member takes, so that none of them waits long for the others to be stored. */
+const maxGroupBytes = 512 * 1024
 
 /** The parts of a client, and the layers of every call, outermost first. */
 export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wired {
@@ -53,11 +58,13 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const retry = retryLayer({ budget: new RetryBudget(retryBudget), hasFresh, closing: manager.closing })
   const tokens = tokenSource(options, events, manager, stack(base, retry, metadataLayer()))
   const writeLimit = new WriteLimit()
-  const transport = stack(
-    base,
+  const calls = [
     callObserver(), // sees the caller's call and gives errors its stack
     deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
     readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, hasFresh }),
+  ]
+  const sendings = stack(
+    base,
     ...(options.batching.reads ? [readBatches(options, manager)] : []), // above the repeats, which are of whole batches
     retry,
     writeLimitLayer(writeLimit), // writes wait for their turn here, before they have any effect
@@ -65,10 +72,12 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
     ...(tokens === undefined ? [] : [authLayer(tokens)]), // below the repeats: a refused token is replaced, not waited for
     metadataLayer(),
   )
+  const grouping = stack(sendings, ...calls, writeGroups(options))
+  const transport = options.batching.writes ? grouping : stack(sendings, ...calls)
   const streams = new StreamSource(manager, tokens)
   const watches = watchHub(manager, streams, transport, events)
   const leases = leasesOf(options, manager, streams, transport, events)
-  return { manager, tokens, transport, writeLimit, streams, watches, leases }
+  return { manager, tokens, transport, grouping, writeLimit, streams, watches, leases }
 }
 
 function readBatches({ maxTxnOps, maxRequestBytes }: ResolvedOptions, manager: ConnectionManager): Layer {
@@ -77,6 +86,10 @@ function readBatches({ maxTxnOps, maxRequestBytes }: ResolvedOptions, manager: C
     maxBytes: Math.min(maxRequestBytes, maxBatchBytes),
     servesBatches: (route) => servesReadTxns(manager.status(), route),
   })
+}
+
+function writeGroups({ maxTxnOps, maxRequestBytes }: ResolvedOptions): Layer {
+  return writeGroupLayer({ maxOps: maxTxnOps, maxBytes: Math.min(maxRequestBytes, maxGroupBytes) })
 }
 
 function leasesOf(

@@ -1,3 +1,4 @@
+import { longestTimerMs } from '../core/abort.js'
 import { EtcdError } from '../core/errors.js'
 import type { CallContext, Transport } from '../transport/transport.js'
 import type { Method } from '../wire/methods.js'
@@ -37,6 +38,7 @@ export class BatchedCall implements GroupOperation {
   readonly #resolve: (answer: OperationAnswer) => void
   readonly #reject: (reason: unknown) => void
   #isSettled = false
+  #timer: NodeJS.Timeout | undefined
 
   constructor({ method, request, context, tag, resolve, reject }: BatchedCallParts) {
     this.tag = tag
@@ -57,6 +59,19 @@ export class BatchedCall implements GroupOperation {
   /** Whether nobody waits for this operation any more. */
   get isAbandoned(): boolean {
     return this.#isSettled && this.twins.every((twin) => twin.isSettled)
+  }
+
+  /** Bounds the wait for the call to be sent, which may be long; once it is sent, the transport sees to its deadline. */
+  queued(): void {
+    if (this.#timer !== undefined || this.#isSettled) return
+    const restMs = this.context.deadlineAt - performance.now()
+    if (restMs <= longestTimerMs) this.#timer = setTimeout(() => this.expire(undefined), restMs)
+  }
+
+  /** The wait is over. */
+  taken(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
   /** Makes the call by itself. */
@@ -82,20 +97,23 @@ export class BatchedCall implements GroupOperation {
   }
 
   /** Fails with an error of its own, as if the call had been made by itself. */
-  fail(error: unknown, journey: Journey): void {
+  fail(error: unknown, journey: Journey | undefined): void {
     if (!this.#settle()) return
-    this.takeOver(journey)
+    if (journey !== undefined) this.takeOver(journey)
     this.#reject(error instanceof EtcdError ? this.#ownError(error) : error)
   }
 
-  /** The caller's own time is over. */
-  expire(journey: Journey): void {
-    const error = new EtcdError('the deadline passed while the call was under way', {
-      code: 'DEADLINE_EXCEEDED',
-      effect: 'unknown',
-      endpoint: journey.endpoint,
-      method: this.method.name,
-    })
+  /** The caller's own time is over; without a `journey`, before the call was sent. */
+  expire(journey: Journey | undefined): void {
+    const error = new EtcdError(
+      `the deadline passed ${journey ? 'while the call was under way' : 'before the call was sent'}`,
+      {
+        code: 'DEADLINE_EXCEEDED',
+        effect: journey ? 'unknown' : 'none',
+        endpoint: journey?.endpoint,
+        method: this.method.name,
+      },
+    )
     this.fail(error, journey)
     this.onLeave?.()
   }
@@ -120,6 +138,7 @@ export class BatchedCall implements GroupOperation {
     if (this.#isSettled) return false
     this.#isSettled = true
     this.#leaveSignal()
+    if (this.#timer !== undefined) this.taken()
     return true
   }
 

@@ -9,15 +9,25 @@ export interface BatchingOptions {
    * @default true
    */
   readonly reads?: boolean | undefined
+  /**
+   * All puts and deletions of single keys go out in groups, as those made through `batcher()` do: see there for what that
+   * means.
+   * @default false
+   */
+  readonly writes?: boolean | undefined
 }
 
 /** Options with nothing left open. */
 export interface ResolvedBatching {
   readonly reads: boolean
+  readonly writes: boolean
 }
 
 /** Checks the option `batching` and fills in the defaults. */
 export function resolveBatching(options: BatchingOptions = {}): ResolvedBatching {
-  assertKnownOptions('batching', options, ['reads'])
-  return { reads: optionalBoolean('batching.reads', options.reads) ?? true }
+  assertKnownOptions('batching', options, ['reads', 'writes'])
+  return {
+    reads: optionalBoolean('batching.reads', options.reads) ?? true,
+    writes: optionalBoolean('batching.writes', options.writes) ?? false,
+  }
 }

@@ -5,11 +5,14 @@ import { protocolError } from '../wire/protocol-error.js'
 import type { BatchedCall } from './batched-call.js'
 import { type GroupAnswer, groupTxn, type OperationAnswer } from './group-txn.js'
 
-/** What became of a group: answered, failed for all alike, or refused for what one operation of it is. */
+/**
+ * What became of a group: answered, failed for all alike, or refused for what may be one operation of it; `rest` is then the
+ * end of its calls, which are made one by one.
+ */
 export type GroupOutcome =
   | { readonly kind: 'answered'; readonly responseBytes: number }
   | { readonly kind: 'failed' }
-  | { readonly kind: 'refused'; readonly error: unknown }
+  | { readonly kind: 'refused'; readonly error: unknown; readonly rest: Promise<unknown> }
 
 /** What is the same for all calls of a group. */
 export interface GroupKind extends CallKind {
@@ -114,17 +117,16 @@ export class CallGroup {
   }
 
   #failed(error: unknown): GroupOutcome {
-    const isRefused = this.#mayBeOnes(error)
-    for (const call of callers(this.#calls)) {
-      if (call.isSettled) continue
-      if (!isRefused) call.fail(error, this.#context)
-      else {
-        call.onLeave = undefined
-        call.takeOver(this.#context)
-        void call.sendAlone(this.#inner)
-      }
-    }
-    return isRefused ? { kind: 'refused', error } : { kind: 'failed' }
+    const left = callers(this.#calls).filter(({ isSettled }) => !isSettled)
+    if (this.#mayBeOnes(error)) return { kind: 'refused', error, rest: Promise.all(left.map(this.#sendAlone)) }
+    for (const call of left) call.fail(error, this.#context)
+    return { kind: 'failed' }
+  }
+
+  readonly #sendAlone = (call: BatchedCall): Promise<unknown> => {
+    call.onLeave = undefined
+    call.takeOver(this.#context)
+    return call.sendAlone(this.#inner)
   }
 
   /** Whether the error may be about one operation, and nothing was done for any. */

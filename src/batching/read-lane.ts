@@ -1,7 +1,7 @@
-import { isEtcdError } from '../core/errors.js'
 import type { Route, Transport } from '../transport/transport.js'
+import { BatchSize } from './batch-size.js'
 import type { BatchedCall } from './batched-call.js'
-import { CallGroup, type GroupKind, type GroupOutcome } from './call-group.js'
+import { CallGroup, type GroupKind } from './call-group.js'
 import { copyRange } from './copy-range.js'
 import { operationBytes } from './group-txn.js'
 
@@ -21,15 +21,16 @@ const answerTargetBytes = 256 * 1024
 const firstAnswerBytes = 8 * 1024
 /** How quickly the average follows answers that get smaller; it follows larger ones at once. */
 const averageShare = 0.2
-const mostPatience = 1024
+/** Fewer transactions and single reads than this under way mean that nothing is short. */
+const fewInFlight = 8
 
 /**
  * Reads that may share a transaction, since they are served alike and by members of the same kind.
  *
  * What is asked for until the current tick of the event loop ends goes out together, and a read that finds itself alone
- * goes out as it is. While answers are awaited, the wait is until the end of this turn of the loop, so that batches grow
- * with the load and no read ever waits for another one's answer. Batches shrink when one of their reads is refused, since
- * all have to be made again then, and where answers are large.
+ * goes out as it is. While many answers are awaited, the wait is until the end of this turn of the loop, so that batches
+ * grow with the load; no read ever waits for another one's answer. Batches shrink when one of their reads is refused,
+ * since all have to be made again then, and where answers are large.
  */
 export class ReadLane {
   readonly #inner: Transport
@@ -39,20 +40,13 @@ export class ReadLane {
   #pending = new Map<string, BatchedCall>()
   #inFlight = 0
   #averageBytes = firstAnswerBytes
-  /** Most reads in a batch by what the member allows. */
-  #most: number
-  /** Most reads in a batch now. */
-  #size: number
-  /** Successes that it takes to make batches longer by one. */
-  #patience = 1
-  #successes = 0
+  readonly #size: BatchSize
 
   constructor(inner: Transport, route: Route, options: ReadLaneOptions) {
     this.#inner = inner
     this.#kind = { repeatable: true, consistent: !route.serializable, route, copyAnswer: copyRange }
     this.#options = options
-    this.#most = options.maxOps
-    this.#size = options.maxOps
+    this.#size = new BatchSize(options.maxOps)
   }
 
   join(call: BatchedCall): void {
@@ -67,8 +61,8 @@ export class ReadLane {
   }
 
   #schedule(): void {
-    // An immediate runs when the answers that have arrived are handled, whose readers may have more to ask.
-    if (this.#inFlight === 0) process.nextTick(this.#flush)
+    // An immediate runs when all that has arrived is handled, and whoever it woke has asked for more.
+    if (this.#inFlight < fewInFlight) process.nextTick(this.#flush)
     else setImmediate(this.#flush)
   }
 
@@ -95,14 +89,14 @@ export class ReadLane {
   #limit(): number {
     if (!this.#options.servesBatches(this.#kind.route)) return 1
     const fitting = Math.floor(answerTargetBytes / this.#averageBytes)
-    return Math.max(1, Math.min(this.#size, fitting))
+    return Math.max(1, Math.min(this.#size.now, fitting))
   }
 
   async #send(calls: readonly BatchedCall[]): Promise<void> {
     this.#inFlight += 1
     const [first] = calls
     if (calls.length === 1 && first?.twins.length === 0) await this.#sendAlone(first)
-    else this.#learn(await new CallGroup(this.#inner, calls, this.#kind).send(), calls.length)
+    else await this.#sendTogether(calls)
     this.#inFlight -= 1
   }
 
@@ -110,33 +104,18 @@ export class ReadLane {
     const answer = await call.sendAlone(this.#inner)
     if (answer === undefined) return
     this.#measure(call.context.responseBytes)
-    this.#succeeded()
+    this.#size.succeeded(1)
   }
 
-  #learn(outcome: GroupOutcome, operations: number): void {
-    switch (outcome.kind) {
-      case 'answered':
-        this.#measure(outcome.responseBytes / operations)
-        this.#patience = Math.max(1, this.#patience / 2)
-        this.#succeeded()
-        return
-      case 'refused':
-        if (isEtcdError(outcome.error, 'TOO_MANY_OPS')) this.#most = Math.max(1, Math.min(this.#most, operations - 1))
-        this.#size = Math.max(1, operations >> 1)
-        this.#patience = Math.min(mostPatience, this.#patience * 2)
-        this.#successes = 0
-        return
-      case 'failed':
-        return
+  async #sendTogether(calls: readonly BatchedCall[]): Promise<void> {
+    const outcome = await new CallGroup(this.#inner, calls, this.#kind).send()
+    if (outcome.kind === 'answered') {
+      this.#measure(outcome.responseBytes / calls.length)
+      this.#size.succeeded(calls.length)
+    } else if (outcome.kind === 'refused') {
+      this.#size.refused(calls.length, outcome.error)
+      await outcome.rest
     }
-  }
-
-  #succeeded(): void {
-    if (this.#size >= this.#most) return
-    this.#successes += 1
-    if (this.#successes < this.#patience) return
-    this.#successes = 0
-    this.#size += 1
   }
 
   #measure(bytes: number): void {
