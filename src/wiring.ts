@@ -85,6 +85,7 @@ function readBatches({ maxTxnOps, maxRequestBytes }: ResolvedOptions, manager: C
     maxOps: maxTxnOps,
     maxBytes: Math.min(maxRequestBytes, maxBatchBytes),
     servesBatches: (route) => servesReadTxns(manager.status(), route),
+    floor: () => manager.identity.revision,
   })
 }
 

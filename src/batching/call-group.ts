@@ -62,6 +62,17 @@ export class CallGroup {
     for (const call of callers(calls)) this.#admit(call)
   }
 
+  /** Lets another caller have the answer that `call` is about to get; `false` where that will not come any more. */
+  join(call: BatchedCall, twin: BatchedCall): boolean {
+    if (this.#canceled?.signal.aborted === true) return false
+    call.twins.push(twin)
+    const { deadlineAt } = this.#context
+    this.#admit(twin)
+    this.#context.deadlineAt = deadlineAt
+    this.#watchDeadlines()
+    return true
+  }
+
   /** Settles every call. Never rejects. */
   async send(): Promise<GroupOutcome> {
     this.#watchDeadlines()
@@ -119,8 +130,17 @@ export class CallGroup {
   #failed(error: unknown): GroupOutcome {
     const left = callers(this.#calls).filter(({ isSettled }) => !isSettled)
     if (this.#mayBeOnes(error)) return { kind: 'refused', error, rest: Promise.all(left.map(this.#sendAlone)) }
-    for (const call of left) call.fail(error, this.#context)
+    for (const call of left) {
+      if (this.#outlasts(call, error)) void this.#sendAlone(call)
+      else call.fail(error, this.#context)
+    }
     return { kind: 'failed' }
+  }
+
+  /** Whether the call came when the group was under way, and has time left where that had none. */
+  #outlasts({ context }: BatchedCall, error: unknown): boolean {
+    const hasTime = context.deadlineAt > this.#context.deadlineAt + sameDeadlineMs
+    return hasTime && isEtcdError(error, 'DEADLINE_EXCEEDED')
   }
 
   readonly #sendAlone = (call: BatchedCall): Promise<unknown> => {
@@ -131,12 +151,14 @@ export class CallGroup {
 
   /** Whether the error may be about one operation, and nothing was done for any. */
   #mayBeOnes(error: unknown): boolean {
+    if (this.#calls.length === 1) return false
     if (!isEtcdError(error) || error.retryable || sharedReasons.has(error.code)) return false
     return this.#context.repeatable || error.effect === 'none'
   }
 
   /** Ends the wait of those whose time is over before the group's. */
   #watchDeadlines(): void {
+    clearTimeout(this.#timer)
     const last = this.#context.deadlineAt - sameDeadlineMs
     let next = Number.POSITIVE_INFINITY
     for (const { isSettled, context } of callers(this.#calls)) {

@@ -11,7 +11,8 @@ import { ReadLane, type ReadLaneOptions } from './read-lane.js'
  * and deadline.
  *
  * Reads of ranges go by themselves, since the member counts all keys of the range, which the other reads would wait for;
- * so do reads of a past revision, which can be compacted under the transaction.
+ * so do reads of a past revision, which can be compacted under the transaction. Serializable reads of any kind that ask
+ * for the same share one call while it is under way.
  */
 export function readBatchLayer(options: ReadLaneOptions): Layer {
   return (inner) => new ReadBatchTransport(inner, options)
@@ -32,17 +33,19 @@ class ReadBatchTransport implements Transport {
     request: Request,
     context: CallContext,
   ): Promise<Response> {
-    if ((method as unknown) !== methods.KV.Range || !mayShare(request as RangeRequest, context)) {
-      return this.#inner.unary(method, request, context)
-    }
+    const mayShare = (method as unknown) === methods.KV.Range && isFree(context)
+    const mayBatch = mayShare && isOneKeyNow(request as RangeRequest)
+    if (!mayBatch && !(mayShare && context.route.serializable)) return this.#inner.unary(method, request, context)
     // The method is KV.Range, hence these are its messages.
-    return this.#join(method as OperationMethod, request, context) as Promise<never>
+    return this.#join(method as OperationMethod, request, context, mayBatch) as Promise<never>
   }
 
-  #join(method: OperationMethod, request: unknown, context: CallContext): Promise<OperationAnswer> {
+  #join(method: OperationMethod, request: unknown, context: CallContext, mayBatch: boolean): Promise<OperationAnswer> {
     return new Promise((resolve, reject) => {
       const call = new BatchedCall({ method, request, context, tag: operationTag.range, resolve, reject })
-      this.#lane(context.route).join(call)
+      const lane = this.#lane(context.route)
+      if (mayBatch) lane.join(call)
+      else lane.joinAlone(call)
     })
   }
 
@@ -58,10 +61,11 @@ class ReadBatchTransport implements Transport {
   }
 }
 
-function mayShare({ rangeEnd, revision }: RangeRequest, context: CallContext): boolean {
-  const isOneKeyNow = (rangeEnd === undefined || rangeEnd.length === 0) && (revision === undefined || revision === 0)
-  const { route, failedOn, signal, deadlineAt, startedAt } = context
-  // A call that has been somewhere already is sent where it has not been.
-  const isFree = route.endpoint === undefined && failedOn === undefined
-  return isOneKeyNow && isFree && signal?.aborted !== true && deadlineAt > startedAt
+/** A call that has been somewhere already is sent where it has not been; one that is over is sent nowhere. */
+function isFree({ route, failedOn, signal, deadlineAt, startedAt }: CallContext): boolean {
+  return route.endpoint === undefined && failedOn === undefined && signal?.aborted !== true && deadlineAt > startedAt
+}
+
+function isOneKeyNow({ rangeEnd, revision }: RangeRequest): boolean {
+  return (rangeEnd === undefined || rangeEnd.length === 0) && (revision === undefined || revision === 0)
 }

@@ -1,7 +1,7 @@
 import type { Route, Transport } from '../transport/transport.js'
 import { BatchSize } from './batch-size.js'
 import type { BatchedCall } from './batched-call.js'
-import { CallGroup, type GroupKind } from './call-group.js'
+import { CallGroup, type GroupKind, type GroupOutcome } from './call-group.js'
 import { copyRange } from './copy-range.js'
 import { operationBytes } from './group-txn.js'
 
@@ -13,6 +13,16 @@ export interface ReadLaneOptions {
   readonly maxBytes: number
   /** Whether the members that serve this route can be given transactions of reads. */
   readonly servesBatches: (route: Route) => boolean
+  /** The highest revision this client has seen. */
+  readonly floor: () => number
+}
+
+/** A read under way that others may join. */
+interface UnderWay {
+  readonly group: CallGroup
+  readonly call: BatchedCall
+  /** What the client had seen when it was sent: those who have seen more do not join. */
+  readonly floor: number
 }
 
 /** The size of answers that batches aim at: beyond it, reads of small values would wait for large ones. */
@@ -38,6 +48,8 @@ export class ReadLane {
   readonly #options: ReadLaneOptions
   /** By what is asked for: reads of the same share an operation. */
   #pending = new Map<string, BatchedCall>()
+  /** By what is asked for; of serializable reads alone, since a linearizable one may not see less than it could. */
+  readonly #underWay = new Map<string, UnderWay>()
   #inFlight = 0
   #averageBytes = firstAnswerBytes
   readonly #size: BatchSize
@@ -50,14 +62,26 @@ export class ReadLane {
   }
 
   join(call: BatchedCall): void {
-    const asked = call.message.toString('latin1')
+    const asked = askedBy(call)
     const twin = this.#pending.get(asked)
     if (twin !== undefined) {
       twin.twins.push(call)
       return
     }
+    if (this.#joinUnderWay(asked, call)) return
     if (this.#pending.size === 0) this.#schedule()
     this.#pending.set(asked, call)
+  }
+
+  /** A serializable read that may not share a transaction; those who ask for the same share it while it is under way. */
+  joinAlone(call: BatchedCall): void {
+    if (!this.#joinUnderWay(askedBy(call), call)) void this.#sendGroup([call])
+  }
+
+  #joinUnderWay(asked: string, call: BatchedCall): boolean {
+    const underWay = this.#underWay.get(asked)
+    if (underWay === undefined || underWay.floor < this.#options.floor()) return false
+    return underWay.group.join(underWay.call, call)
   }
 
   #schedule(): void {
@@ -94,8 +118,9 @@ export class ReadLane {
 
   async #send(calls: readonly BatchedCall[]): Promise<void> {
     this.#inFlight += 1
-    const [first] = calls
-    if (calls.length === 1 && first?.twins.length === 0) await this.#sendAlone(first)
+    const [first, second] = calls
+    const isAlone = second === undefined && first?.twins.length === 0 && !this.#kind.route.serializable
+    if (isAlone) await this.#sendAlone(first)
     else await this.#sendTogether(calls)
     this.#inFlight -= 1
   }
@@ -108,7 +133,7 @@ export class ReadLane {
   }
 
   async #sendTogether(calls: readonly BatchedCall[]): Promise<void> {
-    const outcome = await new CallGroup(this.#inner, calls, this.#kind).send()
+    const outcome = await this.#sendGroup(calls)
     if (outcome.kind === 'answered') {
       this.#measure(outcome.responseBytes / calls.length)
       this.#size.succeeded(calls.length)
@@ -118,8 +143,26 @@ export class ReadLane {
     }
   }
 
+  async #sendGroup(calls: readonly BatchedCall[]): Promise<GroupOutcome> {
+    const group = new CallGroup(this.#inner, calls, this.#kind)
+    if (!this.#kind.route.serializable) return group.send()
+    const floor = this.#options.floor()
+    const asked = calls.map(askedBy)
+    calls.forEach((call, index) => {
+      this.#underWay.set(asked[index] ?? '', { group, call, floor })
+    })
+    const outcome = await group.send()
+    for (const one of asked) if (this.#underWay.get(one)?.group === group) this.#underWay.delete(one)
+    return outcome
+  }
+
   #measure(bytes: number): void {
     const average = this.#averageBytes
     this.#averageBytes = bytes >= average ? bytes : average + (bytes - average) * averageShare
   }
+}
+
+/** What a read asks for, as a text to compare. */
+function askedBy({ message }: BatchedCall): string {
+  return message.toString('latin1')
 }

@@ -62,7 +62,8 @@ export interface CompactOptions extends CallOptions {
 const write = { consistent: true, proposal: true } as const
 
 /**
- * Keys and values. Every call is sent when it is made and returns a promise. Reads are repeated on other members when they
+ * Keys and values. Every call is sent when it is made and returns a promise; reads of single keys and grouped writes are
+ * sent at the end of the tick, with others that are alike. Reads are repeated on other members when they
  * fail; writes only when it is certain that they had no effect. What is rejected is an `EtcdError`, or the reason of the
  * `signal`.
  */

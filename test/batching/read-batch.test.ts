@@ -44,7 +44,9 @@ function batching(answer: (call: FakeCall, index: number) => unknown, options: P
     call.context.endpoint = 'm0'
     return answer(call, index)
   })
-  const layer = readBatchLayer({ maxOps: 128, maxBytes: 1e6, servesBatches: () => true, ...options })(inner)
+  const layer = readBatchLayer({ maxOps: 128, maxBytes: 1e6, servesBatches: () => true, floor: () => 0, ...options })(
+    inner,
+  )
   const contexts: CallContext[] = []
   const read = (
     key: string,
@@ -280,12 +282,9 @@ describe('A caller that leaves a batch', () => {
   })
 
   test('by its signal or its deadline leaves the others their answers', async () => {
-    let resolve = (): void => {}
-    const release = new Promise<void>((resolved) => {
-      resolve = resolved
-    })
+    const { opened, open } = gate()
     const { read, codeOf, calls, contexts } = batching(async (call) => {
-      await release
+      await opened
       return answerAll(call)
     })
     const controller = new AbortController()
@@ -298,7 +297,7 @@ describe('A caller that leaves a batch', () => {
     assert.equal(await expired, 'DEADLINE_EXCEEDED')
     assert.equal(calls[0]?.context.deadlineAt, contexts[2]?.deadlineAt)
     assert.equal(calls[0]?.context.signal?.aborted, undefined)
-    resolve()
+    open()
     assert.equal(await stayed, 'ok')
   })
 
@@ -343,3 +342,111 @@ test('learners are given no transactions, and members that a canceled one crashe
     [true, true, false, true],
   )
 })
+
+describe('A serializable read', () => {
+  const route = { serializable: true }
+
+  test('joins one under way for the same, also of a range, and each caller has its own answer', async () => {
+    const { opened, open } = gate()
+    const { read, sent } = batching(async (call) => {
+      await opened
+      return answerAll(call)
+    })
+    const ask = () => [read('a', { route }), read('r', { route, rangeEnd: Buffer.from('s') })]
+    const first = ask()
+    await turn()
+    const second = ask()
+    const linearizable = [read('a'), read('r', { rangeEnd: Buffer.from('s') })]
+    await turn()
+    assert.deepEqual(sent().sort(), [['a'], ['a'], ['r'], ['r']])
+    open()
+    const [one, two] = [await Promise.all(first), await Promise.all(second)]
+    await Promise.all(linearizable)
+    assert.deepEqual(two, one)
+    assert.notEqual(two[1]?.kvs[0], one[1]?.kvs[0])
+    await Promise.all(ask())
+    assert.equal(sent().length, 6)
+  })
+
+  test('does not join one that was sent before the client saw a newer revision', async () => {
+    const { opened, open } = gate()
+    let floor = 1
+    const options = { floor: () => floor }
+    const { read, sent } = batching(async (call) => {
+      await opened
+      return answerAll(call)
+    }, options)
+    const reads = [read('a', { route })]
+    await turn()
+    floor = 2
+    reads.push(read('a', { route }))
+    await turn()
+    reads.push(read('a', { route }))
+    await turn()
+    assert.deepEqual(sent(), [['a'], ['a']])
+    open()
+    await Promise.all(reads)
+  })
+
+  test('that joined has its own signal and deadline, and outlives those that it joined', async () => {
+    const reason = new Error('no longer wanted')
+    const { read, codeOf, calls, sent } = batching(
+      ({ context }, index) =>
+        new Promise((resolve, reject) => {
+          const { signal } = context
+          signal?.addEventListener('abort', () => reject(signal.reason))
+          const late = new EtcdError('too late', { code: 'DEADLINE_EXCEEDED', effect: 'unknown' })
+          if (index === 0) setTimeout(() => reject(late), 100)
+          else resolve(answerTo({ key: Buffer.from('a') }))
+        }),
+    )
+    const controller = new AbortController()
+    const aborted = codeOf(read('a', { route, signal: controller.signal, timeoutMs: 50 }))
+    await turn()
+    const expired = codeOf(read('a', { route, timeoutMs: 20 }))
+    const stayed = codeOf(read('a', { route, timeoutMs: 5000 }))
+    controller.abort(reason)
+    assert.equal(await aborted, reason)
+    assert.equal(calls[0]?.context.signal?.aborted, false)
+    assert.equal(await expired, 'DEADLINE_EXCEEDED')
+    assert.equal(sent().length, 1)
+    assert.equal(await stayed, 'ok')
+    assert.equal(sent().length, 2)
+  })
+
+  test('does not join one that all have left', async () => {
+    const reason = new Error('no longer wanted')
+    const { read, codeOf, sent } = batching(
+      (call, index) =>
+        new Promise((resolve, reject) => {
+          const { signal } = call.context
+          if (index === 0) signal?.addEventListener('abort', () => setImmediate(() => reject(signal.reason)))
+          else resolve(answerAll(call))
+        }),
+    )
+    const controller = new AbortController()
+    const aborted = codeOf(read('a', { route, signal: controller.signal }))
+    await turn()
+    controller.abort(reason)
+    assert.deepEqual([await aborted, await codeOf(read('a', { route }))], [reason, 'ok'])
+    assert.equal(sent().length, 2)
+  })
+
+  test('that is refused fails all who share it, without another try', async () => {
+    const { read, codeOf, sent } = batching(() => {
+      throw denied('unknown')
+    })
+    const outcomes = await Promise.all([codeOf(read('a', { route })), codeOf(read('a', { route }))])
+    assert.deepEqual(outcomes, ['PERMISSION_DENIED', 'PERMISSION_DENIED'])
+    assert.equal(sent().length, 1)
+  })
+})
+
+/** A promise and what resolves it. */
+function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = (): void => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open: () => open() }
+}

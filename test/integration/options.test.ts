@@ -282,7 +282,7 @@ describe('The option', () => {
   })
 
   test('endpoints can be replaced while calls go on', async (t) => {
-    const etcd = openClient(t, { endpoints: urlOf(0) })
+    const etcd = openClient(t, { endpoints: urlOf(0), batching: { reads: false } })
     await etcd.connect()
     const before = etcd.range('key')
     etcd.setEndpoints([urlOf(1), urlOf(2)])
