@@ -87,10 +87,10 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     const options = resolveOptions(input)
     warnAboutClearPassword(options)
     const events = new Emitter<ClientEvents>()
-    const { manager, tokens, transport, grouping, writeLimit, streams, watches, leases } = wire(options, events)
+    const { manager, tokens, transport, grouping, memory, writeLimit, streams, watches, leases } = wire(options, events)
     const rangeStreams = new RangeStreamSource(streams)
     const prefix = options.namespace ?? Buffer.alloc(0)
-    super({ transport, grouping, watches, leases, rangeStreams, limits: options, prefix })
+    super({ transport, grouping, memory, watches, leases, rangeStreams, limits: options, prefix })
     this.#options = options
     this.#events = events
     this.#manager = manager

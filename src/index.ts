@@ -88,7 +88,7 @@ export { type LockHolder, LockLostError, LockTimeoutError, LockUnavailableError 
 export type { LockOptions } from './lock/locks.js'
 export type { Maintenance, SnapshotOptions } from './maintenance/maintenance.js'
 export type { SnapshotProgress } from './maintenance/snapshot.js'
-export type { ClientOptions, DiscoveryOptions, MemberSyncOptions } from './options.js'
+export type { ClientOptions, DiscoveryOptions, MemberSyncOptions, ReadCacheOptions } from './options.js'
 export type { Barrier, HoldOptions } from './recipes/barrier.js'
 export type { BarrierEntry } from './recipes/barrier-entry.js'
 export { ClaimUnknownError } from './recipes/claim-unknown-error.js'

@@ -6,14 +6,17 @@ import { Election, type ElectionOptions } from './election/election.js'
 import { Informer } from './informer/informer.js'
 import { checkInformerOptions, type InformerOptions } from './informer/informer-options.js'
 import { ValueInformer } from './informer/value-informer.js'
+import { informerCopy } from './informer-copy.js'
 import { Kv, type KvLimits } from './kv/kv.js'
 import type { RangeStreams } from './kv/range-stream.js'
+import type { ReadMemory } from './layers/read-memory.js'
 import type { Leases } from './lease/leases.js'
 import type { RegisterOptions, Registration } from './lease/registration.js'
 import type { Lock } from './lock/lock.js'
 import { LockQueues } from './lock/lock-queues.js'
 import { type LockOptions, Locks } from './lock/locks.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
+import { prefixRange } from './namespace/namespace-range.js'
 import { namespaceRangeStreams } from './namespace/namespace-range-streams.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
 import { Barrier } from './recipes/barrier.js'
@@ -36,6 +39,7 @@ export interface KeyspaceParts {
   readonly transport: Transport
   /** The same, with writes in groups. */
   readonly grouping: Transport
+  readonly memory: ReadMemory
   readonly watches: WatchHub
   readonly rangeStreams: RangeStreams
   readonly leases: Leases
@@ -95,7 +99,11 @@ export class Keyspace extends Kv {
   ): Informer<T, Name> {
     checkInformerOptions(options as InformerOptions<unknown, string>)
     if (encodeRange(range).key.length === 0) throw emptyKey()
-    return new Informer(this, range, options)
+    const informer = new Informer(this, range, options)
+    const { memory, prefix } = this.#parts
+    const copy = informerCopy(informer, options, prefixRange(prefix, encodeRange(range)), prefix)
+    if (copy !== undefined) memory.add(copy)
+    return informer
   }
 
   /** One key in memory that follows the cluster, for a setting that is read often and changed rarely. */

@@ -12,6 +12,7 @@ import {
   optionalBoolean,
   positiveInteger,
 } from './core/validate.js'
+import type { ReadCacheLimits } from './layers/read-memory.js'
 import { type AuthOptions, isTokenText } from './layers/token-source.js'
 import { plainCredentials, TlsMaterial, type TlsOptions } from './transport/credentials.js'
 import { type Endpoint, parseConnectionString, parseEndpoints } from './transport/endpoint.js'
@@ -28,6 +29,14 @@ export interface DiscoveryOptions extends SrvDiscovery {
 export interface MemberSyncOptions {
   /** How often to ask for the list, in milliseconds. @default 60 000 */
   readonly intervalMs?: number | undefined
+}
+
+/** Bounds of the answers that are kept for reads of the mode `cached`; there are 1000 of them at most. */
+export interface ReadCacheOptions {
+  /** How old an answer may be when it is given, counted from when it was asked for, in milliseconds. */
+  readonly maxAgeMs: number
+  /** The size of all answers together. @default 67 108 864 */
+  readonly maxBytes?: number | undefined
 }
 
 /** What a client is made with. One of `endpoints` and `discovery` is needed. */
@@ -50,6 +59,8 @@ export interface ClientOptions {
   readonly namespace?: Bytes | undefined
   /** How reads are served: by default, and for prefixes. @default linearizable */
   readonly reads?: ReadPolicyOptions | undefined
+  /** Keeps answers of reads of the mode `cached` in memory. By default only informers answer those. */
+  readonly cache?: ReadCacheOptions | undefined
   /** Which calls are made together as one transaction. @default reads */
   readonly batching?: BatchingOptions | undefined
   /** Bound of a call with all its attempts, where the call has none of its own, in milliseconds. @default 10 000 */
@@ -83,6 +94,7 @@ export interface ResolvedOptions {
   readonly credentials: (endpoint: Endpoint) => ReturnType<typeof plainCredentials>
   readonly namespace: Buffer | undefined
   readonly reads: ReadPolicyTable
+  readonly cache: ReadCacheLimits | undefined
   readonly batching: ResolvedBatching
   readonly timeoutMs: number
   readonly connectTimeoutMs: number
@@ -106,6 +118,7 @@ export const defaults = Object.freeze({
   maxTxnOps: 128,
   maxRangeKeys: 100_000,
   maxRangeBytes: 67_108_864,
+  cacheMaxBytes: 67_108_864,
 })
 
 /** etcd closes connections that are pinged more often than this. */
@@ -119,6 +132,7 @@ const optionNames = [
   'namespace',
   'reads',
   'batching',
+  'cache',
   'timeoutMs',
   'connectTimeoutMs',
   'keepaliveMs',
@@ -149,6 +163,7 @@ export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
     namespace: resolveNamespace(options.namespace),
     reads: new ReadPolicyTable(options.reads ?? {}),
     batching: resolveBatching(options.batching),
+    cache: resolveCache(options.cache),
     timeoutMs: durationMs('timeoutMs', options.timeoutMs ?? defaults.timeoutMs),
     connectTimeoutMs: durationMs('connectTimeoutMs', options.connectTimeoutMs ?? defaults.connectTimeoutMs),
     channel: resolveChannel(options),
@@ -235,6 +250,13 @@ function resolveDiscovery(discovery: DiscoveryOptions | undefined): ResolvedOpti
 function resolveNamespace(namespace: Bytes | undefined): Buffer | undefined {
   const prefix = namespace === undefined ? undefined : keyBytes('namespace', namespace)
   return prefix?.length === 0 ? undefined : prefix
+}
+
+function resolveCache(cache: ReadCacheOptions | undefined): ReadCacheLimits | undefined {
+  if (cache === undefined) return undefined
+  assertKnownOptions('cache', cache, ['maxAgeMs', 'maxBytes'])
+  const maxAgeMs = durationMs('cache.maxAgeMs', cache.maxAgeMs)
+  return { maxAgeMs, maxBytes: positiveInteger('cache.maxBytes', cache.maxBytes ?? defaults.cacheMaxBytes) }
 }
 
 function resolveChannel(options: ClientOptions): ChannelSettings {

@@ -6,6 +6,8 @@ import { authLayer } from './layers/auth-layer.js'
 import { deadlineLayer } from './layers/deadline-layer.js'
 import { metadataLayer, metadataWith } from './layers/metadata-layer.js'
 import { attemptObserver, callObserver } from './layers/observe-layer.js'
+import { ReadMemory } from './layers/read-memory.js'
+import { readMemoryLayer } from './layers/read-memory-layer.js'
 import { readModeLayer } from './layers/read-mode-layer.js'
 import { RetryBudget } from './layers/retry-budget.js'
 import { retryLayer } from './layers/retry-layer.js'
@@ -34,6 +36,7 @@ export interface Wired {
   readonly manager: ConnectionManager
   readonly tokens: TokenSource | undefined
   readonly transport: Transport
+  readonly memory: ReadMemory
   readonly writeLimit: WriteLimit
   /** Groups writes; `transport` itself where all writes are grouped. */
   readonly grouping: Transport
@@ -58,10 +61,14 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const retry = retryLayer({ budget: new RetryBudget(retryBudget), hasFresh, closing: manager.closing })
   const tokens = tokenSource(options, events, manager, stack(base, retry, metadataLayer()))
   const writeLimit = new WriteLimit()
+  const memory = new ReadMemory(options.cache)
+  events.on('clusterChanged', () => memory.clear())
+  events.on('revisionRewound', () => memory.clear())
   const calls = [
     callObserver(), // sees the caller's call and gives errors its stack
     deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
-    readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, hasFresh }),
+    readMemoryLayer(memory), // sees all writes, each as its caller made it
+    readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, memory, hasFresh }),
   ]
   const sendings = stack(
     base,
@@ -77,7 +84,7 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const streams = new StreamSource(manager, tokens)
   const watches = watchHub(manager, streams, transport, events)
   const leases = leasesOf(options, manager, streams, transport, events)
-  return { manager, tokens, transport, grouping, writeLimit, streams, watches, leases }
+  return { manager, tokens, transport, grouping, memory, writeLimit, streams, watches, leases }
 }
 
 function readBatches({ maxTxnOps, maxRequestBytes }: ResolvedOptions, manager: ConnectionManager): Layer {

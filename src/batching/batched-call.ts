@@ -1,5 +1,5 @@
 import { longestTimerMs } from '../core/abort.js'
-import { EtcdError } from '../core/errors.js'
+import { CompactedError, EtcdError } from '../core/errors.js'
 import type { CallContext, Transport } from '../transport/transport.js'
 import type { Method } from '../wire/methods.js'
 import type { GroupOperation, OperationAnswer } from './group-txn.js'
@@ -146,8 +146,10 @@ export class BatchedCall implements GroupOperation {
     this.context.signal?.removeEventListener('abort', this.#onAbort)
   }
 
-  #ownError({ rawMessage, code, effect, retryable, endpoint, grpcCode, cause }: EtcdError): EtcdError {
-    const { name: method } = this.method
-    return new EtcdError(rawMessage, { code, effect, retryable, endpoint, method, grpcCode, cause })
+  #ownError(error: EtcdError): EtcdError {
+    const { rawMessage, code, effect, retryable, endpoint, grpcCode, cause } = error
+    const init = { code, effect, retryable, endpoint, method: this.method.name, grpcCode, cause }
+    if (!(error instanceof CompactedError)) return new EtcdError(rawMessage, init)
+    return new CompactedError(rawMessage, { ...init, compactRevision: error.compactRevision })
   }
 }

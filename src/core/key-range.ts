@@ -70,6 +70,16 @@ export function covers(outer: EncodedRange, inner: EncodedRange): boolean {
   return !isOpenEnd(inner.rangeEnd) && Buffer.compare(inner.rangeEnd, outer.rangeEnd) <= 0
 }
 
+/** Whether two ranges have a key in common. */
+export function overlap(one: EncodedRange, other: EncodedRange): boolean {
+  return startsBeforeEnd(one, other) && startsBeforeEnd(other, one)
+}
+
+function startsBeforeEnd({ key }: EncodedRange, { key: start, rangeEnd }: EncodedRange): boolean {
+  if (rangeEnd.length === 0) return Buffer.compare(key, start) <= 0
+  return isOpenEnd(rangeEnd) || Buffer.compare(key, rangeEnd) < 0
+}
+
 function fromTo(from: Bytes, to: Bytes | undefined): EncodedRange {
   const start = keyBytes('from', from)
   // etcd has no empty key, and takes an empty start for a mistake: the first key there can be is a zero byte.

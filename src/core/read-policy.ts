@@ -8,8 +8,10 @@ import { assertKnownOptions, describe, keyBytes, oneOf } from './validate.js'
  * - `linearizable`: it sees every write that was acknowledged before it was made; costs a round trip between members.
  * - `serializable`: answered by one member from what it has; may miss the newest writes of others, but never goes behind
  *   what this client has already seen.
+ * - `cached`: from the memory of this process where that has it, an informer of this client or the read cache; else as a
+ *   serializable read. It may be older than what this client has seen, but never lacks what this client has written.
  */
-export type ReadMode = 'linearizable' | 'serializable'
+export type ReadMode = 'linearizable' | 'serializable' | 'cached'
 
 /** Which member a call would rather be served by. Where there is none of the kind, any healthy member serves it. */
 export type Preference = 'nearest' | 'leader' | 'learner'
@@ -52,11 +54,11 @@ export const readPolicyOptions = ['mode', 'prefer', 'fallback'] as const
 
 /** Checks the policy of one call, rule or default. */
 export function checkReadPolicy({ mode, prefer, fallback }: ReadPolicy): void {
-  if (mode !== undefined) oneOf('mode', mode, ['linearizable', 'serializable'])
+  if (mode !== undefined) oneOf('mode', mode, ['linearizable', 'serializable', 'cached'])
   if (prefer !== undefined) oneOf('prefer', prefer, ['nearest', 'leader', 'learner'])
   if (fallback !== undefined) oneOf('fallback', fallback, ['serializable'])
-  if (mode === 'serializable' && fallback !== undefined) {
-    throw new InvalidArgumentError('`fallback` is for linearizable reads: a serializable one needs no leader')
+  if (mode !== undefined && mode !== 'linearizable' && fallback !== undefined) {
+    throw new InvalidArgumentError(`\`fallback\` is for linearizable reads: a ${mode} one needs no leader`)
   }
 }
 

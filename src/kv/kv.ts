@@ -1,7 +1,7 @@
 import { EtcdError, InvalidArgumentError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import type { ReadPolicy } from '../core/read-policy.js'
+import type { ReadMode, ReadPolicy } from '../core/read-policy.js'
 import { describe, nonNegativeInteger, oneOf, optionalBoolean, positiveInteger } from '../core/validate.js'
 import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from '../gen/messages.js'
 import { checkCall } from '../transport/call-options.js'
@@ -100,7 +100,7 @@ export class Kv {
    * with `RANGE_TOO_LARGE`: use `list()` for those.
    */
   async range(range: KeyRange, options: RangeOptions = {}): Promise<RangeResult> {
-    const { result, bytes } = await this.#readPage(range, options)
+    const { result, bytes } = await this.#readPage(range, options, 'allowed')
     if (options.limit === undefined) this.#checkRangeSize(result, bytes)
     return result
   }
@@ -122,7 +122,7 @@ export class Kv {
     if (onRestart !== undefined && typeof onRestart !== 'function') {
       throw new InvalidArgumentError(`\`onRestart\` must be a function, got ${describe(onRestart)}`)
     }
-    const read: PageReader = (pageRange, pageOptions) => this.#readPage(pageRange, pageOptions)
+    const read: PageReader = (pageRange, pageOptions) => this.#readPage(pageRange, pageOptions, 'never')
     return new Listing(read, range, options, this.#streams)
   }
 
@@ -211,19 +211,18 @@ export class Kv {
     return responseInfo(response.header, context)
   }
 
-  async #readPage(range: KeyRange, options: RangeOptions): Promise<FetchedPage> {
+  async #readPage(range: KeyRange, options: RangeOptions, memory: 'never' | 'allowed'): Promise<FetchedPage> {
     checkRead('range()', options, optionNames.range)
     const request = rangeRequest(range, options)
-    const context = this.#readContext(options)
+    const context = this.#readContext(options, memory)
     const limit = request.limit ?? this.#limits.maxRangeKeys
     const response = await this.#range({ ...request, limit }, context)
     const info = responseInfo(response.header, context)
     const { kvs, count, more } = response
     const revision = request.revision ?? info.revision
     const cursor = request.sortTarget === undefined ? cursorAfter(range, { kvs, more, revision }) : undefined
-    const mode = context.route.serializable ? 'serializable' : 'linearizable'
     return {
-      result: { ...info, kvs, count, more, revision, cursor, mode, stale: context.stale },
+      result: { ...info, kvs, count, more, revision, cursor, mode: servedAs(context), stale: context.stale },
       bytes: context.responseBytes,
     }
   }
@@ -232,8 +231,8 @@ export class Kv {
     return this.#transport.unary(methods.KV.Range, request, context)
   }
 
-  #readContext(options: (ReadPolicy & CallOptions) | undefined): CallContext {
-    return callContext(options, { repeatable: true, consistent: true, reads: options })
+  #readContext(options: (ReadPolicy & CallOptions) | undefined, memory: 'never' | 'allowed' = 'allowed'): CallContext {
+    return callContext(options, { repeatable: true, consistent: true, reads: options, memory })
   }
 
   #checkRangeSize({ more, count }: RangeResult, bytes: number): void {
@@ -296,4 +295,9 @@ export class Kv {
     const info = { revision, endpoint, memberId }
     return result.succeeded ? { ...info, succeeded: true } : { ...info, succeeded: false, current: result.responses[0] }
   }
+}
+
+function servedAs({ memory, route }: CallContext): ReadMode {
+  if (memory === 'used') return 'cached'
+  return route.serializable ? 'serializable' : 'linearizable'
 }

@@ -26,7 +26,7 @@ export interface RangeResult extends ResponseInfo {
   readonly cursor: string | undefined
   /** How the read was served. */
   readonly mode: ReadMode
-  /** Answered without a leader, because of `fallback`: it may be older than what this client has seen. */
+  /** It may be older than what this client has seen: answered without a leader, by `fallback`, or from memory. */
   readonly stale: boolean
 }
 

@@ -1,22 +1,24 @@
 import { isEtcdError } from '../core/errors.js'
-import type { EncodedRange } from '../core/key-range.js'
 import type { ReadPolicyTable, ResolvedReadPolicy } from '../core/read-policy.js'
 import type { RangeRequest, RangeResponse } from '../gen/messages.js'
 import type { CallContext, Layer, Route, Transport } from '../transport/transport.js'
 import { type Method, methods } from '../wire/methods.js'
+import type { MemoryAnswer, ReadMemory } from './read-memory.js'
+import { rangeOf } from './wire-range.js'
 
 /** What the read-mode layer works with. */
 export interface ReadModeOptions {
   readonly policy: ReadPolicyTable
   /** The highest revision this client has seen. */
   readonly floor: () => number
+  /** What reads of the mode `cached` may be answered from. */
+  readonly memory: ReadMemory
   /** Whether a healthy member is left that has not been asked yet. */
   readonly hasFresh: (route: Route, failedOn: ReadonlySet<string>) => boolean
 }
 
 const fallbackShare = 1 / 3
 const fallbackAfterMs = 2000
-const none = Buffer.alloc(0)
 
 /**
  * Applies the read-mode policy to `KV.Range`; other calls pass untouched.
@@ -50,10 +52,28 @@ class ReadModeTransport implements Transport {
 
   #read(request: RangeRequest, context: CallContext): Promise<RangeResponse> {
     const resolved = this.#options.policy.resolve(rangeOf(request), context.reads)
+    if (resolved.mode === 'cached') return this.#readCached(request, context, resolved)
     if (resolved.mode === 'serializable') return this.#readSerializable(request, context, resolved)
     routeTo(context, resolved, false)
     if (resolved.fallback === undefined) return this.#inner.unary(methods.KV.Range, request, context)
     return this.#readOrFallBack(request, context, resolved)
+  }
+
+  async #readCached(request: RangeRequest, context: CallContext, resolved: ResolvedReadPolicy): Promise<RangeResponse> {
+    if (context.memory === 'never') return this.#readSerializable(request, context, resolved)
+    const { memory } = this.#options
+    const range = rangeOf(request)
+    const remembered = memory.answer(request, range)
+    if (remembered !== undefined) return fromMemory(remembered, context, this.#options.floor())
+    const asking = memory.ask(request, range)
+    try {
+      const response = await this.#readSerializable(request, context, resolved)
+      memory.asked(asking, { response, endpoint: context.endpoint, bytes: context.responseBytes })
+      return response
+    } catch (error) {
+      memory.asked(asking, undefined)
+      throw error
+    }
   }
 
   async #readSerializable(
@@ -121,13 +141,12 @@ function routeTo(context: CallContext, { prefer }: ResolvedReadPolicy, serializa
   context.consistent = !serializable
 }
 
-function rangeOf({ key, rangeEnd }: RangeRequest): EncodedRange {
-  return { key: asBuffer(key), rangeEnd: asBuffer(rangeEnd) }
-}
-
-function asBuffer(bytes: Uint8Array | undefined): Buffer {
-  if (bytes === undefined) return none
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+function fromMemory({ response, endpoint, bytes }: MemoryAnswer, context: CallContext, seen: number): RangeResponse {
+  context.memory = 'used'
+  context.stale = (response.header?.revision ?? 0) < seen
+  context.endpoint = endpoint
+  context.responseBytes = bytes
+  return response
 }
 
 function lacksLeader(error: unknown): boolean {

@@ -42,6 +42,8 @@ export interface CallContext {
   route: Route
   /** The caller's own read policy, for a read. */
   readonly reads: ReadPolicy | undefined
+  /** Whether the answer may come from memory where the policy says so; the read-mode layer tells whether it did. */
+  memory: 'never' | 'allowed' | 'used'
   /** Read-mode layer: the read was answered without a leader, and may be older than what this client has seen. */
   stale: boolean
   /** When it was made; all times are of `performance.now()`. */
@@ -96,6 +98,8 @@ export interface CallKind {
   /** @default false */
   readonly proposal?: boolean
   readonly reads?: ReadPolicy | undefined
+  /** @default 'never' */
+  readonly memory?: 'never' | 'allowed'
 }
 
 /** The record of a call that is about to be made. */
@@ -108,6 +112,7 @@ export function callContext(options: CallOptions | undefined, kind: CallKind): C
     proposal: kind.proposal ?? false,
     route: kind.route ?? anyMember,
     reads: kind.reads,
+    memory: kind.memory ?? 'never',
     stale: false,
     startedAt: performance.now(),
     deadlineAt: Number.POSITIVE_INFINITY,

@@ -122,7 +122,7 @@ describe('Bad input', () => {
         ...[...bad, 0].map(
           (revision): Case => [read(name, { revision }), '`revision` must be a whole number of at least 1, got'],
         ),
-        [read(name, { mode: 'fast' }), "`mode` must be 'linearizable' or 'serializable', got \"fast\""],
+        [read(name, { mode: 'fast' }), "`mode` must be 'linearizable' or 'serializable' or 'cached', got \"fast\""],
         [read(name, { prefer: 'me' }), "`prefer` must be 'nearest' or 'leader' or 'learner'"],
         [read(name, { fallback: true }), "`fallback` must be 'serializable', got true"],
         [read(name, { mode: 'serializable', fallback: 'serializable' }), '`fallback` is for linearizable reads'],
@@ -414,7 +414,10 @@ describe('Bad options of a client', () => {
       [{ endpoints, useProxyEnvironment: 'yes' }, '`useProxyEnvironment` must be true or false, got "yes"'],
       [{ endpoints, keepaliveMs: 4999 }, '`keepaliveMs` must be at least 5000, got 4999'],
       [{ endpoints, reads: 'serializable' }, 'options of reads must be an object, got "serializable"'],
-      [{ endpoints, reads: { default: 'fast' } }, "`mode` must be 'linearizable' or 'serializable', got \"fast\""],
+      [
+        { endpoints, reads: { default: 'fast' } },
+        "`mode` must be 'linearizable' or 'serializable' or 'cached', got \"fast\"",
+      ],
       [{ endpoints, reads: { default: 5 } }, 'options of reads.default must be an object, got 5'],
       [{ endpoints, reads: { rules: {} } }, '`reads.rules` must be an array, got an object'],
       [{ endpoints, reads: { rules: ['a'] } }, '`reads.rules` must hold objects with a prefix, got "a"'],

@@ -71,11 +71,13 @@ async function outcomeOf(etcd: Etcd, read: Read): Promise<unknown> {
   const calling = call()
   if (read.leaves === 'at once') controller.abort(reason)
   if (read.leaves === 'soon') setTimeout(() => controller.abort(reason), 0)
-  return calling.then(told, (error: unknown) => {
+  try {
+    return told(await calling)
+  } catch (error) {
     if (!(error instanceof EtcdError)) return error
     const { name, message, code, effect, retryable, method, grpcCode } = error
     return { name, message, code, effect, retryable, method, grpcCode, stack: callersOf(error) }
-  })
+  }
 }
 
 function told(result: unknown): unknown {
@@ -83,9 +85,11 @@ function told(result: unknown): unknown {
   return kvs === undefined ? result : { ...(result as RangeResult), kvs: kvs.map((kv: KeyValue) => ({ ...kv })) }
 }
 
-/** The functions of this file that the stack of an error leads to. */
+/** The function of this file that the stack of an error leads to. */
 function callersOf({ stack = '' }: Error): string[] {
-  return stack.split('\n').filter((line) => line.includes('outcomeOf'))
+  const callers = stack.split('\n').filter((line) => line.includes('outcomeOf'))
+  assert.equal(callers.length, 1, stack)
+  return callers
 }
 
 describe('Reads in batches', () => {

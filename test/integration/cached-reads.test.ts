@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import fc from 'fast-check'
+import { bytes, json, type KeyRange, type Keyspace, put } from '../../src/index.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { attemptRecords, createClient, uniquePrefix } from '../support/fixtures.js'
+
+const cached = { mode: 'cached' } as const
+
+/** A read as it is told, without who answered it and when. */
+async function read(kv: Keyspace, range: KeyRange, options: object): Promise<unknown> {
+  const { kvs, count, more } = await kv.range(range, options)
+  return { kvs: kvs.map((kv) => ({ ...kv })), count, more }
+}
+
+describe('Cached reads', () => {
+  let cluster: EtcdCluster
+
+  before(async () => {
+    cluster = await EtcdCluster.start()
+  })
+  after(() => cluster.stop())
+
+  test('are answered by an informer that has the keys, as the cluster would answer them', async (t) => {
+    const etcd = createClient(t, cluster)
+    const kv = etcd.namespace(uniquePrefix())
+    for (const name of ['a', 'b', 'b/1', 'b/2', 'c', 'é']) await kv.put(`k/${name}`, `value of ${name}`)
+    await kv.put('k/b', 'again')
+    await kv.put('l', 'outside')
+    await using informer = kv.informer({ prefix: 'k/' })
+    await informer.ready()
+    const attempts = attemptRecords(t)
+    const key = fc.constantFrom('k/', 'k/a', 'k/b', 'k/b/1', 'k/c', 'k/x', 'k/é')
+    const range = fc.oneof(
+      key.map((key) => ({ key })),
+      key.map((prefix) => ({ prefix })),
+      fc
+        .tuple(key, key)
+        .map(([from, to]) =>
+          Buffer.compare(Buffer.from(from), Buffer.from(to)) < 0 ? { from, to } : { from, to: 'k0' },
+        ),
+    )
+    const options = fc.record({ limit: fc.integer({ min: 1, max: 3 }), keysOnly: fc.boolean() }, { requiredKeys: [] })
+    await fc.assert(
+      fc.asyncProperty(range, options, async (range, options) => {
+        const before = attempts.length
+        const remembered = await read(kv, range, { ...options, ...cached })
+        const count = await kv.count(range, cached)
+        assert.equal(attempts.length, before)
+        assert.deepEqual(remembered, await read(kv, range, options))
+        assert.equal(count, await kv.count(range))
+      }),
+    )
+    const { mode, endpoint, revision } = await kv.range({ prefix: 'k/' }, cached)
+    assert.deepEqual([mode, endpoint, revision], ['cached', cluster.endpoints[0], informer.revision])
+    assert.equal((await etcd.get(Buffer.concat([Buffer.from('no such key')]), cached))?.text, undefined)
+  })
+
+  test('go to the cluster for what no informer has as it is', async (t) => {
+    const etcd = createClient(t, cluster)
+    const kv = etcd.namespace(uniquePrefix())
+    const { revision } = await kv.put('k/a', '{ "a": 1 }')
+    await using text = kv.informer({ prefix: 'k/' })
+    await using parsed = kv.informer({ prefix: '' }, { codec: json() })
+    await using filtered = kv.informer({ prefix: '' }, { filter: () => false })
+    await Promise.all([text, parsed, filtered].map((informer) => informer.ready()))
+    const modes = async (...reads: readonly (readonly [KeyRange, object])[]): Promise<string[]> =>
+      Promise.all(reads.map(async ([range, options]) => (await kv.range(range, { ...options, ...cached })).mode))
+    const own = 'k/a'
+    assert.deepEqual(
+      await modes([own, {}], [own, { revision }], [own, { minModRevision: 1 }], [{ prefix: 'k' }, {}], ['l', {}]),
+      ['cached', 'serializable', 'serializable', 'serializable', 'serializable'],
+    )
+    assert.equal((await kv.range(own, { mode: 'serializable' })).mode, 'serializable')
+    for await (const page of kv.list({ prefix: 'k/' }, cached).pages()) assert.equal(page.kvs.length, 1)
+    await text.close()
+    assert.deepEqual(await modes([own, {}]), ['serializable'])
+  })
+
+  test('never lack what this client has written, whoever else may be ahead', async (t) => {
+    const etcd = createClient(t, cluster)
+    const other = createClient(t, cluster)
+    const kv = etcd.namespace(uniquePrefix())
+    await using informer = kv.informer({ prefix: '' }, { codec: bytes })
+    await informer.ready()
+    let fromMemory = 0
+    for (let number = 0; number < 100; number += 1) {
+      const value = String(number)
+      if (number % 3 === 0) await kv.put('k', value)
+      else if (number % 3 === 1) await kv.txn().then(put('k', value)).commit()
+      else await kv.batcher().put('k', value)
+      const { kvs, mode } = await kv.range('k', cached)
+      assert.equal(kvs[0]?.text, value)
+      if (mode === 'cached') fromMemory += 1
+    }
+    t.diagnostic(`${fromMemory} of 100 from memory`)
+    await other.put('elsewhere', '')
+    await etcd.get('elsewhere')
+    const { kvs, stale } = await kv.range('k', cached)
+    assert.deepEqual([kvs[0]?.text, stale], ['99', true])
+  })
+
+  test('are kept in the read cache up to their age, and each caller has an answer of its own', async (t) => {
+    const etcd = createClient(t, cluster, { cache: { maxAgeMs: 300 } })
+    const other = createClient(t, cluster)
+    const prefix = uniquePrefix()
+    await other.put(`${prefix}a`, 'old')
+    const attempts = attemptRecords(t)
+    const ask = () => etcd.range({ prefix }, cached)
+    const first = await ask()
+    assert.deepEqual([first.mode, first.stale], ['serializable', false])
+    await other.put(`${prefix}a`, 'new')
+    const sent = attempts.length
+    const second = await ask()
+    assert.deepEqual([second.mode, second.kvs[0]?.text, second.revision], ['cached', 'old', first.revision])
+    assert.notEqual(second.kvs[0], first.kvs[0])
+    assert.equal(attempts.length, sent)
+    const { kvs } = await poll('the answer is too old', async () => {
+      const answer = await ask()
+      return answer.mode === 'cached' ? undefined : answer
+    })
+    assert.equal(kvs[0]?.text, 'new')
+    assert.equal((await ask()).mode, 'cached')
+    await etcd.deleteRange({ prefix: prefix.slice(0, -1) })
+    assert.deepEqual((await ask()).kvs, [])
+    await other.put(`${prefix}b`, '')
+    assert.deepEqual((await ask()).kvs, [])
+    assert.equal((await etcd.range({ prefix })).kvs.length, 1)
+  })
+})

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { encodeRange } from '../../src/core/key-range.js'
+import { type LocalCopy, ReadMemory } from '../../src/layers/read-memory.js'
+import { header } from '../support/fake-transport.js'
+
+const range = encodeRange({ prefix: 'a/' })
+const answer = (revision: number, size = 10) => ({
+  response: { header: header({ revision }), kvs: [], more: false, count: 0 },
+  endpoint: 'm0',
+  bytes: size,
+})
+
+/** Asks for a range and keeps what comes, as a read does. */
+function keep(memory: ReadMemory, name: string, revision: number, size?: number): void {
+  const request = encodeRange(name)
+  memory.asked(memory.ask(request, request), answer(revision, size))
+}
+
+function kept(memory: ReadMemory, name: string): number | undefined {
+  const request = encodeRange(name)
+  return memory.answer(request, request)?.response.header?.revision
+}
+
+describe('The memory of reads', () => {
+  test('keeps answers within its bytes, those that were asked for last', () => {
+    const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 25 })
+    for (const [index, name] of ['a', 'b', 'c'].entries()) keep(memory, name, index + 1)
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((name) => kept(memory, name)),
+      [undefined, 2, 3],
+    )
+    keep(memory, 'large', 4, 26)
+    assert.deepEqual(
+      ['b', 'c', 'large'].map((name) => kept(memory, name)),
+      [2, 3, undefined],
+    )
+  })
+
+  test('keeps nothing without limits', () => {
+    const memory = new ReadMemory(undefined)
+    keep(memory, 'a', 1)
+    assert.deepEqual([kept(memory, 'a'), memory.isInUse], [undefined, false])
+  })
+
+  test('forgets what this client has written, and what was under way meanwhile', () => {
+    const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 1000 })
+    for (const name of ['a/1', 'b']) keep(memory, name, 1)
+    const [asking, other] = ['a/2', 'b/2'].map((name) => memory.ask(encodeRange(name), encodeRange(name)))
+    memory.wrote(range, undefined)
+    memory.asked(asking, answer(1))
+    memory.asked(other, answer(1))
+    assert.deepEqual(
+      ['a/1', 'a/2', 'b', 'b/2'].map((name) => kept(memory, name)),
+      [undefined, undefined, 1, 1],
+    )
+    memory.clear()
+    assert.equal(kept(memory, 'b'), undefined)
+  })
+
+  test('asks a copy for no less than what this client has written there, and drops one that is over', () => {
+    const asked: number[] = []
+    const copy = { range, isOver: false, answer: (_: unknown, revision: number) => void asked.push(revision) }
+    const memory = new ReadMemory(undefined)
+    memory.add(copy as LocalCopy)
+    kept(memory, 'a/1')
+    memory.wrote(encodeRange('a/1'), 7)
+    memory.wrote(encodeRange('b'), 9)
+    kept(memory, 'a/1')
+    kept(memory, 'b')
+    assert.deepEqual(asked, [0, 7])
+    copy.isOver = true
+    memory.add({ ...copy, isOver: false } as LocalCopy)
+    kept(memory, 'a/1')
+    assert.deepEqual(asked, [0, 7, 0])
+  })
+})
