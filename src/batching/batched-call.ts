@@ -10,15 +10,8 @@ export type OperationMethod = Method<unknown, OperationAnswer>
 /** How a call that was answered came to its answer. */
 export type Journey = Pick<CallContext, 'endpoint' | 'attempts' | 'backoffMs' | 'connectMs' | 'failedOn'>
 
-/** What a call is made with: its part in a transaction, and what settles it. */
-export interface BatchedCallParts {
-  readonly method: OperationMethod
-  readonly request: unknown
-  readonly context: CallContext
-  readonly tag: GroupOperation['tag']
-  readonly resolve: (answer: OperationAnswer) => void
-  readonly reject: (reason: unknown) => void
-}
+const none: readonly BatchedCall[] = []
+const nothing = (): void => {}
 
 /**
  * One caller's call on its way into a group and out of it. It settles once: with its answer, its error, the reason of its
@@ -31,25 +24,40 @@ export class BatchedCall implements GroupOperation {
   readonly method: OperationMethod
   readonly request: unknown
   readonly context: CallContext
-  /** Calls for the same that share this one's operation, each with an answer of its own. */
-  readonly twins: BatchedCall[] = []
+  /** What the caller gets. */
+  readonly settled: Promise<OperationAnswer>
   /** Called when the caller gives up before the answer. */
   onLeave: (() => void) | undefined
-  readonly #resolve: (answer: OperationAnswer) => void
-  readonly #reject: (reason: unknown) => void
+  // The constructor of the promise sets both at once.
+  #resolve: (answer: OperationAnswer) => void = nothing
+  #reject: (reason: unknown) => void = nothing
   #isSettled = false
+  #twins: BatchedCall[] | undefined
+  #onAbort: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor({ method, request, context, tag, resolve, reject }: BatchedCallParts) {
+  /** Throws `InvalidArgumentError` for a request that the wire cannot hold. */
+  constructor(method: OperationMethod, request: unknown, context: CallContext, tag: GroupOperation['tag']) {
     this.tag = tag
     this.message = method.encode(request)
     this.method = method
     this.context = context
     this.request = request
-    this.#resolve = resolve
-    this.#reject = reject
-    context.encoded = { request, message: this.message }
-    context.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.settled = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    if (context.signal !== undefined) this.#followSignal(context.signal)
+  }
+
+  /** Calls for the same that share this one's operation, each with an answer of its own. */
+  get twins(): readonly BatchedCall[] {
+    return this.#twins ?? none
+  }
+
+  addTwin(twin: BatchedCall): void {
+    this.#twins ??= []
+    this.#twins.push(twin)
   }
 
   get isSettled(): boolean {
@@ -58,7 +66,7 @@ export class BatchedCall implements GroupOperation {
 
   /** Whether nobody waits for this operation any more. */
   get isAbandoned(): boolean {
-    return this.#isSettled && this.twins.every((twin) => twin.isSettled)
+    return this.#isSettled && (this.#twins === undefined || this.#twins.every((twin) => twin.isSettled))
   }
 
   /** Bounds the wait for the call to be sent, which may be long; once it is sent, the transport sees to its deadline. */
@@ -77,6 +85,7 @@ export class BatchedCall implements GroupOperation {
   /** Makes the call by itself. */
   async sendAlone(inner: Transport): Promise<OperationAnswer | undefined> {
     this.#leaveSignal()
+    this.context.encoded = { request: this.request, message: this.message }
     try {
       const answer = await inner.unary(this.method, this.request, this.context)
       this.#settle()
@@ -128,10 +137,13 @@ export class BatchedCall implements GroupOperation {
     context.failedOn = failedOn
   }
 
-  readonly #onAbort = (): void => {
-    if (!this.#settle()) return
-    this.#reject(this.context.signal?.reason)
-    this.onLeave?.()
+  #followSignal(signal: AbortSignal): void {
+    this.#onAbort = (): void => {
+      if (!this.#settle()) return
+      this.#reject(signal.reason)
+      this.onLeave?.()
+    }
+    signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   #settle(): boolean {
@@ -143,7 +155,7 @@ export class BatchedCall implements GroupOperation {
   }
 
   #leaveSignal(): void {
-    this.context.signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#onAbort !== undefined) this.context.signal?.removeEventListener('abort', this.#onAbort)
   }
 
   #ownError(error: EtcdError): EtcdError {

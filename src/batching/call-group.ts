@@ -65,7 +65,7 @@ export class CallGroup {
   /** Lets another caller have the answer that `call` is about to get; `false` where that will not come any more. */
   join(call: BatchedCall, twin: BatchedCall): boolean {
     if (this.#canceled?.signal.aborted === true) return false
-    call.twins.push(twin)
+    call.addTwin(twin)
     const { deadlineAt } = this.#context
     this.#admit(twin)
     this.#context.deadlineAt = deadlineAt

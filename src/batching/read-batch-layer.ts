@@ -21,7 +21,8 @@ export function readBatchLayer(options: ReadLaneOptions): Layer {
 class ReadBatchTransport implements Transport {
   readonly #inner: Transport
   readonly #options: ReadLaneOptions
-  readonly #lanes = new Map<string, ReadLane>()
+  readonly #linearizable = new Map<Route['prefer'], ReadLane>()
+  readonly #serializable = new Map<Route['prefer'], ReadLane>()
 
   constructor(inner: Transport, options: ReadLaneOptions) {
     this.#inner = inner
@@ -41,21 +42,24 @@ class ReadBatchTransport implements Transport {
   }
 
   #join(method: OperationMethod, request: unknown, context: CallContext, mayBatch: boolean): Promise<OperationAnswer> {
-    return new Promise((resolve, reject) => {
-      const call = new BatchedCall({ method, request, context, tag: operationTag.range, resolve, reject })
+    try {
+      const call = new BatchedCall(method, request, context, operationTag.range)
       const lane = this.#lane(context.route)
       if (mayBatch) lane.join(call)
       else lane.joinAlone(call)
-    })
+      return call.settled
+    } catch (error) {
+      // A request that the wire cannot hold.
+      return Promise.reject(error)
+    }
   }
 
-  #lane(route: Route): ReadLane {
-    const { serializable, prefer } = route
-    const name = `${serializable} ${prefer}`
-    let lane = this.#lanes.get(name)
+  #lane({ serializable, prefer }: Route): ReadLane {
+    const lanes = serializable ? this.#serializable : this.#linearizable
+    let lane = lanes.get(prefer)
     if (lane === undefined) {
       lane = new ReadLane(this.#inner, { serializable, prefer, endpoint: undefined }, this.#options)
-      this.#lanes.set(name, lane)
+      lanes.set(prefer, lane)
     }
     return lane
   }

@@ -65,7 +65,7 @@ export class ReadLane {
     const asked = askedBy(call)
     const twin = this.#pending.get(asked)
     if (twin !== undefined) {
-      twin.twins.push(call)
+      twin.addTwin(call)
       return
     }
     if (this.#joinUnderWay(asked, call)) return

@@ -42,10 +42,14 @@ class WriteGroupTransport implements Transport {
     context: CallContext,
     tag: GroupOperation['tag'],
   ): Promise<OperationAnswer> {
-    return new Promise((resolve, reject) => {
-      const call = new BatchedCall({ method, request, context, tag, resolve, reject })
+    try {
+      const call = new BatchedCall(method, request, context, tag)
       this.#lane.join(keyOf(request as PutRequest), call)
-    })
+      return call.settled
+    } catch (error) {
+      // A request that the wire cannot hold.
+      return Promise.reject(error)
+    }
   }
 }
 

@@ -62,9 +62,12 @@ export function checkReadPolicy({ mode, prefer, fallback }: ReadPolicy): void {
   }
 }
 
+const anyRange = prefixRange(Buffer.alloc(0))
+
 /** Finds the policy for a read: the call's own options first, then the longest rule, then the default. */
 export class ReadPolicyTable {
   readonly #default: ReadPolicy
+  readonly #plain: ResolvedReadPolicy | undefined
   readonly #rules: readonly { readonly range: EncodedRange; readonly policy: ReadPolicy }[]
 
   constructor(options: ReadPolicyOptions) {
@@ -77,6 +80,12 @@ export class ReadPolicyTable {
       throw new InvalidArgumentError(`\`reads.rules\` must be an array, got ${describe(rules)}`)
     }
     this.#rules = rules.map(parseRule).sort((a, b) => b.range.key.length - a.range.key.length)
+    this.#plain = this.#rules.length === 0 ? this.resolve(anyRange, undefined) : undefined
+  }
+
+  /** The policy of every read that names none of its own; `undefined` where that depends on the keys. */
+  get plain(): ResolvedReadPolicy | undefined {
+    return this.#plain
   }
 
   resolve(range: EncodedRange, own: ReadPolicy | undefined): ResolvedReadPolicy {

@@ -1,7 +1,7 @@
 import { isEtcdError } from '../core/errors.js'
 import type { ReadPolicyTable, ResolvedReadPolicy } from '../core/read-policy.js'
 import type { RangeRequest, RangeResponse } from '../gen/messages.js'
-import type { CallContext, Layer, Route, Transport } from '../transport/transport.js'
+import { anyMember, type CallContext, type Layer, type Route, type Transport } from '../transport/transport.js'
 import { type Method, methods } from '../wire/methods.js'
 import type { MemoryAnswer, ReadMemory } from './read-memory.js'
 import { rangeOf } from './wire-range.js'
@@ -51,7 +51,9 @@ class ReadModeTransport implements Transport {
   }
 
   #read(request: RangeRequest, context: CallContext): Promise<RangeResponse> {
-    const resolved = this.#options.policy.resolve(rangeOf(request), context.reads)
+    const { policy } = this.#options
+    const plain = context.reads === undefined ? policy.plain : undefined
+    const resolved = plain ?? policy.resolve(rangeOf(request), context.reads)
     if (resolved.mode === 'cached') return this.#readCached(request, context, resolved)
     if (resolved.mode === 'serializable') return this.#readSerializable(request, context, resolved)
     routeTo(context, resolved, false)
@@ -137,7 +139,8 @@ async function rangeUnlessBehind(
 }
 
 function routeTo(context: CallContext, { prefer }: ResolvedReadPolicy, serializable: boolean): void {
-  context.route = { serializable, prefer, endpoint: context.route.endpoint }
+  const isPlain = !serializable && prefer === undefined && context.route === anyMember
+  if (!isPlain) context.route = { serializable, prefer, endpoint: context.route.endpoint }
   context.consistent = !serializable
 }
 
