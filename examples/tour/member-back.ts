@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ms, type Verdict, whole } from './screen.js'
-import { rangesServed, repeat, type Stage } from './stage.js'
+import { countGreetings, rangesServed, repeat, type Stage } from './stage.js'
 
 const calls = 900
 const patienceMs = 10_000
@@ -15,7 +15,7 @@ export async function comeBack(stage: Stage, index: number): Promise<Verdict> {
   await inRotation(stage, endpoint)
   const foundMs = performance.now() - servingAt
   const before = await rangesServed(stage)
-  await repeat(calls, 16, () => stage.etcd.get('tour/greeting'))
+  await repeat(calls, 16, () => countGreetings(stage))
   const served = (await rangesServed(stage)).map((count, member) => count - (before[member] ?? 0))
   screen.row('in rotation', `${name}, ${ms(foundMs)} after it began to serve`)
   return shareVerdict(name, served[index] ?? 0, served.length)

@@ -1,5 +1,5 @@
 import { type Verdict, whole } from './screen.js'
-import { rangesServed, repeat, type Stage } from './stage.js'
+import { countGreetings, rangesServed, repeat, type Stage } from './stage.js'
 
 const calls = 3000
 const inFlight = 32
@@ -9,7 +9,7 @@ const barLength = 40
 export async function spreadEvenly(stage: Stage): Promise<Verdict> {
   const before = await rangesServed(stage)
   const startedAt = performance.now()
-  await repeat(calls, inFlight, () => stage.etcd.get('tour/greeting'))
+  await repeat(calls, inFlight, () => countGreetings(stage))
   const seconds = (performance.now() - startedAt) / 1000
   const served = (await rangesServed(stage)).map((count, index) => count - (before[index] ?? 0))
   for (const [index, count] of served.entries()) {

@@ -15,6 +15,11 @@ export function rangesServed({ cluster }: Stage): Promise<number[]> {
   return Promise.all(cluster.members.map((member) => member.metric('grpc_server_handled_total', labels)))
 }
 
+/** A read that is a request of its own: reads of single keys that are made at the same time go out as one. */
+export function countGreetings({ etcd }: Stage): Promise<number> {
+  return etcd.count({ prefix: 'tour/greeting' })
+}
+
 /** The name of the member behind an endpoint. */
 export function memberName({ cluster }: Stage, endpoint: string): string {
   return cluster.members.find((member) => member.endpoint === endpoint)?.name ?? endpoint

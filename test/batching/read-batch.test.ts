@@ -232,6 +232,16 @@ describe('A batch that fails', () => {
     assert.deepEqual(await round(false), [16])
   })
 
+  test('each time is tried ever more rarely', async () => {
+    const { read, sent } = batching((call) => {
+      if (keysOf(call).length > 1) throw new EtcdError('no such method', { code: 'UNIMPLEMENTED', effect: 'none' })
+      return answerAll(call)
+    })
+    for (let rounds = 0; rounds < 500; rounds += 1) await Promise.all([read('a'), read('b')])
+    const batches = sent().filter(({ length }) => length > 1)
+    assert.ok(batches.length < 20, `${batches.length} batches`)
+  })
+
   test('for its length is never as long again', async () => {
     const { read, sent } = batching((call) => {
       if (keysOf(call).length > 10) throw new EtcdError('too many', { code: 'TOO_MANY_OPS', effect: 'none' })

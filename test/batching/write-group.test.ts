@@ -148,11 +148,13 @@ test('while four groups are awaited, writes gather for the next one, unless it i
 
 describe('A group that fails', () => {
   test('with nothing done is made again write by write, before the next writes of its keys', async () => {
+    const underWay = new Set<string>()
     const { put, codeOf, sent } = grouping(async (call) => {
+      const keys = requestsOf(call).map(({ key }) => String(key))
+      for (const key of keys) assert.ok(!underWay.has(key) && underWay.add(key), `${key} is under way twice`)
       await turn()
-      if (shown(call).some((write) => write.startsWith('b'))) {
-        throw new EtcdError('denied', { code: 'PERMISSION_DENIED', effect: 'none' })
-      }
+      for (const key of keys) underWay.delete(key)
+      if (keys.includes('b')) throw new EtcdError('denied', { code: 'PERMISSION_DENIED', effect: 'none' })
       return answerAll(call)
     })
     const outcomes = [put('a', '1'), put('b', '1'), put('c', '1'), put('a', '2')].map(codeOf)

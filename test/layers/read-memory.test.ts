@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeRange } from '../../src/core/key-range.js'
+import { KeyValue } from '../../src/core/key-value.js'
 import { type LocalCopy, ReadMemory } from '../../src/layers/read-memory.js'
 import { header } from '../support/fake-transport.js'
 
@@ -35,6 +36,17 @@ describe('The memory of reads', () => {
       ['b', 'c', 'large'].map((name) => kept(memory, name)),
       [2, 3, undefined],
     )
+  })
+
+  test('gives each who asks key-value pairs of its own', () => {
+    const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 1000 })
+    const request = encodeRange('a')
+    const kv = Object.assign(new KeyValue(), { key: Buffer.from('a'), value: Buffer.from('value') })
+    const { response, ...rest } = answer(1)
+    memory.asked(memory.ask(request, request), { response: { ...response, kvs: [kv] }, ...rest })
+    const answers = [1, 2].map(() => memory.answer(request, request)?.response.kvs[0])
+    assert.deepEqual(answers, [kv, kv])
+    assert.equal(new Set([kv, ...answers]).size, 3)
   })
 
   test('keeps nothing without limits', () => {
