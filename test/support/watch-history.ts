@@ -1,4 +1,4 @@
-import type { Keyspace, WatchBatch, WatchEvent } from '../../src/index.js'
+import type { Keyspace, KeyValue, WatchBatch, WatchEvent } from '../../src/index.js'
 
 /** A change as history shows it: what the key holds since then, and what it held before. */
 export interface HistoricChange {
@@ -14,6 +14,8 @@ export interface WatchRecord {
   readonly name: string
   /** The first revision that it was to tell of. */
   readonly from: number
+  /** The last revision that it was to tell of. @default the last one of history */
+  readonly to?: number | undefined
   readonly only?: 'put' | 'delete' | undefined
   readonly prevKv?: boolean | undefined
   readonly batches: readonly WatchBatch[]
@@ -28,13 +30,18 @@ export class History {
   readonly #kv: Pick<Keyspace, 'range'>
   readonly #prefix: string
   #revision: number
-  #state = new Map<string, string>()
+  readonly #state = new Map<string, string>()
 
   /** `revision` is one at which there were no keys with the prefix. */
   constructor(kv: Pick<Keyspace, 'range'>, prefix: string, revision: number) {
     this.#kv = kv
     this.#prefix = prefix
     this.#revision = revision
+  }
+
+  /** Everything up to this revision was read. */
+  get revision(): number {
+    return this.#revision
   }
 
   /** Reads everything up to and with `revision`. */
@@ -46,32 +53,41 @@ export class History {
     }
   }
 
-  async #readAt(revision: number): Promise<Map<string, string>> {
-    const { kvs } = await this.#kv.range({ prefix: this.#prefix }, { revision, timeoutMs: 20_000 })
-    return new Map(kvs.map((kv) => [kv.keyText, `${kv.modRevision} ${kv.text}`]))
+  /** The keys that there are at a revision, and the values of those that it wrote. */
+  async #readAt(revision: number): Promise<readonly KeyValue[]> {
+    const options = { revision, timeoutMs: 20_000 }
+    const [keys, written] = await Promise.all([
+      this.#kv.range({ prefix: this.#prefix }, { ...options, keysOnly: true }),
+      this.#kv.range({ prefix: this.#prefix }, { ...options, minModRevision: revision }),
+    ])
+    return [...keys.kvs.filter(({ modRevision }) => modRevision < revision), ...written.kvs]
   }
 
-  #step(state: Map<string, string>): void {
+  #step(kvs: readonly KeyValue[]): void {
     const revision = this.#revision + 1
-    for (const [key, stamped] of state) {
-      const before = this.#state.get(key)
-      if (before === stamped) continue
-      this.changes.push({ revision, key, type: 'put', value: textOf(stamped), before: before && textOf(before) })
+    const keys = new Set(kvs.map(({ keyText }) => keyText))
+    for (const { modRevision, keyText: key, text: value } of kvs) {
+      if (modRevision !== revision) continue
+      this.changes.push({ revision, key, type: 'put', value, before: this.#state.get(key) })
+      this.#state.set(key, value)
     }
     for (const [key, before] of this.#state) {
-      if (!state.has(key)) this.changes.push({ revision, key, type: 'delete', value: '', before: textOf(before) })
+      if (keys.has(key)) continue
+      this.changes.push({ revision, key, type: 'delete', value: '', before })
+      this.#state.delete(key)
     }
-    this.#state = state
     this.#revision = revision
   }
 }
 
 /** A sentence for each promise that a watch has broken. */
 export function watchViolations(
-  { name, from, only, prevKv, batches }: WatchRecord,
+  { name, from, to = Number.POSITIVE_INFINITY, only, prevKv, batches }: WatchRecord,
   changes: readonly HistoricChange[],
 ): string[] {
-  const expected = changes.filter(({ revision, type }) => revision >= from && (only === undefined || only === type))
+  const expected = changes.filter(
+    ({ revision, type }) => revision >= from && revision <= to && (only === undefined || only === type),
+  )
   const events = batches.flatMap((batch) => batch.events)
   return [
     ...orderViolations(batches),
@@ -122,10 +138,6 @@ function describeEvent({ revision, type, keyText, text, prevKv: before }: WatchE
 
 function digest(value: string | undefined): string {
   return value === undefined ? 'none' : `${value.slice(0, 20)}(${value.length})`
-}
-
-function textOf(stamped: string): string {
-  return stamped.slice(stamped.indexOf(' ') + 1)
 }
 
 /** Collects the batches of a watch until one of `revision` or a later one. */
