@@ -9,14 +9,15 @@ import {
   durationMs,
   intervalMs,
   keyBytes,
+  oneOf,
   optionalBoolean,
   positiveInteger,
 } from './core/validate.js'
 import type { ReadCacheLimits } from './layers/read-memory.js'
 import { type AuthOptions, isTokenText } from './layers/token-source.js'
+import type { ChannelSettings, TransportKind } from './transport/channel-settings.js'
 import { plainCredentials, TlsMaterial, type TlsOptions } from './transport/credentials.js'
 import { type Endpoint, parseConnectionString, parseEndpoints } from './transport/endpoint.js'
-import type { ChannelSettings } from './transport/grpc-channel.js'
 import type { SrvDiscovery } from './transport/srv-discovery.js'
 
 /** Finding the endpoints in DNS. */
@@ -71,6 +72,12 @@ export interface ClientOptions {
   readonly keepaliveMs?: number | undefined
   /** How long a ping may stay unanswered before the connection is given up, in milliseconds. @default 5000 */
   readonly keepaliveTimeoutMs?: number | undefined
+  /**
+   * What carries unary calls: `http2` is a lane of their own over Node's HTTP/2, beside the grpc-js channel that carries
+   * the streams; `grpc-js` is that channel for everything. `useProxyEnvironment` needs `grpc-js`.
+   * @default 'grpc-js'
+   */
+  readonly transport?: TransportKind | undefined
   /** Whether to obey `https_proxy` and its kin in the environment. @default false */
   readonly useProxyEnvironment?: boolean | undefined
   /** Follows the cluster's list of members; by default the endpoints stay as they are given. */
@@ -106,12 +113,13 @@ export interface ResolvedOptions {
   readonly maxRangeBytes: number
 }
 
-/** The documented defaults. */
-export const defaults = Object.freeze({
+/** The documented defaults. Not frozen, so that the tests can run on another transport. */
+export const defaults = {
   timeoutMs: 10_000,
   connectTimeoutMs: 5000,
   keepaliveMs: 10_000,
   keepaliveTimeoutMs: 5000,
+  transport: 'grpc-js' satisfies TransportKind as TransportKind,
   discoveryRefreshMs: 60_000,
   memberSyncMs: 60_000,
   maxRequestBytes: 1_572_864,
@@ -119,8 +127,9 @@ export const defaults = Object.freeze({
   maxRangeKeys: 100_000,
   maxRangeBytes: 67_108_864,
   cacheMaxBytes: 67_108_864,
-})
+}
 
+const transportKinds: readonly TransportKind[] = ['http2', 'grpc-js']
 /** etcd closes connections that are pinged more often than this. */
 const leastKeepaliveMs = 5000
 
@@ -137,6 +146,7 @@ const optionNames = [
   'connectTimeoutMs',
   'keepaliveMs',
   'keepaliveTimeoutMs',
+  'transport',
   'useProxyEnvironment',
   'memberSync',
   'maxRequestBytes',
@@ -267,12 +277,20 @@ function resolveChannel(options: ClientOptions): ChannelSettings {
     )
   }
   const keepaliveTimeoutMs = durationMs('keepaliveTimeoutMs', options.keepaliveTimeoutMs ?? defaults.keepaliveTimeoutMs)
+  const useProxyEnvironment = optionalBoolean('useProxyEnvironment', options.useProxyEnvironment) ?? false
   return {
+    transport: resolveTransport(options.transport, useProxyEnvironment),
     keepaliveMs: Math.min(keepaliveMs, longestTimerMs),
     keepaliveTimeoutMs: Math.min(keepaliveTimeoutMs, longestTimerMs),
-    useProxyEnvironment: optionalBoolean('useProxyEnvironment', options.useProxyEnvironment) ?? false,
+    useProxyEnvironment,
     servername: options.tls?.servername,
   }
+}
+
+function resolveTransport(transport: TransportKind | undefined, useProxyEnvironment: boolean): TransportKind {
+  const kind = oneOf('transport', transport ?? (useProxyEnvironment ? 'grpc-js' : defaults.transport), transportKinds)
+  if (kind === 'grpc-js' || !useProxyEnvironment) return kind
+  throw new InvalidArgumentError('`useProxyEnvironment` needs `transport` to be grpc-js, got http2')
 }
 
 function resolveMemberSync(memberSync: MemberSyncOptions | undefined): number | undefined {

@@ -4,6 +4,7 @@
  *     npm test                              every test, on the default etcd
  *     npm test -- kv fault                  only files with `kv` or `fault` in their path
  *     ETCDKIT_ETCD_VERSION=3.7 npm test     on another etcd
+ *     ETCDKIT_TRANSPORT=grpc-js npm test    with another transport than the default one
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -31,6 +32,8 @@ async function run(files: readonly string[], concurrency: number): Promise<boole
   const flags = [
     '--import',
     'tsx',
+    '--import',
+    './test/support/transport.ts',
     '--test',
     `--test-concurrency=${concurrency}`,
     `--test-timeout=${testTimeoutMs}`,

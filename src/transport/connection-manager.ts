@@ -1,12 +1,12 @@
-import type { ChannelCredentials } from '@grpc/grpc-js'
 import { longestTimerMs, shareable } from '../core/abort.js'
 import { copyOf, EtcdError, InvalidArgumentError } from '../core/errors.js'
 import type { StatusResponse } from '../gen/messages.js'
+import type { ChannelSettings } from './channel-settings.js'
 import { ClusterIdentity } from './cluster-identity.js'
 import { Connection, type ConnectionHost, type ConnectionState, type Role } from './connection.js'
 import { Announcer, type EventSink } from './connection-events.js'
+import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
-import type { ChannelSettings } from './grpc-channel.js'
 import { Picker } from './picker.js'
 import type { CallContext, CallMetadata, Route } from './transport.js'
 
@@ -37,7 +37,7 @@ export interface ConnectionManagerOptions {
   readonly connectTimeoutMs: number
   /** Finds the endpoints when the first call is made, where there are none yet. */
   readonly discover: (() => Promise<readonly Endpoint[]>) | undefined
-  readonly credentials: (endpoint: Endpoint) => ChannelCredentials
+  readonly credentials: (endpoint: Endpoint) => Credentials
   readonly probeMetadata: () => CallMetadata
 }
 
@@ -213,7 +213,7 @@ export class ConnectionManager implements ConnectionHost {
     for (const connection of this.#all()) connection.close(() => closedError('unknown'))
   }
 
-  credentials(endpoint: Endpoint): ChannelCredentials {
+  credentials(endpoint: Endpoint): Credentials {
     return this.#options.credentials(endpoint)
   }
 

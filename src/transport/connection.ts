@@ -1,17 +1,20 @@
-import type { ChannelCredentials } from '@grpc/grpc-js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { ResponseHeader, StatusResponse } from '../gen/messages.js'
 import { type Method, methods } from '../wire/methods.js'
+import type { ChannelSettings } from './channel-settings.js'
 import type { ClusterIdentity } from './cluster-identity.js'
+import { ConnectPatience } from './connect-patience.js'
+import type { Credentials } from './credentials.js'
 import { type EjectReason, ejectionMs } from './ejection.js'
 import type { Endpoint } from './endpoint.js'
-import { type ChannelSettings, type ChannelState, GrpcChannel } from './grpc-channel.js'
 import { isTransportCode } from './grpc-status.js'
+import { type Lanes, type LanesListener, openLanes } from './lanes.js'
 import { Latency } from './latency.js'
 import { OpenCalls } from './open-calls.js'
 import { StreamCall, type StreamListener, type StreamOwner } from './stream-call.js'
 import { type CallContext, type CallMetadata, callContext } from './transport.js'
 import { type AttemptOwner, UnaryAttempt } from './unary-attempt.js'
+import type { LaneState, UnaryLane } from './unary-lane.js'
 
 /** The state of one endpoint; see `Connection` for who moves it. */
 export type ConnectionState =
@@ -34,7 +37,7 @@ export type Role = 'leader' | 'follower' | 'learner'
 export interface ConnectionHost {
   readonly identity: ClusterIdentity
   readonly settings: ChannelSettings
-  credentials(endpoint: Endpoint): ChannelCredentials
+  credentials(endpoint: Endpoint): Credentials
   /** Metadata for the probes: the token, where there is one. */
   probeMetadata(): CallMetadata
   /** The connection entered a new state. */
@@ -48,31 +51,26 @@ const probeAfterTicks = 3
 /** Ticks that it has to answer that question, at least. */
 const patienceTicks = 4
 const probeTimeoutMs = 1000
-/**
- * How long a channel may take to connect before it is replaced by a new one. grpc-js bounds its attempts by nothing but
- * the kernel's patience, minutes on a path that swallows packets, and for ever where no HTTP/2 settings come.
- */
-const connectPatience = { baseMs: 3000, maxMs: 24_000 }
 /** Probes that a silent connection may leave unanswered before it is replaced: the path it took may be gone for good. */
 const patienceProbes = 3
 
 /**
- * One endpoint: its channel, its health and the calls under way on it.
+ * One endpoint: its lanes, its health and the calls under way on it.
  *
  *     idle → connecting → probing → ready ⇄ ejected
  *
- * grpc-js moves it between `connecting` and connected, again and again, on its own backoff. A new connection is probed by
+ * The lane of unary calls moves it between `connecting` and connected, again and again, on its own backoff. A new connection is probed by
  * one Status call before it gets any traffic, which tells the member's id, role, version, leader and cluster. `ready`
  * ends when the connection is lost, when the member says that it has no leader, or when `tick` finds it silent. An
  * ejected member is probed again after a backoff, and gets traffic when it answers well. Calls go to ejected members only
  * where there is no other choice, which is the manager's decision.
  */
-export class Connection implements AttemptOwner, StreamOwner {
+export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   readonly endpoint: Endpoint
   readonly #host: ConnectionHost
   readonly #calls: OpenCalls
-  #channel: GrpcChannel | undefined
-  #credentials: ChannelCredentials | undefined
+  readonly #connectPatience = new ConnectPatience(() => this.#reopen())
+  #lanes: Lanes | undefined
   #state: ConnectionState = { kind: 'idle' }
   #silentTicks = 0
   readonly #latency = new Latency()
@@ -80,8 +78,6 @@ export class Connection implements AttemptOwner, StreamOwner {
   #knownLearner = false
   #refreshedAt = Number.NEGATIVE_INFINITY
   #draining = false
-  #connectTimer: NodeJS.Timeout | undefined
-  #fruitlessChannels = 0
 
   constructor(endpoint: Endpoint, host: ConnectionHost) {
     this.endpoint = endpoint
@@ -136,7 +132,7 @@ export class Connection implements AttemptOwner, StreamOwner {
 
   connect(): void {
     if (this.#state.kind !== 'idle') return
-    this.#openChannel()
+    this.#openLanes()
   }
 
   /** Sends one call. The caller has made sure that the connection is `connected`. */
@@ -145,10 +141,10 @@ export class Connection implements AttemptOwner, StreamOwner {
     message: Buffer,
     context: CallContext,
   ): Promise<Response> {
-    const channel = this.#channel
-    if (channel === undefined || !this.connected) return Promise.reject(this.#notConnected())
+    const lane = this.#lanes?.unary
+    if (lane === undefined || !this.connected) return Promise.reject(this.#notConnected())
     const floor = context.consistent ? this.#host.identity.revision : 0
-    return this.#run(channel, new UnaryAttempt(this, method, context, floor), message)
+    return this.#run(lane, new UnaryAttempt(this, method, context, floor), message)
   }
 
   /** Opens one stream. Its first sign of trouble, as of everything that follows, is the listener's `onEnd`. */
@@ -157,11 +153,11 @@ export class Connection implements AttemptOwner, StreamOwner {
     metadata: CallMetadata,
     listener: StreamListener<Response>,
   ): StreamCall<Request, Response> | undefined {
-    const channel = this.#channel
-    if (channel === undefined || !this.connected || this.#draining) return undefined
+    const lanes = this.#lanes
+    if (lanes === undefined || !this.connected || this.#draining) return undefined
     const stream = new StreamCall(this, method, listener)
     this.#calls.addStream(stream as StreamCall)
-    stream.start(channel, metadata)
+    stream.start(lanes.streams(), metadata)
     return stream
   }
 
@@ -171,7 +167,7 @@ export class Connection implements AttemptOwner, StreamOwner {
     try {
       this.#learn(await this.#askStatus())
     } catch {
-      // A member that stays silent is noticed by `tick`, a lost connection by its channel.
+      // A member that stays silent is noticed by `tick`, a lost connection by its lane.
     }
   }
 
@@ -226,9 +222,9 @@ export class Connection implements AttemptOwner, StreamOwner {
   close(reason: (() => EtcdError) | undefined): void {
     if (this.#state.kind === 'closed') return
     this.#enter({ kind: 'closed' })
-    clearTimeout(this.#connectTimer)
+    this.#connectPatience.stop()
     this.#calls.giveUpAll(reason)
-    this.#channel?.close()
+    this.#lanes?.close()
   }
 
   ended(attempt: UnaryAttempt): void {
@@ -255,28 +251,32 @@ export class Connection implements AttemptOwner, StreamOwner {
     else if (error.code === 'NO_LEADER' && this.#state.kind === 'ready') this.eject('no leader')
   }
 
-  #onChannelState(state: ChannelState): void {
-    switch (state) {
+  onState(state: LaneState): void {
+    if (state.kind !== 'connected' && this.#lanes?.isOutdated() === true) {
+      this.#reopen()
+      return
+    }
+    switch (state.kind) {
       case 'connected':
-        clearTimeout(this.#connectTimer)
-        this.#fruitlessChannels = 0
+        this.#connectPatience.succeeded()
         void this.#probe(0, undefined)
         return
       case 'connecting':
-        if (this.#reopenWithNewCredentials() || !this.connected) return
         this.#enter({ kind: 'connecting', error: undefined })
-        this.#boundConnecting()
-        // A member that is shut down in order takes no new calls, but serves the streams that it has for some seconds.
-        this.#calls.leaving()
+        this.#connectPatience.start()
         return
       case 'failed':
-        if (this.#reopenWithNewCredentials()) return
-        this.#enter({ kind: 'connecting', error: this.#state.kind === 'connecting' ? this.#state.error : undefined })
-        void this.#learnWhyNot()
-        return
-      case 'closed':
-        return
+        this.#enter({ kind: 'connecting', error: state.reason ?? this.#connectError() })
     }
+  }
+
+  /** A member that is shut down in order takes no new calls, but serves the streams that it has for some seconds. */
+  onStreamsLeaving(): void {
+    this.#calls.leaving()
+  }
+
+  onStreamsLost(): void {
+    this.#calls.giveUpStreams(undefined)
   }
 
   async #probe(ejections: number, after: EjectReason | undefined): Promise<void> {
@@ -314,68 +314,43 @@ export class Connection implements AttemptOwner, StreamOwner {
     this.#host.stateChanged(this, this.#state)
   }
 
-  /** A call on a channel that cannot connect fails at once, and its text says why. */
-  async #learnWhyNot(): Promise<void> {
-    const failing = this.#state
-    try {
-      await this.#askStatus()
-    } catch (error) {
-      if (this.#state !== failing || !isEtcdError(error)) return
-      this.#enter({ kind: 'connecting', error: error.rawMessage })
-    }
+  #connectError(): string | undefined {
+    return this.#state.kind === 'connecting' ? this.#state.error : undefined
   }
 
-  #openChannel(): void {
-    this.#enter({ kind: 'connecting', error: this.#state.kind === 'connecting' ? this.#state.error : undefined })
-    const credentials = this.#host.credentials(this.endpoint)
-    this.#credentials = credentials
-    const onState = (state: ChannelState): void => this.#onChannelState(state)
-    this.#channel = new GrpcChannel(this.endpoint, credentials, this.#host.settings, onState)
-    this.#channel.connect()
-    this.#boundConnecting()
-  }
-
-  #boundConnecting(): void {
-    clearTimeout(this.#connectTimer)
-    const patienceMs = Math.min(connectPatience.maxMs, connectPatience.baseMs * 2 ** this.#fruitlessChannels)
-    this.#connectTimer = setTimeout(() => {
-      this.#fruitlessChannels += 1
-      this.#reopen()
-    }, patienceMs)
-    this.#connectTimer.unref()
-  }
-
-  /** A channel keeps the credentials that it was made with: after a renewal, it takes another to connect again. */
-  #reopenWithNewCredentials(): boolean {
-    if (this.#host.credentials(this.endpoint) === this.#credentials) return false
-    this.#reopen()
-    return true
+  #openLanes(): void {
+    this.#enter({ kind: 'connecting', error: this.#connectError() })
+    const { endpoint } = this
+    const credentials = (): Credentials => this.#host.credentials(endpoint)
+    this.#lanes = openLanes({ endpoint, credentials, settings: this.#host.settings }, this)
+    this.#lanes.unary.connect()
+    this.#connectPatience.start()
   }
 
   #reopen(): void {
-    this.#channel?.close()
+    this.#lanes?.close()
     this.#calls.giveUpAll(undefined)
-    this.#openChannel()
+    this.#openLanes()
   }
 
   #run<Request, Response>(
-    channel: GrpcChannel,
+    lane: UnaryLane,
     attempt: UnaryAttempt<Request, Response>,
     message: Buffer,
   ): Promise<Response> {
     if (this.#calls.inFlight === 0) this.#silentTicks = 0
     this.#calls.addAttempt(attempt as UnaryAttempt)
-    return attempt.run(channel, message)
+    return attempt.run(lane, message)
   }
 
   #askStatus(): Promise<StatusResponse> {
-    const channel = this.#channel
-    if (channel === undefined) return Promise.reject(this.#notConnected())
+    const lane = this.#lanes?.unary
+    if (lane === undefined) return Promise.reject(this.#notConnected())
     const method = methods.Maintenance.Status
     const context = callContext(undefined, {})
     context.metadata = this.#host.probeMetadata()
     context.deadlineAt = context.startedAt + Math.max(probeTimeoutMs, this.#latency.fourTimesMs)
-    return this.#run(channel, new UnaryAttempt(this, method, context, 0), method.encode({}))
+    return this.#run(lane, new UnaryAttempt(this, method, context, 0), method.encode({}))
   }
 
   #notConnected(): EtcdError {

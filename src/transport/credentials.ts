@@ -1,5 +1,6 @@
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { createSecureContext, type SecureContext } from 'node:tls'
 import { ChannelCredentials } from '@grpc/grpc-js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe } from '../core/validate.js'
@@ -27,10 +28,17 @@ export interface TlsOptions {
 }
 
 const names = ['ca', 'cert', 'key', 'passphrase', 'servername', 'dangerouslySkipVerification'] as const
-const plain = ChannelCredentials.createInsecure()
+
+/** What a connection is made with, in the forms that its two kinds take. */
+export interface Credentials {
+  readonly channel: ChannelCredentials
+  readonly tls: { readonly secureContext: SecureContext; readonly rejectUnauthorized: boolean } | undefined
+}
+
+const plain: Credentials = { channel: ChannelCredentials.createInsecure(), tls: undefined }
 
 /** Credentials for `http` and `unix` endpoints. */
-export function plainCredentials(): ChannelCredentials {
+export function plainCredentials(): Credentials {
   return plain
 }
 
@@ -43,7 +51,7 @@ export class TlsMaterial {
   readonly #options: TlsOptions
   readonly #paths: readonly string[]
   #stamp: string
-  #credentials: ChannelCredentials | undefined
+  #credentials: Credentials | undefined
 
   constructor(options: TlsOptions) {
     checkTlsOptions(options)
@@ -55,7 +63,7 @@ export class TlsMaterial {
   }
 
   /** The credentials for a new connection; the same object as long as no file has changed. */
-  credentials(): ChannelCredentials {
+  credentials(): Credentials {
     const stamp = stampOf(this.#paths)
     if (this.#credentials === undefined) this.#credentials = createCredentials(this.#options)
     if (stamp === this.#stamp) return this.#credentials
@@ -87,12 +95,14 @@ function checkTlsOptions(options: TlsOptions): void {
   throw new InvalidArgumentError(`\`tls.dangerouslySkipVerification\` must be true or false, got ${describe(skip)}`)
 }
 
-function createCredentials({ ca, cert, key, passphrase, dangerouslySkipVerification }: TlsOptions): ChannelCredentials {
+function createCredentials({ ca, cert, key, passphrase, dangerouslySkipVerification }: TlsOptions): Credentials {
   const [caPem, certPem] = [pem('tls.ca', ca), pem('tls.cert', cert)]
   const keyPem = decrypted(pem('tls.key', key), passphrase)
   try {
-    const verification = dangerouslySkipVerification === true ? { rejectUnauthorized: false } : {}
-    return ChannelCredentials.createSsl(caPem ?? null, keyPem ?? null, certPem ?? null, verification)
+    const rejectUnauthorized = dangerouslySkipVerification !== true
+    const secureContext = createSecureContext({ ca: caPem, cert: certPem, key: keyPem })
+    const channel = ChannelCredentials.createFromSecureContext(secureContext, { rejectUnauthorized })
+    return { channel, tls: { secureContext, rejectUnauthorized } }
   } catch (cause) {
     throw new InvalidArgumentError(`\`tls\` is not usable: ${messageOf(cause)}`)
   }

@@ -1,21 +1,9 @@
 import { Channel, type ChannelCredentials, type ChannelInterface, connectivityState, Metadata } from '@grpc/grpc-js'
+import type { ChannelSettings } from './channel-settings.js'
 import type { Endpoint } from './endpoint.js'
+import { connectReason } from './grpc-status.js'
 import type { CallMetadata } from './transport.js'
-
-/** How a channel finds out that its peer is gone, and how it comes back. */
-export interface ChannelSettings {
-  /** Time without traffic, while calls are open, after which the connection is pinged. etcd refuses less than 5 s. */
-  readonly keepaliveMs: number
-  /** Time that a ping may stay unanswered before the connection is given up. */
-  readonly keepaliveTimeoutMs: number
-  /** Whether `https_proxy` and its kin in the environment are obeyed. */
-  readonly useProxyEnvironment: boolean
-  /** The name that certificates must be for, in place of the endpoint's host. */
-  readonly servername: string | undefined
-}
-
-/** Whether the channel has a connection now. */
-export type ChannelState = 'connecting' | 'connected' | 'failed' | 'closed'
+import type { CallStatus, LaneState, UnaryLane, UnaryListener } from './unary-lane.js'
 
 /** A call on the wire, as grpc-js makes it. */
 export type GrpcCall = ReturnType<ChannelInterface['createCall']>
@@ -26,38 +14,42 @@ export type GrpcListener = Parameters<GrpcCall['start']>[1]
 const unlimited = -1
 /** Larger than the default of 64 KiB, which stalls pages of some MiB on links with a real round trip. */
 const flowControlWindowBytes = 2 * 1024 * 1024
+const unavailableStatus = 14
 /** The longest delay a Node timer takes: this channel never goes idle by itself. */
 const neverMs = 2 ** 31 - 1
 
-/** One connection to one member. The only place where calls are made through grpc-js. */
-export class GrpcChannel {
+/** One connection to one member, for unary calls and for streams. The only place where calls are made through grpc-js. */
+export class GrpcChannel implements UnaryLane {
   readonly #channel: ChannelInterface
-  readonly #onState: (state: ChannelState) => void
+  readonly #onState: (state: LaneState) => void
   #closed = false
+  #state: connectivityState = connectivityState.IDLE
+  /** Tells states apart that look the same. */
+  #changes = 0
 
   constructor(
     endpoint: Endpoint,
     credentials: ChannelCredentials,
     settings: ChannelSettings,
-    onState: (state: ChannelState) => void,
+    onState: (state: LaneState) => void,
   ) {
     this.#channel = new Channel(endpoint.target, credentials, channelOptions(settings))
     this.#onState = onState
   }
 
-  /** Starts to connect, and keeps at it until closed. `onState` is called for each change from now on. */
   connect(): void {
     this.#watch(this.#channel.getConnectivityState(true))
   }
 
-  /** Sends one message and half-closes; `listener` hears the answer. */
   startUnary(
     path: string,
     message: Buffer,
     metadata: CallMetadata,
-    deadline: number,
-    listener: GrpcListener,
+    deadlineAt: number,
+    listener: UnaryListener,
   ): GrpcCall {
+    // The deadline of a grpc-js call is a wall clock time; waiting is measured on the monotonic clock everywhere else.
+    const deadline = Date.now() + (deadlineAt - performance.now())
     const call = this.#channel.createCall(path, deadline, null, null, null)
     call.start(grpcMetadata(metadata), listener)
     call.startRead()
@@ -73,7 +65,6 @@ export class GrpcChannel {
     return call
   }
 
-  /** Ends the connection and every call on it. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -86,8 +77,33 @@ export class GrpcChannel {
       // A lost connection leaves the channel idle: asking for its state with `true` makes it connect again.
       const next = this.#channel.getConnectivityState(true)
       this.#watch(next)
-      this.#onState(channelState(next))
+      this.#enter(next)
     })
+  }
+
+  #enter(state: connectivityState): void {
+    const wasConnected = this.#state === connectivityState.READY
+    this.#state = state
+    this.#changes += 1
+    if (state === connectivityState.READY) this.#onState({ kind: 'connected' })
+    else if (state === connectivityState.TRANSIENT_FAILURE) this.#onFailed()
+    else if (wasConnected) this.#onState({ kind: 'connecting' })
+  }
+
+  #onFailed(): void {
+    const failing = this.#changes
+    this.#onState({ kind: 'failed', reason: undefined })
+    this.#askWhyNot(({ code, details }) => {
+      if (this.#closed || this.#changes !== failing || code !== unavailableStatus) return
+      this.#onState({ kind: 'failed', reason: connectReason(details) })
+    })
+  }
+
+  /** A call on a channel that cannot connect fails at once, and its text says why. */
+  #askWhyNot(onReceiveStatus: (status: CallStatus) => void): void {
+    if (this.#closed) return
+    const listener = { onReceiveMetadata() {}, onReceiveMessage() {}, onReceiveStatus }
+    this.startUnary('/etcdserverpb.Maintenance/Status', Buffer.alloc(0), {}, performance.now() + 1000, listener)
   }
 }
 
@@ -111,20 +127,6 @@ function channelOptions(settings: ChannelSettings): Record<string, number | stri
     'grpc.service_config_disable_resolution': 1,
     // Each client has connections of its own, so that closing one never touches another.
     'grpc.use_local_subchannel_pool': 1,
-  }
-}
-
-function channelState(state: connectivityState): ChannelState {
-  switch (state) {
-    case connectivityState.READY:
-      return 'connected'
-    case connectivityState.TRANSIENT_FAILURE:
-      return 'failed'
-    case connectivityState.SHUTDOWN:
-      return 'closed'
-    case connectivityState.IDLE:
-    case connectivityState.CONNECTING:
-      return 'connecting'
   }
 }
 

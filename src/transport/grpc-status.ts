@@ -5,7 +5,7 @@ import { serverErrors } from './server-errors.js'
 export interface StatusContext {
   readonly method: string
   readonly endpoint: string
-  /** Whether the request may have left this process. */
+  /** Whether the member may have taken the call up. */
   readonly sent: boolean
   /** The call's deadline and the time now, on the clock of `performance.now()`. */
   readonly deadlineAt: number
@@ -157,14 +157,14 @@ function isCodeName(name: string): name is keyof typeof grpc {
 }
 
 /** `connect ECONNREFUSED 127.0.0.1:2379` out of the frame that grpc-js puts around it. */
-function connectReason(text: string): string {
+export function connectReason(text: string): string {
   const [, error = '', note = ''] = /Last error: (?:Error: )?(.*?)\.?(?: Resolution note: (.*))?$/s.exec(text) ?? []
   const reasons = [plainReason(error), note.trim()].filter((part) => part !== '')
   return reasons.length === 0 ? text : reasons.join('; ')
 }
 
 /** An error of the system without the time of day that grpc-js adds, and one of OpenSSL without its file and numbers. */
-function plainReason(error: string): string {
+export function plainReason(error: string): string {
   const reason = error.replace(/\s*\([\d-]+T[\d:.]+Z\)$/, '').trim()
   if (reason === 'Failed to connect') return 'closed before HTTP/2 was spoken: it may want TLS, or be no etcd'
   if (/before secure TLS connection|wrong version number|packet length too long/.test(reason)) {

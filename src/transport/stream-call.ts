@@ -3,7 +3,7 @@ import type { Method } from '../wire/methods.js'
 import type { GrpcCall, GrpcChannel, GrpcListener } from './grpc-channel.js'
 import { toEtcdError } from './grpc-status.js'
 import type { CallMetadata } from './transport.js'
-import type { GrpcStatus } from './unary-attempt.js'
+import type { CallStatus } from './unary-lane.js'
 
 /** Who reads a stream. Nothing is called any more after `onEnd`, nor after `cancel`. */
 export interface StreamListener<Response> {
@@ -116,7 +116,7 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
     this.#read()
   }
 
-  onReceiveStatus(status: Pick<GrpcStatus, 'code' | 'details'>): void {
+  onReceiveStatus(status: CallStatus): void {
     const listener = this.#listener
     if (listener === undefined) return
     this.#leave()
@@ -162,7 +162,7 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
     this.#owner.streamEnded(this as StreamCall)
   }
 
-  #failure(status: Pick<GrpcStatus, 'code' | 'details'>): EtcdError {
+  #failure(status: CallStatus): EtcdError {
     return toEtcdError(status, {
       method: this.method.name,
       endpoint: this.endpoint,

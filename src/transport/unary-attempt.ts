@@ -1,12 +1,9 @@
 import type { EtcdError } from '../core/errors.js'
 import type { ResponseHeader } from '../gen/messages.js'
 import type { Method } from '../wire/methods.js'
-import type { GrpcCall, GrpcChannel, GrpcListener } from './grpc-channel.js'
 import { toEtcdError } from './grpc-status.js'
 import type { CallContext } from './transport.js'
-
-/** A gRPC status as grpc-js delivers it. */
-export type GrpcStatus = Parameters<GrpcListener['onReceiveStatus']>[0]
+import type { CallStatus, LaneCall, UnaryLane, UnaryListener } from './unary-lane.js'
 
 /** Who started the attempt and wants to know how it ended. */
 export interface AttemptOwner {
@@ -25,17 +22,17 @@ const internalStatus = 13
 const unavailableStatus = 14
 
 /**
- * One unary call on one connection, from sending to its end. It listens to grpc-js itself, so that a call costs one
+ * One unary call on one connection, from sending to its end. It listens to the lane itself, so that a call costs one
  * object and one promise.
  */
-export class UnaryAttempt<Request = unknown, Response = unknown> implements GrpcListener {
+export class UnaryAttempt<Request = unknown, Response = unknown> implements UnaryListener {
   readonly method: Method<Request, Response>
   readonly context: CallContext
   readonly sentAt: number
   /** The cluster's revision when it was sent, which a consistent answer may not fall below. */
   readonly floor: number
   readonly #owner: AttemptOwner
-  #call: GrpcCall | undefined
+  #call: LaneCall | undefined
   #message: Buffer | undefined
   #resolve: ((response: Response) => void) | undefined
   #reject: ((reason: unknown) => void) | undefined
@@ -49,22 +46,19 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Grpc
   }
 
   /** Sends `message`. Settles exactly once: with the answer, an `EtcdError`, or the reason of the caller's abort. */
-  run(channel: GrpcChannel, message: Buffer): Promise<Response> {
+  run(lane: UnaryLane, message: Buffer): Promise<Response> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
       const { deadlineAt, metadata, signal } = this.context
       signal?.addEventListener('abort', this.#onAbort, { once: true })
-      // The deadline of a grpc-js call is a wall clock time; waiting is measured on the monotonic clock everywhere else.
-      const deadline = Date.now() + (deadlineAt - this.sentAt)
       try {
-        this.#call = channel.startUnary(this.method.path, message, metadata, deadline, this)
+        this.#call = lane.startUnary(this.method.path, message, metadata, deadlineAt, this)
       } catch (error) {
-        // grpc-js throws for a channel that was closed under the call, among others.
+        // A lane throws when it was closed under the call, among others.
         this.#end()
-        reject(
-          this.#failure({ code: unavailableStatus, details: `Channel closed before call started: ${String(error)}` }),
-        )
+        const details = `Channel closed before call started: ${String(error)}`
+        reject(this.#failure({ code: unavailableStatus, details, sent: false }))
       }
     })
   }
@@ -84,7 +78,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Grpc
     this.#message = message
   }
 
-  onReceiveStatus(status: GrpcStatus): void {
+  onReceiveStatus(status: CallStatus): void {
     const resolve = this.#resolve
     const reject = this.#reject
     if (resolve === undefined || reject === undefined) return
@@ -96,7 +90,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Grpc
     }
   }
 
-  #response(status: GrpcStatus): Response {
+  #response(status: CallStatus): Response {
     if (status.code !== okStatus || this.#message === undefined) throw this.#failure(status)
     const response = this.method.decode(this.#message)
     this.context.responseBytes = this.#message.length
@@ -114,14 +108,14 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Grpc
     this.#owner.ended(this as UnaryAttempt)
   }
 
-  #failure(status: Pick<GrpcStatus, 'code' | 'details'>): EtcdError {
+  #failure(status: CallStatus): EtcdError {
     const error = toEtcdError(
       status.code === okStatus ? { code: internalStatus, details: 'the answer has no message' } : status,
       {
         method: this.method.name,
         endpoint: this.#owner.url,
-        // Calls start on connected channels only, so every attempt may have reached the member.
-        sent: true,
+        // Calls start on connected lanes only, so every attempt may have reached the member unless the lane knows better.
+        sent: status.sent !== false,
         deadlineAt: this.context.deadlineAt,
         now: performance.now(),
       },

@@ -1,0 +1,134 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, constants, type OutgoingHttpHeaders } from 'node:http2'
+import type { Expiring } from './deadline-clock.js'
+import { statusCodes, statusOf, statusOfHttp, statusOfReset, unframe } from './grpc-protocol.js'
+import type { CallStatus, LaneCall, UnaryListener } from './unary-lane.js'
+
+/** The session that a call is made on. */
+export interface CallOwner {
+  /** A word came from the member. */
+  heard(): void
+  /** The call is over for its listener, or not wanted any more. */
+  ended(call: Http2Call): void
+  /** The stream of the call is gone. */
+  released(): void
+  /** The status of a call whose stream ended because the session did; `undefined` where the session has not. */
+  statusOfLoss(streamId: number | undefined): CallStatus | undefined
+}
+
+const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = constants
+const withBody = { endStream: false } as const
+
+/** One unary call of gRPC on one stream of HTTP/2. */
+export class Http2Call implements LaneCall, Expiring {
+  readonly deadlineAt: number
+  readonly #owner: CallOwner
+  #listener: UnaryListener | undefined
+  #stream: ClientHttp2Stream | undefined
+  #httpStatus: number | undefined
+  #first: Buffer | undefined
+  #rest: Buffer[] | undefined
+  #error: Error | undefined
+
+  constructor(owner: CallOwner, deadlineAt: number, listener: UnaryListener) {
+    this.#owner = owner
+    this.deadlineAt = deadlineAt
+    this.#listener = listener
+  }
+
+  /** Whether nobody has ended it yet. */
+  get isWanted(): boolean {
+    return this.#listener !== undefined
+  }
+
+  /** Opens the stream and sends everything. Throws what Node throws for a session that takes no streams. */
+  send(session: ClientHttp2Session, headers: OutgoingHttpHeaders, framed: Buffer): void {
+    const stream = session.request(headers, withBody)
+    this.#stream = stream
+    stream.on('response', (answer, flags) => this.#onResponse(answer, flags))
+    stream.on('data', (chunk: Buffer) => this.#onData(chunk))
+    stream.on('trailers', (trailers) => this.#onTrailers(trailers))
+    stream.on('error', (error) => {
+      this.#error = error
+    })
+    stream.on('close', () => this.#onClose())
+    stream.end(framed)
+  }
+
+  cancelWithStatus(): void {
+    if (this.#listener === undefined) return
+    this.#leave()
+    this.#stream?.close(NGHTTP2_CANCEL)
+  }
+
+  expire(): void {
+    this.fail({ code: statusCodes.deadlineExceeded, details: 'Deadline exceeded', sent: this.#stream !== undefined })
+  }
+
+  /** Ends it with a status that this side has found. */
+  fail(status: CallStatus): void {
+    this.#finish(status)
+    this.#stream?.close(NGHTTP2_CANCEL)
+  }
+
+  #onResponse(
+    headers: Parameters<typeof statusOf>[0] & { readonly ':status'?: number | undefined },
+    flags: number,
+  ): void {
+    this.#owner.heard()
+    this.#httpStatus = headers[':status']
+    if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) this.#onTrailers(headers)
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#first === undefined) this.#first = chunk
+    else {
+      this.#owner.heard()
+      this.#rest ??= []
+      this.#rest.push(chunk)
+    }
+  }
+
+  #onTrailers(headers: Parameters<typeof statusOf>[0]): void {
+    this.#finish(statusOf(headers) ?? statusOfHttp(this.#httpStatus))
+  }
+
+  #onClose(): void {
+    this.#owner.released()
+    if (this.#listener === undefined) return
+    const { rstCode = NGHTTP2_NO_ERROR, id } = this.#stream ?? {}
+    this.#finish(this.#owner.statusOfLoss(id) ?? this.#statusOfEnd(rstCode))
+  }
+
+  /** The stream ended by itself, without a status. */
+  #statusOfEnd(rstCode: number): CallStatus {
+    if (rstCode !== NGHTTP2_NO_ERROR) return statusOfReset(rstCode)
+    const cause = this.#error === undefined ? '' : `: ${this.#error.message}`
+    if (this.#httpStatus !== undefined && this.#httpStatus !== 200) return statusOfHttp(this.#httpStatus)
+    return {
+      code: statusCodes.internal,
+      details: `Received RST_STREAM with code 0 (Call ended without gRPC status)${cause}`,
+    }
+  }
+
+  #finish(status: CallStatus): void {
+    const listener = this.#listener
+    if (listener === undefined) return
+    this.#leave()
+    if (status.code !== statusCodes.ok || this.#first === undefined) {
+      listener.onReceiveStatus(status)
+      return
+    }
+    const message = unframe(this.#first, this.#rest)
+    if (typeof message === 'string') {
+      listener.onReceiveStatus({ code: statusCodes.internal, details: message })
+      return
+    }
+    listener.onReceiveMessage(message)
+    listener.onReceiveStatus(status)
+  }
+
+  #leave(): void {
+    this.#listener = undefined
+    this.#owner.ended(this)
+  }
+}

@@ -1,0 +1,67 @@
+import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from 'node:http2'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { checkServerIdentity, connect as connectTls } from 'node:tls'
+import type { ChannelSettings } from './channel-settings.js'
+import type { Credentials } from './credentials.js'
+import type { Endpoint } from './endpoint.js'
+
+/** Larger than the default of 64 KiB, which stalls pages of some MiB on links with a real round trip. */
+const streamWindowBytes = 4 * 1024 * 1024
+const sessionWindowBytes = 16 * 1024 * 1024
+
+/** Starts to connect to a member; the session tells of everything that follows. It does not hold the process open. */
+export function dial(endpoint: Endpoint, credentials: Credentials, settings: ChannelSettings): ClientHttp2Session {
+  const socket = openSocket(endpoint, credentials, settings.servername ?? endpoint.serverName)
+  socket.setNoDelay()
+  socket.unref()
+  const session = connect('http://localhost', {
+    createConnection: () => socket,
+    settings: { enablePush: false, initialWindowSize: streamWindowBytes },
+    // What bounds memory is the size and the number of the calls; a session over its limit would refuse some at random.
+    maxSessionMemory: Number.MAX_SAFE_INTEGER,
+  })
+  session.once('connect', () => {
+    session.setLocalWindowSize(sessionWindowBytes)
+    session.unref()
+  })
+  return session
+}
+
+/** The headers that are the same for every call to this endpoint. */
+export function commonHeaders(endpoint: Endpoint): OutgoingHttpHeaders {
+  return {
+    ':method': 'POST',
+    ':scheme': endpoint.tls ? 'https' : 'http',
+    ':authority': endpoint.target.startsWith('unix:') ? endpoint.serverName : addressText(endpoint),
+    te: 'trailers',
+    'content-type': 'application/grpc',
+    'user-agent': 'grpc-node-etcdkit',
+  }
+}
+
+function openSocket(endpoint: Endpoint, { tls }: Credentials, name: string): Socket {
+  const address = addressOf(endpoint)
+  if (tls === undefined) return connectTcp(address)
+  return connectTls({
+    ...address,
+    ...tls,
+    ALPNProtocols: ['h2'],
+    // An address is no name to ask for, and is verified all the same.
+    servername: isIP(name) === 0 ? name : '',
+    checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+  })
+}
+
+/** A name is looked up anew for each connection, and its addresses of both families are tried in turn. */
+function addressOf(endpoint: Endpoint) {
+  if (endpoint.target.startsWith('unix:')) return { path: endpoint.target.slice('unix:'.length) }
+  const text = addressText(endpoint)
+  const colon = text.lastIndexOf(':')
+  const host = text.slice(0, colon).replace(/^\[|\]$/g, '')
+  return { host, port: Number(text.slice(colon + 1)), autoSelectFamily: true }
+}
+
+/** `10.0.0.1:2379` of `ipv4:10.0.0.1:2379`. */
+function addressText({ target }: Endpoint): string {
+  return target.slice(target.indexOf(':') + 1)
+}
