@@ -8,8 +8,8 @@ export interface Expiring {
 
 /**
  * Ends what is under way at its deadline, with one timer for all: it waits for the earliest deadline that it was told of,
- * looks at everything then, and waits for the earliest that is left. Calls that end in time never touch it. The timer does
- * not hold the process open.
+ * looks at everything then, and waits for the earliest that is left. Calls that end in time never touch it. It holds the
+ * process open as long as anything is under way, whatever becomes of the connection.
  */
 export class DeadlineClock {
   readonly #open = new Set<Expiring>()
@@ -17,12 +17,15 @@ export class DeadlineClock {
   #ringsAt = Number.POSITIVE_INFINITY
 
   add(item: Expiring): void {
+    if (this.#open.size === 0) this.#timer?.ref()
     this.#open.add(item)
-    if (item.deadlineAt < this.#ringsAt) this.#setFor(item.deadlineAt)
+    const endsAt = Math.min(item.deadlineAt, performance.now() + longestTimerMs)
+    if (endsAt < this.#ringsAt) this.#setFor(endsAt)
   }
 
   delete(item: Expiring): void {
     this.#open.delete(item)
+    if (this.#open.size === 0) this.#timer?.unref()
   }
 
   stop(): void {
@@ -33,20 +36,18 @@ export class DeadlineClock {
   #setFor(time: number): void {
     clearTimeout(this.#timer)
     this.#ringsAt = time
-    const waitMs = Math.max(1, Math.min(time - performance.now(), longestTimerMs))
-    this.#timer = setTimeout(() => this.#ring(), waitMs)
-    this.#timer.unref()
+    this.#timer = setTimeout(() => this.#ring(), Math.max(1, time - performance.now()))
   }
 
   #ring(): void {
     const now = performance.now()
     this.#ringsAt = Number.POSITIVE_INFINITY
-    let nextAt = Number.POSITIVE_INFINITY
+    let nextAt = now + longestTimerMs
     for (const item of this.#open) {
       if (item.deadlineAt <= now) item.expire()
       else nextAt = Math.min(nextAt, item.deadlineAt)
     }
     // What was added meanwhile has set the timer by itself.
-    if (nextAt < this.#ringsAt) this.#setFor(nextAt)
+    if (this.#open.size > 0 && nextAt < this.#ringsAt) this.#setFor(nextAt)
   }
 }

@@ -9,8 +9,14 @@ import type { Endpoint } from './endpoint.js'
 const streamWindowBytes = 4 * 1024 * 1024
 const sessionWindowBytes = 16 * 1024 * 1024
 
+/** A session, and what it goes through. */
+export interface Dialed {
+  readonly session: ClientHttp2Session
+  readonly socket: Socket
+}
+
 /** Starts to connect to a member; the session tells of everything that follows. It does not hold the process open. */
-export function dial(endpoint: Endpoint, credentials: Credentials, settings: ChannelSettings): ClientHttp2Session {
+export function dial(endpoint: Endpoint, credentials: Credentials, settings: ChannelSettings): Dialed {
   const socket = openSocket(endpoint, credentials, settings.servername ?? endpoint.serverName)
   socket.setNoDelay()
   socket.unref()
@@ -22,9 +28,10 @@ export function dial(endpoint: Endpoint, credentials: Credentials, settings: Cha
   })
   session.once('connect', () => {
     session.setLocalWindowSize(sessionWindowBytes)
+    // The handle that connected may be another one than was there at first.
     session.unref()
   })
-  return session
+  return { session, socket }
 }
 
 /** The headers that are the same for every call to this endpoint. */

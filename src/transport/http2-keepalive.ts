@@ -1,21 +1,27 @@
-import type { ClientHttp2Session } from 'node:http2'
 import type { ChannelSettings } from './channel-settings.js'
+
+/** What is kept alive. */
+export interface Pinged {
+  /** Whether calls wait for an answer. */
+  isBusy(): boolean
+  /** Sends a ping; `false` where that is not possible any more. */
+  ping(answered: () => void): boolean
+  giveUp(error: Error): void
+}
 
 /**
  * Pings a session that says nothing while calls are open, and ends it when a ping stays unanswered. Never without calls,
  * which etcd answers by closing the connection. Its timers do not hold the process open.
  */
 export class Keepalive {
-  readonly #session: ClientHttp2Session
   readonly #settings: ChannelSettings
-  readonly #isBusy: () => boolean
+  readonly #pinged: Pinged
   #timer: NodeJS.Timeout | undefined
   #heardAt = 0
 
-  constructor(session: ClientHttp2Session, settings: ChannelSettings, isBusy: () => boolean) {
-    this.#session = session
+  constructor(settings: ChannelSettings, pinged: Pinged) {
     this.#settings = settings
-    this.#isBusy = isBusy
+    this.#pinged = pinged
   }
 
   /** A call was made: the member should say something. */
@@ -32,6 +38,7 @@ export class Keepalive {
 
   stop(): void {
     clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
   #wait(ms: number): void {
@@ -41,23 +48,24 @@ export class Keepalive {
 
   #check(): void {
     const silentMs = performance.now() - this.#heardAt
-    if (!this.#isBusy()) this.#timer = undefined
+    if (!this.#pinged.isBusy()) this.#timer = undefined
     else if (silentMs < this.#settings.keepaliveMs) this.#wait(this.#settings.keepaliveMs - silentMs)
     else this.#ping()
   }
 
   #ping(): void {
-    if (this.#session.destroyed) return
     const { keepaliveMs, keepaliveTimeoutMs } = this.#settings
-    this.#timer = setTimeout(() => {
-      this.#session.destroy(new Error(`Ping timeout: no answer within ${keepaliveTimeoutMs} ms`))
+    const patience = setTimeout(() => {
+      this.#pinged.giveUp(new Error(`Ping timeout: no answer within ${keepaliveTimeoutMs} ms`))
     }, keepaliveTimeoutMs)
-    this.#timer.unref()
-    this.#session.ping(() => {
-      if (this.#session.destroyed) return
-      clearTimeout(this.#timer)
+    patience.unref()
+    this.#timer = patience
+    const isSent = this.#pinged.ping(() => {
+      clearTimeout(patience)
+      if (this.#timer !== patience) return
       this.heard()
       this.#wait(keepaliveMs)
     })
+    if (!isSent) clearTimeout(patience)
   }
 }

@@ -53,8 +53,8 @@ export class Http2Lane implements UnaryLane, SessionListener {
   }
 
   connect(): void {
-    const session = dial(this.#endpoint, this.#credentials(), this.#settings)
-    this.#state = { kind: 'connecting', session: new Http2Session(session, this.#settings, this.#deadlines, this) }
+    const dialed = dial(this.#endpoint, this.#credentials(), this.#settings)
+    this.#state = { kind: 'connecting', session: new Http2Session(dialed, this.#settings, this.#deadlines, this) }
   }
 
   startUnary(

@@ -1,9 +1,10 @@
 import type { ClientHttp2Session, OutgoingHttpHeaders } from 'node:http2'
-import type { TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import type { ChannelSettings } from './channel-settings.js'
 import type { DeadlineClock } from './deadline-clock.js'
 import { statusCodes } from './grpc-protocol.js'
 import { type CallOwner, Http2Call } from './http2-call.js'
+import type { Dialed } from './http2-dial.js'
 import { Keepalive } from './http2-keepalive.js'
 import type { CallStatus, LaneCall, UnaryListener } from './unary-lane.js'
 
@@ -11,10 +12,10 @@ import type { CallStatus, LaneCall, UnaryListener } from './unary-lane.js'
 export interface SessionListener {
   /** The member has shown that it speaks HTTP/2: calls may be made. */
   onConnected(session: Http2Session): void
-  /** It takes no new calls; those under way go on. Told at most once, and not after `onLost`. */
+  /** It takes no new calls; those under way go on. */
   onLeaving(session: Http2Session): void
-  /** It is over, for `reason` where that is known. */
-  onLost(session: Http2Session, reason: Error | undefined): void
+  /** It is over, because of `error` where that is known. The last that is told. */
+  onLost(session: Http2Session, error: Error | undefined): void
 }
 
 /** A call that waits for its turn, or is about to be sent. */
@@ -27,36 +28,43 @@ interface Pending {
 /** One session of HTTP/2 and the calls on it. Those beyond the number that the member allows wait for their turn. */
 export class Http2Session implements CallOwner {
   readonly #session: ClientHttp2Session
+  readonly #socket: Dialed['socket']
   readonly #listener: SessionListener
   readonly #deadlines: DeadlineClock
   readonly #keepalive: Keepalive
   readonly #waiting: Pending[] = []
+  #state: 'connecting' | 'connected' | 'leaving' | 'lost' = 'connecting'
   /** Streams that are there, and how many of them the member allows. */
   #streams = 0
   #mostStreams = 0
-  /** Calls that somebody waits for; they hold the process open. */
+  /** Calls that somebody waits for. */
   #wanted = 0
   #lastStreamId = Number.POSITIVE_INFINITY
-  #isLeaving = false
   #error: Error | undefined
 
   constructor(
-    session: ClientHttp2Session,
+    { session, socket }: Dialed,
     settings: ChannelSettings,
     deadlines: DeadlineClock,
     listener: SessionListener,
   ) {
     this.#session = session
+    this.#socket = socket
     this.#deadlines = deadlines
     this.#listener = listener
-    this.#keepalive = new Keepalive(session, settings, () => this.#wanted > 0)
+    this.#keepalive = new Keepalive(settings, {
+      isBusy: () => this.#wanted > 0,
+      ping: (answered) => !session.destroyed && session.ping(answered),
+      giveUp: (error) => this.#lose(error),
+    })
+    session.once('connect', () => this.#checkProtocol())
     session.on('remoteSettings', ({ maxConcurrentStreams }) => this.#onSettings(maxConcurrentStreams))
     session.on('goaway', (_, lastStreamId) => this.#onGoaway(lastStreamId))
-    session.on('error', (error) => {
-      this.#error ??= error
-    })
-    session.on('close', () => this.#onClose())
-    session.once('connect', (_, socket) => this.#checkProtocol(socket as TLSSocket))
+    session.on('error', (error) => this.#lose(error))
+    session.on('close', () => this.#lose(undefined))
+    // Node waits for the last bytes to be written before it tells that a session is over, which may be never.
+    socket.on('error', (error) => this.#lose(error))
+    socket.on('close', () => this.#lose(undefined))
   }
 
   /** Makes a call now, or as soon as the member allows one more. */
@@ -64,7 +72,6 @@ export class Http2Session implements CallOwner {
     const call = new Http2Call(this, deadlineAt, listener)
     this.#deadlines.add(call)
     this.#wanted += 1
-    if (this.#wanted === 1) this.#session.ref()
     this.#keepalive.expect()
     const pending = { call, headers, framed }
     if (this.#streams < this.#mostStreams && this.#waiting.length === 0) this.#send(pending)
@@ -74,7 +81,7 @@ export class Http2Session implements CallOwner {
 
   /** Ends it now, with every call on it. */
   close(): void {
-    this.#session.destroy()
+    this.#lose(undefined)
   }
 
   heard(): void {
@@ -84,54 +91,58 @@ export class Http2Session implements CallOwner {
   ended(call: Http2Call): void {
     this.#deadlines.delete(call)
     this.#wanted -= 1
-    if (this.#wanted === 0 && !this.#session.destroyed) this.#session.unref()
   }
 
   released(): void {
     this.#streams -= 1
-    this.#sendWaiting()
+    if (this.#waiting.length > 0) this.#sendWaiting()
   }
 
   statusOfLoss(streamId: number | undefined): CallStatus | undefined {
     if (streamId !== undefined && streamId > this.#lastStreamId) {
       return { code: statusCodes.unavailable, details: 'Stream refused by server', sent: false }
     }
-    if (!this.#session.destroyed) return undefined
+    if (this.#state !== 'lost' && !this.#session.destroyed) return undefined
     return { code: statusCodes.unavailable, details: this.#error?.message ?? 'Connection dropped' }
   }
 
   #onSettings(maxConcurrentStreams: number | undefined): void {
-    const isFirst = this.#mostStreams === 0
     this.#mostStreams = maxConcurrentStreams ?? Number.POSITIVE_INFINITY
-    if (isFirst) this.#listener.onConnected(this)
+    if (this.#state === 'connecting') {
+      this.#state = 'connected'
+      this.#listener.onConnected(this)
+    }
     this.#sendWaiting()
   }
 
+  /** A member that shuts down in order tells of it with the highest ID there is, and later with the last that it took up. */
   #onGoaway(lastStreamId: number): void {
     this.#lastStreamId = Math.min(this.#lastStreamId, lastStreamId)
-    if (this.#isLeaving) return
-    this.#isLeaving = true
+    if (this.#state !== 'connecting' && this.#state !== 'connected') return
+    this.#state = 'leaving'
     this.#listener.onLeaving(this)
-    this.#refuseWaiting()
-  }
-
-  #onClose(): void {
-    this.#keepalive.stop()
-    this.#refuseWaiting()
-    this.#listener.onLost(this, this.#error)
+    this.#refuseWaiting('the member takes no new calls')
   }
 
   /** Without ALPN the other side may take the bytes for anything. */
-  #checkProtocol({
-    encrypted,
-    alpnProtocol,
-  }: Pick<TLSSocket, 'alpnProtocol'> & { readonly encrypted?: boolean }): void {
-    if (encrypted !== true || alpnProtocol === 'h2') return
-    this.#session.destroy(new Error('TLS: the other side does not offer HTTP/2 (ALPN h2)'))
+  #checkProtocol(): void {
+    if (!(this.#socket instanceof TLSSocket) || this.#socket.alpnProtocol === 'h2') return
+    this.#lose(new Error('TLS: the other side does not offer HTTP/2 (ALPN h2)'))
+  }
+
+  #lose(error: Error | undefined): void {
+    if (this.#state === 'lost') return
+    this.#state = 'lost'
+    this.#error = error
+    this.#keepalive.stop()
+    this.#session.destroy(error)
+    this.#socket.destroy()
+    this.#listener.onLost(this, error)
+    this.#refuseWaiting('the connection was lost')
   }
 
   #sendWaiting(): void {
-    while (this.#streams < this.#mostStreams && !this.#isLeaving) {
+    while (this.#streams < this.#mostStreams && this.#state === 'connected') {
       const pending = this.#waiting.shift()
       if (pending === undefined) return
       if (pending.call.isWanted) this.#send(pending)
@@ -143,15 +154,17 @@ export class Http2Session implements CallOwner {
       call.send(this.#session, headers, framed)
       this.#streams += 1
     } catch (error) {
-      call.fail(notStarted(error))
+      call.fail(notStarted(String(error)))
+      // It has ended without a word, as after bytes that make no sense.
+      if (this.#session.closed) this.#lose(undefined)
     }
   }
 
-  #refuseWaiting(): void {
-    for (const { call } of this.#waiting.splice(0)) call.fail(notStarted('the connection was lost'))
+  #refuseWaiting(why: string): void {
+    for (const { call } of this.#waiting.splice(0)) call.fail(notStarted(why))
   }
 }
 
-function notStarted(why: unknown): CallStatus {
-  return { code: statusCodes.unavailable, details: `Failed to start HTTP/2 stream: ${String(why)}`, sent: false }
+function notStarted(why: string): CallStatus {
+  return { code: statusCodes.unavailable, details: `Failed to start HTTP/2 stream: ${why}`, sent: false }
 }
