@@ -19,8 +19,7 @@ export class DeadlineClock {
   add(item: Expiring): void {
     if (this.#open.size === 0) this.#timer?.ref()
     this.#open.add(item)
-    const endsAt = Math.min(item.deadlineAt, performance.now() + longestTimerMs)
-    if (endsAt < this.#ringsAt) this.#setFor(endsAt)
+    if (item.deadlineAt < this.#ringsAt || this.#ringsAt === Number.POSITIVE_INFINITY) this.#setFor(item.deadlineAt)
   }
 
   delete(item: Expiring): void {
@@ -35,19 +34,20 @@ export class DeadlineClock {
 
   #setFor(time: number): void {
     clearTimeout(this.#timer)
-    this.#ringsAt = time
-    this.#timer = setTimeout(() => this.#ring(), Math.max(1, time - performance.now()))
+    const now = performance.now()
+    this.#ringsAt = Math.min(time, now + longestTimerMs)
+    this.#timer = setTimeout(() => this.#ring(), Math.max(1, this.#ringsAt - now))
   }
 
   #ring(): void {
     const now = performance.now()
     this.#ringsAt = Number.POSITIVE_INFINITY
-    let nextAt = now + longestTimerMs
+    let nextAt = Number.POSITIVE_INFINITY
     for (const item of this.#open) {
       if (item.deadlineAt <= now) item.expire()
       else nextAt = Math.min(nextAt, item.deadlineAt)
     }
     // What was added meanwhile has set the timer by itself.
-    if (this.#open.size > 0 && nextAt < this.#ringsAt) this.#setFor(nextAt)
+    if (this.#open.size > 0 && this.#ringsAt >= nextAt) this.#setFor(nextAt)
   }
 }

@@ -24,7 +24,10 @@ const copiedBytes = 4096
 export function frame(message: Buffer): Buffer {
   const framed = Buffer.allocUnsafe(prefixBytes + message.length)
   framed[0] = 0
-  framed.writeUInt32BE(message.length, 1)
+  framed[1] = message.length >>> 24
+  framed[2] = message.length >>> 16
+  framed[3] = message.length >>> 8
+  framed[4] = message.length
   message.copy(framed, prefixBytes)
   return framed
 }
@@ -37,8 +40,19 @@ export function unframe(first: Buffer, rest: readonly Buffer[] | undefined): Buf
   const messageBytes = framed.readUInt32BE(1)
   if (messageBytes > framed.length - prefixBytes) return 'the answer ended within a message'
   if (messageBytes < framed.length - prefixBytes) return 'the answer has more than one message'
-  const message = framed.subarray(prefixBytes)
-  return rest === undefined && message.length < copiedBytes ? Buffer.from(message) : message
+  if (rest !== undefined || messageBytes >= copiedBytes) return framed.subarray(prefixBytes)
+  const message = Buffer.allocUnsafe(messageBytes)
+  framed.copy(message, 0, prefixBytes)
+  return message
+}
+
+/** A `grpc-timeout` header, and the times to wait that it stands for. */
+export interface TimeoutHeader {
+  /** `undefined` for no bound. */
+  readonly text: string | undefined
+  /** The times are longer than this, and at most `mostMs`. */
+  readonly overMs: number
+  readonly mostMs: number
 }
 
 const timeoutUnits = [
@@ -50,19 +64,16 @@ const timeoutUnits = [
 const mostTimeoutDigits = 99_999_999
 
 /**
- * A time to wait as the `grpc-timeout` header; `undefined` for no bound. It is rounded up to two digits, so that calls with
- * one timeout have one header, and so that the caller's own clock always comes first.
+ * The header for a time to wait, rounded up to two digits: so calls with one timeout share one header, and the caller's own
+ * clock always comes first.
  */
-export function timeoutHeader(waitMs: number): string | undefined {
-  const roundedMs = roundUp(Math.max(1, waitMs))
-  const fitting = timeoutUnits.find(({ ms }) => roundedMs / ms <= mostTimeoutDigits)
-  return fitting === undefined ? undefined : `${Math.ceil(roundedMs / fitting.ms)}${fitting.unit}`
-}
-
-/** To two digits: 9987 is 10 000, 123 is 130. */
-function roundUp(ms: number): number {
-  const step = 10 ** Math.max(0, Math.floor(Math.log10(ms)) - 1)
-  return Math.ceil(ms / step) * step
+export function timeoutHeader(waitMs: number): TimeoutHeader {
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, waitMs))) - 1)
+  const mostMs = Math.max(1, Math.ceil(waitMs / step) * step)
+  const fitting = timeoutUnits.find(({ ms }) => mostMs / ms <= mostTimeoutDigits)
+  if (fitting === undefined)
+    return { text: undefined, overMs: mostTimeoutDigits * 3_600_000, mostMs: Number.POSITIVE_INFINITY }
+  return { text: `${Math.ceil(mostMs / fitting.ms)}${fitting.unit}`, overMs: mostMs - step, mostMs }
 }
 
 /** The status that headers hold, the first ones of an answer without a body or the trailers; `undefined` for none. */

@@ -4,7 +4,7 @@ import type { ChannelSettings } from './channel-settings.js'
 import type { Credentials } from './credentials.js'
 import { DeadlineClock } from './deadline-clock.js'
 import type { Endpoint } from './endpoint.js'
-import { frame, statusCodes, timeoutHeader } from './grpc-protocol.js'
+import { frame, statusCodes, type TimeoutHeader, timeoutHeader } from './grpc-protocol.js'
 import { plainReason } from './grpc-status.js'
 import { commonHeaders, dial } from './http2-dial.js'
 import { Http2Session, type SessionListener } from './http2-session.js'
@@ -16,7 +16,7 @@ const reconnectBackoff = { baseMs: 100, maxMs: 2000 }
 /** The headers of the last call of a method, which are most likely those of the next one. */
 interface KnownHeaders {
   readonly metadata: CallMetadata
-  readonly timeout: string | undefined
+  readonly timeout: TimeoutHeader
   readonly headers: OutgoingHttpHeaders
 }
 
@@ -119,10 +119,13 @@ export class Http2Lane implements UnaryLane, SessionListener {
   }
 
   #headers(path: string, metadata: CallMetadata, deadlineAt: number): OutgoingHttpHeaders {
-    const timeout = timeoutHeader(deadlineAt - performance.now())
+    const waitMs = deadlineAt - performance.now()
     const known = this.#known.get(path)
-    if (known !== undefined && known.metadata === metadata && known.timeout === timeout) return known.headers
-    const bound = timeout === undefined ? {} : { 'grpc-timeout': timeout }
+    if (known?.metadata === metadata && waitMs > known.timeout.overMs && waitMs <= known.timeout.mostMs) {
+      return known.headers
+    }
+    const timeout = timeoutHeader(waitMs)
+    const bound = timeout.text === undefined ? {} : { 'grpc-timeout': timeout.text }
     const headers = { ...this.#common, ':path': path, ...bound, ...metadata }
     this.#known.set(path, { metadata, timeout, headers })
     return headers

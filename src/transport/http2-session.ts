@@ -18,7 +18,7 @@ export interface SessionListener {
   onLost(session: Http2Session, error: Error | undefined): void
 }
 
-/** A call that waits for its turn, or is about to be sent. */
+/** A call that waits for its turn. */
 interface Pending {
   readonly call: Http2Call
   readonly headers: OutgoingHttpHeaders
@@ -73,9 +73,8 @@ export class Http2Session implements CallOwner {
     this.#deadlines.add(call)
     this.#wanted += 1
     this.#keepalive.expect()
-    const pending = { call, headers, framed }
-    if (this.#streams < this.#mostStreams && this.#waiting.length === 0) this.#send(pending)
-    else this.#waiting.push(pending)
+    if (this.#streams < this.#mostStreams && this.#waiting.length === 0) this.#send(call, headers, framed)
+    else this.#waiting.push({ call, headers, framed })
     return call
   }
 
@@ -145,11 +144,11 @@ export class Http2Session implements CallOwner {
     while (this.#streams < this.#mostStreams && this.#state === 'connected') {
       const pending = this.#waiting.shift()
       if (pending === undefined) return
-      if (pending.call.isWanted) this.#send(pending)
+      if (pending.call.isWanted) this.#send(pending.call, pending.headers, pending.framed)
     }
   }
 
-  #send({ call, headers, framed }: Pending): void {
+  #send(call: Http2Call, headers: OutgoingHttpHeaders, framed: Buffer): void {
     try {
       call.send(this.#session, headers, framed)
       this.#streams += 1

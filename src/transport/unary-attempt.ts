@@ -34,6 +34,8 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Unar
   readonly #owner: AttemptOwner
   #call: LaneCall | undefined
   #message: Buffer | undefined
+  /** There for calls with a signal only, which are few. */
+  #onAbort: (() => void) | undefined
   #resolve: ((response: Response) => void) | undefined
   #reject: ((reason: unknown) => void) | undefined
 
@@ -51,7 +53,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Unar
       this.#resolve = resolve
       this.#reject = reject
       const { deadlineAt, metadata, signal } = this.context
-      signal?.addEventListener('abort', this.#onAbort, { once: true })
+      if (signal !== undefined) this.#listenTo(signal)
       try {
         this.#call = lane.startUnary(this.method.path, message, metadata, deadlineAt, this)
       } catch (error) {
@@ -99,12 +101,15 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Unar
     return response
   }
 
-  readonly #onAbort = (): void => this.giveUp(this.context.signal?.reason)
+  #listenTo(signal: AbortSignal): void {
+    this.#onAbort = () => this.giveUp(signal.reason)
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
 
   #end(): void {
     this.#resolve = undefined
     this.#reject = undefined
-    this.context.signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#onAbort !== undefined) this.context.signal?.removeEventListener('abort', this.#onAbort)
     this.#owner.ended(this as UnaryAttempt)
   }
 
