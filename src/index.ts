@@ -110,6 +110,7 @@ export {
   type CallRecord,
   channels,
 } from './telemetry/channels.js'
+export type { TransportKind } from './transport/channel-settings.js'
 export type { Role } from './transport/connection.js'
 export type { ConnectionEvents } from './transport/connection-events.js'
 export type { EndpointStatus } from './transport/connection-manager.js'

@@ -32,6 +32,12 @@ export function frame(message: Buffer): Buffer {
   return framed
 }
 
+/** How much of its message is to follow the first chunk of an answer; below zero where it has more than one message. */
+export function bytesToFollow(first: Buffer): number {
+  if (first.length < prefixBytes) return Number.POSITIVE_INFINITY
+  return prefixBytes + first.readUInt32BE(1) - first.length
+}
+
 /** The one message in the chunks of an answer, or what is wrong with it. */
 export function unframe(first: Buffer, rest: readonly Buffer[] | undefined): Buffer | string {
   const framed = rest === undefined ? first : Buffer.concat([first, ...rest])

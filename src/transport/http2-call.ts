@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type OutgoingHttpHeaders } from 'node:http2'
 import type { Expiring } from './deadline-clock.js'
-import { statusCodes, statusOf, statusOfHttp, statusOfReset, unframe } from './grpc-protocol.js'
+import { bytesToFollow, statusCodes, statusOf, statusOfHttp, statusOfReset, unframe } from './grpc-protocol.js'
 import type { CallStatus, LaneCall, UnaryListener } from './unary-lane.js'
 
 /** The session that a call is made on. */
@@ -16,6 +16,10 @@ export interface CallOwner {
 }
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = constants
+/** The end of the stream, which follows every error, tells all that is needed. */
+const ignore = (): void => {}
+
+const twoMessages: CallStatus = { code: statusCodes.internal, details: 'the answer has more than one message' }
 
 /** One unary call of gRPC on one stream of HTTP/2. */
 export class Http2Call implements LaneCall, Expiring {
@@ -26,7 +30,7 @@ export class Http2Call implements LaneCall, Expiring {
   #httpStatus: number | undefined
   #first: Buffer | undefined
   #rest: Buffer[] | undefined
-  #error: Error | undefined
+  #missingBytes = 0
 
   constructor(owner: CallOwner, deadlineAt: number, listener: UnaryListener) {
     this.#owner = owner
@@ -47,9 +51,7 @@ export class Http2Call implements LaneCall, Expiring {
     stream.on('response', (answer, flags) => this.#onResponse(answer, flags))
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
     stream.on('trailers', (trailers) => this.#onTrailers(trailers))
-    stream.on('error', (error) => {
-      this.#error = error
-    })
+    stream.on('error', ignore)
     stream.on('close', () => this.#onClose())
     stream.end(framed)
   }
@@ -80,16 +82,25 @@ export class Http2Call implements LaneCall, Expiring {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#first === undefined) this.#first = chunk
-    else {
+    if (this.#listener === undefined) return
+    if (this.#first === undefined) {
+      this.#first = chunk
+      this.#missingBytes = bytesToFollow(chunk)
+    } else {
       this.#owner.heard()
       this.#rest ??= []
       this.#rest.push(chunk)
+      this.#missingBytes -= chunk.length
     }
+    // Nobody keeps what never ends.
+    if (this.#missingBytes < 0) this.fail(twoMessages)
   }
 
   #onTrailers(headers: Parameters<typeof statusOf>[0]): void {
-    this.#finish(statusOf(headers) ?? statusOfHttp(this.#httpStatus))
+    const status = statusOf(headers) ?? statusOfHttp(this.#httpStatus)
+    // It was refused before all of it was sent, and the rest is of no use.
+    if (status.code !== statusCodes.ok && this.#stream?.writableFinished === false) this.fail(status)
+    else this.#finish(status)
   }
 
   #onClose(): void {
@@ -102,12 +113,8 @@ export class Http2Call implements LaneCall, Expiring {
   /** The stream ended by itself, without a status. */
   #statusOfEnd(rstCode: number): CallStatus {
     if (rstCode !== NGHTTP2_NO_ERROR) return statusOfReset(rstCode)
-    const cause = this.#error === undefined ? '' : `: ${this.#error.message}`
     if (this.#httpStatus !== undefined && this.#httpStatus !== 200) return statusOfHttp(this.#httpStatus)
-    return {
-      code: statusCodes.internal,
-      details: `Received RST_STREAM with code 0 (Call ended without gRPC status)${cause}`,
-    }
+    return { code: statusCodes.internal, details: 'Received RST_STREAM with code 0 (Call ended without gRPC status)' }
   }
 
   #finish(status: CallStatus): void {

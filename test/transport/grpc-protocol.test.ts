@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { timeoutHeader } from '../../src/transport/grpc-protocol.js'
+
+describe('The header of a deadline', () => {
+  test('is rounded up to two digits, in the smallest unit that has room', () => {
+    const texts: [number, string | undefined][] = [
+      [-5, '1m'],
+      [0.2, '1m'],
+      [9.1, '10m'],
+      [99.5, '100m'],
+      [100, '100m'],
+      [101, '110m'],
+      [9987, '10000m'],
+      [10_000, '10000m'],
+      [99_000_000, '99000000m'],
+      [99_999_999, '100000S'],
+      [1e14, '27777778H'],
+      [Number.POSITIVE_INFINITY, undefined],
+    ]
+    for (const [waitMs, text] of texts) assert.equal(timeoutHeader(waitMs).text, text, String(waitMs))
+  })
+
+  test('stands for times that are no longer than it says, and for none that a smaller one says', () => {
+    for (const waitMs of [1, 3.5, 42, 99.9, 100, 5000, 9999, 10_000, 86_400_000, Number.POSITIVE_INFINITY]) {
+      const { text, overMs, mostMs } = timeoutHeader(waitMs)
+      assert.ok(waitMs > overMs && waitMs <= mostMs, String(waitMs))
+      assert.equal(timeoutHeader(mostMs).text, text)
+      if (overMs >= 1 && text !== undefined) assert.notEqual(timeoutHeader(overMs).text, text)
+    }
+  })
+})
