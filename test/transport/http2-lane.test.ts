@@ -270,6 +270,16 @@ describe('An answer over HTTP/2', () => {
     }
   })
 
+  test('that goes on after its message is stopped', async (t) => {
+    const { lane, server } = await connected(t, ({ stream }) => {
+      stream.respond({ ':status': 200 })
+      stream.write(framed('message'))
+      stream.write(framed('and more'))
+    })
+    assert.equal((await lane.call()).status.code, 13)
+    assert.equal(await server.calls[0]?.reset, constants.NGHTTP2_CANCEL)
+  })
+
   test('that is a reset has the status that gRPC gives it', async (t) => {
     const { NGHTTP2_REFUSED_STREAM, NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM } = constants
     const codes = [
@@ -315,20 +325,32 @@ describe('A connection of HTTP/2', () => {
     assert.equal((await taken).message, 'done')
   })
 
-  test('that is closed for an offence ends its calls with an unknown outcome', async (t) => {
+  test('that is closed for an offence ends its calls, those that were taken up with an unknown outcome', async (t) => {
     const { lane } = await connected(t, ({ stream }, index) => {
       if (index === 0) stream.session?.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, stream.id ?? 0)
     })
-    const { status } = await lane.call()
-    assert.deepEqual([status.code, status.sent], [14, undefined])
+    const calls = [lane.call('taken up'), lane.call('not taken up')]
+    const outcomes = await Promise.all(calls)
+    assert.deepEqual(
+      outcomes.map(({ status }) => [status.code, status.sent]),
+      [
+        [14, undefined],
+        [14, false],
+      ],
+    )
     await lane.connected(2)
   })
 
   test('that is lost ends its calls, and those that waited were not sent', async (t) => {
-    const { server, lane } = await connected(t, () => {}, { settings: { maxConcurrentStreams: 1 } })
+    const server = await GrpcServer.start(() => {}, { settings: { maxConcurrentStreams: 1 } })
+    t.after(() => server[Symbol.asyncDispose]())
+    const proxy = await FaultProxy.start(`127.0.0.1:${server.port}`)
+    t.after(() => proxy.close())
+    const lane = new TestLane(t, `http://${proxy.endpoint}`)
+    await lane.connected()
     const [sent, waiting] = [lane.call('sent'), lane.call('waiting')]
     await poll('one is there', () => server.calls[0])
-    server.cut()
+    proxy.cut()
     const [first, second] = [await sent, await waiting]
     assert.deepEqual([first.status.code, first.status.sent], [14, undefined])
     assert.deepEqual([second.status.code, second.status.sent], [14, false])
@@ -373,7 +395,7 @@ describe('A connection of HTTP/2', () => {
     t.after(() => server[Symbol.asyncDispose]())
     const proxy = await FaultProxy.start(`127.0.0.1:${server.port}`)
     t.after(() => proxy.close())
-    const endpoint = `http://127.0.0.1:${proxy.port}`
+    const endpoint = `http://${proxy.endpoint}`
     const lane = new TestLane(t, endpoint, { keepaliveMs: 50, keepaliveTimeoutMs: 50 })
     await lane.connected()
     proxy.blackhole()
