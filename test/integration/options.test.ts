@@ -94,6 +94,20 @@ describe('The option', () => {
     assert.deepEqual([never.channel.keepaliveMs, never.channel.keepaliveTimeoutMs], [2 ** 31 - 1, 2 ** 31 - 1])
   })
 
+  test('transport is one of two, and a proxy of the environment takes grpc-js', () => {
+    const endpoints = 'http://127.0.0.1:1'
+    const transportOf = (options: ClientOptions): string => resolveOptions({ endpoints, ...options }).channel.transport
+    assert.equal(transportOf({}), defaults.transport)
+    assert.equal(transportOf({ transport: 'http2' }), 'http2')
+    assert.equal(transportOf({ useProxyEnvironment: true }), 'grpc-js')
+    assert.throws(
+      () => transportOf({ useProxyEnvironment: true, transport: 'http2' }),
+      /needs `transport` to be grpc-js/,
+    )
+    const wrong = { transport: 'quic' } as unknown as ClientOptions
+    assert.throws(() => transportOf(wrong), /`transport` must be 'http2' or 'grpc-js', got "quic"/)
+  })
+
   test('timeoutMs bounds calls that have none of their own, and those only', async (t) => {
     const etcd = openClient(t, { endpoints: urlOf(0), timeoutMs: 300 })
     await etcd.connect()
