@@ -27,7 +27,7 @@ export interface Sample {
 
 const contenders: Readonly<Record<ContenderName, (endpoint: string) => Contender>> = {
   ours: (endpoint) => ours(endpoint, { batching: { reads: false } }),
-  'ours-grpcjs': (endpoint) => ours(endpoint),
+  'ours-grpcjs': (endpoint) => ours(endpoint, { transport: 'grpc-js', batching: { reads: false } }),
   'ours-batching': (endpoint) => ours(endpoint, { batching: { writes: true } }),
   etcd3,
   grpcjs,
