@@ -13,6 +13,7 @@ import type { WriteLimit, WriteLimitStats } from './layers/write-limit.js'
 import type { Leases } from './lease/leases.js'
 import { Maintenance } from './maintenance/maintenance.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { startDebugLog } from './telemetry/debug-log.js'
 import { checkCall } from './transport/call-options.js'
 import { type ConnectionManager, closedError, type EndpointStatus } from './transport/connection-manager.js'
 import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
@@ -28,7 +29,8 @@ export interface ClientEvents extends PartEvents {
   syncFailed: { readonly error: unknown }
 }
 
-const eventNames = Object.keys({
+/** The names of all events of a client. */
+export const eventNames: readonly string[] = Object.keys({
   endpointReady: true,
   endpointEjected: true,
   endpointLost: true,
@@ -86,11 +88,12 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   constructor(input: string | ClientOptions) {
     const options = resolveOptions(input)
     warnAboutClearPassword(options)
+    startDebugLog()
     const events = new Emitter<ClientEvents>()
-    const { manager, tokens, transport, grouping, memory, writeLimit, streams, watches, leases } = wire(options, events)
-    const rangeStreams = new RangeStreamSource(streams)
+    const wired = wire(options, events)
+    const { manager, tokens, transport, writeLimit, streams, watches, leases } = wired
     const prefix = options.namespace ?? Buffer.alloc(0)
-    super({ transport, grouping, memory, watches, leases, rangeStreams, limits: options, prefix })
+    super({ ...wired, rangeStreams: new RangeStreamSource(streams), limits: options, prefix })
     this.#options = options
     this.#events = events
     this.#manager = manager

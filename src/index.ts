@@ -88,7 +88,13 @@ export { type LockHolder, LockLostError, LockTimeoutError, LockUnavailableError 
 export type { LockOptions } from './lock/locks.js'
 export type { Maintenance, SnapshotOptions } from './maintenance/maintenance.js'
 export type { SnapshotProgress } from './maintenance/snapshot.js'
-export type { ClientOptions, DiscoveryOptions, MemberSyncOptions, ReadCacheOptions } from './options.js'
+export type {
+  ClientOptions,
+  DiagnosticsOptions,
+  DiscoveryOptions,
+  MemberSyncOptions,
+  ReadCacheOptions,
+} from './options.js'
 export type { Barrier, HoldOptions } from './recipes/barrier.js'
 export type { BarrierEntry } from './recipes/barrier-entry.js'
 export { ClaimUnknownError } from './recipes/claim-unknown-error.js'
@@ -103,13 +109,24 @@ export type { Isolation } from './stm/isolation.js'
 export type { StmFunction, StmOptions, StmResult } from './stm/stm.js'
 export { StmConflictError } from './stm/stm-conflict-error.js'
 export type { StmPutOptions, StmTransaction } from './stm/stm-transaction.js'
-export {
-  type AttemptRecord,
-  type AuthenticateRecord,
-  type CallOutcome,
-  type CallRecord,
-  channels,
-} from './telemetry/channels.js'
+export { channels, tracing } from './telemetry/channels.js'
+export type {
+  AttemptRecord,
+  AttemptStart,
+  AuthenticateRecord,
+  AuthenticateStart,
+  CallOutcome,
+  CallRecord,
+  CallRequest,
+  CallStart,
+  ClientIdentity,
+  ConnectRecord,
+  EndpointState,
+  InformerRecord,
+  LeaseRecord,
+  RangeKind,
+  WatchRecord,
+} from './telemetry/records.js'
 export type { TransportKind } from './transport/channel-settings.js'
 export type { Role } from './transport/connection.js'
 export type { ConnectionEvents } from './transport/connection-events.js'

@@ -28,6 +28,7 @@ import type { RecipeHost } from './recipes/recipe-host.js'
 import { RwLock } from './recipes/rw-lock.js'
 import { Semaphore } from './recipes/semaphore.js'
 import { type StmFunction, type StmOptions, type StmResult, stm } from './stm/stm.js'
+import type { ClientTelemetry } from './telemetry/client-telemetry.js'
 import { callOptionNames, checkCall } from './transport/call-options.js'
 import type { Transport } from './transport/transport.js'
 import { type WatchOptions, watch } from './watch/watch.js'
@@ -43,6 +44,7 @@ export interface KeyspaceParts {
   readonly watches: WatchHub
   readonly rangeStreams: RangeStreams
   readonly leases: Leases
+  readonly telemetry: ClientTelemetry
   readonly limits: KvLimits
   readonly prefix: Buffer
   /** Those of the client, for a keyspace that is a part of another one. */
@@ -76,13 +78,14 @@ export class Keyspace extends Kv {
    * Throws `InvalidArgumentError` for wrong arguments; everything else ends the iteration.
    */
   watch(range: KeyRange, options: WatchOptions = {}): Watcher {
-    const { watches, prefix } = this.#parts
+    const { watches, prefix, telemetry } = this.#parts
     return watch(
       {
         hub: watches,
         translation: prefix.length === 0 ? undefined : namespaceWatch(prefix),
         pages: (listed) => (paging) =>
           this.list(listed, { mode: 'linearizable', onCompacted: 'restart', ...paging }).pages(),
+        opened: (spec, opened) => telemetry.watchOpened(spec, opened),
       },
       range,
       options,
@@ -98,10 +101,13 @@ export class Keyspace extends Kv {
     options: InformerOptions<T, Name> = {},
   ): Informer<T, Name> {
     checkInformerOptions(options as InformerOptions<unknown, string>)
-    if (encodeRange(range).key.length === 0) throw emptyKey()
+    const encoded = encodeRange(range)
+    if (encoded.key.length === 0) throw emptyKey()
     const informer = new Informer(this, range, options)
-    const { memory, prefix } = this.#parts
-    const copy = informerCopy(informer, options, prefixRange(prefix, encodeRange(range)), prefix)
+    const { memory, prefix, telemetry } = this.#parts
+    const whole = prefixRange(prefix, encoded)
+    telemetry.informerOpened(whole, informer)
+    const copy = informerCopy(informer, options, whole, prefix)
     if (copy !== undefined) memory.add(copy)
     return informer
   }

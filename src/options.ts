@@ -40,6 +40,16 @@ export interface ReadCacheOptions {
   readonly maxBytes?: number | undefined
 }
 
+/** What a client tells of itself on the diagnostics channels. Values are never in it. */
+export interface DiagnosticsOptions {
+  /** Tells the clients of a process apart. @default 'etcd' */
+  readonly name?: string | undefined
+  /** Whether keys may be in records; `false` where keys are secrets. @default true */
+  readonly keys?: boolean | undefined
+  /** Calls that take longer are told of on `etcdkit:slow`, in milliseconds; `Infinity` for none. @default 300 */
+  readonly slowCallMs?: number | undefined
+}
+
 /** What a client is made with. One of `endpoints` and `discovery` is needed. */
 export interface ClientOptions {
   /**
@@ -90,6 +100,8 @@ export interface ClientOptions {
   readonly maxRangeKeys?: number | undefined
   /** The most bytes that `range()` gives without a limit. @default 67 108 864 */
   readonly maxRangeBytes?: number | undefined
+  /** How the client shows in logs, traces and metrics. */
+  readonly diagnostics?: DiagnosticsOptions | undefined
 }
 
 /** Options with nothing left open. */
@@ -111,6 +123,7 @@ export interface ResolvedOptions {
   readonly maxTxnOps: number
   readonly maxRangeKeys: number
   readonly maxRangeBytes: number
+  readonly diagnostics: Required<{ readonly [Name in keyof DiagnosticsOptions]: NonNullable<DiagnosticsOptions[Name]> }>
 }
 
 /** The documented defaults. Not frozen, so that the tests can run on another transport. */
@@ -127,6 +140,8 @@ export const defaults = {
   maxRangeKeys: 100_000,
   maxRangeBytes: 67_108_864,
   cacheMaxBytes: 67_108_864,
+  name: 'etcd',
+  slowCallMs: 300,
 }
 
 const transportKinds: readonly TransportKind[] = ['http2', 'grpc-js']
@@ -153,6 +168,7 @@ const optionNames = [
   'maxTxnOps',
   'maxRangeKeys',
   'maxRangeBytes',
+  'diagnostics',
 ] as const
 
 /** Checks what a client is made with and fills in the defaults; throws `InvalidArgumentError` for the first mistake. */
@@ -182,6 +198,7 @@ export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
     maxTxnOps: positiveInteger('maxTxnOps', options.maxTxnOps ?? defaults.maxTxnOps),
     maxRangeKeys: positiveInteger('maxRangeKeys', options.maxRangeKeys ?? defaults.maxRangeKeys),
     maxRangeBytes: positiveInteger('maxRangeBytes', options.maxRangeBytes ?? defaults.maxRangeBytes),
+    diagnostics: resolveDiagnostics(options.diagnostics),
   })
 }
 
@@ -297,4 +314,19 @@ function resolveMemberSync(memberSync: MemberSyncOptions | undefined): number | 
   if (memberSync === undefined) return undefined
   assertKnownOptions('memberSync', memberSync, ['intervalMs'])
   return intervalMs('memberSync.intervalMs', memberSync.intervalMs ?? defaults.memberSyncMs)
+}
+
+function resolveDiagnostics(diagnostics: DiagnosticsOptions = {}): ResolvedOptions['diagnostics'] {
+  assertKnownOptions('diagnostics', diagnostics, ['name', 'keys', 'slowCallMs'])
+  const { name = defaults.name, keys, slowCallMs = defaults.slowCallMs } = diagnostics
+  if (typeof name !== 'string' || name === '') {
+    throw new InvalidArgumentError(
+      `\`diagnostics.name\` must be a string of at least one letter, got ${describe(name)}`,
+    )
+  }
+  return {
+    name,
+    keys: optionalBoolean('diagnostics.keys', keys) ?? true,
+    slowCallMs: durationMs('diagnostics.slowCallMs', slowCallMs),
+  }
 }

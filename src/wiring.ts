@@ -18,6 +18,7 @@ import { type KeepAliveHost, KeepAliveHub, type LeaseEvents } from './lease/keep
 import { Leases } from './lease/leases.js'
 import type { RegistrationEvents } from './lease/registration.js'
 import type { ResolvedOptions } from './options.js'
+import { ClientTelemetry } from './telemetry/client-telemetry.js'
 import { Balancer } from './transport/balancer.js'
 import type { ConnectionEvents } from './transport/connection-events.js'
 import { ConnectionManager } from './transport/connection-manager.js'
@@ -33,6 +34,7 @@ export interface PartEvents extends ConnectionEvents, AuthEvents, WatchEvents, L
 
 /** The parts of a client, each made of those before it. */
 export interface Wired {
+  readonly telemetry: ClientTelemetry
   readonly manager: ConnectionManager
   readonly tokens: TokenSource | undefined
   readonly transport: Transport
@@ -55,17 +57,19 @@ const maxGroupBytes = 512 * 1024
 
 /** The parts of a client, and the layers of every call, outermost first. */
 export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wired {
-  const manager = connectionManager(options, events, () => metadataWith(tokens?.held))
+  const telemetry = new ClientTelemetry({ ...options.diagnostics, namespace: options.namespace?.toString() })
+  const manager = connectionManager(options, events, telemetry, () => metadataWith(tokens?.held))
   const base = new Balancer(manager, options.maxRequestBytes)
   const hasFresh = manager.hasFresh.bind(manager)
   const retry = retryLayer({ budget: new RetryBudget(retryBudget), hasFresh, closing: manager.closing })
-  const tokens = tokenSource(options, events, manager, stack(base, retry, metadataLayer()))
+  const attempts = attemptObserver(telemetry)
+  const tokens = tokenSource(options, events, manager, telemetry, stack(base, retry, attempts, metadataLayer()))
   const writeLimit = new WriteLimit()
   const memory = new ReadMemory(options.cache)
   events.on('clusterChanged', () => memory.clear())
   events.on('revisionRewound', () => memory.clear())
   const calls = [
-    callObserver(), // sees the caller's call and gives errors its stack
+    callObserver(telemetry, (endpoint) => manager.roleOf(endpoint)), // sees the caller's call and gives errors its stack
     deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
     readMemoryLayer(memory), // sees all writes, each as its caller made it
     readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, memory, hasFresh }),
@@ -75,16 +79,17 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
     ...(options.batching.reads ? [readBatches(options, manager)] : []), // above the repeats, which are of whole batches
     retry,
     writeLimitLayer(writeLimit), // writes wait for their turn here, before they have any effect
-    attemptObserver(), // sees each sending
     ...(tokens === undefined ? [] : [authLayer(tokens)]), // below the repeats: a refused token is replaced, not waited for
+    attempts, // sees each sending
     metadataLayer(),
   )
   const grouping = stack(sendings, ...calls, writeGroups(options))
   const transport = options.batching.writes ? grouping : stack(sendings, ...calls)
   const streams = new StreamSource(manager, tokens)
   const watches = watchHub(manager, streams, transport, events)
-  const leases = leasesOf(options, manager, streams, transport, events)
-  return { manager, tokens, transport, grouping, memory, writeLimit, streams, watches, leases }
+  const leases = leasesOf(options, manager, streams, transport, events, telemetry)
+  tellOfStreams(events, telemetry)
+  return { telemetry, manager, tokens, transport, grouping, memory, writeLimit, streams, watches, leases }
 }
 
 function readBatches({ maxTxnOps, maxRequestBytes }: ResolvedOptions, manager: ConnectionManager): Layer {
@@ -106,11 +111,17 @@ function leasesOf(
   streams: StreamSource,
   transport: Transport,
   events: Emitter<PartEvents>,
+  telemetry: ClientTelemetry,
 ): Leases {
   const observe: KeepAliveHost['observe'] = (header, endpoint) => identity.observe(header, endpoint, 0)
   return new Leases({
     transport,
-    hub: new KeepAliveHub({ streams, events, observe }),
+    hub: new KeepAliveHub({
+      streams,
+      events,
+      observe,
+      renewed: (renewed) => telemetry.lease({ type: 'renewed', ...renewed }),
+    }),
     events,
     onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
     timeoutMs,
@@ -140,12 +151,14 @@ function watchHub(
 function connectionManager(
   options: ResolvedOptions,
   events: Emitter<PartEvents>,
+  telemetry: ClientTelemetry,
   probeMetadata: () => CallMetadata,
 ): ConnectionManager {
   const { endpoints, discovery, hasTls, credentials, connectTimeoutMs, channel } = options
   const discover = discovery === undefined ? undefined : () => discovered(discovery, hasTls)
   return new ConnectionManager({
     events,
+    onStateChange: (change) => telemetry.connect(change),
     endpoints,
     settings: channel,
     connectTimeoutMs,
@@ -159,16 +172,27 @@ function tokenSource(
   { auth, discovery }: ResolvedOptions,
   events: Emitter<PartEvents>,
   manager: ConnectionManager,
+  { client }: ClientTelemetry,
   transport: Transport,
 ): TokenSource | undefined {
   if (auth === undefined) return undefined
   return new TokenSource(auth, {
     transport,
+    client,
     endpoints: () => (discovery === undefined ? manager.endpoints.map(({ url }) => url) : [`srv:${discovery.domain}`]),
     events,
     // Members that refused to tell who they are without a token tell it now.
     renewed: () => manager.refreshAll(),
   })
+}
+
+/** What the events tell of leases and watches, on the channels. */
+function tellOfStreams(events: Emitter<PartEvents>, telemetry: ClientTelemetry): void {
+  events.on('watchLost', (lost) => telemetry.watch({ type: 'lost', ...lost }))
+  events.on('watchResumed', (resumed) => telemetry.watch({ type: 'resumed', ...resumed }))
+  events.on('leaseLost', (lost) => telemetry.lease({ type: 'lost', ...lost }))
+  events.on('keepAliveLost', (lost) => telemetry.lease({ type: 'interrupted', ...lost }))
+  events.on('keepAliveResumed', (resumed) => telemetry.lease({ type: 'resumed', ...resumed }))
 }
 
 /** The endpoints that DNS knows now. */

@@ -48,6 +48,17 @@ describe('README.md', () => {
     for (const { name } of Object.values(channels)) assert.ok(readme.includes(`\`${String(name)}\``), String(name))
   })
 
+  test('and docs/observability.md name every diagnostics channel and event', async () => {
+    const { channels } = await import('../src/index.js')
+    const { eventNames } = await import('../src/client.js')
+    const guide = readFileSync(join(root, 'docs/observability.md'), 'utf8')
+    const names = [...Object.values(channels).map(({ name }) => String(name)), ...eventNames]
+    assert.deepEqual(
+      names.filter((name) => !guide.includes(`\`${name}\``)),
+      [],
+    )
+  })
+
   test('links only to files that are there', () => {
     const guides = readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []))
     for (const file of ['README.md', ...guides]) {

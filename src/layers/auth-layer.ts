@@ -1,6 +1,6 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import type { Layer } from '../transport/transport.js'
-import { isTokenRefusal } from './token.js'
+import type { CallContext, Layer } from '../transport/transport.js'
+import { isTokenRefusal, type Token, type TokenReason } from './token.js'
 import type { TokenSource } from './token-source.js'
 
 /**
@@ -13,7 +13,7 @@ const maxRefusals = 3
 export function authLayer(source: TokenSource): Layer {
   return (inner) => ({
     async unary(method, request, context) {
-      let token = source.current() ?? (await source.get('first', context))
+      let token = source.current() ?? (await nextToken(source, 'first', context))
       for (let refused = 1; ; refused += 1) {
         try {
           context.token = token.value
@@ -25,11 +25,20 @@ export function authLayer(source: TokenSource): Layer {
           if (!source.renews) throw final(error)
           if (refused === maxRefusals) throw error.code === 'AUTH_OLD_REVISION' ? error : final(error)
           source.rejected(token, error.code)
-          token = await source.get('rejected', context)
+          token = await nextToken(source, 'rejected', context)
         }
       }
     },
   })
+}
+
+async function nextToken(source: TokenSource, reason: TokenReason, context: CallContext): Promise<Token> {
+  const startedAt = performance.now()
+  try {
+    return await source.get(reason, context)
+  } finally {
+    context.authMs += performance.now() - startedAt
+  }
 }
 
 /** The retry layer must not repeat what a new token did not cure. */

@@ -1,38 +1,40 @@
 import { type EtcdError, isEtcdError } from '../core/errors.js'
-import { type AttemptRecord, type CallOutcome, type CallRecord, channels, outcomeOf } from '../telemetry/channels.js'
+import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
 import type { CallContext, Layer } from '../transport/transport.js'
 import { type Method, methods } from '../wire/methods.js'
+import { attemptsAreObserved, CallTrace, callsAreObserved, type RoleOf, traceAttempt } from './call-trace.js'
 
 type AnyMethod = Pick<Method<unknown, unknown>, 'name' | 'readOnly'>
 
 /**
- * The outermost layer: tells `etcdkit:call` what became of each call, and completes errors with what only the whole call
+ * The outermost layer: tells what became of each call to who listens, and completes errors with what only the whole call
  * knows. Their stacks are taken here, where the caller's `await` is still on the asynchronous stack, so that calls which
  * succeed never pay for one.
  */
-export function callObserver(): Layer {
+export function callObserver(telemetry: ClientTelemetry, roleOf: RoleOf): Layer {
   return (inner) => ({
     async unary(method, request, context) {
+      const trace = callsAreObserved() ? new CallTrace(telemetry, roleOf, method, request, context) : undefined
       try {
-        const response = await inner.unary(method, request, context)
-        if (channels.call.hasSubscribers) publishCall(method.name, context, { ok: true })
+        if (trace === undefined) return await inner.unary(method, request, context)
+        const response = await trace.run(() => inner.unary(method, request, context))
+        trace.succeeded(response)
         return response
       } catch (error) {
         if (isEtcdError(error)) complete(error, method, context)
-        if (channels.call.hasSubscribers) publishCall(method.name, context, outcomeOf(error))
+        trace?.failed(error)
         throw error
       }
     },
   })
 }
 
-/** Below the retry layer: tells `etcdkit:attempt` about each sending of a call. */
-export function attemptObserver(): Layer {
+/** Next to the wire: tells of each sending of a call to who listens. */
+export function attemptObserver(telemetry: ClientTelemetry): Layer {
   return (inner) => ({
     unary(method, request, context) {
-      const sending = inner.unary(method, request, context)
-      if (channels.attempt.hasSubscribers) publishAttempt(method.name, context, sending)
-      return sending
+      if (!attemptsAreObserved()) return inner.unary(method, request, context)
+      return traceAttempt(telemetry, method, context, () => inner.unary(method, request, context))
     },
   })
 }
@@ -47,36 +49,4 @@ function complete(error: EtcdError, method: AnyMethod, context: CallContext): vo
 /** A transaction that may be repeated holds reads alone. */
 function changesNothing(method: AnyMethod, { repeatable }: CallContext): boolean {
   return method.readOnly || (repeatable && method.name === methods.KV.Txn.name)
-}
-
-function publishCall(method: string, context: CallContext, outcome: CallOutcome): void {
-  const record: CallRecord = {
-    method,
-    durationMs: performance.now() - context.startedAt,
-    connectMs: context.connectMs,
-    backoffMs: context.backoffMs,
-    attempts: context.attempts,
-    endpoint: context.endpoint,
-    responseBytes: context.responseBytes,
-    outcome,
-  }
-  channels.call.publish(record)
-}
-
-function publishAttempt(method: string, context: CallContext, sending: Promise<unknown>): void {
-  const startedAt = performance.now()
-  const publish = (outcome: CallOutcome): void => {
-    const record: AttemptRecord = {
-      method,
-      attempt: context.attempts,
-      durationMs: performance.now() - startedAt,
-      endpoint: context.endpoint,
-      outcome,
-    }
-    channels.attempt.publish(record)
-  }
-  sending.then(
-    () => publish({ ok: true }),
-    (error: unknown) => publish(outcomeOf(error)),
-  )
 }

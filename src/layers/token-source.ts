@@ -1,5 +1,6 @@
 import { copyOf, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
-import { type AuthenticateRecord, channels, outcomeOf } from '../telemetry/channels.js'
+import { begin, type ChannelPair, channels, outcomeOf, settle, tracing } from '../telemetry/channels.js'
+import type { AuthenticateStart, ClientIdentity } from '../telemetry/records.js'
 import { type CallContext, callContext, type Transport } from '../transport/transport.js'
 import { methods } from '../wire/methods.js'
 import { type Authenticate, Login, sharedLogin } from './login.js'
@@ -49,6 +50,7 @@ export interface AuthStats {
 export interface TokenSourceHost {
   /** The transport without authentication, for `Authenticate` itself. */
   readonly transport: Transport
+  readonly client: ClientIdentity
   readonly endpoints: () => readonly string[]
   readonly events: { emit<Name extends keyof AuthEvents>(name: Name, payload: AuthEvents[Name]): void }
   /** There is a new token to use. */
@@ -61,6 +63,7 @@ export interface TokenSourceHost {
  */
 const askTimeoutMs = 10_000
 const defaultTokenTtlMs = 300_000
+const requests: ChannelPair<AuthenticateStart> = { ended: channels.authenticate, traced: tracing.authenticate }
 
 /** A client's source of tokens: knows where they come from, counts and tells what happens. */
 export class TokenSource {
@@ -157,29 +160,20 @@ export class TokenSource {
     const context = callContext(undefined, { consistent: true, repeatable: true })
     context.deadlineAt = context.startedAt + askTimeoutMs
     const username = 'username' in this.#options ? this.#options.username : undefined
-    const told = (): {
-      username: string | undefined
-      endpoint: string | undefined
-      reason: TokenReason
-      durationMs: number
-    } => ({
-      username,
-      endpoint: context.endpoint,
-      reason,
-      durationMs: performance.now() - startedAt,
-    })
+    const start = { client: this.#host.client, username, reason }
+    const told = () => ({ username, endpoint: context.endpoint, reason, durationMs: performance.now() - startedAt })
     try {
-      const token = await this.#obtain(reason, context)
+      const token = await begin(requests.traced, start, () => this.#obtain(reason, context))
       this.#authenticated[reason] += 1
       setImmediate(this.#host.renewed)
       this.#host.events.emit('authenticated', told())
-      publish({ ...told(), outcome: { ok: true } })
+      settle(requests, Object.assign(start, told(), { outcome: { ok: true } as const }))
       return token
     } catch (cause) {
       const error = named(cause, username)
       this.#failed += 1
       this.#host.events.emit('authenticationFailed', { ...told(), error })
-      publish({ ...told(), outcome: outcomeOf(error) })
+      settle(requests, Object.assign(start, told(), { outcome: outcomeOf(error) }), error)
       throw error
     }
   }
@@ -273,8 +267,4 @@ function named(error: unknown, username: string | undefined): unknown {
     grpcCode: error.grpcCode,
     cause: error,
   })
-}
-
-function publish(record: AuthenticateRecord): void {
-  if (channels.authenticate.hasSubscribers) channels.authenticate.publish(record)
 }

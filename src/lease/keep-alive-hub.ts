@@ -23,6 +23,18 @@ export interface KeepAliveHost {
   readonly events: { emit<Name extends keyof LeaseEvents>(name: Name, payload: LeaseEvents[Name]): void }
   /** Takes in the header of an answer. Returns the error of one that belongs to another cluster. */
   observe(header: ResponseHeader | undefined, endpoint: string): EtcdError | undefined
+  /** A lease was renewed. */
+  renewed?(renewed: Renewed): void
+}
+
+/** A renewal that was answered. */
+export interface Renewed {
+  readonly leaseId: string
+  readonly ttlSeconds: number
+  /** From its sending to its answer. */
+  readonly durationMs: number
+  /** What was left of the lease when the answer came. */
+  readonly slackMs: number
 }
 
 const backoff = { baseMs: 50, maxMs: 1000 }
@@ -134,7 +146,9 @@ export class KeepAliveHub implements KeepAliveStreamHost {
       else this.#expire(renewal, now)
       return
     }
+    const slackMs = renewal.expiresAt - now
     renewal.answered(ttlSeconds, sentAt)
+    this.#host.renewed?.({ leaseId: renewal.id, ttlSeconds, durationMs: now - sentAt, slackMs })
     this.#planBy(Math.min(renewal.renewAt, renewal.expiresAt))
   }
 

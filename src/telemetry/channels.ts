@@ -1,63 +1,96 @@
-import { type Channel, channel } from 'node:diagnostics_channel'
-import { type Effect, type ErrorCode, isEtcdError } from '../core/errors.js'
+import { type Channel, channel, type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import { isEtcdError } from '../core/errors.js'
+import type { AttemptStart, AuthenticateStart, CallOutcome, CallStart } from './records.js'
 
-/** Published on `etcdkit:call` when a call has ended, whatever came of it. Keys and values are never in it. */
-export interface CallRecord {
-  /** The RPC, for example `KV.Range`. */
-  readonly method: string
-  /** From the call to its end, in milliseconds. */
-  readonly durationMs: number
-  /** Part of it that was spent waiting for a connection. */
-  readonly connectMs: number
-  /** Part of it that was spent waiting between attempts. */
-  readonly backoffMs: number
-  /** How often it was sent. */
-  readonly attempts: number
-  /** The member that answered, or failed to, last. */
-  readonly endpoint: string | undefined
-  /** Size of the answer; 0 if there was none. */
-  readonly responseBytes: number
-  readonly outcome: CallOutcome
-}
-
-/** Published on `etcdkit:attempt` when one sending of a call has ended. */
-export interface AttemptRecord {
-  readonly method: string
-  /** Which attempt of the call it was, from 1. */
-  readonly attempt: number
-  readonly durationMs: number
-  /** The member it was sent to; `undefined` when there was none to send it to. */
-  readonly endpoint: string | undefined
-  readonly outcome: CallOutcome
-}
-
-/** Published on `etcdkit:authenticate` when a token was asked for. Neither the token nor the password is in it. */
-export interface AuthenticateRecord {
-  readonly username: string | undefined
-  /** The member that was asked last. */
-  readonly endpoint: string | undefined
-  readonly reason: 'first' | 'expiring' | 'rejected'
-  readonly durationMs: number
-  readonly outcome: CallOutcome
-}
-
-/** How a call or an attempt ended. */
-export type CallOutcome =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly aborted: true }
-  | {
-      readonly ok: false
-      readonly aborted: false
-      readonly code: ErrorCode
-      readonly effect: Effect
-      readonly error: Error
-    }
-
-/** The `node:diagnostics_channel` channels of this library. Nothing is built for a channel that nobody listens to. */
-export const channels: { readonly call: Channel; readonly attempt: Channel; readonly authenticate: Channel } = {
+/**
+ * The `node:diagnostics_channel` channels of this library, one message for each thing that has happened. Nothing is built
+ * for a channel that nobody listens to.
+ */
+export const channels: {
+  /** A `CallRecord` for each call that has ended. */
+  readonly call: Channel
+  /** An `AttemptRecord` for each sending of a call that has ended. */
+  readonly attempt: Channel
+  /** An `AuthenticateRecord` for each request for a token that has ended. */
+  readonly authenticate: Channel
+  /** A `ConnectRecord` for each new state of a connection. */
+  readonly connect: Channel
+  /** `LeaseRecord` */
+  readonly lease: Channel
+  /** `WatchRecord` */
+  readonly watch: Channel
+  /** `InformerRecord` */
+  readonly informer: Channel
+  /** The `CallRecord` of each call that took longer than `diagnostics.slowCallMs`. */
+  readonly slow: Channel
+} = {
   call: channel('etcdkit:call'),
   attempt: channel('etcdkit:attempt'),
   authenticate: channel('etcdkit:authenticate'),
+  connect: channel('etcdkit:connect'),
+  lease: channel('etcdkit:lease'),
+  watch: channel('etcdkit:watch'),
+  informer: channel('etcdkit:informer'),
+  slow: channel('etcdkit:slow'),
+}
+
+/**
+ * The same operations for who follows them from their beginning, as tracers do: `TracingChannel`s of the same names, hence
+ * `tracing:etcdkit:call:start` and its kin. All messages of one operation are one object; from `asyncStart` on it has what
+ * the record on the channel of that name has. `start` is published where the operation is asked for, so that the caller's
+ * asynchronous context is there, and stores that are bound to it hold for all of the operation.
+ */
+export const tracing: {
+  readonly call: TracingChannel<unknown, CallStart>
+  readonly attempt: TracingChannel<unknown, AttemptStart>
+  readonly authenticate: TracingChannel<unknown, AuthenticateStart>
+} = {
+  call: tracingChannel('etcdkit:call'),
+  attempt: tracingChannel('etcdkit:attempt'),
+  authenticate: tracingChannel('etcdkit:authenticate'),
+}
+
+/** A channel that tells the end of operations, and the tracing channel of the same name. */
+export interface ChannelPair<Start extends object> {
+  readonly ended: Channel
+  readonly traced: TracingChannel<unknown, Start>
+}
+
+/** Whether anybody listens to one of them. */
+export function isObserved<Start extends object>({ ended, traced }: ChannelPair<Start>): boolean {
+  return ended.hasSubscribers || traced.hasSubscribers
+}
+
+/**
+ * Begins an operation, as `TracingChannel.tracePromise()` does. That one would put the result on the record, which holds
+ * values.
+ */
+export function begin<Start extends object, Result>(
+  traced: TracingChannel<unknown, Start>,
+  record: Start,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  return traced.start.runStores(record, () => {
+    const running = run()
+    traced.end.publish(record)
+    return running
+  })
+}
+
+/** Tells the end of an operation; its record is complete. `error` is where tracers look for what it failed with. */
+export function settle<Start extends object>(
+  { ended, traced }: ChannelPair<Start>,
+  record: Start & { readonly outcome: CallOutcome },
+  error?: unknown,
+): void {
+  if (!record.outcome.ok) {
+    // The outcome has it, too: once is enough for a log.
+    Object.defineProperty(record, 'error', { value: error })
+    traced.error.publish(record)
+  }
+  traced.asyncStart.publish(record)
+  traced.asyncEnd.publish(record)
+  ended.publish(record)
 }
 
 /** The outcome that a rejection stands for: whatever is no error of this library is the caller's own abort. */

@@ -27,19 +27,35 @@ export interface EventSink {
   emit<Name extends keyof ConnectionEvents>(event: Name, payload: ConnectionEvents[Name]): void
 }
 
+/** A connection has entered another state. */
+export interface StateChange {
+  readonly endpoint: string
+  readonly previous: ConnectionState['kind']
+  readonly state: ConnectionState['kind']
+  /** Why it is not ready, where that is known. */
+  readonly reason: string | undefined
+  /** How long it was in the state before. */
+  readonly previousMs: number
+}
+
 /** Tells of the states of connections what matters to listeners, each change once, however often it is tried again. */
 export class Announcer {
   readonly #events: EventSink
+  readonly #onChange: ((change: StateChange) => void) | undefined
   /** Those whose loss was told and that have not been ready since. */
   readonly #lost = new WeakSet<Connection>()
+  readonly #enteredAt = new WeakMap<Connection, number>()
 
-  constructor(events: EventSink) {
+  /** `onChange` is told of every change, however small. */
+  constructor(events: EventSink, onChange: ((change: StateChange) => void) | undefined) {
     this.#events = events
+    this.#onChange = onChange
   }
 
   /** The connection has entered a new state. */
   stateChanged(connection: Connection, previous: ConnectionState): void {
     const { state, url: endpoint } = connection
+    this.#tellChange(connection, previous)
     switch (state.kind) {
       case 'ready':
         this.#lost.delete(connection)
@@ -57,5 +73,34 @@ export class Announcer {
         this.#events.emit('endpointLost', { endpoint, error: state.error })
       }
     }
+  }
+
+  #tellChange(connection: Connection, before: ConnectionState): void {
+    const { state, url: endpoint } = connection
+    if (state === before) return
+    const now = performance.now()
+    const previousMs = now - (this.#enteredAt.get(connection) ?? now)
+    this.#enteredAt.set(connection, now)
+    this.#onChange?.({
+      endpoint,
+      previous: before.kind,
+      state: state.kind,
+      reason: reasonOf(state),
+      previousMs,
+    })
+  }
+}
+
+/** Why a connection is not ready, where that is known. */
+export function reasonOf(state: ConnectionState): string | undefined {
+  switch (state.kind) {
+    case 'connecting':
+      return state.error
+    case 'ejected':
+      return state.reason
+    case 'probing':
+      return state.after
+    default:
+      return undefined
   }
 }

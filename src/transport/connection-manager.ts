@@ -4,7 +4,7 @@ import type { StatusResponse } from '../gen/messages.js'
 import type { ChannelSettings } from './channel-settings.js'
 import { ClusterIdentity } from './cluster-identity.js'
 import { Connection, type ConnectionHost, type ConnectionState, type Role } from './connection.js'
-import { Announcer, type EventSink } from './connection-events.js'
+import { Announcer, type EventSink, reasonOf, type StateChange } from './connection-events.js'
 import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
 import { Picker } from './picker.js'
@@ -39,6 +39,8 @@ export interface ConnectionManagerOptions {
   readonly discover: (() => Promise<readonly Endpoint[]>) | undefined
   readonly credentials: (endpoint: Endpoint) => Credentials
   readonly probeMetadata: () => CallMetadata
+  /** Told of every new state of a connection. */
+  readonly onStateChange?: ((change: StateChange) => void) | undefined
 }
 
 interface Waiter {
@@ -88,7 +90,7 @@ export class ConnectionManager implements ConnectionHost {
   constructor(options: ConnectionManagerOptions) {
     this.#options = options
     this.events = options.events
-    this.#announcer = new Announcer(options.events)
+    this.#announcer = new Announcer(options.events, options.onStateChange)
     this.settings = options.settings
     this.identity = new ClusterIdentity({
       clusterChanged: (endpoint, expected, actual) =>
@@ -128,6 +130,11 @@ export class ConnectionManager implements ConnectionHost {
       memberId: connection.memberId,
       version: connection.version,
     }))
+  }
+
+  /** What the member at an endpoint does, as far as it is known. */
+  roleOf(endpoint: string): Role | undefined {
+    return this.#connections.find(({ url }) => url === endpoint)?.role
   }
 
   /** A connection for this call, if there is one now. */
@@ -361,17 +368,4 @@ function mostOf<Item>(all: readonly Item[], some: readonly Item[]): boolean {
 function hasShownItself(state: ConnectionState): boolean {
   if (state.kind === 'connecting') return state.error !== undefined
   return state.kind !== 'idle' && state.kind !== 'probing'
-}
-
-function reasonOf(state: ConnectionState): string | undefined {
-  switch (state.kind) {
-    case 'connecting':
-      return state.error
-    case 'ejected':
-      return state.reason
-    case 'probing':
-      return state.after
-    default:
-      return undefined
-  }
 }

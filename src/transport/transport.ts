@@ -50,8 +50,9 @@ export interface CallContext {
   readonly startedAt: number
   /** Deadline layer. */
   deadlineAt: number
-  /** Auth layer: the token to send, if any. */
+  /** Auth layer: the token to send, if any, and the time spent waiting for one. */
   token: string | undefined
+  authMs: number
   /** Metadata layer. */
   metadata: CallMetadata
   /** Retry layer: how often it was tried, the endpoints that failed it, and the time spent waiting in between. */
@@ -117,6 +118,7 @@ export function callContext(options: CallOptions | undefined, kind: CallKind): C
     startedAt: performance.now(),
     deadlineAt: Number.POSITIVE_INFINITY,
     token: undefined,
+    authMs: 0,
     metadata: noMetadata,
     attempts: 0,
     failedOn: undefined,

@@ -16,8 +16,8 @@ export interface WatchQueueOptions {
   readonly bufferLimit: number
   readonly progress: boolean
   map(batch: WatchBatch): WatchBatch
-  /** It has ended, whoever ended it. */
-  onEnded?(): void
+  /** It has ended, whoever ended it; with the error that its consumer is told. */
+  onEnded?(error?: unknown): void
 }
 
 interface Waiter {
@@ -178,7 +178,7 @@ export class WatchQueue implements Subscriber {
     this.#ending = first === undefined ? { kind: 'failed', error } : { kind: 'closed' }
     first?.reject(error)
     for (const { resolve } of others) resolve(undefined)
-    this.#options.onEnded?.()
+    this.#options.onEnded?.(error)
   }
 
   /** Adds a batch as the consumer is to get it. */

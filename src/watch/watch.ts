@@ -47,7 +47,12 @@ export interface WatchScope {
   readonly translation: WatchTranslation | undefined
   /** Reads a range, as the keyspace has it. */
   pages(range: KeyRange): RangePages
+  /** Told of each watch that is begun; returns what is to be told of its end. */
+  readonly opened?: (spec: WatchSpec, watch: OpenedWatch) => (error?: unknown) => void
 }
+
+/** What is known of a watch while it lasts. */
+export type OpenedWatch = Pick<WatchQueue, 'state' | 'endpoint' | 'revision' | 'lag' | 'buffered' | 'reconnects'>
 
 const optionNames = ['startRevision', 'prevKv', 'only', 'progress', 'onCompacted', 'bufferLimit', 'signal']
 const defaultBufferLimit = 10_000
@@ -59,7 +64,11 @@ export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions)
   const { hub } = scope
   const { signal, startRevision } = options
   const spec = specOf(scope, range, options)
-  const queue = queueOf(scope, range, spec, options, () => signal?.removeEventListener('abort', onAbort))
+  const queue = queueOf(scope, range, spec, options, (error) => {
+    signal?.removeEventListener('abort', onAbort)
+    ended?.(error)
+  })
+  const ended = scope.opened?.(spec, queue)
   const onAbort = (): void => {
     hub.unsubscribe(queue)
     queue.onEnd(signal?.reason)
@@ -87,7 +96,7 @@ function queueOf(
   range: KeyRange,
   spec: WatchSpec,
   { bufferLimit = defaultBufferLimit, progress = false, onCompacted, only }: WatchOptions,
-  onEnded: () => void,
+  onEnded: (error?: unknown) => void,
 ): WatchQueue {
   const map = translation?.batch ?? ((batch: WatchBatch) => batch)
   const options = { bufferLimit, progress, map, onEnded }

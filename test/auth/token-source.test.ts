@@ -5,7 +5,8 @@ import { inspect } from 'node:util'
 import { EtcdError, isEtcdError } from '../../src/core/errors.js'
 import { authLayer } from '../../src/layers/auth-layer.js'
 import { type AuthEvents, type AuthOptions, TokenSource } from '../../src/layers/token-source.js'
-import { type AuthenticateRecord, channels } from '../../src/telemetry/channels.js'
+import { channels } from '../../src/telemetry/channels.js'
+import type { AuthenticateRecord } from '../../src/telemetry/records.js'
 import { type CallContext, type CallOptions, callContext, stack } from '../../src/transport/transport.js'
 import { methods } from '../../src/wire/methods.js'
 import { type FakeCall, fakeTransport, header } from '../support/fake-transport.js'
@@ -36,6 +37,7 @@ function sourceOf(options: AuthOptions, answer: Answer, endpoints: () => readonl
   const emitted: Emitted[] = []
   const source = new TokenSource(options, {
     transport,
+    client: { id: 0, name: 'test', namespace: undefined },
     endpoints,
     events: { emit: (name, payload) => emitted.push({ name, payload }) },
     renewed: () => {},
@@ -160,7 +162,8 @@ describe('a source of tokens with a password', () => {
     await source.get('rejected', callWithin())
     assert.deepEqual(source.stats, { authenticated: { first: 1, expiring: 0, rejected: 1 }, failed: 0 })
     const common = { username: auth.username, endpoint: 'http://fake' }
-    const withoutTimes = records.map(({ durationMs, ...record }) => {
+    const withoutTimes = records.map(({ durationMs, client, ...record }) => {
+      assert.equal(client.name, 'test')
       assert.ok(durationMs >= 0 && durationMs < 1000)
       return record
     })

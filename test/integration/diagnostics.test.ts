@@ -50,13 +50,21 @@ describe('The diagnostics channels', () => {
     const startedAt = performance.now()
     const { endpoint } = await etcd.put('key', 'value')
     const tookMs = performance.now() - startedAt
-    const [{ durationMs, connectMs, responseBytes, ...call } = assert.fail(), ...otherCalls] = calls
-    const method = 'KV.Put'
-    assert.deepEqual(call, { method, backoffMs: 0, attempts: 1, endpoint, outcome: ok })
+    const [call = assert.fail(), ...otherCalls] = calls
+    const { durationMs, connectMs, responseBytes, callId, client } = call
+    const [method, path] = ['KV.Put', '/etcdserverpb.KV/Put']
+    assert.deepEqual([call.method, call.path, call.endpoint, call.outcome], [method, path, endpoint, ok])
+    assert.deepEqual([call.attempts, call.backoffMs, call.authMs, call.mode], [1, 0, 0, undefined])
+    assert.deepEqual(call.request, { range: 'key', key: 'key', operations: 1 })
+    assert.ok(Math.abs(call.queueMs + connectMs + call.wireMs - durationMs) < 1e-6)
     assert.ok(connectMs > 0 && durationMs > connectMs && tookMs >= durationMs, `${connectMs} of ${durationMs} ms`)
     assert.ok(responseBytes > 10 && responseBytes < 100)
-    const [{ durationMs: attemptMs, ...attempt } = assert.fail(), ...otherAttempts] = attempts
-    assert.deepEqual(attempt, { method, attempt: 1, endpoint, outcome: ok })
+    const [{ durationMs: attemptMs, connectMs: waitedMs, ...attempt } = assert.fail(), ...otherAttempts] = attempts
+    const { requestBytes } = call
+    const place = { client, callId, method, path, attempt: 1, why: 'first', endpoint }
+    assert.deepEqual(attempt, { ...place, requestBytes, responseBytes, outcome: ok })
+    assert.equal(waitedMs, connectMs)
+    assert.deepEqual(call.tries, attempts)
     assert.ok(attemptMs > 0 && attemptMs <= durationMs)
     assert.deepEqual([...otherCalls, ...otherAttempts], [], 'probes are no calls')
 
@@ -138,14 +146,44 @@ describe('The diagnostics channels', () => {
     const nowhere = createClient(t, { endpoints: [`http://127.0.0.1:${port}`] })
     await assert.rejects(nowhere.put('key', 'value', { timeoutMs: 100 }), { code: 'NOT_CONNECTED', attempts: 0 })
     const { durationMs, connectMs, outcome, ...never } = calls[1] ?? assert.fail()
-    assert.deepEqual(never, { method: 'KV.Put', backoffMs: 0, attempts: 0, endpoint: undefined, responseBytes: 0 })
+    assert.deepEqual([never.method, never.backoffMs, never.wireMs, never.attempts], ['KV.Put', 0, 0, 0])
+    assert.deepEqual([never.endpoint, never.role, never.responseBytes], [undefined, undefined, 0])
     assert.ok(connectMs > 90 && durationMs >= connectMs, `${connectMs} of ${durationMs} ms`)
     assert.equal(!outcome.ok && !outcome.aborted && outcome.code, 'NOT_CONNECTED')
     assert.equal(calls.length, 2)
   })
 
-  test('hold no key and no value', async (t) => {
+  test('hold keys, and no values', async (t) => {
     const etcd = await connected(t)
+    const calls = callRecords(t)
+    const secret = 'top-secret'
+    await etcd.put('a/1', secret)
+    await etcd.txn().if(key('a/1').value.equals(secret)).then(put('a/1', secret), put('a/2', secret)).commit()
+    await etcd.get(Buffer.from([0xff, 0x01]))
+    await etcd.range({ prefix: 'a/' })
+    await etcd.range({ from: 'a/1', to: 'a/3' })
+    await etcd.count({ from: 'a/' })
+    await etcd.namespace('a/').deleteRange({ prefix: '' })
+    await etcd.count({ prefix: '' })
+    const asked = calls.map(({ request: { range, key, operations }, responseKeys }) => {
+      return `${range} ${key} ${operations} ${responseKeys}`
+    })
+    assert.deepEqual(asked, [
+      'key a/1 1 0',
+      'key a/1 2 0',
+      'key 0xff01 1 0',
+      'prefix a/ 1 2',
+      'range a/1 1 2',
+      'from a/ 1 0',
+      'prefix a/ 1 2',
+      'all undefined 1 0',
+    ])
+    const text = JSON.stringify(calls)
+    assert.ok(!text.includes(secret) && !text.includes(Buffer.from(secret).toString('base64')), text)
+  })
+
+  test('hold no key either for a client that keeps its keys secret', async (t) => {
+    const etcd = createClient(t, cluster, { diagnostics: { keys: false, slowCallMs: 0 } })
     const records: unknown[] = [callRecords(t), attemptRecords(t)]
     const secret = 'top-secret'
     await etcd.put(secret, secret)

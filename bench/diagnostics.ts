@@ -1,0 +1,88 @@
+/**
+ * What the diagnostics channels add to a call, in time of the layers alone: nothing is sent. A call over the network takes
+ * some hundred times as long as the first row.
+ *
+ *     npx tsx bench/diagnostics.ts [--calls 20000] [--rounds 7]
+ */
+import { parseArgs } from 'node:util'
+import { attemptObserver, callObserver } from '../src/layers/observe-layer.js'
+import { channels, tracing } from '../src/telemetry/channels.js'
+import { ClientTelemetry } from '../src/telemetry/client-telemetry.js'
+import { callContext, type Layer, stack, type Transport } from '../src/transport/transport.js'
+import { methods } from '../src/wire/methods.js'
+
+const { values } = parseArgs({
+  options: { calls: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '7' } },
+})
+const calls = Number(values.calls)
+const rounds = Number(values.rounds)
+const request = { key: Buffer.from('bench/key') }
+const answer = { kvs: [], count: 0, more: false }
+
+/** Answers at once, so that nothing is measured but the layers. */
+const base: Transport = {
+  async unary(_method, _request, context) {
+    context.attempts += 1
+    context.endpoint = 'http://127.0.0.1:2379'
+    return answer as never
+  },
+}
+const telemetry = new ClientTelemetry({ name: 'bench', namespace: undefined, keys: true, slowCallMs: 300 })
+const silent: Layer = (inner) => ({ unary: async (...call) => inner.unary(...call) })
+const observed = stack(
+  base,
+  callObserver(telemetry, () => 'leader'),
+  attemptObserver(telemetry),
+)
+
+/** Subscribes and gives the function that ends that. */
+type Subscribe = () => () => void
+
+const nobody: Subscribe = () => () => {}
+const listen = (): void => {}
+const onSlow: Subscribe = () => {
+  channels.slow.subscribe(listen)
+  return () => channels.slow.unsubscribe(listen)
+}
+const onCalls: Subscribe = () => {
+  channels.call.subscribe(listen)
+  return () => channels.call.unsubscribe(listen)
+}
+const onTraces: Subscribe = () => {
+  const { call, attempt } = tracing
+  const followed = [call.start, call.asyncEnd, attempt.start, attempt.asyncEnd]
+  for (const channel of followed) channel.subscribe(listen)
+  return () => {
+    for (const channel of followed) channel.unsubscribe(listen)
+  }
+}
+
+const rows: readonly (readonly [name: string, transport: Transport, subscribe: Subscribe])[] = [
+  ['layers that tell nothing', stack(base, silent), nobody],
+  ['no subscriber', observed, nobody],
+  ['etcdkit:slow', observed, onSlow],
+  ['etcdkit:call', observed, onCalls],
+  ['tracing of calls and attempts', observed, onTraces],
+]
+
+async function nanosecondsPerCall(transport: Transport): Promise<number> {
+  const startedAt = process.hrtime.bigint()
+  for (let count = 0; count < calls; count += 1) {
+    await transport.unary(methods.KV.Range, request, callContext(undefined, { repeatable: true }))
+  }
+  return Number(process.hrtime.bigint() - startedAt) / calls
+}
+
+const results = new Map(rows.map(([name]) => [name, [] as number[]]))
+for (let round = 0; round <= rounds; round += 1) {
+  for (const [name, transport, subscribe] of rows) {
+    const unsubscribe = subscribe()
+    const took = await nanosecondsPerCall(transport)
+    unsubscribe()
+    if (round > 0) results.get(name)?.push(took)
+  }
+}
+for (const [name, took] of results) {
+  const median = took.sort((a, b) => a - b)[Math.floor(took.length / 2)] ?? Number.NaN
+  console.log(`${name.padEnd(30)} ${median.toFixed(0).padStart(6)} ns a call`)
+}

@@ -1,0 +1,124 @@
+import { debuglog } from 'node:util'
+import { channels } from './channels.js'
+import type {
+  AttemptRecord,
+  AuthenticateRecord,
+  CallOutcome,
+  CallRecord,
+  ClientIdentity,
+  ConnectRecord,
+  InformerRecord,
+  LeaseRecord,
+  WatchRecord,
+} from './records.js'
+
+let hasStarted = false
+
+/** Prints what happens on standard error, a line for each, where the environment has `NODE_DEBUG=etcdkit`. */
+export function startDebugLog(): void {
+  const log = debuglog('etcdkit')
+  if (hasStarted || !log.enabled) return
+  hasStarted = true
+  const print = <Each extends { readonly client: ClientIdentity }>(text: (record: Each) => string | undefined) => {
+    return (message: unknown): void => {
+      // Each channel has messages of one kind.
+      const record = message as Each
+      const line = text(record)
+      if (line !== undefined) log('%s: %s', record.client.name, line)
+    }
+  }
+  channels.connect.subscribe(print(connectLine))
+  channels.authenticate.subscribe(print(authenticateLine))
+  channels.attempt.subscribe(print(attemptLine))
+  channels.watch.subscribe(print(watchLine))
+  channels.lease.subscribe(print(leaseLine))
+  channels.informer.subscribe(print(informerLine))
+  channels.slow.subscribe(print(slowLine))
+}
+
+function connectLine({ endpoint, previous, state, reason, previousMs }: ConnectRecord): string {
+  return `connection to ${endpoint}: ${state}${because(reason)} after ${ms(previousMs)} ${previous}`
+}
+
+function authenticateLine({ username, endpoint, reason, durationMs, outcome }: AuthenticateRecord): string {
+  const who = username === undefined ? 'token' : `token for ${username}`
+  return `${who} (${reason}) from ${endpoint ?? 'nobody'}: ${resultOf(outcome)} after ${ms(durationMs)}`
+}
+
+/** Attempts that succeed are the rule, and not told. */
+function attemptLine({ method, callId, attempt, endpoint, durationMs, outcome }: AttemptRecord): string | undefined {
+  if (outcome.ok) return undefined
+  const call = callId === undefined ? method : `${method} #${callId}`
+  return `${call}, attempt ${attempt} on ${endpoint ?? 'no member'}: ${resultOf(outcome)} after ${ms(durationMs)}`
+}
+
+function watchLine(record: WatchRecord): string {
+  switch (record.type) {
+    case 'opened':
+      return `watch of ${rangeOf(record)} begins`
+    case 'lost':
+      return `${record.watches} watches lost ${record.endpoint ?? 'their member'}${because(record.error)}`
+    case 'resumed':
+      return `${record.watches} watches go on on ${record.endpoint} after ${ms(record.downMs)}`
+    case 'ended':
+      return `watch of ${rangeOf(record)} is over${because(record.error)}`
+  }
+}
+
+/** Renewals are the rule, and not told. */
+function leaseLine(record: LeaseRecord): string | undefined {
+  switch (record.type) {
+    case 'renewed':
+      return undefined
+    case 'lost':
+      return `lease ${record.leaseId} is lost: ${record.reason}${because(record.error)}`
+    case 'interrupted':
+      return `${record.leases} leases are not renewed: lost ${record.endpoint ?? 'their member'}${because(record.error)}`
+    case 'resumed':
+      return `${record.leases} leases are renewed on ${record.endpoint} after ${ms(record.downMs)}`
+  }
+}
+
+function informerLine(record: InformerRecord): string {
+  const name = `informer of ${rangeOf(record)}`
+  switch (record.type) {
+    case 'ready':
+      return `${name} has ${record.size} keys of revision ${record.revision}`
+    case 'resync':
+      return `${name} was listed anew, from revision ${record.fromRevision} to ${record.toRevision}: ${record.reason}`
+    case 'error':
+      return `${name} ${record.terminal ? 'is over' : 'goes on after an error'}${because(record.error)}`
+  }
+}
+
+function slowLine(record: CallRecord): string {
+  const { method, callId, durationMs, queueMs, authMs, connectMs, backoffMs, wireMs, request } = record
+  const { range, operations } = request
+  const what = range === undefined ? '' : ` of ${rangeOf({ range, key: request.key })}`
+  const size = `${operations > 1 ? `${operations} operations, ` : ''}${record.requestBytes} B sent`
+  const answer = `${record.responseKeys} keys, ${record.responseBytes} B received`
+  const times = `queue ${ms(queueMs)}, auth ${ms(authMs)}, connect ${ms(connectMs)}, backoff ${ms(backoffMs)}, wire ${ms(wireMs)}`
+  const place = `${record.endpoint ?? 'no member'}${record.role === undefined ? '' : ` (${record.role})`}`
+  const mode = record.mode === undefined ? '' : `, ${record.mode}`
+  const tries = record.tries.map(({ why, endpoint }) => `${why} → ${endpoint ?? 'no member'}`).join(', ')
+  return `slow call ${method} #${callId}${what}${mode}: ${resultOf(record.outcome)} from ${place} after ${ms(durationMs)} (${times}; ${size}, ${answer}; attempts: ${tries || 'none'})`
+}
+
+function rangeOf({ range, key }: { readonly range: string; readonly key: string | undefined }): string {
+  if (range === 'all') return 'all keys'
+  return key === undefined ? `a ${range}` : `${range} ${JSON.stringify(key)}`
+}
+
+function resultOf(outcome: CallOutcome): string {
+  if (outcome.ok) return 'ok'
+  return outcome.aborted ? 'aborted' : outcome.error.message
+}
+
+function because(reason: unknown): string {
+  if (reason === undefined) return ''
+  return `, ${reason instanceof Error ? reason.message : String(reason)}`
+}
+
+function ms(duration: number): string {
+  return `${duration < 10 ? duration.toFixed(1) : duration.toFixed()} ms`
+}
