@@ -17,8 +17,6 @@ export type RoleOf = (endpoint: string) => CallRecord['role']
 const calls: ChannelPair<CallStart> = { ended: channels.call, traced: tracing.call }
 const attempts: ChannelPair<AttemptStart> = { ended: channels.attempt, traced: tracing.attempt }
 
-/** The traces of calls under way. */
-const traces = new WeakMap<CallContext, CallTrace>()
 const ok: CallOutcome = Object.freeze({ ok: true })
 let lastId = 0
 
@@ -55,7 +53,7 @@ export class CallTrace {
       path: method.path,
       request: callRequest(method, request, telemetry),
     }
-    traces.set(context, this)
+    context.trace = this
   }
 
   get callId(): number {
@@ -124,7 +122,7 @@ export async function traceAttempt<Response>(
   context: CallContext,
   send: () => Promise<Response>,
 ): Promise<Response> {
-  const trace = traces.get(context)
+  const trace = context.trace instanceof CallTrace ? context.trace : undefined
   const before = { at: performance.now(), attempts: context.attempts, connectMs: context.connectMs }
   const start: AttemptStart = {
     client: telemetry.client,

@@ -63,6 +63,8 @@ export interface CallContext {
   connectMs: number
   endpoint: string | undefined
   responseBytes: number
+  /** Observe layer: what is told of the call, while somebody listens. */
+  trace: object | undefined
   /** Balancer: the request as bytes, kept so that a repeat sends what the first attempt sent. */
   encoded: { readonly request: unknown; readonly message: Buffer } | undefined
 }
@@ -126,6 +128,7 @@ export function callContext(options: CallOptions | undefined, kind: CallKind): C
     connectMs: 0,
     endpoint: undefined,
     encoded: undefined,
+    trace: undefined,
     responseBytes: 0,
   }
 }
