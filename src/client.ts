@@ -13,6 +13,7 @@ import type { WriteLimit, WriteLimitStats } from './layers/write-limit.js'
 import type { Leases } from './lease/leases.js'
 import { Maintenance } from './maintenance/maintenance.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import type { ClientStats } from './telemetry/client-stats.js'
 import { startDebugLog } from './telemetry/debug-log.js'
 import { checkCall } from './transport/call-options.js'
 import { type ConnectionManager, closedError, type EndpointStatus } from './transport/connection-manager.js'
@@ -27,6 +28,8 @@ import { discovered, type PartEvents, wire } from './wiring.js'
 export interface ClientEvents extends PartEvents {
   /** The endpoints could not be looked up again, or the member list could not be read; the old ones stay in use. */
   syncFailed: { readonly error: unknown }
+  /** The client is closed. The last event. */
+  closed: object
 }
 
 /** The names of all events of a client. */
@@ -49,6 +52,7 @@ export const eventNames: readonly string[] = Object.keys({
   registrationRestored: true,
   registrationFailed: true,
   syncFailed: true,
+  closed: true,
 } satisfies Record<keyof ClientEvents, true>)
 
 const noAuthStats = { authenticated: { first: 0, expiring: 0, rejected: 0 }, failed: 0 }
@@ -71,6 +75,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #watches: WatchHub
   readonly #writeLimit: WriteLimit
   readonly #events: Emitter<ClientEvents>
+  readonly #stats: () => ClientStats
   readonly #timers: NodeJS.Timeout[] = []
   #closing: Promise<void> | undefined
   /** Users, roles, and what became of this client's own logins. */
@@ -91,7 +96,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     startDebugLog()
     const events = new Emitter<ClientEvents>()
     const wired = wire(options, events)
-    const { manager, tokens, transport, writeLimit, streams, watches, leases } = wired
+    const { manager, tokens, transport, writeLimit, streams, watches, leases, stats } = wired
     const prefix = options.namespace ?? Buffer.alloc(0)
     super({ ...wired, rangeStreams: new RangeStreamSource(streams), limits: options, prefix })
     this.#options = options
@@ -101,6 +106,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#transport = transport
     this.#writeLimit = writeLimit
     this.#watches = watches
+    this.#stats = stats
     this.lease = leases
     this.maintenance = new Maintenance(streams)
     this.lockService = new LockService(transport, prefix)
@@ -148,6 +154,11 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     return this.#manager.status()
   }
 
+  /** What is known of the client now: its connections, watches, informers and leases. */
+  stats(): ClientStats {
+    return this.#stats()
+  }
+
   /**
    * Replaces the endpoints. Those that stay keep their connections; calls under way on the others are let end, and
    * new ones no longer go there. Throws `InvalidArgumentError` for endpoints that are none, or that lead a client off TLS, and
@@ -191,6 +202,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     await this.lease.close()
     this.#tokens?.close()
     this.#manager.close()
+    this.#events.emit('closed', {})
     this.#events.clear()
   }
 

@@ -110,6 +110,7 @@ export type { StmFunction, StmOptions, StmResult } from './stm/stm.js'
 export { StmConflictError } from './stm/stm-conflict-error.js'
 export type { StmPutOptions, StmTransaction } from './stm/stm-transaction.js'
 export { channels, tracing } from './telemetry/channels.js'
+export type { ClientStats, EndpointStats } from './telemetry/client-stats.js'
 export type {
   AttemptRecord,
   AttemptStart,
@@ -124,8 +125,16 @@ export type {
   EndpointState,
   InformerRecord,
   LeaseRecord,
+  LockRecord,
+  LockStart,
+  LockWaitRecord,
   RangeKind,
+  StreamEvent,
+  StreamPlace,
+  StreamRecord,
+  WatchCreateRecord,
   WatchRecord,
+  WatchStart,
 } from './telemetry/records.js'
 export type { TransportKind } from './transport/channel-settings.js'
 export type { Role } from './transport/connection.js'

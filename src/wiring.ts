@@ -14,10 +14,11 @@ import { retryLayer } from './layers/retry-layer.js'
 import { StreamSource } from './layers/stream-source.js'
 import { type AuthEvents, TokenSource } from './layers/token-source.js'
 import { WriteLimit, writeLimitLayer } from './layers/write-limit.js'
-import { type KeepAliveHost, KeepAliveHub, type LeaseEvents } from './lease/keep-alive-hub.js'
+import { KeepAliveHub, type LeaseEvents } from './lease/keep-alive-hub.js'
 import { Leases } from './lease/leases.js'
 import type { RegistrationEvents } from './lease/registration.js'
 import type { ResolvedOptions } from './options.js'
+import type { ClientStats } from './telemetry/client-stats.js'
 import { ClientTelemetry } from './telemetry/client-telemetry.js'
 import { Balancer } from './transport/balancer.js'
 import type { ConnectionEvents } from './transport/connection-events.js'
@@ -45,6 +46,7 @@ export interface Wired {
   readonly streams: StreamSource
   readonly watches: WatchHub
   readonly leases: Leases
+  readonly stats: () => ClientStats
 }
 
 /** Enough for a burst of calls over an election, and for steady trouble no more than 64 repeats a second. */
@@ -61,7 +63,8 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const manager = connectionManager(options, events, telemetry, () => metadataWith(tokens?.held))
   const base = new Balancer(manager, options.maxRequestBytes)
   const hasFresh = manager.hasFresh.bind(manager)
-  const retry = retryLayer({ budget: new RetryBudget(retryBudget), hasFresh, closing: manager.closing })
+  const budget = new RetryBudget(retryBudget)
+  const retry = retryLayer({ budget, hasFresh, closing: manager.closing })
   const attempts = attemptObserver(telemetry)
   const tokens = tokenSource(options, events, manager, telemetry, stack(base, retry, attempts, metadataLayer()))
   const writeLimit = new WriteLimit()
@@ -85,11 +88,27 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   )
   const grouping = stack(sendings, ...calls, writeGroups(options))
   const transport = options.batching.writes ? grouping : stack(sendings, ...calls)
-  const streams = new StreamSource(manager, tokens)
+  const streams = new StreamSource(manager, tokens, telemetry)
   const watches = watchHub(manager, streams, transport, events)
-  const leases = leasesOf(options, manager, streams, transport, events, telemetry)
+  const hub = keepAliveHub(manager, streams, events, telemetry)
+  const leases = new Leases({
+    transport,
+    hub,
+    events,
+    onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
+    timeoutMs: options.timeoutMs,
+  })
   tellOfStreams(events, telemetry)
-  return { telemetry, manager, tokens, transport, grouping, memory, writeLimit, streams, watches, leases }
+  const stats = (): ClientStats => ({
+    client: telemetry.client,
+    revision: manager.identity.revision,
+    endpoints: manager.status(),
+    watches: telemetry.watches,
+    informers: telemetry.informers,
+    leases: hub.keptAlive,
+    throttled: budget.throttled,
+  })
+  return { telemetry, manager, tokens, transport, grouping, memory, writeLimit, streams, watches, leases, stats }
 }
 
 function readBatches({ maxTxnOps, maxRequestBytes }: ResolvedOptions, manager: ConnectionManager): Layer {
@@ -105,26 +124,17 @@ function writeGroups({ maxTxnOps, maxRequestBytes }: ResolvedOptions): Layer {
   return writeGroupLayer({ maxOps: maxTxnOps, maxBytes: Math.min(maxRequestBytes, maxGroupBytes) })
 }
 
-function leasesOf(
-  { timeoutMs }: ResolvedOptions,
+function keepAliveHub(
   { identity }: ConnectionManager,
   streams: StreamSource,
-  transport: Transport,
   events: Emitter<PartEvents>,
   telemetry: ClientTelemetry,
-): Leases {
-  const observe: KeepAliveHost['observe'] = (header, endpoint) => identity.observe(header, endpoint, 0)
-  return new Leases({
-    transport,
-    hub: new KeepAliveHub({
-      streams,
-      events,
-      observe,
-      renewed: (renewed) => telemetry.lease({ type: 'renewed', ...renewed }),
-    }),
+): KeepAliveHub {
+  return new KeepAliveHub({
+    streams,
     events,
-    onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
-    timeoutMs,
+    observe: (header, endpoint) => identity.observe(header, endpoint, 0),
+    renewed: (renewed) => telemetry.lease({ type: 'renewed', ...renewed }),
   })
 }
 

@@ -30,6 +30,29 @@ export function attemptsAreObserved(): boolean {
   return isObserved(attempts) || callsAreObserved()
 }
 
+/** The attempts of one call, so far. */
+class Trail {
+  readonly callId: number | undefined
+  readonly tries: AttemptRecord[] = []
+
+  constructor(callId: number | undefined) {
+    this.callId = callId
+  }
+
+  /** Why the next attempt is made. */
+  get why(): AttemptStart['why'] {
+    const outcome = this.tries.at(-1)?.outcome
+    if (outcome === undefined) return 'first'
+    if (outcome.ok) return 'behind'
+    return outcome.aborted ? 'aborted' : outcome.code
+  }
+
+  get wireMs(): number {
+    const sent = this.tries.filter(({ endpoint }) => endpoint !== undefined)
+    return sent.reduce((sum, { durationMs, connectMs }) => sum + durationMs - connectMs, 0)
+  }
+}
+
 /** What is told of one call. */
 export class CallTrace {
   readonly #telemetry: ClientTelemetry
@@ -37,8 +60,7 @@ export class CallTrace {
   readonly #context: CallContext
   readonly #roleOf: RoleOf
   readonly #start: CallStart
-  readonly #tries: AttemptRecord[] = []
-  #wireMs = 0
+  readonly #trail: Trail
 
   constructor(telemetry: ClientTelemetry, roleOf: RoleOf, method: NamedMethod, request: unknown, context: CallContext) {
     lastId += 1
@@ -53,28 +75,12 @@ export class CallTrace {
       path: method.path,
       request: callRequest(method, request, telemetry),
     }
-    context.trace = this
-  }
-
-  get callId(): number {
-    return this.#start.callId
-  }
-
-  /** Why the next attempt is made. */
-  get why(): AttemptStart['why'] {
-    const outcome = this.#tries.at(-1)?.outcome
-    if (outcome === undefined) return 'first'
-    if (outcome.ok) return 'behind'
-    return outcome.aborted ? 'aborted' : outcome.code
+    this.#trail = new Trail(lastId)
+    context.trace = this.#trail
   }
 
   run<Response>(call: () => Promise<Response>): Promise<Response> {
     return begin(calls.traced, this.#start, call)
-  }
-
-  tried(record: AttemptRecord): void {
-    this.#tries.push(record)
-    if (record.endpoint !== undefined) this.#wireMs += record.durationMs - record.connectMs
   }
 
   succeeded(response: unknown): void {
@@ -94,16 +100,17 @@ export class CallTrace {
   #ending(outcome: CallOutcome, keys: number): Omit<CallRecord, keyof CallStart> {
     const { startedAt, authMs, connectMs, backoffMs, attempts, endpoint, encoded, responseBytes, route } = this.#context
     const durationMs = performance.now() - startedAt
+    const { wireMs, tries } = this.#trail
     const mode = route.serializable ? 'serializable' : 'linearizable'
     return {
       durationMs,
-      queueMs: Math.max(0, durationMs - authMs - connectMs - backoffMs - this.#wireMs),
+      queueMs: Math.max(0, durationMs - authMs - connectMs - backoffMs - wireMs),
       authMs,
       connectMs,
       backoffMs,
-      wireMs: this.#wireMs,
+      wireMs,
       attempts,
-      tries: this.#tries,
+      tries,
       endpoint,
       role: endpoint === undefined ? undefined : this.#roleOf(endpoint),
       mode: (this.#method as unknown) === methods.KV.Range ? mode : undefined,
@@ -122,15 +129,15 @@ export async function traceAttempt<Response>(
   context: CallContext,
   send: () => Promise<Response>,
 ): Promise<Response> {
-  const trace = context.trace instanceof CallTrace ? context.trace : undefined
+  const trail = trailOf(context)
   const before = { at: performance.now(), attempts: context.attempts, connectMs: context.connectMs }
   const start: AttemptStart = {
     client: telemetry.client,
-    callId: trace?.callId,
+    callId: trail.callId,
     method: method.name,
     path: method.path,
     attempt: before.attempts + 1,
-    why: trace?.why ?? 'first',
+    why: trail.why,
   }
   const end = (outcome: CallOutcome, responseBytes: number, error?: unknown): void => {
     const record: AttemptRecord = Object.assign(start, {
@@ -141,7 +148,7 @@ export async function traceAttempt<Response>(
       responseBytes,
       outcome,
     })
-    trace?.tried(record)
+    trail.tries.push(record)
     settle(attempts, record, error)
   }
   try {
@@ -152,4 +159,11 @@ export async function traceAttempt<Response>(
     end(outcomeOf(error), 0, error)
     throw error
   }
+}
+
+function trailOf(context: CallContext): Trail {
+  if (context.trace instanceof Trail) return context.trace
+  const trail = new Trail(undefined)
+  context.trace = trail
+  return trail
 }

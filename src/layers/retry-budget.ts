@@ -18,10 +18,16 @@ export class RetryBudget {
   readonly #options: RetryBudgetOptions
   #tokens: number
   #filledAt = performance.now()
+  #throttled = 0
 
   constructor(options: RetryBudgetOptions) {
     this.#options = options
     this.#tokens = options.capacity
+  }
+
+  /** How often a repeat had to wait for its turn. */
+  get throttled(): number {
+    return this.#throttled
   }
 
   /** A call succeeded without a repeat. */
@@ -36,7 +42,9 @@ export class RetryBudget {
   async take(signal: AbortSignal | undefined, closing?: AbortSignal): Promise<void> {
     this.#fill()
     this.#tokens -= 1
-    if (this.#tokens < 0) await sleep((-this.#tokens / this.#options.perSecond) * 1000, signal, closing)
+    if (this.#tokens >= 0) return
+    this.#throttled += 1
+    await sleep((-this.#tokens / this.#options.perSecond) * 1000, signal, closing)
   }
 
   #fill(): void {

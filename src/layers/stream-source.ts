@@ -1,9 +1,11 @@
 import type { EtcdError } from '../core/errors.js'
+import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
 import type { ConnectionManager } from '../transport/connection-manager.js'
 import type { StreamCall, StreamListener } from '../transport/stream-call.js'
 import { anyMember, callContext } from '../transport/transport.js'
 import type { Method } from '../wire/methods.js'
 import { streamMetadata } from './metadata-layer.js'
+import { StreamTrace } from './stream-trace.js'
 import { isTokenRefusal, type Token, type TokenReason } from './token.js'
 import type { TokenSource } from './token-source.js'
 
@@ -30,11 +32,13 @@ const openTimeoutMs = 10_000
 export class StreamSource {
   readonly #manager: ConnectionManager
   readonly #tokens: TokenSource | undefined
+  readonly #telemetry: ClientTelemetry
   /** Why the next token is asked for, if one has to be. */
   #reason: TokenReason = 'first'
 
-  constructor(manager: ConnectionManager, tokens: TokenSource | undefined) {
+  constructor(manager: ConnectionManager, tokens: TokenSource | undefined, telemetry: ClientTelemetry) {
     this.#manager = manager
+    this.#telemetry = telemetry
     this.#tokens = tokens
   }
 
@@ -56,8 +60,11 @@ export class StreamSource {
       const token = this.#tokens?.current() ?? (await this.#tokens?.get(this.#reason, context))
       const connection = this.#manager.pick(context) ?? (await this.#manager.wait(context))
       signal?.throwIfAborted()
-      const call = connection.stream(method, streamMetadata(token?.value), listener)
-      if (call !== undefined) return { call, token }
+      const traced = new StreamTrace(this.#telemetry, method, connection.url, listener)
+      const call = connection.stream(method, streamMetadata(token?.value), traced)
+      if (call === undefined) continue
+      traced.opened()
+      return { call, token }
     }
   }
 

@@ -91,6 +91,11 @@ export class KeepAliveHub implements KeepAliveStreamHost {
     return this.#lostAt === undefined
   }
 
+  /** How many leases are kept alive. */
+  get keptAlive(): number {
+    return this.#keptAlive
+  }
+
   add(renewal: Renewal): void {
     if (this.#isClosed) {
       renewal.end('closed', undefined)

@@ -1,6 +1,6 @@
 import { type Channel, channel, type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
 import { isEtcdError } from '../core/errors.js'
-import type { AttemptStart, AuthenticateStart, CallOutcome, CallStart } from './records.js'
+import type { AttemptStart, AuthenticateStart, CallOutcome, CallStart, LockStart, WatchStart } from './records.js'
 
 /**
  * The `node:diagnostics_channel` channels of this library, one message for each thing that has happened. Nothing is built
@@ -15,11 +15,15 @@ export const channels: {
   readonly authenticate: Channel
   /** A `ConnectRecord` for each new state of a connection. */
   readonly connect: Channel
-  /** `LeaseRecord` */
+  /** A `StreamRecord` for each stream, and each message on it. */
+  readonly stream: Channel
+  /** A `LeaseRecord` for each renewal and loss. */
   readonly lease: Channel
-  /** `WatchRecord` */
+  /** A `LockRecord` for each lock that was granted or refused, released or lost. */
+  readonly lock: Channel
+  /** A `WatchRecord` for each watch that begins or ends, and each loss of their stream. */
   readonly watch: Channel
-  /** `InformerRecord` */
+  /** An `InformerRecord` for each listing that took the place of what was there, and each error. */
   readonly informer: Channel
   /** The `CallRecord` of each call that took longer than `diagnostics.slowCallMs`. */
   readonly slow: Channel
@@ -28,7 +32,9 @@ export const channels: {
   attempt: channel('etcdkit:attempt'),
   authenticate: channel('etcdkit:authenticate'),
   connect: channel('etcdkit:connect'),
+  stream: channel('etcdkit:stream'),
   lease: channel('etcdkit:lease'),
+  lock: channel('etcdkit:lock'),
   watch: channel('etcdkit:watch'),
   informer: channel('etcdkit:informer'),
   slow: channel('etcdkit:slow'),
@@ -44,10 +50,16 @@ export const tracing: {
   readonly call: TracingChannel<unknown, CallStart>
   readonly attempt: TracingChannel<unknown, AttemptStart>
   readonly authenticate: TracingChannel<unknown, AuthenticateStart>
+  /** From the wish for a lock to its grant; a `LockWaitRecord` at the end. */
+  readonly lock: TracingChannel<unknown, LockStart>
+  /** From the wish for a watch to its confirmation by a member; a `WatchCreateRecord` at the end. */
+  readonly watch: TracingChannel<unknown, WatchStart>
 } = {
   call: tracingChannel('etcdkit:call'),
   attempt: tracingChannel('etcdkit:attempt'),
   authenticate: tracingChannel('etcdkit:authenticate'),
+  lock: tracingChannel('etcdkit:lock'),
+  watch: tracingChannel('etcdkit:watch'),
 }
 
 /** A channel that tells the end of operations, and the tracing channel of the same name. */
@@ -83,6 +95,16 @@ export function settle<Start extends object>(
   record: Start & { readonly outcome: CallOutcome },
   error?: unknown,
 ): void {
+  settleTraced(traced, record, error)
+  ended.publish(record)
+}
+
+/** The same, for the tracing channel alone. */
+export function settleTraced<Start extends object>(
+  traced: TracingChannel<unknown, Start>,
+  record: Start & { readonly outcome: CallOutcome },
+  error: unknown,
+): void {
   if (!record.outcome.ok) {
     // The outcome has it, too: once is enough for a log.
     Object.defineProperty(record, 'error', { value: error })
@@ -90,7 +112,6 @@ export function settle<Start extends object>(
   }
   traced.asyncStart.publish(record)
   traced.asyncEnd.publish(record)
-  ended.publish(record)
 }
 
 /** The outcome that a rejection stands for: whatever is no error of this library is the caller's own abort. */

@@ -1,9 +1,23 @@
+import type { ClientIdentity, EndpointState, RangeKind } from './records.js'
+
+/** What is known of the connection to a member now. */
+export interface EndpointStats {
+  readonly endpoint: string
+  readonly state: EndpointState
+  /** Moving average of the time that small calls take, in milliseconds. */
+  readonly latencyMs: number | undefined
+  /** Calls under way. */
+  readonly inFlight: number
+}
+
 /** What is known of a watch now. */
 export interface WatchStats {
   readonly state: string
   readonly endpoint: string | undefined
   readonly revision: number
+  /** By how many revisions its consumer is behind what has arrived. */
   readonly lag: number
+  /** Events that wait for the consumer. */
   readonly buffered: number
   readonly reconnects: number
 }
@@ -17,4 +31,31 @@ export interface InformerStats {
   readonly resyncs: number
   readonly reconnects: number
   readonly handlers: readonly { readonly pending: number; readonly overflows: number }[]
+}
+
+/** Which keys something is about. */
+export interface StatsRange {
+  readonly range: RangeKind
+  /** `undefined` for all keys, and with `diagnostics: { keys: false }`. */
+  readonly key: string | undefined
+}
+
+/** What is known of a client now. */
+export interface ClientStats {
+  readonly client: ClientIdentity
+  /** The highest revision that it has seen. */
+  readonly revision: number
+  readonly endpoints: readonly EndpointStats[]
+  readonly watches: readonly (StatsRange & WatchStats)[]
+  readonly informers: readonly (StatsRange & InformerStats)[]
+  /** Leases that are kept alive. */
+  readonly leases: number
+  /** How often a repeat of a call had to wait, since the client repeats too much already. */
+  readonly throttled: number
+}
+
+/** A client, as adapters for metrics and traces need it. */
+export interface ObservedClient {
+  stats(): ClientStats
+  on(event: 'closed', listener: () => void): () => void
 }

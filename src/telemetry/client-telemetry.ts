@@ -1,9 +1,20 @@
 import type { ErrorCode } from '../core/errors.js'
 import type { EncodedRange } from '../core/key-range.js'
-import { channels } from './channels.js'
+import { begin, channels, outcomeOf, settleTraced, tracing } from './channels.js'
 import type { InformerStats, WatchStats } from './client-stats.js'
 import { keyText, rangeOf } from './key-text.js'
-import type { ClientIdentity, ConnectRecord, InformerRecord, LeaseRecord, RangeKind, WatchRecord } from './records.js'
+import type {
+  CallOutcome,
+  ClientIdentity,
+  ConnectRecord,
+  InformerRecord,
+  LeaseRecord,
+  LockRecord,
+  RangeKind,
+  StreamEvent,
+  StreamPlace,
+  WatchRecord,
+} from './records.js'
 
 /** What records are made with. */
 export interface TelemetryOptions {
@@ -20,9 +31,10 @@ export interface RangeText {
   readonly key: string | undefined
 }
 
-/** A watch or an informer while it lasts. */
-interface Live<Stats> extends RangeText {
-  readonly stats: () => Stats
+/** What a watch tells of itself. */
+interface ObservedWatch extends WatchStats {
+  /** Settles when a member has confirmed it. */
+  readonly ready: Promise<unknown>
 }
 
 /** What an informer tells of itself. */
@@ -39,24 +51,48 @@ interface Resync {
   readonly toRevision: number
 }
 
+/** What a lock tells of itself. */
+interface ObservedLock {
+  readonly fence: number
+  readonly signal: AbortSignal
+}
+
 /** A record without the client that it is about. */
 type Untold<Each> = Each extends unknown ? Omit<Each, 'client'> : never
 
+const ok: CallOutcome = Object.freeze({ ok: true })
 let clients = 0
 
-/** Makes the records of one client. */
+/** Makes the records of one client, and knows its watches and informers while they last. */
 export class ClientTelemetry {
   readonly client: ClientIdentity
   readonly slowCallMs: number
   readonly #keys: boolean
-  readonly #watches = new Set<Live<WatchStats>>()
-  readonly #informers = new Set<Live<InformerStats>>()
+  readonly #watches = new Map<WatchStats, RangeText>()
+  readonly #informers = new Map<ObservedInformer, RangeText>()
+  /** When locks that are held were granted. */
+  readonly #granted = new WeakMap<ObservedLock, { readonly name: string | undefined; readonly at: number }>()
 
   constructor({ name, namespace, keys, slowCallMs }: TelemetryOptions) {
     clients += 1
     this.client = Object.freeze({ id: clients, name, namespace })
     this.slowCallMs = slowCallMs
     this.#keys = keys
+  }
+
+  /** The watches that there are. */
+  get watches(): (RangeText & WatchStats)[] {
+    return [...this.#watches].map(([watch, text]) => {
+      const { state, endpoint, revision, lag, buffered, reconnects } = watch
+      return { ...text, state, endpoint, revision, lag, buffered, reconnects }
+    })
+  }
+
+  /** The informers that there are. */
+  get informers(): (RangeText & InformerStats)[] {
+    const all = [...this.#informers].map(([informer, text]) => ({ informer, stats: { ...text, ...informer.stats() } }))
+    for (const { informer, stats } of all) if (isOver(stats)) this.#informers.delete(informer)
+    return all.flatMap(({ stats }) => (isOver(stats) ? [] : [stats]))
   }
 
   /** A range as records show it; without the key if they are not to. */
@@ -67,6 +103,10 @@ export class ClientTelemetry {
 
   connect(change: Omit<ConnectRecord, 'client'>): void {
     if (channels.connect.hasSubscribers) channels.connect.publish({ client: this.client, ...change })
+  }
+
+  stream(place: StreamPlace, event: StreamEvent): void {
+    if (channels.stream.hasSubscribers) channels.stream.publish({ client: this.client, ...place, ...event })
   }
 
   watch(record: Untold<WatchRecord>): void {
@@ -81,23 +121,26 @@ export class ClientTelemetry {
     if (channels.informer.hasSubscribers) channels.informer.publish({ client: this.client, ...record })
   }
 
+  lock(record: Untold<LockRecord>): void {
+    if (channels.lock.hasSubscribers) channels.lock.publish({ client: this.client, ...record })
+  }
+
   /** Follows a watch; returns what is to be called at its end. */
-  watchOpened(range: EncodedRange, watch: WatchStats): (error?: unknown) => void {
-    const live = { ...this.range(range.key, range.rangeEnd), stats: () => watch }
-    const { range: kind, key } = live
-    this.#watches.add(live)
-    this.watch({ type: 'opened', range: kind, key })
+  watchOpened({ key, rangeEnd }: EncodedRange, watch: ObservedWatch): (error?: unknown) => void {
+    const text = this.range(key, rangeEnd)
+    this.#watches.set(watch, text)
+    if (tracing.watch.hasSubscribers) this.#traceWatch(text, watch)
+    this.watch({ type: 'opened', ...text })
     return (error) => {
-      this.#watches.delete(live)
-      this.watch({ type: 'ended', range: kind, key, reconnects: watch.reconnects, error })
+      this.#watches.delete(watch)
+      this.watch({ type: 'ended', ...text, reconnects: watch.reconnects, error })
     }
   }
 
   /** Follows an informer. */
-  informerOpened(range: EncodedRange, informer: ObservedInformer): void {
-    const text = this.range(range.key, range.rangeEnd)
-    this.#forgetInformers()
-    this.#informers.add({ ...text, stats: () => informer.stats() })
+  informerOpened({ key, rangeEnd }: EncodedRange, informer: ObservedInformer): void {
+    const text = this.range(key, rangeEnd)
+    this.#informers.set(informer, text)
     informer.on('ready', ({ revision, size }) => this.informer({ type: 'ready', ...text, revision, size }))
     informer.on('resync', ({ reason, fromRevision, toRevision }) =>
       this.informer({ type: 'resync', ...text, reason, fromRevision, toRevision }),
@@ -105,11 +148,58 @@ export class ClientTelemetry {
     informer.on('error', ({ error, terminal }) => this.informer({ type: 'error', ...text, terminal, error }))
   }
 
-  /** Those that are over have nobody to tell. */
-  #forgetInformers(): void {
-    for (const live of this.#informers) {
-      const { state } = live.stats()
-      if (state === 'closed' || state === 'failed') this.#informers.delete(live)
+  /** Follows a wait for a lock, and the lock. */
+  async lockAsked<Lock extends ObservedLock>(lockName: string, wait: () => Promise<Lock>): Promise<Lock> {
+    const startedAt = performance.now()
+    const name = this.#keys ? lockName : undefined
+    const start = { client: this.client, name }
+    const end = (fence: number | undefined, outcome: CallOutcome, error?: unknown): void => {
+      const ending = { durationMs: performance.now() - startedAt, fence, outcome }
+      settleTraced(tracing.lock, Object.assign(start, ending), error)
+      this.lock({ type: outcome.ok ? 'granted' : 'refused', name, ...ending })
+    }
+    try {
+      const lock = await begin(tracing.lock, start, wait)
+      this.#granted.set(lock, { name, at: performance.now() })
+      lock.signal.addEventListener('abort', () => this.#lockLost(lock), { once: true })
+      end(lock.fence, ok)
+      return lock
+    } catch (error) {
+      end(undefined, outcomeOf(error), error)
+      throw error
     }
   }
+
+  /** A lock was given back. */
+  lockReleased(lock: ObservedLock): void {
+    const granted = this.#granted.get(lock)
+    if (granted === undefined) return
+    this.#granted.delete(lock)
+    this.lock({ type: 'released', name: granted.name, heldMs: performance.now() - granted.at })
+  }
+
+  #lockLost(lock: ObservedLock): void {
+    const granted = this.#granted.get(lock)
+    if (granted === undefined) return
+    this.#granted.delete(lock)
+    const heldMs = performance.now() - granted.at
+    this.lock({ type: 'lost', name: granted.name, heldMs, error: lock.signal.reason })
+  }
+
+  #traceWatch(text: RangeText, watch: ObservedWatch): void {
+    const startedAt = performance.now()
+    const start = { client: this.client, ...text }
+    const end = (outcome: CallOutcome, error?: unknown): void => {
+      const ending = { endpoint: watch.endpoint, durationMs: performance.now() - startedAt, outcome }
+      settleTraced(tracing.watch, Object.assign(start, ending), error)
+    }
+    begin(tracing.watch, start, () => watch.ready).then(
+      () => end(ok),
+      (error: unknown) => end(outcomeOf(error), error),
+    )
+  }
+}
+
+function isOver({ state }: InformerStats): boolean {
+  return state === 'closed' || state === 'failed'
 }

@@ -144,6 +144,42 @@ export interface ConnectRecord {
   readonly previousMs: number
 }
 
+/** What may happen on a stream. */
+export type StreamEvent =
+  | { readonly type: 'opened' }
+  /** A message was sent, or has come. */
+  | { readonly type: 'sent' }
+  | { readonly type: 'received' }
+  /** It is over; one that this client has ended counts as aborted. */
+  | { readonly type: 'ended'; readonly durationMs: number; readonly outcome: CallOutcome }
+
+/** Where a stream goes. */
+export interface StreamPlace {
+  /** The RPC, for example `Watch.Watch`. */
+  readonly method: string
+  readonly path: string
+  readonly endpoint: string
+}
+
+/** Something happened on a gRPC stream: of watches, of renewals of leases, of a listing or a snapshot. */
+export type StreamRecord = { readonly client: ClientIdentity } & StreamPlace & StreamEvent
+
+/** What is known of a watch when it is asked for. */
+export interface WatchStart {
+  readonly client: ClientIdentity
+  readonly range: RangeKind
+  readonly key: string | undefined
+}
+
+/** A watch that a member has confirmed, or that never came to be. */
+export interface WatchCreateRecord extends WatchStart {
+  readonly endpoint: string | undefined
+  readonly durationMs: number
+  readonly outcome: CallOutcome
+  /** What it failed with. Not enumerable. */
+  readonly error?: unknown
+}
+
 /** Something happened to the watches of a client. */
 export type WatchRecord = { readonly client: ClientIdentity } & (
   | { readonly type: 'opened'; readonly range: RangeKind; readonly key: string | undefined }
@@ -202,3 +238,29 @@ export type InformerRecord = {
     }
   | { readonly type: 'error'; readonly terminal: boolean; readonly error: unknown }
 )
+
+/** What is known of a wait for a lock when it begins. */
+export interface LockStart {
+  readonly client: ClientIdentity
+  /** The name of the lock or the election; `undefined` with `diagnostics: { keys: false }`. */
+  readonly name: string | undefined
+}
+
+/** A wait for a lock that has ended. */
+export interface LockWaitRecord extends LockStart {
+  readonly durationMs: number
+  /** Of the lock, if it was granted. */
+  readonly fence: number | undefined
+  readonly outcome: CallOutcome
+  /** What it failed with. Not enumerable. */
+  readonly error?: unknown
+}
+
+/** Something happened to a lock. */
+export type LockRecord = LockStart &
+  (
+    | ({ readonly type: 'granted' | 'refused' } & Omit<LockWaitRecord, keyof LockStart>)
+    | { readonly type: 'released'; readonly heldMs: number }
+    /** It is no longer certain to be held. */
+    | { readonly type: 'lost'; readonly heldMs: number; readonly error: unknown }
+  )

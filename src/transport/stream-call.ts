@@ -12,6 +12,10 @@ export interface StreamListener<Response> {
   onEnd(error: EtcdError | undefined): void
   /** The member will end the stream in some seconds: it is shutting down, or no longer an endpoint. */
   onLeaving(): void
+  /** A message was sent. */
+  onSent?(): void
+  /** The stream was ended from this side. */
+  onCancelled?(): void
 }
 
 /** Who opened the stream and keeps account of it. */
@@ -69,6 +73,7 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
   send(request: Request): void {
     if (this.#listener === undefined) return
     this.#unsent.push(this.method.encode(request))
+    this.#listener.onSent?.()
     this.#write()
   }
 
@@ -90,15 +95,15 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
 
   /** Ends the stream from this side; the listener hears nothing more. */
   cancel(): void {
-    if (this.#listener === undefined) return
-    this.#leave()
-    this.#call?.cancelWithStatus(cancelledStatus, 'cancelled')
+    const listener = this.#listener
+    this.#cancel()
+    listener?.onCancelled?.()
   }
 
   /** Ends the stream with `error` for its listener, whatever the member thinks of it. */
   giveUp(error: EtcdError): void {
     const listener = this.#listener
-    this.cancel()
+    this.#cancel()
     listener?.onEnd(error)
   }
 
@@ -155,6 +160,12 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
       this.#write()
     }
     this.#call?.sendMessageWithContext({ callback }, message)
+  }
+
+  #cancel(): void {
+    if (this.#listener === undefined) return
+    this.#leave()
+    this.#call?.cancelWithStatus(cancelledStatus, 'cancelled')
   }
 
   #leave(): void {

@@ -52,7 +52,10 @@ export interface WatchScope {
 }
 
 /** What is known of a watch while it lasts. */
-export type OpenedWatch = Pick<WatchQueue, 'state' | 'endpoint' | 'revision' | 'lag' | 'buffered' | 'reconnects'>
+export type OpenedWatch = Pick<
+  WatchQueue,
+  'ready' | 'state' | 'endpoint' | 'revision' | 'lag' | 'buffered' | 'reconnects'
+>
 
 const optionNames = ['startRevision', 'prevKv', 'only', 'progress', 'onCompacted', 'bufferLimit', 'signal']
 const defaultBufferLimit = 10_000

@@ -16,6 +16,7 @@ describe('The blocks of README.md and the guides', () => {
 
   before(async () => {
     ;[project, cluster] = await Promise.all([PackedPackage.install(), EtcdCluster.start({ members: 3 })])
+    project.addAdapterDependencies()
     for (const snippet of snippets) project.write(moduleName(snippet), programOf(snippet, cluster.endpoints))
     project.write('tsconfig.json', JSON.stringify({ compilerOptions, include: ['*.md.*.ts', 'docs'] }))
     compiled = project.tsc('--pretty', 'false')

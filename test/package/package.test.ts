@@ -86,6 +86,25 @@ describe('The package as it is published', () => {
     assert.deepEqual({ stdout, stderr }, { stdout: `${version}\n`, stderr: '' })
   })
 
+  test('gives the adapters by their own names, which ask for their packages where these are missing', async () => {
+    const run = (name: string) =>
+      project.node('--input-type=module', '--eval', `console.log(Object.keys(await import('etcdkit/${name}')))`)
+    assert.equal((await run('prometheus')).stdout, "[ 'expose' ]\n")
+    await assert.rejects(run('otel'), /Cannot find package '@opentelemetry\/api'/)
+    const other = await PackedPackage.install()
+    try {
+      other.addAdapterDependencies()
+      const { stdout } = await other.node(
+        '--input-type=module',
+        '--eval',
+        "console.log(Object.keys(await import('etcdkit/otel')))",
+      )
+      assert.equal(stdout, "[ 'instrument' ]\n")
+    } finally {
+      other[Symbol.dispose]()
+    }
+  })
+
   for (const resolution of ['nodenext', 'node16', 'bundler'] as const) {
     for (const exact of ['true', 'false'] as const) {
       test(`compiles in a strict project with ${resolution} and exactOptionalPropertyTypes ${exact}`, async () => {

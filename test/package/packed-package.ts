@@ -19,6 +19,14 @@ const modules = join(root, 'node_modules')
 /** What a TypeScript project has beside the package. */
 const projectDependencies = ['typescript', '@types/node']
 
+/** What a project has that uses the adapters. */
+const adapterDependencies = [
+  '@opentelemetry/api',
+  '@opentelemetry/sdk-metrics',
+  '@opentelemetry/sdk-trace-base',
+  'prom-client',
+]
+
 /** How a program ended. */
 export interface Ended {
   readonly stdout: string
@@ -62,6 +70,11 @@ export class PackedPackage implements Disposable {
     for (const name of [...declaredDependencies(folder), ...projectDependencies]) link(folder, name)
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module' }))
     return new PackedPackage(folder, tarball)
+  }
+
+  /** Adds what the adapters for metrics and traces ask for, which nothing else needs. */
+  addAdapterDependencies(): void {
+    for (const name of adapterDependencies) link(this.folder, name)
   }
 
   /** Writes a file of the project and returns its path. */

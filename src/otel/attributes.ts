@@ -1,0 +1,25 @@
+import { isIP } from 'node:net'
+import type { Attributes } from '@opentelemetry/api'
+
+const defaultPort = 2379
+
+/** Where an operation went, as the client was told to find it. */
+export function serverAttributes(endpoint: string | undefined): Attributes {
+  if (endpoint === undefined) return {}
+  if (!/^https?:/.test(endpoint))
+    return { 'server.address': endpoint.replace(/^unixs?:/, ''), 'network.transport': 'unix' }
+  const { hostname, port } = new URL(endpoint)
+  const address = hostname.replace(/^\[|\]$/g, '')
+  const number = port === '' ? defaultPort : Number(port)
+  return {
+    'server.address': address,
+    ...(number === defaultPort ? {} : { 'server.port': number }),
+    ...(isIP(address) === 0 ? {} : { 'network.peer.address': address }),
+  }
+}
+
+/** The same, for metrics, where an address of a peer would be one attribute too many. */
+export function meteredServer(endpoint: string | undefined): Attributes {
+  const { 'server.address': address, 'server.port': port } = serverAttributes(endpoint)
+  return { 'server.address': address, 'server.port': port }
+}

@@ -1,0 +1,44 @@
+import { type Attributes, type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
+import { InvalidArgumentError } from '../core/errors.js'
+import { assertKnownOptions, describe, optionalBoolean } from '../core/validate.js'
+import type { ObservedClient } from '../telemetry/client-stats.js'
+import { meterClient } from './meter.js'
+import { SpanMaker } from './spans.js'
+
+/** How a client is instrumented. */
+export interface InstrumentOptions {
+  /** @default the global one */
+  readonly tracerProvider?: TracerProvider | undefined
+  /** @default the global one */
+  readonly meterProvider?: MeterProvider | undefined
+  /** Whether each attempt has a span of its own, below that of its call. @default true */
+  readonly attempts?: boolean | undefined
+  /** Attributes of every span and measurement of this client. */
+  readonly attributes?: Attributes | undefined
+}
+
+const scope = 'etcdkit'
+
+/**
+ * Makes spans and metrics of what a client does from now on, until it is closed or the function that this returns is
+ * called. Spans are children of the span that is active where a call is made.
+ */
+export function instrument(etcd: ObservedClient, options: InstrumentOptions = {}): () => void {
+  assertKnownOptions('instrument()', options, ['tracerProvider', 'meterProvider', 'attempts', 'attributes'])
+  if (typeof etcd?.stats !== 'function') {
+    throw new InvalidArgumentError(`instrument() takes a client, got ${describe(etcd)}`)
+  }
+  const { tracerProvider, meterProvider, attributes = {} } = options
+  const attempts = optionalBoolean('attempts', options.attempts) ?? true
+  const tracer = tracerProvider?.getTracer(scope) ?? trace.getTracer(scope)
+  const meter = meterProvider?.getMeter(scope) ?? metrics.getMeter(scope)
+  const spans = new SpanMaker({ client: etcd.stats().client, tracer, attempts, attributes })
+  const endMetrics = meterClient(etcd, meter, attributes)
+  const stop = (): void => {
+    offClosed()
+    spans.close()
+    endMetrics()
+  }
+  const offClosed = etcd.on('closed', stop)
+  return stop
+}

@@ -1,0 +1,190 @@
+import type { TracingChannel } from 'node:diagnostics_channel'
+import { type Attributes, context, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
+import { tracing } from '../telemetry/channels.js'
+import type {
+  AttemptRecord,
+  AttemptStart,
+  AuthenticateRecord,
+  AuthenticateStart,
+  CallOutcome,
+  CallRecord,
+  CallStart,
+  ClientIdentity,
+  LockStart,
+  LockWaitRecord,
+  WatchCreateRecord,
+  WatchStart,
+} from '../telemetry/records.js'
+import { errorType, grpcCode, operationName } from '../telemetry/rpc-names.js'
+import { serverAttributes } from './attributes.js'
+
+/** What spans are made with. */
+export interface SpanMakerOptions {
+  readonly client: ClientIdentity
+  readonly tracer: Tracer
+  /** Whether attempts have spans. */
+  readonly attempts: boolean
+  readonly attributes: Attributes
+}
+
+/** How the spans of one kind of operation are made. */
+interface SpanKindOf<Start, Ended> {
+  name(start: Start): string
+  attributes(start: Start): Attributes
+  ending(record: Ended): Attributes
+  /** The span above, where that is not the one that is active. */
+  parent?(start: Start): Span | undefined
+}
+
+interface Ended {
+  readonly client: ClientIdentity
+  readonly outcome: CallOutcome
+}
+
+/** Makes a span of each operation of a client, by the names of OpenTelemetry's conventions for databases and RPCs. */
+export class SpanMaker {
+  readonly #options: SpanMakerOptions
+  readonly #spans = new WeakMap<object, Span>()
+  /** Of calls under way, by their ids. */
+  readonly #calls = new Map<number, Span>()
+  readonly #ends: (() => void)[] = []
+
+  constructor(options: SpanMakerOptions) {
+    this.#options = options
+    this.#follow<CallStart, CallRecord>(tracing.call, {
+      name: ({ client, method }) => this.#name(operationName(method), client),
+      attributes: (start) => callAttributes(start),
+      ending: callEnding,
+    })
+    if (options.attempts) this.#followAttempts()
+    this.#follow<AuthenticateStart, AuthenticateRecord>(tracing.authenticate, {
+      name: ({ client }) => this.#name('auth.authenticate', client),
+      attributes: ({ client, reason }) => ({
+        ...operationAttributes('auth.authenticate', client),
+        'etcd.reason': reason,
+      }),
+      ending: ({ endpoint }) => serverAttributes(endpoint),
+    })
+    this.#follow<LockStart, LockWaitRecord>(tracing.lock, {
+      name: ({ client }) => this.#name('lock.acquire', client),
+      attributes: ({ client, name }) => ({ ...operationAttributes('lock.acquire', client), 'etcd.lock.name': name }),
+      ending: ({ fence }) => ({ 'etcd.lock.fence': fence }),
+    })
+    this.#follow<WatchStart, WatchCreateRecord>(tracing.watch, {
+      name: ({ client }) => this.#name('watch.create', client),
+      attributes: ({ client, range, key }) => ({
+        ...operationAttributes('watch.create', client),
+        'etcd.range': range,
+        'etcd.key': key,
+      }),
+      ending: ({ endpoint }) => serverAttributes(endpoint),
+    })
+  }
+
+  /** Makes no more spans; those that have begun are ended as they are. */
+  close(): void {
+    for (const end of this.#ends) end()
+    for (const span of this.#calls.values()) span.end()
+    this.#calls.clear()
+  }
+
+  #followAttempts(): void {
+    this.#follow<AttemptStart, AttemptRecord>(tracing.attempt, {
+      name: ({ path }) => path.slice(1),
+      attributes: ({ path, attempt, why }) => ({
+        'rpc.system.name': 'grpc',
+        'rpc.method': path.slice(1),
+        'etcd.attempt': attempt,
+        'etcd.reason': why,
+      }),
+      ending: ({ endpoint, outcome }) => ({ 'rpc.status_code': grpcCode(outcome), ...serverAttributes(endpoint) }),
+      parent: ({ callId }) => (callId === undefined ? undefined : this.#calls.get(callId)),
+    })
+  }
+
+  #follow<Start extends { readonly client: ClientIdentity }, Record extends Ended>(
+    channel: TracingChannel<unknown, Start>,
+    kind: SpanKindOf<Start, Record>,
+  ): void {
+    const onStart = (message: unknown): void => {
+      // Each channel has messages of one kind.
+      const start = message as Start
+      if (start.client === this.#options.client) this.#start(start, kind)
+    }
+    const onEnd = (message: unknown): void => this.#end(message as Record, kind)
+    channel.start.subscribe(onStart)
+    channel.asyncEnd.subscribe(onEnd)
+    this.#ends.push(() => {
+      channel.start.unsubscribe(onStart)
+      channel.asyncEnd.unsubscribe(onEnd)
+    })
+  }
+
+  #start<Start extends object>(start: Start, kind: SpanKindOf<Start, never>): void {
+    const above = kind.parent?.(start)
+    const active = context.active()
+    const { tracer, attributes } = this.#options
+    const span = tracer.startSpan(
+      kind.name(start),
+      { kind: SpanKind.CLIENT, attributes: { ...attributes, ...kind.attributes(start) } },
+      above === undefined ? active : trace.setSpan(active, above),
+    )
+    this.#spans.set(start, span)
+    if ('request' in start && 'callId' in start) this.#calls.set(Number(start.callId), span)
+  }
+
+  #end<Record extends Ended>(record: Record, kind: SpanKindOf<never, Record>): void {
+    const span = this.#spans.get(record)
+    if (span === undefined) return
+    this.#spans.delete(record)
+    if ('request' in record && 'callId' in record) this.#calls.delete(Number(record.callId))
+    span.setAttributes(kind.ending(record))
+    const { outcome } = record
+    const type = errorType(outcome)
+    if (type !== undefined) span.setAttribute('error.type', type)
+    // Who ends a call knows why; that is no error.
+    if (!outcome.ok && !outcome.aborted) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.error.message })
+    span.end()
+  }
+
+  #name(operation: string, { namespace }: ClientIdentity): string {
+    return namespace === undefined ? operation : `${operation} ${namespace}`
+  }
+}
+
+function operationAttributes(operation: string, { name, namespace }: ClientIdentity): Attributes {
+  return {
+    'db.system.name': 'etcd',
+    'db.operation.name': operation,
+    'db.namespace': namespace,
+    'etcd.client': name,
+  }
+}
+
+function callAttributes({ client, method, request }: CallStart): Attributes {
+  const { operations, range, key } = request
+  return {
+    ...operationAttributes(operationName(method), client),
+    // One operation is no batch.
+    'db.operation.batch.size': operations > 1 ? operations : undefined,
+    'etcd.range': range,
+    'etcd.key': key,
+  }
+}
+
+function callEnding(record: CallRecord): Attributes {
+  const { outcome, endpoint, role, mode, attempts, responseKeys, method } = record
+  return {
+    ...serverAttributes(endpoint),
+    'db.response.status_code': outcome.ok || outcome.aborted ? undefined : outcome.code,
+    'db.response.returned_rows': outcome.ok && method === 'KV.Range' ? responseKeys : undefined,
+    'etcd.read.mode': mode,
+    'etcd.member.role': role,
+    'etcd.attempts': attempts,
+    'etcd.time.queue_ms': record.queueMs,
+    'etcd.time.auth_ms': record.authMs,
+    'etcd.time.connect_ms': record.connectMs,
+    'etcd.time.backoff_ms': record.backoffMs,
+    'etcd.time.wire_ms': record.wireMs,
+  }
+}

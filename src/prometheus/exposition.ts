@@ -1,0 +1,158 @@
+import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Attributes, Reading } from '../telemetry/measure.js'
+import { type MetricName, metricNames } from '../telemetry/metric-definitions.js'
+import { grpcDefinitions } from './grpc-metrics.js'
+import type { ExposeOptions } from './index.js'
+import { type PromDefinition, promDefinition, promLabel, promName } from './names.js'
+
+type Labels = Readonly<Record<string, string>>
+
+/** A metric of prom-client, as far as it is used here. */
+interface Metric {
+  add(labels: Labels, value: number): void
+  remove(labels: Labels): void
+}
+
+/** All names that there are, with what they stand for. */
+export const promDefinitions: ReadonlyMap<string, PromDefinition> = new Map([
+  ...Object.entries(grpcDefinitions),
+  ...metricNames.map((name) => [promName(name), promDefinition(name)] as const),
+])
+
+/** The metrics of all clients in one registry. They are registered while there is a client. */
+export class Exposition {
+  readonly #client: ExposeOptions['client']
+  readonly #registry: Registry
+  readonly #prefix: string
+  readonly #series = new Set<Series>()
+  #metrics = new Map<string, Metric>()
+
+  constructor(client: ExposeOptions['client'], registry: Registry, prefix: string) {
+    this.#client = client
+    this.#registry = registry
+    this.#prefix = prefix
+  }
+
+  join(clientName: string, read: () => readonly Reading[]): Series {
+    if (this.#series.size === 0) this.#register()
+    const series = new Series(clientName, read, {
+      add: (name, labels, value) => this.#metrics.get(name)?.add(labels, value),
+      left: (left) => this.#left(left),
+    })
+    this.#series.add(series)
+    // A counter that is there before anything was counted shows the first count as a change.
+    for (const [name, { kind, labels }] of promDefinitions)
+      if (kind === 'counter' && labels.length === 0) series.add(name, 0, {})
+    return series
+  }
+
+  #left(left: Series): void {
+    if (!this.#series.delete(left)) return
+    if (this.#series.size === 0) this.#unregister()
+    // Another client of this name goes on with what both have counted.
+    else if (![...this.#series].some(({ client }) => client === left.client)) this.#forget(left)
+  }
+
+  #forget({ used }: Series): void {
+    for (const [name, all] of used) for (const labels of all.values()) this.#metrics.get(name)?.remove(labels)
+  }
+
+  #register(): void {
+    for (const [name, definition] of promDefinitions) this.#metrics.set(name, this.#create(name, definition))
+  }
+
+  #unregister(): void {
+    for (const name of promDefinitions.keys()) this.#registry.removeSingleMetric(this.#prefix + name)
+    this.#metrics = new Map()
+  }
+
+  #create(name: string, { kind, help, labels, buckets = [] }: PromDefinition): Metric {
+    const base = { name: this.#prefix + name, help, labelNames: ['client', ...labels], registers: [this.#registry] }
+    const { Counter, Gauge, Histogram } = this.#client
+    switch (kind) {
+      case 'counter':
+        return counting(new Counter(base))
+      case 'histogram':
+        return observing(new Histogram({ ...base, buckets: [...buckets] }))
+      case 'gauge': {
+        const gauge: Gauge = new Gauge({ ...base, collect: () => this.#readInto(name, gauge) })
+        return counting(gauge)
+      }
+      case 'total': {
+        const counter: Counter = new Counter({ ...base, collect: () => this.#readInto(name, counter) })
+        return counting(counter)
+      }
+    }
+  }
+
+  /** Reads a metric off all clients; what clients of one name have is one series. */
+  #readInto(name: string, metric: Gauge | Counter): void {
+    metric.reset()
+    for (const series of this.#series) {
+      for (const { labels, value } of series.read(name)) metric.inc(labels, value)
+    }
+  }
+}
+
+/** Where a series goes. */
+interface SeriesHost {
+  add(name: string, labels: Labels, value: number): void
+  left(series: Series): void
+}
+
+/** What one client has in the metrics of a registry. */
+export class Series {
+  readonly client: string
+  /** The labels that each metric has of this client. */
+  readonly used = new Map<string, Map<string, Labels>>()
+  readonly #read: () => readonly Reading[]
+  readonly #host: SeriesHost
+
+  constructor(client: string, read: () => readonly Reading[], host: SeriesHost) {
+    this.client = client
+    this.#read = read
+    this.#host = host
+  }
+
+  /** Takes a measurement of a metric by its name in OpenTelemetry. */
+  take(name: MetricName, value: number, attributes: Attributes): void {
+    this.add(promName(name), value, labelsOf(attributes))
+  }
+
+  add(name: string, value: number, own: Labels): void {
+    const labels = { client: this.client, ...own }
+    const known = this.used.get(name) ?? new Map<string, Labels>()
+    this.used.set(name, known)
+    known.set(Object.values(labels).join('\0'), labels)
+    this.#host.add(name, labels, value)
+  }
+
+  /** What the client says of a metric now. */
+  read(name: string): { readonly labels: Labels; readonly value: number }[] {
+    return this.#read()
+      .filter((reading) => promName(reading.name) === name)
+      .map(({ value, attributes }) => ({ value, labels: { client: this.client, ...labelsOf(attributes) } }))
+  }
+
+  /** Takes the series out of the registry. */
+  leave(): void {
+    this.#host.left(this)
+  }
+}
+
+function counting(metric: Counter | Gauge): Metric {
+  return { add: (labels, value) => metric.inc(labels, value), remove: (labels) => metric.remove(labels) }
+}
+
+function observing(metric: Histogram): Metric {
+  return { add: (labels, value) => metric.observe(labels, value), remove: (labels) => metric.remove(labels) }
+}
+
+/** Labels that are left out would be another series than those of the same name that are empty. */
+function labelsOf(attributes: Attributes): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(attributes).flatMap(([name, value]) =>
+      value === undefined ? [] : [[promLabel(name), String(value)]],
+    ),
+  )
+}

@@ -1,0 +1,55 @@
+import type * as PromClient from 'prom-client'
+import { InvalidArgumentError } from '../core/errors.js'
+import { assertKnownOptions, describe } from '../core/validate.js'
+import type { ObservedClient } from '../telemetry/client-stats.js'
+import { measure, measureRpcs, readings } from '../telemetry/measure.js'
+import { Exposition } from './exposition.js'
+import { grpcMeasure } from './grpc-metrics.js'
+
+/** How the metrics of a client are exposed. */
+export interface ExposeOptions {
+  /** The package prom-client: `import * as client from 'prom-client'`. */
+  readonly client: Pick<typeof PromClient, 'Counter' | 'Gauge' | 'Histogram' | 'register'>
+  /** Where the metrics are registered. @default prom-client's own */
+  readonly registry?: PromClient.Registry | undefined
+  /** What all names begin with, where a registry has metrics of these names already. @default '' */
+  readonly prefix?: string | undefined
+}
+
+/** What the clients in one registry share. */
+const expositions = new WeakMap<PromClient.Registry, Map<string, Exposition>>()
+
+/**
+ * Adds what a client does from now on to a registry, until the client is closed or the function that this returns is called:
+ * then its series are taken out of it. Clients share the metrics of a registry, and are told apart by the label `client`,
+ * which is the option `diagnostics.name`.
+ */
+export function expose(etcd: ObservedClient, options: ExposeOptions): () => void {
+  assertKnownOptions('expose()', options, ['client', 'registry', 'prefix'])
+  if (typeof etcd?.stats !== 'function')
+    throw new InvalidArgumentError(`expose() takes a client, got ${describe(etcd)}`)
+  if (typeof options.client?.Counter !== 'function') {
+    throw new InvalidArgumentError(`\`client\` must be the package prom-client, got ${describe(options.client)}`)
+  }
+  const { client } = etcd.stats()
+  const exposition = expositionOf(options)
+  const series = exposition.join(client.name, () => readings(etcd.stats()))
+  const ends = [
+    measure(client, (name, value, attributes) => series.take(name, value, attributes)),
+    measureRpcs(client, grpcMeasure(series)),
+    etcd.on('closed', () => stop()),
+  ]
+  const stop = (): void => {
+    for (const end of ends) end()
+    series.leave()
+  }
+  return stop
+}
+
+function expositionOf({ client, registry = client.register, prefix = '' }: ExposeOptions): Exposition {
+  const byPrefix = expositions.get(registry) ?? new Map<string, Exposition>()
+  expositions.set(registry, byPrefix)
+  const exposition = byPrefix.get(prefix) ?? new Exposition(client, registry, prefix)
+  byPrefix.set(prefix, exposition)
+  return exposition
+}

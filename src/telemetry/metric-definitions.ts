@@ -1,0 +1,160 @@
+/** What a metric is. */
+export interface MetricDefinition {
+  /** `total` is a counter that is read off, as a gauge is. */
+  readonly kind: 'counter' | 'histogram' | 'gauge' | 'total'
+  /** In OpenTelemetry's notation. */
+  readonly unit: string
+  readonly description: string
+  /** The names of its attributes, besides `etcd.client`. */
+  readonly attributes: readonly string[]
+  /** Bounds of a histogram. */
+  readonly buckets?: readonly number[]
+}
+
+const seconds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const longSeconds = [...seconds, 30, 60, 300, 1800]
+const rows = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000]
+
+/** The metrics of a client, by their names in OpenTelemetry. */
+export const metricDefinitions = {
+  'db.client.operation.duration': {
+    kind: 'histogram',
+    unit: 's',
+    description: 'Duration of calls, with all their attempts',
+    attributes: ['db.system.name', 'db.operation.name', 'db.namespace', 'db.response.status_code', 'error.type'],
+    buckets: seconds,
+  },
+  'db.client.response.returned_rows': {
+    kind: 'histogram',
+    unit: '{row}',
+    description: 'Keys in answers to reads and deletions',
+    attributes: ['db.system.name', 'db.operation.name', 'db.namespace'],
+    buckets: rows,
+  },
+  'db.client.connection.count': {
+    kind: 'gauge',
+    unit: '{connection}',
+    description: 'Connections, used where calls are under way on them',
+    attributes: ['db.client.connection.pool.name', 'db.client.connection.state'],
+  },
+  'etcd.call.slow': {
+    kind: 'counter',
+    unit: '{call}',
+    description: 'Calls that took longer than diagnostics.slowCallMs',
+    attributes: ['db.operation.name'],
+  },
+  'etcd.retry.attempts': {
+    kind: 'counter',
+    unit: '{attempt}',
+    description: 'Attempts after the first of a call, by what the one before has failed with',
+    attributes: ['db.operation.name', 'etcd.reason'],
+  },
+  'etcd.retry.throttled': {
+    kind: 'total',
+    unit: '{attempt}',
+    description: 'Attempts that had to wait since the client made too many',
+    attributes: [],
+  },
+  'etcd.auth.refreshes': {
+    kind: 'counter',
+    unit: '{token}',
+    description: 'Requests for a token, by their reason; error.type tells those that failed',
+    attributes: ['etcd.reason', 'error.type'],
+  },
+  'etcd.endpoint.state': {
+    kind: 'gauge',
+    unit: '{endpoint}',
+    description: 'Endpoints by the state of their connection',
+    attributes: ['etcd.state'],
+  },
+  'etcd.endpoint.latency': {
+    kind: 'gauge',
+    unit: 's',
+    description: 'Moving average of the time that small calls take',
+    attributes: ['etcd.endpoint'],
+  },
+  'etcd.watch.active': { kind: 'gauge', unit: '{watch}', description: 'Watches', attributes: ['etcd.state'] },
+  'etcd.watch.lag': {
+    kind: 'gauge',
+    unit: '{revision}',
+    description: 'Revisions that the slowest consumer of a watch is behind what has arrived',
+    attributes: [],
+  },
+  'etcd.watch.reconnects': {
+    kind: 'counter',
+    unit: '{reconnect}',
+    description: 'Losses of the stream of watches',
+    attributes: [],
+  },
+  'etcd.informer.size': {
+    kind: 'gauge',
+    unit: '{key}',
+    description: 'Keys in an informer',
+    attributes: ['etcd.range'],
+  },
+  'etcd.informer.lag': {
+    kind: 'gauge',
+    unit: '{revision}',
+    description:
+      'Revisions that an informer shows less than its client has seen; of an idle range up to the next progress',
+    attributes: ['etcd.range'],
+  },
+  'etcd.informer.queue': {
+    kind: 'gauge',
+    unit: '{change}',
+    description: 'Changes that wait for the slowest handler of an informer',
+    attributes: ['etcd.range'],
+  },
+  'etcd.informer.resyncs': {
+    kind: 'counter',
+    unit: '{listing}',
+    description: 'Listings of an informer that took the place of events',
+    attributes: ['etcd.range', 'etcd.reason'],
+  },
+  'etcd.lease.active': { kind: 'gauge', unit: '{lease}', description: 'Leases that are kept alive', attributes: [] },
+  'etcd.lease.expired': {
+    kind: 'counter',
+    unit: '{lease}',
+    description: 'Leases that were lost',
+    attributes: ['etcd.reason'],
+  },
+  'etcd.lease.keepalive.latency': {
+    kind: 'histogram',
+    unit: 's',
+    description: 'From the sending of a renewal to its answer',
+    attributes: [],
+    buckets: seconds,
+  },
+  'etcd.lease.slack': {
+    kind: 'histogram',
+    unit: 's',
+    description: 'What was left of a lease when it was renewed',
+    attributes: [],
+    buckets: longSeconds,
+  },
+  'etcd.lock.wait': {
+    kind: 'histogram',
+    unit: 's',
+    description: 'From the wish for a lock to its grant or refusal',
+    attributes: ['error.type'],
+    buckets: longSeconds,
+  },
+  'etcd.lock.held': {
+    kind: 'histogram',
+    unit: 's',
+    description: 'How long locks were held',
+    attributes: [],
+    buckets: longSeconds,
+  },
+  'etcd.lock.lost': { kind: 'counter', unit: '{lock}', description: 'Locks that were lost', attributes: [] },
+} as const satisfies Readonly<Record<string, MetricDefinition>>
+
+export type MetricName = keyof typeof metricDefinitions
+
+/** All of them. */
+export const metricNames = Object.keys(metricDefinitions) as readonly MetricName[]
+
+/** The definition of a metric. */
+export function metricDefinition(name: MetricName): MetricDefinition {
+  return metricDefinitions[name]
+}
