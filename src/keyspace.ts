@@ -234,9 +234,10 @@ export class Keyspace extends Kv {
 
   /** They work on all keys, whatever namespace the client itself has. */
   #newQueues(): LockQueues {
-    const { leases, prefix } = this.#parts
+    const { leases, prefix, telemetry } = this.#parts
     if (prefix.length > 0) return new Keyspace({ ...this.#parts, prefix: Buffer.alloc(0) }).#queues
-    return new LockQueues({ store: this, session: (ttlSeconds, signal) => leases.shared(ttlSeconds, { signal }) })
+    const session = (ttlSeconds: number, signal: AbortSignal) => leases.shared(ttlSeconds, { signal })
+    return new LockQueues({ store: this, session, observer: telemetry })
   }
 
   #recipes(): RecipeHost {

@@ -9,8 +9,17 @@ import { holderOf } from './lock-place.js'
 import { type LockRequest, maySucceed } from './lock-request.js'
 import { sweepLater } from './sweep.js'
 
+/** Who follows the locks of a client. */
+export interface LockObserver {
+  /** Waits for a lock, whose keys begin with `name`, on behalf of one who wants it. */
+  lockAsked(name: Buffer, wait: () => Promise<Lock>): Promise<Lock>
+  lockReleased(lock: Lock): void
+}
+
 /** What the queues of a client work with. */
 export interface LockQueueHost {
+  /** Who follows the locks of a client. */
+  readonly observer?: LockObserver
   /** All keys, of whatever namespace. */
   readonly store: LockStore
   /** A part in a lease that is kept alive. */
@@ -58,11 +67,20 @@ export class LockQueue {
 
   /** Waits for the lock. */
   acquire(request: LockRequest): Promise<Lock> {
-    return this.#join(request, false)
+    return this.#observed(() => this.#join(request, false))
   }
 
   /** Takes the lock if nobody has it, here or elsewhere. */
-  async tryAcquire(request: LockRequest): Promise<Lock> {
+  tryAcquire(request: LockRequest): Promise<Lock> {
+    return this.#observed(() => this.#try(request))
+  }
+
+  #observed(wait: () => Promise<Lock>): Promise<Lock> {
+    const { observer } = this.#host
+    return observer === undefined ? wait() : observer.lockAsked(this.#prefix.subarray(0, -1), wait)
+  }
+
+  async #try(request: LockRequest): Promise<Lock> {
     if (this.#state.kind === 'held' || this.#waiters.length > 0) throw new LockUnavailableError(request.name, undefined)
     return this.#join(request, true)
   }
@@ -199,6 +217,7 @@ export class LockQueue {
   }
 
   async #release(lock: Lock): Promise<void> {
+    this.#host.observer?.lockReleased(lock)
     if (this.#state.kind !== 'held' || this.#state.lock !== lock) return
     const { hold } = this.#state
     this.#state = { kind: 'passing' }

@@ -149,9 +149,9 @@ export class ClientTelemetry {
   }
 
   /** Follows a wait for a lock, and the lock. */
-  async lockAsked<Lock extends ObservedLock>(lockName: string, wait: () => Promise<Lock>): Promise<Lock> {
+  async lockAsked<Lock extends ObservedLock>(lockName: Uint8Array, wait: () => Promise<Lock>): Promise<Lock> {
     const startedAt = performance.now()
-    const name = this.#keys ? lockName : undefined
+    const name = this.#keys ? keyText(lockName) : undefined
     const start = { client: this.client, name }
     const end = (fence: number | undefined, outcome: CallOutcome, error?: unknown): void => {
       const ending = { durationMs: performance.now() - startedAt, fence, outcome }

@@ -9,6 +9,7 @@ import type {
   ConnectRecord,
   InformerRecord,
   LeaseRecord,
+  LockRecord,
   WatchRecord,
 } from './records.js'
 
@@ -32,6 +33,7 @@ export function startDebugLog(): void {
   channels.attempt.subscribe(print(attemptLine))
   channels.watch.subscribe(print(watchLine))
   channels.lease.subscribe(print(leaseLine))
+  channels.lock.subscribe(print(lockLine))
   channels.informer.subscribe(print(informerLine))
   channels.slow.subscribe(print(slowLine))
 }
@@ -76,6 +78,20 @@ function leaseLine(record: LeaseRecord): string | undefined {
       return `${record.leases} leases are not renewed: lost ${record.endpoint ?? 'their member'}${because(record.error)}`
     case 'resumed':
       return `${record.leases} leases are renewed on ${record.endpoint} after ${ms(record.downMs)}`
+  }
+}
+
+function lockLine(record: LockRecord): string {
+  const name = record.name === undefined ? 'a lock' : `lock ${JSON.stringify(record.name)}`
+  switch (record.type) {
+    case 'granted':
+      return `${name} is granted after ${ms(record.durationMs)}, fence ${record.fence}`
+    case 'refused':
+      return `${name} is refused after ${ms(record.durationMs)}: ${resultOf(record.outcome)}`
+    case 'released':
+      return `${name} is released after ${ms(record.heldMs)}`
+    case 'lost':
+      return `${name} is lost after ${ms(record.heldMs)}${because(record.error)}`
   }
 }
 

@@ -242,7 +242,7 @@ export type InformerRecord = {
 /** What is known of a wait for a lock when it begins. */
 export interface LockStart {
   readonly client: ClientIdentity
-  /** The name of the lock or the election; `undefined` with `diagnostics: { keys: false }`. */
+  /** The name of the lock or the election, with the namespaces before it; `undefined` with `diagnostics: { keys: false }`. */
   readonly name: string | undefined
 }
 

@@ -85,6 +85,7 @@ describe('OpenTelemetry and Prometheus', () => {
       await etcd.get(`${prefix}a`)
       return refused || undefined
     })
+    await etcd.withLock(`${prefix}lock`, {}, () => {})
     const renewals = recordsOf<LeaseRecord>(t, channels.lease)
     await etcd.lease.grant(2)
     await poll('it is renewed', () => renewals[0])
@@ -112,6 +113,7 @@ describe('OpenTelemetry and Prometheus', () => {
         'txn app/',
         'lease.grant app/',
         'watch.create app/',
+        'lock.acquire app/',
         'auth.authenticate app/',
         'etcdserverpb.KV/Range',
         'etcdserverpb.KV/Put',
@@ -194,7 +196,10 @@ describe('OpenTelemetry and Prometheus', () => {
       assert.ok((seriesValue(text, 'etcd_call_slow_total', 'db_operation_name="range"') ?? 0) >= 1)
       assert.equal(seriesValue(text, 'etcd_endpoint_state', 'state="ready"'), 2)
       assert.equal(seriesValue(text, 'etcd_informer_size', 'range="prefix app/'), 3)
-      assert.equal(seriesValue(text, 'etcd_lease_active'), 1)
+      assert.equal(seriesValue(text, 'etcd_lease_active'), 2)
+      assert.equal(seriesValue(text, 'etcd_lock_wait_seconds_count'), 1)
+      assert.equal(seriesValue(text, 'etcd_lock_held_seconds_count'), 1)
+      assert.equal(seriesValue(text, 'etcd_lock_lost_total'), 0)
       assert.ok((seriesValue(text, 'etcd_lease_slack_seconds_count') ?? 0) >= 1)
     })
 
@@ -310,6 +315,8 @@ const conventionalMetrics: readonly (readonly [name: string, unit: string])[] = 
   ['etcd.informer.queue', '{change}'],
   ['etcd.lease.active', '{lease}'],
   ['etcd.lease.keepalive.latency', 's'],
+  ['etcd.lock.wait', 's'],
+  ['etcd.lock.held', 's'],
   ['etcd.auth.refreshes', '{token}'],
   ['etcd.retry.attempts', '{attempt}'],
   ['etcd.retry.throttled', '{attempt}'],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { once } from 'node:events'
 import { after, afterEach, before, describe, type TestContext, test } from 'node:test'
 import {
   type CallRecord,
@@ -9,6 +10,8 @@ import {
   Etcd,
   type InformerRecord,
   type LeaseRecord,
+  type LockRecord,
+  type LockStart,
   tracing,
   type WatchRecord,
 } from '../../src/index.js'
@@ -150,6 +153,45 @@ describe('What a client tells of itself', () => {
     const ended = watches.find((record) => record.type === 'ended' && record.key === prefix)
     assert.ok(ended?.type === 'ended' && ended.reconnects === 1 && ended.error === undefined)
     await lease.revoke()
+  })
+
+  test('tells of locks: the wait, the hold, the loss', async (t) => {
+    const locks = recordsOf<LockRecord>(t, channels.lock)
+    const etcd = await connected(t)
+    const prefix = uniquePrefix()
+    const [tenant, traced] = [etcd.namespace(prefix), [] as (string | undefined)[]]
+    const onStart = (message: unknown): number => traced.push((message as LockStart).name)
+    tracing.lock.start.subscribe(onStart)
+    t.after(() => tracing.lock.start.unsubscribe(onStart))
+    const first = await tenant.lock('a')
+    const waiting = tenant.lock('a')
+    await assert.rejects(tenant.tryLock('a'), { code: 'LOCK_UNAVAILABLE' })
+    await first.release()
+    await (await waiting).release()
+    await tenant.withLock('b', {}, () => {})
+    const leader = await etcd.election(`${prefix}c`).campaign('me')
+    const lost = once(leader.signal, 'abort')
+    await etcd.lease.revoke(leader.key.slice(`${prefix}c/`.length))
+    await lost
+    const told = locks.map(({ type, name }) => `${type} ${name?.slice(prefix.length)}`)
+    assert.deepEqual(told, [
+      'granted a',
+      'refused a',
+      'released a',
+      'granted a',
+      'released a',
+      'granted b',
+      'released b',
+      'granted c',
+      'lost c',
+    ])
+    assert.deepEqual(
+      traced.map((name) => name?.slice(prefix.length)),
+      ['a', 'a', 'a', 'b', 'c'],
+    )
+    const [granted, , released, second] = locks
+    assert.ok(granted?.type === 'granted' && granted.fence === first.fence && granted.durationMs > 0)
+    assert.ok(released?.type === 'released' && second?.type === 'granted' && second.durationMs > 0)
   })
 
   test('prints it with NODE_DEBUG=etcdkit, and nothing without', async () => {
