@@ -134,6 +134,8 @@ describe('OpenTelemetry and Prometheus', () => {
       assert.equal(typeof port, 'number')
       const [put = assert.fail()] = named('put app/')
       assert.equal(put.attributes['db.operation.batch.size'], undefined)
+      assert.ok(Number(put.attributes['etcd.time.auth_ms']) > 0, 'the first call waits for a token')
+      assert.equal(txn.attributes['etcd.time.auth_ms'], 0)
 
       const failed = named('range app/').find(({ status }) => status.code === SpanStatusCode.ERROR) ?? assert.fail()
       assert.equal(failed.attributes['error.type'], 'FUTURE_REVISION')
@@ -187,7 +189,11 @@ describe('OpenTelemetry and Prometheus', () => {
       assert.deepEqual([handled('Unavailable'), handled('OutOfRange')], [1, 1])
       assert.ok(handled('Unauthenticated') >= 1)
       assert.equal(handled('OK') + handled('Unavailable') + handled('OutOfRange') + handled('Unauthenticated'), started)
+      assert.equal(seriesValue(text, 'grpc_client_msg_sent_total', ...range), started)
       assert.equal(seriesValue(text, 'grpc_client_msg_received_total', ...range), handled('OK'))
+      const keepAlives = ['grpc_method="LeaseKeepAlive"', 'grpc_type="bidi_stream"']
+      const renewals = seriesValue(text, 'grpc_client_msg_received_total', ...keepAlives) ?? 0
+      assert.ok(renewals >= 1 && (seriesValue(text, 'grpc_client_msg_sent_total', ...keepAlives) ?? 0) >= renewals)
       assert.equal(seriesValue(text, 'grpc_client_handling_seconds_count', ...range), started)
       assert.equal(seriesValue(text, 'grpc_client_started_total', 'grpc_method="Watch"', 'grpc_type="bidi_stream"'), 2)
       assert.equal(seriesValue(text, 'etcd_retry_attempts_total', 'reason="CONNECTION_LOST"', 'name="range"'), 1)
