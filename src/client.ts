@@ -1,4 +1,5 @@
 import { Auth } from './auth/auth.js'
+import { Cluster } from './cluster/cluster.js'
 import { ElectionService } from './concurrency/election-service.js'
 import { LockService } from './concurrency/lock-service.js'
 import { longestTimerMs } from './core/abort.js'
@@ -82,7 +83,9 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly auth: Auth
   /** Leases, which are kept alive, and what is known of them. */
   readonly lease: Leases
-  /** What keeps the cluster running: snapshots. */
+  /** The members of the cluster. */
+  readonly cluster: Cluster
+  /** What keeps the cluster running: status, alarms, snapshots, defragmentation. */
   readonly maintenance: Maintenance
   /** Locks that the server queues for, with the keys of `lock()`; `lock()` gives more. */
   readonly lockService: LockService
@@ -96,7 +99,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     startDebugLog()
     const events = new Emitter<ClientEvents>()
     const wired = wire(options, events)
-    const { manager, tokens, transport, writeLimit, streams, watches, leases, stats } = wired
+    const { manager, directory, tokens, transport, writeLimit, streams, watches, leases, stats } = wired
     const prefix = options.namespace ?? Buffer.alloc(0)
     super({ ...wired, rangeStreams: new RangeStreamSource(streams), limits: options, prefix })
     this.#options = options
@@ -108,9 +111,10 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#watches = watches
     this.#stats = stats
     this.lease = leases
-    this.maintenance = new Maintenance(streams)
     this.lockService = new LockService(transport, prefix)
     this.electionService = new ElectionService(transport, streams, prefix)
+    this.cluster = new Cluster(transport, directory)
+    this.maintenance = new Maintenance({ transport, streams, directory })
     this.auth = new Auth(transport, () => tokens?.stats ?? noAuthStats)
     this.#repeat(options.memberSyncMs, () => this.#syncMembers())
     this.#repeat(options.discovery?.refreshMs, () => this.#rediscover())

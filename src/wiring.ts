@@ -24,6 +24,7 @@ import { Balancer } from './transport/balancer.js'
 import type { ConnectionEvents } from './transport/connection-events.js'
 import { ConnectionManager } from './transport/connection-manager.js'
 import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
+import { EndpointDirectory } from './transport/endpoint-directory.js'
 import { discoverEndpoints } from './transport/srv-discovery.js'
 import { type CallMetadata, callContext, type Layer, stack, type Transport } from './transport/transport.js'
 import { WatchHub } from './watch/watch-hub.js'
@@ -37,6 +38,7 @@ export interface PartEvents extends ConnectionEvents, AuthEvents, WatchEvents, L
 export interface Wired {
   readonly telemetry: ClientTelemetry
   readonly manager: ConnectionManager
+  readonly directory: EndpointDirectory
   readonly tokens: TokenSource | undefined
   readonly transport: Transport
   readonly memory: ReadMemory
@@ -99,6 +101,7 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
     timeoutMs: options.timeoutMs,
   })
   tellOfStreams(events, telemetry)
+  const directory = new EndpointDirectory(manager)
   const stats = (): ClientStats => ({
     client: telemetry.client,
     revision: manager.identity.revision,
@@ -108,7 +111,8 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
     leases: hub.keptAlive,
     throttled: budget.throttled,
   })
-  return { telemetry, manager, tokens, transport, grouping, memory, writeLimit, streams, watches, leases, stats }
+  const calling = { tokens, transport, grouping, memory, writeLimit }
+  return { telemetry, manager, directory, ...calling, streams, watches, leases, stats }
 }
 
 function readBatches({ maxTxnOps, maxRequestBytes }: ResolvedOptions, manager: ConnectionManager): Layer {

@@ -30,10 +30,11 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   workqueue: ['core'],
   otel: ['core', 'telemetry'],
   prometheus: ['core', 'telemetry'],
-  maintenance: ['core', 'gen', 'wire', 'layers'],
   // The program uses what every user of the package has, and makes calls of its own to single members.
   cli: ['.', 'core', 'gen', 'transport', 'wire'],
   concurrency: ['core', 'gen', 'wire', 'transport', 'layers'],
+  cluster: ['core', 'gen', 'wire', 'transport'],
+  maintenance: ['core', 'gen', 'wire', 'transport', 'layers'],
   testing: [],
 }
 

@@ -1,7 +1,7 @@
 import { EtcdError, InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { describe, keyBytes, leaseId, optionalSignal } from '../core/validate.js'
+import { describe, hexId, keyBytes, optionalSignal } from '../core/validate.js'
 import type { LeaderKeyInit, LeaderResponse } from '../gen/messages.js'
 import { serverStream } from '../layers/server-stream.js'
 import type { StreamSource } from '../layers/stream-source.js'
@@ -45,7 +45,7 @@ export class ElectionService {
   async campaign(name: Bytes, lease: string, value: Bytes, options?: CallOptions): Promise<LeaderKey> {
     checkCall('electionService.campaign()', options)
     const election = this.#names.into('name', name)
-    const id = leaseId('lease', lease)
+    const id = hexId('lease', lease)
     const request = { name: election, lease: id, value: keyBytes('value', value) }
     const { leader } = await this.#call(methods.Election.Campaign, request, options)
     if (leader === undefined) throw new EtcdError('the answer lacks the leader', badAnswer)
@@ -100,7 +100,7 @@ export class ElectionService {
     }
     const { rev, lease } = leader
     const name = this.#names.into('leader.name', leader.name)
-    return { name, key: this.#names.into('leader.key', leader.key), rev, lease: leaseId('leader.lease', lease) }
+    return { name, key: this.#names.into('leader.key', leader.key), rev, lease: hexId('leader.lease', lease) }
   }
 
   #keyOf({ kv }: LeaderResponse): KeyValue | undefined {

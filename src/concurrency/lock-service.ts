@@ -1,5 +1,5 @@
 import type { Bytes } from '../core/key-range.js'
-import { leaseId } from '../core/validate.js'
+import { hexId } from '../core/validate.js'
 import { checkCall } from '../transport/call-options.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import { methods } from '../wire/methods.js'
@@ -34,7 +34,7 @@ export class LockService {
    */
   async lock(name: Bytes, lease: string, options?: CallOptions): Promise<ServiceLock> {
     checkCall('lockService.lock()', options)
-    const request = { name: this.#names.into('name', name), lease: leaseId('lease', lease) }
+    const request = { name: this.#names.into('name', name), lease: hexId('lease', lease) }
     const { key, header } = await this.#transport.unary(methods.Lock.Lock, request, callContext(options, {}))
     return { key: this.#names.outOf(key), revision: header?.revision ?? 0 }
   }

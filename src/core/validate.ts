@@ -42,8 +42,8 @@ export function optionalBoolean(name: string, value: unknown): boolean | undefin
   throw new InvalidArgumentError(`\`${name}\` must be true or false, got ${describe(value)}`)
 }
 
-/** The ID of a lease, as hexadecimal text. */
-export function leaseId(name: string, value: unknown): string {
+/** The ID of a lease or a member, as hexadecimal text. */
+export function hexId(name: string, value: unknown): string {
   if (typeof value === 'string' && /^[0-9a-f]{1,16}$/i.test(value)) return value
   throw new InvalidArgumentError(`\`${name}\` must be 1 to 16 hexadecimal digits, got ${describe(value)}`)
 }

@@ -1,5 +1,5 @@
 import type { Bytes, KeyRange } from '../core/key-range.js'
-import { keyBytes, leaseId, nonNegativeInteger } from '../core/validate.js'
+import { hexId, keyBytes, nonNegativeInteger } from '../core/validate.js'
 import type { Compare, CompareFields, CompareResult } from '../gen/messages.js'
 import { someKey, someRange } from './requests.js'
 
@@ -58,7 +58,7 @@ function comparableKey(range: Pick<CompareFields, 'key' | 'rangeEnd'>): Comparab
     createRevision: number('createRevision', (createRevision) => ({ target: 'CREATE', createRevision })),
     modRevision: number('modRevision', (modRevision) => ({ target: 'MOD', modRevision })),
     value: comparable(range, (value: Bytes) => ({ target: 'VALUE', value: keyBytes('value', value) })),
-    lease: comparable(range, (lease: string) => ({ target: 'LEASE', lease: leaseId('lease', lease) })),
+    lease: comparable(range, (lease: string) => ({ target: 'LEASE', lease: hexId('lease', lease) })),
     exists: () => version.greater(0),
     missing: () => version.equals(0),
   }

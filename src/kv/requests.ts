@@ -3,8 +3,8 @@ import { type Bytes, type EncodedRange, emptyKey, encodeRange, type KeyRange, su
 import { checkReadPolicy, type ReadPolicy, readPolicyOptions } from '../core/read-policy.js'
 import {
   assertKnownOptions,
+  hexId,
   keyBytes,
-  leaseId,
   nonNegativeInteger,
   oneOf,
   optionalBoolean,
@@ -221,7 +221,7 @@ function keysOnly(options: GetFields): boolean | undefined {
 
 /** Checks the fields of a write of one key, which is what TypeScript does for those who use it. */
 export function putFields({ lease, ignoreLease, prevKv }: PutRequest): PutFields {
-  if (lease !== undefined) leaseId('lease', lease)
+  if (lease !== undefined) hexId('lease', lease)
   optionalBoolean('ignoreLease', ignoreLease)
   optionalBoolean('prevKv', prevKv)
   if (lease !== undefined && ignoreLease === true) {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { EtcdError, InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
-import { leaseId, optionalBoolean, positiveInteger } from '../core/validate.js'
+import { hexId, optionalBoolean, positiveInteger } from '../core/validate.js'
 import type { LeaseTimeToLiveResponse } from '../gen/messages.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import { type CallContext, type CallOptions, callContext, type Transport } from '../transport/transport.js'
@@ -238,7 +238,7 @@ export class Leases {
 
 /** A lease ID as etcd prints it: in lower case, without leading zeros. */
 function toLeaseId(name: string, value: unknown): string {
-  const text = leaseId(name, value)
+  const text = hexId(name, value)
   const id = formatId(highWord(text), lowWord(text))
   if (id === undefined) throw new InvalidArgumentError(`\`${name}\` must not be zero, which stands for no lease`)
   return id

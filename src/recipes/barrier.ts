@@ -1,5 +1,5 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import { leaseId } from '../core/validate.js'
+import { hexId } from '../core/validate.js'
 import { key } from '../kv/compare.js'
 import { del, get, put } from '../kv/operation.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
@@ -32,7 +32,7 @@ export class Barrier {
   async hold(options: HoldOptions = {}): Promise<void> {
     checkCall('hold()', options, [...callOptionNames, 'lease'])
     const { lease, ...bounds } = options
-    if (lease !== undefined) leaseId('lease', lease)
+    if (lease !== undefined) hexId('lease', lease)
     await this.#store
       .txn()
       .if(key(this.name).missing())
