@@ -7,6 +7,8 @@ import { Emitter } from './core/emitter.js'
 import { InvalidArgumentError, isEtcdError } from './core/errors.js'
 import { describe, oneOf } from './core/validate.js'
 import { optionsFromEnvironment } from './environment.js'
+import { checkHealth } from './health/check-health.js'
+import type { Health } from './health/health.js'
 import { Keyspace } from './keyspace.js'
 import { RangeStreamSource } from './layers/range-streams.js'
 import type { TokenSource } from './layers/token-source.js'
@@ -19,6 +21,7 @@ import { startDebugLog } from './telemetry/debug-log.js'
 import { checkCall } from './transport/call-options.js'
 import { type ConnectionManager, closedError, type EndpointStatus } from './transport/connection-manager.js'
 import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
+import type { EndpointDirectory } from './transport/endpoint-directory.js'
 import { memberEndpoints } from './transport/member-sync.js'
 import { type CallOptions, callContext, type Transport } from './transport/transport.js'
 import type { WatchHub } from './watch/watch-hub.js'
@@ -72,6 +75,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #options: ResolvedOptions
   readonly #manager: ConnectionManager
   readonly #transport: Transport
+  readonly #directory: EndpointDirectory
   readonly #tokens: TokenSource | undefined
   readonly #watches: WatchHub
   readonly #writeLimit: WriteLimit
@@ -108,6 +112,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#tokens = tokens
     this.#transport = transport
     this.#writeLimit = writeLimit
+    this.#directory = directory
     this.#watches = watches
     this.#stats = stats
     this.lease = leases
@@ -161,6 +166,17 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   /** What is known of the client now: its connections, watches, informers and leases. */
   stats(): ClientStats {
     return this.#stats()
+  }
+
+  /**
+   * How the cluster does: a real linearizable read through every endpoint, and its alarms, all at once. A sick cluster is a
+   * result, not an error; rejects only if the endpoints are not known, with the reason of the `signal`, and with `CLOSED`.
+   * `timeoutMs`, by default 3000, is what a member has to answer; one that refuses connections costs no time.
+   */
+  health(options?: CallOptions): Promise<Health> {
+    if (this.#closing !== undefined) return Promise.reject(closedError())
+    const endpoints = (): EndpointStatus[] => this.endpoints()
+    return checkHealth({ transport: this.#transport, directory: this.#directory, endpoints }, options)
   }
 
   /**

@@ -86,7 +86,14 @@ async function tryOnce<Request, Response>(
 function mayRepeat(error: unknown, context: CallContext): error is EtcdError {
   if (!isEtcdError(error) || !error.retryable) return false
   if (context.signal?.aborted === true || performance.now() >= context.deadlineAt) return false
+  // The one member that was to be asked would refuse it again.
+  if (context.route.endpoint !== undefined && isForOthers(error)) return false
   // Without an endpoint, the balancer has already waited for a connection as long as it may.
   if (error.code === 'NOT_CONNECTED' && error.endpoint === undefined) return false
   return error.effect === 'none' || context.repeatable
+}
+
+/** Whether only another member would take the call. */
+function isForOthers({ code }: EtcdError): boolean {
+  return code === 'NOT_SUPPORTED_FOR_LEARNER' || code === 'NOT_LEADER'
 }

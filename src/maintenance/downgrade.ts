@@ -8,7 +8,7 @@ import type { EndpointCalls } from './endpoint-call.js'
 
 /** What the calls about downgrades resolve to. */
 export interface DowngradeResult {
-  /** The release that the cluster runs as now, for example `3.6.0`. */
+  /** The release that the cluster runs as now: `3.6`, and up to etcd 3.5 `3.5.0`. */
   readonly clusterVersion: string
 }
 

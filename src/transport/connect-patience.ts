@@ -7,11 +7,11 @@ const patience = { baseMs: 3000, maxMs: 24_000 }
 
 /** Gives up attempts to connect that take too long, later each time that it was of no use. */
 export class ConnectPatience {
-  readonly #giveUp: () => void
+  readonly #giveUp: (afterMs: number) => void
   #timer: NodeJS.Timeout | undefined
   #fruitless = 0
 
-  constructor(giveUp: () => void) {
+  constructor(giveUp: (afterMs: number) => void) {
     this.#giveUp = giveUp
   }
 
@@ -21,7 +21,7 @@ export class ConnectPatience {
     const patienceMs = Math.min(patience.maxMs, patience.baseMs * 2 ** this.#fruitless)
     this.#timer = setTimeout(() => {
       this.#fruitless += 1
-      this.#giveUp()
+      this.#giveUp(patienceMs)
     }, patienceMs)
     this.#timer.unref()
   }

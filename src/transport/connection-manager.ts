@@ -266,7 +266,7 @@ export class ConnectionManager implements ConnectionHost {
   #changed(): void {
     this.#picker.update(this.#connections)
     if (this.#state.kind === 'opening') this.#settle(this.#state)
-    if (this.#state.kind !== 'open') return
+    if (this.#state.kind === 'idle' || this.#state.kind === 'closed') return
     for (const waiter of this.#waiters) {
       const connection = this.pick(waiter.context)
       if (connection !== undefined) waiter.resolve(connection)

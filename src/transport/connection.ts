@@ -69,7 +69,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   readonly endpoint: Endpoint
   readonly #host: ConnectionHost
   readonly #calls: OpenCalls
-  readonly #connectPatience = new ConnectPatience(() => this.#reopen())
+  readonly #connectPatience = new ConnectPatience((afterMs) => this.#notConnectedAfter(afterMs))
   #lanes: Lanes | undefined
   #state: ConnectionState = { kind: 'idle' }
   #silentTicks = 0
@@ -312,6 +312,11 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     if (this.#knownLearner) return
     this.#knownLearner = true
     this.#host.stateChanged(this, this.#state)
+  }
+
+  #notConnectedAfter(ms: number): void {
+    this.#enter({ kind: 'connecting', error: `no connection within ${ms} ms` })
+    this.#reopen()
   }
 
   #connectError(): string | undefined {

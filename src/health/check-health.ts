@@ -1,0 +1,101 @@
+import { isEtcdError } from '../core/errors.js'
+import { alarmsOf } from '../maintenance/alarms.js'
+import { checkCall } from '../transport/call-options.js'
+import type { EndpointStatus } from '../transport/connection-manager.js'
+import { type EndpointDirectory, pinnedTo } from '../transport/endpoint-directory.js'
+import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
+import { methods } from '../wire/methods.js'
+import type { Health, MemberHealth } from './health.js'
+import { type ListedAlarms, notConnected, problemsOf } from './problems.js'
+
+/** What a health check is made with. */
+export interface HealthParts {
+  readonly transport: Transport
+  readonly directory: EndpointDirectory
+  /** What is known of the endpoints without asking. */
+  readonly endpoints: () => readonly EndpointStatus[]
+}
+
+const defaultTimeoutMs = 3000
+/** The key that `etcdctl endpoint health` reads; it does not have to exist. */
+const probeKey = Buffer.from('health')
+
+/** Asks every member, and the cluster for its alarms, all at once. */
+export async function checkHealth(parts: HealthParts, options: CallOptions = {}): Promise<Health> {
+  checkCall('health()', options)
+  const { signal, timeoutMs = defaultTimeoutMs } = options
+  const bounds = { signal, timeoutMs }
+  const urls = await parts.directory.urls(bounds)
+  const [members, listed] = await Promise.all([
+    Promise.all(urls.map((url) => memberHealth(parts, url, bounds))),
+    listAlarms(parts, bounds),
+  ])
+  const serves = members.some(({ isHealthy, isLearner }) => isHealthy && !isLearner)
+  const problems = problemsOf(members, listed, serves)
+  const status = serves ? (problems.length === 0 ? 'healthy' : 'degraded') : 'unhealthy'
+  return { status, problems, members, alarms: listed.alarms }
+}
+
+async function memberHealth(parts: HealthParts, url: string, options: CallOptions): Promise<MemberHealth> {
+  const startedAt = performance.now()
+  const error = await failureOf(parts, url, options)
+  const known = parts.endpoints().find(({ endpoint }) => endpoint === url)
+  return {
+    endpoint: url,
+    isHealthy: error === undefined,
+    tookMs: performance.now() - startedAt,
+    memberId: known?.memberId,
+    isLearner: known?.role === 'learner',
+    error,
+  }
+}
+
+/** What keeps the member from serving; `undefined` for nothing. */
+async function failureOf(parts: HealthParts, url: string, options: CallOptions): Promise<unknown> {
+  // What refuses connections now is not waited for: a probe has to be quick.
+  const refusal = parts.endpoints().find(({ endpoint, state }) => endpoint === url && state === 'connecting')?.reason
+  if (refusal !== undefined) return notConnected(url, refusal)
+  try {
+    await read(parts.transport, url, 'linearizable', options)
+    return undefined
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    // The member asks the leader for the revision first, and for the caller's rights then.
+    if (isEtcdError(error, 'PERMISSION_DENIED')) return undefined
+    if (!isEtcdError(error, 'NOT_SUPPORTED_FOR_LEARNER')) return error
+    return learnerFailure(parts.transport, url, options)
+  }
+}
+
+async function learnerFailure(transport: Transport, url: string, options: CallOptions): Promise<unknown> {
+  try {
+    await read(transport, url, 'serializable', options)
+    return undefined
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    return isEtcdError(error, 'PERMISSION_DENIED') ? undefined : error
+  }
+}
+
+async function read(
+  transport: Transport,
+  url: string,
+  mode: 'linearizable' | 'serializable',
+  options: CallOptions,
+): Promise<void> {
+  const kind = { repeatable: true, consistent: true, route: pinnedTo(url), reads: { mode } }
+  await transport.unary(methods.KV.Range, { key: probeKey, countOnly: true }, callContext(options, kind))
+}
+
+async function listAlarms({ transport }: HealthParts, options: CallOptions): Promise<ListedAlarms> {
+  try {
+    // It is a proposal: `consistent` keeps a member without a leader from holding it for seconds.
+    const context = callContext(options, { repeatable: true, consistent: true })
+    const answer = await transport.unary(methods.Maintenance.Alarm, { action: 'GET' }, context)
+    return { alarms: alarmsOf(answer), error: undefined }
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    // Some releases show them to root alone: 3.5.28 and 3.6.9.
+    return { alarms: [], error: isEtcdError(error, 'PERMISSION_DENIED') ? undefined : error }
+  }
+}
