@@ -1,5 +1,6 @@
 import { Auth } from './auth/auth.js'
 import { Cluster } from './cluster/cluster.js'
+import { Compactor, type CompactorOptions } from './compactor/compactor.js'
 import { ElectionService } from './concurrency/election-service.js'
 import { LockService } from './concurrency/lock-service.js'
 import { longestTimerMs } from './core/abort.js'
@@ -10,6 +11,7 @@ import { optionsFromEnvironment } from './environment.js'
 import { checkHealth } from './health/check-health.js'
 import type { Health } from './health/health.js'
 import { Keyspace } from './keyspace.js'
+import { Kv } from './kv/kv.js'
 import { RangeStreamSource } from './layers/range-streams.js'
 import type { TokenSource } from './layers/token-source.js'
 import type { WriteLimit, WriteLimitStats } from './layers/write-limit.js'
@@ -180,6 +182,20 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   }
 
   /**
+   * Discards the cluster's history at regular times, keeping the last `retainMs` of it. It begins now, and may run in many
+   * processes at once. Throws `InvalidArgumentError` for wrong options; everything else is an event.
+   */
+  compactor(options: CompactorOptions = {}): Compactor {
+    const host = {
+      // The key belongs to the cluster, not to the client's namespace.
+      kv: new Kv(this.#transport, this.#options, this.lease),
+      closing: this.#manager.closing,
+      onRestored: (listener: () => void) => this.#onRestored(listener),
+    }
+    return new Compactor(host, options)
+  }
+
+  /**
    * Replaces the endpoints. Those that stay keep their connections; calls under way on the others are let end, and
    * new ones no longer go there. Throws `InvalidArgumentError` for endpoints that are none, or that lead a client off TLS, and
    * `CLOSED` after `close()`.
@@ -207,6 +223,13 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #onRestored(listener: () => void): () => void {
+    const leave = [this.#events.on('clusterChanged', listener), this.#events.on('revisionRewound', listener)]
+    return () => {
+      for (const leaveOne of leave) leaveOne()
+    }
   }
 
   /** What went over TLS, tokens among it, never goes in clear because of a list of endpoints. */

@@ -35,6 +35,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   concurrency: ['core', 'gen', 'wire', 'transport', 'layers'],
   cluster: ['core', 'gen', 'wire', 'transport'],
   maintenance: ['core', 'gen', 'wire', 'transport', 'layers'],
+  compactor: ['core', 'kv'],
   health: ['core', 'wire', 'transport', 'maintenance'],
   testing: [],
 }
