@@ -27,6 +27,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   recipes: ['core', 'kv', 'lock', 'transport', 'watch'],
   stm: ['core', 'kv', 'transport'],
   informer: ['core', 'transport', 'watch'],
+  naming: ['core', 'kv', 'informer', 'lease', 'transport'],
   workqueue: ['core'],
   otel: ['core', 'telemetry'],
   prometheus: ['core', 'telemetry'],

@@ -1,0 +1,9 @@
+export type { NewEndpoint, ServiceEndpoint } from './endpoint-record.js'
+export type { EndpointListener } from './follower.js'
+export { type GrpcLibrary, type GrpcResolverClass, type ResolverOptions, registerResolver } from './grpc-resolver.js'
+export {
+  type AddEndpointOptions,
+  type EndpointUpdate,
+  type NamingStore,
+  ServiceEndpoints,
+} from './service-endpoints.js'

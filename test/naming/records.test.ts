@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { checkEndpoint, endpointCodec } from '../../src/naming/endpoint-record.js'
+import { parseAddress } from '../../src/naming/grpc-listener.js'
+import { registerResolver, ServiceEndpoints } from '../../src/naming/index.js'
+
+describe('The record of an endpoint', () => {
+  /** What go.etcd.io/etcd/client/v3/naming/endpoints 3.6.16 stores. */
+  const stored = [
+    ['{"Op":0,"Addr":"127.0.0.1:8080","Metadata":null}', { address: '127.0.0.1:8080', metadata: undefined }],
+    ['{"Op":0,"Addr":"h:1","Metadata":{"w":5,"zone":"a"}}', { address: 'h:1', metadata: { w: 5, zone: 'a' } }],
+    ['{"Op":0,"Addr":"h:1","Metadata":"text"}', { address: 'h:1', metadata: 'text' }],
+  ] as const
+
+  test('is read and written as Go writes it', () => {
+    for (const [text, record] of stored) {
+      assert.deepEqual(endpointCodec.decode(Buffer.from(text)), record)
+      assert.equal(Buffer.from(endpointCodec.encode(record)).toString(), text)
+    }
+    // grpc-proxy leaves out nothing either; other writers may.
+    assert.deepEqual(endpointCodec.decode(Buffer.from('{"Addr":"h:1"}')), { address: 'h:1', metadata: undefined })
+  })
+
+  test('is refused where it is none', () => {
+    for (const text of ['', 'null', '[]', '{"Op":0}', '{"Addr":1}', '"h:1"']) {
+      assert.throws(() => endpointCodec.decode(Buffer.from(text)), { code: 'DECODE_FAILED' })
+    }
+    assert.throws(() => checkEndpoint(Object({ addr: 'h:1' })), /unknown option `addr` of a service endpoint/)
+    assert.throws(() => checkEndpoint({ address: '' }), /`address` must be text such as 10.0.0.1:8080, got ""/)
+    assert.throws(() => checkEndpoint({ address: 'h:1', name: '' }), /`name` must be text of at least one letter/)
+  })
+})
+
+describe('An address for grpc-js', () => {
+  test('is taken out of the forms that gRPC has', () => {
+    assert.deepEqual(parseAddress('10.0.0.1:80'), { host: '10.0.0.1', port: 80 })
+    assert.deepEqual(parseAddress('api.local:65535'), { host: 'api.local', port: 65535 })
+    assert.deepEqual(parseAddress('[::1]:80'), { host: '::1', port: 80 })
+    assert.deepEqual(parseAddress('unix:/run/api'), { path: '/run/api' })
+    assert.deepEqual(parseAddress('unix:///run/api'), { path: '/run/api' })
+    for (const none of ['', 'host', 'host:', ':80', 'h:0', 'h:65536', '::1:80', 'http://h:1']) {
+      assert.equal(parseAddress(none), undefined, none)
+    }
+  })
+})
+
+describe('Naming', () => {
+  test('refuses what is no target, no scheme and no grpc-js', () => {
+    const store = Object({})
+    assert.throws(() => new ServiceEndpoints(store, ''), /`target` must be a name without a slash at its end, got ""/)
+    assert.throws(() => new ServiceEndpoints(store, 'api/'), /got "api\/"/)
+    assert.throws(() => registerResolver(Object({}), store), /`grpc` must be the module @grpc\/grpc-js, got an object/)
+    assert.throws(() => registerResolver(Object({}), store, { scheme: '' }), /`scheme` must be one of a URI/)
+  })
+})
