@@ -97,6 +97,8 @@ export type { HashKvResult, HashResult } from './maintenance/hash.js'
 export type { HashKvFields, Maintenance, SnapshotOptions } from './maintenance/maintenance.js'
 export type { MemberStatus } from './maintenance/member-status.js'
 export type { SnapshotProgress } from './maintenance/snapshot.js'
+export type { Mirror, MirrorEvents, MirrorState } from './mirror/mirror.js'
+export type { MirrorDestination, MirrorOptions } from './mirror/mirror-options.js'
 export type {
   ClientOptions,
   DiagnosticsOptions,

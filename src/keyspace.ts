@@ -15,6 +15,8 @@ import type { RegisterOptions, Registration } from './lease/registration.js'
 import type { Lock } from './lock/lock.js'
 import { LockQueues } from './lock/lock-queues.js'
 import { type LockOptions, Locks } from './lock/locks.js'
+import { Mirror } from './mirror/mirror.js'
+import { checkSides, type MirrorDestination, type MirrorOptions } from './mirror/mirror-options.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
 import { prefixRange } from './namespace/namespace-range.js'
 import { namespaceRangeStreams } from './namespace/namespace-range-streams.js'
@@ -220,6 +222,16 @@ export class Keyspace extends Kv {
    */
   batcher(): Keyspace {
     return new Keyspace({ ...this.#parts, transport: this.#parts.grouping })
+  }
+
+  /**
+   * Copies the keys with a prefix to another client, or a namespace of one, and keeps the copies up to date. It begins
+   * now; `synced()` resolves when both sides are the same. Throws `InvalidArgumentError` for wrong arguments; everything
+   * else is told by `state` and events.
+   */
+  mirror(prefix: Bytes, destination: MirrorDestination, options: MirrorOptions = {}): Mirror {
+    checkSides(this, destination, prefix, options)
+    return new Mirror({ source: this, destination }, prefix, options)
   }
 
   /**

@@ -36,6 +36,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   concurrency: ['core', 'gen', 'wire', 'transport', 'layers'],
   cluster: ['core', 'gen', 'wire', 'transport'],
   maintenance: ['core', 'gen', 'wire', 'transport', 'layers'],
+  mirror: ['core', 'kv', 'transport', 'watch'],
   compactor: ['core', 'kv'],
   health: ['core', 'wire', 'transport', 'maintenance'],
   testing: [],

@@ -9,8 +9,8 @@ import { checkPeerUrls, type Member, memberOf } from './member.js'
 /** Options of `cluster.list()`. */
 export interface MemberListOptions extends CallOptions {
   /**
-   * `linearizable` asks the cluster as a whole, which needs a majority; `serializable` what one member knows, which may be
-   * old, and works without a leader. Members before 3.5 always answer for themselves.
+   * `linearizable` asks the cluster as a whole, which needs a majority; `serializable` what one member knows, which may
+   * be old, and works without a leader. Members before 3.5 always answer for themselves.
    * @default 'linearizable'
    */
   readonly mode?: 'linearizable' | 'serializable' | undefined
@@ -27,10 +27,11 @@ export interface MemberAdded {
 }
 
 /**
- * The members of the cluster; the verbs are those of `etcdctl member`. A change is one raft proposal, is never sent twice,
- * and needs the role root where authentication is on. Unless their servers run with `--strict-reconfig-check=false`, a
- * cluster refuses it for 5 seconds after members were connected anew (`UNHEALTHY`) and where it would be left without a
- * majority of started members (`MEMBER_NOT_ENOUGH_STARTED`); both are asked for again until the call's deadline.
+ * The members of the cluster; the verbs are those of `etcdctl member`. A change is one raft proposal, is never sent
+ * twice, and needs the role root where authentication is on. Unless their servers run with
+ * `--strict-reconfig-check=false`, a cluster refuses it for 5 seconds after members were connected anew (`UNHEALTHY`)
+ * and where it would be left without a majority of started members (`MEMBER_NOT_ENOUGH_STARTED`); both are asked for
+ * again until the call's deadline.
  *
  * The client's endpoints stay as they are: use the option `memberSync`, or `setEndpoints()`.
  */
@@ -56,8 +57,9 @@ export class Cluster {
 
   /**
    * Adds a voting member, which counts for the majority at once, before it is started: prefer `addLearner()`.
-   * `PEER_URL_EXISTS`, or `MEMBER_EXISTS` within the second, if a member has that address already, which after an answer
-   * that was lost may be the new one; `MEMBER_BAD_URLS`, `UNHEALTHY` and `MEMBER_NOT_ENOUGH_STARTED` are the other refusals.
+   * `PEER_URL_EXISTS`, or `MEMBER_EXISTS` within the second, if a member has that address already, which after an
+   * answer that was lost may be the new one; `MEMBER_BAD_URLS`, `UNHEALTHY` and `MEMBER_NOT_ENOUGH_STARTED` are the
+   * other refusals.
    */
   async add(peerUrls: string | readonly string[], options?: CallOptions): Promise<MemberAdded> {
     checkCall('cluster.add()', options)
@@ -65,8 +67,8 @@ export class Cluster {
   }
 
   /**
-   * Adds a member that follows the log without a vote, to be promoted when it has caught up; etcd 3.4 or later. Refused as
-   * `add()`, and with `TOO_MANY_LEARNERS` where there is one already.
+   * Adds a member that follows the log without a vote, to be promoted when it has caught up; etcd 3.4 or later. Refused
+   * as `add()`, and with `TOO_MANY_LEARNERS` where there is one already.
    */
   async addLearner(peerUrls: string | readonly string[], options?: CallOptions): Promise<MemberAdded> {
     checkCall('cluster.addLearner()', options)
@@ -83,8 +85,8 @@ export class Cluster {
   }
 
   /**
-   * Removes a member, which then shuts down by itself; resolves to those that are left. `MEMBER_NOT_FOUND` if it is none, or
-   * was removed already; `MEMBER_NOT_ENOUGH_STARTED` where too few would be left running.
+   * Removes a member, which then shuts down by itself; resolves to those that are left. `MEMBER_NOT_FOUND` if it is
+   * none, or was removed already; `MEMBER_NOT_ENOUGH_STARTED` where too few would be left running.
    */
   async remove(memberId: string, options?: CallOptions): Promise<readonly Member[]> {
     checkCall('cluster.remove()', options)

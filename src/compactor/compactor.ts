@@ -65,13 +65,13 @@ const retryBackoff = { baseMs: 500, maxMs: 60_000 }
 const timerSlackMs = 2
 
 /**
- * Discards history at regular times, in as many processes as you like, without a leader. Each turn, every compactor tries to
- * write the shared key under the condition that nobody has written it since it looked last; the one that succeeds compacts.
- * When that one is gone, another succeeds.
+ * Discards history at regular times, in as many processes as you like, without a leader. Each turn, every compactor
+ * tries to write the shared key under the condition that nobody has written it since it looked last; the one that
+ * succeeds compacts. When that one is gone, another succeeds.
  *
  * A revision is only ever compacted by a compactor that has itself seen the store at it `retainMs` ago or earlier, by a
- * clock that does not jump. So a new one discards nothing before it has run that long, and whatever stalls or races there
- * are delay a compaction, but never bring it forward.
+ * clock that does not jump. So a new one discards nothing before it has run that long, and whatever stalls or races
+ * there are delay a compaction, but never bring it forward.
  *
  * It keeps the process open until it is closed, or its client is. It needs the role root where authentication is on.
  */

@@ -112,6 +112,8 @@ export type ClientErrorCode =
   | 'UPDATE_CONFLICT'
   /** `stm()` lost against other writers `maxAttempts` times. */
   | 'STM_CONFLICT'
+  /** Another mirror has gone on from where this one was. */
+  | 'MIRROR_CONFLICT'
   /** A value or key is not valid UTF-8, JSON, or whatever its codec expects. */
   | 'DECODE_FAILED'
   /** A cursor is damaged or belongs to another range. */

@@ -17,8 +17,8 @@ export interface MemberHealth {
 /** How a cluster does, as seen through the endpoints of a client. */
 export interface Health {
   /**
-   * `healthy`: all members serve, and there is no alarm. `degraded`: the cluster serves reads, but a member does not, or there
-   * is an alarm, with which it may refuse writes. `unhealthy`: no member answered a linearizable read.
+   * `healthy`: all members serve, and there is no alarm. `degraded`: the cluster serves reads, but a member does not,
+   * or there is an alarm, with which it may refuse writes. `unhealthy`: no member answered a linearizable read.
    */
   readonly status: 'healthy' | 'degraded' | 'unhealthy'
   /** What is wrong, one sentence each, for logs; empty if it is healthy. */

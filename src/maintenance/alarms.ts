@@ -9,15 +9,15 @@ import type { EndpointCalls } from './endpoint-call.js'
 export interface Alarm {
   readonly memberId: string
   /**
-   * `NOSPACE`: a member's database has reached its quota; the cluster refuses what needs space. `CORRUPT`: a member's keys
-   * differ from those of the others; the cluster refuses all reads and writes of keys.
+   * `NOSPACE`: a member's database has reached its quota; the cluster refuses what needs space. `CORRUPT`: a member's
+   * keys differ from those of the others; the cluster refuses all reads and writes of keys.
    */
   readonly type: 'NOSPACE' | 'CORRUPT'
 }
 
 /**
- * The alarms of a cluster. Any user may list them; the rest needs the role root where authentication is on. Listing, too, is
- * a raft proposal, and needs a majority.
+ * The alarms of a cluster. Any user may list them; the rest needs the role root where authentication is on. Listing,
+ * too, is a raft proposal, and needs a majority.
  */
 export class Alarms {
   readonly #calls: EndpointCalls
@@ -49,7 +49,7 @@ export class Alarms {
     return disarmed.flat()
   }
 
-  /** Raises an alarm, which stops the cluster's writes, and with `CORRUPT` its reads: to rehearse, or as an emergency brake. */
+  /** Raises an alarm, which stops writes, and with `CORRUPT` reads too: to rehearse, or as an emergency brake. */
   async activate(alarm: Alarm, options?: CallOptions): Promise<readonly Alarm[]> {
     checkCall('alarms.activate()', options)
     return this.#call({ action: 'ACTIVATE', ...requestOf(alarm) }, options)

@@ -13,8 +13,8 @@ export interface DowngradeResult {
 }
 
 /**
- * Prepares a cluster of etcd 3.6 or later for members of the release before. Needs the role root where authentication is
- * on. Members of etcd 3.5 know these calls, but not how to go down; those before answer `UNIMPLEMENTED`.
+ * Prepares a cluster of etcd 3.6 or later for members of the release before. Needs the role root where authentication
+ * is on. Members of etcd 3.5 know these calls, but not how to go down; those before answer `UNIMPLEMENTED`.
  */
 export class Downgrade {
   readonly #calls: EndpointCalls
@@ -24,8 +24,8 @@ export class Downgrade {
   }
 
   /**
-   * Whether the cluster could go down to `version`, for example `3.6`. Rejects with `INVALID_DOWNGRADE_TARGET` if it is not
-   * the release before the cluster's own, `WRONG_DOWNGRADE_VERSION` if it is no release, `DOWNGRADE_IN_PROCESS`,
+   * Whether the cluster could go down to `version`, for example `3.6`. Rejects with `INVALID_DOWNGRADE_TARGET` if it is
+   * not the release before the cluster's own, `WRONG_DOWNGRADE_VERSION` if it is no release, `DOWNGRADE_IN_PROCESS`,
    * `CLUSTER_VERSION_UNAVAILABLE`.
    */
   async validate(version: string, options?: CallOptions): Promise<DowngradeResult> {

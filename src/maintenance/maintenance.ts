@@ -81,8 +81,8 @@ export class Maintenance {
   }
 
   /**
-   * The hashes of all members' keys, to compare them. Give a `revision`, or the members may hash different ones: followers
-   * are a little behind. Failures are values.
+   * The hashes of all members' keys, to compare them. Give a `revision`, or the members may hash different ones:
+   * followers are a little behind. Failures are values.
    */
   async hashKvs(options: CallOptions & HashKvFields = {}): Promise<readonly EndpointResult<HashKvResult>[]> {
     checkCall('maintenance.hashKvs()', options, [...callOptionNames, 'revision'])
@@ -91,8 +91,8 @@ export class Maintenance {
   }
 
   /**
-   * Rewrites one member's database without its free pages. That member answers no reads and applies no writes meanwhile, so
-   * one at a time, the leader last. `timeoutMs` is 5 minutes by default.
+   * Rewrites one member's database without its free pages. That member answers no reads and applies no writes
+   * meanwhile, so one at a time, the leader last. `timeoutMs` is 5 minutes by default.
    */
   async defragment(options: EndpointOptions): Promise<void> {
     checkEndpointCall('maintenance.defragment()', options)
@@ -129,8 +129,8 @@ export class Maintenance {
   }
 
   /**
-   * Writes a snapshot to a file, for its owner alone. It grows as `<path>.part`, and is put in place when it is whole and on
-   * the disk, not before.
+   * Writes a snapshot to a file, for its owner alone. It grows as `<path>.part`, and is put in place when it is whole
+   * and on the disk, not before.
    */
   async saveSnapshot(path: string, options: SnapshotOptions = {}): Promise<{ readonly bytes: number }> {
     if (typeof path !== 'string' || path === '') {

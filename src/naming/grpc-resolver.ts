@@ -27,9 +27,9 @@ export interface ResolverOptions {
 
 /**
  * Lets the channels of `grpc` find services in etcd: `etcd:///service` is reached at the endpoints of the service, and
- * follows them. Endpoints that were known stay in use while etcd cannot be reached. Registering a scheme again takes the
- * place of what it was registered with, for channels made from then on; each channel has one watch of its own, which ends with
- * the channel or the client.
+ * follows them. Endpoints that were known stay in use while etcd cannot be reached. Registering a scheme again takes
+ * the place of what it was registered with, for channels made from then on; each channel has one watch of its own,
+ * which ends with the channel or the client.
  *
  * grpc-js calls the first endpoint only, unless it is told otherwise: `'grpc.service_config': JSON.stringify({
  * loadBalancingConfig: [{ round_robin: {} }] })`.
@@ -64,8 +64,8 @@ function serviceOf({ path }: { readonly path: string }): string {
 }
 
 /**
- * The last part of a service's name, as a host: what grpc-js sends as `:authority`, verifies certificates for, and makes a URL
- * of. The channel options `grpc.default_authority` and `grpc.ssl_target_name_override` say otherwise.
+ * The last part of a service's name, as a host: what grpc-js sends as `:authority`, verifies certificates for, and
+ * makes a URL of. The channel options `grpc.default_authority` and `grpc.ssl_target_name_override` say otherwise.
  */
 function authorityOf(service: string): string {
   const host = service.slice(service.lastIndexOf('/') + 1).replaceAll(/[^\w.-]/g, '-')

@@ -39,8 +39,8 @@ export class ServiceEndpoints {
   readonly #store: NamingStore
 
   /**
-   * The endpoints of the service `target`, in the format of etcd's Go module `client/v3/naming/endpoints`: services in Go and
-   * here find each other. Sends nothing yet.
+   * The endpoints of the service `target`, in the format of etcd's Go module `client/v3/naming/endpoints`: services in
+   * Go and here find each other. Sends nothing yet.
    */
   constructor(store: NamingStore, target: string) {
     if (typeof target !== 'string' || target === '' || target.endsWith('/')) {
@@ -51,8 +51,8 @@ export class ServiceEndpoints {
   }
 
   /**
-   * Adds an endpoint, and keeps it there as long as this process is: on a lease that is kept alive, and put back whenever that
-   * was lost. `close()` of what it resolves to takes it away.
+   * Adds an endpoint, and keeps it there as long as this process is: on a lease that is kept alive, and put back
+   * whenever that was lost. `close()` of what it resolves to takes it away.
    */
   async register(endpoint: NewEndpoint, options: RegisterOptions = {}): Promise<Registration> {
     const { name, ...record } = checkEndpoint(endpoint)
@@ -96,8 +96,9 @@ export class ServiceEndpoints {
   }
 
   /**
-   * All endpoints, now and after each change; who is slow is given the latest. It goes on over lost connections and compacted
-   * history, until the iteration is left, throws the reason of `signal`, or fails for good (`PERMISSION_DENIED`, `CLOSED`).
+   * All endpoints, now and after each change; who is slow is given the latest. It goes on over lost connections and
+   * compacted history, until the iteration is left, throws the reason of `signal`, or fails for good
+   * (`PERMISSION_DENIED`, `CLOSED`).
    */
   async *watch({
     signal,

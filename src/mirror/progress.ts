@@ -1,0 +1,56 @@
+import { EtcdError } from '../core/errors.js'
+
+/** How far a mirror has come. */
+export type Progress =
+  /** Both sides are compared as the source was at `revision`, up to the key that goes on with `after`. */
+  | { readonly phase: 'listing'; readonly revision: number; readonly after: Buffer; readonly deletes: boolean }
+  /** The destination has all that happened up to `revision`. */
+  | { readonly phase: 'following'; readonly revision: number }
+
+interface Record {
+  readonly source: string
+  readonly phase: Progress['phase']
+  readonly revision: number
+  readonly after?: string | undefined
+  readonly deletes?: boolean | undefined
+}
+
+/**
+ * The value of the progress key. `stamp` differs from one transaction to the next, so that it tells whether one whose
+ * answer was lost has been applied.
+ */
+export function encodeProgress(progress: Progress, prefix: Buffer, stamp: string): string {
+  const { phase, revision } = progress
+  const listing =
+    progress.phase === 'listing' ? { after: progress.after.toString('base64'), deletes: progress.deletes } : {}
+  return JSON.stringify({ source: prefix.toString('base64'), phase, revision, ...listing, stamp })
+}
+
+/** What the progress key says. Throws `DECODE_FAILED` if it is no progress, or that of another prefix. */
+export function decodeProgress(text: string, prefix: Buffer): Progress {
+  const { source, phase, revision, after, deletes } = recordOf(text)
+  if (source !== prefix.toString('base64')) {
+    throw undecodable(`it is that of the prefix ${JSON.stringify(Buffer.from(source, 'base64').toString())}`)
+  }
+  if (phase === 'following') return { phase, revision }
+  return { phase, revision, after: Buffer.from(after ?? '', 'base64'), deletes: deletes === true }
+}
+
+function recordOf(text: string): Record {
+  try {
+    const record: unknown = JSON.parse(text)
+    if (isRecord(record)) return record
+  } catch {}
+  throw undecodable('it is something else')
+}
+
+function isRecord(value: unknown): value is Record {
+  const { source, phase, revision } = Object(value)
+  const isPhase = phase === 'listing' || phase === 'following'
+  return typeof source === 'string' && isPhase && Number.isSafeInteger(revision) && revision > 0
+}
+
+function undecodable(reason: string): EtcdError {
+  const message = `the key at the destination does not hold the progress of this mirror: ${reason}`
+  return new EtcdError(message, { code: 'DECODE_FAILED', effect: 'none' })
+}

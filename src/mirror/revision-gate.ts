@@ -1,0 +1,68 @@
+import { EtcdError } from '../core/errors.js'
+import { type WaitBounds, waitWithin } from '../core/wait-within.js'
+
+interface Waiter {
+  readonly revision: number
+  readonly resolve: (reached: number) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** How often the member is asked how far it is while somebody waits: a quiet watch does not tell by itself. */
+const askEveryMs = 200
+
+/** Those who wait until a revision is reached. */
+export class RevisionGate {
+  readonly #ask: () => void
+  readonly #waiters = new Set<Waiter>()
+  #reached: number | undefined
+  #failure: { readonly error: unknown } | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(ask: () => void) {
+    this.#ask = ask
+  }
+
+  async wait(revision: number, bounds: WaitBounds): Promise<number> {
+    if (this.#failure !== undefined) throw this.#failure.error
+    if (this.#reached !== undefined && this.#reached >= revision) return this.#reached
+    let leave = (): void => {}
+    const reached = new Promise<number>((resolve, reject) => {
+      const waiter = { revision, resolve, reject }
+      leave = () => this.#remove(waiter)
+      this.#add(waiter)
+    })
+    try {
+      return await waitWithin(reached, bounds, () => tooLate(revision))
+    } finally {
+      leave()
+    }
+  }
+
+  advance(revision: number): void {
+    this.#reached = revision
+    for (const waiter of this.#waiters) if (waiter.revision <= revision) waiter.resolve(revision)
+  }
+
+  fail(error: unknown): void {
+    this.#failure = { error }
+    for (const { reject } of this.#waiters) reject(error)
+  }
+
+  #add(waiter: Waiter): void {
+    this.#waiters.add(waiter)
+    this.#ask()
+    this.#timer ??= setInterval(() => this.#ask(), askEveryMs)
+  }
+
+  #remove(waiter: Waiter): void {
+    this.#waiters.delete(waiter)
+    if (this.#waiters.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
+
+function tooLate(revision: number): EtcdError {
+  const message = `the mirror did not come to revision ${revision} in time`
+  return new EtcdError(message, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true })
+}

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { del, Etcd, type Keyspace, type Mirror, put } from '../../src/index.js'
+import { findEtcd } from '../../src/testing/etcd-binary.js'
+import { EtcdCluster } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/poll.js'
+import { memberAt, proxyAt, served } from '../support/cluster-view.js'
+import { collect, createClient, fill, uniquePrefix, untyped } from '../support/fixtures.js'
+
+/** Keys without the prefix, and values, of all keys with a prefix. */
+async function contents(kv: Keyspace, prefix: string): Promise<[string, string][]> {
+  const kvs = await collect(kv.list({ prefix }))
+  return kvs.map(({ key, value }) => [key.subarray(prefix.length).toString('latin1'), value.toString('latin1')])
+}
+
+describe('A mirror', () => {
+  let clusters: readonly [EtcdCluster, EtcdCluster]
+  let source: Etcd
+  let destination: Etcd
+
+  before(async () => {
+    clusters = await Promise.all([EtcdCluster.start(), EtcdCluster.start({ proxy: true })])
+    source = new Etcd({ endpoints: clusters[0].endpoints })
+    destination = new Etcd({ endpoints: clusters[1].endpoints })
+  })
+  after(async () => {
+    await Promise.all([source?.close(), destination?.close()])
+    await Promise.all(clusters.map((cluster) => cluster.stop()))
+  })
+
+  /** A mirror of a prefix to one of the same name, and what it has told. */
+  function mirrorOf(
+    t: TestContext,
+    prefix: string,
+    options?: Parameters<Keyspace['mirror']>[2],
+    client: Etcd = destination,
+  ): { mirror: Mirror; told: string[] } {
+    const mirror = source.mirror(prefix, client, options)
+    const told: string[] = []
+    for (const event of ['synced', 'resync', 'failed'] as const) mirror.on(event, () => told.push(event))
+    t.after(() => mirror.close())
+    return { mirror, told }
+  }
+
+  async function assertSame(prefix: string, destinationPrefix = prefix): Promise<void> {
+    assert.deepEqual(await contents(destination, destinationPrefix), await contents(source, prefix))
+  }
+
+  test('comes to the same keys and values as etcdctl make-mirror', async (t) => {
+    const prefix = uniquePrefix()
+    await fill(source.namespace(prefix), 700)
+    await source.put(Buffer.from(`${prefix}\xff\x00\x80`, 'latin1'), Buffer.from([0, 255, 128]))
+    const { etcdctl = '' } = await findEtcd()
+    const [from = '', to = ''] = [clusters[0].endpoints[0], clusters[1].members[0]?.clientUrl]
+    const args = ['--endpoints', from, 'make-mirror', '--prefix', prefix, '--dest-prefix', 'theirs/', new URL(to).host]
+    const theirs = spawn(etcdctl, args, { env: { ...process.env, ETCDCTL_API: '3' }, stdio: 'ignore' })
+    t.after(() => theirs.kill('SIGKILL'))
+    const { mirror } = mirrorOf(t, prefix, { destinationPrefix: 'ours/' })
+    await Promise.all([
+      mirror.synced(),
+      poll('etcdctl is there', async () => (await destination.count({ prefix: 'theirs/' })) > 700 || undefined),
+    ])
+    const ns = source.namespace(prefix)
+    for (let round = 0; round < 20; round++) {
+      const names = Array.from({ length: 100 }, (_, index) => `round/${index % 50}/${round % 3}/${index}`)
+      await ns
+        .txn()
+        .then(...names.map((name) => put(name, `${round}`)))
+        .commit()
+      await ns
+        .txn()
+        .then(del(names[round] ?? ''), put('round/last', `${round}`))
+        .commit()
+    }
+    await ns.deleteRange({ prefix: '0000' })
+    const { revision } = await ns.put('done', 'yes')
+    assert.equal(await mirror.synced(revision), revision)
+    await poll('etcdctl has all', () => destination.get('theirs/done'))
+    await assertSame(prefix, 'ours/')
+    assert.deepEqual(await contents(destination, 'ours/'), await contents(destination, 'theirs/'))
+  })
+
+  test('that is started again goes on from where the last one was', async (t) => {
+    const prefix = uniquePrefix()
+    const ns = source.namespace(prefix)
+    const names = await fill(ns, 300)
+    let txns = 0
+    const counting = {
+      list: destination.list.bind(destination),
+      get: destination.get.bind(destination),
+      txn: () => {
+        txns += 1
+        if (txns === 9) void first.close()
+        return destination.txn()
+      },
+    }
+    const first = source.mirror(prefix, counting, { maxTxnOps: 10 })
+    await assert.rejects(first.synced(), { code: 'CLOSED' })
+    await first.close()
+    assert.equal(first.state.kind, 'closed')
+    // Nine keys with each, and maybe those that were under way.
+    assert.ok([72, 81].includes(await destination.count({ prefix })))
+    // What had been copied already and is gone before the second one begins.
+    await ns.delete(names[0] ?? '')
+    const { revision } = await ns.put('new', 'value')
+    const second = mirrorOf(t, prefix)
+    await second.mirror.synced(revision)
+    await assertSame(prefix)
+    await second.mirror.close()
+    await ns.delete('new')
+    const third = mirrorOf(t, prefix)
+    await third.mirror.synced((await ns.put('newer', 'value')).revision)
+    await assertSame(prefix)
+    assert.deepEqual([second.told, third.told], [['synced'], []])
+    const versions = await collect(destination.list({ prefix }))
+    assert.ok(
+      versions.every(({ version }) => version === 1),
+      'nothing was copied twice',
+    )
+  })
+
+  test('fails where the source has no history to go on from, or compares both sides anew', async (t) => {
+    const prefix = uniquePrefix()
+    const ns = source.namespace(prefix)
+    await fill(ns, 30)
+    const first = mirrorOf(t, prefix)
+    await first.mirror.synced()
+    await first.mirror.close()
+    await ns.deleteRange({ from: '000010' })
+    const { revision } = await ns.put('000005', 'changed')
+    await source.compact(revision)
+    const second = mirrorOf(t, prefix)
+    await assert.rejects(second.mirror.synced(revision), { code: 'COMPACTED' })
+    assert.deepEqual([second.told, second.mirror.state.kind], [['failed'], 'failed'])
+    const third = mirrorOf(t, prefix, { onCompacted: 'resync' })
+    await third.mirror.synced(revision)
+    assert.deepEqual(third.told, ['resync', 'synced'])
+    await assertSame(prefix)
+    assert.equal((await destination.get(`${prefix}000005`))?.version, 2)
+    assert.equal((await destination.get(`${prefix}000004`))?.version, 1)
+  })
+
+  test('ends when another one writes to the same destination: one is left', async (t) => {
+    const prefix = uniquePrefix()
+    const mirrors = [1, 2, 3].map(() => mirrorOf(t, prefix).mirror)
+    await Promise.allSettled(mirrors.map((mirror) => mirror.synced()))
+    const { revision } = await source.put(`${prefix}key`, 'value')
+    const came = await Promise.allSettled(mirrors.map((mirror) => mirror.synced(revision)))
+    assert.deepEqual(came.map(({ status }) => status).sort(), ['fulfilled', 'rejected', 'rejected'])
+    for (const result of came) if (result.status === 'rejected') assert.equal(result.reason.code, 'MIRROR_CONFLICT')
+    assert.deepEqual(mirrors.map(({ state }) => state.kind).sort(), ['failed', 'failed', 'following'])
+    assert.equal((await destination.get(`${prefix}key`))?.version, 1)
+  })
+
+  test('writes each change once, whatever becomes of the answers', async (t) => {
+    const prefix = uniquePrefix()
+    const client = createClient(t, clusters[1])
+    const { mirror } = mirrorOf(t, prefix, { maxTxnOps: 4 }, client)
+    await mirror.synced()
+    const retried: unknown[] = []
+    mirror.on('retrying', ({ error }) => retried.push(error))
+    const [proxy, member] = [proxyAt(clusters[1], 0), memberAt(clusters[1], 0)]
+    for (let round = 1; round <= 5; round++) {
+      const handled = await served(member, 'Txn')
+      proxy.onData((_, { direction }) => (direction === 'down' ? 'drop' : undefined))
+      // Two transactions at the destination.
+      const changes = [0, 1, 2, 3, 4].map((index) => put(`${prefix}${index}`, `${round}`))
+      const { revision } = await source
+        .txn()
+        .then(...changes)
+        .commit()
+      await poll('the answer is lost', async () => (await served(member, 'Txn')) > handled || undefined)
+      proxy.onData(undefined)
+      proxy.cut()
+      await mirror.synced(revision)
+    }
+    proxy.heal()
+    await assertSame(prefix)
+    assert.ok(retried.length >= 5)
+    for (const { version } of await collect(destination.list({ prefix }))) assert.equal(version, 5)
+  })
+
+  test('of a quiet prefix comes to revisions that were made elsewhere', async (t) => {
+    const { mirror } = mirrorOf(t, uniquePrefix())
+    const { revision } = await source.put('elsewhere', 'value')
+    assert.ok((await mirror.synced(revision)) >= revision)
+  })
+
+  test('is refused arguments that make no sense', async (t) => {
+    const mirror =
+      (...args: unknown[]) =>
+      () =>
+        untyped(source).mirror?.(...args)
+    assert.throws(mirror('a/', undefined), /`destination` must be a client or a namespace, got undefined/)
+    assert.throws(mirror('a/', destination, { maxTxnOps: 1 }), /`maxTxnOps` must be at least 2, got 1/)
+    assert.throws(mirror('a/', destination, { destPrefix: '' }), /unknown option `destPrefix` of mirror\(\)/)
+    assert.throws(mirror('a/', source, { destinationPrefix: 'a/b/' }), /`destinationPrefix` must not overlap/)
+    const prefix = uniquePrefix()
+    await destination.put(`etcdkit-mirror/${prefix}`, 'mine')
+    const wrong = mirrorOf(t, prefix)
+    await assert.rejects(wrong.mirror.synced(), { code: 'DECODE_FAILED' })
+  })
+})
