@@ -96,6 +96,7 @@ export type { EndpointOptions, EndpointResult } from './maintenance/endpoint-cal
 export type { HashKvResult, HashResult } from './maintenance/hash.js'
 export type { HashKvFields, Maintenance, SnapshotOptions } from './maintenance/maintenance.js'
 export type { MemberStatus } from './maintenance/member-status.js'
+export type { Serving, ServingOptions, ServingWatchOptions } from './maintenance/serving.js'
 export type { SnapshotProgress } from './maintenance/snapshot.js'
 export type { Mirror, MirrorEvents, MirrorState } from './mirror/mirror.js'
 export type { MirrorDestination, MirrorOptions } from './mirror/mirror-options.js'

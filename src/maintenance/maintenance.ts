@@ -10,6 +10,7 @@ import { Downgrade } from './downgrade.js'
 import { checkEndpointCall, EndpointCalls, type EndpointOptions, type EndpointResult } from './endpoint-call.js'
 import { type HashKvResult, type HashResult, hashKvResultAt, hashResult } from './hash.js'
 import { type MemberStatus, memberStatus } from './member-status.js'
+import { Serving } from './serving.js'
 import { piecesOf, type SnapshotProgress, saveTo } from './snapshot.js'
 
 /** Options of `snapshot()` and `saveSnapshot()`. */
@@ -45,6 +46,8 @@ const defragmentTimeoutMs = 300_000
 export class Maintenance {
   readonly alarms: Alarms
   readonly downgrade: Downgrade
+  /** gRPC's own health service, for those who need just that. */
+  readonly serving: Serving
   readonly #streams: StreamSource
   readonly #calls: EndpointCalls
 
@@ -53,6 +56,7 @@ export class Maintenance {
     this.#calls = new EndpointCalls(transport, directory)
     this.alarms = new Alarms(this.#calls)
     this.downgrade = new Downgrade(this.#calls)
+    this.serving = new Serving(this.#calls, streams)
   }
 
   /** The state of one member. It answers without a leader, too; `NOT_CONNECTED` if it cannot be reached. */
