@@ -78,6 +78,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #manager: ConnectionManager
   readonly #transport: Transport
   readonly #directory: EndpointDirectory
+  readonly #rangeStreams: RangeStreamSource
   readonly #tokens: TokenSource | undefined
   readonly #watches: WatchHub
   readonly #writeLimit: WriteLimit
@@ -115,6 +116,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#transport = transport
     this.#writeLimit = writeLimit
     this.#directory = directory
+    this.#rangeStreams = rangeStreams
     this.#watches = watches
     this.#stats = stats
     this.lease = leases
@@ -188,7 +190,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   compactor(options: CompactorOptions = {}): Compactor {
     const host = {
       // The key belongs to the cluster, not to the client's namespace.
-      kv: new Kv(this.#transport, this.#options, this.lease),
+      kv: new Kv(this.#transport, this.#options, this.lease, this.#rangeStreams),
       closing: this.#manager.closing,
       onRestored: (listener: () => void) => this.#onRestored(listener),
     }

@@ -36,45 +36,34 @@ export async function checkHealth(parts: HealthParts, options: CallOptions = {})
   return { status, problems, members, alarms: listed.alarms }
 }
 
+/** What came of asking a member: an `error`, or who it is. */
+interface Probe {
+  readonly error?: unknown
+  readonly memberId?: string | undefined
+  readonly isLearner?: boolean
+}
+
 async function memberHealth(parts: HealthParts, url: string, options: CallOptions): Promise<MemberHealth> {
   const startedAt = performance.now()
-  const error = await failureOf(parts, url, options)
+  const { error, memberId, isLearner } = await probe(parts, url, options)
   const known = parts.endpoints().find(({ endpoint }) => endpoint === url)
   return {
     endpoint: url,
     isHealthy: error === undefined,
     tookMs: performance.now() - startedAt,
-    memberId: known?.memberId,
-    isLearner: known?.role === 'learner',
+    memberId: memberId ?? known?.memberId,
+    isLearner: isLearner ?? known?.role === 'learner',
     error,
   }
 }
 
-/** What keeps the member from serving; `undefined` for nothing. */
-async function failureOf(parts: HealthParts, url: string, options: CallOptions): Promise<unknown> {
+async function probe(parts: HealthParts, url: string, options: CallOptions): Promise<Probe> {
   // What refuses connections now is not waited for: a probe has to be quick.
   const refusal = parts.endpoints().find(({ endpoint, state }) => endpoint === url && state === 'connecting')?.reason
-  if (refusal !== undefined) return notConnected(url, refusal)
-  try {
-    await read(parts.transport, url, 'linearizable', options)
-    return undefined
-  } catch (error) {
-    options.signal?.throwIfAborted()
-    // The member asks the leader for the revision first, and for the caller's rights then.
-    if (isEtcdError(error, 'PERMISSION_DENIED')) return undefined
-    if (!isEtcdError(error, 'NOT_SUPPORTED_FOR_LEARNER')) return error
-    return learnerFailure(parts.transport, url, options)
-  }
-}
-
-async function learnerFailure(transport: Transport, url: string, options: CallOptions): Promise<unknown> {
-  try {
-    await read(transport, url, 'serializable', options)
-    return undefined
-  } catch (error) {
-    options.signal?.throwIfAborted()
-    return isEtcdError(error, 'PERMISSION_DENIED') ? undefined : error
-  }
+  if (refusal !== undefined) return { error: notConnected(url, refusal) }
+  const asVoter = await read(parts.transport, url, 'linearizable', options)
+  if (!isEtcdError(asVoter.error, 'NOT_SUPPORTED_FOR_LEARNER')) return asVoter
+  return { ...(await read(parts.transport, url, 'serializable', options)), isLearner: true }
 }
 
 async function read(
@@ -82,9 +71,17 @@ async function read(
   url: string,
   mode: 'linearizable' | 'serializable',
   options: CallOptions,
-): Promise<void> {
+): Promise<Probe> {
   const kind = { repeatable: true, consistent: true, route: pinnedTo(url), reads: { mode } }
-  await transport.unary(methods.KV.Range, { key: probeKey, countOnly: true }, callContext(options, kind))
+  try {
+    const context = callContext(options, kind)
+    const { header } = await transport.unary(methods.KV.Range, { key: probeKey, countOnly: true }, context)
+    return { memberId: header?.memberId }
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    // The member asks the leader for the revision first, and for the caller's rights then.
+    return isEtcdError(error, 'PERMISSION_DENIED') ? {} : { error }
+  }
 }
 
 async function listAlarms({ transport }: HealthParts, options: CallOptions): Promise<ListedAlarms> {

@@ -1,7 +1,6 @@
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe, optionalSignal } from '../core/validate.js'
 import type { ServingStatus } from '../gen/messages.js'
-import { serverStream } from '../layers/server-stream.js'
 import type { StreamSource } from '../layers/stream-source.js'
 import { methods } from '../wire/methods.js'
 import { checkEndpointCall, type EndpointCalls, type EndpointOptions } from './endpoint-call.js'
@@ -49,8 +48,13 @@ export class Serving {
     assertKnownOptions('serving.watch()', options, ['endpoint', 'service', 'signal'])
     const signal = optionalSignal('signal', options.signal)
     const request = { service: serviceOf(options) }
-    const route = () => this.#calls.routeTo(options.endpoint, { signal })
-    for await (const { status } of serverStream(this.#streams, methods.Health.Watch, request, { signal, route })) {
+    const { endpoint } = options
+    // Without one, any member would do, which is not what was asked for.
+    if (endpoint === undefined) checkEndpointCall('serving.watch()', options)
+    for await (const { status } of this.#calls.stream(this.#streams, methods.Health.Watch, request, {
+      signal,
+      endpoint,
+    })) {
       yield status
     }
   }

@@ -41,7 +41,7 @@ describe('The health of a cluster', () => {
       [true, true, false],
     )
     assert.ok((health.members[2]?.tookMs ?? Number.NaN) < 5000)
-    assert.match(health.problems.join(), new RegExp(`^${dead} does not serve: .*ECONNREFUSED`))
+    assert.match(health.problems.join(), new RegExp(`^${dead} does not serve: .*NOT_CONNECTED`))
     await cluster.restart(2)
     await poll('it is well again', async () => (await etcd.health()).status === 'healthy' || undefined)
   })
