@@ -26,7 +26,7 @@ export interface Sample {
 }
 
 const contenders: Readonly<Record<ContenderName, (endpoint: string) => Contender>> = {
-  ours: (endpoint) => ours(endpoint, { batching: { reads: false } }),
+  ours: (endpoint) => ours(endpoint, { transport: 'http2', batching: { reads: false } }),
   'ours-grpcjs': (endpoint) => ours(endpoint, { transport: 'grpc-js', batching: { reads: false } }),
   'ours-batching': (endpoint) => ours(endpoint, { batching: { writes: true } }),
   etcd3,

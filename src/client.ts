@@ -12,9 +12,8 @@ import { checkHealth } from './health/check-health.js'
 import type { Health } from './health/health.js'
 import { Keyspace } from './keyspace.js'
 import { Kv } from './kv/kv.js'
-import { RangeStreamSource } from './layers/range-streams.js'
+import type { RangeStreamSource } from './layers/range-streams.js'
 import type { TokenSource } from './layers/token-source.js'
-import type { WriteLimit, WriteLimitStats } from './layers/write-limit.js'
 import type { Leases } from './lease/leases.js'
 import { Maintenance } from './maintenance/maintenance.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
@@ -81,7 +80,6 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #rangeStreams: RangeStreamSource
   readonly #tokens: TokenSource | undefined
   readonly #watches: WatchHub
-  readonly #writeLimit: WriteLimit
   readonly #events: Emitter<ClientEvents>
   readonly #stats: () => ClientStats
   readonly #timers: NodeJS.Timeout[] = []
@@ -106,15 +104,14 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     startDebugLog()
     const events = new Emitter<ClientEvents>()
     const wired = wire(options, events)
-    const { manager, directory, tokens, transport, writeLimit, streams, watches, leases, stats } = wired
+    const { manager, directory, tokens, transport, streams, rangeStreams, watches, leases, stats } = wired
     const prefix = options.namespace ?? Buffer.alloc(0)
-    super({ ...wired, rangeStreams: new RangeStreamSource(streams), limits: options, prefix })
+    super({ ...wired, limits: options, prefix })
     this.#options = options
     this.#events = events
     this.#manager = manager
     this.#tokens = tokens
     this.#transport = transport
-    this.#writeLimit = writeLimit
     this.#directory = directory
     this.#rangeStreams = rangeStreams
     this.#watches = watches
@@ -152,14 +149,6 @@ export class Etcd extends Keyspace implements AsyncDisposable {
       if (isEtcdError(error)) Error.captureStackTrace(error)
       throw error
     }
-  }
-
-  /**
-   * How many writes may be in flight, and how many are: without a limit until a member says that it cannot keep up, or
-   * lets writes time out. Writes over the limit wait here, within their own time.
-   */
-  get writes(): WriteLimitStats {
-    return this.#writeLimit.stats
   }
 
   /** What is known of each endpoint now. */

@@ -6,6 +6,7 @@ import { authLayer } from './layers/auth-layer.js'
 import { deadlineLayer } from './layers/deadline-layer.js'
 import { metadataLayer, metadataWith } from './layers/metadata-layer.js'
 import { attemptObserver, callObserver } from './layers/observe-layer.js'
+import { RangeStreamSource } from './layers/range-streams.js'
 import { ReadMemory } from './layers/read-memory.js'
 import { readMemoryLayer } from './layers/read-memory-layer.js'
 import { readModeLayer } from './layers/read-mode-layer.js'
@@ -46,6 +47,7 @@ export interface Wired {
   /** Groups writes; `transport` itself where all writes are grouped. */
   readonly grouping: Transport
   readonly streams: StreamSource
+  readonly rangeStreams: RangeStreamSource
   readonly watches: WatchHub
   readonly leases: Leases
   readonly stats: () => ClientStats
@@ -70,9 +72,7 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const attempts = attemptObserver(telemetry)
   const tokens = tokenSource(options, events, manager, telemetry, stack(base, retry, attempts, metadataLayer()))
   const writeLimit = new WriteLimit()
-  const memory = new ReadMemory(options.cache)
-  events.on('clusterChanged', () => memory.clear())
-  events.on('revisionRewound', () => memory.clear())
+  const memory = readMemory(options, events)
   const calls = [
     callObserver(telemetry, (endpoint) => manager.roleOf(endpoint)), // sees the caller's call and gives errors its stack
     deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
@@ -101,8 +101,29 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
     timeoutMs: options.timeoutMs,
   })
   tellOfStreams(events, telemetry)
-  const directory = new EndpointDirectory(manager)
-  const stats = (): ClientStats => ({
+  const [directory, rangeStreams] = [new EndpointDirectory(manager), new RangeStreamSource(streams)]
+  const stats = statsOf({ telemetry, manager, hub, budget, writeLimit })
+  const calling = { tokens, transport, grouping, memory, writeLimit }
+  return { telemetry, manager, directory, ...calling, streams, rangeStreams, watches, leases, stats }
+}
+
+function readMemory({ cache }: ResolvedOptions, events: Emitter<PartEvents>): ReadMemory {
+  const memory = new ReadMemory(cache)
+  events.on('clusterChanged', () => memory.clear())
+  events.on('revisionRewound', () => memory.clear())
+  return memory
+}
+
+interface Counted {
+  readonly telemetry: ClientTelemetry
+  readonly manager: ConnectionManager
+  readonly hub: KeepAliveHub
+  readonly budget: RetryBudget
+  readonly writeLimit: WriteLimit
+}
+
+function statsOf({ telemetry, manager, hub, budget, writeLimit }: Counted): () => ClientStats {
+  return () => ({
     client: telemetry.client,
     revision: manager.identity.revision,
     endpoints: manager.status(),
@@ -110,9 +131,8 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
     informers: telemetry.informers,
     leases: hub.keptAlive,
     throttled: budget.throttled,
+    writes: writeLimit.stats,
   })
-  const calling = { tokens, transport, grouping, memory, writeLimit }
-  return { telemetry, manager, directory, ...calling, streams, watches, leases, stats }
 }
 
 function readBatches({ maxTxnOps, maxRequestBytes }: ResolvedOptions, manager: ConnectionManager): Layer {

@@ -52,6 +52,11 @@ export interface ClientStats {
   readonly leases: number
   /** How often a repeat of a call had to wait, since the client repeats too much already. */
   readonly throttled: number
+  /**
+   * How many writes may be in flight, how many are, and how many wait for their turn, within their own time. There is no
+   * limit (`Infinity`) until a member says that it cannot keep up, or lets writes time out.
+   */
+  readonly writes: { readonly limit: number; readonly inFlight: number; readonly queued: number }
 }
 
 /** A client, as adapters for metrics and traces need it. */
