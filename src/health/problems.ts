@@ -1,4 +1,4 @@
-import { EtcdError } from '../core/errors.js'
+import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { Alarm } from '../maintenance/alarms.js'
 import type { MemberHealth } from './health.js'
 
@@ -28,6 +28,8 @@ export function notConnected(endpoint: string, reason: string): EtcdError {
   return new EtcdError(reason, { code: 'NOT_CONNECTED', effect: 'none', retryable: true, endpoint })
 }
 
+/** Without the place, which has been said. */
 function messageOf(error: unknown): string {
+  if (isEtcdError(error) && 'rawMessage' in error) return `${error.code}, ${error.rawMessage}`
   return error instanceof Error ? error.message : String(error)
 }

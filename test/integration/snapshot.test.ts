@@ -9,6 +9,7 @@ import { Etcd, isEtcdError } from '../../src/index.js'
 import { findEtcd } from '../../src/testing/etcd-binary.js'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { memberAt, proxyAt } from '../support/cluster-view.js'
+import { createClient } from '../support/fixtures.js'
 
 describe('A snapshot', () => {
   let cluster: EtcdCluster
@@ -49,6 +50,32 @@ describe('A snapshot', () => {
     const status: { readonly totalKey: number } = JSON.parse(stdout)
     return status.totalKey
   }
+
+  test('is what a member starts from again with all keys, by the tool of etcd', async (t) => {
+    await using other = await EtcdCluster.start()
+    const client = createClient(t, other)
+    const { revision } = await client.put('key', 'in the snapshot')
+    const path = join(folder, 'restored.db')
+    await client.maintenance.saveSnapshot(path)
+    await client.put('key', 'after it')
+    await client.close()
+    const { name, peerUrl, dataFolder } = memberAt(other, 0)
+    await other.kill(0)
+    await rm(dataFolder, { recursive: true })
+    const { etcdctl, etcdutl } = other.binary
+    const args = ['--name', name, '--initial-cluster', `${name}=${peerUrl}`, '--initial-advertise-peer-urls', peerUrl]
+    await promisify(execFile)(
+      etcdutl ?? etcdctl ?? '',
+      ['snapshot', 'restore', path, '--data-dir', dataFolder, ...args],
+      {
+        env: { ...process.env, ETCDCTL_API: '3' },
+      },
+    )
+    await other.restart(0)
+    const restored = createClient(t, other)
+    const result = await restored.range('key')
+    assert.deepEqual([result.revision, result.kvs[0]?.text], [revision, 'in the snapshot'])
+  })
 
   test('that breaks off rejects and leaves no file', async () => {
     const path = join(folder, 'broken.db')
