@@ -29,7 +29,8 @@ const everyWatcher = -1
 
 /** A watcher on this stream. */
 interface Watching {
-  readonly id: number
+  /** The id that the member was asked to give it, and then the one that it has. */
+  id: number
   readonly watch: ServerWatch
   /** How often progress had been asked for when the create was sent. */
   askedBefore: number
@@ -39,15 +40,21 @@ interface Watching {
 
 /**
  * One gRPC stream with any number of server-side watchers. Their ids are chosen here, so that all of them can be created
- * at once: the member answers creates strictly in order.
+ * at once: a member answers creates strictly in order. Not so etcd's gRPC proxy, which gives ids of its own and answers in
+ * any order. So the first create goes alone; where its answer has another id, so does every later one.
  */
 export class WatchStream implements StreamListener<WatchResponse> {
   readonly #host: WatchStreamHost
   readonly #abort = new AbortController()
   readonly #byWatch = new Map<ServerWatch, Watching>()
+  /** Those that the member has made. */
   readonly #byId = new Map<number, Watching>()
+  /** Those whose creation was not asked for yet. */
+  readonly #waiting = new Set<Watching>()
   /** Those whose creation was not answered yet, in order. */
   readonly #creating: Watching[] = []
+  /** Whether the member gives watchers the ids that it is asked to; `undefined` until it has made one. */
+  #takesIds: boolean | undefined
   /** Events of an answer that was split into several, as far as the rest of their revision is still to come. */
   readonly #fragments = new Map<number, Event[]>()
   #open: OpenStream<Parameters<typeof methods.Watch.Watch.encode>[0], WatchResponse> | undefined
@@ -87,7 +94,7 @@ export class WatchStream implements StreamListener<WatchResponse> {
       }
       if (this.#isPaused) open.call.pause()
       this.#host.opened(this)
-      for (const watching of this.#byWatch.values()) this.#create(watching)
+      this.#createWaiting()
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#host.lost(this, error)
     }
@@ -98,19 +105,20 @@ export class WatchStream implements StreamListener<WatchResponse> {
     this.#lastId += 1
     const watching: Watching = { id: this.#lastId, watch, askedBefore: 0, createdAt: undefined }
     this.#byWatch.set(watch, watching)
-    this.#byId.set(watching.id, watching)
-    if (this.#open !== undefined) this.#create(watching)
+    this.#waiting.add(watching)
+    this.#createWaiting()
   }
 
   /** Ends a watcher; what the member still sends for it is dropped. */
   remove(watch: ServerWatch): void {
     const watching = this.#forget(watch)
-    if (watching !== undefined) this.#open?.call.send({ cancelRequest: { watchId: watching.id } })
+    // One that is on its way gets its cancel when the id is known.
+    if (watching?.createdAt !== undefined) this.#cancel(watching.id)
   }
 
   /** Asks the member how far all watchers are. It answers when all of them have caught up, else not at all. */
   requestProgress(): void {
-    if (!this.#trusted || this.#byId.size === 0) return
+    if (!this.#trusted || this.#byWatch.size === 0) return
     this.#asked += 1
     this.#open?.call.send({ progressRequest: {} })
   }
@@ -149,6 +157,15 @@ export class WatchStream implements StreamListener<WatchResponse> {
     this.#host.leaving(this)
   }
 
+  #createWaiting(): void {
+    if (this.#open === undefined || this.#abort.signal.aborted) return
+    for (const watching of this.#waiting) {
+      if (this.#takesIds !== true && this.#creating.length > 0) return
+      this.#waiting.delete(watching)
+      this.#create(watching)
+    }
+  }
+
   #create(watching: Watching): void {
     const { key, rangeEnd, prevKv, filters } = watching.watch.spec
     watching.askedBefore = this.#asked
@@ -170,11 +187,25 @@ export class WatchStream implements StreamListener<WatchResponse> {
   #onCreated(response: WatchResponse): void {
     // A refused watcher has no id: creates are answered in order.
     const watching = this.#creating.shift()
-    // It was removed meanwhile; the cancel is on its way.
-    if (watching === undefined || !this.#byId.has(watching.id)) return
-    watching.createdAt = response.header?.revision ?? 0
+    if (watching === undefined) return
+    if (!response.canceled) {
+      this.#takesIds ??= response.watchId === watching.id
+      watching.id = response.watchId
+      watching.createdAt = response.header?.revision ?? 0
+    }
+    if (this.#byWatch.get(watching.watch) === watching) this.#take(watching, response)
+    else if (!response.canceled) this.#cancel(watching.id)
+    this.#createWaiting()
+  }
+
+  #take(watching: Watching, response: WatchResponse): void {
+    if (!response.canceled) this.#byId.set(watching.id, watching)
     const error = response.canceled ? this.#reason(response) : this.#host.created(this, watching.watch, response)
     if (error !== undefined) this.#end(watching.watch, error, !response.canceled)
+  }
+
+  #cancel(watchId: number): void {
+    this.#open?.call.send({ cancelRequest: { watchId } })
   }
 
   #onCanceled(response: WatchResponse): void {
@@ -229,7 +260,8 @@ export class WatchStream implements StreamListener<WatchResponse> {
     const watching = this.#byWatch.get(watch)
     if (watching === undefined) return undefined
     this.#byWatch.delete(watch)
-    this.#byId.delete(watching.id)
+    this.#waiting.delete(watching)
+    if (this.#byId.get(watching.id) === watching) this.#byId.delete(watching.id)
     this.#fragments.delete(watching.id)
     return watching
   }

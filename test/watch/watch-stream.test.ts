@@ -55,9 +55,12 @@ async function openWith(...watches: ServerWatch[]) {
 }
 
 describe('A watch stream', () => {
-  test('creates all watchers at once, each at its next revision, under ids of its own', async () => {
+  test('creates all watchers at once, each at its next revision, under ids of its own, behind the first one', async () => {
     const { member, stream } = await openWith(watched('a', 5).watch, watched('b').watch)
+    assert.equal(member.creates.length, 1)
     stream.add(watched('c', 7).watch)
+    member.created(1, 100)
+    stream.add(watched('d').watch)
     assert.deepEqual(
       member.creates.map(({ key, watchId, startRevision, fragment, progressNotify }) => [
         String(key),
@@ -70,8 +73,45 @@ describe('A watch stream', () => {
         ['a', 1, 5, true, true],
         ['b', 2, 0, true, true],
         ['c', 3, 7, true, true],
+        ['d', 4, 0, true, true],
       ],
     )
+  })
+
+  test('creates one watcher after the other where ids are given by a proxy, and goes by those', async () => {
+    const [a, b, c, d] = [watched('a'), watched('b'), watched('c'), watched('d')]
+    const { member, stream, host } = await openWith(a.watch, b.watch, c.watch, d.watch)
+    const asked = (): string => member.creates.map(({ key }) => String(key)).join('')
+    member.created(0, 100)
+    assert.equal(asked(), 'ab')
+    stream.remove(b.watch)
+    stream.remove(c.watch)
+    assert.deepEqual([asked(), member.canceledIds], ['ab', []], 'b is not known by an id yet')
+    member.created(1, 100)
+    assert.deepEqual([asked(), member.canceledIds], ['abd', [1]])
+    member.events(1, 101)
+    member.created(2, 100)
+    member.events(0, 102)
+    member.events(2, 103)
+    assert.deepEqual(
+      [a.told, b.told, c.told, d.told],
+      [['created 100', '102: key'], [], [], ['created 100', '103: key']],
+    )
+    member.answer({ watchId: 2, canceled: true })
+    stream.remove(a.watch)
+    assert.deepEqual([host.told, member.canceledIds], [['d ended: WATCH_CANCELED'], [1, 0]])
+  })
+
+  test('creates the next watcher when the first one is refused, still not knowing whose ids count', async () => {
+    const [a, b, c] = [watched('a'), watched('b'), watched('c')]
+    const { member } = await openWith(a.watch, b.watch, c.watch)
+    member.answer({ watchId: -1, created: true, canceled: true, cancelReason: 'etcdserver: permission denied' })
+    assert.equal(member.creates.length, 2)
+    member.created(0, 100)
+    assert.equal(member.creates.length, 3)
+    member.created(1, 100)
+    member.events(1, 101)
+    assert.deepEqual([b.told, c.told], [['created 100'], ['created 100', '101: key']])
   })
 
   test('takes the answers to creates in their order', async () => {
@@ -118,8 +158,8 @@ describe('A watch stream', () => {
     member.created(1, 100)
     stream.remove(a.watch)
     stream.remove(b.watch)
-    assert.deepEqual(member.canceledIds, [1, 2])
     member.created(2, 100)
+    assert.deepEqual(member.canceledIds, [1, 2])
     member.events(1, 101)
     member.answer({ watchId: 1, events: [putEvent(102)], fragment: true })
     member.answer({ watchId: 1, canceled: true })

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { EtcdCluster } from '../../src/testing/index.js'
+import { createClient } from '../support/fixtures.js'
+import { startGrpcProxy } from '../support/grpc-proxy.js'
+
+describe("etcd's gRPC proxy, which gives watchers ids of its own", () => {
+  test('brings each watch its own events, and no others', async (t) => {
+    await using cluster = await EtcdCluster.start()
+    const direct = createClient(t, cluster)
+    const etcd = createClient(t, { endpoints: [await startGrpcProxy(t, cluster)] })
+    await etcd.connect({ timeoutMs: 15_000 })
+    const names = Array.from({ length: 30 }, (_, index) => `key-${index}`)
+    const watchers = names.map((name) => etcd.watch(name))
+    // Some are left while they are made: what the proxy calls them is not known then.
+    for (let index = 0; index < names.length; index += 3) await watchers[index]?.close()
+    const stay = names.flatMap((name, index) => {
+      const watcher = watchers[index]
+      return watcher === undefined || index % 3 === 0 ? [] : [{ name, watcher }]
+    })
+    await Promise.all(stay.map(({ watcher }) => watcher.ready()))
+    for (const value of ['1', '2']) for (const name of names) await direct.put(name, value)
+    for (const { name, watcher } of stay) {
+      const told: string[] = []
+      for await (const { keyText, text } of watcher) {
+        told.push(`${keyText} ${text}`)
+        if (text === '2') break
+      }
+      assert.deepEqual(told, [`${name} 1`, `${name} 2`])
+    }
+    await using informer = etcd.informer({ prefix: 'key-' })
+    await informer.ready()
+    const { revision } = await direct.put('key-0', '3')
+    await informer.waitForRevision(revision)
+    assert.equal(informer.get('key-0'), '3')
+  })
+})
