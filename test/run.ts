@@ -14,8 +14,8 @@ import { join, relative } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 
-/** Folders whose tests start clusters: one after another, since elections and timings suffer when they share the cores. */
-const clusterFolders = ['integration', 'fault', 'testing', 'examples', 'package', 'cli']
+/** Folders whose tests are about time: one after another, since elections suffer when they share the cores with others. */
+const aloneFolders = ['fault', 'testing']
 
 /** A test that hangs is a test that fails. */
 const testTimeoutMs = 120_000
@@ -46,16 +46,16 @@ async function run(files: readonly string[], concurrency: number): Promise<boole
 
 const wanted = process.argv.slice(2)
 const files = testFiles().filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
-const needsCluster = (file: string): boolean => clusterFolders.some((folder) => file.startsWith(join('test', folder)))
+const isAlone = (file: string): boolean => aloneFolders.some((folder) => file.startsWith(join('test', folder)))
 
 if (files.length === 0) {
   console.error(`no test file has ${wanted.join(' or ')} in its path`)
   process.exitCode = 1
 } else {
-  const plain = await run(
-    files.filter((file) => !needsCluster(file)),
+  const shared = await run(
+    files.filter((file) => !isAlone(file)),
     availableParallelism(),
   )
-  const clusters = await run(files.filter(needsCluster), 1)
-  process.exitCode = plain && clusters ? 0 : 1
+  const alone = await run(files.filter(isAlone), 1)
+  process.exitCode = shared && alone ? 0 : 1
 }
