@@ -24,7 +24,10 @@ export interface Row {
   readonly contenders: readonly ContenderName[]
   /** Fills the cluster for the row, once; what it returns is given to each round. */
   readonly prepare?: (endpoint: string, scale: Scale) => Promise<number>
-  readonly run: (contender: Contender, scale: Scale, prepared: number) => Promise<Work>
+  /** `connect` makes further clients of the same kind. */
+  readonly run: (contender: Contender, scale: Scale, prepared: number, connect: () => Contender) => Promise<Work>
+  /** Needs a cluster that wants to know who calls. @default false */
+  readonly auth?: boolean
 }
 
 const value = Buffer.alloc(256, 'v')
@@ -57,6 +60,23 @@ export const rows: readonly Row[] = [
       await watch?.('bench/watch/', revision, events)
       return { operations: events, latenciesMs: [] }
     },
+  },
+  {
+    name: 'informer-get',
+    contenders: ['ours'],
+    prepare: (endpoint) => fill(endpoint, 'bench/single/', keys.length),
+    async run({ follow }, { events }) {
+      const read = await follow?.('bench/single/')
+      for (let index = 0; index < events * 50; index += 1)
+        if (read?.(keyAt(index)) === undefined) throw new Error('lost')
+      return { operations: events * 50, latenciesMs: [] }
+    },
+  },
+  {
+    name: 'authenticate-reuse',
+    contenders: ['ours', 'etcd3'],
+    auth: true,
+    run: (_, __, ___, connect) => shortLives(connect, 20, 20),
   },
   { name: 'lock-storm', contenders: ['ours', 'etcd3'], run: (contender, { locks }) => lockStorm(contender, locks, 10) },
 ]
@@ -97,6 +117,20 @@ async function inParallel(
   }
   await Promise.all(Array.from({ length: concurrency }, caller))
   return { operations: latenciesMs.length, latenciesMs }
+}
+
+/** Clients that live for some reads each, four at a time, as those of short jobs do. */
+async function shortLives(connect: () => Contender, clients: number, reads: number): Promise<Work> {
+  let left = clients
+  const live = async (): Promise<void> => {
+    while (left-- > 0) {
+      const contender = connect()
+      for (let read = 0; read < reads; read += 1) await contender.get('bench/key')
+      await contender.close()
+    }
+  }
+  await Promise.all(Array.from({ length: 4 }, live))
+  return { operations: clients * reads, latenciesMs: [] }
 }
 
 /** So many locks, each wanted by so many callers at once and held 5 ms. */

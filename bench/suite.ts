@@ -30,6 +30,8 @@ const scale: Scale = values.quick
   ? { roundMs: 400, listKeys: 100_000, events: 20_000, locks: 20 }
   : { roundMs: 2000, listKeys: 100_000, events: 50_000, locks: 100 }
 
+const password = 'bench-password'
+
 /** Rounds until the code of a contender is compiled. */
 const warmUps = values.quick ? 3 : 1
 
@@ -79,9 +81,14 @@ function median(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
 }
 
-async function measure(row: Row, endpoint: string): Promise<Result> {
+async function measure(row: Row): Promise<Result> {
+  await using cluster = await EtcdCluster.start(row.auth === true ? { auth: { rootPassword: password } } : {})
+  const [endpoint = ''] = cluster.endpoints
+  const auth = row.auth === true ? { username: 'root', password } : undefined
   const prepared = (await row.prepare?.(endpoint, scale)) ?? 0
-  const workers = row.contenders.map((contender) => new Worker({ row: row.name, contender, endpoint, scale, prepared }))
+  const workers = row.contenders.map(
+    (contender) => new Worker({ row: row.name, contender, endpoint, scale, prepared, auth }),
+  )
   for (let round = -warmUps; round < rounds; round += 1) {
     for (const worker of workers) await worker.round(round >= 0)
   }
@@ -108,12 +115,10 @@ function print({ name, ours, peers, ratio }: Result): void {
 }
 
 etcd3Folder()
-await using cluster = await EtcdCluster.start({ members: 1 })
-const [endpoint = ''] = cluster.endpoints
 const wanted = rows.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
 const results: Result[] = []
 for (const row of wanted) {
-  const result = await measure(row, endpoint)
+  const result = await measure(row)
   print(result)
   results.push(result)
 }

@@ -13,6 +13,7 @@ export interface Assignment {
   readonly endpoint: string
   readonly scale: Scale
   readonly prepared: number
+  readonly auth: { readonly username: string; readonly password: string } | undefined
 }
 
 /** What one round cost. */
@@ -25,18 +26,20 @@ export interface Sample {
   readonly peakRssBytes: number
 }
 
-const contenders: Readonly<Record<ContenderName, (endpoint: string) => Contender>> = {
-  ours: (endpoint) => ours(endpoint, { transport: 'http2', batching: { reads: false } }),
-  'ours-grpcjs': (endpoint) => ours(endpoint, { transport: 'grpc-js', batching: { reads: false } }),
-  'ours-batching': (endpoint) => ours(endpoint, { batching: { writes: true } }),
-  etcd3,
-  grpcjs,
-  http2,
+const { row: name, contender: who, endpoint, scale, prepared, auth }: Assignment = JSON.parse(process.argv[2] ?? '')
+
+const contenders: Readonly<Record<ContenderName, () => Contender>> = {
+  ours: () => ours(endpoint, { transport: 'http2', batching: { reads: false }, auth }),
+  'ours-grpcjs': () => ours(endpoint, { transport: 'grpc-js', batching: { reads: false }, auth }),
+  'ours-batching': () => ours(endpoint, { batching: { writes: true }, auth }),
+  etcd3: () => etcd3(endpoint, auth),
+  grpcjs: () => grpcjs(endpoint),
+  http2: () => http2(endpoint),
 }
 
-const { row: name, contender: who, endpoint, scale, prepared }: Assignment = JSON.parse(process.argv[2] ?? '')
 const row = rows.find((other) => other.name === name)
-const contender = contenders[who](endpoint)
+const connect = contenders[who]
+const contender = connect()
 
 process.on('message', async (order: 'round' | 'end') => {
   if (order === 'round') process.send?.(await measure())
@@ -50,7 +53,7 @@ async function measure(): Promise<Sample> {
   if (row === undefined) throw new Error(`there is no row ${name}`)
   const cpuBefore = process.cpuUsage()
   const startedAt = performance.now()
-  const { operations, latenciesMs } = await row.run(contender, scale, prepared)
+  const { operations, latenciesMs } = await row.run(contender, scale, prepared, connect)
   const seconds = (performance.now() - startedAt) / 1000
   const { user, system } = process.cpuUsage(cpuBefore)
   const sorted = Float64Array.from(latenciesMs).sort()

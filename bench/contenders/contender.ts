@@ -8,6 +8,8 @@ export interface Contender {
   watch?(prefix: string, startRevision: number, count: number): Promise<void>
   /** Takes a lock, runs the work, gives it up. */
   withLock?(name: string, work: () => Promise<void>): Promise<void>
+  /** A copy of a prefix in memory, and how it is read. */
+  follow?(prefix: string): Promise<(key: string) => unknown>
   close(): Promise<void> | void
 }
 

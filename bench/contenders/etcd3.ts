@@ -18,6 +18,11 @@ interface Etcd3 {
   close(): void
 }
 
+interface Credentials {
+  readonly username: string
+  readonly password: string
+}
+
 interface Watcher {
   on(event: 'put', listener: () => void): void
   cancel(): Promise<void>
@@ -34,11 +39,15 @@ export function etcd3Folder(): string {
 }
 
 /** npm `etcd3`, with its defaults but for the size of answers, which at 4 MiB would keep it from listing. */
-export function etcd3(endpoint: string): Contender {
+export function etcd3(endpoint: string, auth?: Credentials): Contender {
   const { Etcd3: Client } = createRequire(join(etcd3Folder(), 'package.json'))('etcd3') as {
-    readonly Etcd3: new (options: { readonly hosts: string; readonly grpcOptions: object }) => Etcd3
+    readonly Etcd3: new (options: {
+      readonly hosts: string
+      readonly grpcOptions: object
+      readonly auth?: Credentials | undefined
+    }) => Etcd3
   }
-  const etcd = new Client({ hosts: endpoint, grpcOptions: { 'grpc.max_receive_message_length': -1 } })
+  const etcd = new Client({ hosts: endpoint, auth, grpcOptions: { 'grpc.max_receive_message_length': -1 } })
   return {
     get: (key) => etcd.get(key).buffer(),
     put: async (key, value) => etcd.put(key).value(value),

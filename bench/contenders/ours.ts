@@ -20,6 +20,11 @@ export function ours(endpoint: string, options: ClientOptions = {}): Contender {
       }
     },
     withLock: (name, work) => etcd.withLock(name, { ttlSeconds: 10, timeoutMs: 600_000 }, work),
+    async follow(prefix) {
+      const informer = etcd.informer({ prefix })
+      await informer.ready()
+      return (key) => informer.get(key)
+    },
     close: () => etcd.close(),
   }
 }
