@@ -66,6 +66,8 @@ export function retryLayer({ budget, hasFresh, closing }: RetryOptions): Layer {
     await budget.take(context.signal, closing)
     if (delayMs > 0) await sleep(delayMs, context.signal, closing)
     context.backoffMs += performance.now() - startedAt
+    // A timer that came late: what the member said tells more than that the time is over.
+    if (performance.now() >= context.deadlineAt) throw error
   }
 }
 
