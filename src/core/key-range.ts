@@ -94,7 +94,14 @@ function fromTo(from: Bytes, to: Bytes | undefined): EncodedRange {
 
 function invalid(range: unknown): InvalidArgumentError {
   const expected = 'a key, { key }, { prefix } or { from, to }'
-  return new InvalidArgumentError(`the range must be ${expected}, got ${describe(range)}`)
+  return new InvalidArgumentError(`the range must be ${expected}, got ${rangeKind(range)}`)
+}
+
+/** Tells a misspelt name, but nothing of what an object holds. */
+function rangeKind(range: unknown): string {
+  const kind = describe(range)
+  const names = kind === 'an object' ? Object.keys(Object(range)).join(', ') : ''
+  return names === '' ? kind : `${kind} with ${describe(names)}`
 }
 
 /** etcd has no empty key. */

@@ -1,4 +1,6 @@
 import { type Codec, text } from './codec.js'
+import { InvalidArgumentError } from './errors.js'
+import { describe } from './validate.js'
 
 const empty = Buffer.alloc(0)
 
@@ -32,6 +34,9 @@ export class KeyValue {
 
   /** The value decoded by `codec`, for example `kv.as(json<Config>())`. */
   as<T>(codec: Codec<T>): T {
+    if (typeof codec?.decode !== 'function') {
+      throw new InvalidArgumentError(`as() takes a codec such as json(), got ${describe(codec)}`)
+    }
     return codec.decode(this.value)
   }
 }

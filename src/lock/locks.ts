@@ -53,7 +53,7 @@ export class Locks {
     options: LockOptions,
     work: (lock: Lock) => Result | Promise<Result>,
   ): Promise<Result> {
-    if (typeof work !== 'function') throw new InvalidArgumentError(`\`work\` must be a function, got ${describe(work)}`)
+    assertWork(options, work)
     const entry = await this.#acquire('withLock()', name, options)
     const { lock } = entry
     try {
@@ -118,4 +118,10 @@ function raceLoss<Result>({ signal }: Lock, work: Promise<Result>): Promise<Resu
       },
     )
   })
+}
+
+function assertWork(options: unknown, work: unknown): void {
+  if (typeof work === 'function') return
+  const place = typeof options === 'function' ? ', behind the options: withLock(name, {}, work)' : ''
+  throw new InvalidArgumentError(`\`work\` must be a function${place}, got ${describe(work)}`)
 }

@@ -121,13 +121,25 @@ function decrypted(keyPem: Buffer | undefined, passphrase: string | undefined): 
 
 function pem(name: string, value: Pem | undefined): Buffer | undefined {
   if (value === undefined) return undefined
-  if (value instanceof Uint8Array) return Buffer.from(value)
+  if (value instanceof Uint8Array) return pemBytes(name, Buffer.from(value))
   if (typeof value !== 'string') {
     throw new InvalidArgumentError(`\`${name}\` must be a path, a PEM text or bytes, got ${describe(value)}`)
   }
   if (!isPath(value)) return Buffer.from(value)
+  return pemBytes(name, contents(name, value))
+}
+
+/** OpenSSL passes over an authority that is no PEM without a word, and no member's certificate is right then. */
+function pemBytes(name: string, bytes: Buffer): Buffer {
+  if (bytes.includes('-----BEGIN')) return bytes
+  throw new InvalidArgumentError(
+    `\`${name}\` must be PEM, which begins with -----BEGIN: these bytes are something else`,
+  )
+}
+
+function contents(name: string, path: string): Buffer {
   try {
-    return readFileSync(value)
+    return readFileSync(path)
   } catch (cause) {
     throw new InvalidArgumentError(`\`${name}\` cannot be read: ${messageOf(cause)}`)
   }

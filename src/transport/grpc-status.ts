@@ -171,5 +171,19 @@ export function plainReason(error: string): string {
     return 'TLS was not understood: it may want http:// instead of https://'
   }
   const [, openssl] = /:error:\w+:SSL routines:[^:]*:([^:]+):/.exec(reason) ?? []
-  return openssl === undefined ? reason : `TLS: ${openssl}`
+  return withTlsAdvice(openssl === undefined ? reason : `TLS: ${openssl}`)
+}
+
+const tlsAdvice: readonly (readonly [RegExp, string])[] = [
+  [/unable to (?:verify|get)|self.signed/, 'the option `tls.ca` must be the authority of the members'],
+  [/altnames/, 'the option `tls.servername` can name a host that it is for'],
+  [
+    /certificate required|bad certificate/,
+    'the members want the options `tls.cert` and `tls.key`, of an authority they know',
+  ],
+]
+
+function withTlsAdvice(reason: string): string {
+  const [, advice] = tlsAdvice.find(([pattern]) => pattern.test(reason)) ?? []
+  return advice === undefined ? reason : `${reason}: ${advice}`
 }

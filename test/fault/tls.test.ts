@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -75,10 +75,15 @@ describe('TLS to members that demand certificates', () => {
   test('refuses material that is of no use when the client is made, and never shows it', (t) => {
     const { caPem, certPem, keyPem, certFile } = tls
     const other = tls.authority.issue()
-    const nowhere = join(folderOf(t), 'nothing')
+    const folder = folderOf(t)
+    const nowhere = join(folder, 'nothing')
+    const der = join(folder, 'ca.der')
+    writeFileSync(der, new X509Certificate(caPem).raw)
     const cases: (readonly [TlsOptions, RegExp])[] = [
       [{ cert: certPem }, /`tls.cert` and `tls.key` go together/],
       [{ key: keyPem }, /`tls.cert` and `tls.key` go together/],
+      [{ ca: der }, /`tls.ca` must be PEM, which begins with -----BEGIN/],
+      [{ ca: new X509Certificate(caPem).raw }, /`tls.ca` must be PEM/],
       [{ ca: nowhere }, /`tls.ca` cannot be read: ENOENT.*nothing/],
       [{ cert: certFile, key: nowhere }, /`tls.key` cannot be read: ENOENT/],
       [{ cert: certPem, key: encryptedKey() }, /`tls.key` is not usable/],
@@ -103,12 +108,12 @@ describe('TLS to members that demand certificates', () => {
     const { certPem: cert, keyPem: key } = tls
     const ca = new CertificateAuthority().cert
     await assertRefused(createClient(t, cluster, { tls: { ca, cert, key } }), /unable to verify|self.signed|signature/)
-    await assertRefused(createClient(t, cluster, { tls: { cert, key } }), /unable to|self.signed/)
+    await assertRefused(createClient(t, cluster, { tls: { cert, key } }), /(unable to|self.signed).*`tls.ca` must be/)
   })
 
   test('says that it was refused where the members want a certificate and there is none, or one of others', async (t) => {
     const { caPem: ca } = tls
-    await assertRefused(createClient(t, cluster, { tls: { ca } }), /TLS: .*certificate/)
+    await assertRefused(createClient(t, cluster, { tls: { ca } }), /TLS: .*certificate.*want the options `tls.cert`/)
     const stranger = new CertificateAuthority().issue()
     await assertRefused(createClient(t, cluster, { tls: { ca, ...stranger } }), /TLS: .*(certificate|unknown ca)/)
   })
@@ -166,7 +171,10 @@ describe('TLS to members whose certificate is not right', () => {
   test('names the host that the certificate is not for, unless `servername` tells who they are', async (t) => {
     await using cluster = await EtcdCluster.start({ tls: { serverCertificate: { hosts: ['etcd.example'] } } })
     const ca = cluster.tls?.caPem
-    await assertRefused(createClient(t, cluster, { tls: { ca } }), /127\.0\.0\.1.*(cert's list|altnames)/)
+    await assertRefused(
+      createClient(t, cluster, { tls: { ca } }),
+      /127\.0\.0\.1.*(cert's list|altnames).*`tls.servername`/,
+    )
     const named = createClient(t, cluster, { tls: { ca, servername: 'etcd.example' } })
     await named.put('key', 'value')
     const wrong = createClient(t, cluster, { tls: { ca, servername: 'other.example' } })

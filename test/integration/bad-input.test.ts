@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import * as etcdkit from '../../src/index.js'
-import { Etcd, EtcdError, InvalidArgumentError, isEtcdError, key, keys, put } from '../../src/index.js'
+import { Etcd, EtcdError, InvalidArgumentError, isEtcdError, json, key, keys, put } from '../../src/index.js'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { memberAt, received } from '../support/cluster-view.js'
 import { collect, createClient, untyped } from '../support/fixtures.js'
@@ -96,6 +96,17 @@ describe('Bad input', () => {
     ])
   })
 
+  test('of as() is refused: it takes a codec', async () => {
+    await etcd.put('as', '1')
+    const kv = await etcd.get('as')
+    assert.ok(kv)
+    const js = untyped(kv)
+    await assertRefused([
+      [() => js.as?.(), 'as() takes a codec such as json(), got undefined'],
+      [() => js.as?.(json), 'as() takes a codec such as json(), got a function'],
+    ])
+  })
+
   test('in ranges is refused', async () => {
     const ranged = ['range', 'count', 'list', 'deleteRange'] as const
     await assertRefused(
@@ -103,7 +114,8 @@ describe('Bad input', () => {
         [call(name), `${wholeRange} undefined`],
         [call(name, {}), `${wholeRange} an object`],
         [call(name, { prefix: 'a', key: 'b' }), `${wholeRange} an object`],
-        [call(name, { to: 'b' }), `${wholeRange} an object`],
+        [call(name, { to: 'b' }), `${wholeRange} an object with "to"`],
+        [call(name, { prefx: 'secret' }), /got an object with "prefx"$/],
         [call(name, { from: 'b', to: 'a' }), '`to` must be after `from`, got from "b" to "a"'],
         [call(name, { from: 'a', to: 'a' }), '`to` must be after `from`'],
         [call(name, { prefix: 5 }), '`prefix` must be a string or bytes, got 5'],

@@ -272,6 +272,9 @@ describe('A lock', () => {
     await assert.rejects(etcd.lock('a', { ttl: 5 }), /unknown option `ttl` of lock\(\)/)
     // @ts-expect-error: no work
     await assert.rejects(etcd.withLock('a', {}), /`work` must be a function, got undefined/)
+    // @ts-expect-error: no options
+    const withoutOptions = etcd.withLock('a', () => undefined)
+    await assert.rejects(withoutOptions, /`work` must be a function, behind the options: withLock\(name, \{\}, work\)/)
     assert.deepEqual(await keysOf('a'), [])
   })
 
