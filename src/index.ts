@@ -15,6 +15,7 @@ export {
   type Effect,
   type ErrorCode,
   EtcdError,
+  type EtcdErrorInit,
   InvalidArgumentError,
   isEtcdError,
   type ServerErrorCode,
@@ -29,6 +30,7 @@ export type { Health, MemberHealth } from './health/health.js'
 export type { Change, ChangeCause } from './informer/change.js'
 export type { InvalidEntry } from './informer/draft.js'
 export type { Entry } from './informer/entry.js'
+export type { ChangeHandler } from './informer/handler-queue.js'
 export { Informer } from './informer/informer.js'
 export type {
   EventsOptions,
@@ -95,7 +97,7 @@ export type { EndpointOptions, EndpointResult } from './maintenance/endpoint-cal
 export type { HashKvResult, HashResult } from './maintenance/hash.js'
 export type { HashKvFields, Maintenance, SnapshotOptions } from './maintenance/maintenance.js'
 export type { MemberStatus } from './maintenance/member-status.js'
-export type { Serving, ServingOptions, ServingWatchOptions } from './maintenance/serving.js'
+export type { Serving, ServingOptions, ServingStatus, ServingWatchOptions } from './maintenance/serving.js'
 export type { SnapshotProgress } from './maintenance/snapshot.js'
 export type { Mirror, MirrorEvents, MirrorState } from './mirror/mirror.js'
 export type { MirrorDestination, MirrorOptions } from './mirror/mirror-options.js'

@@ -10,8 +10,8 @@ import type { Snapshot } from './snapshot.js'
  */
 export type ChangeCause = 'list' | 'watch' | 'resync'
 
-interface ChangeOf<Type extends string> {
-  readonly type: Type
+/** @inline */
+interface ChangeCommon {
   readonly key: string
   /** The revision of the change; of a deletion that was found by a resync, the revision at which the key was gone. */
   readonly revision: number
@@ -21,17 +21,19 @@ interface ChangeOf<Type extends string> {
 }
 
 /** A change of one key, as handlers are told it. */
-export type Change<T> =
-  | (ChangeOf<'add'> & { readonly value: T; readonly entry: Entry<T>; readonly old?: undefined })
-  | (ChangeOf<'update'> & { readonly value: T; readonly entry: Entry<T>; readonly old: Entry<T> })
-  /** `old` is the last that was known of the key. */
-  | (ChangeOf<'delete'> & { readonly value?: undefined; readonly entry?: undefined; readonly old: Entry<T> })
+export type Change<T> = ChangeCommon &
+  (
+    | { readonly type: 'add'; readonly value: T; readonly entry: Entry<T>; readonly old?: undefined }
+    | { readonly type: 'update'; readonly value: T; readonly entry: Entry<T>; readonly old: Entry<T> }
+    /** `old` is the last that was known of the key. */
+    | { readonly type: 'delete'; readonly value?: undefined; readonly entry?: undefined; readonly old: Entry<T> }
+  )
 
 /** The change from `old` to `entry`, one of which there must be. */
 export function changeOf<T>(
   old: Entry<T> | undefined,
   entry: Entry<T> | undefined,
-  { revision, cause, initial }: Pick<ChangeOf<string>, 'revision' | 'cause' | 'initial'>,
+  { revision, cause, initial }: Pick<ChangeCommon, 'revision' | 'cause' | 'initial'>,
 ): Change<T> | undefined {
   if (entry !== undefined) {
     const { key, value } = entry

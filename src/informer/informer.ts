@@ -36,6 +36,7 @@ const defaultWaitMs = 10_000
 /** A linearizable read waits so long for the informer before it asks the cluster. */
 const freshWaitMs = 3000
 
+/** @inline */
 type ChangeOfType<T, Type extends string> = Type extends 'change'
   ? Change<T>
   : Extract<Change<T>, { readonly type: Type }>
@@ -66,7 +67,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   #isProbing = false
   #failure: unknown
 
-  /** Made by `informer()`. */
+  /** @internal Made by `informer()`. */
   constructor(source: InformerSource, range: KeyRange, options: InformerOptions<T, Name>) {
     const { indexes, filter, transform, maxPageSize } = options
     this.#source = source

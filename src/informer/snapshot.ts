@@ -26,11 +26,12 @@ export class Snapshot<T> implements Iterable<Entry<T>> {
     this.#chunks = chunks
   }
 
+  /** @internal */
   static empty<T>(): Snapshot<T> {
     return new Snapshot<T>(0, 0, [])
   }
 
-  /** Of entries in key order. */
+  /** @internal Of entries in key order. */
   static of<T>(entries: readonly Entry<T>[], revision: number): Snapshot<T> {
     const chunks: Chunk<T>[] = []
     for (let at = 0; at < entries.length; at += chunkSize / 2) chunks.push(entries.slice(at, at + chunkSize / 2))
@@ -68,7 +69,7 @@ export class Snapshot<T> implements Iterable<Entry<T>> {
     return found
   }
 
-  /** The next snapshot. */
+  /** @internal The next snapshot. */
   with(edits: Iterable<Edit<T>>, revision: number): Snapshot<T> {
     const chunks = [...this.#chunks]
     const owned = new Set<Chunk<T>>()

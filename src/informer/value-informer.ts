@@ -12,7 +12,7 @@ export class ValueInformer<T> implements AsyncDisposable {
   readonly #informer: Informer<T>
   readonly #key: Bytes
 
-  /** Made by `value()`. */
+  /** @internal Made by `value()`. */
   constructor(informer: Informer<T>, key: Bytes) {
     this.#informer = informer
     this.#key = key

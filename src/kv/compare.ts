@@ -5,6 +5,7 @@ import { someKey, someRange } from './requests.js'
 
 /** One condition of a transaction, made by `key()` or `keys()`. */
 export interface Comparison {
+  /** @internal */
   readonly compare: Compare
 }
 

@@ -17,7 +17,9 @@ import {
 
 /** One operation of a transaction, and the reading of its part of the answer. */
 export interface Operation<Result = unknown> {
+  /** @internal */
   readonly request: RequestOp
+  /** @internal */
   readonly read: (response: ResponseOp) => Result
 }
 

@@ -58,12 +58,16 @@ export interface RangeOptions extends RangeFields, ReadPolicy, CallOptions {
 /** Options of `count()`. */
 export interface CountOptions extends Pick<GetFields, 'revision'>, ReadPolicy, CallOptions {}
 
+/** @inline */
 interface PutCommon {
   /** Resolves with what the key held before. @default false */
   readonly prevKv?: boolean | undefined
 }
 
-/** The lease of a key: attached to one, kept as it is, or none, which detaches the key. */
+/**
+ * The lease of a key: attached to one, kept as it is, or none, which detaches the key.
+ * @inline
+ */
 type PutLease =
   | { readonly lease?: string | undefined; readonly ignoreLease?: false | undefined }
   | { readonly lease?: undefined; readonly ignoreLease: true }
@@ -71,7 +75,10 @@ type PutLease =
 /** Options of `put()` as an operation of a transaction. Without `lease` or `ignoreLease` the key leaves its lease. */
 export type PutFields = PutCommon & PutLease
 
-/** A key that ends by itself, or one with a lease of the caller's, or with none. */
+/**
+ * A key that ends by itself, or one with a lease of the caller's, or with none.
+ * @inline
+ */
 type PutLifetime =
   | (PutLease & { readonly ttlSeconds?: undefined })
   | {

@@ -6,6 +6,7 @@ import type { Comparison } from './compare.js'
 import type { Operation } from './operation.js'
 import type { ResponseInfo } from './results.js'
 
+/** @inline */
 type Operations = readonly Operation[]
 
 /** The results of a list of operations, in its order. */

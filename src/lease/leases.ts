@@ -141,7 +141,7 @@ export class Leases {
     return this.#sessions.acquire(positiveInteger('ttlSeconds', ttlSeconds), options)
   }
 
-  /** Registers a key among those of `kv`. */
+  /** @internal Registers a key among those of `kv`. */
   async register(
     kv: RegistrationKv,
     pair: readonly [Bytes, Bytes],

@@ -5,6 +5,8 @@ import type { StreamSource } from '../layers/stream-source.js'
 import { methods } from '../wire/methods.js'
 import { checkEndpointCall, type EndpointCalls, type EndpointOptions } from './endpoint-call.js'
 
+export type { ServingStatus } from '../gen/messages.js'
+
 /** Options of `serving.check()`. */
 export interface ServingOptions extends EndpointOptions {
   /** The gRPC service to ask for. etcd knows none but the empty name, the server as a whole. @default '' */

@@ -5,6 +5,8 @@ import type { ObservedClient } from '../telemetry/client-stats.js'
 import { meterClient } from './meter.js'
 import { SpanMaker } from './spans.js'
 
+export type { ObservedClient } from '../telemetry/client-stats.js'
+
 /** How a client is instrumented. */
 export interface InstrumentOptions {
   /** @default the global one */

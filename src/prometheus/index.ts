@@ -6,6 +6,8 @@ import { measure, measureRpcs, readings } from '../telemetry/measure.js'
 import { Exposition } from './exposition.js'
 import { grpcMeasure } from './grpc-metrics.js'
 
+export type { ObservedClient } from '../telemetry/client-stats.js'
+
 /** How the metrics of a client are exposed. */
 export interface ExposeOptions {
   /** The package prom-client: `import * as client from 'prom-client'`. */

@@ -10,7 +10,10 @@ export interface EndpointStats {
   readonly inFlight: number
 }
 
-/** What is known of a watch now. */
+/**
+ * What is known of a watch now.
+ * @inline
+ */
 export interface WatchStats {
   readonly state: string
   readonly endpoint: string | undefined
@@ -22,7 +25,10 @@ export interface WatchStats {
   readonly reconnects: number
 }
 
-/** What is known of an informer now. */
+/**
+ * What is known of an informer now.
+ * @inline
+ */
 export interface InformerStats {
   readonly state: string
   readonly endpoint: string | undefined
@@ -33,7 +39,10 @@ export interface InformerStats {
   readonly handlers: readonly { readonly pending: number; readonly overflows: number }[]
 }
 
-/** Which keys something is about. */
+/**
+ * Which keys something is about.
+ * @inline
+ */
 export interface StatsRange {
   readonly range: RangeKind
   /** `undefined` for all keys, and with `diagnostics: { keys: false }`. */

@@ -41,7 +41,7 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   readonly #host: WatcherHost
   #isIterated = false
 
-  /** Made by `watch()`. */
+  /** @internal Made by `watch()`. */
   constructor(queue: WatchQueue, host: WatcherHost) {
     this.#queue = queue
     this.#host = host
