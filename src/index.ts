@@ -125,6 +125,7 @@ export type { StmPutOptions, StmTransaction } from './stm/stm-transaction.js'
 export { channels, tracing } from './telemetry/channels.js'
 export type { ClientStats, EndpointStats } from './telemetry/client-stats.js'
 export type {
+  AttemptBatch,
   AttemptRecord,
   AttemptStart,
   AuthenticateRecord,

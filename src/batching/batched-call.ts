@@ -7,9 +7,6 @@ import type { GroupOperation, OperationAnswer } from './group-txn.js'
 /** A method whose calls can be operations of a transaction. */
 export type OperationMethod = Method<unknown, OperationAnswer>
 
-/** How a call that was answered came to its answer. */
-export type Journey = Pick<CallContext, 'endpoint' | 'attempts' | 'backoffMs' | 'connectMs' | 'failedOn'>
-
 const none: readonly BatchedCall[] = []
 const nothing = (): void => {}
 
@@ -26,12 +23,13 @@ export class BatchedCall implements GroupOperation {
   readonly context: CallContext
   /** What the caller gets. */
   readonly settled: Promise<OperationAnswer>
-  /** Called when the caller gives up before the answer. */
-  onLeave: (() => void) | undefined
   // The constructor of the promise sets both at once.
   #resolve: (answer: OperationAnswer) => void = nothing
   #reject: (reason: unknown) => void = nothing
   #isSettled = false
+  /** The call of the group. */
+  #carrier: CallContext | undefined
+  #onLeave: (() => void) | undefined
   #twins: BatchedCall[] | undefined
   #onAbort: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
@@ -73,7 +71,7 @@ export class BatchedCall implements GroupOperation {
   queued(): void {
     if (this.#timer !== undefined || this.#isSettled) return
     const restMs = this.context.deadlineAt - performance.now()
-    if (restMs <= longestTimerMs) this.#timer = setTimeout(() => this.expire(undefined), restMs)
+    if (restMs <= longestTimerMs) this.#timer = setTimeout(() => this.expire(), restMs)
   }
 
   /** The wait is over. */
@@ -82,9 +80,16 @@ export class BatchedCall implements GroupOperation {
     this.#timer = undefined
   }
 
+  /** From now on it is a part of that call. `onLeave` is called when the caller gives up before the answer. */
+  carriedBy(carrier: CallContext, onLeave: () => void): void {
+    this.#carrier = carrier
+    this.#onLeave = onLeave
+  }
+
   /** Makes the call by itself. */
   async sendAlone(inner: Transport): Promise<OperationAnswer | undefined> {
     this.#leaveSignal()
+    this.#leaveCarrier()
     this.context.encoded = { request: this.request, message: this.message }
     try {
       const answer = await inner.unary(this.method, this.request, this.context)
@@ -98,50 +103,58 @@ export class BatchedCall implements GroupOperation {
     }
   }
 
-  answer(answer: OperationAnswer, responseBytes: number, journey: Journey): void {
+  answer(answer: OperationAnswer, responseBytes: number): void {
     if (!this.#settle()) return
-    this.takeOver(journey)
     this.context.responseBytes = responseBytes
     this.#resolve(answer)
   }
 
   /** Fails with an error of its own, as if the call had been made by itself. */
-  fail(error: unknown, journey: Journey | undefined): void {
+  fail(error: unknown): void {
     if (!this.#settle()) return
-    if (journey !== undefined) this.takeOver(journey)
     this.#reject(error instanceof EtcdError ? this.#ownError(error) : error)
   }
 
-  /** The caller's own time is over; without a `journey`, before the call was sent. */
-  expire(journey: Journey | undefined): void {
+  /** The caller's own time is over. */
+  expire(): void {
+    const carrier = this.#carrier
     const error = new EtcdError(
-      `the deadline passed ${journey ? 'while the call was under way' : 'before the call was sent'}`,
+      `the deadline passed ${carrier ? 'while the call was under way' : 'before the call was sent'}`,
       {
         code: 'DEADLINE_EXCEEDED',
-        effect: journey ? 'unknown' : 'none',
-        endpoint: journey?.endpoint,
+        effect: carrier ? 'unknown' : 'none',
+        endpoint: carrier?.endpoint,
         method: this.method.name,
       },
     )
-    this.fail(error, journey)
-    this.onLeave?.()
+    this.fail(error)
+    this.#onLeave?.()
   }
 
   /** Counts what the group went through as this call's own. */
-  takeOver({ endpoint, attempts, backoffMs, connectMs, failedOn }: Journey): void {
-    const { context } = this
-    context.endpoint = endpoint
-    context.attempts += attempts
-    context.backoffMs += backoffMs
-    context.connectMs += connectMs
-    context.failedOn = failedOn
+  #leaveCarrier(): void {
+    const [carrier, context] = [this.#carrier, this.context]
+    if (carrier === undefined) return
+    this.#carrier = undefined
+    context.endpoint = carrier.endpoint
+    context.attempts += carrier.attempts
+    context.failedOn = carrier.failedOn
+    // The waits of a group that it has joined under way may have been over before it was made.
+    if (context.startedAt <= carrier.startedAt) {
+      context.authMs += carrier.authMs
+      context.backoffMs += carrier.backoffMs
+      context.connectMs += carrier.connectMs
+    }
+    if (context.trace === undefined) return
+    context.encoded = { request: this.request, message: this.message }
+    context.trace.takeOver(carrier)
   }
 
   #followSignal(signal: AbortSignal): void {
     this.#onAbort = (): void => {
       if (!this.#settle()) return
       this.#reject(signal.reason)
-      this.onLeave?.()
+      this.#onLeave?.()
     }
     signal.addEventListener('abort', this.#onAbort, { once: true })
   }
@@ -150,6 +163,7 @@ export class BatchedCall implements GroupOperation {
     if (this.#isSettled) return false
     this.#isSettled = true
     this.#leaveSignal()
+    this.#leaveCarrier()
     if (this.#timer !== undefined) this.taken()
     return true
   }

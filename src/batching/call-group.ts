@@ -1,6 +1,12 @@
 import { longestTimerMs } from '../core/abort.js'
 import { type ErrorCode, isEtcdError } from '../core/errors.js'
-import { type CallContext, type CallKind, callContext, type Transport } from '../transport/transport.js'
+import {
+  type CallContext,
+  type CallKind,
+  type CarriedCalls,
+  callContext,
+  type Transport,
+} from '../transport/transport.js'
 import { protocolError } from '../wire/protocol-error.js'
 import type { BatchedCall } from './batched-call.js'
 import { type GroupAnswer, groupTxn, type OperationAnswer } from './group-txn.js'
@@ -41,7 +47,7 @@ const sharedReasons: ReadonlySet<ErrorCode> = new Set([
  * callers have left. What is refused for a reason that may be one operation's alone, with nothing done, is made again call
  * by call, so that only the guilty ones fail.
  */
-export class CallGroup {
+export class CallGroup implements CarriedCalls {
   readonly #inner: Transport
   readonly #calls: readonly BatchedCall[]
   readonly #kind: GroupKind
@@ -58,8 +64,17 @@ export class CallGroup {
     const mayEmpty = callers(calls).every(({ context }) => context.signal !== undefined)
     this.#canceled = mayEmpty ? new AbortController() : undefined
     this.#context = callContext({ signal: this.#canceled?.signal }, kind)
+    this.#context.carried = this
     this.#context.deadlineAt = Number.NEGATIVE_INFINITY
     for (const call of callers(calls)) this.#admit(call)
+  }
+
+  get method(): string {
+    return this.#calls[0]?.method.name ?? groupTxn.name
+  }
+
+  get contexts(): readonly CallContext[] {
+    return callers(this.#calls).map(({ context }) => context)
   }
 
   /** Lets another caller have the answer that `call` is about to get; `false` where that will not come any more. */
@@ -100,7 +115,7 @@ export class CallGroup {
   #admit(call: BatchedCall): void {
     if (call.isSettled) return
     this.#waiting += 1
-    call.onLeave = this.#onLeave
+    call.carriedBy(this.#context, this.#onLeave)
     this.#context.deadlineAt = Math.max(this.#context.deadlineAt, call.context.deadlineAt)
   }
 
@@ -123,8 +138,8 @@ export class CallGroup {
   }
 
   #answer(call: BatchedCall, answer: OperationAnswer, bytes: number): void {
-    for (const twin of call.twins) twin.answer(this.#kind.copyAnswer(answer), bytes, this.#context)
-    call.answer(answer, bytes, this.#context)
+    for (const twin of call.twins) twin.answer(this.#kind.copyAnswer(answer), bytes)
+    call.answer(answer, bytes)
   }
 
   #failed(error: unknown): GroupOutcome {
@@ -132,7 +147,7 @@ export class CallGroup {
     if (this.#mayBeOnes(error)) return { kind: 'refused', error, rest: Promise.all(left.map(this.#sendAlone)) }
     for (const call of left) {
       if (this.#outlasts(call, error)) void this.#sendAlone(call)
-      else call.fail(error, this.#context)
+      else call.fail(error)
     }
     return { kind: 'failed' }
   }
@@ -143,11 +158,7 @@ export class CallGroup {
     return hasTime && isEtcdError(error, 'DEADLINE_EXCEEDED')
   }
 
-  readonly #sendAlone = (call: BatchedCall): Promise<unknown> => {
-    call.onLeave = undefined
-    call.takeOver(this.#context)
-    return call.sendAlone(this.#inner)
-  }
+  readonly #sendAlone = (call: BatchedCall): Promise<unknown> => call.sendAlone(this.#inner)
 
   /** Whether the error may be about one operation, and nothing was done for any. */
   #mayBeOnes(error: unknown): boolean {
@@ -172,7 +183,7 @@ export class CallGroup {
   #expire(): void {
     const now = performance.now()
     for (const call of callers(this.#calls)) {
-      if (!call.isSettled && call.context.deadlineAt <= now) call.expire(this.#context)
+      if (!call.isSettled && call.context.deadlineAt <= now) call.expire()
     }
     this.#watchDeadlines()
   }

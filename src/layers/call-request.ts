@@ -22,6 +22,15 @@ export function callRequest(method: unknown, request: unknown, telemetry: Client
   }
 }
 
+/** How many operations a request holds. */
+export function operationsOf({ path }: { readonly path: string }, request: unknown): number {
+  if (path !== methods.KV.Txn.path) return 1
+  // What calls are batched into is a list of them.
+  if (Array.isArray(request)) return request.length
+  const { success = [], failure = [] } = request as TxnRequest
+  return success.length + failure.length
+}
+
 /** The number of keys in an answer. */
 export function responseKeys(method: unknown, response: unknown): number {
   // The methods tell what their answers are.
@@ -50,8 +59,9 @@ function keyed({ key, rangeEnd }: KeyedRequest, operations: number, telemetry: C
   return { ...telemetry.range(key, rangeEnd), operations }
 }
 
-function ofTxn({ compare = [], success = [], failure = [] }: TxnRequest, telemetry: ClientTelemetry): CallRequest {
-  const operations = success.length + failure.length
+function ofTxn(request: TxnRequest, telemetry: ClientTelemetry): CallRequest {
+  const { compare = [], success = [], failure = [] } = request
+  const operations = operationsOf(methods.KV.Txn, request)
   const [first] = [...compare, ...success.map(keyedOf), ...failure.map(keyedOf)].filter((each) => each !== undefined)
   return first === undefined ? { ...noKeys, operations } : keyed(first, operations, telemetry)
 }

@@ -34,7 +34,7 @@ export function attemptObserver(telemetry: ClientTelemetry): Layer {
   return (inner) => ({
     unary(method, request, context) {
       if (!attemptsAreObserved()) return inner.unary(method, request, context)
-      return traceAttempt(telemetry, method, context, () => inner.unary(method, request, context))
+      return traceAttempt({ telemetry, method, request, context }, () => inner.unary(method, request, context))
     },
   })
 }

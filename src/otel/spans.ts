@@ -1,5 +1,14 @@
 import type { TracingChannel } from 'node:diagnostics_channel'
-import { type Attributes, context, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
+import {
+  type Attributes,
+  context,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api'
 import { tracing } from '../telemetry/channels.js'
 import type {
   AttemptRecord,
@@ -34,6 +43,8 @@ interface SpanKindOf<Start, Ended> {
   ending(record: Ended): Attributes
   /** The span above, where that is not the one that is active. */
   parent?(start: Start): Span | undefined
+  /** The records of attempts that belong to it, too. */
+  links?(record: Ended): readonly object[]
 }
 
 interface Ended {
@@ -45,6 +56,8 @@ interface Ended {
 export class SpanMaker {
   readonly #options: SpanMakerOptions
   readonly #spans = new WeakMap<object, Span>()
+  /** Of attempts that have ended, by their records. */
+  readonly #attempts = new WeakMap<object, SpanContext>()
   /** Of calls under way, by their ids. */
   readonly #calls = new Map<number, Span>()
   readonly #ends: (() => void)[] = []
@@ -55,6 +68,7 @@ export class SpanMaker {
       name: ({ client, method }) => this.#name(operationName(method), client),
       attributes: (start) => callAttributes(start),
       ending: callEnding,
+      links: ({ tries, callId }) => tries.filter((each) => each.callId !== callId),
     })
     if (options.attempts) this.#followAttempts()
     this.#follow<AuthenticateStart, AuthenticateRecord>(tracing.authenticate, {
@@ -91,9 +105,10 @@ export class SpanMaker {
   #followAttempts(): void {
     this.#follow<AttemptStart, AttemptRecord>(tracing.attempt, {
       name: ({ path }) => path.slice(1),
-      attributes: ({ path, attempt, why }) => ({
+      attributes: ({ path, attempt, why, operations }) => ({
         'rpc.system.name': 'grpc',
         'rpc.method': path.slice(1),
+        'db.operation.batch.size': operations > 1 ? operations : undefined,
         'etcd.attempt': attempt,
         'etcd.reason': why,
       }),
@@ -138,6 +153,12 @@ export class SpanMaker {
     if (span === undefined) return
     this.#spans.delete(record)
     if ('request' in record && 'callId' in record) this.#calls.delete(Number(record.callId))
+    if ('attempt' in record) this.#attempts.set(record, span.spanContext())
+    // Only the first call of a batch has its attempts as children.
+    for (const attempt of kind.links?.(record) ?? []) {
+      const linked = this.#attempts.get(attempt)
+      if (linked !== undefined) span.addLink({ context: linked })
+    }
     span.setAttributes(kind.ending(record))
     const { outcome } = record
     const type = errorType(outcome)

@@ -116,8 +116,13 @@ function slowLine(record: CallRecord): string {
   const times = `queue ${ms(queueMs)}, auth ${ms(authMs)}, connect ${ms(connectMs)}, backoff ${ms(backoffMs)}, wire ${ms(wireMs)}`
   const place = `${record.endpoint ?? 'no member'}${record.role === undefined ? '' : ` (${record.role})`}`
   const mode = record.mode === undefined ? '' : `, ${record.mode}`
-  const tries = record.tries.map(({ why, endpoint }) => `${why} → ${endpoint ?? 'no member'}`).join(', ')
+  const tries = record.tries.map(tryText).join(', ')
   return `slow call ${method} #${callId}${what}${mode}: ${resultOf(record.outcome)} from ${place} after ${ms(durationMs)} (${times}; ${size}, ${answer}; attempts: ${tries || 'none'})`
+}
+
+function tryText({ why, endpoint, batch }: AttemptRecord): string {
+  const others = batch === undefined ? '' : `, one of ${batch.calls} calls`
+  return `${why} → ${endpoint ?? 'no member'}${others}`
 }
 
 function rangeOf({ range, key }: { readonly range: string; readonly key: string | undefined }): string {

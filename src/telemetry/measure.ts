@@ -49,7 +49,7 @@ export function measure(client: ClientIdentity, take: Measure): () => void {
       channels.slow,
       ({ method }: CallRecord) => take('etcd.call.slow', 1, { 'db.operation.name': operationName(method) }),
     ],
-    [channels.attempt, (record: AttemptRecord) => measureRetry(record, take)],
+    [channels.attempt, (record: AttemptRecord) => measureAttempt(record, take)],
     [
       channels.authenticate,
       ({ reason, outcome }: AuthenticateRecord) =>
@@ -160,9 +160,10 @@ function measureCall({ client, method, durationMs, responseKeys, outcome }: Call
   if (outcome.ok && method === 'KV.Range') take('db.client.response.returned_rows', responseKeys, operation)
 }
 
-function measureRetry({ why, method }: AttemptRecord, take: Measure): void {
-  if (why === 'first') return
-  take('etcd.retry.attempts', 1, { 'db.operation.name': operationName(method), 'etcd.reason': why })
+function measureAttempt({ why, method, batch }: AttemptRecord, take: Measure): void {
+  if (batch !== undefined) take('etcd.batch.size', batch.calls, { 'db.operation.name': operationName(batch.method) })
+  if (why !== 'first')
+    take('etcd.retry.attempts', 1, { 'db.operation.name': operationName(method), 'etcd.reason': why })
 }
 
 function measureResync(record: InformerRecord, take: Measure): void {

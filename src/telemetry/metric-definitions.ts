@@ -13,6 +13,7 @@ export interface MetricDefinition {
 
 const seconds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const longSeconds = [...seconds, 30, 60, 300, 1800]
+const sizes = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 const rows = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000]
 
 /** The metrics of a client, by their names in OpenTelemetry. */
@@ -42,6 +43,13 @@ export const metricDefinitions = {
     unit: '{call}',
     description: 'Calls that took longer than diagnostics.slowCallMs',
     attributes: ['db.operation.name'],
+  },
+  'etcd.batch.size': {
+    kind: 'histogram',
+    unit: '{call}',
+    description: 'Calls that were made one request, of those that were not alone',
+    attributes: ['db.operation.name'],
+    buckets: sizes,
   },
   'etcd.retry.attempts': {
     kind: 'counter',

@@ -66,7 +66,7 @@ export interface CallRecord extends CallStart {
   readonly wireMs: number
   /** How often it was sent. */
   readonly attempts: number
-  /** Each sending, with why it was made and what came of it. */
+  /** Each sending, of the call itself or of the batch that it was in, with why it was made and what came of it. */
   readonly tries: readonly AttemptRecord[]
   /** The member that answered, or failed to, last. */
   readonly endpoint: string | undefined
@@ -88,14 +88,27 @@ export interface CallRecord extends CallStart {
 /** What is known of an attempt when it begins. */
 export interface AttemptStart {
   readonly client: ClientIdentity
-  /** The call that it belongs to; `undefined` for calls that the client makes for itself, such as `Auth.Authenticate`. */
+  /**
+   * The call that it belongs to, of a batch the first; `undefined` for calls that the client makes for itself, such as
+   * `Auth.Authenticate`.
+   */
   readonly callId: number | undefined
   readonly method: string
   readonly path: string
+  /** The operations of a transaction, be it a batch or one that was asked for; 1 for everything else. */
+  readonly operations: number
   /** Which attempt of the call it is, from 1. */
   readonly attempt: number
   /** `first`, the code that the attempt before has failed with, or `behind`: its member had not come far enough. */
   readonly why: 'first' | 'behind' | 'aborted' | ErrorCode
+}
+
+/** Calls that this client has made one request of. */
+export interface AttemptBatch {
+  /** What each of them asked for, for example `KV.Range`. */
+  readonly method: string
+  /** How many they are: more than `operations` where some ask for the same. */
+  readonly calls: number
 }
 
 /** One sending of a call that has ended. */
@@ -107,6 +120,8 @@ export interface AttemptRecord extends AttemptStart {
   readonly endpoint: string | undefined
   readonly requestBytes: number
   readonly responseBytes: number
+  /** `undefined` for a call that goes by itself. */
+  readonly batch: AttemptBatch | undefined
   readonly outcome: CallOutcome
   /** What it failed with. Not enumerable. */
   readonly error?: unknown

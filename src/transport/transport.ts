@@ -26,6 +26,19 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined
 }
 
+/** What is told of a call, while somebody listens. */
+export interface CallTrail {
+  /** Counts what has become, until now, of the call that carries this one as this one's own. */
+  takeOver(carrier: CallContext): void
+}
+
+/** The calls that one call carries. */
+export interface CarriedCalls {
+  /** Their RPC, for example `KV.Range`. */
+  readonly method: string
+  readonly contexts: readonly CallContext[]
+}
+
 /**
  * One call on its way through the layers: what the caller asked for, and the record of what happened to it. Layers write
  * only the fields that are theirs, named in the comments.
@@ -64,7 +77,9 @@ export interface CallContext {
   endpoint: string | undefined
   responseBytes: number
   /** Observe layer: what is told of the call, while somebody listens. */
-  trace: object | undefined
+  trace: CallTrail | undefined
+  /** Batching: the calls of callers that are made as this one; `undefined` for a caller's own. */
+  carried: CarriedCalls | undefined
   /** Balancer: the request as bytes, kept so that a repeat sends what the first attempt sent. */
   encoded: { readonly request: unknown; readonly message: Buffer } | undefined
 }
@@ -129,6 +144,7 @@ export function callContext(options: CallOptions | undefined, kind: CallKind): C
     endpoint: undefined,
     encoded: undefined,
     trace: undefined,
+    carried: undefined,
     responseBytes: 0,
   }
 }

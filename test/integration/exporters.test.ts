@@ -58,7 +58,7 @@ describe('OpenTelemetry and Prometheus', () => {
     await poll('all are ready', () => etcd.endpoints().every(({ state }) => state === 'ready') || undefined)
   }
 
-  /** What a service may go through: calls, a lost connection, a slow member, a token that is refused, a watch, a lease. */
+  /** What a service may go through: calls, a lost connection, a slow member, a token that is refused, a batch, a watch, a lease. */
   async function work(t: TestContext, etcd: Etcd, prefix: string): Promise<void> {
     await etcd.put(`${prefix}a`, 'value')
     await etcd
@@ -85,6 +85,7 @@ describe('OpenTelemetry and Prometheus', () => {
       await etcd.get(`${prefix}a`)
       return refused || undefined
     })
+    await Promise.all(['a', 'b', 'c'].map((name) => etcd.get(`${prefix}${name}`)))
     await etcd.withLock(`${prefix}lock`, {}, () => {})
     const renewals = recordsOf<LeaseRecord>(t, channels.lease)
     await etcd.lease.grant(2)
@@ -150,6 +151,12 @@ describe('OpenTelemetry and Prometheus', () => {
           ['etcdserverpb.KV/Range', 'OK', 'CONNECTION_LOST'],
         ],
       )
+      const batch = spans.filter((span) => span.attributes['db.operation.batch.size'] === 3)
+      const linking = named('range app/').filter(({ links }) => links.length > 0)
+      assert.deepEqual(
+        linking.map(({ links }) => links[0]?.context.spanId),
+        [batch[0]?.spanContext().spanId, batch[0]?.spanContext().spanId],
+      )
       assert.ok(attempts.every(({ attributes }) => attributes['rpc.system.name'] === 'grpc'))
       assert.ok(attempts.every(({ attributes }) => attributes['rpc.method'] === 'etcdserverpb.KV/Range'))
       assert.ok(Number(repeated.attributes['etcd.time.wire_ms']) >= 100)
@@ -197,6 +204,8 @@ describe('OpenTelemetry and Prometheus', () => {
       assert.equal(seriesValue(text, 'grpc_client_handling_seconds_count', ...range), started)
       assert.equal(seriesValue(text, 'grpc_client_started_total', 'grpc_method="Watch"', 'grpc_type="bidi_stream"'), 2)
       assert.equal(seriesValue(text, 'etcd_retry_attempts_total', 'reason="CONNECTION_LOST"', 'name="range"'), 1)
+      assert.equal(seriesValue(text, 'etcd_batch_size_count', 'name="range"'), 1)
+      assert.equal(seriesValue(text, 'etcd_batch_size_sum', 'name="range"'), 3)
       assert.equal(seriesValue(text, 'etcd_auth_refreshes_total', 'reason="first"'), 1)
       assert.equal(seriesValue(text, 'etcd_auth_refreshes_total', 'reason="rejected"'), 1)
       assert.ok((seriesValue(text, 'etcd_call_slow_total', 'db_operation_name="range"') ?? 0) >= 1)
@@ -324,6 +333,7 @@ const conventionalMetrics: readonly (readonly [name: string, unit: string])[] = 
   ['etcd.lock.wait', 's'],
   ['etcd.lock.held', 's'],
   ['etcd.auth.refreshes', '{token}'],
+  ['etcd.batch.size', '{call}'],
   ['etcd.retry.attempts', '{attempt}'],
   ['etcd.retry.throttled', '{attempt}'],
   ['etcd.endpoint.state', '{endpoint}'],

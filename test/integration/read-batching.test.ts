@@ -163,13 +163,14 @@ describe('Reads in batches', () => {
     const attempts = attemptRecords(t)
     await Promise.all([1, 2, 3].map((number) => etcd.get(`key/${number}`)))
     assert.deepEqual(
-      attempts.map(({ method, outcome }) => [method, outcome.ok]),
-      [['KV.Txn', true]],
+      attempts.map(({ method, operations, batch, outcome }) => [method, operations, batch, outcome.ok]),
+      [['KV.Txn', 3, { method: 'KV.Range', calls: 3 }, true]],
     )
     assert.deepEqual(
-      calls.map(({ method, attempts, endpoint, outcome }) => [method, attempts, endpoint, outcome.ok]),
-      Array.from({ length: 3 }, () => ['KV.Range', 1, cluster.endpoints[0], true]),
+      calls.map(({ method, attempts, endpoint, role, outcome }) => [method, attempts, endpoint, role, outcome.ok]),
+      Array.from({ length: 3 }, () => ['KV.Range', 1, cluster.endpoints[0], 'leader', true]),
     )
+    for (const { tries, wireMs } of calls) assert.ok(tries[0] === attempts[0] && tries.length === 1 && wireMs > 0)
     const [large = 0, small = 0] = calls.map(({ responseBytes }) => responseBytes)
     assert.ok(large > 500 && large < 600 && small < 50, `${large} and ${small} bytes`)
   })
