@@ -139,6 +139,7 @@ export type {
   EndpointState,
   InformerRecord,
   LeaseRecord,
+  LockKind,
   LockRecord,
   LockStart,
   LockWaitRecord,

@@ -253,6 +253,8 @@ export class Keyspace extends Kv {
   }
 
   #recipes(): RecipeHost {
-    return { store: this, session: (ttlSeconds, signal) => this.#parts.leases.shared(ttlSeconds, { signal }) }
+    const { leases, prefix, telemetry } = this.#parts
+    const session = (ttlSeconds: number, signal: AbortSignal) => leases.shared(ttlSeconds, { signal })
+    return { store: this, namespace: prefix, observer: telemetry, session }
   }
 }

@@ -70,6 +70,7 @@ export class Election {
     const queue = this.#host.queues.of(this.#host.namespace, this.name)
     const lock = await queue.acquire({
       name: this.name,
+      kind: 'election',
       ttlSeconds: this.#ttlSeconds,
       value,
       timeoutMs: durationMs('timeoutMs', timeoutMs),

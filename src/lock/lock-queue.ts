@@ -5,16 +5,10 @@ import { Hold } from './hold.js'
 import { Lock } from './lock.js'
 import { LockTimeoutError, LockUnavailableError } from './lock-errors.js'
 import { isPassing, LockKey, type LockSession, type LockStore } from './lock-key.js'
+import type { LockObserver } from './lock-observer.js'
 import { holderOf } from './lock-place.js'
 import { type LockRequest, maySucceed } from './lock-request.js'
 import { sweepLater } from './sweep.js'
-
-/** Who follows the locks of a client. */
-export interface LockObserver {
-  /** Waits for a lock, whose keys begin with `name`, on behalf of one who wants it. */
-  lockAsked(name: Buffer, wait: () => Promise<Lock>): Promise<Lock>
-  lockReleased(lock: Lock): void
-}
 
 /** What the queues of a client work with. */
 export interface LockQueueHost {
@@ -67,17 +61,17 @@ export class LockQueue {
 
   /** Waits for the lock. */
   acquire(request: LockRequest): Promise<Lock> {
-    return this.#observed(() => this.#join(request, false))
+    return this.#observed(request, () => this.#join(request, false))
   }
 
   /** Takes the lock if nobody has it, here or elsewhere. */
   tryAcquire(request: LockRequest): Promise<Lock> {
-    return this.#observed(() => this.#try(request))
+    return this.#observed(request, () => this.#try(request))
   }
 
-  #observed(wait: () => Promise<Lock>): Promise<Lock> {
+  #observed({ kind }: LockRequest, wait: () => Promise<Lock>): Promise<Lock> {
     const { observer } = this.#host
-    return observer === undefined ? wait() : observer.lockAsked(this.#prefix.subarray(0, -1), wait)
+    return observer === undefined ? wait() : observer.lockAsked({ name: this.#prefix.subarray(0, -1), kind }, wait)
   }
 
   async #try(request: LockRequest): Promise<Lock> {

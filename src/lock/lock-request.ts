@@ -2,6 +2,7 @@
 export interface LockRequest {
   /** The name by which the caller knows the lock: within its namespace, if it has one. */
   readonly name: string
+  readonly kind: 'lock' | 'election'
   readonly ttlSeconds: number
   readonly value: string
   readonly timeoutMs: number

@@ -86,6 +86,7 @@ export class Locks {
       ttlSeconds: positiveInteger('ttlSeconds', options.ttlSeconds ?? defaults.ttlSeconds),
       timeoutMs: durationMs('timeoutMs', options.timeoutMs ?? defaultTimeoutMs),
       name,
+      kind: 'lock',
       signal,
       value,
       ownKey: false,

@@ -81,7 +81,11 @@ export class SpanMaker {
     })
     this.#follow<LockStart, LockWaitRecord>(tracing.lock, {
       name: ({ client }) => this.#name('lock.acquire', client),
-      attributes: ({ client, name }) => ({ ...operationAttributes('lock.acquire', client), 'etcd.lock.name': name }),
+      attributes: ({ client, kind, name }) => ({
+        ...operationAttributes('lock.acquire', client),
+        'etcd.lock.kind': kind,
+        'etcd.lock.name': name,
+      }),
       ending: ({ fence }) => ({ 'etcd.lock.fence': fence }),
     })
     this.#follow<WatchStart, WatchCreateRecord>(tracing.watch, {

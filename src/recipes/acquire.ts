@@ -7,6 +7,7 @@ import { LockTimeoutError, LockUnavailableError } from '../lock/lock-errors.js'
 import { isPassing, type LockSession } from '../lock/lock-key.js'
 import type { LockOptions } from '../lock/locks.js'
 import { Grant } from './grant.js'
+import type { OwnKey } from './own-key.js'
 import { type Line, Place } from './place.js'
 import type { RecipeHost } from './recipe-host.js'
 
@@ -52,7 +53,12 @@ export function grantRequest(owner: string, name: string, options: LockOptions, 
 }
 
 /** Waits in a line. Rejects at once with the caller's signal or time; then the place in the line is given up, too. */
-export async function acquire(host: RecipeHost, line: Line, request: GrantRequest): Promise<Grant> {
+export function acquire(host: RecipeHost, line: Line, request: GrantRequest): Promise<Grant> {
+  const name = Buffer.concat([host.namespace, Buffer.from(request.name)])
+  return host.observer.lockAsked({ name, kind: line.kind }, () => acquireInTime(host, line, request))
+}
+
+async function acquireInTime(host: RecipeHost, line: Line, request: GrantRequest): Promise<Grant> {
   const abort = new AbortController()
   const obtaining = obtain(host, line, request, abort.signal)
   try {
@@ -75,7 +81,8 @@ async function obtain(host: RecipeHost, line: Line, request: GrantRequest, signa
     try {
       await request.prepare?.(signal)
       session = await host.session(request.ttlSeconds, signal)
-      return await takeTurn(new Place(line, session, host), request, signal)
+      const { key, fence } = await takeTurn(new Place(line, session, host), request, signal)
+      return new Grant(request.name, fence, key, host.observer)
     } catch (error) {
       if (signal.aborted || isEtcdError(error, 'LOCK_UNAVAILABLE')) throw error
       const isLost = session?.signal.aborted === true || isEtcdError(error, 'LEASE_NOT_FOUND')
@@ -86,12 +93,17 @@ async function obtain(host: RecipeHost, line: Line, request: GrantRequest, signa
   }
 }
 
-async function takeTurn(place: Place, { name, value, waits }: GrantRequest, signal: AbortSignal): Promise<Grant> {
+interface Turn {
+  readonly key: OwnKey
+  readonly fence: number
+}
+
+async function takeTurn(place: Place, { name, value, waits }: GrantRequest, signal: AbortSignal): Promise<Turn> {
   const { key } = place
   const either = AbortSignal.any([signal, key.session.signal])
   try {
     const taken = await (waits ? place.acquire(value, either) : place.tryAcquire(value, either))
-    if (typeof taken === 'number') return new Grant(name, taken, key)
+    if (typeof taken === 'number') return { key, fence: taken }
     throw new LockUnavailableError(name, taken)
   } catch (error) {
     await key.leave()

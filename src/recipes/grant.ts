@@ -1,5 +1,6 @@
 import type { Comparison } from '../kv/compare.js'
 import { LockLostError } from '../lock/lock-errors.js'
+import type { LockObserver } from '../lock/lock-observer.js'
 import type { OwnKey } from './own-key.js'
 
 /** What is held for less time than this is not watched. */
@@ -18,16 +19,18 @@ export class Grant implements AsyncDisposable {
    */
   readonly fence: number
   readonly #key: OwnKey
+  readonly #observer: LockObserver
   readonly #abort = new AbortController()
   readonly #closing = new AbortController()
   readonly #watching: NodeJS.Timeout
   #releasing: Promise<void> | undefined
 
   /** Made by `read()`, `write()` and `acquire()`. */
-  constructor(name: string, fence: number, key: OwnKey) {
+  constructor(name: string, fence: number, key: OwnKey, observer: LockObserver) {
     this.name = name
     this.fence = fence
     this.#key = key
+    this.#observer = observer
     const { signal } = key.session
     this.#watching = setTimeout(() => void this.#watch(), watchAfterMs).unref()
     if (signal.aborted) this.#onLeaseLost()
@@ -73,6 +76,7 @@ export class Grant implements AsyncDisposable {
   }
 
   #release(): Promise<void> {
+    this.#observer.lockReleased(this)
     this.#close()
     return this.#key.leave()
   }

@@ -2,12 +2,15 @@ import { isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
 import type { LockHolder } from '../lock/lock-errors.js'
 import type { LockSession } from '../lock/lock-key.js'
+import type { LockKind } from '../lock/lock-observer.js'
 import { OwnKey } from './own-key.js'
 import type { RecipeHost } from './recipe-host.js'
 import { uniqueName } from './unique-name.js'
 
 /** Where those who want something queue, in the order in which their keys were created. */
 export interface Line {
+  /** What a turn grants. */
+  readonly kind: LockKind
   /** What every key of the recipe begins with: the name and a slash. One watch of it shows a process all that it waits for. */
   readonly all: string
   /** What the keys of our own kind begin with, up to and with a slash. */

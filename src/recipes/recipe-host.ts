@@ -1,6 +1,7 @@
 import type { KeyRange } from '../core/key-range.js'
 import type { Txn } from '../kv/txn.js'
 import type { LockSession } from '../lock/lock-key.js'
+import type { LockObserver } from '../lock/lock-observer.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchOptions } from '../watch/watch.js'
 import type { Watcher } from '../watch/watcher.js'
@@ -15,6 +16,10 @@ export interface RecipeStore {
 /** What recipes work with. */
 export interface RecipeHost {
   readonly store: RecipeStore
+  /** What comes before all keys of the store. */
+  readonly namespace: Buffer
+  /** Who follows the locks of a client. */
+  readonly observer: LockObserver
   /** A part in a lease that is kept alive. */
   session(ttlSeconds: number, signal: AbortSignal): Promise<LockSession>
 }

@@ -45,7 +45,7 @@ export class RwLock {
   #line(kind: Kind): Line {
     const all = `${this.name}/`
     const [readers, writers] = [`${all}read/`, `${all}write/`]
-    if (kind === 'read') return { all, own: readers, ahead: [writers], mayBeAhead: 0 }
-    return { all, own: writers, ahead: [readers, writers], mayBeAhead: 0 }
+    if (kind === 'read') return { kind, all, own: readers, ahead: [writers], mayBeAhead: 0 }
+    return { kind, all, own: writers, ahead: [readers, writers], mayBeAhead: 0 }
   }
 }

@@ -5,6 +5,7 @@ import { get, put } from '../kv/operation.js'
 import type { LockOptions } from '../lock/locks.js'
 import { acquire, grantRequest, recipeName } from './acquire.js'
 import type { Grant } from './grant.js'
+import type { Line } from './place.js'
 import type { RecipeHost } from './recipe-host.js'
 
 /**
@@ -40,7 +41,8 @@ export class Semaphore {
     const prepare = (signal: AbortSignal): Promise<void> => this.#agree(signal)
     const request = { ...grantRequest(owner, this.name, options, waits), prepare }
     const own = `${this.name}/holders/`
-    return acquire(this.#host, { all: own, own, ahead: [own], mayBeAhead: this.permits - 1 }, request)
+    const line: Line = { kind: 'semaphore', all: own, own, ahead: [own], mayBeAhead: this.permits - 1 }
+    return acquire(this.#host, line, request)
   }
 
   /** There are as many permits as this user believes. */

@@ -9,6 +9,7 @@ import type {
   ConnectRecord,
   InformerRecord,
   LeaseRecord,
+  LockKind,
   LockRecord,
   RangeKind,
   StreamEvent,
@@ -57,6 +58,17 @@ interface ObservedLock {
   readonly signal: AbortSignal
 }
 
+interface AskedLock {
+  readonly name: Uint8Array
+  readonly kind: LockKind
+}
+
+interface Granted {
+  readonly kind: LockKind
+  readonly name: string | undefined
+  readonly at: number
+}
+
 /** A record without the client that it is about. */
 type Untold<Each> = Each extends unknown ? Omit<Each, 'client'> : never
 
@@ -70,8 +82,8 @@ export class ClientTelemetry {
   readonly #keys: boolean
   readonly #watches = new Map<WatchStats, RangeText>()
   readonly #informers = new Map<ObservedInformer, RangeText>()
-  /** When locks that are held were granted. */
-  readonly #granted = new WeakMap<ObservedLock, { readonly name: string | undefined; readonly at: number }>()
+  /** What is held, and since when. */
+  readonly #granted = new WeakMap<ObservedLock, Granted>()
 
   constructor({ name, namespace, keys, slowCallMs }: TelemetryOptions) {
     clients += 1
@@ -149,20 +161,22 @@ export class ClientTelemetry {
   }
 
   /** Follows a wait for a lock, and the lock. */
-  async lockAsked<Lock extends ObservedLock>(lockName: Uint8Array, wait: () => Promise<Lock>): Promise<Lock> {
+  async lockAsked<Lock extends ObservedLock>(asked: AskedLock, wait: () => Promise<Lock>): Promise<Lock> {
     const startedAt = performance.now()
-    const name = this.#keys ? keyText(lockName) : undefined
-    const start = { client: this.client, name }
+    const { kind } = asked
+    const name = this.#keys ? keyText(asked.name) : undefined
+    const start = { client: this.client, kind, name }
     const end = (fence: number | undefined, outcome: CallOutcome, error?: unknown): void => {
       const ending = { durationMs: performance.now() - startedAt, fence, outcome }
       settleTraced(tracing.lock, Object.assign(start, ending), error)
-      this.lock({ type: outcome.ok ? 'granted' : 'refused', name, ...ending })
+      this.lock({ type: outcome.ok ? 'granted' : 'refused', kind, name, ...ending })
     }
     try {
       const lock = await begin(tracing.lock, start, wait)
-      this.#granted.set(lock, { name, at: performance.now() })
+      this.#granted.set(lock, { kind, name, at: performance.now() })
       lock.signal.addEventListener('abort', () => this.#lockLost(lock), { once: true })
       end(lock.fence, ok)
+      if (lock.signal.aborted) this.#lockLost(lock)
       return lock
     } catch (error) {
       end(undefined, outcomeOf(error), error)
@@ -175,15 +189,16 @@ export class ClientTelemetry {
     const granted = this.#granted.get(lock)
     if (granted === undefined) return
     this.#granted.delete(lock)
-    this.lock({ type: 'released', name: granted.name, heldMs: performance.now() - granted.at })
+    const { kind, name, at } = granted
+    this.lock({ type: 'released', kind, name, heldMs: performance.now() - at })
   }
 
   #lockLost(lock: ObservedLock): void {
     const granted = this.#granted.get(lock)
     if (granted === undefined) return
     this.#granted.delete(lock)
-    const heldMs = performance.now() - granted.at
-    this.lock({ type: 'lost', name: granted.name, heldMs, error: lock.signal.reason })
+    const { kind, name, at } = granted
+    this.lock({ type: 'lost', kind, name, heldMs: performance.now() - at, error: lock.signal.reason })
   }
 
   #traceWatch(text: RangeText, watch: ObservedWatch): void {

@@ -81,8 +81,17 @@ function leaseLine(record: LeaseRecord): string | undefined {
   }
 }
 
+const lockKinds: Readonly<Record<LockRecord['kind'], string>> = {
+  lock: 'lock',
+  election: 'election',
+  read: 'read lock',
+  write: 'write lock',
+  semaphore: 'permit',
+}
+
 function lockLine(record: LockRecord): string {
-  const name = record.name === undefined ? 'a lock' : `lock ${JSON.stringify(record.name)}`
+  const kind = lockKinds[record.kind]
+  const name = record.name === undefined ? kind : `${kind} ${JSON.stringify(record.name)}`
   switch (record.type) {
     case 'granted':
       return `${name} is granted after ${ms(record.durationMs)}, fence ${record.fence}`

@@ -180,8 +180,9 @@ function measureLease(record: LeaseRecord, take: Measure): void {
 
 function measureLock(record: LockRecord, take: Measure): void {
   if (record.type === 'lost') take('etcd.lock.lost', 1, {})
-  if (record.type === 'lost' || record.type === 'released') take('etcd.lock.held', record.heldMs / 1000, {})
-  else take('etcd.lock.wait', record.durationMs / 1000, { 'error.type': errorType(record.outcome) })
+  const kind = { 'etcd.lock.kind': record.kind }
+  if (record.type === 'lost' || record.type === 'released') take('etcd.lock.held', record.heldMs / 1000, kind)
+  else take('etcd.lock.wait', record.durationMs / 1000, { ...kind, 'error.type': errorType(record.outcome) })
 }
 
 function measureStream(record: StreamRecord, take: RpcMeasure): void {

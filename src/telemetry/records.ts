@@ -254,9 +254,16 @@ export type InformerRecord = {
   | { readonly type: 'error'; readonly terminal: boolean; readonly error: unknown }
 )
 
+/**
+ * What a record of a lock is about: a lock (those of `lockAll()` each for itself), the wish to lead, a part in a read-write
+ * lock, or a permit of a semaphore.
+ */
+export type LockKind = 'lock' | 'election' | 'read' | 'write' | 'semaphore'
+
 /** What is known of a wait for a lock when it begins. */
 export interface LockStart {
   readonly client: ClientIdentity
+  readonly kind: LockKind
   /** The name of the lock or the election, with the namespaces before it; `undefined` with `diagnostics: { keys: false }`. */
   readonly name: string | undefined
 }
@@ -271,7 +278,7 @@ export interface LockWaitRecord extends LockStart {
   readonly error?: unknown
 }
 
-/** Something happened to a lock. */
+/** Something happened to a lock, or to what is granted as one. */
 export type LockRecord = LockStart &
   (
     | ({ readonly type: 'granted' | 'refused' } & Omit<LockWaitRecord, keyof LockStart>)

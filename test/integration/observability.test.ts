@@ -194,6 +194,44 @@ describe('What a client tells of itself', () => {
     assert.ok(released?.type === 'released' && second?.type === 'granted' && second.durationMs > 0)
   })
 
+  test('tells the same of what recipes grant', async (t) => {
+    const locks = recordsOf<LockRecord>(t, channels.lock)
+    const etcd = await connected(t)
+    const prefix = uniquePrefix()
+    const tenant = etcd.namespace(prefix)
+    const rwLock = tenant.rwLock('rw')
+    const reader = await rwLock.read()
+    await assert.rejects(rwLock.tryWrite(), { code: 'LOCK_UNAVAILABLE' })
+    await reader.release()
+    await using writer = await rwLock.write()
+    await assert.rejects(rwLock.read({ timeoutMs: 20 }), { code: 'LOCK_TIMEOUT' })
+    const permit = await tenant.semaphore('permits', 1).acquire()
+    const lost = once(permit.signal, 'abort')
+    // Who looks for it begins after a second.
+    await tenant.delete(permit.key)
+    await lost
+    await permit.release()
+    await (await tenant.lockAll(['b', 'a'])).release()
+    const told = locks.map(({ type, kind, name }) => `${type} ${kind} ${name?.slice(prefix.length)}`)
+    assert.deepEqual(told, [
+      'granted read rw',
+      'refused write rw',
+      'released read rw',
+      'granted write rw',
+      'refused read rw',
+      'granted semaphore permits',
+      'lost semaphore permits',
+      'granted lock a',
+      'granted lock b',
+      'released lock a',
+      'released lock b',
+    ])
+    const [granted, , released, written] = locks
+    assert.ok(granted?.type === 'granted' && granted.fence === reader.fence && granted.durationMs > 0)
+    assert.ok(released?.type === 'released' && released.heldMs > 0)
+    assert.ok(written?.type === 'granted' && written.fence === writer.fence)
+  })
+
   test('prints it with NODE_DEBUG=etcdkit, and nothing without', async () => {
     const source = `
       import { Etcd } from './src/index.ts'
