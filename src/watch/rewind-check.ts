@@ -24,6 +24,7 @@ export class RewindCheck {
   /** What each had seen when it came under suspicion: it may see more while the read is under way. */
   readonly #suspects = new Map<ServerWatch, number>()
   #isRunning = false
+  #waking = new AbortController()
 
   constructor(host: RewindCheckHost) {
     this.#host = host
@@ -34,11 +35,17 @@ export class RewindCheck {
     if (!this.#isRunning) void this.#run()
   }
 
+  /** Nobody is watching any more: what waits here must not hold the process open. */
+  rest(): void {
+    this.#waking.abort()
+  }
+
   async #run(): Promise<void> {
     this.#isRunning = true
     for (let failures = 0; this.#suspects.size > 0; ) {
-      const suspects = new Map(this.#suspects)
+      const suspects = new Map([...this.#suspects].filter(([watch]) => this.#host.isWatching(watch)))
       this.#suspects.clear()
+      if (suspects.size === 0) break
       const revision = await this.#currentRevision(suspects)
       if (revision !== undefined) {
         failures = 0
@@ -46,8 +53,9 @@ export class RewindCheck {
         continue
       }
       failures += 1
-      for (const [watch, seen] of suspects) if (this.#host.isWatching(watch)) this.#suspects.set(watch, seen)
-      await sleep(halfJitterMs(failures, backoff), undefined)
+      for (const [watch, seen] of suspects) if (!this.#suspects.has(watch)) this.#suspects.set(watch, seen)
+      this.#waking = new AbortController()
+      await sleep(halfJitterMs(failures, backoff), undefined, this.#waking.signal)
     }
     this.#isRunning = false
   }

@@ -1,3 +1,4 @@
+import { shareable } from '../core/abort.js'
 import { CompactedError } from '../core/errors.js'
 import { closedError } from '../transport/connection-manager.js'
 import { ServerWatch, type Subscriber, specId, type WatchSpec } from './server-watch.js'
@@ -22,14 +23,19 @@ interface Parked {
 interface Place {
   readonly watch: ServerWatch
   readonly lane: WatchLane
+  /** When the subscriber was last full, or came here. */
+  readonly steadySince: number
 }
+
+/** Who has kept up for so long on a stream of his own shares one with the others again. */
+const steadyMs = 10_000
 
 /**
  * All watches of one client. Equal ones share one watcher on the server, and all watchers share one stream.
  *
  * One who joins late gets a watcher of his own, until he has caught up with the shared one. One who does not keep up is
  * taken off, and gets a stream of his own when there is room again, on which the member is held back: nobody else waits
- * for him.
+ * for him. He shares again when he has kept up for a while.
  */
 export class WatchHub implements LaneOwner {
   readonly #host: WatchHubHost
@@ -37,16 +43,21 @@ export class WatchHub implements LaneOwner {
   /** Watchers of the common lane by what they watch; the first of each is the one that others join in the end. */
   readonly #watches = new Map<string, ServerWatch[]>()
   readonly #places = new Map<Subscriber, Place | Parked>()
-  #isClosed = false
+  readonly #closing = new AbortController()
 
   constructor(host: WatchHubHost) {
     this.#host = host
     this.#common = new WatchLane(host, this)
   }
 
+  /** Aborts when the hub, and its client with it, closes. */
+  get closing(): AbortSignal {
+    return shareable(this.#closing.signal)
+  }
+
   /** Tells `subscriber` everything from revision `start` on, or everything that happens from now on. */
   subscribe(spec: WatchSpec, start: number | undefined, subscriber: HubSubscriber): void {
-    if (this.#isClosed) {
+    if (this.closing.aborted) {
       subscriber.onEnd(closedError())
       return
     }
@@ -66,7 +77,9 @@ export class WatchHub implements LaneOwner {
     const place = this.#places.get(subscriber)
     if (place === undefined) return
     if ('watch' in place) {
-      if (place.lane !== this.#common) place.lane.resume()
+      if (place.lane === this.#common) return
+      this.#place(subscriber, place)
+      place.lane.resume()
       return
     }
     const watch = new ServerWatch(place.spec, subscriber.next, this.#host.seenRevision())
@@ -82,7 +95,7 @@ export class WatchHub implements LaneOwner {
   }
 
   close(): void {
-    this.#isClosed = true
+    this.#closing.abort()
     const places = [...this.#places]
     const lanes = new Set([this.#common])
     for (const [subscriber, place] of places) {
@@ -97,6 +110,7 @@ export class WatchHub implements LaneOwner {
   advanced(lane: WatchLane, watch: ServerWatch): void {
     if (lane === this.#common) this.#mergeIfCaughtUp(watch)
     if (watch.isFull) this.#relieve(lane, watch)
+    else if (lane !== this.#common) this.#rejoinIfSteady(lane, watch)
   }
 
   ended(lane: WatchLane, watch: ServerWatch, error: unknown): void {
@@ -130,12 +144,12 @@ export class WatchHub implements LaneOwner {
     this.#common.add(watch)
   }
 
-  #place(subscriber: Subscriber, place: Place): void {
-    this.#places.set(subscriber, place)
-    place.watch.subscribers.add(subscriber)
+  #place(subscriber: Subscriber, { watch, lane }: Pick<Place, 'watch' | 'lane'>): void {
+    this.#places.set(subscriber, { watch, lane, steadySince: performance.now() })
+    watch.subscribers.add(subscriber)
   }
 
-  #leave(subscriber: Subscriber, { watch, lane }: Place): void {
+  #leave(subscriber: Subscriber, { watch, lane }: Pick<Place, 'watch' | 'lane'>): void {
     watch.subscribers.delete(subscriber)
     if (watch.subscribers.size > 0) return
     lane.remove(watch)
@@ -158,6 +172,15 @@ export class WatchHub implements LaneOwner {
     }
     this.#common.remove(watch)
     this.#forget(watch)
+  }
+
+  #rejoinIfSteady(lane: WatchLane, watch: ServerWatch): void {
+    for (const subscriber of [...watch.subscribers]) {
+      const place = this.#places.get(subscriber)
+      if (place === undefined || !('lane' in place) || performance.now() - place.steadySince < steadyMs) continue
+      this.#leave(subscriber, { watch, lane })
+      this.#attach(watch.spec, subscriber.next, subscriber)
+    }
   }
 
   #relieve(lane: WatchLane, watch: ServerWatch): void {

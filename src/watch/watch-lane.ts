@@ -37,6 +37,8 @@ const backoff = { baseMs: 50, maxMs: 2000 }
 const progressEveryMs = 60_000
 /** How long a member may take to answer the first create of a stream: it may be frozen. Doubles with each that does not. */
 const answerPatience = { baseMs: 3000, maxMs: 48_000 }
+/** A stream that has worked for so long ends a row of failures: not so one that always breaks at the same event. */
+const healthyMs = 1000
 /** Tokens that a watcher may have refused in a row before that is taken for an answer. */
 const maxRefusals = 3
 
@@ -55,7 +57,11 @@ export class WatchLane implements WatchStreamHost {
   #progress: NodeJS.Timeout | undefined
   #patience: NodeJS.Timeout | undefined
   #lostAt: number | undefined
+  /** Since when the stream has worked; `undefined` for one whose member has not answered. */
+  #worksSince: number | undefined
+  /** Streams in a row that were lost before long, and those of them whose member did not answer. */
   #failures = 0
+  #silences = 0
   #isPaused = false
 
   constructor(host: LaneHost, owner: LaneOwner) {
@@ -117,9 +123,10 @@ export class WatchLane implements WatchStreamHost {
   /** A stream to a frozen member opens like any other, and its connection takes longer to find out. */
   opened(stream: WatchStream): void {
     clearTimeout(this.#patience)
-    const patienceMs = Math.min(answerPatience.maxMs, answerPatience.baseMs * 2 ** this.#failures)
+    const patienceMs = Math.min(answerPatience.maxMs, answerPatience.baseMs * 2 ** this.#silences)
     const { endpoint } = stream
     this.#patience = setTimeout(() => {
+      this.#silences += 1
       const init = { code: 'CONNECTION_LOST', effect: 'none', endpoint } as const
       this.#giveUp(stream, new EtcdError('the member does not answer', init))
     }, patienceMs).unref()
@@ -166,7 +173,7 @@ export class WatchLane implements WatchStreamHost {
       return
     }
     if (isEtcdError(error)) this.#refused(stream, error)
-    this.#failures += 1
+    this.#countFailure()
     this.#tellLost(stream.endpoint, error)
     const elsewhere =
       this.#failures === 1 && stream.endpoint !== undefined && this.#host.streams.hasOther(stream.endpoint)
@@ -182,11 +189,19 @@ export class WatchLane implements WatchStreamHost {
     )
   }
 
+  #countFailure(): void {
+    const workedMs = this.#worksSince === undefined ? 0 : performance.now() - this.#worksSince
+    if (workedMs >= healthyMs) this.#failures = 0
+    this.#failures += 1
+    this.#worksSince = undefined
+  }
+
   /** Leaves the stream for another one, without waiting for it to end. */
   #move(reason: unknown): void {
     const { endpoint } = this
     this.#stream?.close()
     this.#stream = undefined
+    this.#worksSince = undefined
     this.#tellLost(endpoint, reason)
     this.#open()
   }
@@ -208,6 +223,7 @@ export class WatchLane implements WatchStreamHost {
   }
 
   #rest(): void {
+    this.#rewinds.rest()
     clearTimeout(this.#patience)
     clearTimeout(this.#reopening)
     clearInterval(this.#progress)
@@ -215,7 +231,9 @@ export class WatchLane implements WatchStreamHost {
     this.#progress = undefined
     this.#stream?.close()
     this.#stream = undefined
+    this.#worksSince = undefined
     this.#failures = 0
+    this.#silences = 0
     this.#lostAt = undefined
     this.#failedOn.clear()
   }
@@ -223,7 +241,8 @@ export class WatchLane implements WatchStreamHost {
   #works(stream: WatchStream): void {
     if (stream.opened !== undefined) this.#host.streams.used(stream.opened)
     clearTimeout(this.#patience)
-    this.#failures = 0
+    this.#worksSince ??= performance.now()
+    this.#silences = 0
     this.#failedOn.clear()
     if (this.#lostAt === undefined) return
     const downMs = performance.now() - this.#lostAt

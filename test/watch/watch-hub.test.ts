@@ -212,6 +212,26 @@ describe('The hub of a client', () => {
     hub.close()
   })
 
+  test('waits longer and longer for streams that break as soon as they work', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { hub, streams } = hubWith()
+    const queue = subscribe(hub)
+    await settled()
+    for (let passedMs = 0; passedMs < 10_000; passedMs += 1) {
+      const { last } = streams
+      if (!last.isCanceled) {
+        last.created(1, 100)
+        last.end()
+      }
+      t.mock.timers.tick(1)
+      await settled()
+    }
+    // Pauses of 50 ms and of twice as much each time, up to 2 s.
+    assert.ok(streams.opened.length > 8 && streams.opened.length < 25, `${streams.opened.length} streams in 10 s`)
+    assert.ok(queue.reconnects >= streams.opened.length - 1)
+    hub.close()
+  })
+
   test('takes a refused token for a reason to open another stream, up to a point', async () => {
     const { hub, streams } = hubWith()
     const [a, b] = [subscribe(hub, { name: 'a' }), subscribe(hub, { name: 'b' })]
@@ -308,6 +328,20 @@ describe('A member that shows less than a watch has seen', () => {
     assert.equal(answer.mock.callCount(), 2)
   })
 
+  test('is not asked about any more when nobody is watching, and nothing waits then', async () => {
+    const currentRevision = mock.fn(async () => {
+      throw new EtcdError('no answer', { code: 'DEADLINE_EXCEEDED', effect: 'none' })
+    })
+    const { hub } = await resumedAt(90, currentRevision)
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    await settled()
+    const before = timers()
+    hub.close()
+    await settled()
+    assert.ok(timers() < before)
+    assert.equal(currentRevision.mock.callCount(), 1)
+  })
+
   test('is not asked about when the start was in the future', async () => {
     const currentRevision = mock.fn(async () => 50)
     const { hub, streams } = hubWith({ seen: 60, currentRevision })
@@ -362,6 +396,41 @@ describe('A consumer that does not keep up', () => {
     hub.unsubscribe(slow)
     assert.deepEqual([own.isCanceled, common.isCanceled], [true, false])
     hub.close()
+  })
+
+  test('shares the stream again when he has kept up for a while', async (t) => {
+    let now = 0
+    t.mock.method(performance, 'now', () => now)
+    const { hub, streams } = hubWith()
+    t.after(() => hub.close())
+    const [fast, slow] = [subscribe(hub), subscribe(hub, { bufferLimit: 2 })]
+    await settled()
+    const common = streams.last
+    common.created(1, 100)
+    common.events(1, 101, 102)
+    assert.deepEqual(taken(slow), [101, 102])
+    await settled()
+    const own = streams.last
+    own.created(1, 102)
+    now = 9000
+    own.events(1, 103, 104)
+    assert.deepEqual([own.isPaused, taken(slow), own.isPaused], [true, [103, 104], false])
+    now = 12_000
+    own.events(1, 105)
+    assert.deepEqual([own.isCanceled, taken(slow)], [false, [105]], 'it was full three seconds ago')
+    now = 19_000
+    own.events(1, 106)
+    assert.deepEqual([own.isCanceled, common.canceledIds], [true, []])
+    common.events(1, 103, 104, 105, 106, 107)
+    assert.deepEqual(
+      [taken(slow), taken(fast)],
+      [
+        [106, 107],
+        [101, 102, 103, 104, 105, 106, 107],
+      ],
+    )
+    assert.deepEqual(starts(common), [0], 'the two share a watcher')
+    assert.deepEqual([slow.state, slow.reconnects], ['active', 0])
   })
 
   test('who is alone leaves no watcher on the server until there is room', async () => {
