@@ -105,8 +105,8 @@ export class Keyspace extends Kv {
     checkInformerOptions(options as InformerOptions<unknown, string>)
     const encoded = encodeRange(range)
     if (encoded.key.length === 0) throw emptyKey()
-    const informer = new Informer(this, range, options)
-    const { memory, prefix, telemetry } = this.#parts
+    const { memory, prefix, telemetry, watches } = this.#parts
+    const informer = new Informer(this, range, options, watches.closing)
     const whole = prefixRange(prefix, encoded)
     telemetry.informerOpened(whole, informer)
     const copy = informerCopy(informer, options, whole, prefix)

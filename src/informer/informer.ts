@@ -67,8 +67,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   #isProbing = false
   #failure: unknown
 
-  /** @internal Made by `informer()`. */
-  constructor(source: InformerSource, range: KeyRange, options: InformerOptions<T, Name>) {
+  /** @internal Made by `informer()`. `closing` aborts when the client closes. */
+  constructor(source: InformerSource, range: KeyRange, options: InformerOptions<T, Name>, closing?: AbortSignal) {
     const { indexes, filter, transform, maxPageSize } = options
     this.#source = source
     this.#range = range
@@ -106,6 +106,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
         troubled: (error) => this.#events.emit('error', { error, terminal: false }),
         failed: (error) => this.#fail(error),
       },
+      closing,
     )
     this.#disk = this.#diskAt(options.persist, codec)
     this.#loadStale()
@@ -334,6 +335,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   }
 
   #apply(batch: WatchBatch): void {
+    // A key that came and went before a read has shown that nothing is different.
+    if (batch.revision <= this.revision) return
     if (batch.events.length === 0) this.#store.progress(batch.revision)
     else {
       const changes = this.#store.apply(batch)

@@ -70,15 +70,18 @@ export class Reflector {
   readonly #source: ReflectorSource
   readonly #target: ReflectorTarget
   readonly #closing = new AbortController()
+  readonly #sourceClosing: AbortSignal | undefined
   #state: ReflectorState = { kind: 'listing' }
   #failures = 0
   #watchingSince = 0
   #revision = 0
   #resyncs = 0
 
-  constructor(source: ReflectorSource, target: ReflectorTarget) {
+  /** `sourceClosing` aborts when the source closes: then nothing is waited for any more, and its error is the last. */
+  constructor(source: ReflectorSource, target: ReflectorTarget, sourceClosing?: AbortSignal) {
     this.#source = source
     this.#target = target
+    this.#sourceClosing = sourceClosing
   }
 
   get state(): ReflectorState {
@@ -179,7 +182,7 @@ export class Reflector {
     if (!isGap) this.#target.troubled(error)
     else if (this.#failures === 1) return
     this.#state = { kind: 'waiting', error }
-    await sleep(halfJitterMs(this.#failures, backoff), this.#closing.signal).catch(() => {})
+    await sleep(halfJitterMs(this.#failures, backoff), this.#closing.signal, this.#sourceClosing).catch(() => {})
   }
 }
 

@@ -15,6 +15,8 @@ export type RangePages = (options: {
 /** What a queue needs beside its host to close gaps. */
 export interface ResyncSource {
   readonly pages: RangePages
+  /** Aborts when the client closes: nothing is waited for any more. */
+  readonly closing: AbortSignal
   /** Goes on with the watch at this revision. */
   resume(queue: WatchQueue, revision: number): void
 }
@@ -64,12 +66,16 @@ export class ResyncQueue extends WatchQueue {
 
   override onEnd(error: unknown): void {
     if (!isEtcdError(error, 'COMPACTED')) {
-      this.#closing.abort()
-      super.onEnd(error)
+      this.fail(error)
       return
     }
     this.onLost(error)
     void this.#resync()
+  }
+
+  override fail(error: unknown): void {
+    this.#closing.abort()
+    super.fail(error)
   }
 
   override close(): void {
@@ -89,10 +95,10 @@ export class ResyncQueue extends WatchQueue {
       } catch (error) {
         if (signal.aborted) return
         if (isTerminal(error)) {
-          super.onEnd(error)
+          this.fail(error)
           return
         }
-        await sleep(halfJitterMs(failures, backoff), signal).catch(() => {})
+        await sleep(halfJitterMs(failures, backoff), signal, this.#source.closing).catch(() => {})
       }
     }
   }

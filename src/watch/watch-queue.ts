@@ -170,6 +170,11 @@ export class WatchQueue implements Subscriber {
   }
 
   onEnd(error: unknown): void {
+    this.fail(error)
+  }
+
+  /** Ends it; the consumer is told the error after what is buffered. */
+  fail(error: unknown): void {
     if (this.#ending !== undefined) return
     this.#state = 'ended'
     this.#endpoint = undefined

@@ -74,9 +74,9 @@ export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions)
   const ended = scope.opened?.(spec, queue)
   const onAbort = (): void => {
     hub.unsubscribe(queue)
-    queue.onEnd(signal?.reason)
+    queue.fail(signal?.reason)
   }
-  if (signal?.aborted === true) queue.onEnd(signal.reason)
+  if (signal?.aborted === true) queue.fail(signal.reason)
   else {
     signal?.addEventListener('abort', onAbort, { once: true })
     hub.subscribe(spec, startRevision, queue)
@@ -108,7 +108,7 @@ function queueOf(
     throw new InvalidArgumentError('`onCompacted: "resync"` needs to see puts, got it together with `only: "delete"`')
   }
   const resume = (queue: WatchQueue, revision: number): void => hub.subscribe(spec, revision, queue)
-  return new ResyncQueue(hub, { ...options, only, source: { pages: pages(range), resume } })
+  return new ResyncQueue(hub, { ...options, only, source: { pages: pages(range), closing: hub.closing, resume } })
 }
 
 function checkOptions(options: WatchOptions): void {

@@ -81,6 +81,19 @@ describe('An informer', () => {
     assert.equal(informer.stats().resyncs, 0)
   })
 
+  test('does not go back for the events of a key that came and went before such a read', async (t) => {
+    const { informer, source, words } = await createReady(t)
+    source.answer = { kvs: [kvOf('a', '1', 7)], count: 1, revision: 12 }
+    await informer.waitForRevision(12, { timeoutMs: 5000 })
+    source.happen(batchOf(9, { b: '1' }))
+    source.happen(batchOf(10, { b: undefined }))
+    await settled()
+    assert.deepEqual([informer.revision, informer.size, words()], [12, 1, ['+a=1']])
+    source.happen(batchOf(13, { c: '1' }))
+    await settled()
+    assert.deepEqual([informer.revision, words().at(-1)], [13, '+c=1'])
+  })
+
   for (const [what, answer] of [
     ['was written', { kvs: [kvOf('a', '2', 9)], count: 1, revision: 12 }],
     ['was deleted', { kvs: [], count: 0, revision: 12 }],

@@ -35,7 +35,7 @@ class Target implements ReflectorTarget {
   }
 }
 
-function createReflector(t: TestContext) {
+function createReflector(t: TestContext, sourceClosing?: AbortSignal) {
   const source = new FakeSource()
   const target = new Target()
   const reflector = new Reflector(
@@ -44,6 +44,7 @@ function createReflector(t: TestContext) {
       watch: (options) => source.watch({ prefix: 'p' }, { progress: true, ...options }),
     },
     target,
+    sourceClosing,
   )
   t.after(() => reflector.close())
   return { source, target, reflector }
@@ -222,7 +223,8 @@ describe('A reflector', () => {
       const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
       const before = timers()
       const { source, target, reflector } = createReflector(t)
-      if (listing !== undefined) source.listings.push(listing)
+      // More than one failure: on a busy machine, the first pause may be over before this test looks.
+      if (listing !== undefined) source.listings.push(...Array.from({ length: 5 }, () => listing))
       reflector.start()
       await settled()
       assert.equal(reflector.state.kind, during)
@@ -236,6 +238,19 @@ describe('A reflector', () => {
       assert.ok(source.watches.every(({ signal }) => signal.aborted))
       assert.equal(timers(), before)
     }
+  })
+
+  test('waits no longer when its source closes, and fails with that', async (t) => {
+    mockTimers(t)
+    const client = new AbortController()
+    const { source, target, reflector } = createReflector(t, client.signal)
+    source.listings.push(failure('NO_LEADER'), failure('CLOSED'))
+    reflector.start()
+    await settled()
+    assert.equal(reflector.state.kind, 'waiting')
+    client.abort()
+    await settled()
+    assert.deepEqual(target.told, ['troubled by NO_LEADER', 'failed by CLOSED'])
   })
 
   test('does not come to life when it is closed before a listing ends', async (t) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { CompactedError, EtcdError } from '../../src/core/errors.js'
+import { CompactedError, type ErrorCode, EtcdError } from '../../src/core/errors.js'
 import type { KeyValue } from '../../src/core/key-value.js'
 import { type RangePages, ResyncQueue } from '../../src/watch/resync-queue.js'
 import { batchesOf, type WatchBatch, WatchEvent } from '../../src/watch/watch-event.js'
@@ -9,15 +9,16 @@ import { keyValue, putEvent, settled } from './fake-streams.js'
 interface Setup {
   readonly pages: RangePages
   readonly only?: 'put'
+  readonly closing?: AbortSignal
 }
 
-function queueWith({ pages, only }: Setup) {
+function queueWith({ pages, only, closing = new AbortController().signal }: Setup) {
   const resumed: number[] = []
   const resume = (_: unknown, revision: number): void => {
     resumed.push(revision)
   }
   const map = (same: WatchBatch): WatchBatch => same
-  const options = { bufferLimit: 1000, progress: false, map, only, source: { pages, resume } }
+  const options = { bufferLimit: 1000, progress: false, map, only, source: { pages, resume, closing } }
   return { queue: new ResyncQueue({ drained: () => {} }, options), resumed }
 }
 
@@ -137,5 +138,28 @@ describe('A queue that compaction does not end', () => {
     assert.equal(await closed.queue.take(), undefined)
     await assert.rejects(ended.queue.take(), /aborted/)
     assert.deepEqual([closed.resumed, ended.resumed], [[], []])
+  })
+
+  test('is ended by whatever its signal aborts with, also if that is the compaction of another watch', async () => {
+    const { queue, resumed } = toldOfThree({ pages: pagesOf(100) })
+    queue.fail(compacted)
+    await settled()
+    await assert.rejects(queue.take(), { code: 'COMPACTED' })
+    assert.deepEqual(resumed, [])
+  })
+
+  test('waits no longer for the next listing when its client closes', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const codes: ErrorCode[] = ['NOT_CONNECTED', 'CLOSED']
+    const pages: RangePages = async function* () {
+      yield { kvs: [], revision: 1 }
+      throw new EtcdError('no listing', { code: codes.shift() ?? 'UNKNOWN', effect: 'none' })
+    }
+    const client = new AbortController()
+    const { queue } = toldOfThree({ pages, closing: client.signal })
+    queue.onEnd(compacted)
+    await settled()
+    client.abort()
+    await assert.rejects(queue.take(), { code: 'CLOSED' })
   })
 })
