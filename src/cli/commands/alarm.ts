@@ -1,6 +1,5 @@
+import type { Alarm } from '../../index.js'
 import { type Context, defineCommand } from '../command.js'
-import { connectedMember } from '../connected-member.js'
-import type { Alarm } from '../member-calls.js'
 
 /** Lists the alarms. */
 export const alarmListCommand = defineCommand({
@@ -10,13 +9,9 @@ export const alarmListCommand = defineCommand({
   flags: {},
   arity: [0, 0],
   async run(context) {
-    const calls = await connectedMember(context)
-    try {
-      await print(context, await calls.alarms({ signal: context.signal }))
-      return 0
-    } finally {
-      await calls.close()
-    }
+    const { alarms } = context.client().maintenance
+    await print(context, await alarms.list({ signal: context.signal }))
+    return 0
   },
 })
 
@@ -29,13 +24,9 @@ export const alarmDisarmCommand = defineCommand({
   flags: {},
   arity: [0, 0],
   async run(context) {
-    const calls = await connectedMember(context)
-    try {
-      await print(context, await calls.disarmAll({ signal: context.signal }))
-      return 0
-    } finally {
-      await calls.close()
-    }
+    const { alarms } = context.client().maintenance
+    await print(context, await alarms.disarmAll({ signal: context.signal }))
+    return 0
   },
 })
 

@@ -1,5 +1,4 @@
 import { defineCommand } from '../command.js'
-import { connectedMember } from '../connected-member.js'
 
 /** Lists the members. */
 export const membersCommand = defineCommand({
@@ -8,28 +7,22 @@ export const membersCommand = defineCommand({
   summary: 'list the members of the cluster',
   flags: {},
   arity: [0, 0],
-  async run(context) {
-    const { output, signal } = context
-    const calls = await connectedMember(context)
-    try {
-      const members = await calls.members('linearizable', { signal })
-      if (output.format === 'json') {
-        for (const member of members) await output.json(member)
-        return 0
-      }
-      await output.table(
-        [{ title: 'ID' }, { title: 'NAME' }, { title: 'LEARNER' }, { title: 'CLIENT URLS' }, { title: 'PEER URLS' }],
-        members.map(({ id, name, isLearner, clientUrls, peerUrls }) => [
-          id,
-          name === '' ? '(not started)' : name,
-          isLearner ? 'yes' : 'no',
-          clientUrls.join(','),
-          peerUrls.join(','),
-        ]),
-      )
+  async run({ client, output, signal }) {
+    const members = await client().cluster.list({ signal })
+    if (output.format === 'json') {
+      for (const member of members) await output.json(member)
       return 0
-    } finally {
-      await calls.close()
     }
+    await output.table(
+      [{ title: 'ID' }, { title: 'NAME' }, { title: 'LEARNER' }, { title: 'CLIENT URLS' }, { title: 'PEER URLS' }],
+      members.map(({ id, name, isLearner, clientUrls, peerUrls }) => [
+        id,
+        name === '' ? '(not started)' : name,
+        isLearner ? 'yes' : 'no',
+        clientUrls.join(','),
+        peerUrls.join(','),
+      ]),
+    )
+    return 0
   },
 })

@@ -1,6 +1,5 @@
-import { type ClientOptions, type Etcd, isEtcdError } from '../../index.js'
+import { type ClientOptions, type Etcd, isEtcdError, type Member, type MemberStatus } from '../../index.js'
 import { CommandFailed, messageOf, wrongUsage } from '../failure.js'
-import type { Member, MemberStatus } from '../member-calls.js'
 import { lookOverHttp } from './http-look.js'
 import { lookAtKeys } from './look-at-keys.js'
 import { lookAtLeases } from './look-at-leases.js'

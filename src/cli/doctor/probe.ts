@@ -1,6 +1,6 @@
-import { type ClientOptions, isEtcdError } from '../../index.js'
+import { type ClientOptions, isEtcdError, type Member, type MemberStatus } from '../../index.js'
 import { messageOf } from '../failure.js'
-import { type Member, MemberCalls, type MemberStatus } from '../member-calls.js'
+import { MemberCalls } from '../member-calls.js'
 
 /** How long a member may take to answer, where nothing else is asked for; longer than that it is not well. */
 const longestAnswerMs = 3000
