@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions } from '../core/validate.js'
 import { type ServerStreamOptions, serverStream } from '../layers/server-stream.js'
 import type { StreamSource } from '../layers/stream-source.js'
@@ -93,6 +94,7 @@ export class EndpointCalls {
 
 /** Checks what calls about one member take; there are none without options. */
 export function checkEndpointCall(owner: string, options: EndpointOptions, names: readonly string[] = []): void {
+  if (options === undefined) throw new InvalidArgumentError(`${owner} takes { endpoint }, the member to ask`)
   assertKnownOptions(owner, options, [...callOptionNames, 'endpoint', ...names])
   checkCall(owner, options, [...callOptionNames, 'endpoint', ...names])
 }

@@ -153,7 +153,7 @@ describe('The maintenance of a cluster', () => {
   test('refuses arguments that are none before anything is sent', async () => {
     const maintenance = untyped(etcd.maintenance)
     const wrong: [Promise<unknown> | undefined, RegExp][] = [
-      [maintenance.status?.(), /options of maintenance.status\(\) must be an object, got undefined/],
+      [maintenance.status?.(), /maintenance.status\(\) takes \{ endpoint \}, the member to ask/],
       [maintenance.status?.({}), /`endpoint` must be one of the client's, got undefined/],
       [maintenance.defragment?.(cluster.endpoints[0]), /options of maintenance.defragment\(\) must be an object/],
       [maintenance.defragment?.({ endpoint: cluster.endpoints.join() }), /`endpoint` must be one of the client's/],
