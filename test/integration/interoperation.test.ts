@@ -38,6 +38,15 @@ describe('Locks and elections of others', () => {
     return child
   }
 
+  async function untilPrinted({ stdout }: { readonly stdout: NodeJS.ReadableStream }, text: string): Promise<void> {
+    let printed = ''
+    for await (const chunk of stdout) {
+      printed += chunk
+      if (printed.includes(text)) return
+    }
+    assert.fail(`it has ended without ${text}: ${printed}`)
+  }
+
   test('a leader of etcdctl is followed by one from here, and the other way round', async (t) => {
     const name = someName()
     const rival = run(t, 'elect', name, 'from etcdctl')
@@ -49,11 +58,11 @@ describe('Locks and elections of others', () => {
     rival.kill('SIGINT')
     const leader = await campaign
     const observer = run(t, 'elect', '--listen', name)
-    assert.match(String((await once(observer.stdout, 'data'))[0]), /from here/)
+    await untilPrinted(observer, 'from here')
     const second = run(t, 'elect', name, 'from etcdctl again')
     await untilKeys(name, 2)
     await leader.resign()
-    assert.match(String((await once(second.stdout, 'data'))[0]), /from etcdctl again/)
+    await untilPrinted(second, 'from etcdctl again')
     assert.equal((await election.leader())?.value, 'from etcdctl again')
   })
 

@@ -334,7 +334,7 @@ describe('A storm of locks', () => {
     const { writes, others, watches } = await calls()
     t.diagnostic(`${writes / 400} writes for each, and ${others}`)
     assert.ok(writes / 400 <= 2.1)
-    // Reads are made where a member says nothing of a watch for long: on a busy machine, one for each client.
+    // A read finds out whether history was rewound where a member is behind when a watch is made.
     assert.match(others, /^2 Lease\.LeaseGrant(, [12] KV\.Range)?$/)
     assert.equal(watches, 2)
     await Promise.all(clients.map((etcd) => etcd.close()))
