@@ -37,7 +37,7 @@ const backoff = { baseMs: 50, maxMs: 2000 }
 const progressEveryMs = 60_000
 /** How long a member may take to answer the first create of a stream: it may be frozen. Doubles with each that does not. */
 const answerPatience = { baseMs: 3000, maxMs: 48_000 }
-/** A stream that has worked for so long ends a row of failures: not so one that always breaks at the same event. */
+/** A stream that has brought something, or has lasted so long, ends a row of failures: not so one that always breaks at once. */
 const healthyMs = 1000
 /** Tokens that a watcher may have refused in a row before that is taken for an answer. */
 const maxRefusals = 3
@@ -59,7 +59,7 @@ export class WatchLane implements WatchStreamHost {
   #lostAt: number | undefined
   /** Since when the stream has worked; `undefined` for one whose member has not answered. */
   #worksSince: number | undefined
-  /** Streams in a row that were lost before long, and those of them whose member did not answer. */
+  /** Streams in a row that were lost before they brought anything, and those of them whose member did not answer. */
   #failures = 0
   #silences = 0
   #isPaused = false
@@ -150,6 +150,7 @@ export class WatchLane implements WatchStreamHost {
 
   advanced(stream: WatchStream, watch: ServerWatch): void {
     if (stream.opened !== undefined) this.#host.streams.used(stream.opened)
+    this.#failures = 0
     this.#owner.advanced(this, watch)
   }
 

@@ -50,12 +50,18 @@ describe('A watch whose connection is cut', () => {
     return changes
   }
 
+  /** The same from several writers at once, each with keys of its own. */
+  async function writeMany(prefix: string, revisions: number, random: () => number): Promise<HistoricChange[]> {
+    const writers = Array.from({ length: 8 }, (_, index) => write(`${prefix}${index}/`, revisions / 8, random))
+    return (await Promise.all(writers)).flat().sort((a, b) => a.revision - b.revision)
+  }
+
   test('at 50 random points of a backlog of 5,000 revisions tells every event once, in order', async (t) => {
     const seed = Date.now() % 100_000
     t.diagnostic(`seed ${seed}`)
     const random = randomFrom(seed)
     const prefix = uniquePrefix()
-    const changes = await write(prefix, 5000, random)
+    const changes = await writeMany(prefix, 5000, random)
     const [from, to] = [changes[0]?.revision ?? 0, changes.at(-1)?.revision ?? 0]
     const deletions = changes.filter(({ type }) => type === 'delete')
     const etcd = createClient(t, cluster)
@@ -114,13 +120,78 @@ describe('A watch whose connection is cut', () => {
     assert.deepEqual(watchViolations({ name: 'cut again', from: revision + 1, batches: await batches }, changes), [])
   })
 
-  test('holds 1,000 watchers, which are all back within seconds', async (t) => {
+  test('at the first bytes of its answers, behind the creation or before, tells all there was since its start', async (t) => {
+    const prefix = uniquePrefix()
+    const changes = await write(prefix, 51, () => 0.2)
+    const [from, to] = [changes[0]?.revision ?? 0, changes.at(-1)?.revision ?? 0]
+    let reconnects = 0
+    for (let bytes = 0; bytes < 2000; bytes += 80) {
+      await using etcd = new Etcd({ endpoints: cluster.endpoints })
+      await etcd.connect()
+      const cut = proxy.cutAfter({ direction: 'down', bytes })
+      const watcher = etcd.watch({ prefix }, { startRevision: from })
+      const batches = await collectTo(watcher.batches(), to)
+      assert.deepEqual(watchViolations({ name: `cut after ${bytes} bytes`, from, batches }, changes), [])
+      await cut
+      reconnects += watcher.status.reconnects
+    }
+    t.diagnostic(`${reconnects} of 25 were cut after they were there`)
+    assert.ok(reconnects > 0)
+  })
+
+  test('can be closed and aborted before it is gone on with, and leaves nothing behind', async (t) => {
+    const etcd = createClient(t, cluster)
+    const controller = new AbortController()
+    const [closed, aborted, left] = [
+      etcd.watch('a'),
+      etcd.watch('b', { signal: controller.signal }),
+      etcd.watch('c', { onCompacted: 'resync' }),
+    ]
+    await Promise.all([closed, aborted, left].map((watcher) => watcher.ready()))
+    const next = [closed, aborted, left].map((watcher) => watcher[Symbol.asyncIterator]().next())
+    proxy.refuse()
+    proxy.cut()
+    await poll('it was noticed', () => closed.status.state === 'reconnecting' || undefined)
+    await closed.close()
+    controller.abort(new Error('enough'))
+    assert.deepEqual(await next[0], { value: undefined, done: true })
+    await assert.rejects(next[1] ?? Promise.resolve(), /enough/)
+    proxy.accept()
+    await poll('the one that stays is back', () => left.status.state === 'active' || undefined)
+    await direct.put('c', '')
+    assert.equal((await next[2])?.value?.keyText, 'c')
+    const watchers = (): Promise<number> => cluster.metric('etcd_debugging_mvcc_watcher_total')
+    await left.close()
+    await poll('no watcher is left', async () => (await watchers()) === 0 || undefined)
+  })
+
+  test('without a word is noticed within the keepalive time, although nobody calls', async (t) => {
+    const etcd = createClient(t, cluster, { keepaliveMs: 5000, keepaliveTimeoutMs: 500 })
+    const watcher = etcd.watch('silent')
+    await watcher.ready()
+    const silent = proxy.accepted
+    // What was open loses everything from now on; new connections work.
+    proxy.onData((_, { connection }) => (connection <= silent ? 'drop' : undefined))
+    const silentAt = performance.now()
+    const { revision } = await direct.put('silent', 'missed')
+    const { value } = await watcher[Symbol.asyncIterator]().next()
+    const noticedMs = performance.now() - silentAt
+    proxy.heal()
+    t.diagnostic(`noticed after ${Math.round(noticedMs)} ms`)
+    assert.equal(value?.revision, revision)
+    assert.ok(noticedMs < 8000, `${noticedMs} ms`)
+  })
+
+  test('holds 1,000 watchers, which are all back within seconds, although each answer takes a while', async (t) => {
     const prefix = uniquePrefix()
     const etcd = createClient(t, cluster)
     const resumed: number[] = []
     etcd.on('watchResumed', ({ downMs }) => resumed.push(downMs))
     const many = Array.from({ length: 1000 }, (_, index) => etcd.watch(`${prefix}${index}`))
     await Promise.all(many.map((watcher) => watcher.ready()))
+    // One after the other they would take a minute.
+    proxy.delay(30)
+    t.after(() => proxy.heal())
     proxy.cut()
     await poll('it was noticed', () => many[0]?.status.state === 'reconnecting' || undefined)
     const startedAt = performance.now()

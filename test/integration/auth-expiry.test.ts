@@ -75,6 +75,8 @@ describe('Tokens that live for two seconds', () => {
 
   test('do not keep a client from coming back after an outage that was longer than their life', async (t) => {
     const etcd = createClient(t, jwt, { auth: { username: 'jwt', password }, timeoutMs: 1000, connectTimeoutMs: 500 })
+    const watcher = etcd.watch('outage')
+    await watcher.ready()
     await etcd.put('outage', 'before')
     await jwt.kill(0)
     const load = startLoad(t, () => etcd.put('outage', 'during'), { workers: 4, restMs: 50 })
@@ -84,6 +86,9 @@ describe('Tokens that live for two seconds', () => {
     await poll('calls work again by themselves', () => load.successes > 20 || undefined)
     await load.stop()
     assert.equal((await etcd.get('outage'))?.text, 'during')
+    const told = new Set<string>()
+    for await (const { text } of watcher) if (told.add(text).has('during')) break
+    assert.deepEqual([...told], ['before', 'during'])
     assert.ok(load.failures.every(({ error }) => error instanceof Error && !error.message.includes(password)))
   })
 })

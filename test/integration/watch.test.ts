@@ -188,6 +188,42 @@ describe('A watch', () => {
     assert.equal(event?.events[0]?.keyText, `${prefix}key`)
   })
 
+  test('tells a backlog that is larger than any message should be', async () => {
+    const prefix = uniquePrefix()
+    const value = Buffer.alloc(10_000, 'x')
+    const revisions = await Promise.all(
+      Array.from({ length: 1001 }, async (_, index) => (await etcd.put(`${prefix}${index % 10}`, value)).revision),
+    )
+    await using watcher = etcd.watch({ prefix }, { startRevision: Math.min(...revisions), prevKv: true })
+    const events = await firstEvents(watcher, 1001)
+    assert.deepEqual(
+      events.map(({ revision }) => revision),
+      revisions.sort((a, b) => a - b),
+    )
+    assert.ok(events.every(({ kv }) => kv.value.equals(value)))
+    assert.equal(watcher.status.reconnects, 0)
+  })
+
+  test('tells the end of a lease as the deletion of all its keys, at one revision', async () => {
+    const prefix = uniquePrefix()
+    await using watcher = etcd.watch({ prefix }, { prevKv: true })
+    const batches = watcher.batches()
+    const lease = await etcd.lease.grant(60)
+    for (const name of ['a', 'b', 'c']) await etcd.put(prefix + name, 'value', { lease: lease.id })
+    const put = await first<WatchBatch>(batches, 3)
+    assert.ok(put.every(({ events: [event] }) => event?.kv.lease === lease.id))
+    await lease.revoke()
+    const [batch] = await first<WatchBatch>(batches, 1)
+    assert.deepEqual(
+      batch?.events.map(({ type, keyText, prevKv }) => [type, keyText.slice(prefix.length), prevKv?.lease]).sort(),
+      [
+        ['delete', 'a', lease.id],
+        ['delete', 'b', lease.id],
+        ['delete', 'c', lease.id],
+      ],
+    )
+  })
+
   test('lives in a namespace: only its keys, without its prefix, from the same stream', async () => {
     const outer = uniquePrefix()
     const tenants = Array.from({ length: 20 }, (_, index) => etcd.namespace(`${outer}${index}/`))
