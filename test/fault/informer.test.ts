@@ -302,6 +302,38 @@ describe('An informer of a cluster that is restored from a backup', () => {
   })
 })
 
+describe('An informer of a cluster whose place another one takes', () => {
+  test('tells the difference to that, as a resync', async (t) => {
+    await using cluster = await EtcdCluster.start()
+    const etcd = createClient(t, cluster)
+    const prefix = uniquePrefix()
+    const { informer, mirror, resyncs } = await follow(t, etcd, prefix)
+    for (const name of ['both', 'lost']) await etcd.put(prefix + name, 'before')
+    const { revision } = await etcd.put(`${prefix}changed`, 'before')
+    await informer.waitForRevision(revision)
+
+    await cluster.kill(0)
+    rmSync(memberAt(cluster, 0).dataFolder, { recursive: true })
+    await cluster.restart(0, { flags: { 'initial-cluster-token': 'another' } })
+    // Not one revision more than the old one had, and some keys with the same.
+    for (const [name, value] of [
+      ['both', 'before'],
+      ['new', 'after'],
+      ['changed', 'after'],
+    ] as const) {
+      await cluster.call('/v3/kv/put', { key: base64(prefix + name), value: base64(value) })
+    }
+    await poll('the informer has noticed', () => resyncs[0])
+    await poll('the writes have come', () => informer.get(`${prefix}changed`) === 'after' || undefined)
+    await poll('all is told', () => mirror.shows(informer))
+    assert.deepEqual(shown(informer), await stored(cluster, prefix))
+    assert.deepEqual([resyncs.map(({ reason }) => reason), mirror.mistakes], [['CLUSTER_CHANGED'], []])
+    const { revision: later } = await etcd.put(`${prefix}later`, '1')
+    await informer.waitForRevision(later)
+    assert.equal(informer.get(`${prefix}later`), '1')
+  })
+})
+
 function base64(text: string): string {
   return Buffer.from(text).toString('base64')
 }
