@@ -27,13 +27,13 @@ const { values, positionals } = parseArgs({
 })
 const rounds = Number(values.rounds)
 const scale: Scale = values.quick
-  ? { roundMs: 400, listKeys: 100_000, events: 20_000, locks: 20 }
+  ? { roundMs: 300, listKeys: 100_000, events: 30_000, locks: 20 }
   : { roundMs: 2000, listKeys: 100_000, events: 50_000, locks: 100 }
 
 const password = 'bench-password'
 
 /** Rounds until the code of a contender is compiled. */
-const warmUps = values.quick ? 3 : 1
+const warmUps = values.quick ? 2 : 1
 
 /** One row of the result, as it is written to the JSON file. */
 interface Result {
