@@ -334,8 +334,9 @@ describe('A storm of locks', () => {
     const { writes, others, watches } = await calls()
     t.diagnostic(`${writes / 400} writes for each, and ${others}`)
     assert.ok(writes / 400 <= 2.1)
-    // A read finds out whether history was rewound where a member is behind when a watch is made.
-    assert.match(others, /^2 Lease\.LeaseGrant(, [12] KV\.Range)?$/)
+    // A read finds out whether history was rewound where a member is behind when a watch is made: now and then.
+    const [, reads = '0'] = /^2 Lease\.LeaseGrant(?:, (\d+) KV\.Range)?$/.exec(others) ?? assert.fail(others)
+    assert.ok(Number(reads) <= 20, others)
     assert.equal(watches, 2)
     await Promise.all(clients.map((etcd) => etcd.close()))
     await assertNothingLeft(cluster, 'storm/')
