@@ -165,7 +165,10 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
   #cancel(): void {
     if (this.#listener === undefined) return
     this.#leave()
-    this.#call?.cancelWithStatus(cancelledStatus, 'cancelled')
+    const cancel = (): void => this.#call?.cancelWithStatus(cancelledStatus, 'cancelled')
+    cancel()
+    // In the tick of its start, grpc-js takes a call for cancelled and starts it on the connection all the same.
+    setImmediate(cancel)
   }
 
   #leave(): void {

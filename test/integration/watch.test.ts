@@ -332,6 +332,25 @@ describe('A watch', () => {
     await noneLeft()
   })
 
+  test('that is left as soon as it is made leaves no watcher and no stream behind, and lets the process end', async (t) => {
+    await noneLeft()
+    const own = createClient(t, cluster)
+    await own.connect()
+    for (let turns = 0; turns < 12; turns += 1) {
+      const watcher = own.watch('key')
+      for (let turn = 0; turn < turns; turn += 1) await undefined
+      await watcher.close()
+    }
+    await own.get('key')
+    await noneLeft()
+    const last = own.watch('key')
+    await undefined
+    await undefined
+    await last.close()
+    await own.close()
+    await noneLeft()
+  })
+
   test('lets go of the signal that it was given', async () => {
     const { signal } = new AbortController()
     let listeners = 0
