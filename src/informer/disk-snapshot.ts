@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import type { Codec } from '../core/codec.js'
 import { encodeRange, type KeyRange } from '../core/key-range.js'
 import type { Entry } from './entry.js'
@@ -24,6 +24,8 @@ interface StoredEntry extends Omit<Entry<unknown>, 'value' | 'id' | 'key' | 'lea
 
 /** Changes are gathered for so long before the file is written. */
 const gatherMs = 5000
+/** Entries that are encoded and written before other work of the process gets its turn. */
+const pieceLength = 500
 
 /** The state of an informer in a file, which is always whole: it is written beside and then put in place. */
 export class DiskSnapshot<T> {
@@ -74,22 +76,31 @@ export class DiskSnapshot<T> {
     if (state === undefined) return
     const { snapshot } = state
     this.#writing = this.#writing
-      .then(() => putInPlace(this.#path, JSON.stringify(this.#form(snapshot))))
+      .then(() => putInPlace(this.#path, this.#pieces(snapshot)))
       .catch((error: unknown) => this.#onError(error))
   }
 
-  #form(snapshot: Snapshot<T>): FileForm {
-    const entries = snapshot.list().map(
-      ({ id, value, revision, createRevision, version, lease }): StoredEntry => ({
-        key: Buffer.from(id, 'latin1').toString('base64'),
-        value: Buffer.from(this.#codec.encode(value)).toString('base64'),
-        revision,
-        createRevision,
-        version,
-        lease,
-      }),
-    )
-    return { format: 1, range: this.#range, revision: snapshot.revision, entries }
+  /** The file's text. The snapshot stays as it is for as long as writing takes. */
+  *#pieces(snapshot: Snapshot<T>): Generator<string, void, undefined> {
+    const head: FileForm = { format: 1, range: this.#range, revision: snapshot.revision, entries: [] }
+    yield JSON.stringify(head).slice(0, -']}'.length)
+    const entries = snapshot.list()
+    for (let at = 0; at < entries.length; at += pieceLength) {
+      const stored = entries.slice(at, at + pieceLength).map((entry) => this.#stored(entry))
+      yield `${at === 0 ? '' : ','}${JSON.stringify(stored).slice(1, -1)}`
+    }
+    yield ']}'
+  }
+
+  #stored({ id, value, revision, createRevision, version, lease }: Entry<T>): StoredEntry {
+    return {
+      key: Buffer.from(id, 'latin1').toString('base64'),
+      value: Buffer.from(this.#codec.encode(value)).toString('base64'),
+      revision,
+      createRevision,
+      version,
+      lease,
+    }
   }
 
   #restored({ key, value, revision, createRevision, version, lease }: StoredEntry): Entry<T> {
@@ -107,15 +118,25 @@ export class DiskSnapshot<T> {
   }
 }
 
-async function putInPlace(path: string, text: string): Promise<void> {
+async function putInPlace(path: string, pieces: Iterable<string>): Promise<void> {
   const part = `${path}.${process.pid}.part`
   try {
-    // Flushed first: after a power failure, the new name must not stand for an empty file.
-    await writeFile(part, text, { mode: 0o600, flush: true })
+    await writeTo(part, pieces)
     await rename(part, path)
   } catch (error) {
     await rm(part, { force: true })
     throw error
+  }
+}
+
+async function writeTo(path: string, pieces: Iterable<string>): Promise<void> {
+  const file = await open(path, 'w', 0o600)
+  try {
+    for (const piece of pieces) await file.appendFile(piece)
+    // After a power failure, the new name must not stand for an empty file.
+    await file.sync()
+  } finally {
+    await file.close()
   }
 }
 

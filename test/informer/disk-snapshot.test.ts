@@ -36,6 +36,24 @@ describe('The state of an informer on disk', () => {
     assert.equal(statSync(path).mode & 0o777, 0o600)
   })
 
+  test('of very many entries, or of none, is whole, and leaves the process its turns while it is written', async (t) => {
+    const path = join(createFolder(t), 'state')
+    for (const count of [0, 1, 500, 501, 20_001]) {
+      const names = Array.from({ length: count }, (_, index) => `p/${String(index).padStart(6, '0')}`)
+      const entries = names.map((name) => textEntry(name))
+      const { disk, errors } = createDisk(path, text)
+      disk.save({ snapshot: Snapshot.of(entries, 9) })
+      let turns = 0
+      const counting = setInterval(() => {
+        turns += 1
+      }, 0)
+      await disk.close()
+      clearInterval(counting)
+      assert.deepEqual([disk.load(), errors], [{ revision: 9, entries }, []])
+      if (count > 20_000) assert.ok(turns > 5, `${turns} turns for others`)
+    }
+  })
+
   test('is nothing when there is no file', (t) => {
     assert.equal(createDisk(join(createFolder(t), 'none'), text).disk.load(), undefined)
   })

@@ -59,6 +59,8 @@ export class FakeSource implements InformerSource {
   /** What the next listings do; after the last one they wait until they are aborted. */
   readonly listings: Listing[] = []
   readonly signals: AbortSignal[] = []
+  /** The most keys in a page that each listing asked for. */
+  readonly pageSizes: (number | undefined)[] = []
   readonly watches: FakeWatch[] = []
   /** What linearizable reads answer. */
   answer: { kvs: KeyValue[]; count: number; revision: number } = { kvs: [], count: 0, revision: 0 }
@@ -66,7 +68,10 @@ export class FakeSource implements InformerSource {
   /** Called in the middle of the next listing. */
   midway: ((options: { readonly onRestart?: (() => void) | undefined }) => void) | undefined
 
-  list: InformerSource['list'] = (_range, options) => ({ pages: () => this.#pages(options) })
+  list: InformerSource['list'] = (_range, options) => {
+    this.pageSizes.push(options.maxPageSize)
+    return { pages: () => this.#pages(options) }
+  }
 
   watch: InformerSource['watch'] = (_range, { startRevision, signal }) => {
     const watch = new FakeWatch(startRevision, signal)

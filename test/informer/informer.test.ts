@@ -42,6 +42,15 @@ describe('An informer', () => {
     assert.deepEqual(seen, Array(3).fill([8, 3, '2']))
   })
 
+  test('lists in pages of the size that it was given, or of the source’s own', async (t) => {
+    const { source } = await createReady(t, { maxPageSize: 250 })
+    source.listings.push([pageOf({ a: '1' }, 7)])
+    source.fail(failure('COMPACTED'))
+    await settled()
+    assert.deepEqual(source.pageSizes, [250, 250])
+    assert.deepEqual((await createReady(t)).source.pageSizes, [undefined])
+  })
+
   test('tells one difference, with the last known values, after a compaction', async (t) => {
     const { informer, source, told, words } = await createReady(t)
     const resyncs: unknown[] = []
