@@ -15,7 +15,7 @@ import { join, relative } from 'node:path'
 const root = join(import.meta.dirname, '..')
 
 /** Folders whose tests are about time: one after another, since elections suffer when they share the cores with others. */
-const aloneFolders = ['fault', 'testing']
+const aloneFolders = ['fault']
 
 /** A test that hangs is a test that fails. */
 const testTimeoutMs = 120_000
