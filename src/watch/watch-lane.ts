@@ -141,9 +141,15 @@ export class WatchLane implements WatchStreamHost {
       return undefined
     }
     this.#works(stream)
-    if (watch.clusterId !== undefined && watch.clusterId !== header?.clusterId) return otherCluster(watch, endpoint)
+    const error = this.#take(watch, revision, header?.clusterId, endpoint)
+    this.#tellResumed(endpoint)
+    return error
+  }
+
+  #take(watch: ServerWatch, revision: number, clusterId: string | undefined, endpoint: string): EtcdError | undefined {
+    if (watch.clusterId !== undefined && watch.clusterId !== clusterId) return otherCluster(watch, endpoint)
     if (revision < watch.seen) this.#rewinds.suspect(watch)
-    watch.created(revision, header?.clusterId, endpoint)
+    watch.created(revision, clusterId, endpoint)
     this.#owner.advanced(this, watch)
     return undefined
   }
@@ -175,11 +181,12 @@ export class WatchLane implements WatchStreamHost {
     }
     if (isEtcdError(error)) this.#refused(stream, error)
     this.#countFailure()
-    this.#tellLost(stream.endpoint, error)
+    this.#leave(stream.endpoint, error)
     const elsewhere =
       this.#failures === 1 && stream.endpoint !== undefined && this.#host.streams.hasOther(stream.endpoint)
     const delayMs = elsewhere ? 0 : halfJitterMs(this.#failures, backoff)
     this.#reopening = setTimeout(() => this.#open(), delayMs)
+    this.#tellLost(stream.endpoint, error)
   }
 
   leaving(stream: WatchStream): void {
@@ -203,8 +210,9 @@ export class WatchLane implements WatchStreamHost {
     this.#stream?.close()
     this.#stream = undefined
     this.#worksSince = undefined
-    this.#tellLost(endpoint, reason)
+    this.#leave(endpoint, reason)
     this.#open()
+    this.#tellLost(endpoint, reason)
   }
 
   #open(): void {
@@ -245,15 +253,22 @@ export class WatchLane implements WatchStreamHost {
     this.#worksSince ??= performance.now()
     this.#silences = 0
     this.#failedOn.clear()
+  }
+
+  #leave(endpoint: string | undefined, error: unknown): void {
+    if (endpoint !== undefined) this.#failedOn.add(endpoint)
+    for (const watch of this.#watches) watch.lost(error)
+  }
+
+  /** Listeners may make watches and close them, or the client: everything else is done before. So for `#tellLost`. */
+  #tellResumed(endpoint: string): void {
     if (this.#lostAt === undefined) return
     const downMs = performance.now() - this.#lostAt
     this.#lostAt = undefined
-    this.#host.events.emit('watchResumed', { endpoint: stream.endpoint ?? '', watches: this.size, downMs })
+    this.#host.events.emit('watchResumed', { endpoint, watches: this.size, downMs })
   }
 
   #tellLost(endpoint: string | undefined, error: unknown): void {
-    if (endpoint !== undefined) this.#failedOn.add(endpoint)
-    for (const watch of this.#watches) watch.lost(error)
     if (this.#lostAt !== undefined) return
     this.#lostAt = performance.now()
     this.#host.events.emit('watchLost', { endpoint, watches: this.size, error })

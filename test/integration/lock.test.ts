@@ -15,7 +15,7 @@ import {
 import { findEtcd } from '../../src/testing/etcd-binary.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
-import { proxyAt, storedKeys } from '../support/cluster-view.js'
+import { loseAnswerTo, proxyAt, storedKeys } from '../support/cluster-view.js'
 import { attemptRecords, createClient } from '../support/fixtures.js'
 
 describe('A lock', () => {
@@ -217,15 +217,9 @@ describe('A lock', () => {
     await using single = await EtcdCluster.start({ proxy: true })
     await using client = new Etcd({ endpoints: single.endpoints })
     await (await client.lock('warm up')).release()
-    const proxy = proxyAt(single, 0)
-    let dropped = 0
-    proxy.onData((_, { direction }) => {
-      if (direction === 'up' || dropped > 0) return undefined
-      dropped += 1
-      return 'reset'
-    })
+    const cuts = loseAnswerTo(proxyAt(single, 0), 'lost answer/')
     const lock = await client.lock('lost answer')
-    assert.equal(dropped, 1)
+    assert.equal(cuts(), 1)
     assert.ok(lock.isHeld())
     assert.equal((await storedKeys(single, 'lost answer/')).length, 1)
     await lock.release()

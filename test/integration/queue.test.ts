@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { ClaimUnknownError, Etcd, isEtcdError } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
-import { proxyAt, storedKeys } from '../support/cluster-view.js'
+import { loseAnswerTo, proxyAt, storedKeys } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix } from '../support/fixtures.js'
 
 describe('A queue', () => {
@@ -104,14 +104,9 @@ describe('A queue', () => {
     await using single = await EtcdCluster.start({ proxy: true })
     const client = createClient(t, single)
     const queue = client.queue('jobs')
-    await queue.enqueue('1')
+    const { key } = await queue.enqueue('1')
     await queue.enqueue('2')
-    let answers = 0
-    proxyAt(single, 0).onData((_, { direction }) => {
-      if (direction === 'up') return undefined
-      answers += 1
-      return answers === 2 ? 'reset' : undefined
-    })
+    loseAnswerTo(proxyAt(single, 0), key)
     await assert.rejects(queue.dequeue(), (error) => {
       assert.ok(error instanceof ClaimUnknownError && isEtcdError(error, 'CLAIM_UNKNOWN'))
       assert.deepEqual([error.effect, error.item.text], ['unknown', '1'])

@@ -10,7 +10,7 @@ import {
   LockUnavailableError,
 } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
-import { proxyAt, storedKeys } from '../support/cluster-view.js'
+import { loseAnswerTo, proxyAt, storedKeys } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix } from '../support/fixtures.js'
 
 describe('A read/write lock', () => {
@@ -216,13 +216,9 @@ describe('A read/write lock', () => {
     await using single = await EtcdCluster.start({ proxy: true })
     const client = createClient(t, single)
     await (await client.rwLock('warm up').read()).release()
-    let dropped = 0
-    proxyAt(single, 0).onData((_, { direction }) => {
-      if (direction === 'up' || dropped > 0) return undefined
-      dropped += 1
-      return 'reset'
-    })
+    const cuts = loseAnswerTo(proxyAt(single, 0), 'lost/')
     const grant = await client.rwLock('lost').write()
+    assert.equal(cuts(), 1)
     assert.ok(grant.isHeld())
     assert.equal((await storedKeys(single, 'lost/')).length, 1)
     const lease = (await client.get(grant.key))?.lease

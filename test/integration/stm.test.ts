@@ -9,7 +9,7 @@ import {
   type StmTransaction,
 } from '../../src/index.js'
 import { EtcdCluster } from '../../src/testing/index.js'
-import { proxyAt, storedKey } from '../support/cluster-view.js'
+import { loseAnswerTo, proxyAt, storedKey } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix, untyped } from '../support/fixtures.js'
 
 const levels: readonly Isolation[] = ['serializableSnapshot', 'serializable', 'repeatableReads', 'readCommitted']
@@ -289,12 +289,8 @@ describe('A software transaction', () => {
     const committing = client.stm(async (tx) => {
       runs += 1
       tx.put('a', String((await numberAt(tx, 'a')) + 1))
-      let dropped = false
-      proxyAt(single, 0).onData((_, { direction }) => {
-        if (direction === 'up' || dropped) return undefined
-        dropped = true
-        return 'reset'
-      })
+      tx.put('answer to lose', '')
+      loseAnswerTo(proxyAt(single, 0), 'answer to lose')
     })
     await assert.rejects(committing, (error) => isEtcdError(error) && error.effect === 'unknown')
     assert.equal(runs, 1)

@@ -22,6 +22,19 @@ export function proxyAt(cluster: EtcdCluster, index: number): FaultProxy {
   return proxy
 }
 
+/** Cuts the connection at the first answer after a request with `text` in it. Returns how often it did: once at most. */
+export function loseAnswerTo(proxy: FaultProxy, text: string): () => number {
+  let isAsked = false
+  let cuts = 0
+  proxy.onData((bytes, { direction }) => {
+    if (direction === 'up') isAsked ||= bytes.includes(text)
+    if (direction === 'up' || !isAsked || cuts > 0) return undefined
+    cuts += 1
+    return 'reset'
+  })
+  return () => cuts
+}
+
 /** How many calls of an RPC, for example `Range`, a member has finished since it was started. */
 export function served(member: EtcdMember, method: string): Promise<number> {
   return member.metric('grpc_server_handled_total', { grpc_method: method })

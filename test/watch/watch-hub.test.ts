@@ -10,6 +10,7 @@ import { type FakeStream, FakeStreams, settled, specFor } from './fake-streams.j
 interface Setup {
   seen?: number
   readonly currentRevision?: () => Promise<number>
+  onEvent?: (name: string) => void
 }
 
 function hubWith(setup: Setup = {}) {
@@ -18,7 +19,12 @@ function hubWith(setup: Setup = {}) {
   const events: string[] = []
   const host: WatchHubHost = {
     streams,
-    events: { emit: (name) => events.push(name) },
+    events: {
+      emit: (name) => {
+        events.push(name)
+        setup.onEvent?.(name)
+      },
+    },
     observe: (answer) =>
       answer?.clusterId === 'stranger'
         ? new EtcdError('another cluster', { code: 'CLUSTER_CHANGED', effect: 'none' })
@@ -172,6 +178,41 @@ describe('The hub of a client', () => {
     assert.deepEqual(taken(b), [70, 71])
     assert.deepEqual(events, ['watchLost', 'watchResumed'])
     hub.close()
+  })
+
+  test('bears with listeners that make watches and close them', async () => {
+    for (const leave of [(member: FakeStream) => member.end(), (member: FakeStream) => member.leave()]) {
+      const setup: Setup = {}
+      const { hub, streams } = hubWith(setup)
+      const first = subscribe(hub, { name: 'a' })
+      await settled()
+      streams.last.created(1, 100)
+      const made: WatchQueue[] = []
+      setup.onEvent = (name) => {
+        if (name === 'watchLost') made.push(subscribe(hub, { name: 'b' }))
+        else made.push(...(first.state === 'active' ? [subscribe(hub, { name: 'c' })] : []))
+      }
+      const [old] = streams.opened
+      leave(streams.last)
+      if (streams.last === old) await streams.openedAgain()
+      await settled()
+      streams.last.created(1, 100)
+      streams.last.created(2, 100)
+      streams.last.created(3, 100)
+      assert.deepEqual(
+        [first, ...made].map(({ state }) => state),
+        ['active', 'active', 'active'],
+      )
+      assert.deepEqual([streams.opened.length, starts(streams.last)], [2, [101, 0, 0]])
+      setup.onEvent = () => {
+        for (const queue of [first, ...made]) hub.unsubscribe(queue)
+      }
+      leave(streams.last)
+      // Longer than the pause before another stream would be opened.
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      assert.ok(streams.opened.every(({ isCanceled }) => isCanceled))
+      hub.close()
+    }
   })
 
   test('moves to another member at once when one is about to close its connections', async () => {
