@@ -81,16 +81,15 @@ export class Election {
     return new Leadership(lock)
   }
 
-  /** The leader; `undefined` for none. */
-  async leader(options: CallOptions = {}): Promise<LockHolder | undefined> {
+  /** The leader; `null` for none. */
+  async leader(options: CallOptions = {}): Promise<LockHolder | null> {
     const prefix = this.#prefix()
     const { kvs } = await this.#host.store.range({ prefix }, options)
-    const leader = oldestOf(prefix, kvs)
-    return leader && holderOf(leader, 0)
+    return leaderOf(oldestOf(prefix, kvs))
   }
 
   /**
-   * The leader now, and again whenever it is another one or tells something else; `undefined` for none. Candidates that wait
+   * The leader now, and again whenever it is another one or tells something else; `null` for none. Candidates that wait
    * are never told of. It ends with an error as a watch does, save that history which is compacted is no hindrance: then
    * leaders that have gone meanwhile are passed over.
    */
@@ -98,14 +97,14 @@ export class Election {
     signal,
   }: {
     readonly signal?: AbortSignal
-  } = {}): AsyncGenerator<LockHolder | undefined, void, undefined> {
+  } = {}): AsyncGenerator<LockHolder | null, void, undefined> {
     let told: KeyValue | undefined
     let hasBegun = false
     for await (const leader of this.#leaders(signal)) {
       if (hasBegun && leader?.modRevision === told?.modRevision) continue
       hasBegun = true
       told = leader
-      yield leader && holderOf(leader, 0)
+      yield leaderOf(leader)
     }
   }
 
@@ -133,6 +132,10 @@ export class Election {
   #prefix(): Buffer {
     return Buffer.from(`${this.name}/`)
   }
+}
+
+function leaderOf(oldest: KeyValue | undefined): LockHolder | null {
+  return oldest === undefined ? null : holderOf(oldest, 0)
 }
 
 function apply(candidates: Map<string, KeyValue>, { type, kv }: WatchEvent): void {

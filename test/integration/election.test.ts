@@ -44,16 +44,17 @@ describe('An election', () => {
     const three = await last
     assert.ok(leader.fence < (two?.fence ?? 0) && (two?.fence ?? 0) < (three?.fence ?? 0))
     await three?.resign()
-    assert.equal(await first.election('order').leader(), undefined)
+    assert.equal(await first.election('order').leader(), null)
     await untilCandidates('order', 0)
   })
 
   test('is observed: the true leader only, what it proclaims, and nobody', async () => {
     const election = first.election('observed')
-    const seen: (string | undefined)[] = []
+    const seen: (string | null)[] = []
     const abort = new AbortController()
     const observing = (async () => {
-      for await (const leader of third.election('observed').observe({ signal: abort.signal })) seen.push(leader?.value)
+      for await (const leader of third.election('observed').observe({ signal: abort.signal }))
+        seen.push(leader === null ? null : leader.value)
     })()
     await poll('the observer has begun', () => seen.length === 1 || undefined)
     const leader = await election.campaign('a')
@@ -63,7 +64,7 @@ describe('An election', () => {
     await leader.resign()
     await (await candidate).resign()
     await poll('the observer has seen the end', () => seen.length === 5 || undefined)
-    assert.deepEqual(seen, [undefined, 'a', 'a again', 'b', undefined])
+    assert.deepEqual(seen, [null, 'a', 'a again', 'b', null])
     await assert.rejects(leader.proclaim('too late'), LockLostError)
     abort.abort()
     await assert.rejects(observing, { name: 'AbortError' })

@@ -90,9 +90,9 @@ describe('Locks of one client', () => {
     await part.release()
     await parts.release()
     const leader = await other.election('group/a').campaign('of the part')
-    assert.equal(await etcd.election('group').leader(), undefined)
+    assert.equal(await etcd.election('group').leader(), null)
     for await (const seen of etcd.election('group').observe()) {
-      assert.equal(seen, undefined)
+      assert.equal(seen, null)
       break
     }
     await leader.resign()
