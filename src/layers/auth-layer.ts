@@ -1,3 +1,4 @@
+import { sleep } from '../core/abort.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { CallContext, Layer } from '../transport/transport.js'
 import { isTokenRefusal, type Token, type TokenReason } from './token.js'
@@ -8,13 +9,16 @@ import type { TokenSource } from './token-source.js'
  * roles go on changing, time does, and the retry layer goes on with waits.
  */
 const maxRefusals = 3
+/** The pause before a member that does not know a token yet is sent it again. */
+const spreadPauseMs = 20
 
 /** Adds the token to every call, and gets a new one, once for all calls, when a member refuses it. */
 export function authLayer(source: TokenSource): Layer {
   return (inner) => ({
     async unary(method, request, context) {
       let token = source.current() ?? (await nextToken(source, 'first', context))
-      for (let refused = 1; ; refused += 1) {
+      let refused = 0
+      for (;;) {
         try {
           context.token = token.value
           const response = await inner.unary(method, request, context)
@@ -23,6 +27,11 @@ export function authLayer(source: TokenSource): Layer {
         } catch (error) {
           if (!isEtcdError(error) || !isTokenRefusal(error.code)) throw error
           if (!source.renews) throw final(error)
+          if (error.code === 'INVALID_AUTH_TOKEN' && token.maySpreadTo(context.endpoint)) {
+            await sleep(spreadPauseMs, context.signal)
+            continue
+          }
+          refused += 1
           if (refused === maxRefusals) throw error.code === 'AUTH_OLD_REVISION' ? error : final(error)
           source.rejected(token, error.code)
           token = await nextToken(source, 'rejected', context)

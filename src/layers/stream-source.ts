@@ -69,8 +69,9 @@ export class StreamSource {
   }
 
   /** A member refused what the stream asked for. Returns whether that was about its token and a new one may help. */
-  refused({ token }: OpenStream, error: EtcdError): boolean {
+  refused({ call, token }: OpenStream, error: EtcdError): boolean {
     if (this.#tokens?.renews !== true || token === undefined || !isTokenRefusal(error.code)) return false
+    if (error.code === 'INVALID_AUTH_TOKEN' && token.maySpreadTo(call.endpoint)) return true
     this.#tokens.rejected(token, error.code)
     this.#reason = 'rejected'
     return true

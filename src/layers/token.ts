@@ -20,6 +20,8 @@ const checkEveryMs = 1000
  * clocks differ. Going by it would mean to ask without end: such a token is used until a member refuses it.
  */
 const leastLifeMs = 1000
+/** How long a member may lag behind the one that issued a simple token, and refuse it for that. */
+const spreadMs = 300
 
 /**
  * A token as a member issued it, and what is known of its life. A JWT says when it ends. A simple token lives for a time
@@ -46,6 +48,13 @@ export class Token {
   /** A member has taken it. */
   used(endpoint: string | undefined): void {
     if (endpoint !== undefined && !this.holdsRevision) this.#usedAt.set(endpoint, performance.now())
+  }
+
+  /** Whether a member that refuses it may only not have heard of it yet, and takes it in a moment. */
+  maySpreadTo(endpoint: string | undefined): boolean {
+    if (this.value === undefined || this.holdsRevision) return false
+    if (endpoint === undefined || this.#usedAt.has(endpoint)) return false
+    return performance.now() - this.#obtainedAt < spreadMs
   }
 
   /** Whether a new one should be asked for before a member refuses this one. */

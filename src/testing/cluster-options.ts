@@ -17,10 +17,11 @@ export interface EtcdClusterOptions {
   /** Puts a fault proxy in front of each member's client port. @default false */
   readonly proxy?: boolean
   /**
-   * `fast`: heartbeats every 50 ms, elections after 500 ms; `default`: etcd's own 100 ms and 1000 ms.
-   * @default 'fast'
+   * `fast`: heartbeats every 50 ms, elections after 500 ms; `default`: etcd's own 100 ms and 1000 ms, for machines so
+   * busy that members miss heartbeats.
+   * @default `ETCDKIT_ETCD_TIMERS`, else 'fast'
    */
-  readonly timers?: ClusterTimers
+  readonly timers?: ClusterTimers | undefined
   /**
    * Further etcd flags for every member, by name without dashes; undefined takes a flag away that the harness would
    * set. Flags that were renamed between versions may be given under either name.

@@ -268,7 +268,7 @@ export class EtcdCluster {
   }
 
   #create(setup: MemberSetup, flags: EtcdFlags, isLearner = false): MemberProcess {
-    const { timers = 'fast', auth, flags: ownFlags } = this.#options
+    const { timers, auth, flags: ownFlags } = this.#options
     const launchFlags = {
       ...baseFlags(timers),
       // etcd's default of 10 makes each Authenticate cost 60 ms of CPU.

@@ -76,7 +76,10 @@ const timerFlags: Readonly<Record<ClusterTimers, EtcdFlags>> = {
 }
 
 /** The flags of every member that a test may override: quick elections, no disk flushes, immediate member changes. */
-export function baseFlags(timers: ClusterTimers): EtcdFlags {
+export function baseFlags(timers: string = process.env.ETCDKIT_ETCD_TIMERS ?? 'fast'): EtcdFlags {
+  if (timers !== 'fast' && timers !== 'default') {
+    throw new TypeError(`\`timers\` and ETCDKIT_ETCD_TIMERS must be 'fast' or 'default', got '${timers}'`)
+  }
   return {
     ...timerFlags[timers],
     logger: 'zap',

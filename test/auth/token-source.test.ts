@@ -64,10 +64,15 @@ function callWithin(options: CallOptions = {}): CallContext {
 }
 
 /** A call through the auth layer to a member that takes or refuses tokens; gives the tokens that it saw. */
-async function callThrough(source: TokenSource, accept: (token: string | undefined, index: number) => void) {
+async function callThrough(
+  source: TokenSource,
+  accept: (token: string | undefined, index: number) => void,
+  endpoint?: string,
+) {
   const seen: (string | undefined)[] = []
   const member = fakeTransport(({ context }, index) => {
     seen.push(context.token)
+    context.endpoint = endpoint
     accept(context.token, index)
     return { header: header(), kvs: [], count: 0, more: false }
   })
@@ -277,6 +282,19 @@ describe('the auth layer', () => {
       })
       assert.deepEqual(seen, ['token-1', 'token-2'])
     }
+  })
+
+  test('repeats a call with the same token at a member that has not heard of it yet', async () => {
+    const { source, calls } = sourceOf(credentials(), numberedTokens())
+    const late = (_: unknown, index: number): void => {
+      if (index < 5) throw refusal('INVALID_AUTH_TOKEN')
+    }
+    const seen = await callThrough(source, late, 'http://follower')
+    assert.deepEqual([seen.length, new Set(seen).size, calls.length], [6, 1, 1])
+    const lost = (_: unknown, index: number): void => {
+      if (index === 0) throw refusal('INVALID_AUTH_TOKEN')
+    }
+    assert.deepEqual(await callThrough(source, lost, 'http://follower'), ['token-1', 'token-2'])
   })
 
   test('gives up after three refusals, with an error that says so and is not repeated', async () => {

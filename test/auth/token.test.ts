@@ -109,6 +109,17 @@ describe('a simple token', () => {
     assert.equal(token.isExpiring(), true)
   })
 
+  test('is excused for a moment at members that have not taken it', (t) => {
+    const clock = new ManualClock(t)
+    const token = new Token(simpleToken, 10_000)
+    token.used('http://a')
+    assert.deepEqual([token.maySpreadTo('http://a'), token.maySpreadTo('http://b')], [false, true])
+    assert.equal(new Token(jwtThatEndsIn(100_000), 1_000).maySpreadTo('http://b'), false)
+    assert.equal(new Token(undefined, 10_000).maySpreadTo('http://b'), false)
+    clock.advance(1_000)
+    assert.equal(token.maySpreadTo('http://b'), false)
+  })
+
   test('with a configured life of less than a second is used until it is refused', (t) => {
     const clock = new ManualClock(t)
     const token = new Token(simpleToken, 0)

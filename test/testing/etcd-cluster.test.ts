@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { EtcdCluster, type EtcdMember } from '../../src/testing/index.js'
+import { baseFlags } from '../../src/testing/member-flags.js'
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
@@ -201,6 +202,27 @@ describe('EtcdCluster.start', () => {
     assert.match(member?.log() ?? '', /"max-cpu-set":1\b/)
     await cluster.restart(0, { flags: { 'max-txn-ops': 2 } })
     await cluster.call('/v3/kv/txn', { success: [operation, operation] })
+  })
+
+  test('takes its timers from the option, else from the environment', async () => {
+    const saved = process.env.ETCDKIT_ETCD_TIMERS
+    try {
+      for (const [variable, option, election] of [
+        [undefined, undefined, 500],
+        ['default', undefined, undefined],
+        ['default', 'fast', 500],
+        ['fast', 'default', undefined],
+      ] as const) {
+        if (variable === undefined) delete process.env.ETCDKIT_ETCD_TIMERS
+        else process.env.ETCDKIT_ETCD_TIMERS = variable
+        assert.equal(baseFlags(option)['election-timeout'], election)
+      }
+      process.env.ETCDKIT_ETCD_TIMERS = 'slow'
+      await assert.rejects(EtcdCluster.start(), /`timers` and ETCDKIT_ETCD_TIMERS must be .* got 'slow'/)
+    } finally {
+      if (saved === undefined) delete process.env.ETCDKIT_ETCD_TIMERS
+      else process.env.ETCDKIT_ETCD_TIMERS = saved
+    }
   })
 
   test('ignores etcd variables of the developer', async () => {
