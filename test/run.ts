@@ -15,7 +15,7 @@ import { join, relative } from 'node:path'
 const root = join(import.meta.dirname, '..')
 
 /** Folders whose tests are about time: one after another, since elections suffer when they share the cores with others. */
-const aloneFolders = ['fault']
+const aloneFolders = ['recovery']
 
 /** A test that hangs is a test that fails. */
 const testTimeoutMs = 120_000
@@ -58,7 +58,7 @@ if (files.length === 0) {
 } else {
   const shared = await run(
     files.filter((file) => !isAlone(file)),
-    availableParallelism(),
+    availableParallelism() + 1,
     // Members that share the cores with other tests miss heartbeats, and elections come where no test expects one.
     { ETCDKIT_ETCD_TIMERS: 'default' },
   )

@@ -146,14 +146,14 @@ describe('A software transaction', () => {
     test(`reads ${sees} at the level ${isolation}`, async () => {
       const at = uniquePrefix()
       const seen: (string | undefined)[][] = []
-      await other.put(`${at}a`, '1')
-      await other.put(`${at}b`, '1')
+      // By this client, as below, so that no member answers it which has not seen that.
+      await etcd.put(`${at}a`, '1')
+      await etcd.put(`${at}b`, '1')
       const { attempts } = await etcd.stm(
         async (tx) => {
           const a = (await tx.get(`${at}a`))?.text
           if (tx.attempt === 1) {
             await other.put(`${at}a`, '2')
-            // By this client, so that no member answers it which has not seen that.
             await etcd.put(`${at}b`, '2')
           }
           seen.push([a, (await tx.get(`${at}a`))?.text, (await tx.get(`${at}b`))?.text])
