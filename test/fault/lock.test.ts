@@ -94,8 +94,8 @@ describe('A lock over a broken link', () => {
   test('that is given up while its answer is outstanding leaves no key', async (t) => {
     const etcd = createClient(t, cluster)
     for (const take of [
-      () => etcd.lock('given up', { timeoutMs: 300 }),
-      () => etcd.tryLock('given up', { timeoutMs: 300 }),
+      () => etcd.lock('given up', { timeoutMs: 1500 }),
+      () => etcd.tryLock('given up', { timeoutMs: 1500 }),
     ]) {
       await (await etcd.lock('warm up')).release()
       const { result, cut } = await loseAnswer(take)
