@@ -45,6 +45,8 @@ export class ServerWatch {
   #seen: number
   #clusterId: string | undefined
   #isCreated = false
+  /** Whether its answers are better not split: they hold very many small events. */
+  isDense = false
   /** Refusals of the stream's token in a row. */
   refusals = 0
 

@@ -27,6 +27,12 @@ export interface WatchStreamHost {
 /** The answer that speaks for all watchers of a stream. */
 const everyWatcher = -1
 
+/**
+ * So many events in one part of a split answer are small ones. A member splits in quadratic time: for such events, seconds of
+ * CPU for each answer. Whole answers of them are of tens of MiB at most, and are asked for as long as they hold so many.
+ */
+const denseEvents = 4000
+
 /** A watcher on this stream. */
 interface Watching {
   /** The id that the member was asked to give it, and then the one that it has. */
@@ -177,7 +183,7 @@ export class WatchStream implements StreamListener<WatchResponse> {
       filters,
       startRevision: watching.watch.next,
       watchId: watching.id,
-      fragment: true,
+      fragment: !watching.watch.isDense,
       // Keeps quiet and filtered watchers from falling behind compaction.
       progressNotify: true,
     }
@@ -230,6 +236,18 @@ export class WatchStream implements StreamListener<WatchResponse> {
     if (count === 0) return
     const complete = count === all.length ? all : all.slice(0, count)
     this.#advance(watchId, (watch) => watch.deliver(batchesOf(complete, watch.next)))
+    this.#splitAsFits(watchId, fragment, events.length)
+  }
+
+  /** Makes a watcher anew, where it is now, when its answers are better split, or better not. */
+  #splitAsFits(watchId: number, isPart: boolean, eventCount: number): void {
+    const watch = this.#byId.get(watchId)?.watch
+    if (watch === undefined) return
+    const isDense = eventCount >= denseEvents && (isPart || watch.isDense)
+    if (isDense === watch.isDense) return
+    watch.isDense = isDense
+    this.remove(watch)
+    this.add(watch)
   }
 
   #onProgress(revision: number): void {

@@ -34,7 +34,8 @@ export interface WatcherHost {
  *
  * Lost connections are gone on from where they broke, on another member. The iteration ends when you leave it, or with
  * `close()`; it throws what ends the watch for good: a `CompactedError` where the history that it needs is gone,
- * `PERMISSION_DENIED`, `CLUSTER_CHANGED`, `REVISION_REWOUND`, `CLOSED`, or the reason of the `signal`.
+ * `PERMISSION_DENIED`, `CLUSTER_CHANGED`, `REVISION_REWOUND`, `WATCH_CANCELED` where a member gives no reason, `CLOSED`, or
+ * the reason of the `signal`.
  */
 export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   readonly #queue: WatchQueue

@@ -199,6 +199,38 @@ describe('A watch stream', () => {
     assert.deepEqual([a.watch.next, host.told], [102, ['lost: CONNECTION_LOST']])
   })
 
+  test('has answers of very many small events come whole, from the last complete revision on', async () => {
+    const a = watched('a', 5)
+    const { member } = await openWith(a.watch)
+    member.created(1, 9000)
+    const part = Array.from({ length: 4000 }, (_, index) => putEvent(10 + Math.floor(index / 3), `k${index % 3}`))
+    member.answer({ watchId: 1, events: part, fragment: true })
+    assert.equal(a.told.at(-1), '1342: k0,k1,k2')
+    assert.deepEqual(
+      member.creates.map(({ watchId, startRevision, fragment }) => [watchId, startRevision, fragment]),
+      [
+        [1, 5, true],
+        [2, 1343, false],
+      ],
+    )
+    assert.deepEqual(member.canceledIds, [1])
+    member.answer({ watchId: 1, events: [putEvent(1343, 'k1'), putEvent(1344)] })
+    member.created(2, 9000)
+    const whole = Array.from({ length: 4000 }, (_, index) => putEvent(1343 + Math.floor(index / 2), `k${index % 2}`))
+    member.answer({ watchId: 2, events: whole })
+    assert.equal(a.told.at(-1), '3342: k0,k1')
+    assert.equal(member.creates.length, 2)
+    // Few events in an answer: they may be large ones again.
+    member.answer({ watchId: 2, events: [putEvent(3343, 'k')] })
+    assert.deepEqual(
+      member.creates.slice(2).map(({ watchId, startRevision, fragment }) => [watchId, startRevision, fragment]),
+      [[3, 3344, true]],
+    )
+    assert.deepEqual(member.canceledIds, [1, 2])
+    member.created(3, 9000)
+    assert.deepEqual(a.told.slice(-3), ['3342: k0,k1', '3343: k', 'created 3343'])
+  })
+
   test('applies progress to all watchers that were made before the question', async () => {
     const [a, b] = [watched('a', 50), watched('b', 60)]
     const { member, stream } = await openWith(a.watch, b.watch)
