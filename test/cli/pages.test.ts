@@ -8,7 +8,8 @@ import { Samples } from '../../src/cli/bench/samples.js'
 import { summarize } from '../../src/cli/bench/summary.js'
 import { doctorPage } from '../../src/cli/doctor/doctor-page.js'
 import { findingsOf } from '../../src/cli/doctor/findings.js'
-import { Browser, findBrowser } from '../support/browser.js'
+import { Browser } from '../support/browser.js'
+import { findChromium } from '../support/chromium.js'
 import { answer, member, report } from './doctor-reports.js'
 
 /** What a browser makes of a page. */
@@ -84,14 +85,14 @@ const pages: readonly (readonly [string, string, charts: number, leastMarks: num
   ['a sick cluster', doctorPage(sick, findingsOf(sick)), 5, 20],
 ]
 
-const program = findBrowser()
+const chromium = await findChromium()
 
-describe('In a browser the page of', { skip: program === undefined && 'no Chromium: set ETCDKIT_BROWSER' }, () => {
+describe('In a browser the page of', { skip: typeof chromium === 'string' && chromium }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'etcdkit-pages-'))
   let browser: Browser
 
   before(() => {
-    browser = new Browser(program ?? '')
+    if (typeof chromium !== 'string') browser = new Browser(chromium)
   })
   after(async () => {
     await browser?.[Symbol.asyncDispose]()

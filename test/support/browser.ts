@@ -1,17 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-
-const names = ['chromium', 'chromium-headless-shell', 'google-chrome', 'chrome']
-
-/** A Chromium on this machine: the program that `ETCDKIT_BROWSER` names, or one on the PATH. */
-export function findBrowser(): string | undefined {
-  if (process.env.ETCDKIT_BROWSER !== undefined) return process.env.ETCDKIT_BROWSER
-  const folders = (process.env.PATH ?? '').split(delimiter)
-  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find((path) => existsSync(path))
-}
+import type { Chromium } from './chromium.js'
 
 type Message = Readonly<Record<string, unknown>>
 
@@ -24,12 +16,13 @@ export class Browser implements AsyncDisposable {
   #lastId = 0
   #rest = ''
 
-  constructor(program: string) {
+  constructor({ program, env }: Chromium) {
     this.#folder = mkdtempSync(join(tmpdir(), 'etcdkit-browser-'))
     // The sandbox needs rights that containers do not have; nothing but pages of our own is shown.
     const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--remote-debugging-pipe', '--no-first-run']
     this.#child = spawn(program, [...flags, `--user-data-dir=${this.#folder}`], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      env,
     })
     const [, , , input, output] = this.#child.stdio
     this.#input = input as Writable
