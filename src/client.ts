@@ -132,7 +132,9 @@ export class Etcd extends Keyspace implements AsyncDisposable {
    * `overrides` come before them.
    */
   static fromEnv(overrides: ClientOptions = {}, env: Readonly<Record<string, string | undefined>> = process.env): Etcd {
-    return new Etcd({ ...optionsFromEnvironment(env), ...overrides })
+    const { endpoints, discovery, ...others } = optionsFromEnvironment(env)
+    const isPlaced = overrides.endpoints !== undefined || overrides.discovery !== undefined
+    return new Etcd({ ...others, ...overrides, ...(isPlaced ? {} : { endpoints, discovery }) })
   }
 
   /** Connects now instead of with the first call. Rejects with `NOT_CONNECTED` if no member can be reached. */
@@ -164,7 +166,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   /**
    * How the cluster does: a real linearizable read through every endpoint, and its alarms, all at once. A sick cluster is a
    * result, not an error; rejects only if the endpoints are not known, with the reason of the `signal`, and with `CLOSED`.
-   * `timeoutMs`, by default 3000, is what a member has to answer; one that refuses connections costs no time.
+   * `timeoutMs`, by default 3000, is what a member has to answer; one that is known to refuse connections costs no time.
    */
   health(options?: CallOptions): Promise<Health> {
     if (this.#closing !== undefined) return Promise.reject(closedError())

@@ -13,7 +13,9 @@ export {
   type ClientErrorCode,
   CompactedError,
   type Effect,
+  type ErrorClasses,
   type ErrorCode,
+  type ErrorOf,
   EtcdError,
   type EtcdErrorInit,
   InvalidArgumentError,
@@ -33,6 +35,7 @@ export type { Entry } from './informer/entry.js'
 export type { ChangeHandler } from './informer/handler-queue.js'
 export { Informer } from './informer/informer.js'
 export type {
+  CodecInformerOptions,
   EventsOptions,
   InformerEvents,
   InformerOptions,
@@ -64,6 +67,7 @@ export type {
   GetFields,
   GetOptions,
   PutFields,
+  PutIfOptions,
   PutOptions,
   RangeFields,
   RangeOptions,
@@ -90,7 +94,7 @@ export type { RegisterOptions, Registration, RegistrationEvents } from './lease/
 export type { Session } from './lease/session.js'
 export type { Lock } from './lock/lock.js'
 export { type LockHolder, LockLostError, LockTimeoutError, LockUnavailableError } from './lock/lock-errors.js'
-export type { LockOptions } from './lock/locks.js'
+export type { LockedWork, LockOptions } from './lock/locks.js'
 export type { Alarm, Alarms } from './maintenance/alarms.js'
 export type { Downgrade, DowngradeResult } from './maintenance/downgrade.js'
 export type { EndpointOptions, EndpointResult } from './maintenance/endpoint-call.js'

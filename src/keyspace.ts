@@ -4,7 +4,7 @@ import { type Bytes, emptyKey, encodeRange, type KeyRange } from './core/key-ran
 import { keyBytes } from './core/validate.js'
 import { Election, type ElectionOptions } from './election/election.js'
 import { Informer } from './informer/informer.js'
-import { checkInformerOptions, type InformerOptions } from './informer/informer-options.js'
+import { type CodecInformerOptions, checkInformerOptions, type InformerOptions } from './informer/informer-options.js'
 import { ValueInformer } from './informer/value-informer.js'
 import { informerCopy } from './informer-copy.js'
 import { Kv, type KvLimits } from './kv/kv.js'
@@ -14,7 +14,7 @@ import type { Leases } from './lease/leases.js'
 import type { RegisterOptions, Registration } from './lease/registration.js'
 import type { Lock } from './lock/lock.js'
 import { LockQueues } from './lock/lock-queues.js'
-import { type LockOptions, Locks } from './lock/locks.js'
+import { type LockedWork, type LockOptions, Locks } from './lock/locks.js'
 import { Mirror } from './mirror/mirror.js'
 import { checkSides, type MirrorDestination, type MirrorOptions } from './mirror/mirror-options.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
@@ -98,25 +98,20 @@ export class Keyspace extends Kv {
    * A copy of a range of keys in memory that follows the cluster: listed, then watched. It begins now; `ready()` resolves
    * when the listing is there. Throws `InvalidArgumentError` for wrong arguments.
    */
-  informer<T = string, Name extends string = never>(
+  informer<T, Name extends string = never>(range: KeyRange, options: CodecInformerOptions<T, Name>): Informer<T, Name>
+  informer<Name extends string = never>(
     range: KeyRange,
-    options: InformerOptions<T, Name> = {},
-  ): Informer<T, Name> {
-    checkInformerOptions(options as InformerOptions<unknown, string>)
-    const encoded = encodeRange(range)
-    if (encoded.key.length === 0) throw emptyKey()
-    const { memory, prefix, telemetry, watches } = this.#parts
-    const informer = new Informer(this, range, options, watches.closing)
-    const whole = prefixRange(prefix, encoded)
-    telemetry.informerOpened(whole, informer)
-    const copy = informerCopy(informer, options, whole, prefix)
-    if (copy !== undefined) memory.add(copy)
-    return informer
+    options?: InformerOptions<string, Name>,
+  ): Informer<string, Name>
+  informer<T, Name extends string>(range: KeyRange, options?: InformerOptions<T, Name>): Informer<T, Name> {
+    return this.#inform(range, options)
   }
 
   /** One key in memory that follows the cluster, for a setting that is read often and changed rarely. */
-  value<T = string>(key: Bytes, codec?: Codec<T>): ValueInformer<T> {
-    return new ValueInformer(this.informer<T>({ key }, { codec }), key)
+  value(key: Bytes): ValueInformer<string>
+  value<T>(key: Bytes, codec: Codec<T>): ValueInformer<T>
+  value<T>(key: Bytes, codec?: Codec<T>): ValueInformer<T> {
+    return new ValueInformer(this.#inform<T>({ key }, { codec }), key)
   }
 
   /**
@@ -150,17 +145,19 @@ export class Keyspace extends Kv {
    * Runs `work` under a lock, which is given up whatever comes of it. When the lock is lost meanwhile this rejects at once
    * with a `LockLostError`, while `work` goes on until it heeds `lock.signal`.
    */
+  withLock<Result>(name: string, work: LockedWork<Result>): Promise<Result>
+  withLock<Result>(name: string, options: LockOptions, work: LockedWork<Result>): Promise<Result>
   withLock<Result>(
     name: string,
-    options: LockOptions,
-    work: (lock: Lock) => Result | Promise<Result>,
+    ...rest: [work: LockedWork<Result>] | [options: LockOptions, work: LockedWork<Result>]
   ): Promise<Result> {
+    const [options, work] = rest.length === 1 ? [{}, rest[0]] : rest
     return this.#locks.withLock(name, options, work)
   }
 
   /**
    * Takes several locks, or none of them: each name once, in the order of their bytes, so that no two callers wait for each
-   * other. `timeoutMs` bounds the wait for all. Rejects as `lock()` does, after which none is held.
+   * other. `timeoutMs` bounds the wait for all. Rejects as `lock()` does; those that were taken are then given up.
    */
   lockAll(names: readonly string[], options: LockOptions = {}): Promise<MultiLock> {
     return lockAll(this.#locks, names, options)
@@ -242,6 +239,20 @@ export class Keyspace extends Kv {
     const bytes = keyBytes('prefix', prefix)
     if (bytes.length === 0) throw new InvalidArgumentError('`prefix` of a namespace must have at least one byte')
     return new Keyspace({ ...this.#parts, queues: this.#queues, prefix: Buffer.concat([this.#parts.prefix, bytes]) })
+  }
+
+  /** Without a codec values are text, and `T` is a string. */
+  #inform<T, Name extends string = never>(range: KeyRange, options: InformerOptions<T, Name> = {}): Informer<T, Name> {
+    checkInformerOptions(options as InformerOptions<unknown, string>)
+    const encoded = encodeRange(range)
+    if (encoded.key.length === 0) throw emptyKey()
+    const { memory, prefix, telemetry, watches } = this.#parts
+    const informer = new Informer(this, range, options, watches.closing)
+    const whole = prefixRange(prefix, encoded)
+    telemetry.informerOpened(whole, informer)
+    const copy = informerCopy(informer, options, whole, prefix)
+    if (copy !== undefined) memory.add(copy)
+    return informer
   }
 
   /** They work on all keys, whatever namespace the client itself has. */

@@ -126,7 +126,7 @@ export type ClientErrorCode =
   | 'LOCK_TIMEOUT'
   /** `tryLock()` found the lock held. */
   | 'LOCK_UNAVAILABLE'
-  /** A lock was held and no longer is, for certain. */
+  /** A lock that was held is no longer certain to be. */
   | 'LOCK_LOST'
   /** A semaphore is used with another number of permits than it has. */
   | 'PERMITS_MISMATCH'
@@ -224,7 +224,19 @@ export class InvalidArgumentError extends TypeError {
   }
 }
 
+/** The classes of errors that have one of their own, by code. */
+export interface ErrorClasses {
+  readonly COMPACTED: CompactedError
+}
+
+/** The error of a code. */
+export type ErrorOf<Code extends ErrorCode> = Code extends keyof ErrorClasses
+  ? ErrorClasses[Code]
+  : EtcdError & { readonly code: Code }
+
 /** Whether `error` is an etcdkit error, of any copy of the package, and has this code. */
+export function isEtcdError(error: unknown): error is EtcdError
+export function isEtcdError<Code extends ErrorCode>(error: unknown, code: Code): error is ErrorOf<Code>
 export function isEtcdError(error: unknown, code?: ErrorCode): error is EtcdError {
   if (typeof error !== 'object' || error === null || !(brand in error)) return false
   return code === undefined || (error as { code?: unknown }).code === code

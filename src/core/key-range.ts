@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { EtcdError, InvalidArgumentError } from './errors.js'
 import { describe, keyBytes } from './validate.js'
 
@@ -28,7 +29,7 @@ const zero = Buffer.from([0])
 
 /** Encodes a range as etcd's API has it; throws `InvalidArgumentError` for one that is empty, inverted or unclear. */
 export function encodeRange(range: KeyRange): EncodedRange {
-  if (typeof range === 'string' || range instanceof Uint8Array) return { key: keyBytes('key', range), rangeEnd: none }
+  if (typeof range === 'string' || types.isUint8Array(range)) return { key: keyBytes('key', range), rangeEnd: none }
   if (typeof range !== 'object' || range === null) throw invalid(range)
   const names = Object.keys(range).filter((name) => range[name as keyof typeof range] !== undefined)
   if ('key' in range && names.length === 1) return { key: keyBytes('key', range.key), rangeEnd: none }

@@ -77,7 +77,17 @@ export function keyBytes(name: string, value: unknown): Buffer {
   if (Buffer.isBuffer(value)) return value
   // Bytes of another realm, such as a test runner's sandbox, are no instance of this realm's Uint8Array.
   if (types.isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  throw new InvalidArgumentError(`\`${name}\` must be a string or bytes, got ${describe(value)}`)
+  throw new InvalidArgumentError(
+    `\`${name}\` must be a string or bytes, got ${describe(value)}${bytesHint(name, value)}`,
+  )
+}
+
+/** What to write instead of what is no text and no bytes. */
+function bytesHint(name: string, value: unknown): string {
+  if (name === 'value' && (typeof value === 'number' || typeof value === 'boolean')) return ': pass String(value)'
+  if (typeof value !== 'object' || value === null || types.isPromise(value)) return ''
+  if (name === 'value') return ': pass JSON.stringify(value)'
+  return 'prefix' in value || 'from' in value ? ': for a range there are range(), list() and deleteRange()' : ''
 }
 
 const longestDescription = 60
@@ -118,9 +128,16 @@ function objectKind(value: object): string {
 function unknownOption(owner: string, name: string, known: readonly string[]): InvalidArgumentError {
   const shown = name.length <= longestDescription ? name : `${name.slice(0, longestDescription - 1)}…`
   const meant = nearest(shown, known)
-  const hint = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`
+  const guess = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`
+  const hint = (owner.startsWith('new ') ? undefined : elsewhere.get(name)) ?? guess
   return new InvalidArgumentError(`unknown option \`${shown}\` of ${owner}: ${hint}`)
 }
+
+/** What other clients have as options of calls, and how it is done here. */
+const elsewhere: ReadonlyMap<string, string> = new Map([
+  ['prefix', 'a range is the first argument, as in range({ prefix }), list({ prefix }) and deleteRange({ prefix })'],
+  ['codec', 'values are read by kv.as(codec), and written as codec.encode(value)'],
+])
 
 /** How many letters a name may be off and still be taken for a slip. */
 const slipLetters = 2

@@ -58,8 +58,9 @@ export class Election {
   }
 
   /**
-   * Waits to be elected; `value` is what others see of the leader. Waits as long as it takes unless `timeoutMs` or `signal`
-   * end it; then no candidate stays behind. A candidate whose lease ends while it waits comes last again.
+   * Waits to be elected; `value` is what others see of the leader. Waits as long as it takes unless `timeoutMs` ends it, with a
+   * `LockTimeoutError`, or `signal`; then no candidate stays behind. A candidate whose lease ends while it waits comes last
+   * again.
    */
   async campaign(value: string, options: CallOptions = {}): Promise<Leadership> {
     assertKnownOptions('campaign()', options, ['signal', 'timeoutMs'])
@@ -93,11 +94,11 @@ export class Election {
    * are never told of. It ends with an error as a watch does, save that history which is compacted is no hindrance: then
    * leaders that have gone meanwhile are passed over.
    */
-  async *observe({
-    signal,
-  }: {
-    readonly signal?: AbortSignal
-  } = {}): AsyncGenerator<LockHolder | null, void, undefined> {
+  async *observe(
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<LockHolder | null, void, undefined> {
+    assertKnownOptions('observe()', options, ['signal'])
+    const signal = optionalSignal('signal', options.signal)
     let told: KeyValue | undefined
     let hasBegun = false
     for await (const leader of this.#leaders(signal)) {

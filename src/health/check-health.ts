@@ -26,14 +26,23 @@ export async function checkHealth(parts: HealthParts, options: CallOptions = {})
   const { signal, timeoutMs = defaultTimeoutMs } = options
   const bounds = { signal, timeoutMs }
   const urls = await parts.directory.urls(bounds)
+  const nobodyServes = new AbortController()
   const [members, listed] = await Promise.all([
-    Promise.all(urls.map((url) => memberHealth(parts, url, bounds))),
-    listAlarms(parts, bounds),
+    Promise.all(urls.map((url) => memberHealth(parts, url, bounds))).then((asked) => {
+      // Then nobody tells the alarms either.
+      if (!asked.some(isServing)) nobodyServes.abort()
+      return asked
+    }),
+    listAlarms(parts, bounds, nobodyServes.signal),
   ])
-  const serves = members.some(({ isHealthy, isLearner }) => isHealthy && !isLearner)
+  const serves = members.some(isServing)
   const problems = problemsOf(members, listed, serves)
   const status = serves ? (problems.length === 0 ? 'healthy' : 'degraded') : 'unhealthy'
   return { status, problems, members, alarms: listed.alarms }
+}
+
+function isServing({ isHealthy, isLearner }: MemberHealth): boolean {
+  return isHealthy && !isLearner
 }
 
 /** What came of asking a member: an `error`, or who it is. */
@@ -84,10 +93,15 @@ async function read(
   }
 }
 
-async function listAlarms({ transport }: HealthParts, options: CallOptions): Promise<ListedAlarms> {
+async function listAlarms(
+  { transport }: HealthParts,
+  options: CallOptions,
+  ending: AbortSignal,
+): Promise<ListedAlarms> {
   try {
+    const signal = options.signal === undefined ? ending : AbortSignal.any([options.signal, ending])
     // It is a proposal: `consistent` keeps a member without a leader from holding it for seconds.
-    const context = callContext(options, { repeatable: true, consistent: true })
+    const context = callContext({ ...options, signal }, { repeatable: true, consistent: true })
     const answer = await transport.unary(methods.Maintenance.Alarm, { action: 'GET' }, context)
     return { alarms: alarmsOf(answer), error: undefined }
   } catch (error) {

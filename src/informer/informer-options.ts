@@ -30,6 +30,11 @@ export interface InformerOptions<T, Name extends string = never> {
   readonly persist?: string | undefined
 }
 
+/** Options of `informer()` for values that are not text. */
+export interface CodecInformerOptions<T, Name extends string = never> extends InformerOptions<T, Name> {
+  readonly codec: Codec<T>
+}
+
 /** Options of `ready()`. */
 export interface ReadyOptions extends CallOptions {
   /** Whether what `persist` has left on disk will do. @default false */

@@ -2,8 +2,9 @@ import { type Codec, text } from '../core/codec.js'
 import { Emitter } from '../core/emitter.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
-import { durationMs, nonNegativeInteger, oneOf } from '../core/validate.js'
+import { assertKnownOptions, nonNegativeInteger, oneOf } from '../core/validate.js'
 import { waitWithin } from '../core/wait-within.js'
+import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchBatch } from '../watch/watch-event.js'
 import type { Change, ChangeCause } from './change.js'
@@ -66,6 +67,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   #isStale = false
   #isProbing = false
   #failure: unknown
+  /** Why a listing failed last. */
+  #trouble: unknown
 
   /** @internal Made by `informer()`. `closing` aborts when the client closes. */
   constructor(source: InformerSource, range: KeyRange, options: InformerOptions<T, Name>, closing?: AbortSignal) {
@@ -103,7 +106,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
         draft: (isSameHistory) => this.#store.draft(isSameHistory && !this.#isStale),
         listed: (revision, gap) => this.#listed(revision, gap),
         apply: (batch) => this.#apply(batch),
-        troubled: (error) => this.#events.emit('error', { error, terminal: false }),
+        troubled: (error) => this.#troubled(error),
         failed: (error) => this.#fail(error),
       },
       closing,
@@ -119,8 +122,9 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
    * which there is no bound by default.
    */
   async ready(options: ReadyOptions = {}): Promise<number> {
+    checkCall('ready()', options, [...callOptionNames, 'allowStale'])
     if (options.allowStale === true && this.#isStale) return this.revision
-    return waitWithin(this.#ready, options, () => tooLate('the first listing did not come in time'))
+    return waitWithin(this.#ready, options, () => tooLate('the first listing did not come in time', this.#trouble))
   }
 
   /** The value of a key; `undefined` if there is no such key, or its value could never be read. */
@@ -198,9 +202,10 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
    * Resolves when reads show `revision` or a later one: after a write, with the write's revision, they show it. Rejects
    * with `DEADLINE_EXCEEDED` after `timeoutMs` (10 s by default).
    */
-  async waitForRevision(revision: number, { signal, timeoutMs = defaultWaitMs }: CallOptions = {}): Promise<void> {
+  async waitForRevision(revision: number, options: CallOptions = {}): Promise<void> {
     nonNegativeInteger('revision', revision)
-    durationMs('timeoutMs', timeoutMs)
+    checkCall('waitForRevision()', options)
+    const { signal, timeoutMs = defaultWaitMs } = options
     this.#throwIfOver()
     if (this.revision < revision || !this.#isListed) await this.#waiters.wait(revision, timeoutMs, signal)
   }
@@ -256,7 +261,9 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
    * each change. The iteration ends with `close()`, and throws what made the informer fail; also `COMPACTED`, where the
    * earlier revision is not to be had any more.
    */
-  events({ from = 'initial', signal }: EventsOptions = {}): AsyncIterableIterator<Change<T>, undefined> {
+  events(options: EventsOptions = {}): AsyncIterableIterator<Change<T>, undefined> {
+    assertKnownOptions('events()', options, ['from', 'signal'])
+    const { from = 'initial', signal } = options
     checkFrom(from)
     this.#throwIfOver()
     return this.#handlers.stream(async (stream, over) => {
@@ -369,6 +376,11 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     this.#store.progress(revision)
     this.#reflector.progress(revision)
     this.#waiters.advanced(revision)
+  }
+
+  #troubled(error: unknown): void {
+    this.#trouble = error
+    this.#events.emit('error', { error, terminal: false })
   }
 
   #fail(error: unknown): void {

@@ -83,6 +83,7 @@ export class RevisionWaiters {
 }
 
 /** The error of a wait whose time is over. */
-export function tooLate(message: string): EtcdError {
-  return new EtcdError(message, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true })
+export function tooLate(message: string, cause?: unknown): EtcdError {
+  const why = cause instanceof Error ? `: ${cause.message}` : ''
+  return new EtcdError(`${message}${why}`, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true, cause })
 }

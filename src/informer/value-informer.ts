@@ -2,7 +2,7 @@ import type { Bytes } from '../core/key-range.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Entry } from './entry.js'
 import type { Informer } from './informer.js'
-import type { InformerStats, ReadyOptions } from './informer-options.js'
+import type { InformerStats } from './informer-options.js'
 
 /** What happened to the one key of a value: it is there, with this value, or it is gone. */
 export type ValueListener<T> = (value: T | undefined, old: T | undefined) => unknown
@@ -19,7 +19,7 @@ export class ValueInformer<T> implements AsyncDisposable {
   }
 
   /** Resolves when the key was read for the first time, whether it exists or not, with its value. */
-  async ready(options?: ReadyOptions): Promise<T | undefined> {
+  async ready(options?: CallOptions): Promise<T | undefined> {
     await this.#informer.ready(options)
     return this.current
   }

@@ -21,6 +21,7 @@ import {
   type GetOptions,
   getRequest,
   optionNames,
+  type PutIfOptions,
   type PutOptions,
   putFields,
   putRequest,
@@ -169,7 +170,7 @@ export class Kv {
     key: Bytes,
     value: Bytes,
     expectedRevision: number,
-    options: TouchOptions = {},
+    options: PutIfOptions = {},
   ): Promise<ConditionalResult> {
     checkCall('putIf()', options, optionNames.conditional)
     return this.#applyIf(key, expectedRevision, put(key, value, putFields(options)), options)

@@ -46,7 +46,7 @@ export interface RangeFields extends GetFields {
   readonly maxCreateRevision?: number | undefined
 }
 
-/** Options of `get()` and `exists()`. */
+/** Options of `get()`. */
 export interface GetOptions extends GetFields, ReadPolicy, CallOptions {}
 
 /** Options of `range()`. */
@@ -55,7 +55,7 @@ export interface RangeOptions extends RangeFields, ReadPolicy, CallOptions {
   readonly cursor?: string | undefined
 }
 
-/** Options of `count()`. */
+/** Options of `count()` and `exists()`. */
 export interface CountOptions extends Pick<GetFields, 'revision'>, ReadPolicy, CallOptions {}
 
 /** @inline */
@@ -85,7 +85,7 @@ type PutLifetime =
       /**
        * The key is deleted after this time, or somewhat later: it is attached to a lease that keys of the same time share.
        */
-      readonly ttlSeconds: number
+      readonly ttlSeconds: number | undefined
       readonly lease?: undefined
       readonly ignoreLease?: undefined
     }
@@ -93,8 +93,11 @@ type PutLifetime =
 /** Options of `put()`. */
 export type PutOptions = PutCommon & PutLifetime & CallOptions
 
-/** Options of `touch()` and `putIf()`. */
+/** Options of `touch()`. */
 export type TouchOptions = PutFields & CallOptions
+
+/** Options of `putIf()`. */
+export type PutIfOptions = PutLease & CallOptions
 
 /** Options of `delete()` and `deleteRange()` as operations of a transaction. */
 export interface DeleteFields {

@@ -31,3 +31,9 @@ export class LeaseLostError extends EtcdError {
     this.reason = reason
   }
 }
+
+declare module '../core/errors.js' {
+  interface ErrorClasses {
+    readonly LEASE_LOST: LeaseLostError
+  }
+}

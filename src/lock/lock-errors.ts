@@ -51,14 +51,25 @@ export class LockUnavailableError extends EtcdError {
   }
 }
 
-/** A lock that was held is no longer certain to be: another one may hold it now. */
+/**
+ * A lock that was held is no longer certain to be: another one may hold it now. Its `effect` is `unknown`, since what was done
+ * under the lock may have had some.
+ */
 export class LockLostError extends EtcdError {
   override readonly name = 'LockLostError'
   readonly lockName: string
 
   constructor(lockName: string, cause?: unknown) {
     const why = cause instanceof Error ? `: ${cause.message}` : ''
-    super(`lock ${JSON.stringify(lockName)} was lost${why}`, { code: 'LOCK_LOST', effect: 'none', cause })
+    super(`lock ${JSON.stringify(lockName)} was lost${why}`, { code: 'LOCK_LOST', effect: 'unknown', cause })
     this.lockName = lockName
+  }
+}
+
+declare module '../core/errors.js' {
+  interface ErrorClasses {
+    readonly LOCK_TIMEOUT: LockTimeoutError
+    readonly LOCK_UNAVAILABLE: LockUnavailableError
+    readonly LOCK_LOST: LockLostError
   }
 }

@@ -18,6 +18,9 @@ export interface LockOptions {
   readonly value?: string | undefined
 }
 
+/** What `withLock()` runs. */
+export type LockedWork<Result> = (lock: Lock) => Result | Promise<Result>
+
 const optionNames = ['ttlSeconds', 'timeoutMs', 'signal', 'value']
 const defaults = { ttlSeconds: 10, waitMs: 60_000, tryMs: 10_000 }
 
@@ -48,12 +51,8 @@ export class Locks {
     return this.#queues.of(this.#namespace, name).tryAcquire(request)
   }
 
-  async withLock<Result>(
-    name: string,
-    options: LockOptions,
-    work: (lock: Lock) => Result | Promise<Result>,
-  ): Promise<Result> {
-    assertWork(options, work)
+  async withLock<Result>(name: string, options: LockOptions, work: LockedWork<Result>): Promise<Result> {
+    assertWork(work)
     const entry = await this.#acquire('withLock()', name, options)
     const { lock } = entry
     try {
@@ -121,8 +120,8 @@ function raceLoss<Result>({ signal }: Lock, work: Promise<Result>): Promise<Resu
   })
 }
 
-function assertWork(options: unknown, work: unknown): void {
-  if (typeof work === 'function') return
-  const place = typeof options === 'function' ? ', behind the options: withLock(name, {}, work)' : ''
-  throw new InvalidArgumentError(`\`work\` must be a function${place}, got ${describe(work)}`)
+function assertWork(work: unknown): void {
+  if (typeof work !== 'function') {
+    throw new InvalidArgumentError(`\`work\` must be a function, got ${describe(work)}`)
+  }
 }

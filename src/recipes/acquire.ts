@@ -60,10 +60,13 @@ export function acquire(host: RecipeHost, line: Line, request: GrantRequest): Pr
 
 async function acquireInTime(host: RecipeHost, line: Line, request: GrantRequest): Promise<Grant> {
   const abort = new AbortController()
-  const obtaining = obtain(host, line, request, abort.signal)
+  let trouble: unknown
+  const obtaining = obtain(host, line, request, abort.signal, (error) => {
+    trouble = error
+  })
   try {
     const { name, timeoutMs } = request
-    return await waitWithin(obtaining, request, () => new LockTimeoutError(name, timeoutMs))
+    return await waitWithin(obtaining, request, () => new LockTimeoutError(name, timeoutMs, undefined, trouble))
   } catch (error) {
     abort.abort(error)
     obtaining.then(
@@ -75,7 +78,13 @@ async function acquireInTime(host: RecipeHost, line: Line, request: GrantRequest
 }
 
 /** Gets a turn, as often as that takes: with a lease that ends while it waits, a place is lost, and another one taken. */
-async function obtain(host: RecipeHost, line: Line, request: GrantRequest, signal: AbortSignal): Promise<Grant> {
+async function obtain(
+  host: RecipeHost,
+  line: Line,
+  request: GrantRequest,
+  signal: AbortSignal,
+  troubled: (error: unknown) => void,
+): Promise<Grant> {
   for (let failures = 0; ; failures += 1) {
     let session: LockSession | undefined
     try {
@@ -88,6 +97,7 @@ async function obtain(host: RecipeHost, line: Line, request: GrantRequest, signa
       const isLost = session?.signal.aborted === true || isEtcdError(error, 'LEASE_NOT_FOUND')
       if (isLost) session?.revoke().catch(() => {})
       else if (!isPassing(error)) throw error
+      troubled(error)
       await sleep(halfJitterMs(failures + 1, backoff), signal)
     }
   }

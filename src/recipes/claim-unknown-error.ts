@@ -21,3 +21,9 @@ export class ClaimUnknownError extends EtcdError {
     this.item = item
   }
 }
+
+declare module '../core/errors.js' {
+  interface ErrorClasses {
+    readonly CLAIM_UNKNOWN: ClaimUnknownError
+  }
+}

@@ -15,7 +15,6 @@ import type { Enqueued } from './queue.js'
 import type { RecipeStore } from './recipe-host.js'
 
 const maxPriority = 65_535
-const defaultTimeoutMs = 10_000
 const conflictBackoff = { baseMs: 5, maxMs: 250 }
 
 /**
@@ -45,7 +44,7 @@ export class PriorityQueue {
       throw new InvalidArgumentError(`\`priority\` must be ${expected}, got ${describe(priority)}`)
     }
     const bytes = keyBytes('value', value)
-    const left = timeLeft(options.timeoutMs ?? defaultTimeoutMs)
+    const left = timeLeft(options.timeoutMs)
     for (let attempt = 1; ; attempt += 1) {
       const bounds = (): CallOptions => ({ signal: options.signal, timeoutMs: left() })
       const added = await this.#add(`${this.name}/${String(priority).padStart(5, '0')}`, bytes, bounds)

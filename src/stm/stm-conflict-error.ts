@@ -13,3 +13,9 @@ export class StmConflictError extends EtcdError {
     })
   }
 }
+
+declare module '../core/errors.js' {
+  interface ErrorClasses {
+    readonly STM_CONFLICT: StmConflictError
+  }
+}

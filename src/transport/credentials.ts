@@ -1,6 +1,7 @@
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { types } from 'node:util'
 import { ChannelCredentials } from '@grpc/grpc-js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe } from '../core/validate.js'
@@ -121,7 +122,7 @@ function decrypted(keyPem: Buffer | undefined, passphrase: string | undefined): 
 
 function pem(name: string, value: Pem | undefined): Buffer | undefined {
   if (value === undefined) return undefined
-  if (value instanceof Uint8Array) return pemBytes(name, Buffer.from(value))
+  if (types.isUint8Array(value)) return pemBytes(name, Buffer.from(value))
   if (typeof value !== 'string') {
     throw new InvalidArgumentError(`\`${name}\` must be a path, a PEM text or bytes, got ${describe(value)}`)
   }

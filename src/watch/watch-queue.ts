@@ -45,6 +45,7 @@ export class WatchQueue implements Subscriber {
   #bufferedBytes = 0
   #wasFull = false
   #state: WatchState = 'connecting'
+  #trouble: unknown
   #endpoint: string | undefined
   #reconnects = 0
   #ending: Ending | undefined
@@ -67,6 +68,11 @@ export class WatchQueue implements Subscriber {
 
   get ready(): Promise<number> {
     return this.#ready.promise
+  }
+
+  /** Why a stream was lost last. */
+  get trouble(): unknown {
+    return this.#trouble
   }
 
   get state(): WatchState {
@@ -163,7 +169,8 @@ export class WatchQueue implements Subscriber {
     this.push({ revision, events: [] })
   }
 
-  onLost(_error: unknown): void {
+  onLost(error: unknown): void {
+    this.#trouble = error
     if (this.#state === 'active') this.#reconnects += 1
     this.#state = this.#reconnects === 0 ? 'connecting' : 'reconnecting'
     this.#endpoint = undefined

@@ -52,9 +52,9 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
    * Resolves when the watch is there, with its revision: everything above it comes. Rejects with what ends the watch, and
    * with `DEADLINE_EXCEEDED` after `timeoutMs`, for which there is no bound by default; the watch itself goes on then.
    */
-  async ready({ signal, timeoutMs }: CallOptions = {}): Promise<number> {
-    checkCall('ready()', { signal, timeoutMs })
-    return waitWithin(this.#queue.ready, { signal, timeoutMs }, tooLate)
+  async ready(options: CallOptions = {}): Promise<number> {
+    checkCall('ready()', options)
+    return waitWithin(this.#queue.ready, options, () => tooLate(this.#queue.trouble))
   }
 
   get status(): WatchStatus {
@@ -105,7 +105,8 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 }
 
-function tooLate(): EtcdError {
-  const init = { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true } as const
-  return new EtcdError('no member has confirmed the watch in time', init)
+function tooLate(cause: unknown): EtcdError {
+  const why = cause instanceof Error ? `: ${cause.message}` : ''
+  const init = { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true, cause } as const
+  return new EtcdError(`no member has confirmed the watch in time${why}`, init)
 }

@@ -53,6 +53,17 @@ test('a duration that Go would not parse is refused by name', () => {
   assert.throws(() => optionsFromEnvironment({ ETCDCTL_DIAL_TIMEOUT: '5' }), /ETCDCTL_DIAL_TIMEOUT must be a duration/)
 })
 
+test('members given in code, either way, come before those of the environment', async () => {
+  const env = { ETCDCTL_DISCOVERY_SRV: 'example.com' }
+  const found = (etcd: Etcd) => etcd.endpoints().map(({ endpoint }) => endpoint)
+  await using placed = Etcd.fromEnv({ endpoints: 'other:1' }, env)
+  assert.deepEqual(found(placed), ['http://other:1'])
+  await using discovering = Etcd.fromEnv({ discovery: { domain: 'example.invalid' } }, {})
+  assert.deepEqual(found(discovering), [])
+  await using undecided = Etcd.fromEnv({ endpoints: undefined, discovery: undefined }, {})
+  assert.deepEqual(found(undecided), ['http://127.0.0.1:2379'])
+})
+
 test('options given in code come before the environment', () => {
   const etcd = Etcd.fromEnv({ endpoints: 'other:1' }, { ETCDCTL_ENDPOINTS: 'a:1' })
   assert.deepEqual(

@@ -52,6 +52,14 @@ describe('assertKnownOptions', () => {
     }
   })
 
+  test('tells where ranges and codecs go, which other clients have as options', () => {
+    assert.match(
+      refusal({ prefix: true }),
+      /unknown option `prefix` of get\(\): a range is the first argument, as in range\(/,
+    )
+    assert.match(refusal({ codec: {} }), /values are read by kv\.as\(codec\), and written as codec\.encode\(value\)$/)
+  })
+
   test('names the nearest one, whatever the order', () => {
     for (const names of [
       ['sort', 'port'],

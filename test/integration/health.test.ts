@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { Etcd } from '../../src/index.js'
+import { EtcdCluster, reservePort } from '../../src/testing/index.js'
 import { poll } from '../../src/testing/poll.js'
 import { memberAt } from '../support/cluster-view.js'
 import { createClient, untyped } from '../support/fixtures.js'
@@ -44,6 +45,20 @@ describe('The health of a cluster', () => {
     assert.match(health.problems.join(), new RegExp(`^${dead} does not serve: .*NOT_CONNECTED`))
     await cluster.restart(2)
     await poll('it is well again', async () => (await etcd.health()).status === 'healthy' || undefined)
+  })
+
+  test('is told at once where all members are known to refuse connections', async (t) => {
+    const { port, release } = await reservePort()
+    t.after(release)
+    await using etcd = new Etcd({ endpoints: `http://127.0.0.1:${port}` })
+    await poll('the client knows', async () => {
+      await etcd.connect({ timeoutMs: 50 }).catch(() => {})
+      return etcd.endpoints()[0]?.reason
+    })
+    const startedAt = performance.now()
+    const health = await etcd.health({ timeoutMs: 20_000 })
+    assert.deepEqual([health.status, health.problems.length], ['unhealthy', 1])
+    assert.ok(performance.now() - startedAt < 10_000)
   })
 
   test('is bad without a majority: the member that is left has no leader, for a client that has just begun as well', async (t) => {

@@ -203,6 +203,7 @@ describe('A lock', () => {
 
   test('is given up when its work throws, and refused to those who hold it', async () => {
     const name = someName()
+    assert.equal(await etcd.withLock(name, ({ fence }) => typeof fence), 'number')
     const failing = etcd.withLock(name, {}, () => {
       throw new Error('work failed')
     })
@@ -265,10 +266,10 @@ describe('A lock', () => {
     // @ts-expect-error: a wrong name
     await assert.rejects(etcd.lock('a', { ttl: 5 }), /unknown option `ttl` of lock\(\)/)
     // @ts-expect-error: no work
-    await assert.rejects(etcd.withLock('a', {}), /`work` must be a function, got undefined/)
-    // @ts-expect-error: no options
-    const withoutOptions = etcd.withLock('a', () => undefined)
-    await assert.rejects(withoutOptions, /`work` must be a function, behind the options: withLock\(name, \{\}, work\)/)
+    await assert.rejects(etcd.withLock('a', {}), /`work` must be a function, got an object/)
+    // @ts-expect-error: the wrong order
+    const reversed = etcd.withLock('a', () => {}, {})
+    await assert.rejects(reversed, /`work` must be a function, got an object/)
     assert.deepEqual(await keysOf('a'), [])
   })
 

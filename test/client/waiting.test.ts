@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { runInNewContext } from 'node:vm'
+import { Etcd, isEtcdError, json, LockUnavailableError } from '../../src/index.js'
+import { LockTimeoutError } from '../../src/lock/lock-errors.js'
+
+/** A client of a member that is not there. */
+function nowhere(): Etcd {
+  return new Etcd({ endpoints: 'http://127.0.0.1:1', connectTimeoutMs: 100 })
+}
+
+describe('What waits for members', () => {
+  test('says what stood in the way when it is not ready in time', async () => {
+    await using etcd = nowhere()
+    await using informer = etcd.informer({ prefix: 'a' })
+    await new Promise((resolve) => informer.on('error', resolve))
+    await assert.rejects(informer.ready({ timeoutMs: 100 }), (error) => {
+      assert.ok(isEtcdError(error, 'DEADLINE_EXCEEDED') && isEtcdError(error.cause, 'NOT_CONNECTED'))
+      return /the first listing did not come in time: .*ECONNREFUSED/.test(error.message)
+    })
+    await assert.rejects(etcd.semaphore('s', 1).acquire({ timeoutMs: 1500 }), (error) => {
+      assert.ok(error instanceof LockTimeoutError && isEtcdError(error.cause, 'NOT_CONNECTED'))
+      return /was not granted within 1500 ms: .*ECONNREFUSED/.test(error.message)
+    })
+  })
+
+  test('refuses options that it does not have', async () => {
+    await using etcd = nowhere()
+    await using informer = etcd.informer({ prefix: 'a' })
+    await using value = etcd.value('a')
+    await using watch = etcd.watch('a')
+    const wrong = Object({ timeout: 5 })
+    for (const call of [
+      () => informer.ready(wrong),
+      () => value.ready(wrong),
+      () => watch.ready(wrong),
+      () => informer.waitForRevision(1, wrong),
+      () => etcd.election('a').observe(wrong).next(),
+    ]) {
+      await assert.rejects(async () => call(), /unknown option `timeout` of (ready|waitForRevision|observe)\(\)/)
+    }
+    assert.throws(() => informer.events(wrong), /unknown option `timeout` of events\(\)/)
+  })
+
+  test('takes ranges as bytes of another realm', async () => {
+    await using etcd = nowhere()
+    await using watch = etcd.watch(runInNewContext('Uint8Array.of(97)'))
+    assert.equal(watch.status.state, 'connecting')
+  })
+})
+
+test('types follow codecs, codes and optional options', async () => {
+  await using etcd = nowhere()
+  // @ts-expect-error: without a codec values are text
+  await using text = etcd.value<number>('a')
+  await using number = etcd.value('a', json<number>())
+  number.current satisfies number | undefined
+  // @ts-expect-error: it is text
+  text.current?.toFixed()
+  await using services = etcd.informer(
+    { prefix: 'a' },
+    { codec: json<{ zone: string }>(), indexes: { zone: (a) => a.zone } },
+  )
+  services.by('zone', 'x')[0]?.value.zone satisfies string | undefined
+  await using words = etcd.informer({ prefix: 'a' }, { filter: (value) => value.startsWith('a') })
+  words.get('a') satisfies string | undefined
+  const error: unknown = new LockUnavailableError('a', undefined)
+  assert.ok(isEtcdError(error, 'LOCK_UNAVAILABLE'))
+  assert.equal(error.holder, undefined)
+  const configured: { ttlSeconds?: number } = {}
+  const putting = etcd.put('a', 'b', { ttlSeconds: configured.ttlSeconds, timeoutMs: 50 })
+  await assert.rejects(putting, { code: 'NOT_CONNECTED' })
+})
