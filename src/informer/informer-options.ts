@@ -142,8 +142,10 @@ export function checkHandler(handler: unknown, name = 'handler'): void {
     throw new InvalidArgumentError(`\`${name}\` must be a function, got ${describe(handler)}`)
 }
 
-/** Refuses a beginning of `events()` that is none. */
-export function checkFrom(from: unknown): void {
+/** Checks the options of `events()`. */
+export function checkEventsOptions(options: EventsOptions): void {
+  assertKnownOptions('events()', options, ['from', 'signal'])
+  const { from = 'initial' } = options
   if (typeof from === 'number') nonNegativeInteger('from', from)
   else if (from !== 'initial' && from !== 'now')
     throw new InvalidArgumentError(`\`from\` must be 'initial', 'now' or a revision, got ${describe(from)}`)

@@ -2,7 +2,7 @@ import { type Codec, text } from '../core/codec.js'
 import { Emitter } from '../core/emitter.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
-import { assertKnownOptions, nonNegativeInteger, oneOf } from '../core/validate.js'
+import { nonNegativeInteger, oneOf } from '../core/validate.js'
 import { waitWithin } from '../core/wait-within.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -15,7 +15,7 @@ import type { ChangeHandler } from './handler-queue.js'
 import { Handlers } from './handlers.js'
 import type { Indexes } from './index-table.js'
 import {
-  checkFrom,
+  checkEventsOptions,
   checkHandler,
   type EventsOptions,
   type InformerEvents,
@@ -67,8 +67,6 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   #isStale = false
   #isProbing = false
   #failure: unknown
-  /** Why a listing failed last. */
-  #trouble: unknown
 
   /** @internal Made by `informer()`. `closing` aborts when the client closes. */
   constructor(source: InformerSource, range: KeyRange, options: InformerOptions<T, Name>, closing?: AbortSignal) {
@@ -106,7 +104,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
         draft: (isSameHistory) => this.#store.draft(isSameHistory && !this.#isStale),
         listed: (revision, gap) => this.#listed(revision, gap),
         apply: (batch) => this.#apply(batch),
-        troubled: (error) => this.#troubled(error),
+        troubled: (error) => this.#events.emit('error', { error, terminal: false }),
         failed: (error) => this.#fail(error),
       },
       closing,
@@ -124,7 +122,9 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   async ready(options: ReadyOptions = {}): Promise<number> {
     checkCall('ready()', options, [...callOptionNames, 'allowStale'])
     if (options.allowStale === true && this.#isStale) return this.revision
-    return waitWithin(this.#ready, options, () => tooLate('the first listing did not come in time', this.#trouble))
+    return waitWithin(this.#ready, options, () =>
+      tooLate('the first listing did not come in time', this.#reflector.trouble),
+    )
   }
 
   /** The value of a key; `undefined` if there is no such key, or its value could never be read. */
@@ -262,9 +262,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
    * earlier revision is not to be had any more.
    */
   events(options: EventsOptions = {}): AsyncIterableIterator<Change<T>, undefined> {
-    assertKnownOptions('events()', options, ['from', 'signal'])
+    checkEventsOptions(options)
     const { from = 'initial', signal } = options
-    checkFrom(from)
     this.#throwIfOver()
     return this.#handlers.stream(async (stream, over) => {
       const start = from === 'initial' ? undefined : await this.#startOf(from, over)
@@ -376,11 +375,6 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     this.#store.progress(revision)
     this.#reflector.progress(revision)
     this.#waiters.advanced(revision)
-  }
-
-  #troubled(error: unknown): void {
-    this.#trouble = error
-    this.#events.emit('error', { error, terminal: false })
   }
 
   #fail(error: unknown): void {

@@ -76,6 +76,7 @@ export class Reflector {
   #watchingSince = 0
   #revision = 0
   #resyncs = 0
+  #trouble: unknown
 
   /** `sourceClosing` aborts when the source closes: then nothing is waited for any more, and its error is the last. */
   constructor(source: ReflectorSource, target: ReflectorTarget, sourceClosing?: AbortSignal) {
@@ -86,6 +87,11 @@ export class Reflector {
 
   get state(): ReflectorState {
     return this.#state
+  }
+
+  /** Why it failed last. */
+  get trouble(): unknown {
+    return this.#trouble
   }
 
   /** How often a listing had to take the place of events. */
@@ -182,6 +188,7 @@ export class Reflector {
     if (!isGap) this.#target.troubled(error)
     else if (this.#failures === 1) return
     this.#state = { kind: 'waiting', error }
+    this.#trouble = error
     await sleep(halfJitterMs(this.#failures, backoff), this.#closing.signal, this.#sourceClosing).catch(() => {})
   }
 }

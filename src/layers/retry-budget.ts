@@ -1,4 +1,5 @@
 import { sleep } from '../core/abort.js'
+import type { CallContext } from '../transport/transport.js'
 
 /** How many repeats a client may make. */
 export interface RetryBudgetOptions {
@@ -37,14 +38,26 @@ export class RetryBudget {
 
   /**
    * Takes one repeat, waiting for it if need be, or until `closing` aborts. Debts are ordered: each caller in the queue
-   * waits for its own token.
+   * waits for its own token. Resolves at once with `false`, and nothing taken, if it would be too late by then.
    */
-  async take(signal: AbortSignal | undefined, closing?: AbortSignal): Promise<void> {
+  async take(
+    { signal, deadlineAt }: Pick<CallContext, 'signal' | 'deadlineAt'>,
+    closing?: AbortSignal,
+  ): Promise<boolean> {
     this.#fill()
+    const waitMs = Math.max(0, ((1 - this.#tokens) / this.#options.perSecond) * 1000)
+    if (waitMs > 0) this.#throttled += 1
+    if (this.#filledAt + waitMs >= deadlineAt) return false
     this.#tokens -= 1
-    if (this.#tokens >= 0) return
-    this.#throttled += 1
-    await sleep((-this.#tokens / this.#options.perSecond) * 1000, signal, closing)
+    if (waitMs === 0) return true
+    try {
+      await sleep(waitMs, signal, closing)
+      return true
+    } catch (error) {
+      // Those behind have their waits already, but those who come later need not pay for it.
+      this.#tokens += 1
+      throw error
+    }
   }
 
   #fill(): void {

@@ -63,7 +63,7 @@ export function retryLayer({ budget, hasFresh, closing }: RetryOptions): Layer {
     const delayMs = elsewhere ? 0 : fullJitterMs(repeat, overload ? overloadBackoff : backoff)
     const startedAt = performance.now()
     if (startedAt + delayMs >= context.deadlineAt) throw error
-    await budget.take(context.signal, closing)
+    if (!(await budget.take(context, closing))) throw error
     if (delayMs > 0) await sleep(delayMs, context.signal, closing)
     context.backoffMs += performance.now() - startedAt
     // A timer that came late: what the member said tells more than that the time is over.

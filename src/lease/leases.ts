@@ -4,7 +4,7 @@ import type { Bytes } from '../core/key-range.js'
 import { hexId, optionalBoolean, positiveInteger } from '../core/validate.js'
 import type { LeaseTimeToLiveResponse } from '../gen/messages.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
-import { type CallContext, type CallOptions, callContext, type Transport } from '../transport/transport.js'
+import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import { formatId, highWord, lowWord } from '../wire/id.js'
 import { type Method, methods } from '../wire/methods.js'
 import type { KeepAliveHub } from './keep-alive-hub.js'
@@ -231,7 +231,8 @@ export class Leases {
     request: Request,
     options: CallOptions | undefined,
   ): Promise<Response> {
-    const context: CallContext = callContext(options, { repeatable: true, consistent: true })
+    // `consistent` keeps a member without a leader from holding it for seconds.
+    const context = callContext(options, { repeatable: true, consistent: true, ownView: true })
     return this.#host.transport.unary(method, request, context)
   }
 }

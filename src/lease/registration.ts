@@ -3,6 +3,7 @@ import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import { keyBytes } from '../core/validate.js'
+import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease } from './lease.js'
 import { LeaseLostError, type LeaseLostReason } from './lease-lost-error.js'
@@ -95,6 +96,7 @@ export class Registration implements AsyncDisposable {
 
   /** Ends the registration; the key goes with its lease. So does `close()` of the client. */
   async close(options?: CallOptions): Promise<void> {
+    checkCall('close()', options)
     if (this.#closing.signal.aborted) return
     this.#closing.abort()
     this.#host.onClosed(this)

@@ -49,10 +49,15 @@ export class SessionPool {
     }
   }
 
-  /** Revokes all leases, so that what they stand for is free at once; `undefined` if there are none. No more are granted. */
+  /**
+   * Revokes all leases, those that are being granted too, so that what they stand for is free at once; `undefined` if there
+   * are none. No more are granted.
+   */
   close(): Promise<unknown> | undefined {
     this.#isClosed = true
-    return this.#all.size === 0 ? undefined : Promise.all([...this.#all].map((shared) => this.#drop(shared)))
+    const granted = [...this.#all].map((shared) => this.#drop(shared))
+    const ends = [...granted, ...[...this.#granting.values()].map((granting) => settledSoon(granting))]
+    return ends.length === 0 ? undefined : Promise.all(ends)
   }
 
   #join(shared: Shared): Session {
@@ -109,6 +114,10 @@ export class SessionPool {
   async #replace(ttlSeconds: number): Promise<void> {
     try {
       const shared: Shared = { lease: await this.#grant(ttlSeconds), ttlSeconds, users: 0, idle: undefined }
+      if (this.#isClosed) {
+        await this.#drop(shared)
+        return
+      }
       this.#current.set(ttlSeconds, shared)
       this.#all.add(shared)
       // As many holders as there are may listen, which is no leak.
@@ -120,4 +129,9 @@ export class SessionPool {
       this.#granting.delete(ttlSeconds)
     }
   }
+}
+
+/** Its end, whatever that is, or the end of the time that a closing client has for it. */
+async function settledSoon(granting: Promise<void>): Promise<void> {
+  await waitWithin(granting, { timeoutMs: closingMs }, leaseTooLate).catch(() => {})
 }

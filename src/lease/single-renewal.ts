@@ -25,7 +25,8 @@ const method = 'Lease.LeaseKeepAlive'
 export class SingleRenewal implements Renewal {
   readonly id: string
   readonly isKeptAlive = true
-  readonly ttlMs: number
+  /** The caller's time is no measure of how soon the member has to answer. */
+  readonly ttlMs = Number.POSITIVE_INFINITY
   readonly expiresAt: number
   renewAt = 0
   readonly #init: SingleRenewalInit
@@ -34,7 +35,6 @@ export class SingleRenewal implements Renewal {
     this.#init = init
     this.id = init.id
     this.expiresAt = init.deadlineAt
-    this.ttlMs = init.deadlineAt - performance.now()
   }
 
   answered(ttlSeconds: number, sentAt: number): void {

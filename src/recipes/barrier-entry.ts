@@ -42,7 +42,8 @@ export class BarrierEntry implements AsyncDisposable {
    * Waits until all who have entered leave, or die. Waits as long as it takes unless `timeoutMs`, which ends it with
    * `DEADLINE_EXCEEDED`, or `signal` bound it; the others do not wait for this one any longer then.
    */
-  leave(options: CallOptions = {}): Promise<void> {
+  async leave(options: CallOptions = {}): Promise<void> {
+    checkCall('leave()', options)
     this.#leaving ??= this.#leave(options)
     return this.#leaving
   }
@@ -53,7 +54,6 @@ export class BarrierEntry implements AsyncDisposable {
   }
 
   async #leave(options: CallOptions): Promise<void> {
-    checkCall('leave()', options)
     const bound = boundOf(options, () => tooLate(`not all have left barrier ${JSON.stringify(this.#name)}`))
     try {
       const { areLater } = await this.#others(bound.signal)

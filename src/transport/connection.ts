@@ -143,7 +143,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   ): Promise<Response> {
     const lane = this.#lanes?.unary
     if (lane === undefined || !this.connected) return Promise.reject(this.#notConnected())
-    const floor = context.consistent ? this.#host.identity.revision : 0
+    const floor = context.consistent && !context.ownView ? this.#host.identity.revision : 0
     return this.#run(lane, new UnaryAttempt(this, method, context, floor), message)
   }
 

@@ -150,9 +150,17 @@ function isPath(value: Pem | undefined): value is string {
   return typeof value === 'string' && !value.includes('-----BEGIN')
 }
 
-/** When the files were written last; a file that is missing for a moment, during a renewal, counts as changed. */
+/** When the files were written last; one that is missing for a moment, during a renewal, or out of reach counts as changed. */
 function stampOf(paths: readonly string[]): string {
-  return paths.map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 'missing').join()
+  return paths.map(writtenAt).join()
+}
+
+function writtenAt(path: string): number | string {
+  try {
+    return statSync(path).mtimeMs
+  } catch (error) {
+    return messageOf(error)
+  }
 }
 
 function messageOf(cause: unknown): string {

@@ -36,7 +36,7 @@ export class DeadlineClock {
     clearTimeout(this.#timer)
     const now = performance.now()
     this.#ringsAt = Math.min(time, now + longestTimerMs)
-    this.#timer = setTimeout(() => this.#ring(), Math.max(1, this.#ringsAt - now))
+    this.#timer = setTimeout(() => this.#ring(), Math.min(longestTimerMs, Math.max(1, time - now)))
   }
 
   #ring(): void {

@@ -43,8 +43,8 @@ export class Http2Call implements LaneCall, Expiring {
     return this.#listener !== undefined
   }
 
-  /** Opens the stream and sends everything. Throws what Node throws for a session that takes no streams. */
-  send(session: ClientHttp2Session, headers: OutgoingHttpHeaders, framed: Buffer): void {
+  /** Opens the stream, sends everything, and returns its ID. Throws what Node throws for a session that takes no streams. */
+  send(session: ClientHttp2Session, headers: OutgoingHttpHeaders, framed: Buffer): number {
     // Without options: Node takes a tenth of the call's time to look at them.
     const stream = session.request(headers)
     this.#stream = stream
@@ -54,6 +54,7 @@ export class Http2Call implements LaneCall, Expiring {
     stream.on('error', ignore)
     stream.on('close', () => this.#onClose())
     stream.end(framed)
+    return stream.id ?? 0
   }
 
   cancelWithStatus(): void {
@@ -104,10 +105,11 @@ export class Http2Call implements LaneCall, Expiring {
   }
 
   #onClose(): void {
-    this.#owner.released()
-    if (this.#listener === undefined) return
     const { rstCode = NGHTTP2_NO_ERROR, id } = this.#stream ?? {}
-    this.#finish(this.#owner.statusOfLoss(id) ?? this.#statusOfEnd(rstCode))
+    // Before the session hears of it, which may end with its last stream.
+    const status = this.#owner.statusOfLoss(id) ?? this.#statusOfEnd(rstCode)
+    this.#owner.released()
+    this.#finish(status)
   }
 
   /** The stream ended by itself, without a status. */

@@ -8,6 +8,9 @@ import type { Dialed } from './http2-dial.js'
 import { Keepalive } from './http2-keepalive.js'
 import type { CallStatus, LaneCall, UnaryListener } from './unary-lane.js'
 
+/** IDs of streams, of which each call takes two, end at 2 ** 31; Node tells of that end by streams that fail, one by one. */
+const lastUsefulStreamId = 2 ** 31 - 2 ** 20
+
 /** Who opened a session. */
 export interface SessionListener {
   /** The member has shown that it speaks HTTP/2: calls may be made. */
@@ -94,7 +97,8 @@ export class Http2Session implements CallOwner {
 
   released(): void {
     this.#streams -= 1
-    if (this.#waiting.length > 0) this.#sendWaiting()
+    if (this.#state === 'leaving' && this.#streams === 0) this.#lose(undefined)
+    else if (this.#waiting.length > 0) this.#sendWaiting()
   }
 
   statusOfLoss(streamId: number | undefined): CallStatus | undefined {
@@ -117,10 +121,15 @@ export class Http2Session implements CallOwner {
   /** A member that shuts down in order tells of it with the highest ID there is, and later with the last that it took up. */
   #onGoaway(lastStreamId: number): void {
     this.#lastStreamId = Math.min(this.#lastStreamId, lastStreamId)
+    this.#leave('the member takes no new calls')
+  }
+
+  /** Takes no new calls. */
+  #leave(why: string): void {
     if (this.#state !== 'connecting' && this.#state !== 'connected') return
     this.#state = 'leaving'
     this.#listener.onLeaving(this)
-    this.#refuseWaiting('the member takes no new calls')
+    this.#refuseWaiting(why)
   }
 
   /** Without ALPN the other side may take the bytes for anything. */
@@ -150,8 +159,9 @@ export class Http2Session implements CallOwner {
 
   #send(call: Http2Call, headers: OutgoingHttpHeaders, framed: Buffer): void {
     try {
-      call.send(this.#session, headers, framed)
+      const streamId = call.send(this.#session, headers, framed)
       this.#streams += 1
+      if (streamId > lastUsefulStreamId) this.#leave('the connection has no more numbers for calls')
     } catch (error) {
       call.fail(notStarted(String(error)))
       // It has ended without a word, as after bytes that make no sense.

@@ -50,6 +50,8 @@ export interface CallContext {
   readonly repeatable: boolean
   /** Its answer may not be older than what this client has seen: a linearizable read, or a write of keys. */
   consistent: boolean
+  /** A member answers by what it has applied itself: its revision may be older all the same. */
+  readonly ownView: boolean
   /** It is one raft proposal: when a leader is elected while it is under way, it is most likely lost. */
   readonly proposal: boolean
   route: Route
@@ -114,6 +116,8 @@ export interface CallKind {
   /** @default false */
   readonly consistent?: boolean
   /** @default false */
+  readonly ownView?: boolean
+  /** @default false */
   readonly proposal?: boolean
   readonly reads?: ReadPolicy | undefined
   /** @default 'never' */
@@ -127,6 +131,7 @@ export function callContext(options: CallOptions | undefined, kind: CallKind): C
     timeoutMs: options?.timeoutMs,
     repeatable: kind.repeatable ?? false,
     consistent: kind.consistent ?? false,
+    ownView: kind.ownView ?? false,
     proposal: kind.proposal ?? false,
     route: kind.route ?? anyMember,
     reads: kind.reads,

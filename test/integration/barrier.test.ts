@@ -129,6 +129,10 @@ describe('Barriers', () => {
     assert.equal((await storedKeys(cluster, `${name}/ready`)).length, 0)
     const others = Promise.all([etcd.doubleBarrier(name, 3).enter(), etcd.doubleBarrier(name, 3).enter()])
     const next = [await early, ...(await others)]
+    await assert.rejects(
+      early.then((entry) => entry.leave({ timeoutMs: -1 })),
+      { code: 'INVALID_ARGUMENT' },
+    )
     await Promise.all(next.map((entry) => entry.leave()))
     assert.deepEqual(await storedKeys(cluster, name), [])
   })

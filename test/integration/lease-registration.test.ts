@@ -85,6 +85,15 @@ describe('A registration', () => {
     await kept.close()
   })
 
+  test('goes on when its close() is called wrongly', async (t) => {
+    const etcd = createClient(t, cluster)
+    const registration = await etcd.register('wrongly', 'x', { ttlSeconds: 2 })
+    await assert.rejects(registration.close({ timeoutMs: -1 }), { code: 'INVALID_ARGUMENT' })
+    assert.ok(registration.isRegistered)
+    await registration.close()
+    assert.equal(await etcd.get('wrongly'), undefined)
+  })
+
   test('that cannot be made leaves no lease', async (t) => {
     const etcd = createClient(t, cluster)
     const before = await etcd.lease.list()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { LeaseLostError } from '../../src/index.js'
+import { isEtcdError, LeaseLostError } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { attemptRecords, createClient, uniquePrefix, untyped } from '../support/fixtures.js'
 
@@ -122,5 +122,21 @@ describe('Leases that are shared', () => {
     assert.equal(await witness.lease.timeToLive(idle.id), undefined)
     assert.equal(await witness.lease.timeToLive(used.id), undefined)
     assert.ok(used.signal.reason instanceof LeaseLostError && !used.isAlive())
+  })
+
+  test('that are being granted while the client closes are revoked, too', async (t) => {
+    const witness = createClient(t, cluster)
+    const before = new Set(await witness.lease.list())
+    for (let count = 0; count < 5; count += 1) {
+      const etcd = createClient(t, cluster)
+      await etcd.lease.shared(60)
+      const late = etcd.lease.shared(50).catch((error: unknown) => error)
+      await etcd.close()
+      assert.ok(isEtcdError(await late, 'CLOSED'))
+    }
+    assert.deepEqual(
+      (await witness.lease.list()).filter((id) => !before.has(id)),
+      [],
+    )
   })
 })

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Etcd, isEtcdError, LeaseLostError, put } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
-import { memberAt, received } from '../support/cluster-view.js'
+import { memberAt, proxyAt, received } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix, untyped } from '../support/fixtures.js'
 
 describe('Leases', () => {
@@ -144,6 +144,33 @@ describe('Leases', () => {
     assert.equal((await streams()) - before, 3)
     const reason = new Error('enough')
     await assert.rejects(etcd.lease.keepAliveOnce(id, { signal: AbortSignal.abort(reason) }), reason)
+  })
+
+  test('renewed by hand leave the stream of the others alone, however short the time for it is', async (t) => {
+    await using slow = await EtcdCluster.start({ proxy: true })
+    const etcd = createClient(t, slow)
+    const lost: unknown[] = []
+    etcd.on('keepAliveLost', (event) => lost.push(event))
+    const kept = await etcd.lease.grant(60)
+    const { id } = await etcd.lease.grant(60, { keepAlive: false })
+    await etcd.lease.keepAliveOnce(kept.id)
+    proxyAt(slow, 0).delay(150)
+    assert.equal(await etcd.lease.keepAliveOnce(id, { timeoutMs: 600 }), 60)
+    assert.deepEqual(lost, [])
+  })
+
+  test('are listed, and their time asked for, by members that lag behind this client’s own writes', async (t) => {
+    await using three = await EtcdCluster.start({ members: 3 })
+    const etcd = createClient(t, three)
+    const rewound: unknown[] = []
+    etcd.on('revisionRewound', (event) => rewound.push(event))
+    const { id } = await etcd.lease.grant(60)
+    for (let count = 0; count < 200; count += 1) {
+      await etcd.put('key', String(count))
+      const [leases, rest] = await Promise.all([etcd.lease.list(), etcd.lease.timeToLive(id)])
+      assert.deepEqual([leases.includes(id), rest?.ttlSeconds], [true, 60])
+    }
+    assert.deepEqual(rewound, [])
   })
 
   test('of 2,000 holders are renewed by one stream', async (t) => {

@@ -118,7 +118,8 @@ describe('The retry layer', () => {
 })
 
 describe('The retry budget', () => {
-  const timed = async (run: () => Promise<void>) => {
+  const unbounded = { signal: undefined, deadlineAt: Number.POSITIVE_INFINITY }
+  const timed = async (run: () => Promise<unknown>) => {
     const startedAt = performance.now()
     await run()
     return performance.now() - startedAt
@@ -126,20 +127,36 @@ describe('The retry budget', () => {
 
   test('gives its capacity at once and then so many a second, each caller in turn', async () => {
     const budget = new RetryBudget({ capacity: 2, perSecond: 20, perSuccess: 0 })
-    assert.ok(
-      (await timed(async () => void (await Promise.all([budget.take(undefined), budget.take(undefined)])))) < 20,
-    )
-    const waits = await Promise.all([1, 2, 3].map(() => timed(() => budget.take(undefined))))
+    assert.ok((await timed(() => Promise.all([budget.take(unbounded), budget.take(unbounded)]))) < 20)
+    const waits = await Promise.all([1, 2, 3].map(() => timed(() => budget.take(unbounded))))
     waits.forEach((waitMs, index) => {
       assert.ok(waitMs > 50 * index + 30 && waitMs < 50 * index + 120, `${waits}`)
     })
   })
 
+  test('lets nobody wait for a repeat that would come too late, and owes nothing for those who left', async () => {
+    const budget = new RetryBudget({ capacity: 1, perSecond: 10, perSuccess: 0 })
+    assert.equal(await budget.take(unbounded), true)
+    const deadlineAt = performance.now() + 1050
+    const tookMs = await timed(async () => {
+      const taken = await Promise.all(
+        Array.from({ length: 1000 }, () => budget.take({ signal: undefined, deadlineAt })),
+      )
+      assert.equal(taken.filter((isTaken) => isTaken).length, 10)
+    })
+    assert.ok(tookMs < 1300, `${tookMs} ms`)
+    const abort = new AbortController()
+    const leaving = Array.from({ length: 100 }, () => budget.take({ ...unbounded, signal: abort.signal }))
+    abort.abort(new Error('enough'))
+    await Promise.allSettled(leaving)
+    assert.ok((await timed(() => budget.take(unbounded))) < 300)
+  })
+
   test('earns from calls that succeed, up to its capacity', async () => {
     const budget = new RetryBudget({ capacity: 1, perSecond: 0.001, perSuccess: 0.5 })
-    await budget.take(undefined)
+    await budget.take(unbounded)
     for (let count = 0; count < 10; count += 1) budget.deposit()
-    assert.ok((await timed(() => budget.take(undefined))) < 20)
-    await assert.rejects(budget.take(AbortSignal.timeout(20)), { name: 'TimeoutError' })
+    assert.ok((await timed(() => budget.take(unbounded))) < 20)
+    await assert.rejects(budget.take({ ...unbounded, signal: AbortSignal.timeout(20) }), { name: 'TimeoutError' })
   })
 })

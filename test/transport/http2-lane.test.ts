@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { constants } from 'node:http2'
+import http2, { type ClientHttp2Session, constants } from 'node:http2'
+import { syncBuiltinESMExports } from 'node:module'
 import { createServer } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { FaultProxy, poll } from '../../src/testing/index.js'
@@ -116,6 +117,32 @@ describe('A call over HTTP/2', () => {
     const { lane, server } = await connected(t, echo, { path })
     assert.equal((await lane.call('hello')).message, 'hello')
     assert.equal(server.calls[0]?.headers[':authority'], 'localhost')
+  })
+
+  test('goes over the next connection when the numbers of one run out', async (t) => {
+    const sessions: (ClientHttp2Session & { setNextStreamID(id: number): void })[] = []
+    const { connect } = http2
+    http2.connect = (...args: unknown[]) => {
+      const session = Reflect.apply(connect, http2, args)
+      sessions.push(session)
+      return session
+    }
+    syncBuiltinESMExports()
+    t.after(() => {
+      http2.connect = connect
+      syncBuiltinESMExports()
+    })
+    const { server, lane } = await connected(t, (call) => void setTimeout(() => echo(call), 50))
+    sessions[0]?.setNextStreamID(2 ** 31 - 2 ** 20 - 3)
+    const early = [lane.call('1'), lane.call('2'), lane.call('3')]
+    await lane.connected(2)
+    const late = lane.call('4')
+    assert.deepEqual(
+      (await Promise.all([...early, late])).map(({ message }) => message),
+      ['1', '2', '3', '4'],
+    )
+    assert.deepEqual([server.calls.length, sessions.length], [4, 2])
+    await poll('the first one is closed', () => sessions[0]?.destroyed || undefined)
   })
 
   test('carries empty and large messages both ways, in pieces of any size', async (t) => {
