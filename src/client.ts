@@ -100,7 +100,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   /** Takes options, or a connection string such as `etcd://10.0.0.1:2379,10.0.0.2:2379/tenant-a/`. Opens nothing yet. */
   constructor(input: string | ClientOptions) {
     const options = resolveOptions(input)
-    warnAboutClearPassword(options)
+    warnAboutClearPassword(options.auth, options.endpoints)
     startDebugLog()
     const events = new Emitter<ClientEvents>()
     const wired = wire(options, events)
@@ -190,7 +190,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   /**
    * Replaces the endpoints. Those that stay keep their connections; calls under way on the others are let end, and
-   * new ones no longer go there. Throws `InvalidArgumentError` for endpoints that are none, or that lead a client off TLS, and
+   * new ones no longer go there; with `discovery` or `memberSync`, until these look again. Throws `InvalidArgumentError` for endpoints that are none, or that lead a client off TLS, and
    * `CLOSED` after `close()`.
    */
   setEndpoints(endpoints: string | readonly string[]): void {
@@ -265,14 +265,16 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   async #rediscover(): Promise<void> {
     if (this.#options.discovery === undefined) return
-    this.#manager.replace(await discovered(this.#options.discovery, this.#options.hasTls))
+    const endpoints = this.#keepingTls(await discovered(this.#options.discovery, this.#options.hasTls))
+    warnAboutClearPassword(this.#options.auth, endpoints)
+    this.#manager.replace(endpoints)
   }
 }
 
 let warnedAboutClearPassword = false
 
 /** Once for each process, as Node does with its own warnings. */
-function warnAboutClearPassword({ auth, endpoints }: ResolvedOptions): void {
+function warnAboutClearPassword(auth: ResolvedOptions['auth'], endpoints: readonly Endpoint[]): void {
   const clear = endpoints.find(({ tls, target }) => !tls && !target.startsWith('unix:'))
   if (warnedAboutClearPassword || clear === undefined || auth === undefined || !('password' in auth)) return
   warnedAboutClearPassword = true

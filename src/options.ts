@@ -241,11 +241,11 @@ function resolveAuth({ auth }: ClientOptions): AuthOptions | undefined {
       '`auth.tokenTtlMs` goes with `auth.username`: other tokens say themselves when they end',
     )
   }
-  if ('token' in auth) {
+  if ('token' in auth && token !== undefined) {
     if (isTokenText(token)) return { token }
     throw new InvalidArgumentError('`auth.token` must be a string of visible ASCII letters')
   }
-  if ('tokenProvider' in auth) {
+  if ('tokenProvider' in auth && tokenProvider !== undefined) {
     if (typeof tokenProvider === 'function') return { tokenProvider: auth.tokenProvider }
     throw new InvalidArgumentError(`\`auth.tokenProvider\` must be a function, got a ${typeof tokenProvider}`)
   }

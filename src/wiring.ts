@@ -175,7 +175,8 @@ function watchHub(
     seenRevision: () => identity.revision,
     observe: (header, endpoint) => identity.observe(header, endpoint, 0),
     currentRevision: async ({ spec: { key } }) => {
-      const context = callContext(undefined, { repeatable: true, consistent: true })
+      const kind = { repeatable: true, consistent: true, reads: { mode: 'linearizable' } } as const
+      const context = callContext(undefined, kind)
       const { header } = await transport.unary(methods.KV.Range, { key, countOnly: true }, context)
       return header?.revision ?? 0
     },

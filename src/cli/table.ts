@@ -11,7 +11,9 @@ const gap = '  '
 
 /** Rows under titles, in columns as wide as their widest cell; no row ends with spaces. */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[], style: Style): string[] {
-  const widths = columns.map(({ title }, at) => Math.max(widthOf(title), ...rows.map((row) => widthOf(row[at] ?? ''))))
+  const widths = columns.map(({ title }, at) =>
+    rows.reduce((widest, row) => Math.max(widest, widthOf(row[at] ?? '')), widthOf(title)),
+  )
   const render = (cells: readonly string[]): string =>
     columns
       .map(({ align }, at) => pad(cells[at] ?? '', widths[at] ?? 0, align))

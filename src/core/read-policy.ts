@@ -24,7 +24,8 @@ export interface ReadPolicy {
   readonly prefer?: Preference | undefined
   /**
    * What to do with a linearizable read while the cluster has no leader: `serializable` answers from any member, after a
-   * third of the call's time and at most 2 s, with `stale: true` on the result. By default the read fails.
+   * third of the call's time and at most 2 s, with `stale: true` on the result. By default the read fails, as does one that
+   * names the mode itself and no fallback.
    */
   readonly fallback?: 'serializable' | undefined
 }
@@ -92,10 +93,12 @@ export class ReadPolicyTable {
     const rule = this.#rules.length === 0 ? undefined : this.#rules.find((rule) => covers(rule.range, range))
     const base = rule?.policy ?? this.#default
     const mode = own?.mode ?? base.mode ?? this.#default.mode ?? 'linearizable'
+    // Who asks for linearizable reads by name wants no other answer.
+    const inherited = own?.mode === undefined ? base.fallback : undefined
     return {
       mode,
       prefer: own?.prefer ?? base.prefer,
-      fallback: mode === 'linearizable' ? (own?.fallback ?? base.fallback) : undefined,
+      fallback: mode === 'linearizable' ? (own?.fallback ?? inherited) : undefined,
     }
   }
 }

@@ -85,7 +85,7 @@ export class Election {
   /** The leader; `null` for none. */
   async leader(options: CallOptions = {}): Promise<LockHolder | null> {
     const prefix = this.#prefix()
-    const { kvs } = await this.#host.store.range({ prefix }, options)
+    const { kvs } = await this.#host.store.range({ prefix }, { ...options, mode: 'linearizable' })
     return leaderOf(oldestOf(prefix, kvs))
   }
 

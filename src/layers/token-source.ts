@@ -1,6 +1,8 @@
+import { setMaxListeners } from 'node:events'
 import { copyOf, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import { begin, type ChannelPair, channels, outcomeOf, settle, tracing } from '../telemetry/channels.js'
 import type { AuthenticateStart, ClientIdentity } from '../telemetry/records.js'
+import { closedError } from '../transport/connection-manager.js'
 import { type CallContext, callContext, type Transport } from '../transport/transport.js'
 import { methods } from '../wire/methods.js'
 import { type Authenticate, Login, sharedLogin } from './login.js'
@@ -71,7 +73,7 @@ export class TokenSource {
   readonly #host: TokenSourceHost
   readonly #authenticated = { first: 0, expiring: 0, rejected: 0 }
   #failed = 0
-  #closed = false
+  readonly #closing = new AbortController()
   #login: Login | undefined
   /** Never shown: the private fields of a class appear neither in `util.inspect` nor in JSON. */
   readonly #authenticate: Authenticate = (reason) => this.#observed(reason)
@@ -79,6 +81,8 @@ export class TokenSource {
   constructor(options: AuthOptions, host: TokenSourceHost) {
     this.#options = options
     this.#host = host
+    // As many calls as there are may wait for the token, which is no leak.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   get stats(): AuthStats {
@@ -109,11 +113,11 @@ export class TokenSource {
       const login = this.#sharedLogin()
       const joins = login.isPending
       try {
-        return await withinCall(login.get(this.#authenticate, reason), context)
+        return await withinCall(login.get(this.#authenticate, reason), context, this.#closing.signal)
       } catch (error) {
         if (isFirst && joins && this.#deservesOwnAttempt(error, context)) continue
         // Another client of this login was closed while it asked for all.
-        if (isEtcdError(error, 'CLOSED') && !this.#closed) continue
+        if (isEtcdError(error, 'CLOSED') && !this.#closing.signal.aborted) continue
         // The error is shared by all who waited; each caller gets one with a stack of its own.
         throw copyOf(error)
       }
@@ -129,9 +133,9 @@ export class TokenSource {
     this.#sharedLogin().rejected(token)
   }
 
-  /** Stops waiting on behalf of others: the client is closed. */
+  /** Ends all waits for tokens: the client is closed. */
   close(): void {
-    this.#closed = true
+    this.#closing.abort()
   }
 
   #sharedLogin(): Login {
@@ -151,7 +155,7 @@ export class TokenSource {
    * its time before the caller came, or lack a connection that this client has. What the cluster refused, it refuses again.
    */
   #deservesOwnAttempt(error: unknown, { deadlineAt, signal }: CallContext): boolean {
-    if (this.#closed || !isEtcdError(error) || error.code === 'AUTH_FAILED') return false
+    if (this.#closing.signal.aborted || !isEtcdError(error) || error.code === 'AUTH_FAILED') return false
     return signal?.aborted !== true && performance.now() < deadlineAt
   }
 
@@ -181,7 +185,8 @@ export class TokenSource {
   async #obtain(reason: TokenReason, context: CallContext): Promise<Token> {
     const options = this.#options
     if ('username' in options) return this.#logIn(options, context)
-    const value = 'token' in options ? options.token : await provided(options.tokenProvider, reason, context)
+    const value =
+      'token' in options ? options.token : await provided(options.tokenProvider, reason, context, this.#closing.signal)
     return new Token(value, Number.POSITIVE_INFINITY)
   }
 
@@ -207,12 +212,14 @@ async function provided(
   provider: Extract<AuthOptions, { tokenProvider: unknown }>['tokenProvider'],
   reason: TokenReason,
   context: CallContext,
+  closing: AbortSignal,
 ): Promise<string> {
   try {
-    const token: unknown = await withinCall(asyncCall(provider, reason), context)
+    const token: unknown = await withinCall(asyncCall(provider, reason), context, closing)
     if (isTokenText(token)) return token
     throw new TypeError('it must give a token: a string of visible ASCII letters')
   } catch (cause) {
+    if (closing.aborted) throw cause
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new EtcdError(`auth.tokenProvider failed: ${why}`, { code: 'AUTH_FAILED', effect: 'none', cause })
   }
@@ -227,21 +234,25 @@ async function asyncCall(provider: (reason: TokenReason) => unknown, reason: Tok
 const longestTimerMs = 2 ** 31 - 1
 
 /** The wait of one caller, who may have less time than the others that wait for the same. */
-function withinCall<T>(asked: Promise<T>, { deadlineAt, signal }: CallContext): Promise<T> {
+function withinCall<T>(asked: Promise<T>, { deadlineAt, signal }: CallContext, closing: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
+      closing.removeEventListener('abort', onClose)
     }
     const fail = (reason: unknown): void => {
       leave()
       reject(reason)
     }
     const onAbort = (): void => fail(signal?.reason)
+    const onClose = (): void => fail(closedError())
     const restMs = deadlineAt - performance.now()
     const timer = restMs > longestTimerMs ? undefined : setTimeout(() => fail(tooLate()), restMs)
     if (signal?.aborted === true) onAbort()
     signal?.addEventListener('abort', onAbort, { once: true })
+    if (closing.aborted) onClose()
+    closing.addEventListener('abort', onClose, { once: true })
     asked.then((value) => {
       leave()
       resolve(value)

@@ -133,8 +133,8 @@ export class Maintenance {
   }
 
   /**
-   * Writes a snapshot to a file, for its owner alone. It grows as `<path>.part`, and is put in place when it is whole
-   * and on the disk, not before.
+   * Writes a snapshot to a file, for its owner alone. It grows as `<path>.<id>.part`, and is put in place when it is
+   * whole and on the disk, not before.
    */
   async saveSnapshot(path: string, options: SnapshotOptions = {}): Promise<{ readonly bytes: number }> {
     if (typeof path !== 'string' || path === '') {

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { createHash, randomUUID } from 'node:crypto'
+import { open, rename, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { EtcdError } from '../core/errors.js'
@@ -32,7 +31,9 @@ export async function* piecesOf(
 
 /** Writes a snapshot to a file, which is put in place when it is whole. */
 export async function saveTo(path: string, pieces: AsyncIterable<Buffer>): Promise<number> {
-  const part = `${path}.part`
+  // Nobody else's: of two savers of one path, each puts in place what it has checked.
+  const part = `${path}.${randomUUID()}.part`
+  const file = await open(part, 'wx', 0o600)
   let bytes = 0
   const counted = async function* (): AsyncGenerator<Buffer, void, undefined> {
     for await (const piece of pieces) {
@@ -41,10 +42,7 @@ export async function saveTo(path: string, pieces: AsyncIterable<Buffer>): Promi
     }
   }
   try {
-    await pipeline(
-      Readable.from(counted(), { objectMode: false }),
-      createWriteStream(part, { mode: 0o600, flush: true }),
-    )
+    await pipeline(Readable.from(counted(), { objectMode: false }), file.createWriteStream({ flush: true }))
     await rename(part, path)
     return bytes
   } catch (error) {

@@ -23,6 +23,9 @@ export class Follower {
     this.#listener = listener
     informer.on('ready', () => this.#tell())
     informer.on('change', () => this.#tell())
+    informer.on('invalid', ({ error }) => {
+      if (!this.#isClosed) this.#listener.onError(error, false)
+    })
     informer.on('error', ({ error, terminal }) => {
       if (!this.#isClosed) this.#listener.onError(error, terminal)
     })

@@ -253,6 +253,24 @@ describe('a source of tokens with a password', () => {
     assert.equal((await joined).value, 'token-1')
   })
 
+  test('ends the waits of its own calls when its client is closed, whoever asks for all', async () => {
+    const auth = credentials()
+    const asking = sourceOf(auth, () => new Promise(() => {}))
+    const waiting = sourceOf(auth, numberedTokens())
+    asking.source.get('first', callWithin()).catch(() => {})
+    const joined = waiting.source.get('first', callWithin())
+    const provided = sourceOf({ tokenProvider: () => new Promise(() => {}) }, numberedTokens())
+    const asked = provided.source.get('first', callWithin())
+    const startedAt = performance.now()
+    waiting.source.close()
+    provided.source.close()
+    await assert.rejects(joined, { code: 'CLOSED', effect: 'none' })
+    await assert.rejects(asked, { code: 'CLOSED', effect: 'none' })
+    await assert.rejects(provided.source.get('first', callWithin()), { code: 'CLOSED' })
+    assert.ok(performance.now() - startedAt < 2000)
+    asking.source.close()
+  })
+
   test('asks ahead of time while calls go on with the old token', async (t) => {
     let nowMs = performance.now()
     t.mock.method(performance, 'now', () => nowMs)

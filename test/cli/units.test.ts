@@ -57,3 +57,8 @@ test('An axis has round marks up to the greatest value', () => {
   assert.deepEqual(roundTicks(0.03), [0, 0.01, 0.02, 0.03])
   assert.deepEqual(roundTicks(0), [0, 1])
 })
+
+test('a table may have more rows than a function may have arguments', () => {
+  const rows = Array.from({ length: 200_000 }, (_, index) => [String(index)])
+  assert.equal(renderTable([{ title: 'N' }], rows, plainStyle).length, 200_001)
+})

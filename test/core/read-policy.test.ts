@@ -35,6 +35,7 @@ describe('The table of read policies', () => {
   test("puts the call's own options before those of the rule, one by one", () => {
     assert.deepEqual(resolve('a', { prefer: 'nearest' }), ['linearizable', 'nearest', 'serializable'])
     assert.deepEqual(resolve('a', { mode: 'serializable' }), ['serializable', 'leader', undefined])
+    assert.deepEqual(resolve('a', { mode: 'linearizable' }), ['linearizable', 'leader', undefined])
     assert.deepEqual(resolve('x', { mode: 'linearizable', fallback: 'serializable' }), [
       'linearizable',
       'nearest',

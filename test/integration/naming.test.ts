@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import * as grpc from '@grpc/grpc-js'
-import { Etcd } from '../../src/index.js'
+import { Etcd, isEtcdError } from '../../src/index.js'
 import { registerResolver, ServiceEndpoints } from '../../src/naming/index.js'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { poll } from '../../src/testing/poll.js'
@@ -115,6 +115,23 @@ describe('The endpoints of a service', () => {
     const ending = closed.next()
     await closing.close()
     await assert.rejects(ending, { code: 'CLOSED' })
+  })
+
+  test('that become unreadable are told of, and show what they were', async () => {
+    const errors: unknown[] = []
+    const told: string[][] = []
+    const service = new ServiceEndpoints(etcd, 'svc/unreadable')
+    await service.add({ name: 'a', address: 'h:1' })
+    const following = service.follow({
+      onEndpoints: (endpoints) => told.push(endpoints.map(({ address }) => address)),
+      onError: (error) => errors.push(error),
+    })
+    await poll('they are known', () => told.length > 0 || undefined)
+    await etcd.put('svc/unreadable/a', 'not a record')
+    await poll('the error is told', () => errors.length > 0 || undefined)
+    assert.ok(isEtcdError(errors[0], 'DECODE_FAILED'))
+    assert.deepEqual(told.at(-1), ['h:1'])
+    await following.close()
   })
 
   test('are registered for as long as the registration is kept', async () => {

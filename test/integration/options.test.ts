@@ -255,6 +255,34 @@ describe('The option', () => {
     assert.equal((await following.range('discovered')).kvs[0]?.text, 'value')
   })
 
+  test('discovery never leads a client off TLS', async (t) => {
+    let hasSsl = true
+    const resolveSrv = async (name: string) => {
+      if (name.includes('-ssl') !== hasSsl) throw Object.assign(new Error('none'), { code: 'ENOTFOUND' })
+      return [{ name: '127.0.0.1', port: portOf(0), priority: 0, weight: 0 }]
+    }
+    const auth = { username: 'root', password: 'secret' }
+    const etcd = openClient(t, { discovery: { domain: 'x', resolver: { resolveSrv }, refreshMs: 50 }, auth })
+    await assert.rejects(etcd.connect({ timeoutMs: 100 }), { code: 'NOT_CONNECTED' })
+    hasSsl = false
+    const failures: unknown[] = []
+    etcd.on('syncFailed', ({ error }) => failures.push(error))
+    await poll('the refresh fails', () => failures.length > 0 || undefined)
+    assert.match(String(failures[0]), /`endpoints` must be https as those before/)
+    assert.deepEqual(
+      etcd.endpoints().map(({ endpoint }) => endpoint),
+      [`https://127.0.0.1:${portOf(0)}`],
+    )
+  })
+
+  test('auth may have parts that are undefined', async (t) => {
+    const etcd = openClient(t, {
+      endpoints: urlOf(0),
+      auth: Object({ username: 'a', password: 'b', token: undefined, tokenProvider: undefined }),
+    })
+    await etcd.put('key', 'value')
+  })
+
   test('endpoints takes every form that is documented', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-unix-'))
     const path = join(folder, 'etcd.sock')

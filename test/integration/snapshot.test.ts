@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { readdirSync, statSync } from 'node:fs'
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,6 +42,25 @@ describe('A snapshot', () => {
     assert.ok((await keysIn(path)) >= 30)
     const after = await memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'Authenticate' })
     assert.equal(after, before)
+  })
+
+  test('of two savers of one path is whole, whoever is first, and of no use to others before', async () => {
+    const path = join(folder, 'both.db')
+    const modes: number[] = []
+    const onProgress = () => {
+      for (const name of readdirSync(folder))
+        if (name.startsWith('both.db.')) modes.push(statSync(join(folder, name)).mode & 0o777)
+    }
+    const saves = [etcd.maintenance.saveSnapshot(path, { onProgress }), etcd.maintenance.saveSnapshot(path)]
+    await Promise.race(saves)
+    assert.ok((await keysIn(path)) >= 30)
+    await Promise.all(saves)
+    assert.ok((await keysIn(path)) >= 30)
+    assert.ok(modes.length > 0 && modes.every((mode) => mode === 0o600))
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.endsWith('.part')),
+      [],
+    )
   })
 
   /** What etcd's own tool says of a snapshot; it is etcdutl from etcd 3.6 on. */
