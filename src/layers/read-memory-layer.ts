@@ -5,12 +5,11 @@ import { type Method, methods } from '../wire/methods.js'
 import type { ReadMemory } from './read-memory.js'
 import { rangeOf } from './wire-range.js'
 
-/** Tells the memory of reads what this client writes, so that nothing it is given is older than that. */
+/** Tells the memory of reads what this client has written, so that nothing it is given is older than that. */
 export function readMemoryLayer(memory: ReadMemory): Layer {
   return (inner) => ({
     unary(method, request, context) {
-      if (!context.proposal || !memory.isInUse) return inner.unary(method, request, context)
-      return write(inner, memory, method, request, context)
+      return context.proposal ? write(inner, memory, method, request, context) : inner.unary(method, request, context)
     },
   })
 }
@@ -22,20 +21,24 @@ async function write<Request, Response>(
   request: Request,
   context: CallContext,
 ): Promise<Response> {
-  const ranges = writtenBy(method, request)
-  const told = (revision: number | undefined): void => {
-    for (const range of ranges) memory.wrote(range, revision)
-  }
-  told(undefined)
   try {
     const response = await inner.unary(method, request, context)
-    told((response as { readonly header?: { readonly revision: number } }).header?.revision)
+    tell(memory, method, request, (response as { readonly header?: { readonly revision: number } }).header?.revision)
     return response
   } catch (error) {
     // It may have been applied all the same.
-    told(undefined)
+    tell(memory, method, request, undefined)
     throw error
   }
+}
+
+/**
+ * Told when a write ends, of all that the memory has by then: whatever came to it while the write was under way, an answer
+ * to a read or a new copy, may be from before the write.
+ */
+function tell(memory: ReadMemory, method: unknown, request: unknown, revision: number | undefined): void {
+  if (!memory.isInUse) return
+  for (const range of writtenBy(method, request)) memory.wrote(range, revision)
 }
 
 function writtenBy(method: unknown, request: unknown): readonly EncodedRange[] {

@@ -33,7 +33,7 @@ export interface Asking {
   readonly name: string
   readonly range: EncodedRange
   readonly askedAt: number
-  /** This client has written one of its keys meanwhile: its answer may be older than that. */
+  /** A write of one of its keys by this client has ended meanwhile: its answer may be older than that. */
   isSpoilt: boolean
 }
 
@@ -97,7 +97,7 @@ export class ReadMemory {
     this.#answers.set(name, { ...answer, response: copyOf(answer.response), range, askedAt })
   }
 
-  /** This client has written these keys, or may have where there is no `revision`, or is about to. */
+  /** A write of these keys by this client has ended: they are written, or may be where there is no `revision`. */
   wrote(range: EncodedRange, revision: number | undefined): void {
     for (const [name, answer] of this.#answers.entries()) if (overlap(answer.range, range)) this.#answers.delete(name)
     for (const asking of this.#asking) if (overlap(asking.range, range)) asking.isSpoilt = true

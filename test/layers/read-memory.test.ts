@@ -3,7 +3,10 @@ import { describe, test } from 'node:test'
 import { encodeRange } from '../../src/core/key-range.js'
 import { KeyValue } from '../../src/core/key-value.js'
 import { type LocalCopy, ReadMemory } from '../../src/layers/read-memory.js'
-import { header } from '../support/fake-transport.js'
+import { readMemoryLayer } from '../../src/layers/read-memory-layer.js'
+import { callContext } from '../../src/transport/transport.js'
+import { type Method, methods } from '../../src/wire/methods.js'
+import { fakeTransport, header } from '../support/fake-transport.js'
 
 const range = encodeRange({ prefix: 'a/' })
 const answer = (revision: number, size = 10) => ({
@@ -21,6 +24,22 @@ function keep(memory: ReadMemory, name: string, revision: number, size?: number)
 function kept(memory: ReadMemory, name: string): number | undefined {
   const request = encodeRange(name)
   return memory.answer(request, request)?.response.header?.revision
+}
+
+/** Makes a write that is answered, or fails, after `meanwhile`. */
+async function write<Request>(
+  memory: ReadMemory,
+  [method, request]: readonly [Method<Request, unknown>, Request],
+  meanwhile: () => void,
+  revision: number | Error,
+): Promise<void> {
+  const transport = fakeTransport(() => {
+    meanwhile()
+    if (typeof revision !== 'number') throw revision
+    return { header: header({ revision }) }
+  })
+  const context = callContext(undefined, { consistent: true, proposal: true })
+  await readMemoryLayer(memory)(transport).unary(method, request, context)
 }
 
 describe('The memory of reads', () => {
@@ -85,5 +104,24 @@ describe('The memory of reads', () => {
     memory.add({ ...copy, isOver: false } as LocalCopy)
     kept(memory, 'a/1')
     assert.deepEqual(asked, [0, 7, 0])
+  })
+
+  test('forgets what it was given while a write was under way, also where it was empty when that began', async () => {
+    const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 1000 })
+    const asked: number[] = []
+    const meanwhile = (): void => {
+      for (const name of ['a/1', 'b']) keep(memory, name, 1)
+    }
+    const put = [methods.KV.Put, { key: Buffer.from('a/1'), value: Buffer.from('new') }] as const
+    await write(memory, put, meanwhile, 7)
+    assert.deepEqual([kept(memory, 'a/1'), kept(memory, 'b')], [undefined, 1])
+    memory.clear()
+    await assert.rejects(write(memory, put, meanwhile, new Error('lost')), /lost/)
+    assert.deepEqual([kept(memory, 'a/1'), kept(memory, 'b')], [undefined, 1])
+    memory.clear()
+    const copy = { range, isOver: false, answer: (_: unknown, revision: number) => void asked.push(revision) }
+    await write(memory, put, () => memory.add(copy as LocalCopy), 8)
+    kept(memory, 'a/1')
+    assert.deepEqual(asked, [8])
   })
 })
