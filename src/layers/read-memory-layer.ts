@@ -1,9 +1,11 @@
-import type { EncodedRange } from '../core/key-range.js'
+import { type EncodedRange, prefixRange } from '../core/key-range.js'
 import type { DeleteRangeRequest, PutRequest, RequestOp, TxnRequest } from '../gen/messages.js'
 import type { CallContext, Layer, Transport } from '../transport/transport.js'
 import { type Method, methods } from '../wire/methods.js'
 import type { ReadMemory } from './read-memory.js'
 import { rangeOf } from './wire-range.js'
+
+const everyKey = prefixRange(Buffer.alloc(0))
 
 /** Tells the memory of reads what this client has written, so that nothing it is given is older than that. */
 export function readMemoryLayer(memory: ReadMemory): Layer {
@@ -45,7 +47,9 @@ function writtenBy(method: unknown, request: unknown): readonly EncodedRange[] {
   // Each method's request is its own.
   if (method === methods.KV.Put) return [rangeOf(request as PutRequest)]
   if (method === methods.KV.DeleteRange) return [rangeOf(request as DeleteRangeRequest)]
-  return method === methods.KV.Txn ? writtenByTxn(request as TxnRequest) : []
+  if (method === methods.KV.Txn) return writtenByTxn(request as TxnRequest)
+  // Which keys the lease had, only the cluster knows.
+  return method === methods.Lease.LeaseRevoke ? [everyKey] : []
 }
 
 function writtenByTxn({ success = [], failure = [] }: TxnRequest): readonly EncodedRange[] {

@@ -127,4 +127,19 @@ describe('Cached reads', () => {
     assert.deepEqual((await ask()).kvs, [])
     assert.equal((await etcd.range({ prefix })).kvs.length, 1)
   })
+
+  test('lack the keys of a lease that this client has revoked', async (t) => {
+    const etcd = createClient(t, cluster, { cache: { maxAgeMs: 60_000 } })
+    const kv = etcd.namespace(uniquePrefix())
+    await using informer = kv.informer({ prefix: 'followed/' })
+    await informer.ready()
+    for (let number = 0; number < 20; number += 1) {
+      const lease = await etcd.lease.grant(60)
+      for (const key of ['followed/a', 'kept']) await kv.put(key, 'value', { lease: lease.id })
+      assert.equal((await kv.get('kept', cached))?.text, 'value')
+      await informer.waitForRevision((await kv.get('followed/a'))?.modRevision ?? 0)
+      await lease.revoke()
+      assert.deepEqual([await kv.get('followed/a', cached), await kv.get('kept', cached)], [undefined, undefined])
+    }
+  })
 })

@@ -124,4 +124,15 @@ describe('The memory of reads', () => {
     kept(memory, 'a/1')
     assert.deepEqual(asked, [8])
   })
+
+  test('forgets every key when this client revokes a lease, whose keys it does not know', async () => {
+    const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 1000 })
+    const asked: number[] = []
+    const copy = { range, isOver: false, answer: (_: unknown, revision: number) => void asked.push(revision) }
+    memory.add(copy as LocalCopy)
+    for (const name of ['a/1', 'b']) keep(memory, name, 1)
+    await write(memory, [methods.Lease.LeaseRevoke, { ID: '1' }], () => {}, 7)
+    assert.deepEqual([kept(memory, 'a/1'), kept(memory, 'b')], [undefined, undefined])
+    assert.deepEqual(asked, [7])
+  })
 })
