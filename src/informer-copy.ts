@@ -8,7 +8,12 @@ import type { InformerOptions } from './informer/informer-options.js'
 import type { LocalCopy, MemoryAnswer } from './layers/read-memory.js'
 import { rangeOf } from './layers/wire-range.js'
 
-type AnyInformer = Pick<Informer<unknown, never>, 'invalid' | 'isStale' | 'revision' | 'snapshot' | 'stats'>
+type AnyInformer = Pick<
+  Informer<unknown, never>,
+  'invalid' | 'isStale' | 'revision' | 'snapshot' | 'stats' | 'waitForRevision'
+>
+
+const catchUpMs = 5000
 
 /** Codecs that give back exactly the bytes which they were given. */
 const exact: ReadonlySet<unknown> = new Set([undefined, text, bytes])
@@ -34,6 +39,7 @@ class InformerCopy implements LocalCopy {
   readonly #informer: AnyInformer
   readonly #encode: Codec<unknown>['encode']
   readonly #prefix: Buffer
+  #isCatchingUp = false
 
   constructor(informer: AnyInformer, encode: Codec<unknown>['encode'], range: EncodedRange, prefix: Buffer) {
     this.#informer = informer
@@ -51,9 +57,23 @@ class InformerCopy implements LocalCopy {
     const informer = this.#informer
     if (!isPlain(request) || !covers(this.range, rangeOf(request))) return undefined
     const { state, endpoint } = informer.stats()
-    const isTrue = state === 'watching' && !informer.isStale && informer.revision >= revision
-    if (!isTrue || informer.invalid().length > 0) return undefined
-    return { ...this.#read(request), endpoint }
+    if (state !== 'watching' || informer.isStale || informer.invalid().length > 0) return undefined
+    if (informer.revision >= revision) return { ...this.#read(request), endpoint }
+    this.#catchUp(revision)
+    return undefined
+  }
+
+  /**
+   * A write that changed nothing here, a deletion of no key or the revocation of a lease, brings no event that would take
+   * the informer to its revision: the member is asked how far it is.
+   */
+  #catchUp(revision: number): void {
+    if (this.#isCatchingUp) return
+    this.#isCatchingUp = true
+    const done = (): void => {
+      this.#isCatchingUp = false
+    }
+    this.#informer.waitForRevision(revision, { timeoutMs: catchUpMs }).then(done, done)
   }
 
   #read(request: RangeRequest): Omit<MemoryAnswer, 'endpoint'> {

@@ -142,4 +142,19 @@ describe('Cached reads', () => {
       assert.deepEqual([await kv.get('followed/a', cached), await kv.get('kept', cached)], [undefined, undefined])
     }
   })
+
+  test('are answered by an informer again soon after a write that changed none of its keys', async (t) => {
+    const etcd = createClient(t, cluster)
+    const kv = etcd.namespace(uniquePrefix())
+    await kv.put('followed/a', 'value')
+    await using informer = kv.informer({ prefix: 'followed/' })
+    await informer.ready()
+    const isFromMemory = async (): Promise<true | undefined> =>
+      (await kv.range('followed/a', cached)).mode === 'cached' || undefined
+    for (const write of [() => kv.delete('followed/b'), async () => (await etcd.lease.grant(60)).revoke()]) {
+      await kv.put('elsewhere', 'value')
+      await write()
+      await poll('the informer has heard how far it is', isFromMemory)
+    }
+  })
 })
