@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { type CutKind, ProxyConnection } from './proxy-connection.js'
+import { type CutKind, type CutOrder, ProxyConnection } from './proxy-connection.js'
 import { type FlowFaults, noFaults, type ProxyDirection } from './proxy-flow.js'
 
 /** What a data hook learns about the bytes that it is shown. */
@@ -25,11 +25,9 @@ export interface CutPoint {
   readonly how?: CutKind
 }
 
-interface ArmedCut {
+interface ArmedCut extends CutOrder {
   readonly direction: ProxyDirection
   bytesLeft: number
-  readonly how: CutKind
-  readonly done: () => void
 }
 
 /**
@@ -151,7 +149,8 @@ export class FaultProxy {
 
   /**
    * Lets so many more bytes pass in a direction and then cuts the connection that carries the next one, once. Resolves
-   * when that has happened. `{ direction: 'down', bytes: 0 }` loses the answer to the next request.
+   * when that has happened. `{ direction: 'down', bytes: 0 }` loses the answer to the next request. Delays, limits and
+   * black holes hold the last bytes and the cut behind them like all others.
    */
   cutAfter({ direction, bytes, how = 'reset' }: CutPoint): Promise<void> {
     return new Promise((resolve) => {
@@ -228,8 +227,7 @@ export class FaultProxy {
       return bytes
     }
     this.#armedCut = undefined
-    connection.cutAfter(direction, bytes.subarray(0, cut.bytesLeft), cut.how)
-    cut.done()
+    connection.cutAfter(direction, bytes.subarray(0, cut.bytesLeft), cut)
     return undefined
   }
 

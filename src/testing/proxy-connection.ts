@@ -5,6 +5,12 @@ import { resetSocket } from './reset-socket.js'
 /** `reset` sends RST, `end` sends FIN. */
 export type CutKind = 'reset' | 'end'
 
+/** A cut that waits for the bytes before it. */
+export interface CutOrder {
+  readonly how: CutKind
+  readonly done: () => void
+}
+
 /** What a connection needs from its proxy. */
 export interface ProxyConnectionSetup {
   readonly id: number
@@ -28,6 +34,8 @@ export class ProxyConnection {
   /** The side that is not told how the other one ended. */
   #unawareSide: Socket | undefined
   #open = true
+  /** Told when the connection was cut. */
+  readonly #onCut: (() => void)[] = []
 
   constructor(setup: ProxyConnectionSetup) {
     const { id, client, target, faults, onDelivered } = setup
@@ -57,12 +65,13 @@ export class ProxyConnection {
       if (how === 'reset') resetSocket(socket)
       else socket.end(() => socket.destroy())
     }
+    this.#tellCut()
   }
 
-  /** Delivers these last bytes and then ends both sides. */
-  cutAfter(direction: ProxyDirection, bytes: Buffer, how: CutKind): void {
-    const sink = direction === 'up' ? this.#server : this.#client
-    sink.write(bytes, () => this.cut(how))
+  /** Delivers these last bytes, as faults allow, and then ends both sides. Calls `done` when they have ended, by this or otherwise. */
+  cutAfter(direction: ProxyDirection, bytes: Buffer, { how, done }: CutOrder): void {
+    this.#onCut.push(done)
+    this.#flows[direction].finishWith(bytes, () => this.cut(how))
   }
 
   /** Sends FIN in one direction and keeps the far end of it unaware of what the other side does then. */
@@ -84,6 +93,7 @@ export class ProxyConnection {
       if (sink !== this.#unawareSide) flow.finish(kind)
     }
     source.on('data', (bytes) => {
+      if (flow.sealed) return
       const passed = this.#setup.inspect(this, direction, bytes)
       if (passed !== undefined && passed.length > 0) flow.push(passed)
     })
@@ -95,6 +105,11 @@ export class ProxyConnection {
   #onSocketClose(): void {
     if (!this.#open || !this.#client.destroyed || !this.#server.destroyed) return
     this.#open = false
+    this.#tellCut()
     this.#setup.onClose(this)
+  }
+
+  #tellCut(): void {
+    for (const done of this.#onCut.splice(0)) done()
   }
 }

@@ -23,12 +23,13 @@ export function noFaults(): FlowFaults {
 type Item =
   | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly dueAt: number }
   | { readonly kind: 'end' | 'reset'; readonly dueAt: number }
+  | { readonly kind: 'cut'; readonly cut: () => void; readonly dueAt: number }
 
 // About what the kernel would buffer for a receiver that has stopped reading.
 const maxQueuedBytes = 1 << 20
 
 /**
- * One direction of a proxied connection: an ordered queue of bytes and the final FIN or RST between two sockets.
+ * One direction of a proxied connection: an ordered queue of bytes and the final FIN, RST or cut between two sockets.
  * The head of the queue leaves when no fault holds it back; the source is read no further while the queue is full.
  */
 export class ProxyFlow {
@@ -44,6 +45,8 @@ export class ProxyFlow {
   /** The throttle lets the next byte pass at this time. */
   #freeAt = 0
   #sinkEnded = false
+  /** Nothing that the source still sends goes on: a cut is queued. */
+  #sealed = false
 
   constructor(source: Socket, sink: Socket, faults: FlowFaults, onDelivered: (byteCount: number) => void) {
     this.#source = source
@@ -53,26 +56,27 @@ export class ProxyFlow {
     sink.on('drain', () => this.pump())
   }
 
+  /** True once nothing more is taken from the source. */
+  get sealed(): boolean {
+    return this.#sealed
+  }
+
   /** Takes bytes from the source. */
   push(bytes: Buffer): void {
-    if (this.#faults.lost) {
-      this.damaged = true
-      return
-    }
-    this.#queue.push({ kind: 'bytes', bytes, dueAt: this.#dueAt() })
-    this.#queuedBytes += bytes.length
+    this.#take({ kind: 'bytes', bytes, dueAt: this.#dueAt() })
     if (this.#queuedBytes > maxQueuedBytes) this.#source.pause()
-    this.pump()
   }
 
   /** Takes the end of the source: a FIN or a reset. It is delivered after the bytes before it. */
   finish(kind: 'end' | 'reset'): void {
-    if (this.#faults.lost) {
-      this.damaged = true
-      return
-    }
-    this.#queue.push({ kind, dueAt: this.#dueAt() })
-    this.pump()
+    this.#take({ kind, dueAt: this.#dueAt() })
+  }
+
+  /** Takes the last bytes; nothing after them is taken. Calls `cut` when they have left for the sink. */
+  finishWith(bytes: Buffer, cut: () => void): void {
+    if (bytes.length > 0) this.push(bytes)
+    this.#take({ kind: 'cut', cut, dueAt: this.#dueAt() })
+    this.#sealed = true
   }
 
   /** Sends FIN to the sink now and drops whatever would follow. */
@@ -104,12 +108,24 @@ export class ProxyFlow {
     this.#queue.length = 0
   }
 
+  #take(item: Item): void {
+    if (this.#sealed) return
+    if (this.#faults.lost) {
+      this.damaged = true
+      return
+    }
+    this.#queue.push(item)
+    if (item.kind === 'bytes') this.#queuedBytes += item.bytes.length
+    this.pump()
+  }
+
   #dueAt(): number {
     return performance.now() + this.#faults.delayMs
   }
 
   #deliver(item: Item): void {
     if (item.kind === 'bytes') this.#deliverBytes(item.bytes, item.dueAt)
+    else if (item.kind === 'cut') this.#deliverCut(item.cut)
     else if (this.#sinkEnded || this.#sink.destroyed) return
     else if (item.kind === 'end') this.#sink.end()
     else resetSocket(this.#sink)
@@ -123,6 +139,12 @@ export class ProxyFlow {
     if (this.#sinkEnded || this.#sink.destroyed) return
     this.#sink.write(slice)
     this.#onDelivered(slice.length)
+  }
+
+  #deliverCut(cut: () => void): void {
+    // A reset drops what the socket has not sent yet: an empty write ends after those before it.
+    if (this.#sink.writable) this.#sink.write('', cut)
+    else cut()
   }
 
   /** How many bytes may leave at once under the throttle: what fits into 10 ms, at least one. */

@@ -289,6 +289,58 @@ describe('FaultProxy', () => {
     assert.equal(client.received, '12345')
   })
 
+  test('delays the bytes before a cut point in their order, and the cut behind them', async () => {
+    const { client, server } = await dialThrough()
+    proxy.delay(100, 'up')
+    const start = performance.now()
+    const cut = proxy.cutAfter({ direction: 'up', bytes: 15, how: 'end' })
+    const seen: string[] = []
+    proxy.onData((bytes) => {
+      seen.push(`${bytes}`)
+    })
+    client.socket.write('0123456789')
+    await poll('the first bytes are under way', () => seen.length === 1 || undefined)
+    client.socket.write('abcdefghij')
+    await poll('the others are, too', () => seen.length === 2 || undefined)
+    client.socket.write('too late')
+    await cut
+    const tookMs = performance.now() - start
+    await poll('the server sees the end', () => server.ended || undefined)
+    assert.equal(server.received, '0123456789abcde')
+    assert.ok(tookMs >= 99, `cut after ${tookMs} ms`)
+  })
+
+  test('holds the bytes before a cut point, and the cut, in a black hole', async () => {
+    const { client, server } = await dialThrough()
+    proxy.blackhole('up')
+    let isCut = false
+    const cut = proxy.cutAfter({ direction: 'up', bytes: 3, how: 'end' }).then(() => {
+      isCut = true
+    })
+    client.socket.write('abcdefghij')
+    await sleep(50)
+    assert.deepEqual([server.received, server.closed, client.closed, isCut], ['', false, false, false])
+    proxy.heal()
+    await cut
+    await poll('the server sees the end', () => server.ended || undefined)
+    assert.equal(server.received, 'abc')
+  })
+
+  test('ends the wait for a cut that is held when the connection is cut otherwise', async () => {
+    for (const bytes of ['held', 'lost'] as const) {
+      const { client } = await dialThrough()
+      proxy.blackhole('up', { bytes })
+      const cut = proxy.cutAfter({ direction: 'up', bytes: 3 })
+      client.socket.write('abcdefghij')
+      await sleep(50)
+      if (bytes === 'held') proxy.cut()
+      else proxy.heal()
+      await cut
+      await client.isReset()
+      proxy.heal()
+    }
+  })
+
   test('listens on the port that it is given, and rejects a target without one', async () => {
     const { port, release } = await reservePort()
     await using chosen = await FaultProxy.start('127.0.0.1:1', { port })
