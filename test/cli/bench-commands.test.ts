@@ -106,6 +106,37 @@ describe('The benchmark of', () => {
     assert.equal(await etcd.count({ prefix: 'interrupted/' }), 0)
   })
 
+  test('puts and transactions leaves the keys under its prefix that others have there or write meanwhile', async () => {
+    for (const command of ['put', 'txn-put']) {
+      const prefix = `app-${command}/`
+      // The last two are named as keys of the benchmark are.
+      const before = ['config', '000000', '00000000', '00000001'].map((name) => prefix + name)
+      for (const key of before) await etcd.put(key, 'precious')
+      const args = ['bench', command, '--total', '1000000', '--rate', '200', '--prefix', prefix]
+      const space = ['--sequential-keys', '--key-space-size', '150']
+      const program = new CliProcess([...args, ...space], { endpoints: cluster.endpoints })
+      await poll('it writes', async () => ((await etcd.count({ prefix })) >= 152 ? true : undefined))
+      const meanwhile = ['config2', '0000003', '00000046', '0000000A', '000000020', '00000002/a'].map(
+        (name) => prefix + name,
+      )
+      for (const key of meanwhile) await etcd.put(key, 'precious')
+      program.child.kill('SIGINT')
+      assert.equal(await program.end(), 130)
+      const { kvs } = await etcd.range({ prefix }, { keysOnly: true })
+      assert.deepEqual(kvs.map(({ keyText }) => keyText).sort(), [...before, ...meanwhile].sort())
+    }
+  })
+
+  test('watches leaves the keys of others', async () => {
+    const prefix = 'etcdkit-bench/watch/'
+    const others = ['0', '01', '3', 'a', '1e0'].map((name) => prefix + name)
+    for (const key of others) await etcd.put(key, 'precious')
+    await bench('watch', '--streams', '1', '--watch-per-stream', '3', '--watched-key-total', '3', '--put-total', '9')
+    const { kvs } = await etcd.range({ prefix }, { keysOnly: true })
+    assert.deepEqual(kvs.map(({ keyText }) => keyText).sort(), others.sort())
+    await etcd.deleteRange({ prefix })
+  })
+
   test('logins needs a user, and asks for a token each time', async (t) => {
     const refused = await cli(['bench', 'authenticate'], { endpoints: cluster.endpoints })
     assert.deepEqual([refused.status, /needs --user/.test(refused.stderr)], [2, true])

@@ -2,27 +2,32 @@ import { put } from '../../index.js'
 import { defineCommand } from '../command.js'
 import { integerFlag } from '../units.js'
 import { benchFlags, benchSettings, keyFlags, keySettings } from './bench-flags.js'
-import { benchKeys, deleteBenchKeys } from './bench-keys.js'
+import { benchKeys, keyCleaner } from './bench-keys.js'
 import { connections, operations, runBench, turnOf } from './run-bench.js'
+
+const keyDetails = [
+  'The keys that it has made are deleted at the end, unless --keep is given. Keys that were there before stay, also those',
+  'that it has written over.',
+]
 
 /** Writes keys. */
 export const putBench = defineCommand({
   name: 'bench put',
   usage: '',
   summary: 'measure puts',
-  details: ['The keys are deleted at the end, unless --keep is given.'],
+  details: keyDetails,
   flags: { ...benchFlags, ...keyFlags },
   arity: [0, 0],
   async run(context, { flags }) {
     const [settings, keySetting] = [benchSettings(flags), keySettings(flags)]
-    const { keyOf, value } = benchKeys(keySetting)
+    const keys = benchKeys(keySetting)
     const clients = await connections(context, settings)
     const { signal } = context
     const workload = operations('bench put', settings, (index, worker) =>
-      turnOf(clients, worker).put(keyOf(index), value, { signal }),
+      turnOf(clients, worker).put(keys.keyOf(index), keys.value, { signal }),
     )
-    const cleanUp = (): Promise<void> => deleteBenchKeys(turnOf(clients, 0), keySetting.prefix)
-    return runBench(context, keySetting.keep ? workload : { ...workload, cleanUp }, flags)
+    const cleanUp = keySetting.keep ? undefined : await keyCleaner(turnOf(clients, 0), keys.names, signal)
+    return runBench(context, { ...workload, cleanUp }, flags)
   },
 })
 
@@ -31,7 +36,7 @@ export const txnPutBench = defineCommand({
   name: 'bench txn-put',
   usage: '',
   summary: 'measure transactions of puts',
-  details: ['The keys are deleted at the end, unless --keep is given.'],
+  details: keyDetails,
   flags: {
     ...benchFlags,
     ...keyFlags,
@@ -42,7 +47,7 @@ export const txnPutBench = defineCommand({
     const [settings, keySetting] = [benchSettings(flags), keySettings(flags)]
     const perTxn = integerFlag('txn-ops', flags['txn-ops'] ?? '1')
     // No key may be written twice in a transaction.
-    const { keyOf, value } = benchKeys({
+    const keys = benchKeys({
       ...keySetting,
       keySpace: Math.max(keySetting.keySpace, perTxn),
       sequential: true,
@@ -50,13 +55,13 @@ export const txnPutBench = defineCommand({
     const clients = await connections(context, settings)
     const { signal } = context
     const workload = operations('bench txn-put', settings, (index, worker) => {
-      const puts = Array.from({ length: perTxn }, (_, at) => put(keyOf(index * perTxn + at), value))
+      const puts = Array.from({ length: perTxn }, (_, at) => put(keys.keyOf(index * perTxn + at), keys.value))
       return turnOf(clients, worker)
         .txn()
         .then(...puts)
         .commit({ signal })
     })
-    const cleanUp = (): Promise<void> => deleteBenchKeys(turnOf(clients, 0), keySetting.prefix)
-    return runBench(context, keySetting.keep ? workload : { ...workload, cleanUp }, flags)
+    const cleanUp = keySetting.keep ? undefined : await keyCleaner(turnOf(clients, 0), keys.names, signal)
+    return runBench(context, { ...workload, cleanUp }, flags)
   },
 })

@@ -20,7 +20,7 @@ export interface Workload {
   readonly total: number
   run(samples: Samples, signal: AbortSignal): Promise<void>
   /** Takes back what it has done, also when the process was asked to end: it heeds no signal. */
-  cleanUp?(): Promise<void>
+  readonly cleanUp?: (() => Promise<void>) | undefined
 }
 
 /** A workload of operations that are made one after the other by each client. */

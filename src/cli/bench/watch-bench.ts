@@ -2,7 +2,7 @@ import type { Etcd, Watcher } from '../../index.js'
 import { defineCommand } from '../command.js'
 import { integerFlag } from '../units.js'
 import { benchFlags, benchSettings } from './bench-flags.js'
-import { deleteBenchKeys } from './bench-keys.js'
+import { keyCleaner } from './bench-keys.js'
 import { runLoad } from './load.js'
 import { connections, runBench, turnOf } from './run-bench.js'
 import { Samples } from './samples.js'
@@ -16,7 +16,7 @@ export const watchBench = defineCommand({
   summary: 'measure the time from a put to the event at each watcher',
   details: [
     'Each stream is a client of its own. Watchers of one key that share a stream share one watcher in etcd.',
-    'The keys are deleted at the end.',
+    'The keys that it has made are deleted at the end; keys that were there before stay.',
   ],
   flags: {
     html,
@@ -51,7 +51,8 @@ export const watchBench = defineCommand({
       )
       await Promise.all([write(turnOf(clients, 0), { sentAt, keys, valueBytes, rate, signal }), ...following])
     }
-    const cleanUp = (): Promise<void> => deleteBenchKeys(turnOf(clients, 0), prefix)
+    const names = { prefix, count: keys, nameOf: String, numberOf: Number }
+    const cleanUp = await keyCleaner(turnOf(clients, 0), names, signal)
     return runBench(context, { name: 'bench watch', total, run, cleanUp }, flags)
   },
 })
