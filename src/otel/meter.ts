@@ -4,6 +4,7 @@ import { measure, measureRpcs, readings } from '../telemetry/measure.js'
 import { metricDefinition, metricNames } from '../telemetry/metric-definitions.js'
 import { grpcCode } from '../telemetry/rpc-names.js'
 import { meteredServer } from './attributes.js'
+import { meterReadings } from './meter-readings.js'
 
 const rpcBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 
@@ -16,7 +17,12 @@ export function meterClient(etcd: ObservedClient, meter: Meter, own: Attributes)
     takers.get(name)?.(value, defined({ ...common, ...attributes }))
   })
   const endRpcs = meterRpcs(etcd, meter, common)
-  const endReading = meterReadings(etcd, meter, common)
+  const endReading = meterReadings(meter, () =>
+    readings(etcd.stats()).map((reading) => ({
+      ...reading,
+      attributes: defined({ ...common, ...reading.attributes }),
+    })),
+  )
   return () => {
     endMeasuring()
     endRpcs()
@@ -61,26 +67,6 @@ function meterRpcs(etcd: ObservedClient, meter: Meter, common: Attributes): () =
       duration.record(durationMs / 1000, defined({ ...common, ...rpc, ...meteredServer(endpoint) }))
     },
   })
-}
-
-function meterReadings(etcd: ObservedClient, meter: Meter, common: Attributes): () => void {
-  const instruments = new Map(
-    metricNames.flatMap((name) => {
-      const { kind, unit, description } = metricDefinition(name)
-      if (kind === 'gauge') return [[name, meter.createObservableGauge(name, { unit, description })] as const]
-      if (kind === 'total') return [[name, meter.createObservableCounter(name, { unit, description })] as const]
-      return []
-    }),
-  )
-  const read: Parameters<Meter['addBatchObservableCallback']>[0] = (result) => {
-    for (const { name, value, attributes } of readings(etcd.stats())) {
-      const instrument = instruments.get(name)
-      if (instrument !== undefined) result.observe(instrument, value, defined({ ...common, ...attributes }))
-    }
-  }
-  const observables = [...instruments.values()]
-  meter.addBatchObservableCallback(read, observables)
-  return () => meter.removeBatchObservableCallback(read, observables)
 }
 
 /** Series are told apart by what their attributes are, of which `undefined` is none. */

@@ -1,5 +1,6 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Attributes, Reading } from '../telemetry/measure.js'
+import { type ExportedReading, mergedReadings } from '../telemetry/merged-readings.js'
 import { type MetricName, metricNames } from '../telemetry/metric-definitions.js'
 import { grpcDefinitions } from './grpc-metrics.js'
 import type { ExposeOptions } from './index.js'
@@ -9,6 +10,7 @@ type Labels = Readonly<Record<string, string>>
 
 /** A metric of prom-client, as far as it is used here. */
 interface Metric {
+  readonly registered: Counter | Gauge | Histogram
   add(labels: Labels, value: number): void
   remove(labels: Labels): void
 }
@@ -58,11 +60,21 @@ export class Exposition {
   }
 
   #register(): void {
-    for (const [name, definition] of promDefinitions) this.#metrics.set(name, this.#create(name, definition))
+    try {
+      for (const [name, definition] of promDefinitions) this.#metrics.set(name, this.#create(name, definition))
+    } catch (error) {
+      // A name is taken. Those before it would be, too, for whoever tries again.
+      this.#unregister()
+      throw error
+    }
   }
 
   #unregister(): void {
-    for (const name of promDefinitions.keys()) this.#registry.removeSingleMetric(this.#prefix + name)
+    for (const [name, { registered }] of this.#metrics) {
+      const fullName = this.#prefix + name
+      // After a `clear()` of the registry, the name may be another's.
+      if (this.#registry.getSingleMetric(fullName) === registered) this.#registry.removeSingleMetric(fullName)
+    }
     this.#metrics = new Map()
   }
 
@@ -88,9 +100,8 @@ export class Exposition {
   /** Reads a metric off all clients; what clients of one name have is one series. */
   #readInto(name: string, metric: Gauge | Counter): void {
     metric.reset()
-    for (const series of this.#series) {
-      for (const { labels, value } of series.read(name)) metric.inc(labels, value)
-    }
+    const all = [...this.#series].flatMap((series) => series.read(name))
+    for (const { attributes, value } of mergedReadings(all)) metric.inc(attributes, value)
   }
 }
 
@@ -128,10 +139,10 @@ export class Series {
   }
 
   /** What the client says of a metric now. */
-  read(name: string): { readonly labels: Labels; readonly value: number }[] {
+  read(name: string): ExportedReading<string>[] {
     return this.#read()
       .filter((reading) => promName(reading.name) === name)
-      .map(({ value, attributes }) => ({ value, labels: { client: this.client, ...labelsOf(attributes) } }))
+      .map((reading) => ({ ...reading, attributes: { client: this.client, ...labelsOf(reading.attributes) } }))
   }
 
   /** Takes the series out of the registry. */
@@ -141,11 +152,19 @@ export class Series {
 }
 
 function counting(metric: Counter | Gauge): Metric {
-  return { add: (labels, value) => metric.inc(labels, value), remove: (labels) => metric.remove(labels) }
+  return {
+    registered: metric,
+    add: (labels, value) => metric.inc(labels, value),
+    remove: (labels) => metric.remove(labels),
+  }
 }
 
 function observing(metric: Histogram): Metric {
-  return { add: (labels, value) => metric.observe(labels, value), remove: (labels) => metric.remove(labels) }
+  return {
+    registered: metric,
+    add: (labels, value) => metric.observe(labels, value),
+    remove: (labels) => metric.remove(labels),
+  }
 }
 
 /** Labels that are left out would be another series than those of the same name that are empty. */

@@ -9,6 +9,8 @@ export interface MetricDefinition {
   readonly attributes: readonly string[]
   /** Bounds of a histogram. */
   readonly buckets?: readonly number[]
+  /** What readings of one series become, as those of clients of one name are. @default 'sum' */
+  readonly merge?: 'sum' | 'maximum'
 }
 
 const seconds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -80,6 +82,7 @@ export const metricDefinitions = {
     unit: 's',
     description: 'Moving average of the time that small calls take',
     attributes: ['etcd.endpoint'],
+    merge: 'maximum',
   },
   'etcd.watch.active': { kind: 'gauge', unit: '{watch}', description: 'Watches', attributes: ['etcd.state'] },
   'etcd.watch.lag': {
@@ -87,6 +90,7 @@ export const metricDefinitions = {
     unit: '{revision}',
     description: 'Revisions that the slowest consumer of a watch is behind what has arrived',
     attributes: [],
+    merge: 'maximum',
   },
   'etcd.watch.reconnects': {
     kind: 'counter',
@@ -106,12 +110,14 @@ export const metricDefinitions = {
     description:
       'Revisions that an informer shows less than its client has seen; of an idle range up to the next progress',
     attributes: ['etcd.range'],
+    merge: 'maximum',
   },
   'etcd.informer.queue': {
     kind: 'gauge',
     unit: '{change}',
     description: 'Changes that wait for the slowest handler of an informer',
     attributes: ['etcd.range'],
+    merge: 'maximum',
   },
   'etcd.informer.resyncs': {
     kind: 'counter',
