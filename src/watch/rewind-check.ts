@@ -42,10 +42,9 @@ export class RewindCheck {
 
   async #run(): Promise<void> {
     this.#isRunning = true
-    for (let failures = 0; this.#suspects.size > 0; ) {
-      const suspects = new Map([...this.#suspects].filter(([watch]) => this.#host.isWatching(watch)))
+    for (let failures = 0; this.#hasSuspects(); ) {
+      const suspects = new Map(this.#suspects)
       this.#suspects.clear()
-      if (suspects.size === 0) break
       const revision = await this.#currentRevision(suspects)
       if (revision !== undefined) {
         failures = 0
@@ -54,10 +53,18 @@ export class RewindCheck {
       }
       failures += 1
       for (const [watch, seen] of suspects) if (!this.#suspects.has(watch)) this.#suspects.set(watch, seen)
+      // Whoever left while the read was under way has woken nobody.
+      if (!this.#hasSuspects()) break
       this.#waking = new AbortController()
       await sleep(halfJitterMs(failures, backoff), undefined, this.#waking.signal)
     }
     this.#isRunning = false
+  }
+
+  /** Whether any of them is still watched; forgets the others. */
+  #hasSuspects(): boolean {
+    for (const watch of this.#suspects.keys()) if (!this.#host.isWatching(watch)) this.#suspects.delete(watch)
+    return this.#suspects.size > 0
   }
 
   /** `undefined` if it could not be read now. */

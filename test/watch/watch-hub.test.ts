@@ -383,6 +383,18 @@ describe('A member that shows less than a watch has seen', () => {
     assert.equal(currentRevision.mock.callCount(), 1)
   })
 
+  test('is not waited for when the client closes while the read is under way', async () => {
+    let fail = (_error: Error): void => {}
+    const { hub } = await resumedAt(90, () => new Promise((_, reject) => (fail = reject)))
+    hub.close()
+    await settled()
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    const before = timers()
+    fail(new EtcdError('closed', { code: 'CLOSED', effect: 'none' }))
+    await settled()
+    assert.equal(timers(), before)
+  })
+
   test('is not asked about when the start was in the future', async () => {
     const currentRevision = mock.fn(async () => 50)
     const { hub, streams } = hubWith({ seen: 60, currentRevision })
