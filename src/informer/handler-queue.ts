@@ -30,6 +30,8 @@ export class HandlerQueue<T> {
   #items: Item<T>[] = []
   #pending = 0
   #seen: Snapshot<T>
+  /** What the handler knows may be later than `#seen`: up to here nothing is news, until that has come to it. */
+  #known: number | undefined
   #isFirst: boolean
   #isRunning = false
   #isClosed = false
@@ -43,6 +45,8 @@ export class HandlerQueue<T> {
       readonly onCaughtUp: () => void
       /** What the handler knows already; without it, it is told everything there is, as `initial`. */
       readonly from?: Snapshot<T> | undefined
+      /** It knows all changes up to this revision. */
+      readonly known?: number | undefined
     },
   ) {
     this.#host = host
@@ -50,6 +54,7 @@ export class HandlerQueue<T> {
     this.#limit = options.limit
     this.#onCaughtUp = options.onCaughtUp
     this.#seen = options.from ?? Snapshot.empty<T>()
+    this.#known = options.known
     this.#isFirst = options.from === undefined
   }
 
@@ -81,6 +86,11 @@ export class HandlerQueue<T> {
     if (!this.#isClosed) this.#enqueue([{ kind: 'difference', to, cause }], 1)
   }
 
+  /** The cluster is another one, or an older one: what the handler knows says nothing of its revisions. */
+  forgetKnown(): void {
+    this.#known = undefined
+  }
+
   close(): void {
     this.#isClosed = true
     this.#items = []
@@ -98,8 +108,11 @@ export class HandlerQueue<T> {
   async #run(): Promise<void> {
     let handled = 0
     for (let item = this.#items.shift(); item !== undefined; item = this.#items.shift()) {
+      const known = this.#known
+      if (known !== undefined && item.to.revision >= known) this.#known = undefined
       for (const change of this.#changesOf(item)) {
         if (this.#isClosed) return
+        if (known !== undefined && change.revision <= known) continue
         await this.#tell(change)
         handled += 1
         if (handled % turnLength === 0) await new Promise((resolve) => setImmediate(resolve))

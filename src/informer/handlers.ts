@@ -8,6 +8,13 @@ import type { Snapshot } from './snapshot.js'
 export interface Beginning<T> {
   readonly from: Snapshot<T> | undefined
   readonly now: Snapshot<T> | undefined
+  readonly known?: Known | undefined
+}
+
+/** A revision of one history of the cluster, up to which somebody knows all changes. */
+export interface Known {
+  readonly revision: number
+  readonly history: number
 }
 
 interface Member<T> {
@@ -21,6 +28,8 @@ export class Handlers<T> {
   readonly #queueLimit: number
   readonly #members = new Set<Member<T>>()
   readonly #streams = new Set<ChangeStream<T>>()
+  /** Counts the times that the cluster became another one, or an older one. */
+  #history = 0
 
   constructor(host: HandlerQueueHost, queueLimit: number) {
     this.#host = host
@@ -31,9 +40,19 @@ export class Handlers<T> {
     return [...this.#members].map(({ queue: { pending, overflows } }) => ({ pending, overflows }))
   }
 
-  subscribe(handler: ChangeHandler<T>, { from, now }: Beginning<T>): InformerSubscription {
+  /** Somebody knows all changes up to a revision of the cluster as it is now. */
+  known(revision: number): Known {
+    return { revision, history: this.#history }
+  }
+
+  subscribe(handler: ChangeHandler<T>, { from, now, known }: Beginning<T>): InformerSubscription {
     const { promise, resolve, reject } = caughtUp()
-    const queue = new HandlerQueue<T>(this.#host, handler, { limit: this.#queueLimit, onCaughtUp: resolve, from })
+    const queue = new HandlerQueue<T>(this.#host, handler, {
+      limit: this.#queueLimit,
+      onCaughtUp: resolve,
+      from,
+      known: known?.history === this.#history ? known.revision : undefined,
+    })
     const end = (reason: unknown): void => {
       queue.close()
       reject(reason)
@@ -69,8 +88,13 @@ export class Handlers<T> {
     for (const { queue } of this.#members) queue.push(changes, to)
   }
 
-  replace(to: Snapshot<T>, cause: ChangeCause): void {
-    for (const { queue } of this.#members) queue.replace(to, cause)
+  /** `isSameHistory` is false where the cluster is another one, or an older one, than before. */
+  replace(to: Snapshot<T>, cause: ChangeCause, isSameHistory: boolean): void {
+    if (!isSameHistory) this.#history += 1
+    for (const { queue } of this.#members) {
+      if (!isSameHistory) queue.forgetKnown()
+      queue.replace(to, cause)
+    }
   }
 
   /** Tells nobody anything more. Iterations end, or throw if there was a failure. */

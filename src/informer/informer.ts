@@ -12,7 +12,7 @@ import { DiskSnapshot } from './disk-snapshot.js'
 import type { InvalidEntry } from './draft.js'
 import type { Entry } from './entry.js'
 import type { ChangeHandler } from './handler-queue.js'
-import { Handlers } from './handlers.js'
+import { Handlers, type Known } from './handlers.js'
 import type { Indexes } from './index-table.js'
 import {
   checkEventsOptions,
@@ -25,7 +25,7 @@ import {
   type InformerSubscription,
   type ReadyOptions,
 } from './informer-options.js'
-import { type Gap, type ReflectedWatch, Reflector } from './reflector.js'
+import { type Gap, isRewind, type ReflectedWatch, Reflector } from './reflector.js'
 import { RevisionWaiters, tooLate } from './revision-waiters.js'
 import type { Snapshot } from './snapshot.js'
 import { Store } from './store.js'
@@ -266,10 +266,10 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     const { from = 'initial', signal } = options
     this.#throwIfOver()
     return this.#handlers.stream(async (stream, over) => {
+      const known = typeof from === 'number' ? this.#handlers.known(from) : undefined
       const start = from === 'initial' ? undefined : await this.#startOf(from, over)
-      const isOld = (change: Change<T>): boolean => typeof from === 'number' && change.revision <= from
       this.#throwIfOver()
-      return this.#subscribe((change) => (isOld(change) ? undefined : stream.give(change)), start)
+      return this.#subscribe((change) => stream.give(change), start, known)
     }, signal)
   }
 
@@ -289,10 +289,10 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return state.kind === 'watching' ? state.watcher : undefined
   }
 
-  #subscribe(handler: ChangeHandler<T>, from?: Snapshot<T>): InformerSubscription {
+  #subscribe(handler: ChangeHandler<T>, from?: Snapshot<T>, known?: Known): InformerSubscription {
     this.#throwIfOver()
     const now = this.#isListed || this.#isStale ? this.#store.snapshot : undefined
-    return this.#handlers.subscribe(handler, { from, now })
+    return this.#handlers.subscribe(handler, { from, now, known })
   }
 
   /** What the range was like at a revision, or is now. */
@@ -329,7 +329,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     this.#isListed = true
     this.#isStale = false
     this.#disk?.save(this.#store)
-    this.#handlers.replace(this.#store.snapshot, cause)
+    this.#handlers.replace(this.#store.snapshot, cause, !isRewind(gap))
     this.#waiters.advanced(revision)
     if (isFirst) {
       this.#settleReady?.resolve(revision)

@@ -135,7 +135,7 @@ export class Reflector {
 
   async #list(gap: Gap | undefined): Promise<void> {
     this.#state = { kind: 'listing' }
-    const isSameHistory = gap === undefined || !rewinds.has(gap.code)
+    const isSameHistory = !isRewind(gap)
     let draft = this.#target.draft(isSameHistory)
     let revision = 0
     const onRestart = (): void => {
@@ -191,6 +191,11 @@ export class Reflector {
     this.#trouble = error
     await sleep(halfJitterMs(this.#failures, backoff), this.#closing.signal, this.#sourceClosing).catch(() => {})
   }
+}
+
+/** Whether the cluster is another one, or an older one, behind a gap. */
+export function isRewind(gap: Gap | undefined): boolean {
+  return gap !== undefined && rewinds.has(gap.code)
 }
 
 function behind(revision: number, shown: number): EtcdError {

@@ -65,8 +65,8 @@ export class FakeSource implements InformerSource {
   /** What linearizable reads answer. */
   answer: { kvs: KeyValue[]; count: number; revision: number } = { kvs: [], count: 0, revision: 0 }
   reads = 0
-  /** Called in the middle of the next listing. */
-  midway: ((options: { readonly onRestart?: (() => void) | undefined }) => void) | undefined
+  /** Called in the middle of the next listing, which waits for it. */
+  midway: ((options: { readonly onRestart?: (() => void) | undefined }) => void | Promise<void>) | undefined
 
   list: InformerSource['list'] = (_range, options) => {
     this.pageSizes.push(options.maxPageSize)
@@ -107,8 +107,9 @@ export class FakeSource implements InformerSource {
     else {
       for (const page of listing) {
         yield page
-        this.midway?.(options)
+        const { midway } = this
         this.midway = undefined
+        await midway?.(options)
       }
     }
   }

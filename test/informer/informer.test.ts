@@ -9,7 +9,7 @@ import { Informer } from '../../src/informer/informer.js'
 import { checkInformerOptions, type InformerOptions } from '../../src/informer/informer-options.js'
 import { untyped } from '../support/fixtures.js'
 import { FakeSource, failure, pageOf } from './fake-source.js'
-import { batchOf, inShort, kvOf, settled } from './fixtures.js'
+import { batchOf, gate, inShort, kvOf, settled } from './fixtures.js'
 
 function createInformer(t: TestContext, options: InformerOptions<string> = {}, source = new FakeSource()) {
   const informer = new Informer<string>(source, { prefix: '' }, options)
@@ -27,6 +27,16 @@ async function createReady(t: TestContext, options: InformerOptions<string> = {}
   assert.equal(await created.informer.ready(), 7)
   await settled()
   return created
+}
+
+/** What an iteration gives, as it comes. */
+function wordsOf(changes: AsyncIterable<Change<string>>): string[] {
+  const words: string[] = []
+  const read = async (): Promise<void> => {
+    for await (const change of changes) words.push(inShort(change))
+  }
+  void read()
+  return words
 }
 
 describe('An informer', () => {
@@ -238,6 +248,45 @@ describe('An informer', () => {
       '+e=1',
     ])
     assert.equal(informer.stats().handlers.length, 1, 'left loops leave nothing')
+  })
+
+  for (const code of ['REVISION_REWOUND', 'CLUSTER_CHANGED'] as const) {
+    test(`gives the whole difference after ${code}, whatever the revision that an iteration began with`, async (t) => {
+      const { informer, source } = await createReady(t)
+      source.happen(batchOf(95, { b: '1' }))
+      await settled()
+      const all = [50, 95, 100].map((from) => {
+        if (from === 50) source.listings.push([{ revision: 50, kvs: [kvOf('a', '1', 7)] }])
+        return wordsOf(informer.events({ from }))
+      })
+      await settled()
+      source.listings.push([{ revision: 50, kvs: [kvOf('a', 'restored', 40), kvOf('c', 'restored', 45)] }])
+      source.fail(failure(code))
+      await settled()
+      source.happen(batchOf(51, { d: '1' }))
+      await settled()
+      const difference = ['~a=1>restored', '-b=1', '+c=restored', '+d=1']
+      assert.deepEqual(all, [['+b=1', ...difference], difference, difference])
+    })
+  }
+
+  test('gives the whole difference also when the cluster is restored before an iteration has begun', async (t) => {
+    const { informer, source } = await createReady(t)
+    source.happen(batchOf(95, { b: '1' }))
+    await settled()
+    source.listings.push([{ revision: 90, kvs: [kvOf('a', '1', 7)] }])
+    source.midway = () => {
+      source.listings.push([{ revision: 50, kvs: [kvOf('a', 'restored', 40), kvOf('c', 'restored', 45)] }])
+      source.fail(failure('REVISION_REWOUND'))
+      return opened.promise
+    }
+    const opened = gate()
+    const words = wordsOf(informer.events({ from: 90 }))
+    await settled()
+    assert.equal(informer.revision, 50)
+    opened.open()
+    await settled()
+    assert.deepEqual(words, ['~a=1>restored', '+c=restored'])
   })
 
   test('throws from an iteration when its revision is compacted, and reads no further for one that was left', async (t) => {
