@@ -292,8 +292,8 @@ export class Kv {
       .then(operation)
       .else(get(key))
       .commit({ signal, timeoutMs })
-    const { revision, endpoint, memberId } = result
-    const info = { revision, endpoint, memberId }
+    const { revision, endpoint, memberId, clusterId } = result
+    const info = { revision, endpoint, memberId, clusterId }
     return result.succeeded ? { ...info, succeeded: true } : { ...info, succeeded: false, current: result.responses[0] }
   }
 }

@@ -11,6 +11,8 @@ export interface ResponseInfo {
   readonly endpoint: string
   /** The member that answered, as its id in hexadecimal. */
   readonly memberId: string | undefined
+  /** The member's cluster, as its id in hexadecimal; `undefined` for an answer from an informer. */
+  readonly clusterId: string | undefined
 }
 
 /** What `range()` resolves to. */
@@ -62,5 +64,6 @@ export interface UpdateResult {
 
 /** What every result says about its answer. */
 export function responseInfo(header: ResponseHeader | undefined, context: CallContext): ResponseInfo {
-  return { revision: header?.revision ?? 0, endpoint: context.endpoint ?? '', memberId: header?.memberId }
+  const { revision = 0, memberId, clusterId } = header ?? {}
+  return { revision, endpoint: context.endpoint ?? '', memberId, clusterId }
 }

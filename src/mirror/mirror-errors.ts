@@ -1,5 +1,6 @@
-import { type ErrorCode, isEtcdError } from '../core/errors.js'
+import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import { isTerminal } from '../watch/terminal.js'
+import type { Position } from './progress.js'
 
 /** What the source says when there is no way on from a revision: its history is gone, or it is another one. */
 const gaps: ReadonlySet<ErrorCode> = new Set(['COMPACTED', 'FUTURE_REVISION', 'CLUSTER_CHANGED', 'REVISION_REWOUND'])
@@ -12,6 +13,18 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
   'REQUEST_TOO_LARGE',
   'TOO_MANY_OPS',
 ])
+
+/** Throws where the source as it is now cannot have the history that was mirrored. */
+export function checkSameHistory(mirrored: Position, now: Position): void {
+  const { clusterId, revision } = mirrored
+  if (clusterId !== undefined && now.clusterId !== undefined && clusterId !== now.clusterId) {
+    const message = `the source is cluster ${now.clusterId}, and ${clusterId} was mirrored before`
+    throw new EtcdError(message, { code: 'CLUSTER_CHANGED', effect: 'none' })
+  }
+  if (revision <= now.revision) return
+  const message = `the source is at revision ${now.revision}, and ${revision} was mirrored before: restored from a backup?`
+  throw new EtcdError(message, { code: 'REVISION_REWOUND', effect: 'none' })
+}
 
 /** Whether an error of the source calls for a comparison of both sides. */
 export function isGap(error: unknown): boolean {

@@ -35,7 +35,7 @@ export interface MirrorSource {
   range(
     range: KeyRange,
     options: { readonly limit: number; readonly mode: 'linearizable'; readonly signal: AbortSignal },
-  ): Promise<{ readonly revision: number }>
+  ): Promise<{ readonly revision: number; readonly clusterId?: string | undefined; readonly stale?: boolean }>
   watch(
     range: KeyRange,
     options: { readonly startRevision: number; readonly progress: true; readonly signal: AbortSignal },

@@ -8,7 +8,7 @@ import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchBatch } from '../watch/watch-event.js'
 import { type Difference, differences } from './difference.js'
-import { fromDestination, isFinal, isGap } from './mirror-errors.js'
+import { checkSameHistory, fromDestination, isFinal, isGap } from './mirror-errors.js'
 import {
   type MirrorDestination,
   type MirrorOptions,
@@ -18,7 +18,7 @@ import {
   rangeAfter,
 } from './mirror-options.js'
 import { MirrorWriter } from './mirror-writer.js'
-import type { Progress } from './progress.js'
+import type { Position, Progress } from './progress.js'
 import { RevisionGate } from './revision-gate.js'
 
 /** What a mirror is doing. */
@@ -152,22 +152,29 @@ export class Mirror implements AsyncDisposable {
   /** Goes on from the progress; never ends but by an error. */
   async #goOn(): Promise<never> {
     const stored = this.#progress ?? (await this.#writer.load())
-    this.#progress = this.#hasGap || stored === undefined ? await this.#listingFromNow() : stored
+    const now = await this.#sourceNow()
+    this.#progress = this.#hasGap || stored === undefined ? this.#listingFrom(now) : resumedAt(stored, now)
     this.#hasGap = false
     if (this.#progress.phase === 'listing') await this.#list(this.#progress)
-    return this.#follow()
+    return this.#follow(this.#progress)
   }
 
-  async #listingFromNow(): Promise<Progress> {
+  async #sourceNow(): Promise<Position> {
     const { signal } = this.#closing
-    const { revision } = await this.#source.range(
+    const { clusterId, revision, stale } = await this.#source.range(
       { prefix: this.#plan.prefix },
       { limit: 1, mode: 'linearizable', signal },
     )
-    return { phase: 'listing', revision, after: nothing, deletes: this.#hasGap }
+    // By the client's `fallback`. A member that lags behind would look like a cluster that was restored.
+    if (stale !== true) return { clusterId, revision }
+    throw new EtcdError('the source has no leader', { code: 'NO_LEADER', effect: 'none', retryable: true })
   }
 
-  async #list({ revision, after, deletes }: Extract<Progress, { phase: 'listing' }>): Promise<void> {
+  #listingFrom(now: Position): Progress {
+    return { phase: 'listing', ...now, after: nothing, deletes: this.#hasGap }
+  }
+
+  async #list({ clusterId, revision, after, deletes }: Extract<Progress, { phase: 'listing' }>): Promise<void> {
     this.#state = { kind: 'listing', revision }
     const { prefix, destinationPrefix } = this.#plan
     const { signal } = this.#closing
@@ -181,14 +188,15 @@ export class Mirror implements AsyncDisposable {
       },
     )
     await this.#writer.write(deletes ? changes : puts(changes), (last) =>
-      last === undefined ? { phase: 'following', revision } : { phase: 'listing', revision, after: last.rest, deletes },
+      last === undefined
+        ? { phase: 'following', clusterId, revision }
+        : { phase: 'listing', clusterId, revision, after: last.rest, deletes },
     )
     this.#events.emit('synced', { revision })
   }
 
-  async #follow(): Promise<never> {
+  async #follow({ clusterId, revision }: Position): Promise<never> {
     const { signal } = this.#closing
-    const { revision } = this.#progress ?? { revision: 0 }
     this.#advance(revision)
     const watcher = this.#source.watch(
       { prefix: this.#plan.prefix },
@@ -196,7 +204,7 @@ export class Mirror implements AsyncDisposable {
     )
     this.#watcher = watcher
     try {
-      for await (const batch of watcher.batches()) await this.#apply(batch)
+      for await (const batch of watcher.batches()) await this.#apply(batch, clusterId)
     } finally {
       this.#watcher = undefined
       await watcher.close()
@@ -204,7 +212,7 @@ export class Mirror implements AsyncDisposable {
     throw closed()
   }
 
-  async #apply({ revision, events }: WatchBatch): Promise<void> {
+  async #apply({ revision, events }: WatchBatch, clusterId: string | undefined): Promise<void> {
     const isDue = performance.now() - this.#savedAt > saveEveryMs
     if (events.length > 0 || isDue) {
       const before = revision - 1
@@ -216,6 +224,7 @@ export class Mirror implements AsyncDisposable {
       // A revision that takes several transactions is done over from its beginning if it is interrupted.
       await this.#writer.write(changes, (last) => ({
         phase: 'following',
+        clusterId,
         revision: last === undefined ? revision : before,
       }))
     }
@@ -229,6 +238,7 @@ export class Mirror implements AsyncDisposable {
 
   #resync(reason: unknown): void {
     this.#hasGap = true
+    this.#gate.reset()
     this.#events.emit('resync', { reason })
   }
 
@@ -247,6 +257,13 @@ export class Mirror implements AsyncDisposable {
     if (!isClosed) this.#events.emit('failed', { error })
     return true
   }
+}
+
+/** The progress as one of the source as it is now. Throws if that has another history. */
+function resumedAt(stored: Progress, now: Position): Progress {
+  checkSameHistory(stored, now)
+  const isToldNothing = stored.clusterId !== undefined || now.clusterId === undefined
+  return isToldNothing ? stored : { ...stored, clusterId: now.clusterId }
 }
 
 /** Without what only the destination has. */

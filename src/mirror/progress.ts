@@ -1,14 +1,24 @@
 import { EtcdError } from '../core/errors.js'
 
+/** A revision, and the cluster that it is one of, where that is known. */
+export interface Position {
+  readonly clusterId: string | undefined
+  readonly revision: number
+}
+
 /** How far a mirror has come. */
-export type Progress =
+export type Progress = Position &
   /** Both sides are compared as the source was at `revision`, up to the key that goes on with `after`. */
-  | { readonly phase: 'listing'; readonly revision: number; readonly after: Buffer; readonly deletes: boolean }
-  /** The destination has all that happened up to `revision`. */
-  | { readonly phase: 'following'; readonly revision: number }
+  (
+    | { readonly phase: 'listing'; readonly after: Buffer; readonly deletes: boolean }
+    /** The destination has all that happened up to `revision`. */
+    | { readonly phase: 'following' }
+  )
 
 interface Record {
   readonly source: string
+  /** Missing where it was not known. */
+  readonly clusterId?: string | undefined
   readonly phase: Progress['phase']
   readonly revision: number
   readonly after?: string | undefined
@@ -20,20 +30,20 @@ interface Record {
  * answer was lost has been applied.
  */
 export function encodeProgress(progress: Progress, prefix: Buffer, stamp: string): string {
-  const { phase, revision } = progress
+  const { phase, clusterId, revision } = progress
   const listing =
     progress.phase === 'listing' ? { after: progress.after.toString('base64'), deletes: progress.deletes } : {}
-  return JSON.stringify({ source: prefix.toString('base64'), phase, revision, ...listing, stamp })
+  return JSON.stringify({ source: prefix.toString('base64'), clusterId, phase, revision, ...listing, stamp })
 }
 
 /** What the progress key says. Throws `DECODE_FAILED` if it is no progress, or that of another prefix. */
 export function decodeProgress(text: string, prefix: Buffer): Progress {
-  const { source, phase, revision, after, deletes } = recordOf(text)
+  const { source, clusterId, phase, revision, after, deletes } = recordOf(text)
   if (source !== prefix.toString('base64')) {
     throw undecodable(`it is that of the prefix ${JSON.stringify(Buffer.from(source, 'base64').toString())}`)
   }
-  if (phase === 'following') return { phase, revision }
-  return { phase, revision, after: Buffer.from(after ?? '', 'base64'), deletes: deletes === true }
+  if (phase === 'following') return { phase, clusterId, revision }
+  return { phase, clusterId, revision, after: Buffer.from(after ?? '', 'base64'), deletes: deletes === true }
 }
 
 function recordOf(text: string): Record {
@@ -45,9 +55,10 @@ function recordOf(text: string): Record {
 }
 
 function isRecord(value: unknown): value is Record {
-  const { source, phase, revision } = Object(value)
+  const { source, clusterId, phase, revision } = Object(value)
   const isPhase = phase === 'listing' || phase === 'following'
-  return typeof source === 'string' && isPhase && Number.isSafeInteger(revision) && revision > 0
+  const isCluster = clusterId === undefined || typeof clusterId === 'string'
+  return typeof source === 'string' && isCluster && isPhase && Number.isSafeInteger(revision) && revision > 0
 }
 
 function undecodable(reason: string): EtcdError {

@@ -43,6 +43,11 @@ export class RevisionGate {
     for (const waiter of this.#waiters) if (waiter.revision <= revision) waiter.resolve(revision)
   }
 
+  /** What was reached belongs to another history than what comes. */
+  reset(): void {
+    this.#reached = undefined
+  }
+
   fail(error: unknown): void {
     this.#failure = { error }
     for (const { reject } of this.#waiters) reject(error)

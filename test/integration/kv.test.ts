@@ -255,9 +255,11 @@ describe('Keys and values', () => {
 
   test('results say who answered and at which revision', async (t) => {
     const kv = own(t)
-    const { revision, endpoint, memberId } = await kv.put('a', '1')
+    const { revision, endpoint, memberId, clusterId } = await kv.put('a', '1')
     const { memberId: expected } = cluster.members[0] ?? {}
     assert.deepEqual({ endpoint, memberId }, { endpoint: cluster.endpoints[0], memberId: expected })
+    const status = await createClient(t, cluster).maintenance.status({ endpoint })
+    assert.equal(clusterId, status.clusterId)
     assert.equal((await kv.get('a'))?.modRevision, revision)
     assert.equal((await kv.range('a')).revision, revision)
   })

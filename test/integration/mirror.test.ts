@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { del, Etcd, type Keyspace, type Mirror, put } from '../../src/index.js'
+import { del, Etcd, EtcdError, type Keyspace, put } from '../../src/index.js'
+import { Mirror } from '../../src/mirror/mirror.js'
+import type { MirrorSource } from '../../src/mirror/mirror-options.js'
 import { findEtcd } from '../../src/testing/etcd-binary.js'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { poll } from '../../src/testing/poll.js'
@@ -139,6 +141,93 @@ describe('A mirror', () => {
     await assertSame(prefix)
     assert.equal((await destination.get(`${prefix}000005`))?.version, 2)
     assert.equal((await destination.get(`${prefix}000004`))?.version, 1)
+  })
+
+  test('that is started again fails where the source was restored from a backup, or compares both sides anew', async (t) => {
+    const prefix = uniquePrefix()
+    await fill(source.namespace(prefix), 30)
+    await destination.put(`${prefix}lost`, 'value')
+    const { revision } = await source.range({ prefix }, { limit: 1 })
+    const record = { source: Buffer.from(prefix).toString('base64'), phase: 'following', revision: revision + 1000 }
+    await destination.put(`etcdkit-mirror/${prefix}`, JSON.stringify(record))
+    const first = mirrorOf(t, prefix)
+    await assert.rejects(first.mirror.synced(), { code: 'REVISION_REWOUND' })
+    assert.deepEqual([first.told, first.mirror.state.kind], [['failed'], 'failed'])
+    const second = mirrorOf(t, prefix, { onCompacted: 'resync' })
+    assert.ok((await second.mirror.synced()) < record.revision)
+    assert.deepEqual(second.told, ['resync', 'synced'])
+    await second.mirror.synced((await source.put(`${prefix}new`, 'value')).revision)
+    await assertSame(prefix)
+  })
+
+  test('that is started again fails where the source is another cluster, or compares both sides anew', async () => {
+    const prefix = uniquePrefix()
+    const copies = source.namespace('copies/')
+    await fill(destination.namespace(prefix), 10)
+    const first = destination.mirror(prefix, copies)
+    await first.synced()
+    await first.close()
+    // The other cluster's revisions are higher.
+    const { revision } = await destination.range('last')
+    while ((await source.put(`${prefix}other`, 'value')).revision <= revision);
+    const second = source.mirror(prefix, copies)
+    await assert.rejects(second.synced(), { code: 'CLUSTER_CHANGED' })
+    await second.close()
+    await using third = source.mirror(prefix, copies, { onCompacted: 'resync' })
+    await third.synced()
+    assert.deepEqual(await contents(copies, prefix), [['other', 'value']])
+    await third.close()
+    await using fourth = source.mirror(prefix, copies)
+    await fourth.synced((await source.put(`${prefix}new`, 'value')).revision)
+    assert.equal(await copies.count({ prefix }), 2)
+  })
+
+  test('is not synced by what it had reached before the source was restored while it ran', async (t) => {
+    const prefix = uniquePrefix()
+    let now = 51
+    let restore = (_error: Error): void => {}
+    const changing: MirrorSource = {
+      list: async function* () {},
+      range: async () => ({ revision: now }),
+      watch: () => {
+        const over = new Promise<never>((_, reject) => (restore = reject))
+        const batches = async function* () {
+          yield await over
+        }
+        return { batches, requestProgress: () => {}, close: async () => {} }
+      },
+    }
+    const mirror = new Mirror({ source: changing, destination }, Buffer.from(prefix), { onCompacted: 'resync' })
+    t.after(async () => {
+      restore(new Error('over'))
+      await mirror.close()
+    })
+    assert.equal(await mirror.synced(), 51)
+    const reached = new Promise((resolve) => mirror.on('resync', () => resolve(mirror.synced())))
+    now = 7
+    restore(new EtcdError('for a test', { code: 'REVISION_REWOUND', effect: 'none' }))
+    assert.equal(await reached, 7)
+  })
+
+  test('takes no answer that may be old for that of a cluster that was restored', async (t) => {
+    const prefix = uniquePrefix()
+    const { revision } = await source.put(`${prefix}key`, 'value')
+    const first = mirrorOf(t, prefix)
+    await first.mirror.synced()
+    await first.mirror.close()
+    let reads = 0
+    const lagging: MirrorSource = {
+      list: source.list.bind(source),
+      range: async (...args) => {
+        reads += 1
+        return reads === 1 ? { revision: 1, stale: true } : source.range(...args)
+      },
+      watch: source.watch.bind(source),
+    }
+    const mirror = new Mirror({ source: lagging, destination }, Buffer.from(prefix), {})
+    t.after(() => mirror.close())
+    assert.ok((await mirror.synced()) >= revision)
+    assert.equal(reads, 2)
   })
 
   test('ends when another one writes to the same destination: one is left', async (t) => {

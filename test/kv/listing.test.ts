@@ -22,7 +22,7 @@ function page({ limit }: Asked, first: number, total: number, bytesEach: number,
   const kvs = Array.from({ length: Math.min(limit, total - first) }, (_, index) => keyValue(first + index))
   const more = first + kvs.length < total
   const cursor = cursorAfter(range, { kvs, more, revision })
-  const info = { endpoint: 'e', memberId: 'm', mode: 'linearizable', stale: false } as const
+  const info = { endpoint: 'e', memberId: 'm', clusterId: 'c', mode: 'linearizable', stale: false } as const
   return { result: { ...info, kvs, more, revision, cursor, count: total - first }, bytes: kvs.length * bytesEach }
 }
 
