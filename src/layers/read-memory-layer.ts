@@ -1,7 +1,7 @@
 import { type EncodedRange, prefixRange } from '../core/key-range.js'
 import type { DeleteRangeRequest, PutRequest, RequestOp, TxnRequest } from '../gen/messages.js'
-import type { CallContext, Layer, Transport } from '../transport/transport.js'
-import { type Method, methods } from '../wire/methods.js'
+import type { Layer } from '../transport/transport.js'
+import { methods } from '../wire/methods.js'
 import type { ReadMemory } from './read-memory.js'
 import { rangeOf } from './wire-range.js'
 
@@ -11,27 +11,22 @@ const everyKey = prefixRange(Buffer.alloc(0))
 export function readMemoryLayer(memory: ReadMemory): Layer {
   return (inner) => ({
     unary(method, request, context) {
-      return context.proposal ? write(inner, memory, method, request, context) : inner.unary(method, request, context)
+      const answer = inner.unary(method, request, context)
+      // Before the caller hears of it: who listens first is told first.
+      if (context.proposal) {
+        answer.then(
+          (response) => tell(memory, method, request, revisionOf(response)),
+          // It may have been applied all the same.
+          () => tell(memory, method, request, undefined),
+        )
+      }
+      return answer
     },
   })
 }
 
-async function write<Request, Response>(
-  inner: Transport,
-  memory: ReadMemory,
-  method: Method<Request, Response>,
-  request: Request,
-  context: CallContext,
-): Promise<Response> {
-  try {
-    const response = await inner.unary(method, request, context)
-    tell(memory, method, request, (response as { readonly header?: { readonly revision: number } }).header?.revision)
-    return response
-  } catch (error) {
-    // It may have been applied all the same.
-    tell(memory, method, request, undefined)
-    throw error
-  }
+function revisionOf(response: unknown): number | undefined {
+  return (response as { readonly header?: { readonly revision: number } }).header?.revision
 }
 
 /**

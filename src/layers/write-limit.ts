@@ -46,21 +46,30 @@ export class WriteLimit {
   }
 
   /** Runs a write when it is its turn. It rejects with `DEADLINE_EXCEEDED`, effect none, if that does not come in time. */
-  async run<Response>(context: CallContext, send: () => Promise<Response>): Promise<Response> {
-    if (this.#inFlight >= this.#limit || this.#waiters.size > 0) await this.#turn(context)
-    else this.#inFlight += 1
-    const startedAt = performance.now()
-    try {
-      const response = await send()
-      this.#raise(startedAt)
-      return response
-    } catch (error) {
-      if (saysOverload(error, startedAt)) this.#lower(startedAt)
-      throw error
-    } finally {
-      this.#inFlight -= 1
-      this.#admit()
+  run<Response>(context: CallContext, send: () => Promise<Response>): Promise<Response> {
+    if (this.#inFlight >= this.#limit || this.#waiters.size > 0) {
+      return this.#turn(context).then(() => this.#counted(send))
     }
+    this.#inFlight += 1
+    return this.#counted(send)
+  }
+
+  #counted<Response>(send: () => Promise<Response>): Promise<Response> {
+    const startedAt = performance.now()
+    const answer = send()
+    // Beside the caller, who need not wait for it.
+    answer.then(
+      () => this.#ended(startedAt, undefined),
+      (error: unknown) => this.#ended(startedAt, error),
+    )
+    return answer
+  }
+
+  #ended(startedAt: number, error: unknown): void {
+    if (error === undefined) this.#raise(startedAt)
+    else if (saysOverload(error, startedAt)) this.#lower(startedAt)
+    this.#inFlight -= 1
+    this.#admit()
   }
 
   /** One for a round, which is as many successes as there are places, if all of these are taken. */
