@@ -6,11 +6,11 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { cacheFolder } from '../src/testing/etcd-binary.js'
 
 const root = join(import.meta.dirname, '..')
-const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'etcdkit', 'node')
+const cache = join(cacheFolder(), 'node')
 
 /** The program of the newest Node of this major version, or of exactly this version. */
 function install(version: string): string {

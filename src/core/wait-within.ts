@@ -1,4 +1,5 @@
 import { longestTimerMs } from './abort.js'
+import { EtcdError } from './errors.js'
 
 /** What bounds one caller's wait. */
 export interface WaitBounds {
@@ -34,4 +35,10 @@ export function waitWithin<T>(
     signal?.addEventListener('abort', onAbort, { once: true })
     shared.then(settle(resolve), fail)
   })
+}
+
+/** For a wait that its `timeoutMs` has ended, with nothing changed; `cause` is what stood in the way, where that is known. */
+export function notInTime(message: string, cause?: unknown): EtcdError {
+  const why = cause instanceof Error ? `: ${cause.message}` : ''
+  return new EtcdError(`${message}${why}`, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true, cause })
 }

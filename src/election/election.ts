@@ -3,6 +3,7 @@ import type { KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, describe, durationMs, optionalSignal, positiveInteger } from '../core/validate.js'
 import type { LockHolder } from '../lock/lock-errors.js'
+import { checkLockName } from '../lock/lock-options.js'
 import { holderOf, oldestOf } from '../lock/lock-place.js'
 import type { LockQueues } from '../lock/lock-queues.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -48,11 +49,8 @@ export class Election {
 
   /** Made by `election()`. */
   constructor(name: string, options: ElectionOptions, host: ElectionHost) {
-    if (typeof name !== 'string' || name === '') {
-      throw new InvalidArgumentError(`\`name\` must be a string of at least one letter, got ${describe(name)}`)
-    }
+    this.name = checkLockName(name)
     assertKnownOptions('election()', options, ['ttlSeconds'])
-    this.name = name
     this.#host = host
     this.#ttlSeconds = positiveInteger('ttlSeconds', options.ttlSeconds ?? 10)
   }

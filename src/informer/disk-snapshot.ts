@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
 import type { Codec } from '../core/codec.js'
 import { encodeRange, type KeyRange } from '../core/key-range.js'
+import { putInPlace } from '../core/put-in-place.js'
 import type { Entry } from './entry.js'
 import type { Snapshot } from './snapshot.js'
 
@@ -115,28 +115,6 @@ export class DiskSnapshot<T> {
       version,
       lease,
     }
-  }
-}
-
-async function putInPlace(path: string, pieces: Iterable<string>): Promise<void> {
-  const part = `${path}.${process.pid}.part`
-  try {
-    await writeTo(part, pieces)
-    await rename(part, path)
-  } catch (error) {
-    await rm(part, { force: true })
-    throw error
-  }
-}
-
-async function writeTo(path: string, pieces: Iterable<string>): Promise<void> {
-  const file = await open(path, 'w', 0o600)
-  try {
-    for (const piece of pieces) await file.appendFile(piece)
-    // After a power failure, the new name must not stand for an empty file.
-    await file.sync()
-  } finally {
-    await file.close()
   }
 }
 

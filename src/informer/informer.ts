@@ -3,7 +3,7 @@ import { Emitter } from '../core/emitter.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import { nonNegativeInteger, oneOf } from '../core/validate.js'
-import { waitWithin } from '../core/wait-within.js'
+import { notInTime, waitWithin } from '../core/wait-within.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchBatch } from '../watch/watch-event.js'
@@ -26,7 +26,7 @@ import {
   type ReadyOptions,
 } from './informer-options.js'
 import { type Gap, isRewind, type ReflectedWatch, Reflector } from './reflector.js'
-import { RevisionWaiters, tooLate } from './revision-waiters.js'
+import { RevisionWaiters } from './revision-waiters.js'
 import type { Snapshot } from './snapshot.js'
 import { Store } from './store.js'
 
@@ -123,7 +123,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     checkCall('ready()', options, [...callOptionNames, 'allowStale'])
     if (options.allowStale === true && this.#isStale) return this.revision
     return waitWithin(this.#ready, options, () =>
-      tooLate('the first listing did not come in time', this.#reflector.trouble),
+      notInTime('the first listing did not come in time', this.#reflector.trouble),
     )
   }
 

@@ -1,5 +1,5 @@
 import { longestTimerMs } from '../core/abort.js'
-import { EtcdError } from '../core/errors.js'
+import { notInTime } from '../core/wait-within.js'
 
 interface Waiter {
   readonly revision: number
@@ -44,7 +44,7 @@ export class RevisionWaiters {
       const waiter: Waiter = { revision, resolve: settle(resolve), reject: settle(reject) }
       const onAbort = (): void => waiter.reject(signal?.reason)
       const timer = setTimeout(
-        () => waiter.reject(tooLate(`the informer did not come to revision ${revision} in time`)),
+        () => waiter.reject(notInTime(`the informer did not come to revision ${revision} in time`)),
         Math.min(timeoutMs, longestTimerMs),
       )
       this.#waiters.add(waiter)
@@ -80,10 +80,4 @@ export class RevisionWaiters {
     this.#timer = undefined
     this.#asked = 0
   }
-}
-
-/** The error of a wait whose time is over. */
-export function tooLate(message: string, cause?: unknown): EtcdError {
-  const why = cause instanceof Error ? `: ${cause.message}` : ''
-  return new EtcdError(`${message}${why}`, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true, cause })
 }

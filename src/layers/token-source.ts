@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { copyOf, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
+import { waitWithin } from '../core/wait-within.js'
 import { begin, type ChannelPair, channels, outcomeOf, settle, tracing } from '../telemetry/channels.js'
 import type { AuthenticateStart, ClientIdentity } from '../telemetry/records.js'
 import { closedError } from '../transport/connection-manager.js'
@@ -135,7 +136,7 @@ export class TokenSource {
 
   /** Ends all waits for tokens: the client is closed. */
   close(): void {
-    this.#closing.abort()
+    this.#closing.abort(closedError())
   }
 
   #sharedLogin(): Login {
@@ -230,34 +231,10 @@ async function asyncCall(provider: (reason: TokenReason) => unknown, reason: Tok
   return provider(reason)
 }
 
-/** The longest that a timer can wait; a longer one would go off at once. */
-const longestTimerMs = 2 ** 31 - 1
-
 /** The wait of one caller, who may have less time than the others that wait for the same. */
 function withinCall<T>(asked: Promise<T>, { deadlineAt, signal }: CallContext, closing: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = (): void => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-      closing.removeEventListener('abort', onClose)
-    }
-    const fail = (reason: unknown): void => {
-      leave()
-      reject(reason)
-    }
-    const onAbort = (): void => fail(signal?.reason)
-    const onClose = (): void => fail(closedError())
-    const restMs = deadlineAt - performance.now()
-    const timer = restMs > longestTimerMs ? undefined : setTimeout(() => fail(tooLate()), restMs)
-    if (signal?.aborted === true) onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    if (closing.aborted) onClose()
-    closing.addEventListener('abort', onClose, { once: true })
-    asked.then((value) => {
-      leave()
-      resolve(value)
-    }, fail)
-  })
+  const either = signal === undefined ? closing : AbortSignal.any([signal, closing])
+  return waitWithin(asked, { signal: either, timeoutMs: deadlineAt - performance.now() }, tooLate)
 }
 
 function tooLate(): EtcdError {

@@ -1,28 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { InvalidArgumentError } from '../core/errors.js'
-import { assertKnownOptions, describe, durationMs, optionalSignal, positiveInteger } from '../core/validate.js'
+import { describe } from '../core/validate.js'
 import type { Lock } from './lock.js'
+import { checkLockName, type LockOptions, lockTerms } from './lock-options.js'
 import type { LockQueue } from './lock-queue.js'
 import type { LockQueues } from './lock-queues.js'
 import type { LockRequest } from './lock-request.js'
 
-/** Options of `lock()`, `tryLock()` and `withLock()`. */
-export interface LockOptions {
-  /** How long the lock outlives a process that dies, or that cannot reach the cluster. @default 10 */
-  readonly ttlSeconds?: number | undefined
-  /** Bound of the wait. @default 60 000; of `tryLock()` 10 000 */
-  readonly timeoutMs?: number | undefined
-  /** Ends the wait. */
-  readonly signal?: AbortSignal | undefined
-  /** What others see in the key while the lock is held, for example who holds it. @default '' */
-  readonly value?: string | undefined
-}
-
 /** What `withLock()` runs. */
 export type LockedWork<Result> = (lock: Lock) => Result | Promise<Result>
-
-const optionNames = ['ttlSeconds', 'timeoutMs', 'signal', 'value']
-const defaults = { ttlSeconds: 10, waitMs: 60_000, tryMs: 10_000 }
 
 /** A lock that the code which is running holds by `withLock()`. */
 interface Held {
@@ -47,8 +33,8 @@ export class Locks {
   }
 
   async tryLock(name: string, options: LockOptions = {}): Promise<Lock> {
-    const request = this.#request('tryLock()', name, options, defaults.tryMs)
-    return this.#queues.of(this.#namespace, name).tryAcquire(request)
+    const wanted = request('tryLock()', name, options, false)
+    return this.#queues.of(this.#namespace, name).tryAcquire(wanted)
   }
 
   async withLock<Result>(name: string, options: LockOptions, work: LockedWork<Result>): Promise<Result> {
@@ -66,31 +52,15 @@ export class Locks {
   }
 
   async #acquire(owner: string, name: string, options: LockOptions): Promise<Held> {
-    const request = this.#request(owner, name, options, defaults.waitMs)
+    const wanted = request(owner, name, options, true)
     const queue = this.#queues.of(this.#namespace, name)
     assertNotHeld(queue, name)
-    return { queue, lock: await queue.acquire(request) }
+    return { queue, lock: await queue.acquire(wanted) }
   }
+}
 
-  #request(owner: string, name: unknown, options: LockOptions, defaultTimeoutMs: number): LockRequest {
-    if (typeof name !== 'string' || name === '') {
-      throw new InvalidArgumentError(`\`name\` must be a string of at least one letter, got ${describe(name)}`)
-    }
-    assertKnownOptions(owner, options, optionNames)
-    const { value = '' } = options
-    if (typeof value !== 'string') throw new InvalidArgumentError(`\`value\` must be a string, got ${describe(value)}`)
-    const signal = optionalSignal('signal', options.signal)
-    signal?.throwIfAborted()
-    return {
-      ttlSeconds: positiveInteger('ttlSeconds', options.ttlSeconds ?? defaults.ttlSeconds),
-      timeoutMs: durationMs('timeoutMs', options.timeoutMs ?? defaultTimeoutMs),
-      name,
-      kind: 'lock',
-      signal,
-      value,
-      ownKey: false,
-    }
-  }
+function request(owner: string, name: string, options: LockOptions, waits: boolean): LockRequest {
+  return { name: checkLockName(name), ...lockTerms(owner, options, waits), kind: 'lock', ownKey: false }
 }
 
 /** Whoever waits for what he himself holds would wait in vain; see `AsyncLocalStorage` for what counts as himself. */

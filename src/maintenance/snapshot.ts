@@ -1,8 +1,6 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { createHash } from 'node:crypto'
 import { EtcdError } from '../core/errors.js'
+import { putInPlace } from '../core/put-in-place.js'
 import type { SnapshotResponse } from '../gen/messages.js'
 
 /** How far a snapshot has come. */
@@ -31,9 +29,6 @@ export async function* piecesOf(
 
 /** Writes a snapshot to a file, which is put in place when it is whole. */
 export async function saveTo(path: string, pieces: AsyncIterable<Buffer>): Promise<number> {
-  // Nobody else's: of two savers of one path, each puts in place what it has checked.
-  const part = `${path}.${randomUUID()}.part`
-  const file = await open(part, 'wx', 0o600)
   let bytes = 0
   const counted = async function* (): AsyncGenerator<Buffer, void, undefined> {
     for await (const piece of pieces) {
@@ -41,14 +36,8 @@ export async function saveTo(path: string, pieces: AsyncIterable<Buffer>): Promi
       yield piece
     }
   }
-  try {
-    await pipeline(Readable.from(counted(), { objectMode: false }), file.createWriteStream({ flush: true }))
-    await rename(part, path)
-    return bytes
-  } catch (error) {
-    await rm(part, { force: true })
-    throw error
-  }
+  await putInPlace(path, counted())
+  return bytes
 }
 
 /** Compares the last 32 bytes of a stream with the digest of all others. */

@@ -1,5 +1,4 @@
-import { EtcdError } from '../core/errors.js'
-import { type WaitBounds, waitWithin } from '../core/wait-within.js'
+import { notInTime, type WaitBounds, waitWithin } from '../core/wait-within.js'
 
 interface Waiter {
   readonly revision: number
@@ -32,7 +31,9 @@ export class RevisionGate {
       this.#add(waiter)
     })
     try {
-      return await waitWithin(reached, bounds, () => tooLate(revision))
+      return await waitWithin(reached, bounds, () =>
+        notInTime(`the mirror did not come to revision ${revision} in time`),
+      )
     } finally {
       leave()
     }
@@ -65,9 +66,4 @@ export class RevisionGate {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
-}
-
-function tooLate(revision: number): EtcdError {
-  const message = `the mirror did not come to revision ${revision} in time`
-  return new EtcdError(message, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true })
 }

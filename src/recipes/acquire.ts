@@ -1,55 +1,29 @@
 import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
-import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
-import { assertKnownOptions, describe, durationMs, optionalSignal, positiveInteger } from '../core/validate.js'
+import { isEtcdError } from '../core/errors.js'
 import { waitWithin } from '../core/wait-within.js'
 import { LockTimeoutError, LockUnavailableError } from '../lock/lock-errors.js'
 import { isPassing, type LockSession } from '../lock/lock-key.js'
-import type { LockOptions } from '../lock/locks.js'
+import { type LockOptions, type LockTerms, lockTerms } from '../lock/lock-options.js'
 import { Grant } from './grant.js'
 import type { OwnKey } from './own-key.js'
 import { type Line, Place } from './place.js'
 import type { RecipeHost } from './recipe-host.js'
 
 /** One who wants something. */
-export interface GrantRequest {
+export interface GrantRequest extends LockTerms {
   readonly name: string
-  readonly ttlSeconds: number
-  readonly timeoutMs: number
-  readonly signal: AbortSignal | undefined
-  readonly value: string
   /** Whether to wait for a turn. */
   readonly waits: boolean
   /** What has to be so before a place is taken; it throws if it is not. */
   readonly prepare?: ((signal: AbortSignal) => Promise<void>) | undefined
 }
 
-const optionNames = ['ttlSeconds', 'timeoutMs', 'signal', 'value']
-const defaults = { ttlSeconds: 10, waitMs: 60_000, tryMs: 10_000 }
 const backoff = { baseMs: 50, maxMs: 1000 }
-
-/** The name of a recipe: what its keys begin with, before a slash. */
-export function recipeName(name: unknown): string {
-  if (typeof name === 'string' && name !== '') return name
-  throw new InvalidArgumentError(`\`name\` must be a string of at least one letter, got ${describe(name)}`)
-}
 
 /** Checks what a caller asks for. */
 export function grantRequest(owner: string, name: string, options: LockOptions, waits: boolean): GrantRequest {
-  assertKnownOptions(owner, options, optionNames)
-  const { value = '' } = options
-  if (typeof value !== 'string') throw new InvalidArgumentError(`\`value\` must be a string, got ${describe(value)}`)
-  const signal = optionalSignal('signal', options.signal)
-  signal?.throwIfAborted()
-  const defaultTimeoutMs = waits ? defaults.waitMs : defaults.tryMs
-  return {
-    name,
-    ttlSeconds: positiveInteger('ttlSeconds', options.ttlSeconds ?? defaults.ttlSeconds),
-    timeoutMs: durationMs('timeoutMs', options.timeoutMs ?? defaultTimeoutMs),
-    signal,
-    value,
-    waits,
-  }
+  return { name, ...lockTerms(owner, options, waits), waits }
 }
 
 /** Waits in a line. Rejects at once with the caller's signal or time; then the place in the line is given up, too. */

@@ -1,10 +1,10 @@
 import { isEtcdError } from '../core/errors.js'
+import { notInTime } from '../core/wait-within.js'
 import { key } from '../kv/compare.js'
 import { del, type Operation, range } from '../kv/operation.js'
 import { txn } from '../kv/txn.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { tooLate } from './barrier.js'
 import { boundOf } from './bounds.js'
 import type { OwnKey } from './own-key.js'
 import type { RecipeStore } from './recipe-host.js'
@@ -54,7 +54,7 @@ export class BarrierEntry implements AsyncDisposable {
   }
 
   async #leave(options: CallOptions): Promise<void> {
-    const bound = boundOf(options, () => tooLate(`not all have left barrier ${JSON.stringify(this.#name)}`))
+    const bound = boundOf(options, () => notInTime(`not all have left barrier ${JSON.stringify(this.#name)}`))
     try {
       const { areLater } = await this.#others(bound.signal)
       if (!areLater) await this.#own.leave()

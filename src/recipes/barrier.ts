@@ -1,10 +1,11 @@
-import { EtcdError, isEtcdError } from '../core/errors.js'
+import { isEtcdError } from '../core/errors.js'
 import { hexId } from '../core/validate.js'
+import { notInTime } from '../core/wait-within.js'
 import { key } from '../kv/compare.js'
 import { del, get, put } from '../kv/operation.js'
+import { checkLockName } from '../lock/lock-options.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { recipeName } from './acquire.js'
 import { boundOf } from './bounds.js'
 import type { RecipeStore } from './recipe-host.js'
 
@@ -24,7 +25,7 @@ export class Barrier {
 
   /** Made by `barrier()`. */
   constructor(name: string, store: RecipeStore) {
-    this.name = recipeName(name)
+    this.name = checkLockName(name)
     this.#store = store
   }
 
@@ -52,7 +53,7 @@ export class Barrier {
    */
   async wait(options: CallOptions = {}): Promise<void> {
     checkCall('wait()', options)
-    const bound = boundOf(options, () => tooLate(`barrier ${JSON.stringify(this.name)} is still held`))
+    const bound = boundOf(options, () => notInTime(`barrier ${JSON.stringify(this.name)} is still held`))
     try {
       while (!(await this.#waitForRelease(bound.signal)));
     } finally {
@@ -73,9 +74,4 @@ export class Barrier {
     }
     return false
   }
-}
-
-/** A wait that its `timeoutMs` ended. */
-export function tooLate(message: string): EtcdError {
-  return new EtcdError(message, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true })
 }

@@ -1,13 +1,13 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, positiveInteger } from '../core/validate.js'
+import { notInTime } from '../core/wait-within.js'
 import { put } from '../kv/operation.js'
 import { LockLostError } from '../lock/lock-errors.js'
 import type { LockSession } from '../lock/lock-key.js'
+import { checkLockName } from '../lock/lock-options.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { recipeName } from './acquire.js'
-import { tooLate } from './barrier.js'
 import { BarrierEntry } from './barrier-entry.js'
 import { boundOf } from './bounds.js'
 import { type Created, OwnKey } from './own-key.js'
@@ -33,7 +33,7 @@ export class DoubleBarrier {
   /** Made by `doubleBarrier()`. */
   constructor(name: string, count: number, options: DoubleBarrierOptions, host: RecipeHost) {
     assertKnownOptions('doubleBarrier()', options, ['ttlSeconds'])
-    this.name = recipeName(name)
+    this.name = checkLockName(name)
     this.count = positiveInteger('count', count)
     this.#ttlSeconds = positiveInteger('ttlSeconds', options.ttlSeconds ?? 10)
     this.#host = host
@@ -46,7 +46,7 @@ export class DoubleBarrier {
    */
   async enter(options: CallOptions = {}): Promise<BarrierEntry> {
     checkCall('enter()', options)
-    const bound = boundOf(options, () => tooLate(`too few have come to barrier ${JSON.stringify(this.name)}`))
+    const bound = boundOf(options, () => notInTime(`too few have come to barrier ${JSON.stringify(this.name)}`))
     try {
       return await this.#enter(bound.signal)
     } finally {

@@ -1,11 +1,11 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
+import { notInTime } from '../core/wait-within.js'
 import { key } from '../kv/compare.js'
 import { del, range } from '../kv/operation.js'
 import type { Sort } from '../kv/requests.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { tooLate } from './barrier.js'
 import { boundOf } from './bounds.js'
 import { ClaimUnknownError } from './claim-unknown-error.js'
 import type { RecipeStore } from './recipe-host.js'
@@ -30,7 +30,7 @@ export class ItemLine {
   /** Takes the first item, or waits for one. */
   async take(options: CallOptions): Promise<KeyValue> {
     checkCall('dequeue()', options)
-    const bound = boundOf(options, () => tooLate(`no item has come to ${JSON.stringify(this.#prefix)}`))
+    const bound = boundOf(options, () => notInTime(`no item has come to ${JSON.stringify(this.#prefix)}`))
     try {
       for (;;) {
         const item = await this.#choose(bound.signal)

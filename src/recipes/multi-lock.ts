@@ -3,8 +3,9 @@ import { timeLeft } from '../core/time-left.js'
 import { describe } from '../core/validate.js'
 import type { Comparison } from '../kv/compare.js'
 import type { Lock } from '../lock/lock.js'
-import type { LockOptions, Locks } from '../lock/locks.js'
-import { grantRequest, recipeName } from './acquire.js'
+import { checkLockName, type LockOptions } from '../lock/lock-options.js'
+import type { Locks } from '../lock/locks.js'
+import { grantRequest } from './acquire.js'
 
 /** Several locks that were granted together: they are held as long as all of them are. */
 export class MultiLock implements AsyncDisposable {
@@ -74,6 +75,6 @@ function inOrder(names: readonly string[]): string[] {
   if (!Array.isArray(names) || names.length === 0) {
     throw new InvalidArgumentError(`\`names\` must be an array of at least one name, got ${describe(names)}`)
   }
-  const unique = [...new Set(names.map(recipeName))]
+  const unique = [...new Set(names.map(checkLockName))]
   return unique.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
 }

@@ -7,9 +7,9 @@ import { timeLeft } from '../core/time-left.js'
 import { describe, keyBytes } from '../core/validate.js'
 import { key } from '../kv/compare.js'
 import { put, range } from '../kv/operation.js'
+import { checkLockName } from '../lock/lock-options.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { recipeName } from './acquire.js'
 import { ItemLine } from './item-line.js'
 import type { Enqueued } from './queue.js'
 import type { RecipeStore } from './recipe-host.js'
@@ -28,7 +28,7 @@ export class PriorityQueue {
 
   /** Made by `priorityQueue()`. */
   constructor(name: string, store: RecipeStore) {
-    this.name = recipeName(name)
+    this.name = checkLockName(name)
     this.#store = store
     this.#items = new ItemLine(`${name}/`, { target: 'key' }, store)
   }

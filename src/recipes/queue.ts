@@ -3,9 +3,9 @@ import type { KeyValue } from '../core/key-value.js'
 import { keyBytes } from '../core/validate.js'
 import { key } from '../kv/compare.js'
 import { put } from '../kv/operation.js'
+import { checkLockName } from '../lock/lock-options.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { recipeName } from './acquire.js'
 import { ItemLine } from './item-line.js'
 import type { RecipeStore } from './recipe-host.js'
 import { uniqueName } from './unique-name.js'
@@ -28,7 +28,7 @@ export class Queue {
 
   /** Made by `queue()`. */
   constructor(name: string, store: RecipeStore) {
-    this.name = recipeName(name)
+    this.name = checkLockName(name)
     this.#store = store
     this.#items = new ItemLine(`${name}/`, { target: 'modRevision' }, store)
   }

@@ -1,5 +1,5 @@
-import type { LockOptions } from '../lock/locks.js'
-import { acquire, grantRequest, recipeName } from './acquire.js'
+import { checkLockName, type LockOptions } from '../lock/lock-options.js'
+import { acquire, grantRequest } from './acquire.js'
 import type { Grant } from './grant.js'
 import type { Line } from './place.js'
 import type { RecipeHost } from './recipe-host.js'
@@ -18,7 +18,7 @@ export class RwLock {
 
   /** Made by `rwLock()`. */
   constructor(name: string, host: RecipeHost) {
-    this.name = recipeName(name)
+    this.name = checkLockName(name)
     this.#host = host
   }
 

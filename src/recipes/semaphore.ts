@@ -2,8 +2,8 @@ import { EtcdError } from '../core/errors.js'
 import { positiveInteger } from '../core/validate.js'
 import { key } from '../kv/compare.js'
 import { get, put } from '../kv/operation.js'
-import type { LockOptions } from '../lock/locks.js'
-import { acquire, grantRequest, recipeName } from './acquire.js'
+import { checkLockName, type LockOptions } from '../lock/lock-options.js'
+import { acquire, grantRequest } from './acquire.js'
 import type { Grant } from './grant.js'
 import type { Line } from './place.js'
 import type { RecipeHost } from './recipe-host.js'
@@ -19,7 +19,7 @@ export class Semaphore {
 
   /** Made by `semaphore()`. */
   constructor(name: string, permits: number, host: RecipeHost) {
-    this.name = recipeName(name)
+    this.name = checkLockName(name)
     this.permits = positiveInteger('permits', permits)
     this.#host = host
   }

@@ -1,10 +1,10 @@
 import { sleep } from '../core/abort.js'
 import { fullJitterMs } from '../core/backoff.js'
-import { EtcdError, InvalidArgumentError } from '../core/errors.js'
+import { InvalidArgumentError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import { timeLeft } from '../core/time-left.js'
 import { describe, oneOf, positiveInteger } from '../core/validate.js'
-import { waitWithin } from '../core/wait-within.js'
+import { notInTime, waitWithin } from '../core/wait-within.js'
 import { someKey } from '../kv/requests.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -82,7 +82,9 @@ async function run<T>(
 ): Promise<{ readonly value: T } | undefined> {
   const running = (async () => apply(attempt))()
   try {
-    const value = await waitWithin(running, bounds, tooLate)
+    const value = await waitWithin(running, bounds, () =>
+      notInTime('the function of the transaction did not end in time'),
+    )
     if (attempt.reads.failure === undefined) return { value }
     if (attempt.reads.isCompacted) return undefined
     // The function has gone on without something that it wanted to read.
@@ -98,9 +100,4 @@ async function run<T>(
 function prefetchKeys(prefetch: unknown): Buffer[] {
   if (Array.isArray(prefetch)) return prefetch.map(someKey)
   throw new InvalidArgumentError(`\`prefetch\` must be an array of keys, got ${describe(prefetch)}`)
-}
-
-function tooLate(): EtcdError {
-  const init = { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true } as const
-  return new EtcdError('the function of the transaction did not end in time', init)
 }

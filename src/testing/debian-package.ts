@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeAptConfig } from './apt-config.js'
 import { fitsRequest, requestedSeries, type VersionRequest } from './etcd-version.js'
 import { runCommand, tryCommand } from './run-command.js'
 
@@ -62,7 +63,7 @@ function ubuntuSuites(): Suite[] {
 }
 
 async function unpackFrom(suite: Suite, request: VersionRequest, folder: string): Promise<string> {
-  const env = { ...process.env, LC_ALL: 'C', APT_CONFIG: await writeAptConfig(suite, folder) }
+  const env = { ...process.env, LC_ALL: 'C', APT_CONFIG: await writeAptConfig(folder, { sources: [sourceOf(suite)] }) }
   await runCommand('apt-get', ['update'], { env, timeoutMs: 120_000 })
   const packages = await pickPackages(suite, request, env)
   const download = join(folder, 'download')
@@ -87,43 +88,6 @@ async function pickPackages(suite: Suite, request: VersionRequest, env: NodeJS.P
   throw new Error(`${suite.name} has ${has}`)
 }
 
-/** Writes the private configuration of one apt run and returns its path. */
-async function writeAptConfig(suite: Suite, folder: string): Promise<string> {
-  for (const name of ['lists/partial', 'cache/archives/partial', 'state']) {
-    mkdirSync(join(folder, name), { recursive: true })
-  }
-  const file = (name: string, text: string) => {
-    writeFileSync(join(folder, name), text)
-    return join(folder, name)
-  }
-  const source = `deb [signed-by=${suite.keyring}] ${suite.mirror} ${suite.name} ${suite.components}\n`
-  const settings = {
-    // The system's own settings can hold hooks that clean the system's caches.
-    'Dir::Etc::Main': '/dev/null',
-    'Dir::Etc::Parts': '/dev/null',
-    'Dir::Etc::SourceList': file('sources.list', source),
-    'Dir::Etc::SourceParts': '/dev/null',
-    'Dir::State': join(folder, 'state'),
-    'Dir::State::Lists': join(folder, 'lists'),
-    'Dir::State::status': file('status', ''),
-    'Dir::Cache': join(folder, 'cache'),
-    'Acquire::Languages': 'none',
-    // Descriptions of desktop software, a third of the download.
-    'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled': 'false',
-    // Keeps apt from switching to the user _apt, who may not write here.
-    'APT::Sandbox::User': '',
-  }
-  const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";`)
-  return file('apt.conf', [...(await systemNetworkSettings()), ...lines, ''].join('\n'))
-}
-
-const networkSetting = /^Acquire::(https?|Retries|ForceIPv[46]|Check-Valid-Until|Check-Date)\b/i
-
-/**
- * The system's apt settings for proxies, certificates, retries and, where the mirror is a frozen one, the age of
- * package lists, as lines of a configuration file.
- */
-async function systemNetworkSettings(): Promise<string[]> {
-  const dump = await tryCommand('apt-config', ['dump', '--no-empty', '--format', '%F "%v";%n', 'Acquire'])
-  return (dump ?? '').split('\n').filter((line) => networkSetting.test(line))
+function sourceOf({ keyring, mirror, name, components }: Suite): string {
+  return `deb [signed-by=${keyring}] ${mirror} ${name} ${components}`
 }

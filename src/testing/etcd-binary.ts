@@ -168,6 +168,7 @@ function describe(version: string, etcd: string): EtcdBinary {
   return { version, etcd, etcdctl: beside('etcdctl'), etcdutl: beside('etcdutl') }
 }
 
-function cacheFolder(): string {
+/** Where what was fetched or built is kept for the next run. */
+export function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'etcdkit')
 }

@@ -1,5 +1,5 @@
-import { EtcdError, InvalidArgumentError } from '../core/errors.js'
-import { waitWithin } from '../core/wait-within.js'
+import { InvalidArgumentError } from '../core/errors.js'
+import { notInTime, waitWithin } from '../core/wait-within.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { EventIterator } from './event-iterator.js'
@@ -54,7 +54,9 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
    */
   async ready(options: CallOptions = {}): Promise<number> {
     checkCall('ready()', options)
-    return waitWithin(this.#queue.ready, options, () => tooLate(this.#queue.trouble))
+    return waitWithin(this.#queue.ready, options, () =>
+      notInTime('no member has confirmed the watch in time', this.#queue.trouble),
+    )
   }
 
   get status(): WatchStatus {
@@ -103,10 +105,4 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
     if (this.#isIterated) throw new InvalidArgumentError('a watch can be iterated over once: make another one')
     this.#isIterated = true
   }
-}
-
-function tooLate(cause: unknown): EtcdError {
-  const why = cause instanceof Error ? `: ${cause.message}` : ''
-  const init = { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true, cause } as const
-  return new EtcdError(`no member has confirmed the watch in time${why}`, init)
 }

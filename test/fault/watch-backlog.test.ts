@@ -3,7 +3,7 @@ import { after, before, beforeEach, describe, type TestContext, test } from 'nod
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, isEtcdError, type WatchBatch } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
-import { memberAt } from '../support/cluster-view.js'
+import { memberAt, revive } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
 /** 20 is the full measure. */
@@ -35,14 +35,7 @@ describe('A watch that is in the middle of 5,000 revisions', () => {
     expected.push(...inOrder.map(([, told]) => told))
   })
   after(() => cluster.stop())
-  beforeEach(async () => {
-    for (const index of members) {
-      const { state } = memberAt(cluster, index)
-      if (state === 'paused') await cluster.resume(index)
-      if (state === 'stopped') await cluster.restart(index)
-    }
-    await cluster.healthy()
-  })
+  beforeEach(() => revive(cluster))
 
   /** Begins, and does something to the member that the watch is on as soon as part of the backlog has come. */
   async function disturbed(t: TestContext, disturb: (index: number) => Promise<void>) {

@@ -3,7 +3,7 @@ import { cpSync, rmSync } from 'node:fs'
 import { after, afterEach, before, beforeEach, describe, type TestContext, test } from 'node:test'
 import { type ClientEvents, type ClientOptions, Etcd, isEtcdError } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
-import { memberAt } from '../support/cluster-view.js'
+import { memberAt, revive } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 import { Load } from '../support/load.js'
 import { collectTo, History, watchViolations } from '../support/watch-history.js'
@@ -17,15 +17,7 @@ describe('A watch on a member in trouble', () => {
     cluster = await EtcdCluster.start({ members: 3 })
   })
   after(() => cluster.stop())
-  // A test that fails does not take those after it along.
-  beforeEach(async () => {
-    for (const index of members) {
-      const { state } = memberAt(cluster, index)
-      if (state === 'paused') await cluster.resume(index)
-      if (state === 'stopped') await cluster.restart(index)
-    }
-    await cluster.healthy()
-  })
+  beforeEach(() => revive(cluster))
 
   /** A watch that is there, what its client tells of it, and a history to compare with. */
   async function watching(t: TestContext, options: ClientOptions = {}) {

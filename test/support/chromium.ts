@@ -1,16 +1,8 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { homedir } from 'node:os'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { runCommand, tryCommand } from '../../src/testing/run-command.js'
+import { writeAptConfig } from '../../src/testing/apt-config.js'
+import { cacheFolder } from '../../src/testing/etcd-binary.js'
+import { runCommand } from '../../src/testing/run-command.js'
 
 /** A Chromium that can be started. */
 export interface Chromium {
@@ -53,7 +45,7 @@ function fromRoot(root: string): Chromium {
 
 /** The folder that Debian's packages are unpacked in: the headless shell, and what it needs that the machine lacks. */
 async function fetched(): Promise<string> {
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'etcdkit')
+  const cache = cacheFolder()
   const root = join(cache, 'chromium')
   if (existsSync(root)) return root
   const [, release] = /^VERSION_CODENAME=(\w+)$/m.exec(osRelease()) ?? []
@@ -74,7 +66,10 @@ function osRelease(): string {
 }
 
 async function unpack(release: string, folder: string): Promise<void> {
-  const env = { ...process.env, LC_ALL: 'C', APT_CONFIG: await aptConfig(release, folder) }
+  const signed = `deb [signed-by=${keyring}] http://deb.debian.org`
+  const sources = [`${signed}/debian ${release} main`, `${signed}/debian-security ${release}-security main`]
+  const config = await writeAptConfig(folder, { sources, status: '/var/lib/dpkg/status' })
+  const env = { ...process.env, LC_ALL: 'C', APT_CONFIG: config }
   await runCommand('apt-get', ['update'], { env, timeoutMs: 60_000 })
   const install = ['install', '--simulate', '--no-install-recommends', 'chromium-headless-shell']
   const plan = await runCommand('apt-get', install, { env })
@@ -85,30 +80,4 @@ async function unpack(release: string, folder: string): Promise<void> {
   mkdirSync(download)
   await runCommand('apt-get', ['download', ...packages], { env, cwd: download, timeoutMs: 120_000 })
   for (const file of readdirSync(download)) await runCommand('dpkg', ['-x', join(download, file), join(folder, 'root')])
-}
-
-/** The configuration of an apt that leaves the system's own alone, and knows what is installed. */
-async function aptConfig(release: string, folder: string): Promise<string> {
-  for (const name of ['lists/partial', 'cache/archives/partial', 'state'])
-    mkdirSync(join(folder, name), { recursive: true })
-  const signed = `deb [signed-by=${keyring}] http://deb.debian.org`
-  const sources = [`${signed}/debian ${release} main`, `${signed}/debian-security ${release}-security main`, '']
-  writeFileSync(join(folder, 'sources.list'), sources.join('\n'))
-  const settings = {
-    'Dir::Etc::Main': '/dev/null',
-    'Dir::Etc::Parts': '/dev/null',
-    'Dir::Etc::SourceList': join(folder, 'sources.list'),
-    'Dir::Etc::SourceParts': '/dev/null',
-    'Dir::State': join(folder, 'state'),
-    'Dir::State::Lists': join(folder, 'lists'),
-    'Dir::State::status': '/var/lib/dpkg/status',
-    'Dir::Cache': join(folder, 'cache'),
-    'Acquire::Languages': 'none',
-    'APT::Sandbox::User': '',
-    'Debug::NoLocking': 'true',
-  }
-  const network = await tryCommand('apt-config', ['dump', '--no-empty', '--format', '%F "%v";%n', 'Acquire::http'])
-  const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";`)
-  writeFileSync(join(folder, 'apt.conf'), [network ?? '', ...lines, ''].join('\n'))
-  return join(folder, 'apt.conf')
 }

@@ -22,6 +22,15 @@ export function proxyAt(cluster: EtcdCluster, index: number): FaultProxy {
   return proxy
 }
 
+/** Lets all members run and answer again: a test that failed does not take those after it along. */
+export async function revive(cluster: EtcdCluster): Promise<void> {
+  for (const [index, { state }] of cluster.members.entries()) {
+    if (state === 'paused') await cluster.resume(index)
+    if (state === 'stopped') await cluster.restart(index)
+  }
+  await cluster.healthy()
+}
+
 /** Cuts the connection at the first answer after a request with `text` in it. Returns how often it did: once at most. */
 export function loseAnswerTo(proxy: FaultProxy, text: string): () => number {
   let isAsked = false
