@@ -105,11 +105,15 @@ export class Http2Call implements LaneCall, Expiring {
   }
 
   #onClose(): void {
-    const { rstCode = NGHTTP2_NO_ERROR, id } = this.#stream ?? {}
     // Before the session hears of it, which may end with its last stream.
-    const status = this.#owner.statusOfLoss(id) ?? this.#statusOfEnd(rstCode)
+    const status = this.#listener === undefined ? undefined : this.#statusOfClose()
     this.#owner.released()
-    this.#finish(status)
+    if (status !== undefined) this.#finish(status)
+  }
+
+  #statusOfClose(): CallStatus {
+    const { rstCode = NGHTTP2_NO_ERROR, id } = this.#stream ?? {}
+    return this.#owner.statusOfLoss(id) ?? this.#statusOfEnd(rstCode)
   }
 
   /** The stream ended by itself, without a status. */
