@@ -173,7 +173,6 @@ function watchHub(
     streams,
     events,
     seenRevision: () => identity.revision,
-    observe: (header, endpoint) => identity.observe(header, endpoint, 0),
     currentRevision: async ({ spec: { key } }) => {
       const kind = { repeatable: true, consistent: true, reads: { mode: 'linearizable' } } as const
       const context = callContext(undefined, kind)

@@ -232,6 +232,10 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     if (this.#draining && this.#calls.inFlight === 0) this.close(undefined)
   }
 
+  streamAnswered(header: ResponseHeader): EtcdError | undefined {
+    return this.#host.identity.observe(header, this.url, 0)
+  }
+
   streamEnded(stream: StreamCall): void {
     this.#calls.streamEnded(stream)
   }

@@ -1,4 +1,5 @@
 import { EtcdError } from '../core/errors.js'
+import type { ResponseHeader } from '../gen/messages.js'
 import type { Method } from '../wire/methods.js'
 import type { GrpcCall, GrpcChannel, GrpcListener } from './grpc-channel.js'
 import { toEtcdError } from './grpc-status.js'
@@ -22,6 +23,8 @@ export interface StreamListener<Response> {
 export interface StreamOwner {
   readonly url: string
   readonly version: string | undefined
+  /** The member sent a message with this header; an error returned here ends the stream, and the message goes no further. */
+  streamAnswered(header: ResponseHeader): EtcdError | undefined
   streamEnded(stream: StreamCall): void
 }
 
@@ -117,7 +120,7 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
   onReceiveMessage(message: Buffer): void {
     this.#isReading = false
     const response = this.#decode(message)
-    if (response !== undefined) this.#listener?.onMessage(response)
+    if (response !== undefined) this.#deliver(response)
     this.#read()
   }
 
@@ -126,6 +129,13 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
     if (listener === undefined) return
     this.#leave()
     listener.onEnd(status.code === okStatus ? undefined : this.#failure(status))
+  }
+
+  #deliver(response: Response): void {
+    const header = headerOf(response)
+    const refused = header === undefined ? undefined : this.#owner.streamAnswered(header)
+    if (refused === undefined) this.#listener?.onMessage(response)
+    else this.giveUp(refused)
   }
 
   #decode(message: Buffer): Response | undefined {
@@ -185,4 +195,14 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
       now: performance.now(),
     })
   }
+}
+
+/** The header of a streamed answer. Those of `KV.RangeStream` have it within. */
+function headerOf(response: unknown): ResponseHeader | undefined {
+  const { header, rangeResponse } = response as Headed & { readonly rangeResponse?: Headed | undefined }
+  return header ?? rangeResponse?.header
+}
+
+interface Headed {
+  readonly header?: ResponseHeader | undefined
 }

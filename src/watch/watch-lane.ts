@@ -1,6 +1,6 @@
 import { halfJitterMs } from '../core/backoff.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import type { ResponseHeader, WatchResponse } from '../gen/messages.js'
+import type { WatchResponse } from '../gen/messages.js'
 import type { StreamSource } from '../layers/stream-source.js'
 import { RewindCheck } from './rewind-check.js'
 import type { ServerWatch } from './server-watch.js'
@@ -19,8 +19,6 @@ export interface WatchEvents {
 export interface LaneHost {
   readonly streams: Pick<StreamSource, 'open' | 'hasOther' | 'refused' | 'used'>
   readonly events: { emit<Name extends keyof WatchEvents>(name: Name, payload: WatchEvents[Name]): void }
-  /** Takes in the header of an answer. Returns the error of one that belongs to another cluster. */
-  observe(header: ResponseHeader | undefined, endpoint: string): EtcdError | undefined
   /** The revision of the cluster by a linearizable read within the watch's range. */
   currentRevision(watch: ServerWatch): Promise<number>
 }
@@ -135,11 +133,6 @@ export class WatchLane implements WatchStreamHost {
   created(stream: WatchStream, watch: ServerWatch, { header }: WatchResponse): EtcdError | undefined {
     const endpoint = stream.endpoint ?? ''
     const revision = header?.revision ?? 0
-    const stranger = this.#host.observe(header, endpoint)
-    if (stranger !== undefined) {
-      this.#giveUp(stream, stranger)
-      return undefined
-    }
     this.#works(stream)
     const error = this.#take(watch, revision, header?.clusterId, endpoint)
     this.#tellResumed(endpoint)

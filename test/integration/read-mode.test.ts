@@ -149,10 +149,14 @@ describe('The read mode', () => {
     const witness = clientOf(t, behind)
     const etcd = clientOf(t, upToDate, behind)
     const newcomer = clientOf(t, upToDate, behind)
+    const watching = clientOf(t, upToDate, behind)
     await etcd.put('moving', 'old')
     await Promise.all([witness.get('moving'), etcd.connect(), newcomer.connect()])
     await pause(behind)
+    await using watcher = watching.watch('moving')
+    await watcher.ready()
     const { revision } = await putUnseen(clientOf(t, leader, upToDate), 'moving')
+    for await (const { text } of watcher) if (text === 'new') break
     const upToDateOnly = clientOf(t, upToDate)
     while ((await upToDateOnly.get('moving', serializable))?.text !== 'new');
     // Until the two others have elected a leader, the one that was paused learns nothing new.
@@ -164,6 +168,7 @@ describe('The read mode', () => {
     for (let count = 0; count < 20; count += 1) {
       assert.equal((await etcd.get('moving', serializable))?.text, 'new')
       assert.equal((await newcomer.get('moving', { ...serializable, revision }))?.text, 'new')
+      assert.equal((await watching.get('moving', serializable))?.text, 'new', 'older than what its watch has shown')
     }
     assert.equal((await witness.get('moving', serializable))?.text, 'old', 'the member has caught up too early')
     const asked = records.filter(({ endpoint }) => endpoint === endpointBehind).length
