@@ -219,7 +219,7 @@ export class Keyspace extends Kv {
    * again one by one, so that only the guilty ones fail; where its outcome is not known, each of them has effect `unknown`.
    */
   batcher(): Keyspace {
-    return new Keyspace({ ...this.#parts, transport: this.#parts.grouping })
+    return new Keyspace({ ...this.#parts, queues: this.#queues, transport: this.#parts.grouping })
   }
 
   /**

@@ -58,6 +58,52 @@ describe('Locks of one client', () => {
     await next.release()
   })
 
+  test('have one holder at a time, with fences of their own, through batchers and namespaces in any order', async (t) => {
+    const scoped = createClient(t, cluster, { namespace: 'shared/' })
+    const facades = [
+      [etcd, 'shared/a'],
+      [etcd.batcher(), 'shared/a'],
+      [etcd.batcher().batcher().namespace('shared/'), 'a'],
+      [etcd.namespace('shared/').batcher(), 'a'],
+      [etcd.namespace('sha').batcher().namespace('red/'), 'a'],
+      [scoped, 'a'],
+      [scoped.batcher(), 'a'],
+    ] as const
+    const fences: number[] = []
+    let holders = 0
+    const hold = async (take: () => Promise<{ fence: number; end(): Promise<void> }>) => {
+      const { fence, end } = await take()
+      holders += 1
+      assert.equal(holders, 1)
+      await sleep(2)
+      fences.push(fence)
+      holders -= 1
+      await end()
+    }
+    const locking = facades.flatMap(([keyspace, name]) => {
+      const lock = async () => {
+        const taken = await keyspace.lock(name)
+        return { fence: taken.fence, end: () => taken.release() }
+      }
+      const lockAll = async () => {
+        const taken = await keyspace.lockAll([name, `${name}/b`])
+        return { fence: taken.fence(name), end: () => taken.release() }
+      }
+      const campaign = async () => {
+        const taken = await keyspace.election(name).campaign(name)
+        return { fence: taken.fence, end: () => taken.resign() }
+      }
+      return [hold(lock), hold(lockAll), hold(campaign)]
+    })
+    await Promise.all(locking)
+    assert.equal(new Set(fences).size, 21)
+    assert.deepEqual(
+      fences,
+      fences.toSorted((a, b) => a - b),
+    )
+    assert.deepEqual(await keysOf('shared'), [])
+  })
+
   test('are one election by whichever object it is reached', async () => {
     const leader = await etcd.election('one').campaign('first')
     const second = etcd.election('one').campaign('second')
