@@ -87,7 +87,7 @@ function isPresent(field: protobuf.Field): string {
   const { name } = field
   const given = `${name} !== undefined`
   if (field.partOf) return given
-  if (field.repeated || field.type === 'bytes') return `${given} && ${name}.length > 0`
+  if (field.repeated || field.type === 'bytes' || field.type === 'string') return `${given} && ${name}.length > 0`
   const enumeration = enumOf(field)
   if (enumeration) return `${given} && ${name} !== '${enumNames(enumeration)[0]}'`
   if (isId(field)) return `${given} && ${name} !== '0'`
@@ -103,7 +103,7 @@ function scalarWrite(field: protobuf.Field): string {
   }
   if (field.repeated) throw new Error(`no rule writes ${field.fullName}`)
   if (isId(field)) return `id(${tag}, ${name})`
-  if (!['int64', 'bool', 'bytes'].includes(field.type)) throw new Error(`no rule writes ${field.fullName}`)
+  if (!['int64', 'bool', 'bytes', 'string'].includes(field.type)) throw new Error(`no rule writes ${field.fullName}`)
   return `${field.type}(${tag}, ${name})`
 }
 

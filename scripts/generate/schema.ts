@@ -41,7 +41,10 @@ const hotMethods: ReadonlySet<string> = new Set([
   'KV.Txn',
   'Watch.Watch',
   'Lease.LeaseGrant',
+  'Lease.LeaseRevoke',
   'Lease.LeaseKeepAlive',
+  'Auth.Authenticate',
+  'Cluster.MemberList',
   'Maintenance.Status',
 ])
 

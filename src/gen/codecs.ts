@@ -15,8 +15,11 @@ import type {
   WatchCancelRequest,
   WatchProgressRequest,
   LeaseGrantRequest,
+  LeaseRevokeRequest,
   LeaseKeepAliveRequest,
+  MemberListRequest,
   StatusRequest,
+  AuthenticateRequest,
   Event,
   ResponseHeader,
   RangeResponse,
@@ -27,9 +30,13 @@ import type {
   TxnResponse,
   WatchResponse,
   LeaseGrantResponse,
+  LeaseRevokeResponse,
   LeaseKeepAliveResponse,
+  Member,
+  MemberListResponse,
   StatusResponse,
   DowngradeInfo,
+  AuthenticateResponse,
   SortOrder,
   SortTarget,
   CompareResult,
@@ -237,6 +244,17 @@ export function encodeLeaseGrantRequest(message: LeaseGrantRequest): Buffer {
   return writer.finish()
 }
 
+function writeLeaseRevokeRequest(writer: Writer, message: LeaseRevokeRequest): void {
+  const { ID } = message
+  if (ID !== undefined && ID !== '0') writer.id(8, ID)
+}
+
+export function encodeLeaseRevokeRequest(message: LeaseRevokeRequest): Buffer {
+  const writer = shared.reset()
+  writeLeaseRevokeRequest(writer, message)
+  return writer.finish()
+}
+
 function writeLeaseKeepAliveRequest(writer: Writer, message: LeaseKeepAliveRequest): void {
   const { ID } = message
   if (ID !== undefined && ID !== '0') writer.id(8, ID)
@@ -248,8 +266,31 @@ export function encodeLeaseKeepAliveRequest(message: LeaseKeepAliveRequest): Buf
   return writer.finish()
 }
 
+function writeMemberListRequest(writer: Writer, message: MemberListRequest): void {
+  const { linearizable } = message
+  if (linearizable) writer.bool(8, linearizable)
+}
+
+export function encodeMemberListRequest(message: MemberListRequest): Buffer {
+  const writer = shared.reset()
+  writeMemberListRequest(writer, message)
+  return writer.finish()
+}
+
 export function encodeStatusRequest(_message: StatusRequest): Buffer {
   const writer = shared.reset()
+  return writer.finish()
+}
+
+function writeAuthenticateRequest(writer: Writer, message: AuthenticateRequest): void {
+  const { name, password } = message
+  if (name !== undefined && name.length > 0) writer.string(10, name)
+  if (password !== undefined && password.length > 0) writer.string(18, password)
+}
+
+export function encodeAuthenticateRequest(message: AuthenticateRequest): Buffer {
+  const writer = shared.reset()
+  writeAuthenticateRequest(writer, message)
   return writer.finish()
 }
 
@@ -552,6 +593,22 @@ export function readLeaseGrantResponse(reader: Reader, end: number): LeaseGrantR
   return { header, ID, TTL, error }
 }
 
+export function readLeaseRevokeResponse(reader: Reader, end: number): LeaseRevokeResponse {
+  let header: ResponseHeader | undefined
+  while (reader.pos < end) {
+    const tag = reader.tag()
+    switch (tag) {
+      case 10:
+        header = readResponseHeader(reader, reader.begin())
+        break
+      default:
+        reader.skip(tag)
+    }
+  }
+  reader.finish(end)
+  return { header }
+}
+
 export function readLeaseKeepAliveResponse(reader: Reader, end: number): LeaseKeepAliveResponse {
   let header: ResponseHeader | undefined
   let ID: string | undefined
@@ -574,6 +631,58 @@ export function readLeaseKeepAliveResponse(reader: Reader, end: number): LeaseKe
   }
   reader.finish(end)
   return { header, ID, TTL }
+}
+
+export function readMember(reader: Reader, end: number): Member {
+  let ID: string | undefined
+  let name = ''
+  const peerURLs: string[] = []
+  const clientURLs: string[] = []
+  let isLearner = false
+  while (reader.pos < end) {
+    const tag = reader.tag()
+    switch (tag) {
+      case 8:
+        ID = reader.id()
+        break
+      case 18:
+        name = reader.string()
+        break
+      case 26:
+        peerURLs.push(reader.string())
+        break
+      case 34:
+        clientURLs.push(reader.string())
+        break
+      case 40:
+        isLearner = reader.bool()
+        break
+      default:
+        reader.skip(tag)
+    }
+  }
+  reader.finish(end)
+  return { ID, name, peerURLs, clientURLs, isLearner }
+}
+
+export function readMemberListResponse(reader: Reader, end: number): MemberListResponse {
+  let header: ResponseHeader | undefined
+  const members: Member[] = []
+  while (reader.pos < end) {
+    const tag = reader.tag()
+    switch (tag) {
+      case 10:
+        header = readResponseHeader(reader, reader.begin())
+        break
+      case 18:
+        members.push(readMember(reader, reader.begin()))
+        break
+      default:
+        reader.skip(tag)
+    }
+  }
+  reader.finish(end)
+  return { header, members }
 }
 
 export function readStatusResponse(reader: Reader, end: number): StatusResponse {
@@ -672,4 +781,24 @@ export function readDowngradeInfo(reader: Reader, end: number): DowngradeInfo {
   }
   reader.finish(end)
   return { enabled, targetVersion }
+}
+
+export function readAuthenticateResponse(reader: Reader, end: number): AuthenticateResponse {
+  let header: ResponseHeader | undefined
+  let token = ''
+  while (reader.pos < end) {
+    const tag = reader.tag()
+    switch (tag) {
+      case 10:
+        header = readResponseHeader(reader, reader.begin())
+        break
+      case 18:
+        token = reader.string()
+        break
+      default:
+        reader.skip(tag)
+    }
+  }
+  reader.finish(end)
+  return { header, token }
 }

@@ -8,8 +8,11 @@ import {
   encodeTxnRequest,
   encodeWatchRequest,
   encodeLeaseGrantRequest,
+  encodeLeaseRevokeRequest,
   encodeLeaseKeepAliveRequest,
+  encodeMemberListRequest,
   encodeStatusRequest,
+  encodeAuthenticateRequest,
   readRangeResponse,
   readRangeStreamResponse,
   readPutResponse,
@@ -17,8 +20,11 @@ import {
   readTxnResponse,
   readWatchResponse,
   readLeaseGrantResponse,
+  readLeaseRevokeResponse,
   readLeaseKeepAliveResponse,
+  readMemberListResponse,
   readStatusResponse,
+  readAuthenticateResponse,
 } from './codecs.js'
 import type * as message from './messages.js'
 
@@ -39,9 +45,7 @@ export const methods = {
   },
   Lease: {
     LeaseGrant: hot('Lease.LeaseGrant', '/etcdserverpb.Lease/LeaseGrant', 'unary', encodeLeaseGrantRequest, readLeaseGrantResponse),
-    LeaseRevoke: cold<message.LeaseRevokeRequest, message.LeaseRevokeResponse, 'unary'>(
-      'Lease.LeaseRevoke', '/etcdserverpb.Lease/LeaseRevoke', 'unary', 'LeaseRevokeRequest', 'LeaseRevokeResponse',
-    ),
+    LeaseRevoke: hot('Lease.LeaseRevoke', '/etcdserverpb.Lease/LeaseRevoke', 'unary', encodeLeaseRevokeRequest, readLeaseRevokeResponse),
     LeaseKeepAlive: hot('Lease.LeaseKeepAlive', '/etcdserverpb.Lease/LeaseKeepAlive', 'bidi', encodeLeaseKeepAliveRequest, readLeaseKeepAliveResponse),
     LeaseTimeToLive: cold<message.LeaseTimeToLiveRequest, message.LeaseTimeToLiveResponse, 'unary'>(
       'Lease.LeaseTimeToLive', '/etcdserverpb.Lease/LeaseTimeToLive', 'unary', 'LeaseTimeToLiveRequest', 'LeaseTimeToLiveResponse',
@@ -60,9 +64,7 @@ export const methods = {
     MemberUpdate: cold<message.MemberUpdateRequest, message.MemberUpdateResponse, 'unary'>(
       'Cluster.MemberUpdate', '/etcdserverpb.Cluster/MemberUpdate', 'unary', 'MemberUpdateRequest', 'MemberUpdateResponse',
     ),
-    MemberList: cold<message.MemberListRequest, message.MemberListResponse, 'unary'>(
-      'Cluster.MemberList', '/etcdserverpb.Cluster/MemberList', 'unary', 'MemberListRequest', 'MemberListResponse',
-    ),
+    MemberList: hot('Cluster.MemberList', '/etcdserverpb.Cluster/MemberList', 'unary', encodeMemberListRequest, readMemberListResponse),
     MemberPromote: cold<message.MemberPromoteRequest, message.MemberPromoteResponse, 'unary'>(
       'Cluster.MemberPromote', '/etcdserverpb.Cluster/MemberPromote', 'unary', 'MemberPromoteRequest', 'MemberPromoteResponse',
     ),
@@ -101,9 +103,7 @@ export const methods = {
     AuthStatus: cold<message.AuthStatusRequest, message.AuthStatusResponse, 'unary'>(
       'Auth.AuthStatus', '/etcdserverpb.Auth/AuthStatus', 'unary', 'AuthStatusRequest', 'AuthStatusResponse',
     ),
-    Authenticate: cold<message.AuthenticateRequest, message.AuthenticateResponse, 'unary'>(
-      'Auth.Authenticate', '/etcdserverpb.Auth/Authenticate', 'unary', 'AuthenticateRequest', 'AuthenticateResponse',
-    ),
+    Authenticate: hot('Auth.Authenticate', '/etcdserverpb.Auth/Authenticate', 'unary', encodeAuthenticateRequest, readAuthenticateResponse),
     UserAdd: cold<message.AuthUserAddRequest, message.AuthUserAddResponse, 'unary'>(
       'Auth.UserAdd', '/etcdserverpb.Auth/UserAdd', 'unary', 'AuthUserAddRequest', 'AuthUserAddResponse',
     ),

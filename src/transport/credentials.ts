@@ -2,7 +2,6 @@ import { createPrivateKey } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { types } from 'node:util'
-import { ChannelCredentials } from '@grpc/grpc-js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe } from '../core/validate.js'
 
@@ -30,13 +29,12 @@ export interface TlsOptions {
 
 const names = ['ca', 'cert', 'key', 'passphrase', 'servername', 'dangerouslySkipVerification'] as const
 
-/** What a connection is made with, in the forms that its two kinds take. */
+/** What a connection is made with. */
 export interface Credentials {
-  readonly channel: ChannelCredentials
   readonly tls: { readonly secureContext: SecureContext; readonly rejectUnauthorized: boolean } | undefined
 }
 
-const plain: Credentials = { channel: ChannelCredentials.createInsecure(), tls: undefined }
+const plain: Credentials = { tls: undefined }
 
 /** Credentials for `http` and `unix` endpoints. */
 export function plainCredentials(): Credentials {
@@ -102,8 +100,7 @@ function createCredentials({ ca, cert, key, passphrase, dangerouslySkipVerificat
   try {
     const rejectUnauthorized = dangerouslySkipVerification !== true
     const secureContext = createSecureContext({ ca: caPem, cert: certPem, key: keyPem })
-    const channel = ChannelCredentials.createFromSecureContext(secureContext, { rejectUnauthorized })
-    return { channel, tls: { secureContext, rejectUnauthorized } }
+    return { tls: { secureContext, rejectUnauthorized } }
   } catch (cause) {
     throw new InvalidArgumentError(`\`tls\` is not usable: ${messageOf(cause)}`)
   }

@@ -1,6 +1,8 @@
-import { Channel, type ChannelCredentials, type ChannelInterface, connectivityState, Metadata } from '@grpc/grpc-js'
+import type { ChannelCredentials, ChannelInterface, connectivityState, Metadata } from '@grpc/grpc-js'
 import type { ChannelSettings } from './channel-settings.js'
+import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
+import { type GrpcJs, loadedGrpcJs, loadGrpcJs } from './grpc-js.js'
 import { connectReason } from './grpc-status.js'
 import type { CallMetadata } from './transport.js'
 import type { CallStatus, LaneState, UnaryLane, UnaryListener } from './unary-lane.js'
@@ -18,27 +20,40 @@ const unavailableStatus = 14
 /** The longest delay a Node timer takes: this channel never goes idle by itself. */
 const neverMs = 2 ** 31 - 1
 
-/** One connection to one member, for unary calls and for streams. The only place where calls are made through grpc-js. */
+/** A channel and the module that it was made with. */
+interface Opened {
+  readonly grpc: GrpcJs
+  readonly channel: ChannelInterface
+}
+
+/**
+ * One connection to one member, for unary calls and for streams. The only place where calls are made through grpc-js.
+ * Without the module, which `connect` loads, it carries nothing: unary calls wait for `connected`, and who opens streams
+ * loads the module first.
+ */
 export class GrpcChannel implements UnaryLane {
-  readonly #channel: ChannelInterface
+  readonly #init: readonly [Endpoint, Credentials, ChannelSettings]
   readonly #onState: (state: LaneState) => void
+  #opened: Opened | undefined
   #closed = false
-  #state: connectivityState = connectivityState.IDLE
+  #state: connectivityState | undefined
   /** Tells states apart that look the same. */
   #changes = 0
 
   constructor(
     endpoint: Endpoint,
-    credentials: ChannelCredentials,
+    credentials: Credentials,
     settings: ChannelSettings,
     onState: (state: LaneState) => void,
   ) {
-    this.#channel = new Channel(endpoint.target, credentials, channelOptions(settings))
+    this.#init = [endpoint, credentials, settings]
     this.#onState = onState
   }
 
   connect(): void {
-    this.#watch(this.#channel.getConnectivityState(true))
+    const grpc = loadedGrpcJs()
+    if (grpc === undefined) void loadGrpcJs().then((module) => this.#open(module), this.#onNotLoaded)
+    else this.#open(grpc)
   }
 
   startUnary(
@@ -50,8 +65,7 @@ export class GrpcChannel implements UnaryLane {
   ): GrpcCall {
     // The deadline of a grpc-js call is a wall clock time; waiting is measured on the monotonic clock everywhere else.
     const deadline = Date.now() + (deadlineAt - performance.now())
-    const call = this.#channel.createCall(path, deadline, null, null, null)
-    call.start(grpcMetadata(metadata), listener)
+    const call = this.#startCall(path, deadline, metadata, listener)
     call.startRead()
     call.sendMessageWithContext({}, message)
     call.halfClose()
@@ -60,28 +74,46 @@ export class GrpcChannel implements UnaryLane {
 
   /** Opens a stream without a deadline; `listener` hears each message that `startRead` asks for. */
   startStream(path: string, metadata: CallMetadata, listener: GrpcListener): GrpcCall {
-    const call = this.#channel.createCall(path, Number.POSITIVE_INFINITY, null, null, null)
-    call.start(grpcMetadata(metadata), listener)
-    return call
+    return this.#startCall(path, Number.POSITIVE_INFINITY, metadata, listener)
   }
 
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#channel.close()
+    this.#opened?.channel.close()
   }
 
-  #watch(state: connectivityState): void {
-    this.#channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
+  #open(grpc: GrpcJs): void {
+    if (this.#closed) return
+    const [endpoint, credentials, settings] = this.#init
+    const channel = new grpc.Channel(endpoint.target, grpcCredentials(grpc, credentials), channelOptions(settings))
+    this.#opened = { grpc, channel }
+    this.#watch(this.#opened, channel.getConnectivityState(true))
+  }
+
+  readonly #onNotLoaded = (error: unknown): void => {
+    if (!this.#closed) this.#onState({ kind: 'failed', reason: `@grpc/grpc-js cannot be loaded: ${String(error)}` })
+  }
+
+  #startCall(path: string, deadline: number, metadata: CallMetadata, listener: GrpcListener): GrpcCall {
+    if (this.#opened === undefined) throw new Error('@grpc/grpc-js is not loaded')
+    const { grpc, channel } = this.#opened
+    const call = channel.createCall(path, deadline, null, null, null)
+    call.start(grpcMetadata(grpc, metadata), listener)
+    return call
+  }
+
+  #watch(opened: Opened, state: connectivityState): void {
+    opened.channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
       if (this.#closed) return
       // A lost connection leaves the channel idle: asking for its state with `true` makes it connect again.
-      const next = this.#channel.getConnectivityState(true)
-      this.#watch(next)
-      this.#enter(next)
+      const next = opened.channel.getConnectivityState(true)
+      this.#watch(opened, next)
+      this.#enter(opened.grpc, next)
     })
   }
 
-  #enter(state: connectivityState): void {
+  #enter({ connectivityState }: GrpcJs, state: connectivityState): void {
     const wasConnected = this.#state === connectivityState.READY
     this.#state = state
     this.#changes += 1
@@ -130,12 +162,26 @@ function channelOptions(settings: ChannelSettings): Record<string, number | stri
   }
 }
 
+const credentialsCache = new WeakMap<Credentials, ChannelCredentials>()
+
+function grpcCredentials({ ChannelCredentials }: GrpcJs, credentials: Credentials): ChannelCredentials {
+  const cached = credentialsCache.get(credentials)
+  if (cached !== undefined) return cached
+  const { tls } = credentials
+  const made =
+    tls === undefined
+      ? ChannelCredentials.createInsecure()
+      : ChannelCredentials.createFromSecureContext(tls.secureContext, { rejectUnauthorized: tls.rejectUnauthorized })
+  credentialsCache.set(credentials, made)
+  return made
+}
+
 const metadataCache = new WeakMap<CallMetadata, Metadata>()
 
-function grpcMetadata(metadata: CallMetadata): Metadata {
+function grpcMetadata(grpc: GrpcJs, metadata: CallMetadata): Metadata {
   const cached = metadataCache.get(metadata)
   if (cached !== undefined) return cached
-  const made = new Metadata()
+  const made = new grpc.Metadata()
   for (const [name, value] of Object.entries(metadata)) made.set(name, value)
   metadataCache.set(metadata, made)
   return made

@@ -3,6 +3,7 @@ import { ConnectPatience } from './connect-patience.js'
 import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
 import { GrpcChannel } from './grpc-channel.js'
+import { loadedGrpcJs, loadGrpcJs } from './grpc-js.js'
 import { Http2Lane } from './http2-lane.js'
 import type { LaneState, UnaryLane } from './unary-lane.js'
 
@@ -38,6 +39,11 @@ export function openLanes(init: LanesInit, listener: LanesListener): Lanes {
   return init.settings.transport === 'grpc-js' ? new SharedLanes(init, listener) : new SeparateLanes(init, listener)
 }
 
+/** Loads what carries the streams; `undefined` where that was done. It has to be awaited before a stream is opened. */
+export function prepareStreams(): Promise<unknown> | undefined {
+  return loadedGrpcJs() === undefined ? loadGrpcJs() : undefined
+}
+
 /** One channel of grpc-js for everything. */
 class SharedLanes implements Lanes {
   readonly unary: GrpcChannel
@@ -47,7 +53,7 @@ class SharedLanes implements Lanes {
   constructor(init: LanesInit, listener: LanesListener) {
     this.#init = init
     this.#credentials = init.credentials()
-    this.unary = new GrpcChannel(init.endpoint, this.#credentials.channel, init.settings, (state) => {
+    this.unary = new GrpcChannel(init.endpoint, this.#credentials, init.settings, (state) => {
       listener.onState(state)
       if (state.kind === 'connecting') listener.onStreamsLeaving()
     })
@@ -85,7 +91,7 @@ class SeparateLanes implements Lanes {
     if (this.#streams !== undefined) return this.#streams.channel
     const { endpoint, credentials, settings } = this.#init
     const current = credentials()
-    const channel = new GrpcChannel(endpoint, current.channel, settings, (state) => this.#onStreamsState(state))
+    const channel = new GrpcChannel(endpoint, current, settings, (state) => this.#onStreamsState(state))
     this.#streams = { channel, credentials: current }
     channel.connect()
     this.#patience.start()

@@ -1,5 +1,5 @@
 import type { MessageName } from '../gen/rules.js'
-import { decodeCold, encodeCold } from './proto-codec.js'
+import { decodeCold, encodeCold, prepareCold } from './proto-codec.js'
 import { protocolError } from './protocol-error.js'
 import { Reader } from './reader.js'
 
@@ -17,6 +17,8 @@ export interface Method<Request, Response, Kind extends MethodKind = MethodKind>
   readonly repeatable: boolean
   /** Whether the call changes nothing, whatever its request holds. */
   readonly readOnly: boolean
+  /** Loads what `encode` and `decode` need before they are called; `undefined` where nothing is missing. */
+  prepare(): Promise<void> | undefined
   /** Throws `InvalidArgumentError` for an integer, an ID, an enum name or bytes that the wire cannot hold. */
   encode(request: Request): Buffer
   /** Throws `EtcdError` with the code `PROTOCOL_ERROR`. Byte fields are views of `bytes`. */
@@ -76,6 +78,7 @@ export function hot<Request, Response, Kind extends MethodKind>(
     path,
     kind,
     ...traits(name),
+    prepare: () => undefined,
     encode,
     decode: (bytes) => {
       try {
@@ -101,6 +104,7 @@ export function cold<Request extends object, Response, Kind extends MethodKind>(
     path,
     kind,
     ...traits(name),
+    prepare: prepareCold,
     encode: (message) => encodeCold(path, request, message),
     decode: (bytes) => {
       try {

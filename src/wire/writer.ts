@@ -79,6 +79,15 @@ export class Writer {
     this.#pos += value.length
   }
 
+  string(tag: number, value: string): void {
+    if (typeof value !== 'string') throw new InvalidArgumentError(`expected a text, got ${typeof value}`)
+    const length = Buffer.byteLength(value)
+    this.#reserve(varintBytes + length)
+    this.#tag(tag)
+    this.#varint32(length)
+    this.#pos += this.#chunk.write(value, this.#pos)
+  }
+
   /** Starts a nested message and returns the mark that `close` wants. */
   open(tag: number): number {
     this.#reserve(varintBytes)

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { type EtcdError, isEtcdError } from '../../src/core/errors.js'
 import { KeyValue } from '../../src/core/key-value.js'
 import type { Method } from '../../src/wire/method.js'
 import { methods } from '../../src/wire/methods.js'
+import { prepareCold } from '../../src/wire/proto-codec.js'
+
+before(() => prepareCold())
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')
 const { KV, Watch, Lease, Maintenance, Election, Auth } = methods

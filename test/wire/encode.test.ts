@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { InvalidArgumentError } from '../../src/core/errors.js'
 import type { Compare } from '../../src/gen/messages.js'
 import { methods } from '../../src/wire/methods.js'
+import { prepareCold } from '../../src/wire/proto-codec.js'
+
+before(() => prepareCold())
 
 const bytes = (text: string) => Buffer.from(text, 'latin1')
 const key = bytes('k')
