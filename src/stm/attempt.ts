@@ -1,7 +1,9 @@
-import { InvalidArgumentError } from '../core/errors.js'
+import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, describe } from '../core/validate.js'
+import type { Comparison } from '../kv/compare.js'
+import { get } from '../kv/operation.js'
 import { someKey } from '../kv/requests.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { IsolationRules } from './isolation.js'
@@ -20,10 +22,13 @@ export interface AttemptInit {
   readonly options: () => CallOptions
 }
 
-/** What came of a commit: the revision, or the keys that were read as they are now. */
+/**
+ * What came of a commit: the revision, or the keys of the run as they are now; `undefined` where the snapshot was compacted
+ * before the commit could be sent.
+ */
 export type CommitOutcome =
   | { readonly succeeded: true; readonly revision: number }
-  | { readonly succeeded: false; readonly now: Snapshot }
+  | { readonly succeeded: false; readonly now: Snapshot | undefined }
 
 /** One run of the function of a software transaction: what it reads and writes, and the commit of that. */
 export class Attempt implements StmTransaction {
@@ -78,30 +83,53 @@ export class Attempt implements StmTransaction {
     this.#isOver = true
   }
 
+  /** The keys that decide whether it can be committed. */
+  get keys(): Buffer[] {
+    return [...this.reads.keys, ...this.#blindKeys()]
+  }
+
   /** Writes everything, if what the level asks for holds. Sent once: with a lost answer, its effect is unknown. */
   async commit(): Promise<CommitOutcome> {
     const { reads } = this
     const { comparesReads, isSnapshot } = this.#rules
     // What was read as of one revision needs no proof where nothing is written.
     if (!this.isWriting && (isSnapshot || !comparesReads)) return { succeeded: true, revision: reads.revision }
-    const { keys } = reads
+    const unchanged = await this.#comparisons()
+    return unchanged === undefined ? { succeeded: false, now: undefined } : this.#commitIf(unchanged)
+  }
+
+  async #commitIf(unchanged: readonly Comparison[]): Promise<CommitOutcome> {
+    const { keys } = this
     const { succeeded, revision, responses } = await this.#store
       .txn()
-      .if(...this.#comparisons())
+      .if(...unchanged)
       .then(...this.#writes.operations())
-      .else(...reads.operations())
+      .else(...keys.map((key) => get(key)))
       .commit(this.#options())
     if (succeeded) return { succeeded, revision }
     return { succeeded, now: { revision, kvs: new Map(keys.map((key, index) => [idOf(key), responses[index]])) } }
   }
 
-  #comparisons() {
-    const { comparesReads, comparesWrites } = this.#rules
-    const { reads } = this
-    const ofReads = comparesReads ? reads.comparisons() : []
-    // Without a read there is no moment that others could have come after.
-    if (!comparesWrites || reads.revision === 0) return ofReads
-    return [...ofReads, ...this.#writes.comparisons(reads.revision, (key) => reads.has(key))]
+  /**
+   * Every key that counts still has the revision that it had in the snapshot, be it 0. No bound can stand for that: a key
+   * that was deleted meanwhile has 0 as well as one that never was. Resolves with `undefined` if the snapshot is compacted.
+   */
+  async #comparisons(): Promise<readonly Comparison[] | undefined> {
+    const ofReads = this.#rules.comparesReads ? this.reads.comparisons() : []
+    const blind = this.#blindKeys()
+    if (blind.length === 0) return ofReads
+    try {
+      return [...ofReads, ...(await this.reads.comparisonsOf(blind))]
+    } catch (error) {
+      if (!isEtcdError(error, 'COMPACTED')) throw error
+      return undefined
+    }
+  }
+
+  /** The keys that are written without having been read. Without a read there is no moment that others could come after. */
+  #blindKeys(): Buffer[] {
+    if (!this.#rules.comparesWrites || this.reads.revision === 0) return []
+    return this.#writes.keys.filter((key) => !this.reads.has(key))
   }
 
   #assertRunning(done: string): void {

@@ -2,7 +2,7 @@
  * What a software transaction is protected from, as in Go's clientv3.
  *
  * - `serializableSnapshot`: it reads everything as of one moment, and is committed only if since then nobody has changed a
- *   key that it read or writes.
+ *   key that it read or writes. Unlike Go's, it notices the deletion of a key that it only writes.
  * - `serializable`: the same, except that a key which it only writes may have been changed.
  * - `repeatableReads`: each key is read once, but two keys maybe not as of the same moment; it is committed only if nobody
  *   has changed a key that it read.

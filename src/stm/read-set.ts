@@ -2,7 +2,7 @@ import { isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { type Comparison, key as keyOf } from '../kv/compare.js'
-import { get, type Operation } from '../kv/operation.js'
+import { get } from '../kv/operation.js'
 import type { RangeResult } from '../kv/results.js'
 import type { Txn } from '../kv/txn.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -12,7 +12,11 @@ export interface StmStore {
   txn(): Txn
   range(
     key: Bytes,
-    options: { readonly mode: 'serializable'; readonly revision?: number | undefined } & CallOptions,
+    options: {
+      readonly mode: 'serializable'
+      readonly revision?: number | undefined
+      readonly keysOnly: boolean
+    } & CallOptions,
   ): Promise<RangeResult>
 }
 
@@ -102,12 +106,15 @@ export class ReadSet {
 
   /** Each key that was read still has the revision it had. */
   comparisons(): Comparison[] {
-    return [...this.#seen.values()].map(({ key, kv }) => keyOf(key).modRevision.equals(kv?.modRevision ?? 0))
+    return [...this.#seen.values()].map(({ key, kv }) => unchanged(key, kv))
   }
 
-  /** Reads all that was read again. */
-  operations(): Operation<KeyValue | undefined>[] {
-    return this.keys.map((key) => get(key))
+  /** The same of keys that were not read, as of the revision of the snapshot; they do not count as read by that. */
+  async comparisonsOf(keys: readonly Buffer[]): Promise<Comparison[]> {
+    const unknown = keys.filter((key) => this.#known?.kvs.has(idOf(key)) !== true)
+    const fetched = unknown.length === 0 ? [] : await this.#fetchAt(unknown, this.revision, true)
+    const found = new Map(unknown.map((key, index) => [idOf(key), fetched[index]]))
+    return keys.map((key) => unchanged(key, found.get(idOf(key)) ?? this.#known?.kvs.get(idOf(key))))
   }
 
   #keep(id: string, key: Buffer, value: Promise<KeyValue | undefined>): void {
@@ -133,15 +140,15 @@ export class ReadSet {
   }
 
   /** What a past revision holds is the same on every member, so one key is read from any of them. */
-  async #fetchAt(keys: readonly Buffer[], at: number | undefined): Promise<(KeyValue | undefined)[]> {
+  async #fetchAt(keys: readonly Buffer[], at: number | undefined, keysOnly = false): Promise<(KeyValue | undefined)[]> {
     const [key] = keys
     if (key !== undefined && keys.length === 1) {
-      const options = { ...this.#options(), mode: 'serializable' as const, revision: at }
+      const options = { ...this.#options(), mode: 'serializable' as const, revision: at, keysOnly }
       const { revision, kvs } = await this.#store.range(key, options)
       this.revision = Math.max(this.revision, revision)
       return kvs
     }
-    const operations = keys.map((one) => get(one, at === undefined ? {} : { revision: at }))
+    const operations = keys.map((one) => get(one, at === undefined ? { keysOnly } : { revision: at, keysOnly }))
     const { revision, responses } = await this.#store
       .txn()
       .then(...operations)
@@ -149,4 +156,8 @@ export class ReadSet {
     if (at === undefined) this.revision = Math.max(this.revision, revision)
     return responses
   }
+}
+
+function unchanged(key: Buffer, kv: KeyValue | undefined): Comparison {
+  return keyOf(key).modRevision.equals(kv?.modRevision ?? 0)
 }

@@ -59,6 +59,7 @@ export async function stm<T>(store: StmStore, apply: StmFunction<T>, options: St
   for (let attempts = 1; attempts <= maxAttempts; attempts += 1) {
     const attempt = new Attempt({ attempt: attempts, rules, store, known, options: bounds })
     const ran = await run(attempt, apply, bounds())
+    known = undefined
     if (ran !== undefined) {
       const outcome = await attempt.commit()
       const { isWriting } = attempt
@@ -66,10 +67,10 @@ export async function stm<T>(store: StmStore, apply: StmFunction<T>, options: St
       known = outcome.now
     }
     // Once, at once: the commit has brought the values along. They would be stale after a wait.
-    if (attempts === 1 && ran !== undefined) continue
+    if (attempts === 1 && known !== undefined) continue
     if (attempts === maxAttempts) break
     await sleep(Math.min(fullJitterMs(attempts, conflictBackoff), left() ?? Number.POSITIVE_INFINITY), signal)
-    known = await fetch(attempt.reads.keys.length === 0 ? prefetched : attempt.reads.keys)
+    known = await fetch(attempt.keys.length === 0 ? prefetched : attempt.keys)
   }
   throw new StmConflictError(maxAttempts)
 }

@@ -1,7 +1,6 @@
 import type { Bytes } from '../core/key-range.js'
 import { KeyValue } from '../core/key-value.js'
 import { keyBytes } from '../core/validate.js'
-import { type Comparison, key as keyOf } from '../kv/compare.js'
 import { del, type Operation, put } from '../kv/operation.js'
 import { someKey } from '../kv/requests.js'
 import { idOf } from './read-set.js'
@@ -20,6 +19,10 @@ export class WriteSet {
 
   get size(): number {
     return this.#writes.size
+  }
+
+  get keys(): Buffer[] {
+    return [...this.#writes.values()].map(({ key }) => key)
   }
 
   put(name: Bytes, value: Bytes, { lease, ignoreLease }: StmPutOptions): void {
@@ -41,11 +44,5 @@ export class WriteSet {
 
   operations(): Operation[] {
     return [...this.#writes.values()].map(({ operation }) => operation)
-  }
-
-  /** Each key, but those that `isRead` tells of, was written last at `revision` or before. */
-  comparisons(revision: number, isRead: (key: Buffer) => boolean): Comparison[] {
-    const blind = [...this.#writes.values()].filter(({ key }) => !isRead(key))
-    return blind.map(({ key }) => keyOf(key).modRevision.less(revision + 1))
   }
 }

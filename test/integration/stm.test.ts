@@ -71,6 +71,67 @@ describe('A software transaction', () => {
     )
   })
 
+  test('is run again when a key that it only writes was changed in any way, at the strictest level alone', async () => {
+    const at = uniquePrefix()
+    const changes: Record<string, (key: string) => Promise<unknown>> = {
+      written: (key) => other.put(key, 'theirs'),
+      deleted: (key) => other.delete(key),
+      'deleted and written': async (key) => {
+        await other.delete(key)
+        await other.put(key, 'theirs')
+      },
+    }
+    const run = async (keys: readonly string[], isolation: Isolation, change: (key: string) => Promise<unknown>) => {
+      const { attempts } = await etcd.stm(
+        async (tx) => {
+          await tx.get(`${at}read`)
+          if (tx.attempt === 1) await change(keys[0] ?? '')
+          for (const key of keys) tx.put(key, 'ours')
+        },
+        { isolation, maxAttempts: 3 },
+      )
+      return attempts
+    }
+    for (const [name, change] of Object.entries(changes)) {
+      for (const exists of [true, false]) {
+        // Of a key that is not there a deletion changes nothing.
+        if (!exists && name === 'deleted') continue
+        for (const count of [1, 2]) {
+          const keys = Array.from({ length: count }, (_, index) => `${at}${name}/${exists}/${count}/${index}`)
+          for (const isolation of levels) {
+            for (const key of keys) await (exists ? other.put(key, 'before') : other.delete(key))
+            const attempts = await run(keys, isolation, change)
+            assert.equal(attempts, isolation === 'serializableSnapshot' ? 2 : 1, `${name} ${exists} ${isolation}`)
+          }
+        }
+      }
+    }
+    assert.equal(await run([`${at}untouched`], 'serializableSnapshot', () => other.put(`${at}another`, '')), 1)
+    assert.equal(await run([`${at}absent`], 'serializableSnapshot', () => other.delete(`${at}absent`)), 1)
+  })
+
+  test('reads the keys that it only writes once, at its commit, and is run again where that revision is gone', async (t) => {
+    const at = uniquePrefix()
+    const keys = [`${at}a`, `${at}b`]
+    await etcd.put(`${at}a`, '')
+    const records = attemptRecords(t)
+    const { attempts } = await etcd.stm(async (tx) => {
+      await tx.get(`${at}read`)
+      for (const key of keys) tx.put(key, 'blind')
+      if (tx.attempt === 1) await other.delete(`${at}a`)
+    })
+    assert.equal(attempts, 2)
+    // Its first read, the blind keys, the commit that failed, which brings all of them along, and the one that did not.
+    assert.equal(records.filter(({ method }) => method === 'KV.Txn').length, 4)
+    const late = await etcd.stm(async (tx) => {
+      await tx.get(`${at}read`)
+      if (tx.attempt === 1) await other.compact((await other.put(`${at}b`, 'later')).revision)
+      tx.put(`${at}b`, 'blind')
+    })
+    assert.equal(late.attempts, 2)
+    assert.equal((await storedKey(cluster, `${at}b`))?.value, 'blind')
+  })
+
   test('keeps the sum of all accounts over many clients that transfer at the same time', async (t) => {
     const at = uniquePrefix()
     const accounts = Array.from({ length: 6 }, (_, index) => `${at}${index}`)
@@ -190,7 +251,7 @@ describe('A software transaction', () => {
       async (tx) => {
         let sum = 0
         for (const key of keys) sum += await numberAt(tx, key)
-        tx.put(`${at}sum`, String(sum))
+        tx.put(`${at}0`, String(sum))
         return sum
       },
       { prefetch: keys },
@@ -289,7 +350,7 @@ describe('A software transaction', () => {
     const committing = client.stm(async (tx) => {
       runs += 1
       tx.put('a', String((await numberAt(tx, 'a')) + 1))
-      tx.put('answer to lose', '')
+      tx.put('b', 'answer to lose')
       loseAnswerTo(proxyAt(single, 0), 'answer to lose')
     })
     await assert.rejects(committing, (error) => isEtcdError(error) && error.effect === 'unknown')
