@@ -39,7 +39,7 @@ const readers: Readonly<Record<Name, (endpoint: string, onHeld: () => void) => P
     return await countOf(new Listing((_, options) => read({ prefix }, options), { prefix }, {}))
   },
   async etcd3(endpoint, onHeld) {
-    const client = etcd3(endpoint)
+    const client = etcd3({ endpoints: [endpoint], ca: undefined, auth: undefined })
     const count = (await client.list?.(prefix, onHeld)) ?? 0
     await client.close()
     return count

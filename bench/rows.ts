@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, put } from '../src/index.js'
-import type { Contender, ContenderName } from './contenders/contender.js'
+import type { Contender, ContenderName, Target } from './contenders/contender.js'
 
 /** How long and how large the measurements are. */
 export interface Scale {
@@ -17,54 +17,66 @@ export interface Work {
   readonly latenciesMs: readonly number[]
 }
 
+/** Single calls of one kind. Go's client is told of them in these words. */
+export interface Load {
+  readonly call: 'get' | 'put'
+  readonly concurrency: number
+  readonly valueBytes: number
+}
+
 /** One line of the table. */
 export interface Row {
   readonly name: string
-  /** Who takes part; the first is this library. */
+  /** The contenders; the first is this library. */
   readonly contenders: readonly ContenderName[]
+  /** What is measured, where it is single calls. */
+  readonly load?: Load
   /** Fills the cluster for the row, once; what it returns is given to each round. */
-  readonly prepare?: (endpoint: string, scale: Scale) => Promise<number>
+  readonly prepare?: (target: Target, scale: Scale) => Promise<number>
   /** `connect` makes further clients of the same kind. */
   readonly run: (contender: Contender, scale: Scale, prepared: number, connect: () => Contender) => Promise<Work>
-  /** Needs a cluster that wants to know who calls. @default false */
+  /** Needs a cluster with authentication. @default false */
   readonly auth?: boolean
+  /** Needs a cluster that serves TLS. @default false */
+  readonly tls?: boolean
+  /** @default 1 */
+  readonly members?: number
+  /** Is measured by a single round at full scale, since a round is long. @default false */
+  readonly once?: boolean
 }
 
-const value = Buffer.alloc(256, 'v')
-const keys = Array.from({ length: 1000 }, (_, index) => `bench/single/${index}`)
-const keyAt = (index: number): string => keys[index % keys.length] ?? ''
-const all: readonly ContenderName[] = ['ours', 'ours-grpcjs', 'etcd3', 'grpcjs', 'http2']
-const batching: readonly ContenderName[] = ['ours-batching', 'etcd3', 'grpcjs', 'http2']
+const valueBytes = 256
+/** Single calls take their keys from as many. */
+export const singleKeys = 1000
+const keyAt = (index: number): string => `bench/single/${index % singleKeys}`
+const all: readonly ContenderName[] = ['ours', 'ours-grpcjs', 'etcd3', 'go-clientv3', 'grpcjs', 'http2']
+const batching: readonly ContenderName[] = ['ours-batching', 'etcd3', 'go-clientv3', 'grpcjs', 'http2']
+const clients: readonly ContenderName[] = ['ours', 'ours-grpcjs', 'etcd3', 'go-clientv3']
 
 export const rows: readonly Row[] = [
-  ...[1, 64, 1000].map((concurrency) => getRow(`get-c${concurrency}`, all, concurrency)),
-  ...[64, 1000].map((concurrency) => putRow(`put-c${concurrency}`, all, concurrency)),
-  getRow('get-batched-c1000', batching, 1000),
-  putRow('put-grouped-c1000', batching, 1000),
+  ...[1, 64, 1000].map((concurrency) => singleCalls(`get-c${concurrency}`, all, { call: 'get', concurrency })),
+  ...[64, 1000].map((concurrency) => singleCalls(`put-c${concurrency}`, all, { call: 'put', concurrency })),
+  singleCalls('get-batched-c1000', batching, { call: 'get', concurrency: 1000 }),
+  singleCalls('put-grouped-c1000', batching, { call: 'put', concurrency: 1000 }),
+  { ...singleCalls('get-tls-c64', all, { call: 'get', concurrency: 64 }), tls: true },
+  { ...singleCalls('get-3-members-c64', clients, { call: 'get', concurrency: 64 }), members: 3 },
+  singleCalls('put-64k-c16', clients, { call: 'put', concurrency: 16, valueBytes: 64 * 2 ** 10 }),
+  singleCalls('get-1m-c4', clients, { call: 'get', concurrency: 4, valueBytes: 2 ** 20 }),
   {
     name: 'list-100k',
     contenders: ['ours', 'etcd3', 'grpcjs'],
-    prepare: (endpoint, { listKeys }) => fill(endpoint, 'bench/list/', listKeys),
+    prepare: (target, { listKeys }) => fill(target, 'bench/list/', listKeys),
     async run({ list }, { listKeys }) {
       const count = await list?.('bench/list/')
       if (count !== listKeys) throw new Error(`${count} of ${listKeys} keys`)
       return { operations: listKeys, latenciesMs: [] }
     },
   },
-  {
-    name: 'watch-events',
-    contenders: ['ours', 'etcd3'],
-    // Of old revisions a member sends 1000 at a time, ten times a second.
-    prepare: (endpoint, { events }) => fill(endpoint, 'bench/watch/', events, 10),
-    async run({ watch }, { events }, revision) {
-      await watch?.('bench/watch/', revision, events)
-      return { operations: events, latenciesMs: [] }
-    },
-  },
+  ...[1, 10, 100].map(watchRow),
   {
     name: 'informer-get',
     contenders: ['ours'],
-    prepare: (endpoint) => fill(endpoint, 'bench/single/', keys.length),
+    prepare: (target) => fill(target, 'bench/single/', singleKeys),
     async run({ follow }, { events }) {
       const read = await follow?.('bench/single/')
       for (let index = 0; index < events * 50; index += 1)
@@ -78,23 +90,43 @@ export const rows: readonly Row[] = [
     auth: true,
     run: (_, __, ___, connect) => shortLives(connect, 20, 20),
   },
-  { name: 'lock-storm', contenders: ['ours', 'etcd3'], run: (contender, { locks }) => lockStorm(contender, locks, 10) },
+  {
+    name: 'lock-storm',
+    contenders: ['ours', 'etcd3'],
+    once: true,
+    run: (contender, { locks }) => lockStorm(contender, locks, 10),
+  },
 ]
 
-function getRow(name: string, contenders: readonly ContenderName[], concurrency: number): Row {
+function singleCalls(
+  name: string,
+  contenders: readonly ContenderName[],
+  calls: Omit<Load, 'valueBytes'> & Partial<Load>,
+): Row {
+  const load = { valueBytes, ...calls }
+  const value = Buffer.alloc(load.valueBytes, 'v')
   return {
     name,
     contenders,
-    prepare: (endpoint) => fill(endpoint, 'bench/single/', keys.length),
-    run: ({ get }, { roundMs }) => inParallel(concurrency, roundMs, (index) => get(keyAt(index))),
+    load,
+    prepare: (target) => fill(target, 'bench/single/', singleKeys, 100, value),
+    run: ({ get, put }, { roundMs }) =>
+      inParallel(load.concurrency, roundMs, (index) =>
+        load.call === 'get' ? get(keyAt(index)) : put(keyAt(index), value),
+      ),
   }
 }
 
-function putRow(name: string, contenders: readonly ContenderName[], concurrency: number): Row {
+/** A backlog of events, read from its first revision on. */
+function watchRow(perRevision: number): Row {
   return {
-    name,
-    contenders,
-    run: ({ put }, { roundMs }) => inParallel(concurrency, roundMs, (index) => put(keyAt(index), value)),
+    name: `watch-events-${perRevision}`,
+    contenders: ['ours', 'etcd3'],
+    prepare: (target, { events }) => fill(target, 'bench/watch/', events, perRevision),
+    async run({ watch }, { events }, revision) {
+      await watch?.('bench/watch/', revision, events)
+      return { operations: events, latenciesMs: [] }
+    },
   }
 }
 
@@ -148,15 +180,23 @@ async function lockStorm({ withLock }: Contender, locks: number, contenders: num
   return { operations: latenciesMs.length, latenciesMs }
 }
 
-/** Writes `count` keys below a prefix, so many of them in each revision, and resolves to the first revision. */
-async function fill(endpoint: string, prefix: string, count: number, perRevision = 100): Promise<number> {
-  await using etcd = new Etcd({ endpoints: endpoint })
+/** Writes `count` keys below a prefix, `perRevision` of them in each revision, and resolves to the first revision. */
+async function fill(
+  { endpoints, ca, auth }: Target,
+  prefix: string,
+  count: number,
+  perRevision = 100,
+  value = Buffer.alloc(valueBytes, 'v'),
+): Promise<number> {
+  await using etcd = new Etcd({ endpoints, auth, ...(ca === undefined ? {} : { tls: { ca } }) })
   await etcd.deleteRange({ prefix })
   const { revision } = await etcd.put('bench/filled', prefix)
+  // A request holds 1.5 MiB at most.
+  const perTxn = Math.max(1, Math.min(perRevision, Math.floor(2 ** 20 / value.length)))
   let from = 0
   const writer = async (): Promise<void> => {
     while (from < count) {
-      const names = Array.from({ length: Math.min(perRevision, count - from) }, (_, index) => from + index)
+      const names = Array.from({ length: Math.min(perTxn, count - from) }, (_, index) => from + index)
       from += names.length
       const puts = names.map((index) => put(`${prefix}${index}`, value))
       await etcd
@@ -165,6 +205,6 @@ async function fill(endpoint: string, prefix: string, count: number, perRevision
         .commit()
     }
   }
-  await Promise.all(Array.from({ length: 64 }, writer))
+  await Promise.all(Array.from({ length: value.length > 2 ** 16 ? 4 : 64 }, writer))
   return revision + 1
 }

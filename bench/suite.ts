@@ -1,21 +1,19 @@
 /**
- * The side-by-side suite: this library, npm `etcd3`, bare grpc-js and bare node:http2 make the same calls to the same
- * member, in turns, each in a process of its own. Each figure is the median of the rounds.
+ * The side-by-side suite: this library, npm `etcd3`, Go's clientv3, bare grpc-js and bare node:http2 make the same calls to
+ * the same cluster, in turns, each in a process of its own. Each figure is the median of the rounds.
  *
  *     npm run bench -- [--quick] [--rounds 5] [--json FILE] [row …]
  *
- * A ratio says how many times more operations this library makes for a second of client CPU.
+ * A ratio compares this library with a contender: operations for a second of client CPU, then operations per second.
  */
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { EtcdCluster } from '../src/testing/index.js'
-import type { ContenderName } from './contenders/contender.js'
+import type { ContenderName, Target } from './contenders/contender.js'
 import { etcd3Folder } from './contenders/etcd3.js'
-import { type Row, rows, type Scale } from './rows.js'
-import type { Assignment, Sample } from './worker.js'
+import { goClientProgram } from './contenders/go-clientv3.js'
+import { Contestant, type Round } from './contestant.js'
+import { type Row, rows, type Scale, singleKeys } from './rows.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,93 +26,92 @@ const { values, positionals } = parseArgs({
 const rounds = Number(values.rounds)
 const scale: Scale = values.quick
   ? { roundMs: 300, listKeys: 100_000, events: 30_000, locks: 20 }
-  : { roundMs: 2000, listKeys: 100_000, events: 50_000, locks: 100 }
+  : { roundMs: 2000, listKeys: 100_000, events: 50_000, locks: 1000 }
 
 const password = 'bench-password'
 
 /** Rounds until the code of a contender is compiled. */
 const warmUps = values.quick ? 2 : 1
 
+const goClient = goClientProgram()
+
+/** How many times more this library does, for a second of its CPU and in a second of time. */
+interface Ratio {
+  readonly cpu: number
+  readonly wall: number
+}
+
 /** One row of the result, as it is written to the JSON file. */
 interface Result {
   readonly name: string
-  readonly ours: Sample
-  readonly peers: Readonly<Partial<Record<ContenderName, Sample>>>
-  readonly ratio: Readonly<Partial<Record<ContenderName, number>>>
+  readonly contenders: Readonly<Partial<Record<ContenderName, Round>>>
+  readonly ratios: Readonly<Partial<Record<ContenderName, Ratio>>>
 }
 
-class Worker {
-  readonly name: ContenderName
-  readonly #child: ChildProcess
-  readonly #samples: Sample[] = []
-
-  constructor(assignment: Assignment) {
-    this.name = assignment.contender
-    this.#child = fork(join(import.meta.dirname, 'worker.ts'), [JSON.stringify(assignment)], {
-      execArgv: ['--import', 'tsx'],
-    })
-  }
-
-  /** One round; the first ones of a worker warm it up and do not count. */
-  async round(counts: boolean): Promise<void> {
-    this.#child.send('round')
-    const answer = await Promise.race([once(this.#child, 'message'), once(this.#child, 'exit')])
-    const [sample] = answer as [Sample | number]
-    if (typeof sample !== 'object') throw new Error(`${this.name} has ended`)
-    if (counts) this.#samples.push(sample)
-  }
-
-  get medians(): Sample {
-    const of = (field: keyof Sample): number => median(this.#samples.map((sample) => sample[field]))
-    const [opsPerSecond, cpuUs, p50Ms, p99Ms] = [of('opsPerSecond'), of('cpuUs'), of('p50Ms'), of('p99Ms')]
-    return { opsPerSecond, cpuUs, p50Ms, p99Ms, peakRssBytes: Math.max(...this.#samples.map((s) => s.peakRssBytes)) }
-  }
-
-  async end(): Promise<void> {
-    const exited = once(this.#child, 'exit')
-    this.#child.send('end')
-    await exited
-  }
+function clusterOptions({ auth, tls = false, members = 1 }: Row) {
+  return { members, tls, ...(auth === true ? { auth: { rootPassword: password } } : {}) }
 }
 
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
+function start(row: Row, contender: ContenderName, target: Target, prepared: number): Contestant[] {
+  if (contender !== 'go-clientv3') return [Contestant.ofNode({ row: row.name, contender, target, scale, prepared })]
+  if (goClient === undefined || row.load === undefined) return []
+  const assignment = { ...row.load, ...target, keys: singleKeys, roundMs: scale.roundMs }
+  return [new Contestant(contender, goClient, [JSON.stringify(assignment)])]
 }
 
 async function measure(row: Row): Promise<Result> {
-  await using cluster = await EtcdCluster.start(row.auth === true ? { auth: { rootPassword: password } } : {})
-  const [endpoint = ''] = cluster.endpoints
-  const auth = row.auth === true ? { username: 'root', password } : undefined
-  const prepared = (await row.prepare?.(endpoint, scale)) ?? 0
-  const workers = row.contenders.map(
-    (contender) => new Worker({ row: row.name, contender, endpoint, scale, prepared, auth }),
-  )
-  for (let round = -warmUps; round < rounds; round += 1) {
-    for (const worker of workers) await worker.round(round >= 0)
+  await using cluster = await EtcdCluster.start(clusterOptions(row))
+  const target: Target = {
+    endpoints: cluster.endpoints,
+    ca: row.tls === true ? cluster.tls?.caPem : undefined,
+    auth: row.auth === true ? { username: 'root', password } : undefined,
   }
-  const [[, ours] = [], ...peers] = workers.map(({ name, medians }) => [name, medians] as const)
-  for (const worker of workers) await worker.end()
-  if (ours === undefined) throw new Error(`${row.name} has no contender`)
-  const ratio = peers.map(([name, { cpuUs }]) => [name, Number((cpuUs / ours.cpuUs).toFixed(2))])
-  return { name: row.name, ours, peers: Object.fromEntries(peers), ratio: Object.fromEntries(ratio) }
+  const prepared = (await row.prepare?.(target, scale)) ?? 0
+  const contestants = row.contenders.flatMap((contender) => start(row, contender, target, prepared))
+  const memberCpuSeconds = (): Promise<number> => cluster.metric('process_cpu_seconds_total')
+  const once = row.once === true && !values.quick
+  for (let round = once ? 0 : -warmUps; round < (once ? 1 : rounds); round += 1) {
+    for (const contestant of contestants) await contestant.round(round >= 0, memberCpuSeconds)
+  }
+  for (const contestant of contestants) await contestant.end()
+  return resultOf(row.name, contestants)
 }
 
-function print({ name, ours, peers, ratio }: Result): void {
-  const line = (who: string, { opsPerSecond, cpuUs, p50Ms, p99Ms, peakRssBytes }: Sample, times?: number): string =>
-    [
-      who.padEnd(13),
-      `${opsPerSecond.toFixed(0).padStart(9)}/s`,
-      `${cpuUs.toFixed(1).padStart(8)} µs CPU`,
-      `p50 ${p50Ms.toFixed(2).padStart(8)} ms`,
-      `p99 ${p99Ms.toFixed(2).padStart(8)} ms`,
-      `${(peakRssBytes / 2 ** 20).toFixed(0).padStart(5)} MiB`,
-      times === undefined ? '' : `ratio ${times.toFixed(2)}`,
-    ].join('  ')
-  console.log(`\n${name}\n  ${line('etcdkit', ours)}`)
-  for (const [who, sample] of Object.entries(peers)) console.log(`  ${line(who, sample, ratio[who as ContenderName])}`)
+function resultOf(name: string, contestants: readonly Contestant[]): Result {
+  const figures = contestants.map((contestant) => [contestant.name, contestant.medians] as const)
+  const [[, ours] = [], ...others] = figures
+  if (ours === undefined) throw new Error(`${name} has no contender`)
+  const ratios = others.map(([other, { cpuUs, opsPerSecond }]): [ContenderName, Ratio] => [
+    other,
+    { cpu: Number((cpuUs / ours.cpuUs).toFixed(2)), wall: Number((ours.opsPerSecond / opsPerSecond).toFixed(2)) },
+  ])
+  return { name, contenders: Object.fromEntries(figures), ratios: Object.fromEntries(ratios) }
+}
+
+function print({ name, contenders, ratios }: Result): void {
+  console.log(`\n${name}`)
+  for (const [who, round] of Object.entries(contenders)) {
+    const ratio = ratios[who as ContenderName]
+    console.log(`  ${lineOf(who === 'ours' ? 'etcdkit' : who, round, ratio)}`)
+  }
+}
+
+function lineOf(who: string, round: Round, ratio: Ratio | undefined): string {
+  const { opsPerSecond, cpuUs, memberCpuUs, p50Ms, p99Ms, peakRssBytes } = round
+  return [
+    who.padEnd(13),
+    `${opsPerSecond.toFixed(0).padStart(9)}/s`,
+    `${cpuUs.toFixed(1).padStart(8)} µs CPU`,
+    `member ${memberCpuUs.toFixed(1).padStart(7)} µs`,
+    `p50 ${p50Ms.toFixed(2).padStart(8)} ms`,
+    `p99 ${p99Ms.toFixed(2).padStart(8)} ms`,
+    `${(peakRssBytes / 2 ** 20).toFixed(0).padStart(5)} MiB`,
+    ratio === undefined ? '' : `ratio CPU ${ratio.cpu.toFixed(2)}, wall ${ratio.wall.toFixed(2)}`,
+  ].join('  ')
 }
 
 etcd3Folder()
+if (goClient === undefined) console.log('Go is not installed: the rows are without go-clientv3')
 const wanted = rows.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
 const results: Result[] = []
 for (const row of wanted) {

@@ -13,5 +13,13 @@ export interface Contender {
   close(): Promise<void> | void
 }
 
+/** The cluster of a row, as a contender needs to know it. */
+export interface Target {
+  readonly endpoints: readonly string[]
+  /** The certificate authority of a cluster that serves TLS, as PEM. */
+  readonly ca: string | undefined
+  readonly auth: { readonly username: string; readonly password: string } | undefined
+}
+
 /** Which contender a row names. */
-export type ContenderName = 'ours' | 'ours-batching' | 'ours-grpcjs' | 'etcd3' | 'grpcjs' | 'http2'
+export type ContenderName = 'ours' | 'ours-batching' | 'ours-grpcjs' | 'etcd3' | 'grpcjs' | 'http2' | 'go-clientv3'

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Contender } from './contender.js'
+import type { Contender, Target } from './contender.js'
 
 const version = '1.1.2'
 
@@ -16,11 +16,6 @@ interface Etcd3 {
   watch(): { prefix(prefix: string): { startRevision(revision: string): { create(): Promise<Watcher> } } }
   lock(name: string): { ttl(seconds: number): { do(work: () => Promise<void>): Promise<void> } }
   close(): void
-}
-
-interface Credentials {
-  readonly username: string
-  readonly password: string
 }
 
 interface Watcher {
@@ -39,15 +34,21 @@ export function etcd3Folder(): string {
 }
 
 /** npm `etcd3`, with its defaults but for the size of answers, which at 4 MiB would keep it from listing. */
-export function etcd3(endpoint: string, auth?: Credentials): Contender {
+export function etcd3({ endpoints, ca, auth }: Target): Contender {
   const { Etcd3: Client } = createRequire(join(etcd3Folder(), 'package.json'))('etcd3') as {
     readonly Etcd3: new (options: {
-      readonly hosts: string
+      readonly hosts: readonly string[]
       readonly grpcOptions: object
-      readonly auth?: Credentials | undefined
+      readonly auth: Target['auth']
+      readonly credentials?: { readonly rootCertificate: Buffer }
     }) => Etcd3
   }
-  const etcd = new Client({ hosts: endpoint, auth, grpcOptions: { 'grpc.max_receive_message_length': -1 } })
+  const etcd = new Client({
+    hosts: endpoints,
+    auth,
+    ...(ca === undefined ? {} : { credentials: { rootCertificate: Buffer.from(ca) } }),
+    grpcOptions: { 'grpc.max_receive_message_length': -1 },
+  })
   return {
     get: (key) => etcd.get(key).buffer(),
     put: async (key, value) => etcd.put(key).value(value),

@@ -1,16 +1,17 @@
 import { type ClientOptions, credentials, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js'
 import { fromJSON } from '@grpc/proto-loader'
 import { descriptor } from '../../src/gen/descriptor.js'
-import type { Contender } from './contender.js'
+import type { Contender, Target } from './contender.js'
 
 type Unary = (request: object) => Promise<Readonly<Record<string, unknown>>>
 
 /** Bare grpc-js with proto-loader, as a service would use it without a client library. */
-export function grpcjs(endpoint: string): Contender {
+export function grpcjs({ endpoints: [endpoint = ''], ca }: Target): Contender {
   const options: ClientOptions = { 'grpc.max_receive_message_length': -1, 'grpc.enable_channelz': 0 }
   const definition = fromJSON(descriptor, { longs: String, enums: String, defaults: true, oneofs: true })
   const { KV } = loadPackageDefinition(definition).etcdserverpb as unknown as { readonly KV: ServiceClientConstructor }
-  const client = new KV(new URL(endpoint).host, credentials.createInsecure(), options)
+  const channel = ca === undefined ? credentials.createInsecure() : credentials.createSsl(Buffer.from(ca))
+  const client = new KV(new URL(endpoint).host, channel, options)
   const unary =
     (method: string): Unary =>
     (request) =>

@@ -1,12 +1,12 @@
 import { type ClientHttp2Session, connect, constants } from 'node:http2'
 import { encodePutRequest, encodeRangeRequest } from '../../src/gen/codecs.js'
-import type { Contender } from './contender.js'
+import type { Contender, Target } from './contender.js'
 
 const frameBytes = 5
 
 /** The floor: node:http2 with frames made by hand, no deadline, no repeat, no balancing, and answers that nobody decodes. */
-export function http2(endpoint: string): Contender {
-  const session = connect(endpoint)
+export function http2({ endpoints: [endpoint = ''], ca }: Target): Contender {
+  const session = connect(endpoint, ca === undefined ? {} : { ca })
   return {
     get: (key) => unary(session, '/etcdserverpb.KV/Range', encodeRangeRequest({ key: Buffer.from(key) })),
     put: (key, value) => unary(session, '/etcdserverpb.KV/Put', encodePutRequest({ key: Buffer.from(key), value })),

@@ -1,9 +1,9 @@
 import { type ClientOptions, Etcd } from '../../src/index.js'
-import type { Contender } from './contender.js'
+import type { Contender, Target } from './contender.js'
 
 /** This library. */
-export function ours(endpoint: string, options: ClientOptions = {}): Contender {
-  const etcd = new Etcd({ endpoints: endpoint, ...options })
+export function ours({ endpoints, ca, auth }: Target, options: ClientOptions = {}): Contender {
+  const etcd = new Etcd({ endpoints, auth, ...(ca === undefined ? {} : { tls: { ca } }), ...options })
   return {
     get: (key) => etcd.get(key),
     put: (key, value) => etcd.put(key, value),
