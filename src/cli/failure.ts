@@ -89,5 +89,5 @@ function hintOf(error: unknown): string | undefined {
 }
 
 function isServerOrWire(error: unknown): error is EtcdError {
-  return isEtcdError(error) && 'rawMessage' in error
+  return isEtcdError(error) && error.code !== 'INVALID_ARGUMENT'
 }

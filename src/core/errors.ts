@@ -1,3 +1,5 @@
+import { isNativeError } from 'node:util/types'
+
 /**
  * What a failed call may have changed in the cluster.
  *
@@ -118,7 +120,7 @@ export type ClientErrorCode =
   | 'DECODE_FAILED'
   /** A cursor is damaged or belongs to another range. */
   | 'INVALID_CURSOR'
-  /** A transaction was awaited instead of committed. */
+  /** A transaction, or an operation or a comparison for one, was awaited instead of committed. */
   | 'TXN_NOT_COMMITTED'
   /** A lease can no longer be relied on. */
   | 'LEASE_LOST'
@@ -210,16 +212,21 @@ export class CompactedError extends EtcdError {
   }
 }
 
-/** `TypeError` for a wrong argument or option: names it, what was expected and what came. */
-export class InvalidArgumentError extends TypeError {
+/** `TypeError` for a wrong argument or option: names it, what was expected and what came. Has all fields of an `EtcdError`. */
+export class InvalidArgumentError extends TypeError implements EtcdError {
   override readonly name = 'InvalidArgumentError'
   readonly code = 'INVALID_ARGUMENT'
   readonly effect = 'none'
   readonly retryable = false
   readonly attempts = 0
+  readonly endpoint = undefined
+  readonly method = undefined
+  readonly grpcCode = undefined
+  readonly rawMessage: string
 
   constructor(message: string) {
     super(message)
+    this.rawMessage = message
     Object.defineProperty(this, brand, { value: true })
   }
 }
@@ -234,19 +241,30 @@ export type ErrorOf<Code extends ErrorCode> = Code extends keyof ErrorClasses
   ? ErrorClasses[Code]
   : EtcdError & { readonly code: Code }
 
-/** Whether `error` is an etcdkit error, of any copy of the package, and has this code. */
+/** What another version of the package may not have. */
+const fields = ['code', 'effect', 'retryable', 'endpoint', 'method', 'attempts', 'grpcCode', 'rawMessage'] as const
+
+/**
+ * Whether `error` is an etcdkit error, of any copy of the package, and has this code. What it says yes to has all fields of
+ * an `EtcdError`.
+ */
 export function isEtcdError(error: unknown): error is EtcdError
 export function isEtcdError<Code extends ErrorCode>(error: unknown, code: Code): error is ErrorOf<Code>
 export function isEtcdError(error: unknown, code?: ErrorCode): error is EtcdError {
-  if (typeof error !== 'object' || error === null || !(brand in error)) return false
+  if (!(error instanceof Error) && !isNativeError(error)) return false
+  if (!(brand in error) || !fields.every((field) => field in error)) return false
   return code === undefined || (error as { code?: unknown }).code === code
 }
 
 /** The same failure for another caller: each error is completed with what only the call that it ends knows. */
 export function copyOf(error: unknown): unknown {
-  if (!isEtcdError(error) || !('rawMessage' in error)) return error
-  const { code, effect, retryable, endpoint, method, grpcCode, rawMessage } = error
-  return new EtcdError(rawMessage, { code, effect, retryable, endpoint, method, grpcCode, cause: error.cause })
+  if (!isEtcdError(error)) return error
+  // Of the same class, with all that it knows, and with a stack that begins here.
+  const { stack: _, ...known } = Object.getOwnPropertyDescriptors(error)
+  const copy = Object.defineProperties(new Error(error.message), known)
+  Object.setPrototypeOf(copy, Object.getPrototypeOf(error))
+  Error.captureStackTrace(copy)
+  return copy
 }
 
 /** What to do, where etcd's own words leave that open. */

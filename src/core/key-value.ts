@@ -1,5 +1,5 @@
 import { type Codec, text } from './codec.js'
-import { InvalidArgumentError } from './errors.js'
+import { EtcdError, InvalidArgumentError, isEtcdError } from './errors.js'
 import { describe } from './validate.js'
 
 const empty = Buffer.alloc(0)
@@ -24,12 +24,12 @@ export class KeyValue {
 
   /** The key as text; throws `DECODE_FAILED` where it is not valid UTF-8. */
   get keyText(): string {
-    return text.decode(this.key)
+    return decoded(text, this.key, () => `the key ${shown(this.key)}`)
   }
 
   /** The value as text; throws `DECODE_FAILED` where it is not valid UTF-8. */
   get text(): string {
-    return text.decode(this.value)
+    return decodeValue(this, text)
   }
 
   /** The value decoded by `codec`, for example `kv.as(json<Config>())`. */
@@ -37,6 +37,26 @@ export class KeyValue {
     if (typeof codec?.decode !== 'function') {
       throw new InvalidArgumentError(`as() takes a codec such as json(), got ${describe(codec)}`)
     }
-    return codec.decode(this.value)
+    return decodeValue(this, codec)
   }
+}
+
+/** Reads the value of a key. `DECODE_FAILED` names the key; what else a codec throws is the caller's own. */
+export function decodeValue<T>({ key, value }: Pick<KeyValue, 'key' | 'value'>, codec: Codec<T>): T {
+  return decoded(codec, value, () => `the value of ${shown(key)}`)
+}
+
+function decoded<T>(codec: Codec<T>, bytes: Buffer, what: () => string): T {
+  try {
+    return codec.decode(bytes)
+  } catch (error) {
+    if (!isEtcdError(error, 'DECODE_FAILED')) throw error
+    const { rawMessage, code, effect, cause } = error
+    throw new EtcdError(`${what()}: ${rawMessage}`, { code, effect, cause })
+  }
+}
+
+/** A key for the eye. */
+function shown(key: Buffer): string {
+  return JSON.stringify(key.toString())
 }

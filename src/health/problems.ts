@@ -30,6 +30,6 @@ export function notConnected(endpoint: string, reason: string): EtcdError {
 
 /** Without the place, which has been said. */
 function messageOf(error: unknown): string {
-  if (isEtcdError(error) && 'rawMessage' in error) return `${error.code}, ${error.rawMessage}`
+  if (isEtcdError(error)) return `${error.code}, ${error.rawMessage}`
   return error instanceof Error ? error.message : String(error)
 }

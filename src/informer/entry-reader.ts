@@ -1,5 +1,5 @@
 import { type Codec, json, text } from '../core/codec.js'
-import type { KeyValue } from '../core/key-value.js'
+import { decodeValue, type KeyValue } from '../core/key-value.js'
 import { type Entry, entryOf } from './entry.js'
 
 /** What an informer makes of the keys that it reads. */
@@ -27,7 +27,7 @@ export class EntryReader<T> {
     const { codec, filter, transform } = this.#options
     // A view that a codec keeps of a value would keep the whole answer in memory.
     const value = this.#keepsViews ? Buffer.from(kv.value) : kv.value
-    const entry = entryOf(kv, codec.decode(value), id)
+    const entry = entryOf(kv, decodeValue({ key: kv.key, value }, codec), id)
     if (filter !== undefined && !filter(entry.value, entry)) return undefined
     return transform === undefined ? entry : { ...entry, value: transform(entry.value, entry) }
   }

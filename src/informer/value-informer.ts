@@ -1,5 +1,7 @@
+import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import type { CallOptions } from '../transport/transport.js'
+import type { InvalidEntry } from './draft.js'
 import type { Entry } from './entry.js'
 import type { Informer } from './informer.js'
 import type { InformerStats } from './informer-options.js'
@@ -18,13 +20,19 @@ export class ValueInformer<T> implements AsyncDisposable {
     this.#key = key
   }
 
-  /** Resolves when the key was read for the first time, whether it exists or not, with its value. */
+  /**
+   * Resolves when the key was read for the first time, whether it exists or not, with its value. Rejects with
+   * `DECODE_FAILED` where the key has a value that the codec cannot read, and none that it could read before; the value is
+   * followed all the same.
+   */
   async ready(options?: CallOptions): Promise<T | undefined> {
     await this.#informer.ready(options)
-    return this.current
+    const { entry, invalid } = this
+    if (entry === undefined && invalid !== undefined) throw unreadable(invalid)
+    return entry?.value
   }
 
-  /** The value; `undefined` before `ready()`, and if there is no such key. */
+  /** The value; `undefined` before `ready()`, if there is no such key, and while no value of it could be read. */
   get current(): T | undefined {
     return this.#informer.get(this.#key)
   }
@@ -32,6 +40,11 @@ export class ValueInformer<T> implements AsyncDisposable {
   /** The value with its history. */
   get entry(): Entry<T> | undefined {
     return this.#informer.entry(this.#key)
+  }
+
+  /** The value that the key has, if the codec cannot read it; `current` is then the last one that it could read. */
+  get invalid(): InvalidEntry | undefined {
+    return this.#informer.invalid()[0]
   }
 
   /** The revision that `current` shows. */
@@ -72,4 +85,12 @@ export class ValueInformer<T> implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+/** The codec may be the caller's own, with errors of its own. */
+function unreadable({ key, error }: InvalidEntry): unknown {
+  if (isEtcdError(error, 'DECODE_FAILED')) return error
+  const why = error instanceof Error ? error.message : String(error)
+  const message = `the value of ${JSON.stringify(key)} cannot be read: ${why}`
+  return new EtcdError(message, { code: 'DECODE_FAILED', effect: 'none', cause: error })
 }

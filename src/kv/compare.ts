@@ -2,11 +2,18 @@ import type { Bytes, KeyRange } from '../core/key-range.js'
 import { hexId, keyBytes, nonNegativeInteger } from '../core/validate.js'
 import type { Compare, CompareFields, CompareResult } from '../gen/messages.js'
 import { someKey, someRange } from './requests.js'
+import { TxnPart } from './txn-part.js'
 
 /** One condition of a transaction, made by `key()` or `keys()`. */
-export interface Comparison {
+export class Comparison extends TxnPart {
   /** @internal */
   readonly compare: Compare
+
+  /** Made by `key()` and `keys()`. */
+  constructor(compare: Compare) {
+    super()
+    this.compare = compare
+  }
 }
 
 /** Compares one property of a key. */
@@ -78,7 +85,8 @@ function comparable<T>(
 ): Comparable<T> {
   const compare =
     (result: CompareResult) =>
-    (value: T): Comparison => ({ compare: { ...range, result, ...toTarget(value) } })
+    (value: T): Comparison =>
+      new Comparison({ ...range, result, ...toTarget(value) })
   return {
     equals: compare('EQUAL'),
     notEquals: compare('NOT_EQUAL'),

@@ -14,13 +14,21 @@ import {
   type RangeFields,
   rangeRequest,
 } from './requests.js'
+import { TxnPart } from './txn-part.js'
 
 /** One operation of a transaction, and the reading of its part of the answer. */
-export interface Operation<Result = unknown> {
+export class Operation<Result = unknown> extends TxnPart {
   /** @internal */
   readonly request: RequestOp
   /** @internal */
   readonly read: (response: ResponseOp) => Result
+
+  /** Made by `get()`, `put()` and the other functions of their kind. */
+  constructor(request: RequestOp, read: (response: ResponseOp) => Result) {
+    super()
+    this.request = request
+    this.read = read
+  }
 }
 
 /** What `range()` in a transaction gives. */
@@ -45,44 +53,37 @@ export interface DeleteOpResult {
 /** Reads a key in a transaction. */
 export function get(key: Bytes, options?: GetFields): Operation<KeyValue | undefined> {
   if (options !== undefined) assertKnownOptions('get()', options, optionNames.getOp)
-  return {
-    request: { requestRange: getRequest(key, options) },
-    read: ({ responseRange }) => responseRange?.kvs[0],
-  }
+  return new Operation({ requestRange: getRequest(key, options) }, ({ responseRange }) => responseRange?.kvs[0])
 }
 
 /** Reads a range of keys in a transaction. */
 export function range(range: KeyRange, options: RangeFields = {}): Operation<RangeOpResult> {
   assertKnownOptions('range()', options, optionNames.rangeOp)
-  return {
-    request: { requestRange: rangeRequest(range, options) },
-    read: ({ responseRange }) => ({
-      kvs: responseRange?.kvs ?? [],
-      count: responseRange?.count ?? 0,
-      more: responseRange?.more ?? false,
-    }),
-  }
+  return new Operation({ requestRange: rangeRequest(range, options) }, ({ responseRange }) => ({
+    kvs: responseRange?.kvs ?? [],
+    count: responseRange?.count ?? 0,
+    more: responseRange?.more ?? false,
+  }))
 }
 
 /** Writes a key in a transaction. */
 export function put(key: Bytes, value: Bytes, options?: PutFields): Operation<PutOpResult> {
   if (options !== undefined) assertKnownOptions('put()', options, optionNames.putOp)
-  return {
-    request: { requestPut: putRequest(key, value, options) },
-    read: ({ responsePut }) => ({ prevKv: responsePut?.prevKv }),
-  }
+  return new Operation({ requestPut: putRequest(key, value, options) }, ({ responsePut }) => ({
+    prevKv: responsePut?.prevKv,
+  }))
 }
 
 /** Deletes a key in a transaction. */
 export function del(key: Bytes, options: DeleteFields = {}): Operation<DeleteOpResult> {
   assertKnownOptions('del()', options, optionNames.deleteOp)
-  return { request: { requestDeleteRange: deleteRequest(key, options) }, read: readDeleted }
+  return new Operation({ requestDeleteRange: deleteRequest(key, options) }, readDeleted)
 }
 
 /** Deletes a range of keys in a transaction. */
 export function delRange(range: KeyRange, options: DeleteFields = {}): Operation<DeleteOpResult> {
   assertKnownOptions('delRange()', options, optionNames.deleteOp)
-  return { request: { requestDeleteRange: deleteRangeRequest(range, options) }, read: readDeleted }
+  return new Operation({ requestDeleteRange: deleteRangeRequest(range, options) }, readDeleted)
 }
 
 function readDeleted({ responseDeleteRange }: ResponseOp): DeleteOpResult {

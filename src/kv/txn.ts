@@ -3,8 +3,9 @@ import { describe } from '../core/validate.js'
 import type { RequestOp, TxnRequest, TxnResponse } from '../gen/messages.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Comparison } from './compare.js'
-import type { Operation } from './operation.js'
+import { Operation } from './operation.js'
 import type { ResponseInfo } from './results.js'
+import { rejectAwait } from './txn-part.js'
 
 /** @inline */
 type Operations = readonly Operation[]
@@ -65,7 +66,7 @@ export class Txn<Then extends Operations = [], Else extends Operations = []> {
   then<const Ops extends Operations>(...operations: Ops): Txn<[...Then, ...Ops], Else> {
     const [first, reject] = operations as readonly unknown[]
     // `await` calls `then` with two functions: reject, instead of leaving the caller waiting for ever.
-    if (typeof first === 'function') return rejectAwait(reject) as never
+    if (typeof first === 'function') return rejectAwait(reject, notCommitted) as never
     checkOperations('then', operations)
     return new Txn(this.#send, this.#comparisons, [...this.#then, ...operations], this.#else)
   }
@@ -87,13 +88,10 @@ export class Txn<Then extends Operations = [], Else extends Operations = []> {
 
   /** The transaction as one operation of another; etcd 3.3 or later. */
   asOperation(): Operation<TxnOutcome<Then, Else>> {
-    return {
-      request: { requestTxn: this.#request() },
-      read: ({ responseTxn }) => {
-        if (responseTxn === undefined) throw new EtcdError('the answer lacks a nested transaction', badAnswer)
-        return this.#read(responseTxn)
-      },
-    }
+    return new Operation({ requestTxn: this.#request() }, ({ responseTxn }) => {
+      if (responseTxn === undefined) throw new EtcdError('the answer lacks a nested transaction', badAnswer)
+      return this.#read(responseTxn)
+    })
   }
 
   #request(): TxnRequest {
@@ -137,6 +135,7 @@ export function txnSize(request: TxnRequest): number {
   return Math.max(compare.length, success.length, failure.length) + Math.max(0, ...nested)
 }
 
+const notCommitted = 'the transaction was awaited but never sent: call commit()'
 const badAnswer = { code: 'PROTOCOL_ERROR', effect: 'unknown' } as const
 const noResponse = {
   responseRange: undefined,
@@ -157,14 +156,4 @@ function checkOperations(branch: string, operations: Operations): void {
 
 function wrong(branch: string, expected: string, actual: unknown): InvalidArgumentError {
   return new InvalidArgumentError(`${branch}() takes ${expected}, got ${describe(actual)}`)
-}
-
-function rejectAwait(reject: unknown): void {
-  if (typeof reject !== 'function') return
-  reject(
-    new EtcdError('the transaction was awaited but never sent: call commit()', {
-      code: 'TXN_NOT_COMMITTED',
-      effect: 'none',
-    }),
-  )
 }

@@ -36,12 +36,13 @@ export class LockTimeoutError extends EtcdError {
 export class LockUnavailableError extends EtcdError {
   override readonly name = 'LockUnavailableError'
   readonly lockName: string
-  /** Who holds it; `undefined` where that is this very client, or where it waits for it. */
+  /** Who holds it, which may be this very client; `undefined` where that is not known, since this client waits for it. */
   readonly holder: LockHolder | undefined
 
   constructor(lockName: string, holder: LockHolder | undefined) {
     const by = holder === undefined ? 'or awaited by this client' : `by ${holder.key}`
-    super(`lock ${JSON.stringify(lockName)} is held ${by}`, {
+    const value = holder === undefined || holder.value === '' ? '' : `, with the value ${JSON.stringify(holder.value)}`
+    super(`lock ${JSON.stringify(lockName)} is held ${by}${value}`, {
       code: 'LOCK_UNAVAILABLE',
       effect: 'none',
       retryable: true,

@@ -1,12 +1,13 @@
 import { longestTimerMs, sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
+import { range } from '../kv/operation.js'
 import { Hold } from './hold.js'
 import { Lock } from './lock.js'
-import { LockTimeoutError, LockUnavailableError } from './lock-errors.js'
+import { type LockHolder, LockTimeoutError, LockUnavailableError } from './lock-errors.js'
 import { isPassing, LockKey, type LockSession, type LockStore } from './lock-key.js'
 import type { LockObserver } from './lock-observer.js'
-import { holderOf } from './lock-place.js'
+import { holderOf, oldestOf } from './lock-place.js'
 import { type LockRequest, maySucceed } from './lock-request.js'
 import { sweepLater } from './sweep.js'
 
@@ -75,8 +76,20 @@ export class LockQueue {
   }
 
   async #try(request: LockRequest): Promise<Lock> {
-    if (this.#state.kind === 'held' || this.#waiters.length > 0) throw new LockUnavailableError(request.name, undefined)
+    if (this.#state.kind === 'held') throw new LockUnavailableError(request.name, holding(this.#state))
+    if (this.#waiters.length > 0) throw new LockUnavailableError(request.name, await this.#holder(request))
     return this.#join(request, true)
+  }
+
+  /** Who holds the lock while it is waited for here, if that can be found out. */
+  async #holder({ name, signal, timeoutMs }: LockRequest): Promise<LockHolder | undefined> {
+    const reading = this.#host.store
+      .txn()
+      .then(range({ prefix: this.#prefix }))
+      .commit({ signal, timeoutMs })
+    const { responses } = await reading.catch(() => ({ responses: [] }))
+    const oldest = oldestOf(this.#prefix, responses[0]?.kvs ?? [])
+    return oldest && holderOf(oldest, this.#namespaceBytes(name))
   }
 
   #join(request: LockRequest, isTry: boolean): Promise<Lock> {
@@ -157,9 +170,12 @@ export class LockQueue {
     if (!first.isTry) return key.acquire(first.value, signal)
     const taken = await key.tryAcquire(first.value, signal)
     if (typeof taken === 'number') return taken
-    const namespaceBytes = this.#prefix.length - Buffer.byteLength(first.name) - 1
-    this.#giveUp(first, new LockUnavailableError(first.name, holderOf(taken, namespaceBytes)))
+    this.#giveUp(first, new LockUnavailableError(first.name, holderOf(taken, this.#namespaceBytes(first.name))))
     return undefined
+  }
+
+  #namespaceBytes(name: string): number {
+    return this.#prefix.length - Buffer.byteLength(name) - 1
   }
 
   /** Ends the waits, unless it is of use to queue up anew: after so many milliseconds. */
@@ -171,12 +187,9 @@ export class LockQueue {
       return 0
     }
     if (aborted) return 0
-    if (first.isTry) {
+    // What is refused may be this waiter's alone, as a value that is too large: the others ask for themselves.
+    if (first.isTry || !isPassing(error)) {
       this.#giveUp(first, error)
-      return 0
-    }
-    if (!isPassing(error)) {
-      for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
       return 0
     }
     this.#lastError = error
@@ -267,4 +280,10 @@ export class LockQueue {
     }
     session.release()
   }
+}
+
+/** Who holds a lock in this process. */
+function holding({ hold, lock }: Extract<QueueState, { kind: 'held' }>): LockHolder {
+  const { value, createRevision, session } = hold.key
+  return { key: lock.key, value, lease: session.id, createRevision }
 }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { longestTimerMs } from '../core/abort.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe, durationMs, positiveInteger } from '../core/validate.js'
@@ -28,6 +29,9 @@ export type Work = (key: string, options: { readonly signal: AbortSignal }) => u
 
 const optionNames = ['concurrency', 'retryBaseMs', 'retryMaxMs', 'onError']
 
+/** The work that the running code is a part of. */
+const current = new AsyncLocalStorage<{ readonly queue: WorkQueue; readonly key: string }>()
+
 /**
  * Keys to be worked on: each waits once, however often it was added, and is never worked on twice at the same time. One
  * that is added while it is being worked on comes again afterwards. For the keys of an informer: what is to be done
@@ -46,6 +50,8 @@ export class WorkQueue implements AsyncDisposable {
   readonly #delayed = new Map<string, { readonly timer: NodeJS.Timeout; readonly dueAt: number }>()
   readonly #failures = new Map<string, number>()
   readonly #closing = new AbortController()
+  /** Keys whose work waits for the end of the others: nobody waits for these, or they would wait for each other. */
+  readonly #closers = new Set<string>()
   #onIdle: (() => void)[] = []
 
   constructor(work: Work, options: WorkQueueOptions) {
@@ -93,15 +99,22 @@ export class WorkQueue implements AsyncDisposable {
     return new Promise((resolve) => this.#onIdle.push(resolve))
   }
 
-  /** Takes no more keys, drops those that wait, aborts the `signal` of the work under way and waits for its end. */
+  /**
+   * Takes no more keys, drops those that wait, aborts the `signal` of the work under way and waits for its end. Called by
+   * the work on a key, it waits for the work on the other keys.
+   */
   async close(): Promise<void> {
+    const caller = current.getStore()
+    const isOwnWork = caller?.queue === this && this.#active.has(caller.key)
+    if (isOwnWork) this.#closers.add(caller.key)
     this.#closing.abort()
     this.#waiting.clear()
     this.#again.clear()
     for (const { timer } of this.#delayed.values()) clearTimeout(timer)
     this.#delayed.clear()
-    await Promise.all(this.#active.values())
-    this.#tellIdle()
+    const awaited = [...this.#active].filter(([key]) => !isOwnWork || !this.#closers.has(key))
+    await Promise.all(awaited.map(([, work]) => work))
+    if (this.#isIdle) this.#tellIdle()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -126,12 +139,13 @@ export class WorkQueue implements AsyncDisposable {
     // What was added before the work began is what it works on.
     this.#again.delete(key)
     try {
-      await this.#work(key, { signal: this.#closing.signal })
+      await current.run({ queue: this, key }, () => this.#work(key, { signal: this.#closing.signal }))
       this.#failures.delete(key)
     } catch (error) {
       this.#failed(key, error)
     } finally {
       this.#active.delete(key)
+      this.#closers.delete(key)
       if (this.#again.delete(key)) this.add(key)
       this.#fill()
       if (this.#isIdle) this.#tellIdle()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { CompactedError, EtcdError, InvalidArgumentError, isEtcdError } from '../../src/core/errors.js'
+import { CompactedError, copyOf, EtcdError, InvalidArgumentError, isEtcdError } from '../../src/core/errors.js'
 
 /** The same module as another copy of the package in this process would have it. */
 const copy: typeof import('../../src/core/errors.js') = await import(`../../src/core/errors.js?${'copy'}`)
@@ -36,6 +36,30 @@ describe('Errors', () => {
       assert.ok(isEtcdError(compacted, 'COMPACTED') && !isEtcdError(plain, 'COMPACTED'))
       assert.ok(isEtcdError(invalid, 'INVALID_ARGUMENT') && invalid instanceof TypeError)
     }
+  })
+
+  test('have all fields of their type', () => {
+    const fields = ['code', 'effect', 'retryable', 'endpoint', 'method', 'attempts', 'grpcCode', 'rawMessage']
+    const invalid: EtcdError = new InvalidArgumentError('`key` must be text')
+    for (const error of [new EtcdError('x', init), invalid, copyOf(invalid), new copy.InvalidArgumentError('x')]) {
+      assert.ok(isEtcdError(error) && fields.every((field) => field in error))
+    }
+    assert.equal(invalid.rawMessage, '`key` must be text')
+    // As of a version of the package that has other fields.
+    const brand = Object.getOwnPropertySymbols(invalid).find(({ description }) => description === 'etcdkit.error')
+    assert.ok(brand !== undefined)
+    const older = Object.assign(new TypeError('x'), { code: 'INVALID_ARGUMENT', [brand]: true })
+    assert.ok(!isEtcdError(older) && !((older as unknown) instanceof EtcdError))
+    assert.equal(isEtcdError({ ...new EtcdError('x', init), [brand]: true }), false, 'no error')
+  })
+
+  test('are copied with their class and all that it knows', () => {
+    const error = new CompactedError('gone', { effect: 'none', compactRevision: 5, method: 'KV.Range', attempts: 2 })
+    const copied = copyOf(error)
+    assert.ok(copied !== error && isEtcdError(copied, 'COMPACTED') && copied instanceof CompactedError)
+    assert.deepEqual({ ...copied }, { ...error })
+    assert.deepEqual([copied.message, copied.compactRevision], [error.message, 5])
+    assert.ok(copied.stack?.startsWith('CompactedError: [COMPACTED] gone (KV.Range)\n    at '))
   })
 
   test('are not whatever else is thrown', () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { type Change, del, type Etcd, type Informer, json, put } from '../../src/index.js'
+import { type Change, del, type Etcd, type Informer, isEtcdError, json, put } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
 import { createClient, fill, uniquePrefix } from '../support/fixtures.js'
@@ -251,6 +251,26 @@ describe('An informer', () => {
       [undefined, false],
     ])
     assert.deepEqual([value.current, value.entry, errors.length], [undefined, undefined, 1])
+  })
+
+  test('says of a value that the codec cannot read that it is there', async (t) => {
+    const { space } = createSpace(t)
+    await space.put('flag', 'neither')
+    const value = space.value('flag', json<{ on: boolean }>())
+    t.after(() => value.close())
+    await assert.rejects(value.ready(), (error) => {
+      assert.ok(isEtcdError(error, 'DECODE_FAILED') && error.cause instanceof SyntaxError)
+      return /the value of "flag": not valid JSON/.test(error.message)
+    })
+    assert.deepEqual([value.current, value.invalid?.raw.toString()], [undefined, 'neither'])
+    const own = space.value('flag', { encode: Buffer.from, decode: () => assert.fail('odd') })
+    t.after(() => own.close())
+    await assert.rejects(own.ready(), { code: 'DECODE_FAILED', rawMessage: 'the value of "flag" cannot be read: odd' })
+    await value.waitForRevision((await space.put('flag', '{"on":true}')).revision)
+    assert.deepEqual([await value.ready(), value.invalid], [{ on: true }, undefined])
+    await value.waitForRevision((await space.put('flag', '')).revision)
+    // The last one that could be read.
+    assert.deepEqual([await value.ready(), value.invalid?.key], [{ on: true }, 'flag'])
   })
 
   test('gives its changes as an iteration, from each beginning', async (t) => {

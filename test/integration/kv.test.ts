@@ -358,6 +358,20 @@ describe('Keys and values', () => {
       assert.equal(await kv.exists('a'), false)
     })
 
+    test('are made of parts that reject when they are awaited', { timeout: 5000 }, async (t) => {
+      const kv = own(t)
+      const nested = kv.txn().then(put('a', '1')).asOperation()
+      const operations = [put('a', '1'), get('a'), range({ prefix: 'a' }), del('a'), delRange({ prefix: 'a' }), nested]
+      const comparisons = [key('a').exists(), key('a').value.equals('1'), keys({ prefix: 'a' }).version.less(2)]
+      for (const part of [...operations, ...comparisons]) {
+        const awaited: unknown = part
+        await assert.rejects(async () => await awaited, { code: 'TXN_NOT_COMMITTED', effect: 'none' })
+      }
+      // @ts-expect-error: TypeScript refuses to await it
+      await assert.rejects(async () => await put('a', '1'), /call the method of the client, such as etcd.put/)
+      assert.equal(await kv.exists('a'), false)
+    })
+
     test('with nothing in them succeed', async (t) => {
       assert.deepEqual((await own(t).txn().commit()).responses, [])
     })
@@ -497,9 +511,14 @@ describe('Keys and values', () => {
     assert.deepEqual((await kv.get('date'))?.as(date), day)
     assert.deepEqual(bad?.as(bytes), Buffer.from([0xff, 0xfe]))
     for (const read of [() => bad?.text, () => bad?.as(text), () => bad?.as(json())]) {
-      assert.throws(read, { code: 'DECODE_FAILED', effect: 'none' })
+      assert.throws(read, { code: 'DECODE_FAILED', effect: 'none', rawMessage: /^the value of "bad": not valid UTF-8/ })
     }
     await kv.put('bad json', '{')
+    const badJson = await kv.get('bad json')
+    assert.throws(() => badJson?.as(json()), {
+      code: 'DECODE_FAILED',
+      rawMessage: 'the value of "bad json": not valid JSON',
+    })
     assert.throws(() => stored && kvJson(stored.value.subarray(1)), { code: 'DECODE_FAILED' })
   })
 

@@ -126,18 +126,38 @@ describe('A lock', () => {
   test('is refused to those who only try, with who holds it', async () => {
     const name = someName()
     const lock = await etcd.tryLock(name, { value: 'host 7' })
-    await assert.rejects(other.tryLock(name), (error) => {
+    const [stored] = await storedKeys(cluster, `${name}/`)
+    const { lease, createRevision } = (await etcd.get(lock.key)) ?? {}
+    const refused = (error: unknown): boolean => {
       assert.ok(error instanceof LockUnavailableError && isEtcdError(error, 'LOCK_UNAVAILABLE'))
-      assert.deepEqual(
-        { ...error.holder, createRevision: 0 },
-        { key: lock.key, value: 'host 7', lease: error.holder?.lease, createRevision: 0 },
-      )
-      return true
-    })
-    await assert.rejects(etcd.tryLock(name), LockUnavailableError)
-    assert.deepEqual(await keysOf(name), [lock.key])
+      assert.deepEqual(error.holder, { key: stored?.key, value: 'host 7', lease, createRevision })
+      return error.message.includes('with the value "host 7"')
+    }
+    await assert.rejects(other.tryLock(name), refused)
+    await assert.rejects(etcd.tryLock(name), refused, 'also to the client that holds it')
+    const giveUp = new AbortController()
+    const waiting = other.lock(name, { signal: giveUp.signal })
+    await untilQueued(name, 2)
+    await assert.rejects(other.tryLock(name), refused, 'also to a client that waits for it')
+    giveUp.abort()
+    await assert.rejects(waiting)
+    await untilQueued(name, 1)
     await lock.release()
     await (await other.tryLock(name)).release()
+  })
+
+  test('is refused to the one waiter whose value is refused, first in line or not', async () => {
+    const name = someName()
+    const tooLarge = { value: 'v'.repeat(2 * 1024 * 1024) }
+    const waits = [tooLarge, {}, tooLarge, { value: 'fine' }].map(async (options) => {
+      await (await etcd.lock(name, options)).release()
+      return options
+    })
+    const codes = (await Promise.allSettled(waits)).map((wait) =>
+      wait.status === 'rejected' ? wait.reason.code : 'ok',
+    )
+    assert.deepEqual(codes, ['REQUEST_TOO_LARGE', 'ok', 'REQUEST_TOO_LARGE', 'ok'])
+    assert.deepEqual(await keysOf(name), [])
   })
 
   test('waits for etcdctl, and etcdctl for it', async () => {

@@ -186,6 +186,26 @@ describe('A work queue', () => {
     assert.equal(timers(), before)
   })
 
+  test('can be closed by its own work, which waits for the work on the other keys', { timeout: 5000 }, async (t) => {
+    const ended: string[] = []
+    const { promise, open } = gate()
+    const { queue, worked } = createQueue(
+      t,
+      async (key) => {
+        if (key === 'other') await promise
+        else await queue.close()
+        ended.push(key)
+      },
+      { concurrency: 3 },
+    )
+    for (const key of ['a', 'b', 'other', 'dropped']) queue.add(key)
+    await settled()
+    assert.deepEqual([worked, ended], [['a', 'b', 'other'], []])
+    open()
+    await queue.close()
+    assert.deepEqual(ended.sort(), ['a', 'b', 'other'])
+  })
+
   test('goes on after a listener of errors that throws, which is not silent either', async (t) => {
     const uncaught: unknown[] = []
     const listeners = process.listeners('uncaughtException')
