@@ -15,7 +15,8 @@ import { retryLayer } from './layers/retry-layer.js'
 import { StreamSource } from './layers/stream-source.js'
 import { type AuthEvents, TokenSource } from './layers/token-source.js'
 import { WriteLimit, writeLimitLayer } from './layers/write-limit.js'
-import { KeepAliveHub, type LeaseEvents } from './lease/keep-alive-hub.js'
+import { KeepAliveHub } from './lease/keep-alive-hub.js'
+import type { LeaseEvents } from './lease/lease-events.js'
 import { Leases } from './lease/leases.js'
 import type { RegistrationEvents } from './lease/registration.js'
 import type { ResolvedOptions } from './options.js'
@@ -157,6 +158,7 @@ function keepAliveHub(
   return new KeepAliveHub({
     streams,
     events,
+    raftTerm: () => identity.raftTerm,
     observe: (header, endpoint) => identity.observe(header, endpoint, 0),
     renewed: (renewed) => telemetry.lease({ type: 'renewed', ...renewed }),
   })

@@ -43,9 +43,14 @@ export class StreamSource {
     this.#tokens = tokens
   }
 
-  /** Whether there is a healthy member other than `endpoint`. */
-  hasOther(endpoint: string): boolean {
-    return this.#manager.hasFresh(anyMember, new Set([endpoint]))
+  /** Whether there is a healthy member other than `endpoint`, and than those of `besides`. */
+  hasOther(endpoint: string, besides: Iterable<string> = []): boolean {
+    return this.#manager.hasFresh(anyMember, new Set([...besides, endpoint]))
+  }
+
+  /** A stream on this member owes an answer: the member is asked whether it is alive. */
+  suspect(endpoint: string): void {
+    this.#manager.suspect(endpoint)
   }
 
   /** Opens a stream, on any healthy member unless the options name one. */

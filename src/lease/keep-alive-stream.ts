@@ -5,12 +5,14 @@ import type { StreamListener } from '../transport/stream-call.js'
 import { methods } from '../wire/methods.js'
 import type { Renewal } from './renewal.js'
 
-/** What happens on a keep-alive stream, for who keeps the leases. */
+/** What happens on a keep-alive stream, for its owner. */
 export interface KeepAliveStreamHost {
+  /** The highest raft term that any answer has shown to this client; 0 while none is known. */
+  readonly raftTerm: number
   /** Takes in the header of an answer. Returns the error of one that belongs to another cluster. */
   observe(header: ResponseHeader | undefined, endpoint: string): EtcdError | undefined
   opened(stream: KeepAliveStream): void
-  /** A member has answered; a TTL of 0 tells that there is no such lease. */
+  /** A member has answered; a TTL of 0 means that the lease does not exist. */
   answered(stream: KeepAliveStream, renewal: Renewal, ttlSeconds: number, sentAt: number): void
   /** The stream is over, or could not be opened. */
   lost(stream: KeepAliveStream, error: unknown): void
@@ -18,12 +20,19 @@ export interface KeepAliveStreamHost {
   leaving(stream: KeepAliveStream): void
 }
 
+/** A renewal that was sent and not answered yet. */
+interface Pending {
+  readonly sentAt: number
+  /** The highest raft term that was known when it was sent. */
+  readonly raftTerm: number
+}
+
 /** One gRPC stream that renews any number of leases. The member answers strictly in the order of the requests. */
 export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
   readonly #host: KeepAliveStreamHost
   readonly #abort = new AbortController()
-  /** What was not answered yet, with the time at which it was sent, in order. */
-  readonly #pending = new Map<Renewal, number>()
+  /** In the order of sending. */
+  readonly #pending = new Map<Renewal, Pending>()
   #open: OpenStream<Parameters<typeof methods.Lease.LeaseKeepAlive.encode>[0], LeaseKeepAliveResponse> | undefined
   #heardAt = 0
 
@@ -49,15 +58,19 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
   /** Since when an answer is owed and nothing has come; `undefined` while none is owed. */
   get silentSince(): number | undefined {
     const oldest = this.#pending.values().next().value
-    return oldest === undefined ? undefined : Math.max(oldest, this.#heardAt)
+    return oldest === undefined ? undefined : Math.max(oldest.sentAt, this.#heardAt)
   }
 
   async open(source: Pick<StreamSource, 'open'>, failedOn: Set<string>): Promise<void> {
+    const { signal } = this.#abort
     try {
-      this.#open = await source.open(methods.Lease.LeaseKeepAlive, this, { signal: this.#abort.signal, failedOn })
-      this.#host.opened(this)
+      const open = await source.open(methods.Lease.LeaseKeepAlive, this, { signal, failedOn })
+      this.#open = open
+      // It may have been closed while it was opened: nothing else would end it then, neither here nor in the member.
+      if (signal.aborted) open.call.cancel()
+      else this.#host.opened(this)
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.#host.lost(this, error)
+      if (!signal.aborted) this.#host.lost(this, error)
     }
   }
 
@@ -67,7 +80,7 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
 
   send(renewal: Renewal, now: number): void {
     if (this.#open === undefined) return
-    this.#pending.set(renewal, now)
+    this.#pending.set(renewal, { sentAt: now, raftTerm: this.#host.raftTerm })
     this.#open.call.send({ ID: renewal.id })
   }
 
@@ -84,15 +97,15 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
   onMessage({ header, ID, TTL }: LeaseKeepAliveResponse): void {
     const foreign = this.#host.observe(header, this.endpoint ?? '')
     if (foreign !== undefined) {
-      this.close()
-      this.#host.lost(this, foreign)
+      this.#giveUp(foreign)
       return
     }
     this.#heardAt = performance.now()
-    for (const [renewal, sentAt] of this.#pending) {
+    for (const [renewal, { sentAt, raftTerm }] of this.#pending) {
       if (renewal.id !== ID) continue
       this.#pending.delete(renewal)
-      this.#host.answered(this, renewal, TTL, sentAt)
+      if (isDeposed(header, raftTerm)) this.#giveUp(deposed(this.endpoint))
+      else this.#host.answered(this, renewal, TTL, sentAt)
       return
     }
   }
@@ -105,14 +118,36 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
   onLeaving(): void {
     this.#host.leaving(this)
   }
+
+  #giveUp(error: EtcdError): void {
+    this.close()
+    this.#host.lost(this, error)
+  }
+}
+
+/**
+ * A leader that was frozen or cut off may answer renewals after another one was elected, which knows nothing of them. The
+ * member fills in its term when the request arrives, so it is compared with what was known when that was sent. A proxy
+ * fills in none.
+ */
+function isDeposed(header: ResponseHeader | undefined, raftTerm: number): boolean {
+  return header !== undefined && header.raftTerm !== 0 && header.raftTerm < raftTerm
+}
+
+function deposed(endpoint: string | undefined): EtcdError {
+  return lostStream('the member renews leases in a raft term that is over', endpoint)
 }
 
 function ended(endpoint: string | undefined): EtcdError {
-  return new EtcdError('the member ended the keep-alive stream', {
+  return lostStream('the member ended the keep-alive stream', endpoint)
+}
+
+function lostStream(message: string, endpoint: string | undefined): EtcdError {
+  return new EtcdError(message, {
     code: 'CONNECTION_LOST',
     effect: 'none',
     retryable: true,
     endpoint,
-    method: 'Lease.LeaseKeepAlive',
+    method: methods.Lease.LeaseKeepAlive.name,
   })
 }

@@ -13,8 +13,11 @@ export interface LeaseRecordInit {
   readonly onLost: (error: LeaseLostError) => void
 }
 
-/** How far apart renewals are, as a share of what one lasts. */
-const renewalShare = 1 / 3
+/**
+ * How far apart renewals are: a third of what one lasts, but so that what is left is enough for an election and some
+ * attempts after it, in leases of 3 s too; never less than a sixth.
+ */
+const spacing = { share: 1 / 3, leftMs: 2500, minShare: 1 / 6 }
 
 /** What is known of one lease that this client was granted. */
 export class LeaseRecord implements Renewal {
@@ -33,7 +36,7 @@ export class LeaseRecord implements Renewal {
     this.isKeptAlive = isKeptAlive
     this.#expiresAt = expiresAt
     this.#onLost = onLost
-    this.renewAt = isKeptAlive ? expiresAt - this.ttlMs * (1 - renewalShare) : Number.POSITIVE_INFINITY
+    this.renewAt = isKeptAlive ? expiresAt - this.ttlMs + spacingMs(this.ttlMs) : Number.POSITIVE_INFINITY
   }
 
   get ttlMs(): number {
@@ -54,8 +57,11 @@ export class LeaseRecord implements Renewal {
   }
 
   answered(ttlSeconds: number, sentAt: number): void {
-    this.#expiresAt = sentAt + ttlSeconds * 1000
-    this.renewAt = sentAt + ttlSeconds * 1000 * renewalShare
+    const ttlMs = ttlSeconds * 1000
+    // Of renewals on several streams, the one that was sent first may be answered last.
+    if (sentAt + ttlMs <= this.#expiresAt) return
+    this.#expiresAt = sentAt + ttlMs
+    this.renewAt = sentAt + spacingMs(ttlMs)
   }
 
   interrupted(): void {}
@@ -78,4 +84,9 @@ export class LeaseRecord implements Renewal {
     this.#abort.abort(error)
     return error
   }
+}
+
+function spacingMs(ttlMs: number): number {
+  const { share, leftMs, minShare } = spacing
+  return Math.max(ttlMs * minShare, Math.min(ttlMs * share, ttlMs - leftMs))
 }

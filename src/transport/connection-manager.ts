@@ -204,6 +204,15 @@ export class ConnectionManager implements ConnectionHost {
     this.events.emit('endpointsChanged', { endpoints: endpoints.map(({ url }) => url) })
   }
 
+  /** Asks a member whether it is alive. One that does not answer is ejected, with all that runs on its connection. */
+  suspect(endpoint: string): void {
+    for (const connection of this.#connections) {
+      if (connection.url !== endpoint || connection.state.kind !== 'ready') continue
+      void connection.refresh()
+      if (this.#clock === undefined) this.#startClock()
+    }
+  }
+
   /** Asks every healthy member anew who it is and who leads. */
   refreshAll(): void {
     for (const connection of this.#connections) if (connection.state.kind === 'ready') void connection.refresh()

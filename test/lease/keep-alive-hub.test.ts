@@ -3,9 +3,11 @@ import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdError } from '../../src/core/errors.js'
 import type { LeaseKeepAliveResponse } from '../../src/gen/messages.js'
-import { KeepAliveHub, type LeaseEvents } from '../../src/lease/keep-alive-hub.js'
+import { KeepAliveHub } from '../../src/lease/keep-alive-hub.js'
+import type { LeaseEvents } from '../../src/lease/lease-events.js'
 import { LeaseLostError } from '../../src/lease/lease-lost-error.js'
 import { LeaseRecord } from '../../src/lease/lease-record.js'
+import { SingleRenewal } from '../../src/lease/single-renewal.js'
 import { poll } from '../../src/testing/index.js'
 import type { StreamListener } from '../../src/transport/stream-call.js'
 import { header } from '../support/fake-transport.js'
@@ -15,7 +17,7 @@ interface FakeStream {
   readonly listener: StreamListener<LeaseKeepAliveResponse>
   readonly failedOn: readonly string[]
   isCancelled: boolean
-  answer(id: string, ttlSeconds: number): void
+  answer(id: string, ttlSeconds: number, raftTerm?: number): void
 }
 
 type Told = { [Name in keyof LeaseEvents]: readonly [Name, LeaseEvents[Name]] }[keyof LeaseEvents]
@@ -25,8 +27,12 @@ class Bench {
   readonly streams: FakeStream[] = []
   readonly told: Told[] = []
   readonly lost: LeaseLostError[] = []
+  readonly suspected: string[] = []
   readonly hub: KeepAliveHub
   replacesTokens = false
+  raftTerm = 2
+  /** Members that streams are opened on, in turn; those that failed are avoided where there is a choice. */
+  members: readonly string[] = ['a']
 
   constructor(t: TestContext) {
     this.hub = new KeepAliveHub({
@@ -35,8 +41,10 @@ class Bench {
         head?.clusterId === 'other'
           ? new EtcdError('other', { code: 'CLUSTER_CHANGED', effect: 'unknown' })
           : undefined,
+      raftTerm: () => this.raftTerm,
       streams: {
-        hasOther: () => false,
+        hasOther: (endpoint, besides = []) => this.#fresh([...besides, endpoint]).length > 0,
+        suspect: (endpoint) => this.suspected.push(endpoint),
         refused: () => this.replacesTokens,
         used: () => {},
         // The hub uses no more of a stream than this.
@@ -66,13 +74,18 @@ class Bench {
       listener,
       failedOn: [...failedOn],
       isCancelled: false,
-      answer: (ID, TTL) => listener.onMessage({ header: header(), ID, TTL }),
+      answer: (ID, TTL, raftTerm = 2) => listener.onMessage({ header: header({ raftTerm }), ID, TTL }),
     }
     this.streams.push(stream)
     const cancel = (): void => {
       stream.isCancelled = true
     }
-    return { call: { endpoint: 'a', send: ({ ID }: { ID: string }) => sent.push(ID), cancel } }
+    const [endpoint] = [...this.#fresh([...failedOn]), ...this.members]
+    return { call: { endpoint, send: ({ ID }: { ID: string }) => sent.push(ID), cancel } }
+  }
+
+  #fresh(failedOn: readonly string[]): string[] {
+    return this.members.filter((member) => !failedOn.includes(member))
   }
 }
 
@@ -87,7 +100,7 @@ function denied(): EtcdError {
 describe('The keep-alive hub', () => {
   test('renews after a third of the time, what is due together in one go, and never what is outstanding', async (t) => {
     const bench = new Bench(t)
-    for (const id of ['a', 'b', 'c']) bench.lease(id, 0.9)
+    for (const id of ['a', 'b', 'c']) bench.lease(id, 6, { ageMs: 1700 })
     await sleep(200)
     assert.deepEqual(bench.stream.sent, [])
     await poll('the renewals are sent', () => bench.stream.sent.length > 0 || undefined)
@@ -143,24 +156,108 @@ describe('The keep-alive hub', () => {
     assert.equal(reasonOf(second), 'stalled')
   })
 
-  test('leaves a silent member when a third of the time has passed, and renews everything elsewhere', async (t) => {
+  test('renews a lease of 3 s so early that an election and some attempts fit into what is left', async (t) => {
     const bench = new Bench(t)
-    const lease = bench.lease('a', 0.9)
-    const other = bench.lease('b', 90)
-    await poll('another stream is opened', () => bench.streams[1]?.sent.length === 2 || undefined)
+    const leftAfter = (ttlSeconds: number): number => {
+      const lease = bench.lease(String(ttlSeconds), ttlSeconds)
+      return Math.round((lease.expiresAt - lease.renewAt) / 10) / 100
+    }
+    assert.deepEqual([1, 2, 3, 4, 6, 60].map(leftAfter), [0.83, 1.67, 2.5, 2.67, 4, 40])
+  })
+
+  test('sends a renewal that stays unanswered on another member, too, and stays with the first that answers', async (t) => {
+    const bench = new Bench(t)
+    bench.members = ['a', 'b', 'c']
+    const lease = bench.lease('1', 3, { ageMs: 400 })
+    const other = bench.lease('2', 90)
+    const sentAt = await poll('it is sent', () => (bench.streams[0]?.sent.length === 1 ? performance.now() : undefined))
+    await poll('it is sent on another stream', () => bench.streams[1]?.sent.length === 1 || undefined)
+    const waitedMs = performance.now() - sentAt
+    assert.ok(waitedMs > 250 && waitedMs < 500, `${waitedMs} ms`)
+    assert.equal(bench.streams[0]?.isCancelled, false)
+    assert.deepEqual([bench.streams[1]?.failedOn, bench.suspected, bench.told], [['a'], ['a'], []])
+    bench.streams[1]?.answer('1', 3)
     assert.ok(bench.streams[0]?.isCancelled)
-    assert.deepEqual(bench.streams[0].sent, ['a'])
-    assert.deepEqual(bench.stream.sent, ['a', 'b'])
-    assert.deepEqual(bench.stream.failedOn, ['a'])
-    assert.equal(bench.hub.isConnected, false)
-    bench.stream.answer('a', 1)
-    bench.stream.answer('b', 90)
-    assert.ok(bench.hub.isConnected)
-    assert.deepEqual([lease.ended, other.ended], [undefined, undefined])
     assert.deepEqual(
-      bench.told.map(([name]) => name),
-      ['keepAliveLost', 'keepAliveResumed'],
+      bench.told.map(([name, payload]) => [name, 'endpoint' in payload && payload.endpoint]),
+      [
+        ['keepAliveLost', 'a'],
+        ['keepAliveResumed', 'b'],
+      ],
     )
+    assert.ok(bench.hub.isConnected)
+    assert.deepEqual([lease.ended, other.ended, bench.streams.length], [undefined, undefined, 2])
+  })
+
+  test('stays on a stream that answers late, and closes those that were opened beside it', async (t) => {
+    const bench = new Bench(t)
+    const lease = bench.lease('1', 3, { ageMs: 400 })
+    await poll('there is another stream', () => bench.streams[1]?.sent.length === 1 || undefined)
+    bench.streams[0]?.answer('1', 3)
+    assert.deepEqual([bench.streams[0]?.isCancelled, bench.streams[1]?.isCancelled], [false, true])
+    assert.deepEqual([lease.ended, bench.told], [undefined, []])
+  })
+
+  test('goes on opening streams while all are silent, three at a time, and takes what the last one answers', async (t) => {
+    const bench = new Bench(t)
+    bench.members = ['a', 'b', 'c']
+    const lease = bench.lease('1', 3, { ageMs: 400 })
+    await poll('there are six', () => bench.streams[5]?.sent.length === 1 || undefined)
+    assert.equal(bench.streams.filter(({ isCancelled }) => !isCancelled).length, 3)
+    assert.deepEqual(
+      bench.streams.map(({ failedOn }) => failedOn.join('')),
+      ['', 'a', 'ab', 'c', 'ca', 'b'],
+    )
+    assert.deepEqual([bench.told.map(([name]) => name), bench.hub.isConnected], [['keepAliveLost'], false])
+    bench.stream.answer('1', 3)
+    assert.equal(bench.streams.filter(({ isCancelled }) => !isCancelled).length, 1)
+    assert.deepEqual([lease.ended, bench.hub.isConnected], [undefined, true])
+    assert.ok(lease.expiresAt - performance.now() > 2900)
+  })
+
+  test('finds a silent member also by renewals that callers ask for every now and then', async (t) => {
+    const bench = new Bench(t)
+    const ask = (): void => {
+      const callbacks = { resolve: () => {}, reject: () => {} }
+      bench.hub.add(new SingleRenewal({ id: '1', deadlineAt: performance.now() + 10_000, ...callbacks }))
+    }
+    const asking = setInterval(ask, 200)
+    t.after(() => clearInterval(asking))
+    ask()
+    await poll('another stream is opened', () => bench.streams[1]?.sent.length || undefined, { timeoutMs: 2500 })
+    assert.deepEqual(bench.suspected, ['a'])
+  })
+
+  test('has a member asked whether it is alive that let a renewal run into the deadline of its caller', async (t) => {
+    const bench = new Bench(t)
+    await assert.rejects(
+      new Promise((resolve, reject) => {
+        bench.hub.add(new SingleRenewal({ id: '1', deadlineAt: performance.now() + 200, resolve, reject }))
+      }),
+      { code: 'DEADLINE_EXCEEDED' },
+    )
+    assert.deepEqual(bench.suspected, ['a'])
+  })
+
+  test('does not count what a leader answers whose term is over', async (t) => {
+    const bench = new Bench(t)
+    bench.members = ['a', 'b']
+    bench.raftTerm = 3
+    const lease = bench.lease('1', 9, { ageMs: 8000 })
+    const { expiresAt } = lease
+    await poll('it is sent', () => bench.streams[0]?.sent.length || undefined)
+    bench.streams[0]?.answer('1', 9)
+    assert.deepEqual([lease.expiresAt, bench.streams[0]?.isCancelled], [expiresAt, true])
+    await poll('it is sent elsewhere', () => bench.streams[1]?.sent.length || undefined)
+    bench.stream.answer('1', 9, 3)
+    assert.ok(lease.expiresAt > expiresAt)
+  })
+
+  test('ends a stream that was opened after nobody needed it any more', async (t) => {
+    const bench = new Bench(t)
+    bench.hub.remove(bench.lease('1', 60))
+    await poll('it is opened', () => bench.streams[0])
+    assert.ok(bench.stream.isCancelled)
   })
 
   test('gives up only the lease that this user may not renew', async (t) => {

@@ -135,7 +135,7 @@ describe('Leases of three members', () => {
   beforeEach(() => cluster.healthy())
 
   /** A client with a lease that is renewed through the member, and nothing else to do there. */
-  async function leaseOn(t: TestContext, index: number): Promise<{ lease: Lease; told: string[] }> {
+  async function leaseOn(t: TestContext, index: number): Promise<{ etcd: Etcd; lease: Lease; told: string[] }> {
     const { endpoint } = memberAt(cluster, index)
     for (let turn = 0; ; turn += 1) {
       const etcd = createClient(t, cluster)
@@ -148,7 +148,7 @@ describe('Leases of three members', () => {
       const lease = await etcd.lease.grant(2)
       await etcd.put(`held by ${lease.id}`, endpoint, { lease: lease.id })
       await sleep(100)
-      if ((await streams()) > before) return { lease, told }
+      if ((await streams()) > before) return { etcd, lease, told }
       await etcd.close()
     }
   }
@@ -167,6 +167,47 @@ describe('Leases of three members', () => {
     await cluster.pause(follower)
     try {
       await assertSurvives(held)
+    } finally {
+      await cluster.resume(follower)
+    }
+  })
+
+  test('of three seconds survive a leader that freezes, whenever they were renewed last', async (t) => {
+    const leader = await cluster.leader()
+    const told: string[] = []
+    const leases: Lease[] = []
+    for (let index = 0; index < 12; index += 1) {
+      const etcd = createClient(t, cluster)
+      etcd.on('leaseLost', ({ leaseId, reason }) => told.push(`${leaseId}: ${reason}`))
+      leases.push(await etcd.lease.grant(3))
+      await sleep(40)
+    }
+    await sleep(500)
+    await cluster.pause(leader)
+    const pausedAt = performance.now()
+    try {
+      await poll(
+        'all are renewed by another leader',
+        () => leases.every(({ expiresAt }) => expiresAt > pausedAt + 5000) || told.length > 0 || undefined,
+      )
+      assert.deepEqual(told, [])
+      assert.ok(leases.every(({ state }) => state === 'active'))
+    } finally {
+      await cluster.resume(leader)
+    }
+  })
+
+  test('that are renewed by hand leave a frozen member within seconds', async (t) => {
+    const follower = ((await cluster.leader()) + 1) % 3
+    const { lease, etcd } = await leaseOn(t, follower)
+    lease.close()
+    await cluster.pause(follower)
+    try {
+      const { id } = await etcd.lease.grant(20, { keepAlive: false })
+      for (let call = 0; call < 12; call += 1) {
+        await etcd.lease.keepAliveOnce(id, { timeoutMs: 2500 })
+        await sleep(50)
+      }
     } finally {
       await cluster.resume(follower)
     }
