@@ -40,6 +40,30 @@ describe('The benchmark of', () => {
     assert.equal(await etcd.count({ prefix: 'etcdkit-bench/' }), 0)
   })
 
+  test('puts and reads is shared by several processes', async () => {
+    const load = ['--processes', '3', '--total', '200', '--conns', '3', '--clients', '7']
+    const before = await cluster.metric('grpc_server_handled_total', { grpc_method: 'Put', grpc_code: 'OK' })
+    const puts = await bench('put', ...load, '--key-space-size', '1000', '--sequential-keys', '--keep')
+    const after = await cluster.metric('grpc_server_handled_total', { grpc_method: 'Put', grpc_code: 'OK' })
+    assert.deepEqual([puts.operations, puts.failed, puts.members.length, after - before], [200, 0, 3, 200])
+    assert.equal(await etcd.count({ prefix: 'etcdkit-bench/' }), 200, 'no two processes wrote the same keys')
+    await etcd.deleteRange({ prefix: 'etcdkit-bench/' })
+    const deleted = await bench('put', ...load, '--key-space-size', '50', '--sequential-keys')
+    assert.equal(deleted.operations, 200)
+    assert.equal(await etcd.count({ prefix: 'etcdkit-bench/' }), 0)
+    assert.equal((await bench('range', 'foo', ...load)).operations, 200)
+  })
+
+  test('several processes reports the mistakes and failures of each', async () => {
+    const idle = await cli(['bench', 'put', '--processes', '4', '--clients', '2'], { endpoints: cluster.endpoints })
+    assert.equal(idle.status, 2)
+    assert.match(idle.stderr, /--processes must be at most --clients: got 4 and 2/)
+    const lost = ['bench', 'put', '--processes', '2', '--clients', '2', '--dial-timeout', '300ms']
+    const unreachable = await cli(lost, { endpoints: ['http://127.0.0.1:9'] })
+    assert.equal(unreachable.status, 1)
+    assert.match(unreachable.stderr, /ECONNREFUSED/)
+  })
+
   test('puts leaves the keys where it is asked to, of the size that was asked for', async () => {
     await bench('put', '--total', '20', '--key-size', '12', '--val-size', '99', '--prefix', 'kept/', '--keep')
     const { kvs } = await etcd.range({ prefix: 'kept/' })
@@ -104,6 +128,16 @@ describe('The benchmark of', () => {
     program.child.kill('SIGINT')
     assert.equal(await program.end(), 130)
     assert.equal(await etcd.count({ prefix: 'interrupted/' }), 0)
+  })
+
+  test('puts in several processes deletes the keys when it is interrupted', async () => {
+    const args = ['bench', 'put', '--processes', '2', '--clients', '2', '--rate', '100', '--key-space-size', '100']
+    const running = new CliProcess(args, { endpoints: cluster.endpoints })
+    const isBegun = async () => ((await etcd.count({ prefix: 'etcdkit-bench/' })) > 0 ? true : undefined)
+    await poll('keys are written', isBegun)
+    running.child.kill('SIGINT')
+    assert.equal(await running.end(), 130)
+    assert.equal(await etcd.count({ prefix: 'etcdkit-bench/' }), 0)
   })
 
   test('puts and transactions leaves the keys under its prefix that others have there or write meanwhile', async () => {

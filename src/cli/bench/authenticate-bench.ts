@@ -4,15 +4,14 @@ import { callContext } from '../../transport/transport.js'
 import { methods } from '../../wire/methods.js'
 import { type Wired, wire } from '../../wiring.js'
 import type { Context } from '../command.js'
-import { defineCommand } from '../command.js'
 import { UsageError } from '../usage-error.js'
 import { type BenchSettings, benchFlags, benchSettings } from './bench-flags.js'
-import { operations, runBench, turnOf } from './run-bench.js'
+import { defineBench, operations, runBench, turnOf } from './run-bench.js'
 
 const { 'target-leader': _, ...flags } = benchFlags
 
 /** Logs in. */
-export const authenticateBench = defineCommand({
+export const authenticateBench = defineBench({
   name: 'bench authenticate',
   usage: '',
   summary: 'measure logins of the user that --user names',
@@ -25,7 +24,7 @@ export const authenticateBench = defineCommand({
     const { auth } = context.clientOptions
     if (auth === undefined || !('password' in auth))
       throw new UsageError('bench authenticate needs --user NAME:PASSWORD')
-    const settings = benchSettings(flags)
+    const settings = benchSettings(flags, context)
     const { username: name, password } = auth
     const clients = bareClients(context, settings)
     try {

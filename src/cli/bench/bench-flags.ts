@@ -1,5 +1,6 @@
-import type { Flags, FlagValues } from '../command.js'
+import type { Context, Flags, FlagValues } from '../command.js'
 import { integerFlag } from '../units.js'
+import { firstOf, portionOf, shareOf } from './share.js'
 
 /** Flags of every benchmark; they have the names and defaults of etcd's own tool. */
 export const benchFlags = {
@@ -11,6 +12,7 @@ export const benchFlags = {
     value: 'N',
     help: 'operations per second; each is measured from when it was due (0: no limit)',
   },
+  processes: { type: 'string', value: 'N', help: 'processes that share the load, one core each (1)' },
   'target-leader': { type: 'boolean', help: 'connect to the leader only' },
   html: { type: 'string', value: 'FILE', help: 'write a page with charts, too' },
 } as const satisfies Flags
@@ -30,6 +32,8 @@ export interface BenchSettings {
   readonly conns: number
   readonly clients: number
   readonly total: number
+  /** The number of the first operation: not 0 where other processes make those before it. */
+  readonly first: number
   readonly rate: number
   readonly targetLeader: boolean
   readonly html: string | undefined
@@ -45,13 +49,16 @@ export interface KeySettings {
   readonly keep: boolean
 }
 
-/** Reads the common flags. */
-export function benchSettings(flags: FlagValues<typeof benchFlags>): BenchSettings {
+/** Reads the common flags, as far as they concern this process. */
+export function benchSettings(flags: FlagValues<typeof benchFlags>, { env }: Pick<Context, 'env'>): BenchSettings {
+  const share = shareOf(env)
+  const total = integerFlag('total', flags.total ?? '10000')
   return {
-    conns: integerFlag('conns', flags.conns ?? '1'),
-    clients: integerFlag('clients', flags.clients ?? '1'),
-    total: integerFlag('total', flags.total ?? '10000'),
-    rate: integerFlag('rate', flags.rate ?? '0', 0),
+    conns: Math.max(1, portionOf(integerFlag('conns', flags.conns ?? '1'), share)),
+    clients: portionOf(integerFlag('clients', flags.clients ?? '1'), share),
+    total: portionOf(total, share),
+    first: firstOf(total, share),
+    rate: integerFlag('rate', flags.rate ?? '0', 0) / share.of,
     targetLeader: flags['target-leader'] ?? false,
     html: flags.html,
   }

@@ -1,11 +1,10 @@
-import { defineCommand } from '../command.js'
 import { benchFlags, benchSettings } from './bench-flags.js'
-import { connections, operations, runBench, turnOf } from './run-bench.js'
+import { connections, defineBench, operations, runBench, turnOf } from './run-bench.js'
 
 const ttlSeconds = 100
 
 /** Renews leases. */
-export const leaseKeepAliveBench = defineCommand({
+export const leaseKeepAliveBench = defineBench({
   name: 'bench lease-keepalive',
   usage: '',
   summary: 'measure renewals of leases',
@@ -13,7 +12,7 @@ export const leaseKeepAliveBench = defineCommand({
   flags: benchFlags,
   arity: [0, 0],
   async run(context, { flags }) {
-    const settings = benchSettings(flags)
+    const settings = benchSettings(flags, context)
     const { signal } = context
     const clients = await connections(context, settings)
     const leases = await Promise.all(

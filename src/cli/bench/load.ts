@@ -13,6 +13,8 @@ export interface Done {
 /** How operations are made. */
 export interface LoadOptions {
   readonly total: number
+  /** The number of the first operation. @default 0 */
+  readonly first?: number
   /** How many are under way at a time. */
   readonly clients: number
   /** Operations per second; 0 for as many as can be. */
@@ -32,7 +34,7 @@ const timerLagMs = 2
  * by tools that measure from the sending, it makes a cluster that stands still for seconds look fine.
  */
 export async function runLoad(operation: Operation, samples: Samples, options: LoadOptions): Promise<void> {
-  const { total, clients, rate, signal } = options
+  const { total, first = 0, clients, rate, signal } = options
   const startedAt = performance.now()
   let next = 0
   const work = async (worker: number): Promise<void> => {
@@ -41,7 +43,7 @@ export async function runLoad(operation: Operation, samples: Samples, options: L
       const index = next
       next += 1
       const dueAt = rate === 0 ? performance.now() : await due(startedAt + (index * 1000) / rate, signal)
-      await measure(() => operation(index, worker), samples, { dueAt, signal })
+      await measure(() => operation(first + index, worker), samples, { dueAt, signal })
     }
   }
   await Promise.all(Array.from({ length: Math.min(clients, total) }, (_, worker) => work(worker)))

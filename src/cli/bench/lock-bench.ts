@@ -31,7 +31,7 @@ export const lockBench = defineCommand({
   async run(context, { flags }) {
     const locks = integerFlag('locks', flags.locks ?? '100')
     const total = locks * integerFlag('contenders', flags.contenders ?? '10')
-    const settings = { ...benchSettings(flags), total, clients: total }
+    const settings = { ...benchSettings(flags, context), total, clients: total }
     const holdMs = durationFlagMs('hold', flags.hold ?? '0s')
     const prefix = flags.prefix ?? 'etcdkit-bench/lock-'
     const { signal } = context

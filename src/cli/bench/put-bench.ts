@@ -1,9 +1,8 @@
 import { put } from '../../index.js'
-import { defineCommand } from '../command.js'
 import { integerFlag } from '../units.js'
 import { benchFlags, benchSettings, keyFlags, keySettings } from './bench-flags.js'
 import { benchKeys, keyCleaner } from './bench-keys.js'
-import { connections, operations, runBench, turnOf } from './run-bench.js'
+import { connections, defineBench, operations, runBench, turnOf } from './run-bench.js'
 
 const keyDetails = [
   'The keys that it has made are deleted at the end, unless --keep is given. Keys that were there before stay, also those',
@@ -11,7 +10,7 @@ const keyDetails = [
 ]
 
 /** Writes keys. */
-export const putBench = defineCommand({
+export const putBench = defineBench({
   name: 'bench put',
   usage: '',
   summary: 'measure puts',
@@ -19,7 +18,7 @@ export const putBench = defineCommand({
   flags: { ...benchFlags, ...keyFlags },
   arity: [0, 0],
   async run(context, { flags }) {
-    const [settings, keySetting] = [benchSettings(flags), keySettings(flags)]
+    const [settings, keySetting] = [benchSettings(flags, context), keySettings(flags)]
     const keys = benchKeys(keySetting)
     const clients = await connections(context, settings)
     const { signal } = context
@@ -32,7 +31,7 @@ export const putBench = defineCommand({
 })
 
 /** Writes keys, several in a transaction. */
-export const txnPutBench = defineCommand({
+export const txnPutBench = defineBench({
   name: 'bench txn-put',
   usage: '',
   summary: 'measure transactions of puts',
@@ -44,7 +43,7 @@ export const txnPutBench = defineCommand({
   },
   arity: [0, 0],
   async run(context, { flags }) {
-    const [settings, keySetting] = [benchSettings(flags), keySettings(flags)]
+    const [settings, keySetting] = [benchSettings(flags, context), keySettings(flags)]
     const perTxn = integerFlag('txn-ops', flags['txn-ops'] ?? '1')
     // No key may be written twice in a transaction.
     const keys = benchKeys({

@@ -1,11 +1,10 @@
-import { defineCommand } from '../command.js'
 import { consistencyFlags, rangeFlags, rangeOf, readModeOf } from '../key-range-flags.js'
 import { integerFlag } from '../units.js'
 import { benchFlags, benchSettings } from './bench-flags.js'
-import { connections, operations, runBench, turnOf } from './run-bench.js'
+import { connections, defineBench, operations, runBench, turnOf } from './run-bench.js'
 
 /** Reads a key or a range. */
-export const rangeBench = defineCommand({
+export const rangeBench = defineBench({
   name: 'bench range',
   usage: 'KEY [END]',
   summary: 'measure reads of a key or a range of keys',
@@ -20,7 +19,7 @@ export const rangeBench = defineCommand({
   },
   arity: [1, 2],
   async run(context, { flags, args }) {
-    const settings = benchSettings(flags)
+    const settings = benchSettings(flags, context)
     const { range } = rangeOf(args, flags)
     const { signal } = context
     const mode = readModeOf(flags)

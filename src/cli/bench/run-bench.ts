@@ -1,14 +1,18 @@
 import { writeFile } from 'node:fs/promises'
 import type { ClientOptions, Etcd } from '../../index.js'
-import type { Context } from '../command.js'
+import { type Command, type CommandSpec, type Context, defineCommand, type Flags } from '../command.js'
 import { CommandFailed } from '../failure.js'
 import { globalFlags } from '../global-flags.js'
 import { poll } from '../poll.js'
+import { integerFlag } from '../units.js'
 import type { BenchSettings } from './bench-flags.js'
 import { benchPage } from './bench-page.js'
 import { type LoadOptions, type Operation, runLoad } from './load.js'
+import { runProcesses } from './processes.js'
 import { showProgress } from './progress.js'
 import { Samples } from './samples.js'
+import { checkProcesses, shareOf } from './share.js'
+import { runShare } from './share-worker.js'
 import { type Summary, summarize } from './summary.js'
 import { summaryText } from './summary-text.js'
 
@@ -45,24 +49,68 @@ export function turnOf<Item>(all: readonly Item[], index: number): Item {
   return item
 }
 
-/** Runs a benchmark and shows what came of it; resolves to the exit status. Nothing it has made stays, however it ends. */
+/** Runs a benchmark and shows the result; resolves to the exit status. Nothing it has made stays, however it ends. */
 export async function runBench(
   context: Context,
   workload: Workload,
   flags: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  const { output, notes } = context
+  if (shareOf(context.env).of > 1) return runShare(context, workload)
   try {
-    const summary = await measured(context, workload)
-    if (typeof flags.html === 'string')
-      await writeFile(flags.html, benchPage(workload.name, shownFlags(flags), summary))
-    if (output.format === 'json') await output.json({ name: workload.name, ...summary })
-    else await output.line(summaryText(summary))
-    return summary.operations === 0 ? 1 : 0
+    return await show(context, workload.name, flags, await measured(context, workload))
   } finally {
-    notes.status('tidying up …')
+    context.notes.status('tidying up …')
     await workload.cleanUp?.()
   }
+}
+
+/** Makes a benchmark that can be shared by several processes: with `--processes`, each runs the same command. */
+export function defineBench<const Table extends Flags>(spec: CommandSpec<Table>): Command {
+  const command = defineCommand(spec)
+  return {
+    ...command,
+    run(context, invocation) {
+      const { processes: wanted, ...flags } = invocation.flags
+      const processes = integerFlag('processes', String(wanted ?? '1'))
+      if (processes === 1 || shareOf(context.env).of > 1) return command.run(context, invocation)
+      checkProcesses(processes, {
+        clients: integerFlag('clients', String(flags.clients ?? '1')),
+        total: integerFlag('total', String(flags.total ?? '10000')),
+      })
+      return runShared(context, command.name, { flags, args: invocation.args }, processes)
+    },
+  }
+}
+
+async function runShared(
+  context: Context,
+  name: string,
+  { flags, args }: { readonly flags: Readonly<Record<string, unknown>>; readonly args: readonly string[] },
+  processes: number,
+): Promise<number> {
+  // The global flags are in the environment.
+  const given = Object.entries(shownFlags(flags)).filter(([, value]) => value !== undefined)
+  const words = given.map(([flag, value]) => (value === true ? `--${flag}` : `--${flag}=${value}`))
+  let done = 0
+  const hide = showProgress(context.notes, integerFlag('total', String(flags.total ?? '10000')), () => done)
+  const onProgress = (now: number): void => {
+    done = now
+  }
+  const argv = [...name.split(' '), ...words, '--', ...args]
+  const { samples, cost } = await runProcesses(context, { argv, processes, onProgress }).finally(hide)
+  return show(context, name, { ...flags, processes }, summarize(samples, cost))
+}
+
+async function show(
+  { output }: Context,
+  name: string,
+  flags: Readonly<Record<string, unknown>>,
+  summary: Summary,
+): Promise<number> {
+  if (typeof flags.html === 'string') await writeFile(flags.html, benchPage(name, shownFlags(flags), summary))
+  if (output.format === 'json') await output.json({ name, ...summary })
+  else await output.line(summaryText(summary))
+  return summary.operations === 0 ? 1 : 0
 }
 
 /** What the page shows of the command line: nothing of logins. */

@@ -55,4 +55,24 @@ export class Samples {
     this.#failed += 1
     this.#errors.set(message, (this.#errors.get(message) ?? 0) + 1)
   }
+
+  /** Adds what another process has measured. */
+  addAll({ latenciesMs, endedAtMs, errors, members }: MeasuredElsewhere): void {
+    this.#latenciesMs.set(latenciesMs, this.#count)
+    this.#endedAtMs.set(endedAtMs, this.#count)
+    this.#count += latenciesMs.length
+    for (const [member, count] of members) this.#members.set(member, (this.#members.get(member) ?? 0) + count)
+    for (const [message, count] of errors) {
+      this.#failed += count
+      this.#errors.set(message, (this.#errors.get(message) ?? 0) + count)
+    }
+  }
+}
+
+/** Samples of another process. */
+export interface MeasuredElsewhere {
+  readonly latenciesMs: Float64Array
+  readonly endedAtMs: Float64Array
+  readonly errors: Iterable<readonly [message: string, count: number]>
+  readonly members: Iterable<readonly [endpoint: string, count: number]>
 }

@@ -37,7 +37,7 @@ export const watchBench = defineCommand({
     const conns = integerFlag('streams', flags.streams ?? '10')
     const rate = integerFlag('put-rate', flags['put-rate'] ?? '0', 0)
     const { signal } = context
-    const clients = await connections(context, { ...benchSettings(flags), conns })
+    const clients = await connections(context, { ...benchSettings(flags, context), conns })
     const watched = Array.from({ length: conns * perStream }, (_, at) => at % keys)
     const watchersOf = (key: number): number => watched.filter((other) => other === key).length
     const counts = Array.from({ length: keys }, (_, key) => watchersOf(key))
