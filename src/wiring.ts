@@ -10,11 +10,9 @@ import { RangeStreamSource } from './layers/range-streams.js'
 import { ReadMemory } from './layers/read-memory.js'
 import { readMemoryLayer } from './layers/read-memory-layer.js'
 import { readModeLayer } from './layers/read-mode-layer.js'
-import { RetryBudget } from './layers/retry-budget.js'
-import { retryLayer } from './layers/retry-layer.js'
+import { CallQueues, retryLayer } from './layers/retry-layer.js'
 import { StreamSource } from './layers/stream-source.js'
 import { type AuthEvents, TokenSource } from './layers/token-source.js'
-import { WriteLimit, writeLimitLayer } from './layers/write-limit.js'
 import { KeepAliveHub } from './lease/keep-alive-hub.js'
 import type { LeaseEvents } from './lease/lease-events.js'
 import { Leases } from './lease/leases.js'
@@ -44,7 +42,6 @@ export interface Wired {
   readonly tokens: TokenSource | undefined
   readonly transport: Transport
   readonly memory: ReadMemory
-  readonly writeLimit: WriteLimit
   /** Groups writes; `transport` itself where all writes are grouped. */
   readonly grouping: Transport
   readonly streams: StreamSource
@@ -53,9 +50,6 @@ export interface Wired {
   readonly leases: Leases
   readonly stats: () => ClientStats
 }
-
-/** Enough for a burst of calls over an election, and for steady trouble no more than 64 repeats a second. */
-const retryBudget = { capacity: 512, perSecond: 64, perSuccess: 0.2 }
 
 /** Of requests: enough for as many operations as there may be, with keys of usual length. */
 const maxBatchBytes = 256 * 1024
@@ -68,11 +62,12 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const manager = connectionManager(options, events, telemetry, () => metadataWith(tokens?.held))
   const base = new Balancer(manager, options.maxRequestBytes)
   const hasFresh = manager.hasFresh.bind(manager)
-  const budget = new RetryBudget(retryBudget)
-  const retry = retryLayer({ budget, hasFresh, closing: manager.closing })
+  const queues = new CallQueues()
+  const repeats = { hasFresh, closing: manager.closing }
   const attempts = attemptObserver(telemetry)
-  const tokens = tokenSource(options, events, manager, telemetry, stack(base, retry, attempts, metadataLayer()))
-  const writeLimit = new WriteLimit()
+  // With queues of its own: calls that have their turn wait for the token.
+  const tokenRetry = retryLayer({ queues: new CallQueues(), ...repeats })
+  const tokens = tokenSource(options, events, manager, telemetry, stack(base, tokenRetry, attempts, metadataLayer()))
   const memory = readMemory(options, events)
   const calls = [
     callObserver(telemetry, (endpoint) => manager.roleOf(endpoint)), // sees the caller's call and gives errors its stack
@@ -83,8 +78,7 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const sendings = stack(
     base,
     ...(options.batching.reads ? [readBatches(options, manager)] : []), // above the repeats, which are of whole batches
-    retry,
-    writeLimitLayer(writeLimit), // writes wait for their turn here, before they have any effect
+    retryLayer({ queues, ...repeats }), // calls that the cluster does not take wait here, before they have any effect
     ...(tokens === undefined ? [] : [authLayer(tokens)]), // below the repeats: a refused token is replaced, not waited for
     attempts, // sees each sending
     metadataLayer(),
@@ -103,8 +97,8 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   })
   tellOfStreams(events, telemetry)
   const [directory, rangeStreams] = [new EndpointDirectory(manager), new RangeStreamSource(streams)]
-  const stats = statsOf({ telemetry, manager, hub, budget, writeLimit })
-  const calling = { tokens, transport, grouping, memory, writeLimit }
+  const stats = statsOf({ telemetry, manager, hub, queues })
+  const calling = { tokens, transport, grouping, memory }
   return { telemetry, manager, directory, ...calling, streams, rangeStreams, watches, leases, stats }
 }
 
@@ -119,11 +113,10 @@ interface Counted {
   readonly telemetry: ClientTelemetry
   readonly manager: ConnectionManager
   readonly hub: KeepAliveHub
-  readonly budget: RetryBudget
-  readonly writeLimit: WriteLimit
+  readonly queues: CallQueues
 }
 
-function statsOf({ telemetry, manager, hub, budget, writeLimit }: Counted): () => ClientStats {
+function statsOf({ telemetry, manager, hub, queues }: Counted): () => ClientStats {
   return () => ({
     client: telemetry.client,
     revision: manager.identity.revision,
@@ -131,8 +124,8 @@ function statsOf({ telemetry, manager, hub, budget, writeLimit }: Counted): () =
     watches: telemetry.watches,
     informers: telemetry.informers,
     leases: hub.keptAlive,
-    throttled: budget.throttled,
-    writes: writeLimit.stats,
+    throttled: queues.throttled,
+    writes: queues.writes,
   })
 }
 

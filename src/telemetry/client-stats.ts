@@ -59,7 +59,7 @@ export interface ClientStats {
   readonly informers: readonly (StatsRange & InformerStats)[]
   /** Leases that are kept alive. */
   readonly leases: number
-  /** How often a repeat of a call had to wait, since the client repeats too much already. */
+  /** How often a call, or its repeat, had to wait for its turn since the cluster did not take others of its kind. */
   readonly throttled: number
   /**
    * How many writes may be in flight, how many are, and how many wait for their turn, within their own time. There is no

@@ -62,7 +62,7 @@ export const metricDefinitions = {
   'etcd.retry.throttled': {
     kind: 'total',
     unit: '{attempt}',
-    description: 'Attempts that had to wait since the client made too many',
+    description: 'Calls and repeats that had to wait for their turn',
     attributes: [],
   },
   'etcd.auth.refreshes': {

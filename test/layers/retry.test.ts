@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { shareable } from '../../src/core/abort.js'
 import { EtcdError, type EtcdErrorInit } from '../../src/core/errors.js'
-import { RetryBudget } from '../../src/layers/retry-budget.js'
-import { retryLayer } from '../../src/layers/retry-layer.js'
+import { CallQueues, retryLayer } from '../../src/layers/retry-layer.js'
 import { type CallContext, type CallKind, type CallOptions, callContext } from '../../src/transport/transport.js'
 import { methods } from '../../src/wire/methods.js'
 import { type FakeCall, fakeTransport } from '../support/fake-transport.js'
@@ -19,7 +20,7 @@ interface Setting {
   readonly timeoutMs?: number
   /** Which members are left that have not failed the call. */
   readonly members?: readonly string[]
-  readonly budget?: RetryBudget
+  readonly queues?: CallQueues
 }
 
 function failure(init: EtcdErrorInit): EtcdError {
@@ -28,7 +29,7 @@ function failure(init: EtcdErrorInit): EtcdError {
 
 /** Makes a call whose attempts fail as listed, each on another endpoint, and then succeed. */
 async function run(failures: readonly EtcdErrorInit[], setting: Setting = {}) {
-  const { kind = read, options, timeoutMs = 2000, members = [], budget = plenty() } = setting
+  const { kind = read, options, timeoutMs = 2000, members = [], queues = new CallQueues() } = setting
   const context: CallContext = callContext(options, kind)
   context.deadlineAt = context.startedAt + timeoutMs
   const transport = fakeTransport((call: FakeCall, index) => {
@@ -38,17 +39,13 @@ async function run(failures: readonly EtcdErrorInit[], setting: Setting = {}) {
     return { kvs: [], attempt: index, call }
   })
   const hasFresh = (_: unknown, failedOn: ReadonlySet<string>) => members.some((member) => !failedOn.has(member))
-  const layer = retryLayer({ budget, hasFresh })(transport)
+  const layer = retryLayer({ queues, hasFresh })(transport)
   const startedAt = performance.now()
   const outcome = await layer.unary(methods.KV.Range, {}, context).then(
     () => 'ok',
     (error: unknown) => (error instanceof EtcdError ? error.code : error),
   )
   return { outcome, calls: transport.calls.length, context, tookMs: performance.now() - startedAt }
-}
-
-function plenty(): RetryBudget {
-  return new RetryBudget({ capacity: 100, perSecond: 100, perSuccess: 1 })
 }
 
 describe('The retry layer', () => {
@@ -71,7 +68,7 @@ describe('The retry layer', () => {
     const transport = fakeTransport(() => {
       throw failure({ code: 'NOT_CONNECTED', effect: 'none', retryable: true })
     })
-    const layer = retryLayer({ budget: plenty(), hasFresh: () => false })(transport)
+    const layer = retryLayer({ queues: new CallQueues(), hasFresh: () => false })(transport)
     const call = layer.unary(methods.KV.Range, {}, callContext(undefined, read))
     await assert.rejects(call, { code: 'NOT_CONNECTED' })
     assert.equal(transport.calls.length, 1)
@@ -109,54 +106,37 @@ describe('The retry layer', () => {
     assert.ok(tookMs < 300, `it took ${tookMs} ms`)
   })
 
-  test('makes no more repeats than its budget has', async () => {
-    const budget = new RetryBudget({ capacity: 3, perSecond: 10, perSuccess: 0 })
-    const members = Array.from({ length: 100 }, (_, index) => `e${index}`)
-    const { calls } = await run(new Array(1000).fill(refused), { budget, members, timeoutMs: 250 })
-    assert.ok(calls >= 4 && calls <= 8, `${calls} calls`)
+  test('lets calls wait that come while all are refused, and no others', async () => {
+    const queues = new CallQueues()
+    const waiting = run(new Array(1000).fill(refused), { queues, timeoutMs: 400 })
+    await sleep(200)
+    const serializable = { ...read, route: { serializable: true, prefer: undefined, endpoint: undefined } }
+    const pinned = { ...read, route: { serializable: false, prefer: undefined, endpoint: 'e0' } }
+    for (const kind of [write, serializable, pinned]) {
+      const { calls, context } = await run([], { queues, kind: { ...kind, proposal: kind === write } })
+      assert.deepEqual([calls, context.backoffMs], [1, 0])
+    }
+    assert.equal(queues.throttled > 0, true)
+    assert.equal((await waiting).outcome, 'NO_LEADER')
   })
-})
 
-describe('The retry budget', () => {
-  const unbounded = { signal: undefined, deadlineAt: Number.POSITIVE_INFINITY }
-  const timed = async (run: () => Promise<unknown>) => {
-    const startedAt = performance.now()
-    await run()
-    return performance.now() - startedAt
-  }
-
-  test('gives its capacity at once and then so many a second, each caller in turn', async () => {
-    const budget = new RetryBudget({ capacity: 2, perSecond: 20, perSuccess: 0 })
-    assert.ok((await timed(() => Promise.all([budget.take(unbounded), budget.take(unbounded)]))) < 20)
-    const waits = await Promise.all([1, 2, 3].map(() => timed(() => budget.take(unbounded))))
-    waits.forEach((waitMs, index) => {
-      assert.ok(waitMs > 50 * index + 30 && waitMs < 50 * index + 120, `${waits}`)
+  test('lets calls that wait go on when the client is closed', async () => {
+    const controller = new AbortController()
+    const queues = new CallQueues()
+    const closed = { code: 'CLOSED', effect: 'none' } as const
+    const transport = fakeTransport(() => {
+      throw failure(controller.signal.aborted ? closed : refused)
     })
-  })
-
-  test('lets nobody wait for a repeat that would come too late, and owes nothing for those who left', async () => {
-    const budget = new RetryBudget({ capacity: 1, perSecond: 10, perSuccess: 0 })
-    assert.equal(await budget.take(unbounded), true)
-    const deadlineAt = performance.now() + 1050
-    const tookMs = await timed(async () => {
-      const taken = await Promise.all(
-        Array.from({ length: 1000 }, () => budget.take({ signal: undefined, deadlineAt })),
-      )
-      assert.equal(taken.filter((isTaken) => isTaken).length, 10)
-    })
-    assert.ok(tookMs < 1300, `${tookMs} ms`)
-    const abort = new AbortController()
-    const leaving = Array.from({ length: 100 }, () => budget.take({ ...unbounded, signal: abort.signal }))
-    abort.abort(new Error('enough'))
-    await Promise.allSettled(leaving)
-    assert.ok((await timed(() => budget.take(unbounded))) < 300)
-  })
-
-  test('earns from calls that succeed, up to its capacity', async () => {
-    const budget = new RetryBudget({ capacity: 1, perSecond: 0.001, perSuccess: 0.5 })
-    await budget.take(unbounded)
-    for (let count = 0; count < 10; count += 1) budget.deposit()
-    assert.ok((await timed(() => budget.take(unbounded))) < 20)
-    await assert.rejects(budget.take({ ...unbounded, signal: AbortSignal.timeout(20) }), { name: 'TimeoutError' })
+    const layer = retryLayer({ queues, hasFresh: () => false, closing: shareable(controller.signal) })(transport)
+    const calls = Array.from({ length: 20 }, () => layer.unary(methods.KV.Range, {}, callContext(undefined, read)))
+    const outcomes = Promise.allSettled(calls)
+    await sleep(100)
+    const closedAt = performance.now()
+    controller.abort()
+    for (const outcome of await outcomes) {
+      assert.equal(outcome.status === 'rejected' && outcome.reason.code, 'CLOSED')
+    }
+    assert.ok(performance.now() - closedAt < 50)
+    assert.equal(queues.writes.queued, 0)
   })
 })
