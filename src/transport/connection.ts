@@ -3,13 +3,13 @@ import type { ResponseHeader, StatusResponse } from '../gen/messages.js'
 import { type Method, methods } from '../wire/methods.js'
 import type { ChannelSettings } from './channel-settings.js'
 import type { ClusterIdentity } from './cluster-identity.js'
-import { ConnectPatience } from './connect-patience.js'
 import type { Credentials } from './credentials.js'
 import { type EjectReason, ejectionMs } from './ejection.js'
 import type { Endpoint } from './endpoint.js'
 import { isTransportCode } from './grpc-status.js'
 import { type Lanes, type LanesListener, openLanes } from './lanes.js'
 import { Latency } from './latency.js'
+import { LifeSigns } from './life-signs.js'
 import { OpenCalls } from './open-calls.js'
 import { StreamCall, type StreamListener, type StreamOwner } from './stream-call.js'
 import { type CallContext, type CallMetadata, callContext } from './transport.js'
@@ -46,12 +46,8 @@ export interface ConnectionHost {
   learned(connection: Connection, status: StatusResponse): void
 }
 
-/** Ticks without a word from the member, while calls wait for it, before it is asked whether it is alive. */
-const probeAfterTicks = 3
-/** Ticks that it has to answer that question, at least. */
-const patienceTicks = 4
 const probeTimeoutMs = 1000
-/** Probes that a silent connection may leave unanswered before it is replaced: the path it took may be gone for good. */
+/** Probes in a row that a silent member may leave unanswered before the calls on it are given up. */
 const patienceProbes = 3
 
 /**
@@ -69,10 +65,9 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   readonly endpoint: Endpoint
   readonly #host: ConnectionHost
   readonly #calls: OpenCalls
-  readonly #connectPatience = new ConnectPatience((afterMs) => this.#notConnectedAfter(afterMs))
   #lanes: Lanes | undefined
   #state: ConnectionState = { kind: 'idle' }
-  #silentTicks = 0
+  readonly #signs = new LifeSigns()
   readonly #latency = new Latency()
   #status: StatusResponse | undefined
   #knownLearner = false
@@ -172,32 +167,30 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   /**
-   * One tick of the manager's clock, which runs while calls are under way. A member that says nothing for some ticks is
-   * asked for its status; if it does not answer that either, it is ejected and the reads that wait for it are given up,
-   * to be repeated elsewhere. Slow answers of a member that is alive never lead to this.
+   * One tick of the manager's clock, which runs while calls are under way. A member that gives no sign of life for some
+   * ticks is asked for its status; if nothing comes then either, it is ejected and the reads that wait for it are given
+   * up, to be repeated elsewhere. Slow answers of a member that is alive never lead to this.
    */
   tick(): void {
+    if (this.#lanes === undefined) return
+    const hasSign = this.#signs.look(this.#lanes.unary)
     if (this.#calls.inFlight === 0 || this.#state.kind !== 'ready') {
-      this.#silentTicks = 0
+      this.#signs.answered()
       return
     }
-    this.#silentTicks += 1
-    if (this.#silentTicks === probeAfterTicks) void this.refresh()
-    else if (this.#silentTicks >= probeAfterTicks + this.#patience()) this.eject('unresponsive')
+    const verdict = this.#signs.tick(hasSign, this.#extraTicks())
+    if (verdict === 'ask') void this.refresh()
+    else if (verdict === 'give up') this.eject('unresponsive')
   }
 
   /** Keeps calls away until a probe, after a backoff, is answered well. */
   eject(reason: EjectReason): void {
     const ejections = (this.#state.kind === 'probing' ? this.#state.ejections : 0) + 1
-    if (reason === 'unresponsive' && ejections > patienceProbes) {
-      this.#reopen()
-      return
-    }
     const delayMs = ejectionMs(ejections, reason)
     const timer = setTimeout(() => void this.#probe(ejections, reason), delayMs)
     timer.unref()
     this.#enter({ kind: 'ejected', ejections, reason, timer })
-    if (reason === 'unresponsive') this.#calls.giveUpReads()
+    if (reason === 'unresponsive') this.#leaveSilent(ejections)
     if (reason !== 'no leader') this.#calls.giveUpStreams(undefined)
   }
 
@@ -222,7 +215,6 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   close(reason: (() => EtcdError) | undefined): void {
     if (this.#state.kind === 'closed') return
     this.#enter({ kind: 'closed' })
-    this.#connectPatience.stop()
     this.#calls.giveUpAll(reason)
     this.#lanes?.close()
   }
@@ -241,7 +233,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined {
-    this.#silentTicks = 0
+    this.#signs.answered()
     this.#latency.sample(performance.now() - attempt.sentAt, attempt.context.responseBytes)
     const refused = this.#host.identity.observe(header, this.url, attempt.floor)
     if (refused?.code === 'CLUSTER_CHANGED' && this.#state.kind === 'ready') this.eject('other cluster')
@@ -250,24 +242,18 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   failed(error: EtcdError): void {
-    if (!isTransportCode(error.code)) this.#silentTicks = 0
+    if (!isTransportCode(error.code)) this.#signs.answered()
     if (error.code === 'NOT_SUPPORTED_FOR_LEARNER') this.#becomeLearner()
     else if (error.code === 'NO_LEADER' && this.#state.kind === 'ready') this.eject('no leader')
   }
 
   onState(state: LaneState): void {
-    if (state.kind !== 'connected' && this.#lanes?.isOutdated() === true) {
-      this.#reopen()
-      return
-    }
     switch (state.kind) {
       case 'connected':
-        this.#connectPatience.succeeded()
         void this.#probe(0, undefined)
         return
       case 'connecting':
         this.#enter({ kind: 'connecting', error: undefined })
-        this.#connectPatience.start()
         return
       case 'failed':
         this.#enter({ kind: 'connecting', error: state.reason ?? this.#connectError() })
@@ -277,10 +263,6 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   /** A member that is shut down in order takes no new calls, but serves the streams that it has for some seconds. */
   onStreamsLeaving(): void {
     this.#calls.leaving()
-  }
-
-  onStreamsLost(): void {
-    this.#calls.giveUpStreams(undefined)
   }
 
   async #probe(ejections: number, after: EjectReason | undefined): Promise<void> {
@@ -318,11 +300,6 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     this.#host.stateChanged(this, this.#state)
   }
 
-  #notConnectedAfter(ms: number): void {
-    this.#enter({ kind: 'connecting', error: `no connection within ${ms} ms` })
-    this.#reopen()
-  }
-
   #connectError(): string | undefined {
     return this.#state.kind === 'connecting' ? this.#state.error : undefined
   }
@@ -333,13 +310,14 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     const credentials = (): Credentials => this.#host.credentials(endpoint)
     this.#lanes = openLanes({ endpoint, credentials, settings: this.#host.settings }, this)
     this.#lanes.unary.connect()
-    this.#connectPatience.start()
   }
 
-  #reopen(): void {
-    this.#lanes?.close()
-    this.#calls.giveUpAll(undefined)
-    this.#openLanes()
+  /** The path may be gone for good while the member lives: another connection is tried beside the silent one. */
+  #leaveSilent(ejections: number): void {
+    this.#lanes?.unary.replace()
+    this.#lanes?.separateStreams?.replace()
+    if (ejections > patienceProbes) this.#calls.giveUpAll(undefined)
+    else this.#calls.giveUpReads()
   }
 
   #run<Request, Response>(
@@ -347,7 +325,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     attempt: UnaryAttempt<Request, Response>,
     message: Buffer,
   ): Promise<Response> {
-    if (this.#calls.inFlight === 0) this.#silentTicks = 0
+    if (this.#calls.inFlight === 0) this.#signs.answered()
     this.#calls.addAttempt(attempt as UnaryAttempt)
     return attempt.run(lane, message)
   }
@@ -367,9 +345,9 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     return new EtcdError('not connected', init)
   }
 
-  /** A far member gets the time of some round trips to answer. */
-  #patience(): number {
-    return patienceTicks + Math.ceil(this.#latency.fourTimesMs / 100)
+  /** A far member gets the time of some round trips more to answer. */
+  #extraTicks(): number {
+    return Math.ceil(this.#latency.fourTimesMs / 100)
   }
 
   #enter(state: ConnectionState): void {

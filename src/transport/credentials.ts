@@ -31,6 +31,7 @@ const names = ['ca', 'cert', 'key', 'passphrase', 'servername', 'dangerouslySkip
 
 /** What a connection is made with. */
 export interface Credentials {
+  /** `undefined` without TLS. */
   readonly tls: { readonly secureContext: SecureContext; readonly rejectUnauthorized: boolean } | undefined
 }
 

@@ -1,9 +1,10 @@
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from 'node:http2'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { checkServerIdentity, connect as connectTls } from 'node:tls'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { ChannelSettings } from './channel-settings.js'
 import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
+import { tlsOptions } from './tls-options.js'
 
 /** Larger than the default of 64 KiB, which stalls pages of some MiB on links with a real round trip. */
 const streamWindowBytes = 4 * 1024 * 1024
@@ -49,14 +50,7 @@ export function commonHeaders(endpoint: Endpoint): OutgoingHttpHeaders {
 function openSocket(endpoint: Endpoint, { tls }: Credentials, name: string): Socket {
   const address = addressOf(endpoint)
   if (tls === undefined) return connectTcp(address)
-  return connectTls({
-    ...address,
-    ...tls,
-    ALPNProtocols: ['h2'],
-    // An address is no name to ask for, and is verified all the same.
-    servername: isIP(name) === 0 ? name : '',
-    checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
-  })
+  return connectTls({ ...address, ...tlsOptions(tls, name) })
 }
 
 /** A name is looked up anew for each connection, and its addresses of both families are tried in turn. */

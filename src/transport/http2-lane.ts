@@ -1,17 +1,14 @@
 import type { OutgoingHttpHeaders } from 'node:http2'
-import { halfJitterMs } from '../core/backoff.js'
 import type { ChannelSettings } from './channel-settings.js'
 import type { Credentials } from './credentials.js'
 import { DeadlineClock } from './deadline-clock.js'
 import type { Endpoint } from './endpoint.js'
 import { frame, statusCodes, type TimeoutHeader, timeoutHeader } from './grpc-protocol.js'
-import { plainReason } from './grpc-status.js'
 import { commonHeaders, dial } from './http2-dial.js'
-import { Http2Session, type SessionListener } from './http2-session.js'
+import { Http2Session } from './http2-session.js'
+import { Reconnector } from './reconnector.js'
 import type { CallMetadata } from './transport.js'
 import type { LaneCall, LaneState, UnaryLane, UnaryListener } from './unary-lane.js'
-
-const reconnectBackoff = { baseMs: 100, maxMs: 2000 }
 
 /** The headers of the last call of a method, which are most likely those of the next one. */
 interface KnownHeaders {
@@ -20,24 +17,13 @@ interface KnownHeaders {
   readonly headers: OutgoingHttpHeaders
 }
 
-type State =
-  | { readonly kind: 'idle' | 'closed' }
-  | { readonly kind: 'connecting'; readonly session: Http2Session }
-  | { readonly kind: 'connected'; readonly session: Http2Session; readonly since: number }
-  | { readonly kind: 'waiting'; readonly timer: NodeJS.Timeout }
-
 /** Unary calls over sessions of Node's own HTTP/2: one for new calls, and those that the member has asked to leave. */
-export class Http2Lane implements UnaryLane, SessionListener {
-  readonly #endpoint: Endpoint
-  readonly #credentials: () => Credentials
-  readonly #settings: ChannelSettings
-  readonly #onState: (state: LaneState) => void
+export class Http2Lane implements UnaryLane {
+  readonly bytesUnsent = 0
   readonly #deadlines = new DeadlineClock()
   readonly #common: OutgoingHttpHeaders
   readonly #known = new Map<string, KnownHeaders>()
-  readonly #leaving = new Set<Http2Session>()
-  #state: State = { kind: 'idle' }
-  #failures = 0
+  readonly #sessions: Reconnector<Http2Session>
 
   constructor(
     endpoint: Endpoint,
@@ -45,16 +31,22 @@ export class Http2Lane implements UnaryLane, SessionListener {
     settings: ChannelSettings,
     onState: (state: LaneState) => void,
   ) {
-    this.#endpoint = endpoint
-    this.#credentials = credentials
-    this.#settings = settings
-    this.#onState = onState
     this.#common = commonHeaders(endpoint)
+    this.#sessions = new Reconnector((listener) => {
+      return new Http2Session(dial(endpoint, credentials(), settings), settings, this.#deadlines, listener)
+    }, onState)
+  }
+
+  get bytesRead(): number {
+    return this.#sessions.connected?.bytesRead ?? 0
+  }
+
+  get maxStreams(): number {
+    return this.#sessions.connected?.maxStreams ?? Number.POSITIVE_INFINITY
   }
 
   connect(): void {
-    const dialed = dial(this.#endpoint, this.#credentials(), this.#settings)
-    this.#state = { kind: 'connecting', session: new Http2Session(dialed, this.#settings, this.#deadlines, this) }
+    this.#sessions.connect()
   }
 
   startUnary(
@@ -64,58 +56,21 @@ export class Http2Lane implements UnaryLane, SessionListener {
     deadlineAt: number,
     listener: UnaryListener,
   ): LaneCall {
-    if (this.#state.kind !== 'connected') {
+    const session = this.#sessions.connected
+    if (session === undefined) {
       listener.onReceiveStatus({ code: statusCodes.unavailable, details: 'not connected', sent: false })
       return noCall
     }
-    const headers = this.#headers(path, metadata, deadlineAt)
-    return this.#state.session.start(headers, frame(message), deadlineAt, listener)
+    return session.start(this.#headers(path, metadata, deadlineAt), frame(message), deadlineAt, listener)
+  }
+
+  replace(): void {
+    this.#sessions.replace()
   }
 
   close(): void {
-    const state = this.#state
-    this.#state = { kind: 'closed' }
     this.#deadlines.stop()
-    if (state.kind === 'waiting') clearTimeout(state.timer)
-    if ('session' in state) state.session.close()
-    for (const session of this.#leaving) session.close()
-  }
-
-  onConnected(session: Http2Session): void {
-    if (!this.#isCurrent(session)) return
-    this.#state = { kind: 'connected', session, since: performance.now() }
-    this.#onState({ kind: 'connected' })
-  }
-
-  onLeaving(session: Http2Session): void {
-    if (!this.#isCurrent(session)) return
-    this.#leaving.add(session)
-    this.#again(undefined)
-  }
-
-  onLost(session: Http2Session, error: Error | undefined): void {
-    this.#leaving.delete(session)
-    if (this.#isCurrent(session)) this.#again(error)
-  }
-
-  #isCurrent(session: Http2Session): boolean {
-    return 'session' in this.#state && this.#state.session === session
-  }
-
-  /** Connects again: at once after a connection that was of use, else after a backoff. */
-  #again(error: Error | undefined): void {
-    const wasOfUse = this.#state.kind === 'connected' && performance.now() - this.#state.since > reconnectBackoff.baseMs
-    const wasConnected = this.#state.kind === 'connected'
-    if (wasOfUse) {
-      this.#failures = 0
-      this.connect()
-    } else {
-      this.#failures += 1
-      const timer = setTimeout(() => this.connect(), halfJitterMs(this.#failures, reconnectBackoff))
-      timer.unref()
-      this.#state = { kind: 'waiting', timer }
-    }
-    this.#onState(wasConnected ? { kind: 'connecting' } : { kind: 'failed', reason: reasonOf(error) })
+    this.#sessions.close()
   }
 
   #headers(path: string, metadata: CallMetadata, deadlineAt: number): OutgoingHttpHeaders {
@@ -133,11 +88,3 @@ export class Http2Lane implements UnaryLane, SessionListener {
 }
 
 const noCall: LaneCall = { cancelWithStatus() {} }
-
-/** Why no connection came about. */
-function reasonOf(error: Error | undefined): string {
-  if (error === undefined) return plainReason('Failed to connect')
-  // What all addresses of a name have in common is an error without a text of its own.
-  const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
-  return errors.map((one) => plainReason(one instanceof Error ? one.message : String(one))).join('; ')
-}

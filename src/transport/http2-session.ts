@@ -3,23 +3,15 @@ import { TLSSocket } from 'node:tls'
 import type { ChannelSettings } from './channel-settings.js'
 import type { DeadlineClock } from './deadline-clock.js'
 import { statusCodes } from './grpc-protocol.js'
+import { plainReason } from './grpc-status.js'
 import { type CallOwner, Http2Call } from './http2-call.js'
 import type { Dialed } from './http2-dial.js'
 import { Keepalive } from './http2-keepalive.js'
+import type { SingleConnection, SingleConnectionListener } from './reconnector.js'
 import type { CallStatus, LaneCall, UnaryListener } from './unary-lane.js'
 
 /** IDs of streams, of which each call takes two, end at 2 ** 31; Node tells of that end by streams that fail, one by one. */
 const lastUsefulStreamId = 2 ** 31 - 2 ** 20
-
-/** Who opened a session. */
-export interface SessionListener {
-  /** The member has shown that it speaks HTTP/2: calls may be made. */
-  onConnected(session: Http2Session): void
-  /** It takes no new calls; those under way go on. */
-  onLeaving(session: Http2Session): void
-  /** It is over, because of `error` where that is known. The last that is told. */
-  onLost(session: Http2Session, error: Error | undefined): void
-}
 
 /** A call that waits for its turn. */
 interface Pending {
@@ -29,17 +21,17 @@ interface Pending {
 }
 
 /** One session of HTTP/2 and the calls on it. Those beyond the number that the member allows wait for their turn. */
-export class Http2Session implements CallOwner {
+export class Http2Session implements CallOwner, SingleConnection {
   readonly #session: ClientHttp2Session
   readonly #socket: Dialed['socket']
-  readonly #listener: SessionListener
+  readonly #listener: SingleConnectionListener<Http2Session>
   readonly #deadlines: DeadlineClock
   readonly #keepalive: Keepalive
   readonly #waiting: Pending[] = []
   #state: 'connecting' | 'connected' | 'leaving' | 'lost' = 'connecting'
   /** Streams that are there, and how many of them the member allows. */
   #streams = 0
-  #mostStreams = 0
+  #maxStreams = 0
   /** Calls that somebody waits for. */
   #wanted = 0
   #lastStreamId = Number.POSITIVE_INFINITY
@@ -49,7 +41,7 @@ export class Http2Session implements CallOwner {
     { session, socket }: Dialed,
     settings: ChannelSettings,
     deadlines: DeadlineClock,
-    listener: SessionListener,
+    listener: SingleConnectionListener<Http2Session>,
   ) {
     this.#session = session
     this.#socket = socket
@@ -70,15 +62,29 @@ export class Http2Session implements CallOwner {
     socket.on('close', () => this.#lose(undefined))
   }
 
+  get bytesRead(): number {
+    return this.#socket.bytesRead
+  }
+
+  /** How many streams the member allows. */
+  get maxStreams(): number {
+    return this.#maxStreams
+  }
+
   /** Makes a call now, or as soon as the member allows one more. */
   start(headers: OutgoingHttpHeaders, framed: Buffer, deadlineAt: number, listener: UnaryListener): LaneCall {
     const call = new Http2Call(this, deadlineAt, listener)
     this.#deadlines.add(call)
     this.#wanted += 1
     this.#keepalive.expect()
-    if (this.#streams < this.#mostStreams && this.#waiting.length === 0) this.#send(call, headers, framed)
+    if (this.#streams < this.#maxStreams && this.#waiting.length === 0) this.#send(call, headers, framed)
     else this.#waiting.push({ call, headers, framed })
     return call
+  }
+
+  leave(): void {
+    this.#leave('another connection has taken its place')
+    if (this.#streams === 0) this.#lose(undefined)
   }
 
   /** Ends it now, with every call on it. */
@@ -110,7 +116,7 @@ export class Http2Session implements CallOwner {
   }
 
   #onSettings(maxConcurrentStreams: number | undefined): void {
-    this.#mostStreams = maxConcurrentStreams ?? Number.POSITIVE_INFINITY
+    this.#maxStreams = maxConcurrentStreams ?? Number.POSITIVE_INFINITY
     if (this.#state === 'connecting') {
       this.#state = 'connected'
       this.#listener.onConnected(this)
@@ -145,12 +151,12 @@ export class Http2Session implements CallOwner {
     this.#keepalive.stop()
     this.#session.destroy(error)
     this.#socket.destroy()
-    this.#listener.onLost(this, error)
+    this.#listener.onLost(this, reasonOf(error))
     this.#refuseWaiting('the connection was lost')
   }
 
   #sendWaiting(): void {
-    while (this.#streams < this.#mostStreams && this.#state === 'connected') {
+    while (this.#streams < this.#maxStreams && this.#state === 'connected') {
       const pending = this.#waiting.shift()
       if (pending === undefined) return
       if (pending.call.isWanted) this.#send(pending.call, pending.headers, pending.framed)
@@ -176,4 +182,12 @@ export class Http2Session implements CallOwner {
 
 function notStarted(why: string): CallStatus {
   return { code: statusCodes.unavailable, details: `Failed to start HTTP/2 stream: ${why}`, sent: false }
+}
+
+/** Why no connection came about. */
+function reasonOf(error: Error | undefined): string {
+  if (error === undefined) return plainReason('Failed to connect')
+  // What all addresses of a name have in common is an error without a text of its own.
+  const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
+  return errors.map((one) => plainReason(one instanceof Error ? one.message : String(one))).join('; ')
 }

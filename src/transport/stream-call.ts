@@ -1,10 +1,9 @@
 import { EtcdError } from '../core/errors.js'
 import type { ResponseHeader } from '../gen/messages.js'
 import type { Method } from '../wire/methods.js'
-import type { GrpcCall, GrpcChannel, GrpcListener } from './grpc-channel.js'
 import { toEtcdError } from './grpc-status.js'
 import type { CallMetadata } from './transport.js'
-import type { CallStatus } from './unary-lane.js'
+import type { CallStatus, ChannelStream, StreamChannel, UnaryListener } from './unary-lane.js'
 
 /** Who reads a stream. Nothing is called any more after `onEnd`, nor after `cancel`. */
 export interface StreamListener<Response> {
@@ -36,13 +35,13 @@ const unavailableStatus = 14
  * One streaming call on one connection. Messages are read one at a time and only while it is not paused, so that a slow
  * reader holds back the member by HTTP/2's flow control instead of filling memory.
  */
-export class StreamCall<Request = unknown, Response = unknown> implements GrpcListener {
+export class StreamCall<Request = unknown, Response = unknown> implements UnaryListener {
   readonly method: Method<Request, Response>
   readonly endpoint: string
   readonly #owner: StreamOwner
   readonly #unsent: Buffer[] = []
   #listener: StreamListener<Response> | undefined
-  #call: GrpcCall | undefined
+  #call: ChannelStream | undefined
   #isWriting = false
   #isEnding = false
   #isPaused = false
@@ -61,12 +60,12 @@ export class StreamCall<Request = unknown, Response = unknown> implements GrpcLi
     return this.#owner.version
   }
 
-  start(channel: GrpcChannel, metadata: CallMetadata): void {
+  start(channel: StreamChannel, metadata: CallMetadata): void {
     try {
       this.#call = channel.startStream(this.method.path, metadata, this)
       this.#read()
     } catch (error) {
-      // grpc-js throws for a channel that was closed under the call; the caller has not got the stream yet.
+      // A channel without a connection throws, and so does grpc-js for one that was closed under the call. The caller has not got the stream yet.
       const details = `Channel closed before call started: ${String(error)}`
       setImmediate(() => this.onReceiveStatus({ code: unavailableStatus, details }))
     }

@@ -31,10 +31,59 @@ export interface LaneCall {
 }
 
 /**
- * Carries unary calls to one member. It keeps one connection for new calls, and comes back by itself, after a backoff,
- * when that is lost; calls under way on the lost one end with a status.
+ * What a channel sees of the connection that new calls go over. Plain counters, cheap enough to read for each call, which
+ * start anew with each connection. Whoever judges the member compares them from time to time: a transport has no clock for
+ * this, and no probe. All are 0 while there is no connection.
  */
-export interface UnaryLane {
+export interface Traffic {
+  /**
+   * Bytes that the socket has read. Whatever they belong to (a part of an answer, a window update, the answer to a ping),
+   * the member is alive.
+   */
+  readonly bytesRead: number
+  /**
+   * Bytes that wait in this process until the socket takes them, which it does not while the network is slow. As long as
+   * they get fewer, the network moves. Those that wait for a window of the member do not count: only the member moves those.
+   * 0 where the transport cannot tell.
+   */
+  readonly bytesUnsent: number
+  /**
+   * Streams of HTTP/2, one for each call and each stream, that the member allows at a time (`--max-concurrent-streams`);
+   * `Infinity` where that is not known.
+   */
+  readonly maxStreams: number
+}
+
+/** A stream under way. */
+export interface ChannelStream {
+  /** Asks for one more message; no further one is delivered before. */
+  startRead(): void
+  /** Sends a message after those before it. `callback` is called when the next one may be sent. */
+  sendMessageWithContext(context: { readonly callback: () => void }, message: Buffer): void
+  /** No further message is sent. */
+  halfClose(): void
+  /** Ends the stream from this side; the member is told to stop. */
+  cancelWithStatus(code: number, details: string): void
+}
+
+/** Carries streams to one member. */
+export interface StreamChannel extends Traffic {
+  /**
+   * Opens a stream without a deadline, as soon as there is a connection where one is being made. `listener` hears one
+   * message for each `startRead`, then one status, then nothing.
+   */
+  startStream(path: string, metadata: CallMetadata, listener: UnaryListener): ChannelStream
+  /** As of `UnaryLane`. */
+  replace(): void
+}
+
+/**
+ * Carries unary calls to one member. It keeps one connection for new calls, and comes back by itself, after a backoff,
+ * when that is lost; calls under way on the lost one end with a status. A connection that the member asks to leave takes
+ * no new calls, and those on it go on, whatever becomes of its successor. Each attempt to connect takes the credentials
+ * of the moment, looks the name up anew, and is given up for another one after some seconds (`ConnectPatience`).
+ */
+export interface UnaryLane extends Traffic {
   /** Starts to connect, and keeps at it until closed; each change of state is told from now on. */
   connect(): void
   /** Sends one message. `deadlineAt` is on the clock of `performance.now()`; the member is told of it. */
@@ -45,6 +94,13 @@ export interface UnaryLane {
     deadlineAt: number,
     listener: UnaryListener,
   ): LaneCall
+  /**
+   * The member has been silent for long: opens a second connection beside the one in use. As soon as that is connected, it
+   * takes the place of the first, and `connected` is told again. The first takes no new calls from then on; if it stays
+   * silent for another half second, it is closed, and its calls end with a status. Does nothing while there is no
+   * connection in use, or a second one is being made. `Reconnector` does all this for any kind of connection.
+   */
+  replace(): void
   /** Ends the connection and every call on it. */
   close(): void
 }
