@@ -106,7 +106,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     const wired = wire(options, events)
     const { manager, directory, tokens, transport, streams, rangeStreams, watches, leases, stats } = wired
     const prefix = options.namespace ?? Buffer.alloc(0)
-    super({ ...wired, limits: options, prefix })
+    super({ ...wired, identity: manager.identity, user: userOf(options), limits: options, prefix })
     this.#options = options
     this.#events = events
     this.#manager = manager
@@ -269,6 +269,10 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     warnAboutClearPassword(this.#options.auth, endpoints)
     this.#manager.replace(endpoints)
   }
+}
+
+function userOf({ auth }: ResolvedOptions): string | undefined {
+  return auth !== undefined && 'username' in auth ? auth.username : undefined
 }
 
 let warnedAboutClearPassword = false

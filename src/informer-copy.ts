@@ -48,11 +48,6 @@ class InformerCopy implements LocalCopy {
     this.#prefix = prefix
   }
 
-  get isOver(): boolean {
-    const { state } = this.#informer.stats()
-    return state === 'closed' || state === 'failed'
-  }
-
   answer(request: RangeRequest, revision: number): MemoryAnswer | undefined {
     const informer = this.#informer
     if (!isPlain(request) || !covers(this.range, rangeOf(request))) return undefined

@@ -1,10 +1,15 @@
 import type { Codec } from './core/codec.js'
 import { InvalidArgumentError } from './core/errors.js'
-import { type Bytes, emptyKey, encodeRange, type KeyRange } from './core/key-range.js'
+import { type Bytes, type EncodedRange, emptyKey, encodeRange, type KeyRange } from './core/key-range.js'
 import { keyBytes } from './core/validate.js'
 import { Election, type ElectionOptions } from './election/election.js'
 import { Informer } from './informer/informer.js'
-import { type CodecInformerOptions, checkInformerOptions, type InformerOptions } from './informer/informer-options.js'
+import {
+  type CodecInformerOptions,
+  checkInformerOptions,
+  type InformerOptions,
+  type InformerSource,
+} from './informer/informer-options.js'
 import { ValueInformer } from './informer/value-informer.js'
 import { informerCopy } from './informer-copy.js'
 import { Kv, type KvLimits } from './kv/kv.js'
@@ -33,6 +38,7 @@ import { Semaphore } from './recipes/semaphore.js'
 import { type StmFunction, type StmOptions, type StmResult, stm } from './stm/stm.js'
 import type { ClientTelemetry } from './telemetry/client-telemetry.js'
 import { callOptionNames, checkCall } from './transport/call-options.js'
+import type { ClusterIdentity } from './transport/cluster-identity.js'
 import type { Transport } from './transport/transport.js'
 import { type WatchOptions, watch } from './watch/watch.js'
 import type { WatchHub } from './watch/watch-hub.js'
@@ -45,6 +51,9 @@ export interface KeyspaceParts {
   readonly grouping: Transport
   readonly memory: ReadMemory
   readonly watches: WatchHub
+  readonly identity: ClusterIdentity
+  /** The user that the client logs in as, where it has one. */
+  readonly user: string | undefined
   readonly rangeStreams: RangeStreams
   readonly leases: Leases
   readonly telemetry: ClientTelemetry
@@ -248,12 +257,23 @@ export class Keyspace extends Kv {
     const encoded = encodeRange(range)
     if (encoded.key.length === 0) throw emptyKey()
     const { memory, prefix, telemetry, watches } = this.#parts
-    const informer = new Informer(this, range, options, watches.closing)
     const whole = prefixRange(prefix, encoded)
-    telemetry.informerOpened(whole, informer)
+    const informer = new Informer(this.#informerSource(whole), range, options, watches.closing)
+    informer.onEnd(telemetry.informerOpened(whole, informer))
     const copy = informerCopy(informer, options, whole, prefix)
-    if (copy !== undefined) memory.add(copy)
+    if (copy !== undefined) informer.onEnd(memory.add(copy))
     return informer
+  }
+
+  #informerSource(range: EncodedRange): InformerSource {
+    const { identity, user } = this.#parts
+    return {
+      cluster: identity,
+      owner: { range, user },
+      list: (...listed) => this.list(...listed),
+      watch: (...watched) => this.watch(...watched),
+      range: (...read) => this.range(...read),
+    }
   }
 
   /** They work on all keys, whatever namespace the client itself has. */

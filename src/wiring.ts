@@ -167,7 +167,7 @@ function watchHub(
   return new WatchHub({
     streams,
     events,
-    seenRevision: () => identity.revision,
+    identity,
     currentRevision: async ({ spec: { key } }) => {
       const kind = { repeatable: true, consistent: true, reads: { mode: 'linearizable' } } as const
       const context = callContext(undefined, kind)

@@ -1,17 +1,38 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Codec } from '../core/codec.js'
-import { encodeRange, type KeyRange } from '../core/key-range.js'
+import { InvalidArgumentError } from '../core/errors.js'
+import type { EncodedRange } from '../core/key-range.js'
 import { putInPlace } from '../core/put-in-place.js'
 import type { Entry } from './entry.js'
 import type { Snapshot } from './snapshot.js'
 
+/** Whose keys a file holds. */
+export interface DiskOwner {
+  /** The keys, with the prefix of their namespace. */
+  readonly range: EncodedRange
+  /** The user whose permissions they were read with, where the client has one. */
+  readonly user: string | undefined
+  /** The cluster, once a member has answered. */
+  clusterId(): string | undefined
+}
+
 /** What an earlier process left, or why it cannot be used. */
-export type Left<T> = { readonly revision: number; readonly entries: readonly Entry<T>[] } | { readonly error: unknown }
+export type Left<T> = LeftState<T> | { readonly error: unknown }
+
+interface LeftState<T> {
+  readonly revision: number
+  /** The cluster whose keys they are: it may be another one than that which will answer. */
+  readonly clusterId: string | undefined
+  readonly entries: readonly Entry<T>[]
+}
 
 /** The file's form. Keys and values in base64. */
 interface FileForm {
-  readonly format: 1
+  readonly format: 2
   readonly range: string
+  readonly user: string | null
+  readonly clusterId: string | null
   readonly revision: number
   readonly entries: readonly StoredEntry[]
 }
@@ -27,33 +48,56 @@ const gatherMs = 5000
 /** Entries that are encoded and written before other work of the process gets its turn. */
 const pieceLength = 500
 
+/** The files of the informers of this process. */
+const inUse = new Set<string>()
+
 /** The state of an informer in a file, which is always whole: it is written beside and then put in place. */
 export class DiskSnapshot<T> {
   readonly #path: string
-  readonly #range: string
+  readonly #place: string
+  readonly #owner: DiskOwner
   readonly #codec: Codec<T>
   readonly #onError: (error: unknown) => void
   #unsaved: { readonly snapshot: Snapshot<T> } | undefined
   #timer: NodeJS.Timeout | undefined
   #writing = Promise.resolve()
+  #closing: Promise<void> | undefined
 
-  constructor(path: string, range: KeyRange, codec: Codec<T>, onError: (error: unknown) => void) {
-    const { key, rangeEnd } = encodeRange(range)
+  /** Throws `InvalidArgumentError` for a file that another informer of this process has. */
+  constructor(path: string, owner: DiskOwner, codec: Codec<T>, onError: (error: unknown) => void) {
     this.#path = path
-    this.#range = `${key.toString('base64')} ${rangeEnd.toString('base64')}`
+    this.#place = placeOf(path)
+    this.#owner = owner
     this.#codec = codec
     this.#onError = onError
+    if (inUse.has(this.#place)) {
+      throw new InvalidArgumentError(
+        `\`persist\` must be a file that no other informer of this process uses, got ${path}`,
+      )
+    }
+    inUse.add(this.#place)
   }
 
   /** What the file holds; `undefined` if there is none. */
   load(): Left<T> | undefined {
     try {
       const form = JSON.parse(readFileSync(this.#path, 'utf8')) as FileForm
-      if (form.format !== 1 || form.range !== this.#range) throw new TypeError(`${this.#path} is of another informer`)
-      return { revision: form.revision, entries: form.entries.map((stored) => this.#restored(stored)) }
+      const foreign = this.#foreignPart(form)
+      if (foreign !== undefined)
+        throw new TypeError(`${this.#path} is not used: it holds the keys of another ${foreign}`)
+      const entries = form.entries.map((stored) => this.#restored(stored))
+      return { revision: form.revision, clusterId: form.clusterId ?? undefined, entries }
     } catch (error) {
       return isMissing(error) ? undefined : { error }
     }
+  }
+
+  #foreignPart({ format, range, user, clusterId }: FileForm): string | undefined {
+    if (format !== 2) return 'release'
+    if (range !== rangeText(this.#owner.range)) return 'range or namespace'
+    if (user !== (this.#owner.user ?? null)) return 'user'
+    const known = this.#owner.clusterId()
+    return known !== undefined && clusterId !== known ? 'cluster' : undefined
   }
 
   /** Has the state written before long. */
@@ -62,10 +106,16 @@ export class DiskSnapshot<T> {
     this.#timer ??= setTimeout(() => this.#write(), gatherMs).unref()
   }
 
-  /** Writes what is not written yet. */
-  async close(): Promise<void> {
+  /** Writes what is not written yet, and leaves the file to others. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#write()
     await this.#writing
+    inUse.delete(this.#place)
   }
 
   #write(): void {
@@ -82,7 +132,10 @@ export class DiskSnapshot<T> {
 
   /** The file's text. The snapshot stays as it is for as long as writing takes. */
   *#pieces(snapshot: Snapshot<T>): Generator<string, void, undefined> {
-    const head: FileForm = { format: 1, range: this.#range, revision: snapshot.revision, entries: [] }
+    const { range, user = null } = this.#owner
+    const clusterId = this.#owner.clusterId() ?? null
+    const { revision } = snapshot
+    const head: FileForm = { format: 2, range: rangeText(range), user, clusterId, revision, entries: [] }
     yield JSON.stringify(head).slice(0, -']}'.length)
     const entries = snapshot.list()
     for (let at = 0; at < entries.length; at += pieceLength) {
@@ -120,4 +173,18 @@ export class DiskSnapshot<T> {
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
+
+function rangeText({ key, rangeEnd }: EncodedRange): string {
+  return `${key.toString('base64')} ${rangeEnd.toString('base64')}`
+}
+
+/** One text for all paths that lead to a file. */
+function placeOf(path: string): string {
+  const folder = dirname(resolve(path))
+  try {
+    return join(realpathSync(folder), basename(path))
+  } catch {
+    return join(folder, basename(path))
+  }
 }

@@ -1,8 +1,9 @@
 import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
-import type { KeyRange } from '../core/key-range.js'
+import type { EncodedRange, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, describe, nonNegativeInteger, positiveInteger } from '../core/validate.js'
+import type { ClusterIdentity } from '../transport/cluster-identity.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { InvalidEntry } from './draft.js'
 import type { Entry } from './entry.js'
@@ -26,6 +27,9 @@ export interface InformerOptions<T, Name extends string = never> {
   /**
    * A file for the state, so that a service can start with it while etcd is out of reach: `ready({ allowStale: true })`.
    * Needs a codec that encodes. Written, for the owner alone, some seconds after changes and when the informer is closed.
+   * Two informers of a process cannot share a file. One that holds the keys of another range, namespace, user or
+   * cluster is not used, with an event `error`; where the cluster is not known yet, its first listing shows it, with an
+   * event `resync` for `CLUSTER_CHANGED`.
    */
   readonly persist?: string | undefined
 }
@@ -70,6 +74,9 @@ export interface InformerEvents {
 
 /** What an informer reads from. */
 export interface InformerSource {
+  readonly cluster: Pick<ClusterIdentity, 'clusterId' | 'history' | 'onHistory'>
+  /** Whose keys a state on disk holds. */
+  readonly owner: { readonly range: EncodedRange; readonly user: string | undefined }
   list(
     range: KeyRange,
     options: {

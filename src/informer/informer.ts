@@ -8,7 +8,6 @@ import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchBatch } from '../watch/watch-event.js'
 import type { Change, ChangeCause } from './change.js'
-import { DiskSnapshot } from './disk-snapshot.js'
 import type { InvalidEntry } from './draft.js'
 import type { Entry } from './entry.js'
 import type { ChangeHandler } from './handler-queue.js'
@@ -25,6 +24,8 @@ import {
   type InformerSubscription,
   type ReadyOptions,
 } from './informer-options.js'
+import { PersistedState } from './persisted-state.js'
+import { Probe } from './probe.js'
 import { type Gap, isRewind, type ReflectedWatch, Reflector } from './reflector.js'
 import { RevisionWaiters } from './revision-waiters.js'
 import type { Snapshot } from './snapshot.js'
@@ -60,13 +61,13 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   readonly #events = new Emitter<InformerEvents>()
   readonly #handlers: Handlers<T>
   readonly #waiters: RevisionWaiters
+  readonly #probe: Probe
   readonly #ready: Promise<number>
-  readonly #disk: DiskSnapshot<T> | undefined
+  readonly #persisted: PersistedState<T>
   #settleReady: { resolve(revision: number): void; reject(error: unknown): void } | undefined
   #isListed = false
-  #isStale = false
-  #isProbing = false
   #failure: unknown
+  readonly #endListeners = new Set<() => void>()
 
   /** @internal Made by `informer()`. `closing` aborts when the client closes. */
   constructor(source: InformerSource, range: KeyRange, options: InformerOptions<T, Name>, closing?: AbortSignal) {
@@ -93,15 +94,22 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     this.#ready.catch(() => {})
     this.#waiters = new RevisionWaiters(
       () => this.#watcher?.requestProgress(),
-      () => void this.#probe(),
+      () => void this.#runProbe(),
     )
+    this.#probe = new Probe(source, range, () => ({
+      revision: this.revision,
+      keyCount: this.#store.keyCount,
+      isCurrent: this.#isCurrent,
+    }))
     this.#reflector = new Reflector(
       {
         pages: (pages) => source.list(range, { maxPageSize, onCompacted: 'restart', ...pages }).pages(),
         watch: (watch) => source.watch(range, { progress: true, ...watch }),
+        history: () => source.cluster.history,
+        onHistory: (follower) => source.cluster.onHistory(follower),
       },
       {
-        draft: (isSameHistory) => this.#store.draft(isSameHistory && !this.#isStale),
+        draft: (isSameHistory) => this.#store.draft(isSameHistory && !this.isStale),
         listed: (revision, gap) => this.#listed(revision, gap),
         apply: (batch) => this.#apply(batch),
         troubled: (error) => this.#events.emit('error', { error, terminal: false }),
@@ -109,8 +117,10 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
       },
       closing,
     )
-    this.#disk = this.#diskAt(options.persist, codec)
-    this.#loadStale()
+    const troubled = (error: unknown): void => this.#events.emit('error', { error, terminal: false })
+    this.#persisted = new PersistedState<T>(options.persist, source, codec, troubled)
+    // Nobody can listen yet.
+    this.#persisted.load(this.#store, (error) => queueMicrotask(() => troubled(error)))
     this.#reflector.start()
   }
 
@@ -121,7 +131,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
    */
   async ready(options: ReadyOptions = {}): Promise<number> {
     checkCall('ready()', options, [...callOptionNames, 'allowStale'])
-    if (options.allowStale === true && this.#isStale) return this.revision
+    if (options.allowStale === true && this.isStale) return this.revision
     return waitWithin(this.#ready, options, () =>
       notInTime('the first listing did not come in time', this.#reflector.trouble),
     )
@@ -182,7 +192,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
 
   /** Whether reads still show what an earlier process left on disk. */
   get isStale(): boolean {
-    return this.#isStale
+    return this.#persisted.isShown
   }
 
   stats(): InformerStats {
@@ -207,7 +217,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     checkCall('waitForRevision()', options)
     const { signal, timeoutMs = defaultWaitMs } = options
     this.#throwIfOver()
-    if (this.revision < revision || !this.#isListed) await this.#waiters.wait(revision, timeoutMs, signal)
+    if (this.revision < revision || !this.#isCurrent) await this.#waiters.wait(revision, timeoutMs, signal)
   }
 
   /**
@@ -277,11 +287,22 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   async close(): Promise<void> {
     this.#reflector.close()
     this.#end(new EtcdError('the informer is closed', { code: 'CLOSED', effect: 'none' }), false)
-    await this.#disk?.close()
+    await this.#persisted.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** Whether what reads show belongs to the cluster as it is now. */
+  get #isCurrent(): boolean {
+    return this.#isListed && !this.#reflector.isOutdated
+  }
+
+  /** @internal Calls `listener` when it has ended: closed or failed. */
+  onEnd(listener: () => void): void {
+    if (this.#failure === undefined) this.#endListeners.add(listener)
+    else listener()
   }
 
   get #watcher(): ReflectedWatch | undefined {
@@ -291,7 +312,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
 
   #subscribe(handler: ChangeHandler<T>, from?: Snapshot<T>, known?: Known): InformerSubscription {
     this.#throwIfOver()
-    const now = this.#isListed || this.#isStale ? this.#store.snapshot : undefined
+    const now = this.#isListed || this.isStale ? this.#store.snapshot : undefined
     return this.#handlers.subscribe(handler, { from, now, known })
   }
 
@@ -306,29 +327,12 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return history.snapshot(from)
   }
 
-  #diskAt(path: string | undefined, codec: Codec<T>): DiskSnapshot<T> | undefined {
-    if (path === undefined) return undefined
-    const onError = (error: unknown): void => this.#events.emit('error', { error, terminal: false })
-    return new DiskSnapshot(path, this.#range, codec, onError)
-  }
-
-  #loadStale(): void {
-    const left = this.#disk?.load()
-    if (left === undefined) return
-    if ('error' in left) {
-      queueMicrotask(() => this.#events.emit('error', { error: left.error, terminal: false }))
-      return
-    }
-    this.#isStale = true
-    this.#store.load(left.entries, left.revision)
-  }
-
-  #listed(revision: number, gap: Gap | undefined): void {
-    const cause: ChangeCause = this.#isListed || this.#isStale ? 'resync' : 'list'
+  #listed(revision: number, reflected: Gap | undefined): void {
+    const cause: ChangeCause = this.#isListed || this.isStale ? 'resync' : 'list'
+    const gap = reflected ?? this.#persisted.replaced(revision)
     const isFirst = !this.#isListed
     this.#isListed = true
-    this.#isStale = false
-    this.#disk?.save(this.#store)
+    this.#persisted.save(this.#store)
     this.#handlers.replace(this.#store.snapshot, cause, !isRewind(gap))
     this.#waiters.advanced(revision)
     if (isFirst) {
@@ -347,34 +351,24 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     else {
       const changes = this.#store.apply(batch)
       this.#handlers.push(changes, this.#store.snapshot)
-      if (changes.length > 0) this.#disk?.save(this.#store)
+      if (changes.length > 0) this.#persisted.save(this.#store)
     }
-    this.#waiters.advanced(batch.revision)
+    this.#advanced(batch.revision)
   }
 
-  /**
-   * Finds out how far the informer is where the member of its watch does not tell. If no key was written after what it
-   * shows, and as many are there, then nothing has happened; if not, the events are on their way.
-   */
-  async #probe(): Promise<void> {
-    if (!this.#isListed || this.#isProbing) return
-    this.#isProbing = true
-    try {
-      const last = { sort: { target: 'modRevision', order: 'descend' }, limit: 1, keysOnly: true } as const
-      const { kvs, count, revision } = await this.#source.range(this.#range, { ...last, mode: 'linearizable' })
-      const isUnchanged = count === this.#store.keyCount && (kvs[0]?.modRevision ?? 0) <= this.revision
-      if (isUnchanged && this.#watcher !== undefined) this.#progress(revision)
-    } catch {
-      // Whoever waits is told by the end of his time.
-    } finally {
-      this.#isProbing = false
-    }
+  #advanced(revision: number): void {
+    if (this.#isCurrent) this.#waiters.advanced(revision)
+  }
+
+  async #runProbe(): Promise<void> {
+    const revision = await this.#probe.run()
+    if (revision !== undefined && this.#watcher !== undefined) this.#progress(revision)
   }
 
   #progress(revision: number): void {
     this.#store.progress(revision)
     this.#reflector.progress(revision)
-    this.#waiters.advanced(revision)
+    this.#advanced(revision)
   }
 
   #fail(error: unknown): void {
@@ -388,6 +382,9 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     this.#settleReady?.reject(reason)
     this.#waiters.fail(reason)
     this.#handlers.end(reason, isFailure)
+    void this.#persisted.close()
+    for (const listener of this.#endListeners) listener()
+    this.#endListeners.clear()
   }
 
   #throwIfOver(): void {

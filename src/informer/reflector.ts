@@ -2,6 +2,7 @@ import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { CompactedError, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
+import { type History, otherHistory } from '../transport/cluster-identity.js'
 import { isTerminal } from '../watch/terminal.js'
 import type { WatchBatch } from '../watch/watch-event.js'
 import type { Watcher } from '../watch/watcher.js'
@@ -11,6 +12,10 @@ export interface ReflectorSource {
   /** All keys, page by page at one revision. `onRestart`: the listing begins anew, what was read so far is void. */
   pages(options: { readonly signal: AbortSignal; readonly onRestart: () => void }): AsyncIterable<ReflectedPage>
   watch(options: { readonly startRevision: number; readonly signal: AbortSignal }): ReflectedWatch
+  /** The history that the cluster's revisions belong to now. */
+  history(): History
+  /** Calls `follower` whenever another history has begun; returns a function that ends that. */
+  onHistory(follower: () => void): () => void
 }
 
 /** A watch, as far as a reflector needs one. */
@@ -71,6 +76,8 @@ export class Reflector {
   readonly #target: ReflectorTarget
   readonly #closing = new AbortController()
   readonly #sourceClosing: AbortSignal | undefined
+  /** The history that the last listing belongs to, and all that came after it. */
+  #history: History
   #state: ReflectorState = { kind: 'listing' }
   #failures = 0
   #watchingSince = 0
@@ -83,10 +90,16 @@ export class Reflector {
     this.#source = source
     this.#target = target
     this.#sourceClosing = sourceClosing
+    this.#history = source.history()
   }
 
   get state(): ReflectorState {
     return this.#state
+  }
+
+  /** Whether the cluster is another one, or an older one, than that of what was listed. */
+  get isOutdated(): boolean {
+    return this.#history !== this.#source.history()
   }
 
   /** Why it failed last. */
@@ -133,8 +146,10 @@ export class Reflector {
     return this.#state.kind === 'closed' || this.#state.kind === 'failed'
   }
 
-  async #list(gap: Gap | undefined): Promise<void> {
+  async #list(known: Gap | undefined): Promise<void> {
     this.#state = { kind: 'listing' }
+    const history = this.#source.history()
+    const gap = this.#gapBetween(history, known)
     const isSameHistory = !isRewind(gap)
     let draft = this.#target.draft(isSameHistory)
     let revision = 0
@@ -147,7 +162,10 @@ export class Reflector {
       for (const kv of page.kvs) draft.add(kv)
     }
     if (this.#isOver) return
+    // Its pages may be of both.
+    if (this.#source.history() !== history) throw otherHistory(this.#source.history())
     draft.finish(revision)
+    this.#history = history
     this.#revision = revision
     if (gap !== undefined) this.#resyncs += 1
     this.#target.listed(revision, gap)
@@ -155,7 +173,23 @@ export class Reflector {
 
   async #follow(): Promise<void> {
     if (this.#isOver) return
-    const watcher = this.#source.watch({ startRevision: this.#revision + 1, signal: this.#closing.signal })
+    const watching = new AbortController()
+    const outdated = (): void => watching.abort(otherHistory(this.#source.history()))
+    const end = (): void => watching.abort(this.#closing.signal.reason)
+    const leave = this.#source.onHistory(outdated)
+    this.#closing.signal.addEventListener('abort', end, { once: true })
+    try {
+      if (this.isOutdated) outdated()
+      await this.#watch(watching.signal)
+    } finally {
+      leave()
+      this.#closing.signal.removeEventListener('abort', end)
+    }
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const watcher = this.#source.watch({ startRevision: this.#revision + 1, signal })
     this.#state = { kind: 'watching', watcher }
     this.#watchingSince = performance.now()
     for await (const batch of watcher.batches()) {
@@ -164,6 +198,13 @@ export class Reflector {
       this.#target.apply(batch)
     }
     throw new EtcdError('the watch has ended', { code: 'WATCH_CANCELED', effect: 'none' })
+  }
+
+  /** What a listing of this history is for: it may be another one, although only compaction has ended the watch. */
+  #gapBetween(history: History, gap: Gap | undefined): Gap | undefined {
+    const { after } = history
+    if (this.#revision === 0 || after === undefined || history === this.#history || isRewind(gap)) return gap
+    return { code: after, fromRevision: this.#revision, compactRevision: undefined }
   }
 
   /** What the next listing is for. Before the first one there is nothing that could be missed. */

@@ -22,8 +22,6 @@ export interface MemoryAnswer {
 export interface LocalCopy {
   /** The keys that it has. */
   readonly range: EncodedRange
-  /** It follows the cluster no more, and will not again. */
-  readonly isOver: boolean
   /** The answer to a read within its range; `undefined` where it cannot tell, or not as of `revision` or later. */
   answer(request: RangeRequest, revision: number): MemoryAnswer | undefined
 }
@@ -66,10 +64,10 @@ export class ReadMemory {
     return this.#copies.size > 0 || this.#answers.size > 0 || this.#asking.size > 0
   }
 
-  /** Lets reads be answered from a copy for as long as it follows the cluster. */
-  add(copy: LocalCopy): void {
-    for (const one of this.#copies.keys()) if (one.isOver) this.#copies.delete(one)
+  /** Lets reads be answered from a copy; returns what is to be called when it follows the cluster no more. */
+  add(copy: LocalCopy): () => void {
     this.#copies.set(copy, 0)
+    return () => this.#copies.delete(copy)
   }
 
   answer(request: RangeRequest, range: EncodedRange): MemoryAnswer | undefined {

@@ -102,9 +102,7 @@ export class ClientTelemetry {
 
   /** The informers that there are. */
   get informers(): (RangeText & InformerStats)[] {
-    const all = [...this.#informers].map(([informer, text]) => ({ informer, stats: { ...text, ...informer.stats() } }))
-    for (const { informer, stats } of all) if (isOver(stats)) this.#informers.delete(informer)
-    return all.flatMap(({ stats }) => (isOver(stats) ? [] : [stats]))
+    return [...this.#informers].map(([informer, text]) => ({ ...text, ...informer.stats() }))
   }
 
   /** A range as records show it; without the key if they are not to. */
@@ -149,8 +147,8 @@ export class ClientTelemetry {
     }
   }
 
-  /** Follows an informer. */
-  informerOpened({ key, rangeEnd }: EncodedRange, informer: ObservedInformer): void {
+  /** Follows an informer; returns what is to be called at its end. */
+  informerOpened({ key, rangeEnd }: EncodedRange, informer: ObservedInformer): () => void {
     const text = this.range(key, rangeEnd)
     this.#informers.set(informer, text)
     informer.on('ready', ({ revision, size }) => this.informer({ type: 'ready', ...text, revision, size }))
@@ -158,6 +156,7 @@ export class ClientTelemetry {
       this.informer({ type: 'resync', ...text, reason, fromRevision, toRevision }),
     )
     informer.on('error', ({ error, terminal }) => this.informer({ type: 'error', ...text, terminal, error }))
+    return () => this.#informers.delete(informer)
   }
 
   /** Follows a wait for a lock, and the lock. */
@@ -213,8 +212,4 @@ export class ClientTelemetry {
       (error: unknown) => end(outcomeOf(error), error),
     )
   }
-}
-
-function isOver({ state }: InformerStats): boolean {
-  return state === 'closed' || state === 'failed'
 }

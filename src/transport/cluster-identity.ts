@@ -12,6 +12,15 @@ export interface IdentityListener {
 }
 
 /**
+ * The history that the cluster's revisions belong to. Another object takes its place where the same revision may hold
+ * something else: after another cluster was adopted, or an older one was restored.
+ */
+export interface History {
+  /** Why it has begun; `undefined` for the first one. */
+  readonly after: 'CLUSTER_CHANGED' | 'REVISION_REWOUND' | undefined
+}
+
+/**
  * What the headers of all answers say together: the cluster's id, the highest revision and the highest raft term.
  *
  * A header of another cluster, or a consistent answer below a revision seen before the call was made, means that data
@@ -19,12 +28,14 @@ export interface IdentityListener {
  */
 export class ClusterIdentity {
   #clusterId: string | undefined
+  #history: History = { after: undefined }
   #revision = 0
   #raftTerm = 0
   #termRaisedAt = Number.NEGATIVE_INFINITY
   /** The clusters that endpoints were found to belong to, each told once. */
   readonly #strangers = new Map<string, string>()
   readonly #listener: IdentityListener
+  readonly #followers = new Set<() => void>()
 
   constructor(listener: IdentityListener) {
     this.#listener = listener
@@ -33,6 +44,16 @@ export class ClusterIdentity {
   /** The cluster's id, once a member has answered. */
   get clusterId(): string | undefined {
     return this.#clusterId
+  }
+
+  get history(): History {
+    return this.#history
+  }
+
+  /** Calls `follower` whenever another history has begun; returns a function that ends that. */
+  onHistory(follower: () => void): () => void {
+    this.#followers.add(follower)
+    return () => this.#followers.delete(follower)
   }
 
   /** The highest revision any answer has shown: the floor that later reads may not fall below. */
@@ -78,6 +99,7 @@ export class ClusterIdentity {
     this.#revision = 0
     this.#raftTerm = 0
     this.#strangers.clear()
+    this.#begin({ after: 'CLUSTER_CHANGED' })
   }
 
   #raiseTerm(raftTerm: number): void {
@@ -104,7 +126,13 @@ export class ClusterIdentity {
   #rewind(header: ResponseHeader, seen: number, endpoint: string): void {
     this.#revision = header.revision
     this.#raftTerm = header.raftTerm
+    this.#begin({ after: 'REVISION_REWOUND' })
     this.#listener.revisionRewound(endpoint, seen, header.revision)
+  }
+
+  #begin(history: History): void {
+    this.#history = history
+    for (const follower of [...this.#followers]) follower()
   }
 }
 
@@ -114,4 +142,10 @@ function rewound(actual: number, seen: number, endpoint: string): EtcdError {
     effect: 'unknown',
     endpoint,
   })
+}
+
+/** The error of what belongs to the history before this one. */
+export function otherHistory({ after = 'REVISION_REWOUND' }: History): EtcdError {
+  const what = after === 'REVISION_REWOUND' ? 'was restored from a backup' : 'is another one now'
+  return new EtcdError(`the cluster ${what}`, { code: after, effect: 'none' })
 }

@@ -6,6 +6,8 @@ export interface BatchSource {
   takeNow(): WatchBatch | undefined
   /** The next batch; `undefined` at the end. */
   take(): Promise<WatchBatch | undefined>
+  /** The consumer has all events of a batch that was taken. */
+  given(batch: WatchBatch): void
 }
 
 type Result = IteratorResult<WatchEvent, undefined>
@@ -14,7 +16,7 @@ type Result = IteratorResult<WatchEvent, undefined>
 export class EventIterator implements AsyncIterator<WatchEvent, undefined> {
   readonly #source: BatchSource
   readonly #close: () => Promise<void>
-  #events: readonly WatchEvent[] = []
+  #batch: WatchBatch | undefined
   #index = 0
   /** Calls that wait for a batch or for the call before them, and the last of these. */
   #waiting = 0
@@ -47,8 +49,7 @@ export class EventIterator implements AsyncIterator<WatchEvent, undefined> {
         if (value !== undefined) return { value, done: false }
         const batch = await this.#source.take()
         if (batch === undefined) return { value: undefined, done: true }
-        this.#events = batch.events
-        this.#index = 0
+        this.#begin(batch)
       }
     } finally {
       this.#waiting -= 1
@@ -57,15 +58,32 @@ export class EventIterator implements AsyncIterator<WatchEvent, undefined> {
 
   #nextNow(): WatchEvent | undefined {
     for (;;) {
-      const event = this.#events[this.#index]
-      if (event !== undefined) {
-        this.#index += 1
-        return event
-      }
+      const event = this.#take()
+      if (event !== undefined) return event
       const batch = this.#source.takeNow()
       if (batch === undefined) return undefined
-      this.#events = batch.events
-      this.#index = 0
+      this.#begin(batch)
     }
+  }
+
+  #begin(batch: WatchBatch): void {
+    this.#batch = batch
+    this.#index = 0
+    if (batch.events.length === 0) this.#finish(batch)
+  }
+
+  /** The next event of the current batch. With the last one the batch is given. */
+  #take(): WatchEvent | undefined {
+    const batch = this.#batch
+    const event = batch?.events[this.#index]
+    if (batch === undefined || event === undefined) return undefined
+    this.#index += 1
+    if (this.#index === batch.events.length) this.#finish(batch)
+    return event
+  }
+
+  #finish(batch: WatchBatch): void {
+    this.#batch = undefined
+    this.#source.given(batch)
   }
 }

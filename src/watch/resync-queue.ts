@@ -2,6 +2,7 @@ import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
 import { KeyValue } from '../core/key-value.js'
+import { type History, otherHistory } from '../transport/cluster-identity.js'
 import { isTerminal } from './terminal.js'
 import { type WatchBatch, WatchEvent } from './watch-event.js'
 import { WatchQueue, type WatchQueueHost, type WatchQueueOptions } from './watch-queue.js'
@@ -17,6 +18,8 @@ export interface ResyncSource {
   readonly pages: RangePages
   /** Aborts when the client closes: nothing is waited for any more. */
   readonly closing: AbortSignal
+  /** The history that the cluster's revisions belong to now. */
+  history(): History
   /** Goes on with the watch at this revision. */
   resume(queue: WatchQueue, revision: number): void
 }
@@ -41,6 +44,8 @@ export class ResyncQueue extends WatchQueue {
   readonly #map: WatchQueueOptions['map']
   readonly #only: WatchEvent['type'] | undefined
   readonly #closing = new AbortController()
+  /** The history of all events so far. */
+  readonly #history: History
   /** The last revision of each key that is there, by the key's bytes as Latin-1. */
   readonly #known = new Map<string, number>()
 
@@ -54,6 +59,7 @@ export class ResyncQueue extends WatchQueue {
   ) {
     super(host, options)
     this.#source = source
+    this.#history = source.history()
     this.#map = options.map
     this.#only = only
   }
@@ -89,18 +95,28 @@ export class ResyncQueue extends WatchQueue {
       try {
         const listed = await this.#list()
         if (signal.aborted) return
+        this.#assertSameHistory()
         this.push(this.#difference(listed))
         this.#source.resume(this, listed.revision + 1)
         return
       } catch (error) {
         if (signal.aborted) return
-        if (isTerminal(error)) {
+        if (isTerminal(error) || this.#isOtherHistory) {
           this.fail(error)
           return
         }
         await sleep(halfJitterMs(failures, backoff), signal, this.#source.closing).catch(() => {})
       }
     }
+  }
+
+  get #isOtherHistory(): boolean {
+    return this.#source.history() !== this.#history
+  }
+
+  /** A difference exists within one history only. */
+  #assertSameHistory(): void {
+    if (this.#isOtherHistory) throw otherHistory(this.#source.history())
   }
 
   async #list(): Promise<Listed> {

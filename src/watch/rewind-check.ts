@@ -72,9 +72,13 @@ export class RewindCheck {
     const [watch] = suspects.keys()
     if (watch === undefined) return undefined
     try {
-      return await this.#host.currentRevision(watch)
-    } catch (error) {
-      return isEtcdError(error, 'REVISION_REWOUND') ? 0 : undefined
+      return await this.#host.currentRevision(watch).catch((error: unknown) => {
+        // The first call to notice it fails: how far the cluster is, the next one shows.
+        if (isEtcdError(error, 'REVISION_REWOUND')) return this.#host.currentRevision(watch)
+        throw error
+      })
+    } catch {
+      return undefined
     }
   }
 

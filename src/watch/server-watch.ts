@@ -1,5 +1,6 @@
 import type { EncodedRange } from '../core/key-range.js'
 import type { FilterType } from '../gen/messages.js'
+import type { ClusterIdentity, History } from '../transport/cluster-identity.js'
 import type { WatchBatch } from './watch-event.js'
 
 /** What a server-side watcher watches. Equal ones are shared. */
@@ -7,6 +8,9 @@ export interface WatchSpec extends EncodedRange {
   readonly prevKv: boolean
   readonly filters: readonly FilterType[]
 }
+
+/** What is known of the cluster that a watch is to go on in. */
+export type WatchedCluster = Pick<ClusterIdentity, 'clusterId' | 'revision' | 'history'>
 
 /** The same text for equal specs. */
 export function specId({ key, rangeEnd, prevKv, filters }: WatchSpec): string {
@@ -40,6 +44,8 @@ export class ServerWatch {
   readonly spec: WatchSpec
   /** The same for all watchers of equal specs. */
   readonly specId: string
+  /** The history of the cluster that `next` belongs to. */
+  readonly history: History
   readonly subscribers = new Set<Subscriber>()
   #next: number
   #seen: number
@@ -50,12 +56,15 @@ export class ServerWatch {
   /** Refusals of the stream's token in a row. */
   refusals = 0
 
-  /** `known`: the highest revision that the cluster is known to have had. */
-  constructor(spec: WatchSpec, next: number, known = 0) {
+  /** `cluster`: the one that `next` belongs to. */
+  constructor(spec: WatchSpec, next: number, { clusterId, revision, history }: WatchedCluster) {
+    this.history = history
     this.spec = spec
     this.specId = specId(spec)
     this.#next = next
-    this.#seen = next === 0 ? known : Math.min(known, next - 1)
+    this.#seen = next === 0 ? revision : Math.min(revision, next - 1)
+    // From now on: that may be another cluster than the one that was there until now.
+    this.#clusterId = next === 0 ? undefined : clusterId
   }
 
   get next(): number {
@@ -80,7 +89,7 @@ export class ServerWatch {
     return false
   }
 
-  /** The cluster that it belongs to, since it was created for the first time. */
+  /** The cluster that it belongs to, as far as that is known: at the latest since it was created for the first time. */
   get clusterId(): string | undefined {
     return this.#clusterId
   }

@@ -1,13 +1,14 @@
 import { shareable } from '../core/abort.js'
 import { CompactedError } from '../core/errors.js'
+import { type ClusterIdentity, type History, otherHistory } from '../transport/cluster-identity.js'
 import { closedError } from '../transport/connection-manager.js'
 import { ServerWatch, type Subscriber, specId, type WatchSpec } from './server-watch.js'
 import { type LaneHost, type LaneOwner, WatchLane } from './watch-lane.js'
 
 /** What a hub needs from its client. */
 export interface WatchHubHost extends LaneHost {
-  /** The highest revision that any answer has shown to this client. */
-  seenRevision(): number
+  /** What all answers have shown to this client. */
+  readonly identity: Pick<ClusterIdentity, 'clusterId' | 'revision' | 'history' | 'onHistory'>
 }
 
 /** Who subscribes; it learns by `join` from which revision on. */
@@ -18,6 +19,7 @@ export interface HubSubscriber extends Subscriber {
 /** A subscriber that a full buffer took off its watcher; it goes on, on its own, when there is room. */
 interface Parked {
   readonly spec: WatchSpec
+  readonly history: History
 }
 
 interface Place {
@@ -48,6 +50,17 @@ export class WatchHub implements LaneOwner {
   constructor(host: WatchHubHost) {
     this.#host = host
     this.#common = new WatchLane(host, this)
+    host.identity.onHistory(() => this.#suspectAll())
+  }
+
+  /** The history that all revisions belong to now. */
+  get history(): History {
+    return this.#host.identity.history
+  }
+
+  /** Calls `follower` whenever another history has begun; returns a function that ends that. */
+  onHistory(follower: () => void): () => void {
+    return this.#host.identity.onHistory(follower)
   }
 
   /** Aborts when the hub, and its client with it, closes. */
@@ -61,7 +74,7 @@ export class WatchHub implements LaneOwner {
       subscriber.onEnd(closedError())
       return
     }
-    const next = start ?? this.#nextFor(this.#watches.get(specId(spec))?.[0])
+    const next = start ?? this.#nextFor(this.#watchesOf(spec)[0])
     subscriber.join(next)
     this.#attach(spec, next, subscriber)
   }
@@ -82,7 +95,12 @@ export class WatchHub implements LaneOwner {
       place.lane.resume()
       return
     }
-    const watch = new ServerWatch(place.spec, subscriber.next, this.#host.seenRevision())
+    if (place.history !== this.history) {
+      this.#places.delete(subscriber)
+      subscriber.onEnd(otherHistory(this.history))
+      return
+    }
+    const watch = new ServerWatch(place.spec, subscriber.next, this.#host.identity)
     const lane = new WatchLane(this.#host, this)
     this.#place(subscriber, { watch, lane })
     lane.add(watch)
@@ -125,13 +143,17 @@ export class WatchHub implements LaneOwner {
   /** From now on: after all that this client, and the shared watcher, have seen. */
   #nextFor(shared: ServerWatch | undefined): number {
     if (shared === undefined || shared.next === 0) return 0
-    return Math.max(shared.next, this.#host.seenRevision() + 1)
+    return Math.max(shared.next, this.#host.identity.revision + 1)
+  }
+
+  /** Those that others may join: the revisions of an earlier history are no measure for the present one. */
+  #watchesOf(spec: WatchSpec): ServerWatch[] {
+    return this.#watches.get(specId(spec))?.filter(({ history }) => history === this.history) ?? []
   }
 
   #attach(spec: WatchSpec, next: number, subscriber: Subscriber): void {
-    const watches = this.#watches.get(specId(spec)) ?? []
-    const found = watches.find((one) => one.next === next || (one.next !== 0 && one.next < next))
-    const watch = found ?? new ServerWatch(spec, next, this.#host.seenRevision())
+    const found = this.#watchesOf(spec).find((one) => one.next === next || (one.next !== 0 && one.next < next))
+    const watch = found ?? new ServerWatch(spec, next, this.#host.identity)
     this.#place(subscriber, { watch, lane: this.#common })
     if (found === undefined) this.#add(watch)
     else if (found.isCreated) subscriber.onCreated(next - 1, this.#common.endpoint ?? '')
@@ -166,12 +188,19 @@ export class WatchHub implements LaneOwner {
   #mergeIfCaughtUp(watch: ServerWatch): void {
     const shared = this.#watches.get(watch.specId)?.[0]
     if (shared === undefined || shared === watch || !shared.isCreated || watch.next < shared.next) return
+    if (shared.history !== watch.history) return
     for (const subscriber of [...watch.subscribers]) {
       watch.subscribers.delete(subscriber)
       this.#place(subscriber, { watch: shared, lane: this.#common })
     }
     this.#common.remove(watch)
     this.#forget(watch)
+  }
+
+  #suspectAll(): void {
+    const lanes = new Set([this.#common])
+    for (const place of this.#places.values()) if ('lane' in place) lanes.add(place.lane)
+    for (const lane of lanes) lane.suspect()
   }
 
   #rejoinIfSteady(lane: WatchLane, watch: ServerWatch): void {
@@ -191,7 +220,7 @@ export class WatchHub implements LaneOwner {
     for (const subscriber of [...watch.subscribers]) {
       if (!subscriber.isFull) continue
       this.#leave(subscriber, { watch, lane })
-      this.#places.set(subscriber, { spec: watch.spec })
+      this.#places.set(subscriber, { spec: watch.spec, history: this.history })
     }
   }
 }

@@ -99,6 +99,11 @@ export class WatchLane implements WatchStreamHost {
     this.#stream?.requestProgress()
   }
 
+  /** The cluster was restored: watchers may have seen what it does not have any more. */
+  suspect(): void {
+    for (const watch of this.#watches) if (watch.isCreated) this.#rewinds.suspect(watch)
+  }
+
   /** Reads no further, so that the member is held back. */
   pause(): void {
     this.#isPaused = true

@@ -40,7 +40,12 @@ export class WatchQueue implements Subscriber {
   readonly #waiters: Waiter[] = []
   #head = 0
   #next = 0
-  #taken = 0
+  /** The consumer has all events up to here, whatever has arrived since. */
+  #given = 0
+  /** Batches that were taken, but whose events the consumer has not all got. */
+  #begun = 0
+  /** Events were dropped that the consumer never got. */
+  #hasDropped = false
   #buffered = 0
   #bufferedBytes = 0
   #wasFull = false
@@ -91,9 +96,10 @@ export class WatchQueue implements Subscriber {
     return this.#buffered
   }
 
-  /** Everything up to this revision has been taken by the consumer. */
+  /** Everything up to this revision has been given to the consumer. */
   get revision(): number {
-    return this.#buffered === 0 ? Math.max(this.#taken, this.#next - 1) : this.#taken
+    const isBehind = this.#buffered > 0 || this.#begun > 0 || this.#hasDropped
+    return isBehind ? this.#given : Math.max(this.#given, this.#next - 1)
   }
 
   /** By how many revisions the consumer is behind what has arrived. */
@@ -101,7 +107,7 @@ export class WatchQueue implements Subscriber {
     return Math.max(0, this.#next - 1 - this.revision)
   }
 
-  /** The next batch; `undefined` after `close()`. Rejects, once, with what ended the watch. */
+  /** The next batch; `undefined` after `close()`. Rejects, once, with what ended the watch. The taker calls `given`. */
   take(): Promise<WatchBatch | undefined> {
     const batch = this.takeNow()
     if (batch !== undefined) return Promise.resolve(batch)
@@ -124,7 +130,7 @@ export class WatchQueue implements Subscriber {
     }
     this.#buffered -= batch.events.length
     this.#bufferedBytes -= bytesOf(batch)
-    this.#taken = batch.revision
+    this.#begun += 1
     if (this.#wasFull && !this.#isOver(0.5)) {
       this.#wasFull = false
       this.#host.drained(this)
@@ -132,11 +138,17 @@ export class WatchQueue implements Subscriber {
     return batch
   }
 
+  given({ revision }: WatchBatch): void {
+    this.#begun -= 1
+    this.#given = Math.max(this.#given, revision)
+  }
+
   /** Ends it from the consumer's side and drops what is buffered. */
   close(): void {
     if (this.#ending?.kind === 'closed') return
     this.#ending = { kind: 'closed' }
     this.#state = 'ended'
+    this.#hasDropped = this.#buffered > 0
     this.#batches.length = 0
     this.#head = 0
     this.#buffered = 0
@@ -146,9 +158,10 @@ export class WatchQueue implements Subscriber {
     this.#options.onEnded?.()
   }
 
+  /** What comes begins with `next`. Where it joins again behind a listing, the consumer may not have got that yet. */
   join(next: number): void {
+    if (this.#next === 0) this.#given = Math.max(this.#given, next - 1)
     this.#next = next
-    this.#taken = Math.max(this.#taken, next - 1)
   }
 
   onCreated(revision: number, endpoint: string): void {
@@ -195,10 +208,11 @@ export class WatchQueue implements Subscriber {
 
   /** Adds a batch as the consumer is to get it. */
   protected push(batch: WatchBatch): void {
+    this.#given = this.revision
     this.#next = batch.revision + 1
     const waiter = this.#waiters.shift()
     if (waiter !== undefined) {
-      this.#taken = batch.revision
+      this.#begun += 1
       waiter.resolve(batch)
       return
     }

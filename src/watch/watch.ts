@@ -108,7 +108,8 @@ function queueOf(
     throw new InvalidArgumentError('`onCompacted: "resync"` needs to see puts, got it together with `only: "delete"`')
   }
   const resume = (queue: WatchQueue, revision: number): void => hub.subscribe(spec, revision, queue)
-  return new ResyncQueue(hub, { ...options, only, source: { pages: pages(range), closing: hub.closing, resume } })
+  const source = { pages: pages(range), closing: hub.closing, history: () => hub.history, resume }
+  return new ResyncQueue(hub, { ...options, only, source })
 }
 
 function checkOptions(options: WatchOptions): void {

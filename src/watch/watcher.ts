@@ -11,7 +11,10 @@ export interface WatchStatus {
   readonly state: WatchState
   /** The member that it is on. */
   readonly endpoint: string | undefined
-  /** Everything up to this revision has been given to the consumer; 0 before it has begun. */
+  /**
+   * The consumer has been given every event up to this revision, the last one of it included: a watch that begins with the
+   * next one misses nothing. It moves on over revisions without events, and is 0 before the watch has begun.
+   */
   readonly revision: number
   /** By how many revisions the consumer is behind what has arrived here. */
   readonly lag: number
@@ -80,7 +83,9 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
     const iterator: AsyncIterableIterator<WatchBatch, undefined> = {
       next: async () => {
         const value = await this.#queue.take()
-        return value === undefined ? { value, done: true } : { value, done: false }
+        if (value === undefined) return { value, done: true }
+        this.#queue.given(value)
+        return { value, done: false }
       },
       return: async () => {
         await this.close()

@@ -1,16 +1,26 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { type Codec, json, text } from '../../src/core/codec.js'
-import type { KeyRange } from '../../src/core/key-range.js'
-import { DiskSnapshot } from '../../src/informer/disk-snapshot.js'
+import { encodeRange } from '../../src/core/key-range.js'
+import { type DiskOwner, DiskSnapshot, type Left } from '../../src/informer/disk-snapshot.js'
 import { entryOf } from '../../src/informer/entry.js'
 import { Snapshot } from '../../src/informer/snapshot.js'
 import { kvOf, textEntry } from './fixtures.js'
 
-const range: KeyRange = { prefix: 'p/' }
+const owner: DiskOwner = { range: encodeRange({ prefix: 'p/' }), user: undefined, clusterId: () => 'c1' }
 
 function createFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'etcdkit-disk-'))
@@ -18,9 +28,16 @@ function createFolder(t: TestContext): string {
   return folder
 }
 
-function createDisk<T>(path: string, codec: Codec<T>, over: KeyRange = range) {
+function createDisk<T>(path: string, codec: Codec<T>, over: Partial<DiskOwner> = {}) {
   const errors: unknown[] = []
-  return { disk: new DiskSnapshot<T>(path, over, codec, (error) => errors.push(error)), errors }
+  return { disk: new DiskSnapshot<T>(path, { ...owner, ...over }, codec, (error) => errors.push(error)), errors }
+}
+
+async function leftAt<T>(path: string, codec: Codec<T>, over?: Partial<DiskOwner>): Promise<Left<T> | undefined> {
+  const { disk } = createDisk(path, codec, over)
+  const left = disk.load()
+  await disk.close()
+  return left
 }
 
 describe('The state of an informer on disk', () => {
@@ -32,7 +49,7 @@ describe('The state of an informer on disk', () => {
     disk.save({ snapshot: Snapshot.of(entries, 9) })
     await disk.close()
     assert.deepEqual(errors, [])
-    assert.deepEqual(createDisk(path, json()).disk.load(), { revision: 9, entries })
+    assert.deepEqual(await leftAt(path, json()), { revision: 9, clusterId: 'c1', entries })
     assert.equal(statSync(path).mode & 0o777, 0o600)
   })
 
@@ -49,7 +66,7 @@ describe('The state of an informer on disk', () => {
       }, 0)
       await disk.close()
       clearInterval(counting)
-      assert.deepEqual([disk.load(), errors], [{ revision: 9, entries }, []])
+      assert.deepEqual([disk.load(), errors], [{ revision: 9, clusterId: 'c1', entries }, []])
       if (count > 20_000) assert.ok(turns > 5, `${turns} turns for others`)
     }
   })
@@ -73,22 +90,47 @@ describe('The state of an informer on disk', () => {
     assert.deepEqual([left && 'revision' in left && left.revision, readdirSync(join(path, '..'))], [2, ['state']])
   })
 
-  test('is refused with an error when the file is damaged, or of another range', async (t) => {
+  test('is refused with an error when the file is damaged, or of another range, user or cluster', async (t) => {
     const path = join(createFolder(t), 'state')
     const { disk } = createDisk(path, text)
     disk.save({ snapshot: Snapshot.of([textEntry('p/a')], 1) })
     await disk.close()
     const whole = readFileSync(path, 'utf8')
-    const errorOf = (of: KeyRange = range): string => {
-      const left = createDisk(path, text, of).disk.load()
+    const errorOf = async (over: Partial<DiskOwner> = {}): Promise<string> => {
+      const left = await leftAt(path, text, over)
       assert.ok(left !== undefined && 'error' in left)
       return String(left.error)
     }
-    assert.match(errorOf({ prefix: 'q/' }), /state is of another informer/)
-    for (const damaged of [whole.slice(0, -9), '', 'null', '[]', '{"format":2}', whole.replace('"dmFsdWU="', '17')]) {
+    assert.match(
+      await errorOf({ range: encodeRange({ prefix: 'q/' }) }),
+      /state is not used: .* another range or namesp/,
+    )
+    assert.match(await errorOf({ user: 'alice' }), /another user/)
+    assert.match(await errorOf({ clusterId: () => 'c2' }), /another cluster/)
+    const unknown = await leftAt(path, text, { clusterId: () => undefined })
+    assert.equal(unknown && 'clusterId' in unknown && unknown.clusterId, 'c1')
+    for (const damaged of [whole.slice(0, -9), '', 'null', '[]', '{"format":1}', whole.replace('"dmFsdWU="', '17')]) {
       writeFileSync(path, damaged)
-      assert.match(errorOf(), /Error/)
+      assert.match(await errorOf(), /Error/)
     }
+  })
+
+  test('is in a file that a second informer of the process is refused, by whatever path', async (t) => {
+    const folder = createFolder(t)
+    const path = join(folder, 'state')
+    symlinkSync(folder, join(folder, 'link'))
+    const { disk } = createDisk(path, text)
+    for (const same of [path, join(folder, '.', 'x', '..', 'state'), join(folder, 'link', 'state')]) {
+      assert.throws(() => createDisk(same, text), {
+        code: 'INVALID_ARGUMENT',
+        message: /`persist` must be a file that no other/,
+      })
+    }
+    disk.save({ snapshot: Snapshot.empty() })
+    const closed = disk.close()
+    assert.throws(() => createDisk(path, text), /no other informer/)
+    await closed
+    await createDisk(path, text).disk.close()
   })
 
   test('tells when it cannot be written, and leaves nothing half done', async (t) => {

@@ -1,7 +1,9 @@
 import { EtcdError } from '../../src/core/errors.js'
+import { encodeRange } from '../../src/core/key-range.js'
 import type { KeyValue } from '../../src/core/key-value.js'
 import type { InformerSource } from '../../src/informer/informer-options.js'
 import type { ReflectedPage, ReflectedWatch } from '../../src/informer/reflector.js'
+import { ClusterIdentity } from '../../src/transport/cluster-identity.js'
 import type { WatchBatch } from '../../src/watch/watch-event.js'
 import { kvOf } from './fixtures.js'
 
@@ -56,6 +58,8 @@ export class FakeWatch implements ReflectedWatch {
 
 /** An etcd by hand for one informer: listings are prepared, watches are fed, and what was asked for is recorded. */
 export class FakeSource implements InformerSource {
+  readonly cluster = new ClusterIdentity({ clusterChanged() {}, revisionRewound() {}, termRaised() {} })
+  readonly owner = { range: encodeRange({ prefix: 'p' }), user: undefined }
   /** What the next listings do; after the last one they wait until they are aborted. */
   readonly listings: Listing[] = []
   readonly signals: AbortSignal[] = []
@@ -82,6 +86,13 @@ export class FakeSource implements InformerSource {
   range: InformerSource['range'] = async () => {
     this.reads += 1
     return this.answer
+  }
+
+  /** Another call finds out that the cluster was restored and is at this revision. */
+  restored(revision: number): void {
+    const before = { clusterId: 'c1', memberId: 'a1', raftTerm: 2 }
+    this.cluster.observe({ ...before, revision: 1_000_000 }, 'm', 0)
+    this.cluster.observe({ ...before, revision }, 'm', 1_000_000)
   }
 
   /** Feeds the last watch. */

@@ -42,6 +42,8 @@ function createReflector(t: TestContext, sourceClosing?: AbortSignal) {
     {
       pages: (options) => source.list({ prefix: 'p' }, options).pages(),
       watch: (options) => source.watch({ prefix: 'p' }, { progress: true, ...options }),
+      history: () => source.cluster.history,
+      onHistory: (follower) => source.cluster.onHistory(follower),
     },
     target,
     sourceClosing,
@@ -171,6 +173,48 @@ describe('A reflector', () => {
       assert.deepEqual(target.gaps, [{ code, fromRevision: 70, compactRevision: undefined }])
     })
   }
+
+  test('lists at once when another call has found that the cluster was restored', async (t) => {
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ b: '1' }, 30)])
+    reflector.start()
+    await settled()
+    source.restored(30)
+    assert.equal(reflector.isOutdated, true)
+    await settled()
+    assert.deepEqual(target.told, ['a@70', 'other b@30'])
+    assert.deepEqual(target.gaps, [{ code: 'REVISION_REWOUND', fromRevision: 70, compactRevision: undefined }])
+    assert.deepEqual([reflector.isOutdated, source.watches[0]?.signal.aborted], [false, true])
+  })
+
+  test('takes nothing of the restored cluster for what it was before, when that happens while it lists', async (t) => {
+    const tick = mockTimers(t)
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ a: '2' }, 80), pageOf({ b: '1' }, 80)])
+    reflector.start()
+    await settled()
+    source.listings.push([pageOf({ b: '1' }, 75)])
+    source.midway = () => source.restored(75)
+    source.fail(compacted(72))
+    await settled()
+    await tick(1000)
+    assert.deepEqual(target.told, ['a@70', 'troubled by REVISION_REWOUND', 'other b@75'])
+    assert.deepEqual(target.gaps, [{ code: 'REVISION_REWOUND', fromRevision: 70, compactRevision: undefined }])
+  })
+
+  test('does not watch on from a listing that another history has followed', async (t) => {
+    const tick = mockTimers(t)
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ b: '1' }, 75)])
+    target.listed = () => {
+      target.listed = Target.prototype.listed
+      source.restored(60)
+    }
+    reflector.start()
+    await settled()
+    await tick(1000)
+    assert.deepEqual([target.told.at(-1), source.watches.length], ['other b@75', 1])
+  })
 
   test('does not go back in time by a listing that is behind', async (t) => {
     const tick = mockTimers(t)

@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { type Change, del, type Etcd, type Informer, isEtcdError, json, put } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
@@ -316,25 +313,6 @@ describe('An informer', () => {
       informer.list().map(({ key }) => key),
       ['a', 'b'],
     )
-  })
-
-  test('begins with the state of an earlier process while no member can be reached', async (t) => {
-    const { etcd } = createSpace(t)
-    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-informer-'))
-    t.after(() => rmSync(folder, { recursive: true }))
-    const [prefix, persist] = [uniquePrefix(), join(folder, 'state')]
-    await etcd.put(`${prefix}a`, '1')
-    const first = await ready(t, etcd.informer({ prefix }, { persist }))
-    await first.close()
-    const lost = createClient(t, { endpoints: ['http://127.0.0.1:1'] }, { timeoutMs: 200 })
-    const informer = lost.informer({ prefix }, { persist })
-    t.after(() => informer.close())
-    const errors: boolean[] = []
-    informer.on('error', ({ terminal }) => errors.push(terminal))
-    assert.equal(await informer.ready({ allowStale: true }), first.revision)
-    assert.deepEqual([informer.get(`${prefix}a`), informer.isStale], ['1', true])
-    await poll('the listing has failed and is tried again', () => errors.length >= 1 || undefined)
-    assert.deepEqual([...new Set(errors)], [false])
   })
 
   test('ends with close(), and lets the process end', async () => {

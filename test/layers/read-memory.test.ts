@@ -89,21 +89,20 @@ describe('The memory of reads', () => {
     assert.equal(kept(memory, 'b'), undefined)
   })
 
-  test('asks a copy for no less than what this client has written there, and drops one that is over', () => {
+  test('asks a copy for no less than what this client has written there, and not one that is over', () => {
     const asked: number[] = []
-    const copy = { range, isOver: false, answer: (_: unknown, revision: number) => void asked.push(revision) }
+    const copy = { range, answer: (_: unknown, revision: number) => void asked.push(revision) }
     const memory = new ReadMemory(undefined)
-    memory.add(copy as LocalCopy)
+    const end = memory.add(copy as LocalCopy)
     kept(memory, 'a/1')
     memory.wrote(encodeRange('a/1'), 7)
     memory.wrote(encodeRange('b'), 9)
     kept(memory, 'a/1')
     kept(memory, 'b')
     assert.deepEqual(asked, [0, 7])
-    copy.isOver = true
-    memory.add({ ...copy, isOver: false } as LocalCopy)
+    end()
     kept(memory, 'a/1')
-    assert.deepEqual(asked, [0, 7, 0])
+    assert.deepEqual([asked, memory.isInUse], [[0, 7], false])
   })
 
   test('forgets what it was given while a write was under way, also where it was empty when that began', async () => {
@@ -119,7 +118,7 @@ describe('The memory of reads', () => {
     await assert.rejects(write(memory, put, meanwhile, new Error('lost')), /lost/)
     assert.deepEqual([kept(memory, 'a/1'), kept(memory, 'b')], [undefined, 1])
     memory.clear()
-    const copy = { range, isOver: false, answer: (_: unknown, revision: number) => void asked.push(revision) }
+    const copy = { range, answer: (_: unknown, revision: number) => void asked.push(revision) }
     await write(memory, put, () => memory.add(copy as LocalCopy), 8)
     kept(memory, 'a/1')
     assert.deepEqual(asked, [8])
@@ -128,7 +127,7 @@ describe('The memory of reads', () => {
   test('forgets every key when this client revokes a lease, whose keys it does not know', async () => {
     const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 1000 })
     const asked: number[] = []
-    const copy = { range, isOver: false, answer: (_: unknown, revision: number) => void asked.push(revision) }
+    const copy = { range, answer: (_: unknown, revision: number) => void asked.push(revision) }
     memory.add(copy as LocalCopy)
     for (const name of ['a/1', 'b']) keep(memory, name, 1)
     await write(memory, [methods.Lease.LeaseRevoke, { ID: '1' }], () => {}, 7)

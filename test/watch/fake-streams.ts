@@ -4,7 +4,7 @@ import type { Event, WatchCreateRequest, WatchRequest, WatchResponse } from '../
 import type { OpenStream, StreamSource } from '../../src/layers/stream-source.js'
 import { isTokenRefusal } from '../../src/layers/token.js'
 import type { StreamListener } from '../../src/transport/stream-call.js'
-import type { WatchSpec } from '../../src/watch/server-watch.js'
+import type { WatchedCluster, WatchSpec } from '../../src/watch/server-watch.js'
 import { header } from '../support/fake-transport.js'
 
 /** Streams to members that answer what a test says. */
@@ -161,4 +161,9 @@ export function specFor(name: string): WatchSpec {
 /** Lets everything that has been settled take its course. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** What is known of a cluster that has come to a revision. */
+export function clusterAt(revision: number): WatchedCluster {
+  return { clusterId: undefined, revision, history: { after: undefined } }
 }

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { CompactedError, type ErrorCode, EtcdError } from '../../src/core/errors.js'
 import type { KeyValue } from '../../src/core/key-value.js'
+import type { History } from '../../src/transport/cluster-identity.js'
+import { EventIterator } from '../../src/watch/event-iterator.js'
 import { type RangePages, ResyncQueue } from '../../src/watch/resync-queue.js'
 import { batchesOf, type WatchBatch, WatchEvent } from '../../src/watch/watch-event.js'
 import { keyValue, putEvent, settled } from './fake-streams.js'
@@ -10,15 +12,18 @@ interface Setup {
   readonly pages: RangePages
   readonly only?: 'put'
   readonly closing?: AbortSignal
+  readonly history?: () => History
 }
 
-function queueWith({ pages, only, closing = new AbortController().signal }: Setup) {
+const sameHistory: History = { after: undefined }
+
+function queueWith({ pages, only, closing = new AbortController().signal, history = () => sameHistory }: Setup) {
   const resumed: number[] = []
   const resume = (_: unknown, revision: number): void => {
     resumed.push(revision)
   }
   const map = (same: WatchBatch): WatchBatch => same
-  const options = { bufferLimit: 1000, progress: false, map, only, source: { pages, resume, closing } }
+  const options = { bufferLimit: 1000, progress: false, map, only, source: { pages, resume, closing, history } }
   return { queue: new ResyncQueue({ drained: () => {} }, options), resumed }
 }
 
@@ -55,7 +60,7 @@ function toldOfThree(setup: Setup) {
   put(made.queue, 'b', 11)
   put(made.queue, 'c', 12)
   deleted(made.queue, 'c', 13)
-  while (made.queue.takeNow() !== undefined);
+  for (let batch = made.queue.takeNow(); batch !== undefined; batch = made.queue.takeNow()) made.queue.given(batch)
   return made
 }
 
@@ -85,6 +90,36 @@ describe('A queue that compaction does not end', () => {
     queue.onEnd(compacted)
     assert.deepEqual(shown(await queue.take()), [100, true])
   })
+
+  test('says no sooner that its consumer has the difference than that is so', async () => {
+    const { queue } = toldOfThree({ pages: pagesOf(100, written('a', 10), written('d', 95), written('e', 50)) })
+    queue.onEnd(compacted)
+    await settled()
+    queue.join(101)
+    queue.onCreated(100, 'm')
+    queue.onProgress(110)
+    const iterator = new EventIterator(queue, async () => queue.close())
+    const revisions = [queue.revision]
+    for (const expected of ['b', 'e', 'd']) {
+      assert.equal((await iterator.next()).value?.keyText, expected)
+      revisions.push(queue.revision)
+    }
+    assert.deepEqual(revisions, [13, 13, 13, 110])
+  })
+
+  for (const after of ['REVISION_REWOUND', 'CLUSTER_CHANGED'] as const) {
+    test(`ends where the cluster has another history by then, after ${after}`, async () => {
+      let history: History = sameHistory
+      const pages: RangePages = async function* () {
+        yield { kvs: [written('a', 10)], revision: 100 }
+        history = { after }
+      }
+      const { queue, resumed } = toldOfThree({ pages, history: () => history })
+      queue.onEnd(compacted)
+      await assert.rejects(queue.take(), { code: after })
+      assert.deepEqual(resumed, [])
+    })
+  }
 
   test('tells no deletions where only puts are wanted', async () => {
     const { queue } = toldOfThree({ pages: pagesOf(100, written('d', 95)), only: 'put' })

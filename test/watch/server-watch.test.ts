@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ServerWatch, type Subscriber, specId } from '../../src/watch/server-watch.js'
 import { batchesOf } from '../../src/watch/watch-event.js'
-import { putEvent, specFor } from './fake-streams.js'
+import { clusterAt, putEvent, specFor } from './fake-streams.js'
 
 class Recorder implements Subscriber {
   readonly told: string[] = []
@@ -45,7 +45,7 @@ function batches(...revisions: number[]) {
 }
 
 function watchWith(next: number, ...subscribers: Recorder[]): ServerWatch {
-  const watch = new ServerWatch(specFor('key'), next)
+  const watch = new ServerWatch(specFor('key'), next, clusterAt(0))
   for (const subscriber of subscribers) watch.subscribers.add(subscriber)
   return watch
 }
@@ -74,14 +74,14 @@ describe('A watcher on the server', () => {
   })
 
   test('from now on begins after what the client has seen, on a member that lags behind', () => {
-    const watch = new ServerWatch(specFor('key'), 0, 120)
+    const watch = new ServerWatch(specFor('key'), 0, clusterAt(120))
     watch.created(100, 'c1', 'm')
     assert.deepEqual([watch.next, watch.seen], [121, 120])
   })
 
   test('knows of no revision that only its start names', () => {
-    assert.equal(new ServerWatch(specFor('key'), 1000, 50).seen, 50)
-    assert.equal(new ServerWatch(specFor('key'), 40, 50).seen, 39)
+    assert.equal(new ServerWatch(specFor('key'), 1000, clusterAt(50)).seen, 50)
+    assert.equal(new ServerWatch(specFor('key'), 40, clusterAt(50)).seen, 39)
   })
 
   test('drops repeats, and what a subscriber is not interested in', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, mock, test } from 'node:test'
 import { EtcdError } from '../../src/core/errors.js'
+import { ClusterIdentity } from '../../src/transport/cluster-identity.js'
 import type { WatchBatch } from '../../src/watch/watch-event.js'
 import { WatchHub, type WatchHubHost } from '../../src/watch/watch-hub.js'
 import { WatchQueue } from '../../src/watch/watch-queue.js'
@@ -9,8 +10,16 @@ import { type FakeStream, FakeStreams, settled, specFor } from './fake-streams.j
 
 interface Setup {
   seen?: number
+  readonly identity?: ClusterIdentity
   readonly currentRevision?: () => Promise<number>
   onEvent?: (name: string) => void
+}
+
+/** What a client knows that has seen a revision. */
+function identityAt(revision = 0): ClusterIdentity {
+  const identity = new ClusterIdentity({ clusterChanged() {}, revisionRewound() {}, termRaised() {} })
+  if (revision > 0) identity.observe(header({ revision }), 'm', 0)
+  return identity
 }
 
 function hubWith(setup: Setup = {}) {
@@ -26,7 +35,7 @@ function hubWith(setup: Setup = {}) {
       },
     },
     currentRevision,
-    seenRevision: () => setup.seen ?? 0,
+    identity: setup.identity ?? identityAt(setup.seen),
   }
   return { hub: new WatchHub(host), streams, events }
 }
@@ -73,13 +82,13 @@ describe('The hub of a client', () => {
   })
 
   test('begins for one who joins after all that the client has seen by then', async () => {
-    const setup: Setup = {}
-    const { hub, streams } = hubWith(setup)
+    const identity = identityAt(0)
+    const { hub, streams } = hubWith({ identity })
     const first = subscribe(hub)
     await settled()
     streams.last.created(1, 100)
     streams.last.events(1, 104)
-    setup.seen = 105
+    identity.observe(header({ revision: 105 }), 'm', 0)
     const second = subscribe(hub)
     streams.last.events(1, 105)
     streams.last.events(1, 106)
@@ -349,9 +358,11 @@ describe('A member that shows less than a watch has seen', () => {
   })
 
   test('belongs to a restored cluster if the read says so', async () => {
-    const { queue } = await resumedAt(90, async () => {
+    const answer = mock.fn(async () => 95)
+    answer.mock.mockImplementationOnce(async () => {
       throw new EtcdError('restored', { code: 'REVISION_REWOUND', effect: 'none' })
     })
+    const { queue } = await resumedAt(90, answer)
     await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
   })
 
@@ -408,6 +419,69 @@ describe('A member that shows less than a watch has seen', () => {
     await settled()
     streams.last.created(1, 40)
     await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
+    hub.close()
+  })
+})
+
+describe('A cluster that was restored, as another call has found out,', () => {
+  const restored = (identity: ClusterIdentity, revision: number): void => {
+    identity.observe(header({ revision }), 'm', identity.revision)
+  }
+
+  test('ends the watches that have seen more, and no others', async () => {
+    const identity = identityAt(0)
+    const { hub, streams } = hubWith({ identity, currentRevision: async () => 103 })
+    const [quiet, busy] = [subscribe(hub, { name: 'quiet' }), subscribe(hub, { name: 'busy' })]
+    await settled()
+    streams.last.created(1, 100)
+    await settled()
+    streams.last.created(2, 100)
+    streams.last.events(2, 105)
+    identity.observe(header({ revision: 105 }), 'm', 0)
+    assert.deepEqual(taken(busy), [105])
+    restored(identity, 103)
+    await assert.rejects(busy.take(), { code: 'REVISION_REWOUND' })
+    assert.equal(quiet.state, 'active')
+    hub.close()
+  })
+
+  test('is watched from now on by a later watch, not from where earlier ones had come to', async () => {
+    const identity = identityAt(105)
+    const { hub, streams } = hubWith({ identity, currentRevision: () => new Promise(() => {}) })
+    subscribe(hub)
+    await settled()
+    streams.last.created(1, 105)
+    restored(identity, 103)
+    const late = subscribe(hub)
+    await settled()
+    assert.deepEqual(starts(streams.last), [0, 0])
+    streams.last.created(2, 103)
+    assert.equal(await late.ready, 103)
+    hub.close()
+  })
+
+  test('ends the watch of a consumer that was too slow to notice', async () => {
+    const identity = identityAt(100)
+    const { hub, streams } = hubWith({ identity, currentRevision: async () => 1000 })
+    const slow = subscribe(hub, { bufferLimit: 2 })
+    await settled()
+    streams.last.created(1, 100)
+    streams.last.events(1, 101, 102)
+    identity.observe(header({ revision: 110 }), 'm', 0)
+    restored(identity, 103)
+    assert.deepEqual(taken(slow), [101, 102])
+    await assert.rejects(slow.take(), { code: 'REVISION_REWOUND' })
+    hub.close()
+  })
+
+  test('is not watched in place of another cluster', async () => {
+    const identity = identityAt(100)
+    const { hub, streams } = hubWith({ identity })
+    const queue = subscribe(hub, { start: 90 })
+    identity.adopt('c2')
+    await settled()
+    streams.last.created(1, 200, 'c2')
+    await assert.rejects(queue.take(), { code: 'CLUSTER_CHANGED' })
     hub.close()
   })
 })

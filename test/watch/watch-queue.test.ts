@@ -31,6 +31,11 @@ function queueWith({ bufferLimit = 10, progress = false } = {}) {
   return { queue, drained, ended: () => ended }
 }
 
+async function giveNext(queue: WatchQueue): Promise<void> {
+  const batch = await queue.take()
+  if (batch !== undefined) queue.given(batch)
+}
+
 describe('The queue between stream and consumer', () => {
   test('gives batches in order, those that came before they were asked for and those after', async () => {
     const { queue } = queueWith()
@@ -77,11 +82,34 @@ describe('The queue between stream and consumer', () => {
     queue.onBatch(batch(12))
     queue.onBatch(batch(20))
     assert.deepEqual([queue.revision, queue.lag, queue.buffered], [9, 11, 2])
-    await queue.take()
+    await giveNext(queue)
     assert.deepEqual([queue.revision, queue.lag], [12, 8])
-    await queue.take()
+    await giveNext(queue)
     queue.onProgress(30)
     assert.deepEqual([queue.revision, queue.lag], [30, 0])
+  })
+
+  test('says no sooner that its consumer has a revision than that it has all events of it', async () => {
+    const { queue } = queueWith()
+    const iterator = new EventIterator(queue, async () => queue.close())
+    queue.join(10)
+    queue.onCreated(9, 'm')
+    const early = iterator.next()
+    queue.onBatch(batch(12, 3))
+    queue.onProgress(20)
+    assert.equal(queue.revision, 9, 'the consumer has not gone on yet')
+    await early
+    const revisions = [queue.revision]
+    for (let count = 0; count < 2; count += 1) {
+      await iterator.next()
+      revisions.push(queue.revision)
+    }
+    assert.deepEqual(revisions, [9, 9, 20])
+    queue.onBatch(batch(21, 2))
+    queue.onBatch(batch(22))
+    await iterator.next()
+    await iterator.return()
+    assert.equal(queue.revision, 20, 'what is dropped was not given')
   })
 
   test('holds one word of progress at a time, the newest, and none that nobody wants', async () => {

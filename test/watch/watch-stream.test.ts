@@ -5,7 +5,7 @@ import type { WatchResponse } from '../../src/gen/messages.js'
 import { ServerWatch, type Subscriber } from '../../src/watch/server-watch.js'
 import { WatchStream, type WatchStreamHost } from '../../src/watch/watch-stream.js'
 import { header } from '../support/fake-transport.js'
-import { FakeStreams, putEvent, settled, specFor } from './fake-streams.js'
+import { clusterAt, FakeStreams, putEvent, settled, specFor } from './fake-streams.js'
 
 /** Keeps the watchers of one stream as a lane does, and writes down what happens. */
 class Host implements WatchStreamHost {
@@ -30,7 +30,7 @@ class Host implements WatchStreamHost {
 
 /** A watcher and what its subscriber is told. */
 function watched(name: string, next = 0) {
-  const watch = new ServerWatch(specFor(name), next)
+  const watch = new ServerWatch(specFor(name), next, clusterAt(0))
   const told: string[] = []
   const subscriber: Subscriber = {
     next: 0,
