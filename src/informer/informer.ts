@@ -60,7 +60,10 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   readonly #reflector: Reflector
   readonly #events = new Emitter<InformerEvents>()
   readonly #handlers: Handlers<T>
-  readonly #waiters: RevisionWaiters
+  readonly #waiters = new RevisionWaiters(
+    () => this.#watcher?.requestProgress(),
+    () => void this.#runProbe(),
+  )
   readonly #probe: Probe
   readonly #ready: Promise<number>
   readonly #persisted: PersistedState<T>
@@ -92,35 +95,29 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     })
     // Who does not wait for it hears of a failure by the event.
     this.#ready.catch(() => {})
-    this.#waiters = new RevisionWaiters(
-      () => this.#watcher?.requestProgress(),
-      () => void this.#runProbe(),
-    )
     this.#probe = new Probe(source, range, () => ({
       revision: this.revision,
       keyCount: this.#store.keyCount,
       isCurrent: this.#isCurrent,
     }))
+    const troubled = (error: unknown): void => this.#events.emit('error', { error, terminal: false })
     this.#reflector = new Reflector(
       {
         pages: (pages) => source.list(range, { maxPageSize, onCompacted: 'restart', ...pages }).pages(),
         watch: (watch) => source.watch(range, { progress: true, ...watch }),
-        history: () => source.cluster.history,
-        onHistory: (follower) => source.cluster.onHistory(follower),
+        cluster: source.cluster,
       },
       {
         draft: (isSameHistory) => this.#store.draft(isSameHistory && !this.isStale),
         listed: (revision, gap) => this.#listed(revision, gap),
         apply: (batch) => this.#apply(batch),
-        troubled: (error) => this.#events.emit('error', { error, terminal: false }),
+        troubled,
         failed: (error) => this.#fail(error),
       },
       closing,
     )
-    const troubled = (error: unknown): void => this.#events.emit('error', { error, terminal: false })
     this.#persisted = new PersistedState<T>(options.persist, source, codec, troubled)
-    // Nobody can listen yet.
-    this.#persisted.load(this.#store, (error) => queueMicrotask(() => troubled(error)))
+    this.#persisted.load(this.#store)
     this.#reflector.start()
   }
 

@@ -8,6 +8,7 @@ import type { Snapshot } from './snapshot.js'
 /** What an earlier process left of an informer, until the first listing takes its place, and what this one will leave. */
 export class PersistedState<T> {
   readonly #cluster: InformerSource['cluster']
+  readonly #onError: (error: unknown) => void
   readonly #disk: DiskSnapshot<T> | undefined
   #left: { readonly revision: number; readonly clusterId: string | undefined } | undefined
 
@@ -19,6 +20,7 @@ export class PersistedState<T> {
     onError: (error: unknown) => void,
   ) {
     this.#cluster = cluster
+    this.#onError = onError
     if (path === undefined) return
     this.#disk = new DiskSnapshot(path, { ...owner, clusterId: () => cluster.clusterId }, codec, onError)
   }
@@ -28,12 +30,12 @@ export class PersistedState<T> {
     return this.#left !== undefined
   }
 
-  /** Gives what was left to `store`, or the reason why it cannot be used to `refused`. */
-  load(store: { load(entries: readonly Entry<T>[], revision: number): void }, refused: (error: unknown) => void): void {
+  /** Gives what was left to `store`. Why it cannot be used is an error in the next microtask: before, nobody can listen. */
+  load(store: { load(entries: readonly Entry<T>[], revision: number): void }): void {
     const left = this.#disk?.load()
     if (left === undefined) return
     if ('error' in left) {
-      refused(left.error)
+      queueMicrotask(() => this.#onError(left.error))
       return
     }
     this.#left = left

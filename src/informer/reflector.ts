@@ -2,7 +2,7 @@ import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { CompactedError, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
-import { type History, otherHistory } from '../transport/cluster-identity.js'
+import { type ClusterIdentity, type History, otherHistory } from '../transport/cluster-identity.js'
 import { isTerminal } from '../watch/terminal.js'
 import type { WatchBatch } from '../watch/watch-event.js'
 import type { Watcher } from '../watch/watcher.js'
@@ -12,10 +12,7 @@ export interface ReflectorSource {
   /** All keys, page by page at one revision. `onRestart`: the listing begins anew, what was read so far is void. */
   pages(options: { readonly signal: AbortSignal; readonly onRestart: () => void }): AsyncIterable<ReflectedPage>
   watch(options: { readonly startRevision: number; readonly signal: AbortSignal }): ReflectedWatch
-  /** The history that the cluster's revisions belong to now. */
-  history(): History
-  /** Calls `follower` whenever another history has begun; returns a function that ends that. */
-  onHistory(follower: () => void): () => void
+  readonly cluster: Pick<ClusterIdentity, 'history' | 'onHistory'>
 }
 
 /** A watch, as far as a reflector needs one. */
@@ -90,7 +87,7 @@ export class Reflector {
     this.#source = source
     this.#target = target
     this.#sourceClosing = sourceClosing
-    this.#history = source.history()
+    this.#history = source.cluster.history
   }
 
   get state(): ReflectorState {
@@ -99,7 +96,7 @@ export class Reflector {
 
   /** Whether the cluster is another one, or an older one, than that of what was listed. */
   get isOutdated(): boolean {
-    return this.#history !== this.#source.history()
+    return this.#history !== this.#source.cluster.history
   }
 
   /** Why it failed last. */
@@ -148,7 +145,7 @@ export class Reflector {
 
   async #list(known: Gap | undefined): Promise<void> {
     this.#state = { kind: 'listing' }
-    const history = this.#source.history()
+    const history = this.#source.cluster.history
     const gap = this.#gapBetween(history, known)
     const isSameHistory = !isRewind(gap)
     let draft = this.#target.draft(isSameHistory)
@@ -163,7 +160,7 @@ export class Reflector {
     }
     if (this.#isOver) return
     // Its pages may be of both.
-    if (this.#source.history() !== history) throw otherHistory(this.#source.history())
+    if (this.#source.cluster.history !== history) throw otherHistory(this.#source.cluster.history)
     draft.finish(revision)
     this.#history = history
     this.#revision = revision
@@ -174,9 +171,9 @@ export class Reflector {
   async #follow(): Promise<void> {
     if (this.#isOver) return
     const watching = new AbortController()
-    const outdated = (): void => watching.abort(otherHistory(this.#source.history()))
+    const outdated = (): void => watching.abort(otherHistory(this.#source.cluster.history))
     const end = (): void => watching.abort(this.#closing.signal.reason)
-    const leave = this.#source.onHistory(outdated)
+    const leave = this.#source.cluster.onHistory(outdated)
     this.#closing.signal.addEventListener('abort', end, { once: true })
     try {
       if (this.isOutdated) outdated()

@@ -42,8 +42,7 @@ function createReflector(t: TestContext, sourceClosing?: AbortSignal) {
     {
       pages: (options) => source.list({ prefix: 'p' }, options).pages(),
       watch: (options) => source.watch({ prefix: 'p' }, { progress: true, ...options }),
-      history: () => source.cluster.history,
-      onHistory: (follower) => source.cluster.onHistory(follower),
+      cluster: source.cluster,
     },
     target,
     sourceClosing,
