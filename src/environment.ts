@@ -19,17 +19,15 @@ export function optionsFromEnvironment(env: Environment): ClientOptions {
   }
 }
 
-/** etcdctl takes the password in its own variable, or behind the user's name and a colon. */
+/**
+ * As etcdctl does it: with a password in its own variable, the user's name is all of the other one, colons included. Else
+ * the password is what stands behind the first colon. What is empty counts as not set.
+ */
 function authFrom({ ETCDCTL_USER: user, ETCDCTL_PASSWORD: password, ETCDCTL_AUTH_JWT_TOKEN: token }: Environment) {
   if (token !== undefined) return { token }
-  if (user === undefined) return undefined
+  if (user === undefined || user === '') return undefined
+  if (password !== undefined && password !== '') return { username: user, password }
   const colon = user.indexOf(':')
-  if (password !== undefined) {
-    if (colon < 0) return { username: user, password }
-    throw new InvalidArgumentError(
-      'ETCDCTL_USER has a colon, as in user:password, and ETCDCTL_PASSWORD is set, too: give one',
-    )
-  }
   if (colon < 0)
     throw new InvalidArgumentError('ETCDCTL_USER has no password: set ETCDCTL_PASSWORD, or write user:password')
   return { username: user.slice(0, colon), password: user.slice(colon + 1) }

@@ -7,7 +7,11 @@ import { UsageError } from './usage-error.js'
 /** The flags of every command. Most have the name and the meaning that they have in etcdctl. */
 export const globalFlags = {
   endpoints: { type: 'string', value: 'URLS', help: 'the members, with commas between (127.0.0.1:2379)' },
-  user: { type: 'string', value: 'NAME[:PASSWORD]', help: 'who to log in as' },
+  user: {
+    type: 'string',
+    value: 'NAME[:PASSWORD]',
+    help: 'who to log in as; all of it is the name where the password is given separately',
+  },
   password: { type: 'string', value: 'PASSWORD', help: 'password of the user' },
   'auth-jwt-token': { type: 'string', value: 'TOKEN', help: 'a token, in place of user and password' },
   cacert: { type: 'string', value: 'FILE', help: 'authority that the members’ certificates are checked against' },
@@ -59,8 +63,6 @@ export function environmentWith(
     const value = flags[name]
     if (value !== undefined) merged[variableOf(name)] = String(value)
   }
-  // A user's flag with a password is the whole login, whatever the environment's password is for.
-  if (flags.user?.includes(':') && flags.password === undefined) merged.ETCDCTL_PASSWORD = undefined
   if (flags.user !== undefined) merged.ETCDCTL_AUTH_JWT_TOKEN = flags['auth-jwt-token']
   if (flags.endpoints !== undefined) merged.ETCDCTL_DISCOVERY_SRV = flags['discovery-srv']
   return merged

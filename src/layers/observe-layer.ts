@@ -40,8 +40,10 @@ export function attemptObserver(telemetry: ClientTelemetry): Layer {
 }
 
 function complete(error: EtcdError, method: AnyMethod, context: CallContext): void {
-  // The layers below know that no answer came; that a read has no effect whatever became of it is known here.
-  const effect = changesNothing(method, context) ? 'none' : error.effect
+  // The layers below know that no answer came; that a read has no effect whatever became of it is known here,
+  // and that an attempt before the last one may have done what the last one did not.
+  const sent = context.mayBeApplied ? 'unknown' : error.effect
+  const effect = changesNothing(method, context) ? 'none' : sent
   Object.assign(error, { attempts: context.attempts, method: error.method ?? method.name, effect })
   Error.captureStackTrace(error)
 }

@@ -88,12 +88,12 @@ class ReadModeTransport implements Transport {
     const serializable = { ...request, serializable: true }
     routeTo(context, resolved, true)
     const behind = new Set<string>()
+    let failedOn: ReadonlySet<string>
     do {
       const response = await rangeUnlessBehind(this.#inner, serializable, context, seen)
       if (response !== undefined) return response
-      if (context.endpoint !== undefined) behind.add(context.endpoint)
-      context.failedOn = new Set([...(context.failedOn ?? []), ...behind])
-    } while (hasFresh(context.route, context.failedOn))
+      failedOn = leave(context, behind)
+    } while (hasFresh(context.route, failedOn))
     routeTo(context, resolved, false)
     return this.#inner.unary(methods.KV.Range, request, context)
   }
@@ -111,12 +111,41 @@ class ReadModeTransport implements Transport {
     } catch (error) {
       if (!lacksLeader(error)) throw error
       context.deadlineAt = deadlineAt
-      routeTo(context, resolved, true)
-      const response = await this.#inner.unary(methods.KV.Range, { ...request, serializable: true }, context)
-      context.stale = true
-      return response
+      const response = await this.#fallBack({ ...request, serializable: true }, context, resolved)
+      context.stale = response !== undefined
+      if (response !== undefined) return response
+      routeTo(context, resolved, false)
+      return this.#inner.unary(methods.KV.Range, request, context)
     }
   }
+
+  /** Whatever a member has; `undefined` where the read is of a revision to which none of them has come yet. */
+  async #fallBack(
+    request: RangeRequest,
+    context: CallContext,
+    resolved: ResolvedReadPolicy,
+  ): Promise<RangeResponse | undefined> {
+    routeTo(context, resolved, true)
+    // Those that have no leader can serve it, too.
+    context.failedOn = undefined
+    const behind = new Set<string>()
+    // Without a leader no member is healthy: that all were asked shows when one is asked again.
+    for (let known = -1; known < behind.size; ) {
+      known = behind.size
+      const response = await rangeUnlessBehind(this.#inner, request, context, 0)
+      if (response !== undefined) return response
+      leave(context, behind)
+    }
+    return undefined
+  }
+}
+
+/** Keeps the call away from the member that was just found to be behind. */
+function leave(context: CallContext, behind: Set<string>): ReadonlySet<string> {
+  if (context.endpoint !== undefined) behind.add(context.endpoint)
+  const failedOn = new Set([...(context.failedOn ?? []), ...behind])
+  context.failedOn = failedOn
+  return failedOn
 }
 
 /** The answer, or `undefined` from a member that has not come as far as this client has seen. */

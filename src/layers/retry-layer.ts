@@ -158,6 +158,7 @@ class RetryTransport implements Transport {
   /** Tells the queue what came of an attempt, and the call how it goes on. */
   #ended(queue: CallQueue, round: number, error: unknown, context: CallContext): Repeat | typeof noRepeat {
     const next = mayRepeat(error, context) ? this.#next(error, context) : noRepeat
+    if (next.kind !== 'none' && next.error.effect === 'unknown') context.mayBeApplied = true
     queue.failed(round, next.kind === 'elsewhere' ? 'nothing' : verdictOf(error, context), error)
     return next
   }

@@ -101,8 +101,8 @@ export class Leases {
     try {
       await this.#host.transport.unary(methods.Lease.LeaseRevoke, { ID }, context)
     } catch (error) {
-      // It is gone by the attempt whose answer was lost.
-      if (context.attempts < 2 || !isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
+      // It is gone by the attempt whose answer was lost. Attempts that were refused have done nothing.
+      if (!context.mayBeApplied || !isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
     }
     this.#host.hub.revoked(ID)
   }
@@ -193,7 +193,7 @@ export class Leases {
       if (!isEtcdError(error, 'LEASE_EXISTS')) throw error
       // Nobody else has this number: it is from the attempt whose answer was lost.
       if (options.id === undefined) return this.#asGranted(ID, options)
-      throw context.attempts < 2 ? error : perhapsOurs(error)
+      throw context.mayBeApplied ? perhapsOurs(error) : error
     }
   }
 

@@ -73,6 +73,8 @@ export interface CallContext {
   /** Retry layer: how often it was tried, the endpoints that failed it, and the time spent waiting in between. */
   attempts: number
   failedOn: Set<string> | undefined
+  /** Retry layer: an attempt that it has repeated may have been applied. */
+  mayBeApplied: boolean
   backoffMs: number
   /** Balancer: time spent waiting for a connection, the member that answered or failed last, the size of its answer. */
   connectMs: number
@@ -144,6 +146,7 @@ export function callContext(options: CallOptions | undefined, kind: CallKind): C
     metadata: noMetadata,
     attempts: 0,
     failedOn: undefined,
+    mayBeApplied: false,
     backoffMs: 0,
     connectMs: 0,
     endpoint: undefined,

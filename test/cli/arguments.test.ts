@@ -114,12 +114,13 @@ test('Flags come before the variables that they stand for', () => {
     ETCDCTL_DISCOVERY_SRV: 'd',
     ETCDCTL_AUTH_JWT_TOKEN: 't',
   }
-  const merged = environmentWith({ endpoints: 'b', user: 'v:q', 'dial-timeout': '1s' }, env)
+  const merged = environmentWith({ endpoints: 'b', user: 'system:master', 'dial-timeout': '1s' }, env)
   assert.deepEqual(
     Object.entries(merged).filter(([, value]) => value !== undefined),
     [
       ['ETCDCTL_ENDPOINTS', 'b'],
-      ['ETCDCTL_USER', 'v:q'],
+      ['ETCDCTL_USER', 'system:master'],
+      ['ETCDCTL_PASSWORD', 'p'],
       ['ETCDCTL_DIAL_TIMEOUT', '1s'],
     ],
   )

@@ -32,9 +32,14 @@ test('the password may stand behind the user, and a token takes the place of bot
   assert.deepEqual(optionsFromEnvironment({ ETCDCTL_USER: 'app:p:w' }).auth, { username: 'app', password: 'p:w' })
   assert.deepEqual(optionsFromEnvironment({ ETCDCTL_AUTH_JWT_TOKEN: 'x.y.z' }).auth, { token: 'x.y.z' })
   assert.throws(() => optionsFromEnvironment({ ETCDCTL_USER: 'app' }), /ETCDCTL_USER has no password/)
-  // It would be shown as a part of the user's name.
-  const twice = { ETCDCTL_USER: 'app:old', ETCDCTL_PASSWORD: 'new' }
-  assert.throws(() => optionsFromEnvironment(twice), /^InvalidArgumentError: ETCDCTL_USER has a colon, .* give one$/)
+})
+
+test('the user is all of its variable where the password has one of its own, as for etcdctl', () => {
+  const separate = { ETCDCTL_USER: 'system:master', ETCDCTL_PASSWORD: 'p:w' }
+  assert.deepEqual(optionsFromEnvironment(separate).auth, { username: 'system:master', password: 'p:w' })
+  const empty = { ETCDCTL_USER: 'app:pw', ETCDCTL_PASSWORD: '' }
+  assert.deepEqual(optionsFromEnvironment(empty).auth, { username: 'app', password: 'pw' })
+  assert.equal(optionsFromEnvironment({ ETCDCTL_USER: '', ETCDCTL_PASSWORD: 'pw' }).auth, undefined)
 })
 
 test('an empty environment means a member on this machine', () => {

@@ -25,7 +25,8 @@ async function read(
   const asked: string[] = []
   const bounds: number[] = []
   const transport = fakeTransport(({ request }) => {
-    const index = members.findIndex((_, index) => !context.failedOn?.has(`m${index}`))
+    const fresh = members.findIndex((_, index) => !context.failedOn?.has(`m${index}`))
+    const index = Math.max(0, fresh)
     const { serializable } = request as RangeRequest
     context.endpoint = serializable ? `m${index}` : 'quorum'
     asked.push(context.endpoint)
@@ -92,6 +93,17 @@ describe('A linearizable read with fallback', () => {
     assert.deepEqual([plain.outcome, plain.asked], ['NO_LEADER', ['quorum']])
     const fine = await read({ members: [8], quorum: 12, floor: 0 }, fallback)
     assert.deepEqual([fine.outcome, fine.context.stale], [12, false])
+  })
+
+  test('of a past revision goes from a member that has not come so far to the others, and then waits for a leader', async () => {
+    const pinned = { ...fallback, revision: 9 }
+    const behind = 'FUTURE_REVISION'
+    const one = await read({ members: [behind, behind, 12], quorum: 'NO_LEADER', floor: 0 }, pinned)
+    assert.deepEqual([one.outcome, one.asked, one.context.stale], [12, ['quorum', 'm0', 'm1', 'm2'], true])
+    const all = await read({ members: [behind, behind], quorum: 'NO_LEADER', floor: 0 }, pinned)
+    assert.deepEqual([all.outcome, all.asked.slice(0, 3)], ['NO_LEADER', ['quorum', 'm0', 'm1']])
+    assert.deepEqual([all.asked.at(-1), all.context.stale], ['quorum', false])
+    assert.deepEqual([all.context.route.serializable, all.context.consistent], [false, true])
   })
 
   test('has its fallback and preference from the rule where the call names none', async () => {

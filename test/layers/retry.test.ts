@@ -74,6 +74,17 @@ describe('The retry layer', () => {
     assert.equal(transport.calls.length, 1)
   })
 
+  test('remembers that an attempt which it has repeated may have been applied', async () => {
+    for (const [failures, mayBeApplied] of [
+      [[refused], false],
+      [[lost], true],
+      [[lost, refused], true],
+      [[broken], false],
+    ] as const) {
+      assert.equal((await run(failures)).context.mayBeApplied, mayBeApplied)
+    }
+  })
+
   test('repeats at once while there is a member that has not failed the call, and waits after that', async () => {
     const failures = new Array(6).fill(lost)
     const fresh = await run(failures, { members: ['e0', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6'] })

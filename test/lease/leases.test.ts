@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type ErrorCode, EtcdError, type EtcdErrorInit } from '../../src/core/errors.js'
+import { callObserver } from '../../src/layers/observe-layer.js'
+import { CallQueues, retryLayer } from '../../src/layers/retry-layer.js'
+import type { KeepAliveHub } from '../../src/lease/keep-alive-hub.js'
+import { Leases } from '../../src/lease/leases.js'
+import { ClientTelemetry } from '../../src/telemetry/client-telemetry.js'
+import { stack } from '../../src/transport/transport.js'
+import { fakeTransport } from '../support/fake-transport.js'
+
+const lost = { code: 'CONNECTION_LOST', effect: 'unknown', retryable: true } as const
+const refused = { code: 'NO_LEADER', effect: 'none', retryable: true } as const
+const denied = { code: 'PERMISSION_DENIED', effect: 'none' } as const
+
+/** Leases over a transport whose attempts fail as listed, and then succeed. */
+function leases(failures: readonly EtcdErrorInit[]): Leases {
+  const base = fakeTransport((_, index) => {
+    const init = failures[index]
+    if (init !== undefined) throw new EtcdError('failed', { endpoint: 'e0', ...init })
+    return { TTL: 10 }
+  })
+  const telemetry = new ClientTelemetry({ name: 'test', namespace: undefined, keys: true, slowCallMs: 1000 })
+  const retry = retryLayer({ queues: new CallQueues(), hasFresh: () => true })
+  // Only what these calls use of it.
+  const hub = { revoked: () => {}, add: () => {} } as unknown as KeepAliveHub
+  const transport = stack(
+    base,
+    callObserver(telemetry, () => undefined),
+    retry,
+  )
+  return new Leases({ transport, hub, events: { emit: () => {} }, onLost: () => {}, timeoutMs: 1000 })
+}
+
+async function outcomeOf(call: Promise<unknown>): Promise<string> {
+  return call.then(
+    () => 'ok',
+    ({ code, effect }: EtcdError) => `${code} ${effect}`,
+  )
+}
+
+describe('A call for a lease that is repeated', () => {
+  const gone = { code: 'LEASE_NOT_FOUND', effect: 'none' } as const
+  const taken = { code: 'LEASE_EXISTS', effect: 'none' } as const
+  const cases: readonly [string, readonly EtcdErrorInit[], string][] = [
+    ['a refusal and then no lease', [refused, gone], 'LEASE_NOT_FOUND none'],
+    ['a lost answer and then no lease', [lost, gone], 'ok'],
+    ['a lost answer, a refusal and then no lease', [lost, refused, gone], 'ok'],
+    ['a lost answer and then a refusal', [lost, denied], 'PERMISSION_DENIED unknown'],
+  ]
+  for (const [what, failures, outcome] of cases) {
+    test(`to revoke it, with ${what}, is ${outcome}`, async () => {
+      assert.equal(await outcomeOf(leases(failures).revoke('1234')), outcome)
+    })
+  }
+
+  test('to grant a chosen one takes an existing lease for its own only after a lost answer', async () => {
+    const outcomes: [readonly EtcdErrorInit[], ErrorCode, string][] = [
+      [[refused, taken], 'LEASE_EXISTS', 'none'],
+      [[lost, taken], 'LEASE_EXISTS', 'unknown'],
+    ]
+    for (const [failures, code, effect] of outcomes) {
+      assert.equal(await outcomeOf(leases(failures).grant(10, { id: '1234', keepAlive: false })), `${code} ${effect}`)
+    }
+  })
+})
