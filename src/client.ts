@@ -137,7 +137,10 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     return new Etcd({ ...others, ...overrides, ...(isPlaced ? {} : { endpoints, discovery }) })
   }
 
-  /** Connects now instead of with the first call. Rejects with `NOT_CONNECTED` if no member can be reached. */
+  /**
+   * Connects now instead of with the first call. Rejects with `NOT_CONNECTED` if no member can be reached within `timeoutMs`,
+   * by default the client's `connectTimeoutMs`.
+   */
   async connect(options?: CallOptions): Promise<void> {
     checkCall('connect()', options)
     const context = callContext(options, {})
@@ -145,7 +148,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     options?.signal?.throwIfAborted()
     if (this.#manager.pick(context) !== undefined) return
     try {
-      await this.#manager.wait(context)
+      await this.#manager.wait(context, Number.POSITIVE_INFINITY)
     } catch (error) {
       // Made by a timer, where the caller is not on the stack.
       if (isEtcdError(error)) Error.captureStackTrace(error)

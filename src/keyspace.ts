@@ -2,6 +2,7 @@ import type { Codec } from './core/codec.js'
 import { InvalidArgumentError } from './core/errors.js'
 import { type Bytes, type EncodedRange, emptyKey, encodeRange, type KeyRange } from './core/key-range.js'
 import { keyBytes } from './core/validate.js'
+import type { Obstacle } from './core/wait-within.js'
 import { Election, type ElectionOptions } from './election/election.js'
 import { Informer } from './informer/informer.js'
 import {
@@ -58,6 +59,7 @@ export interface KeyspaceParts {
   readonly leases: Leases
   readonly telemetry: ClientTelemetry
   readonly limits: KvLimits
+  readonly obstacle: Obstacle
   readonly prefix: Buffer
   /** Those of the client, for a keyspace that is a part of another one. */
   readonly queues?: LockQueues
@@ -90,10 +92,11 @@ export class Keyspace extends Kv {
    * Throws `InvalidArgumentError` for wrong arguments; everything else ends the iteration.
    */
   watch(range: KeyRange, options: WatchOptions = {}): Watcher {
-    const { watches, prefix, telemetry } = this.#parts
+    const { watches, prefix, telemetry, obstacle } = this.#parts
     return watch(
       {
         hub: watches,
+        obstacle,
         translation: prefix.length === 0 ? undefined : namespaceWatch(prefix),
         pages: (listed) => (paging) =>
           this.list(listed, { mode: 'linearizable', onCompacted: 'restart', ...paging }).pages(),
@@ -134,7 +137,7 @@ export class Keyspace extends Kv {
    * `effect` is then `unknown`, and it is not sent again.
    */
   stm<T>(apply: StmFunction<T>, options: StmOptions = {}): Promise<StmResult<T>> {
-    return stm(this, apply, options)
+    return stm(this, apply, options, this.#parts.obstacle)
   }
 
   /**
@@ -185,7 +188,7 @@ export class Keyspace extends Kv {
 
   /** What others wait at until it is released. Nothing is sent before it is used. */
   barrier(name: string): Barrier {
-    return new Barrier(name, this)
+    return new Barrier(name, this.#recipes())
   }
 
   /** Lets `count` callers begin together and end together. Nothing is sent before it is used. */
@@ -195,12 +198,12 @@ export class Keyspace extends Kv {
 
   /** Items for any number of consumers, first in, first out. Nothing is sent before it is used; make one for a process. */
   queue(name: string): Queue {
-    return new Queue(name, this)
+    return new Queue(name, this.#recipes())
   }
 
   /** Items for any number of consumers, by priority. Nothing is sent before it is used; make one for a process. */
   priorityQueue(name: string): PriorityQueue {
-    return new PriorityQueue(name, this)
+    return new PriorityQueue(name, this.#recipes())
   }
 
   /**
@@ -238,7 +241,7 @@ export class Keyspace extends Kv {
    */
   mirror(prefix: Bytes, destination: MirrorDestination, options: MirrorOptions = {}): Mirror {
     checkSides(this, destination, prefix, options)
-    return new Mirror({ source: this, destination }, prefix, options)
+    return new Mirror({ source: this, destination, obstacle: this.#obstacleTo(destination) }, prefix, options)
   }
 
   /**
@@ -266,8 +269,9 @@ export class Keyspace extends Kv {
   }
 
   #informerSource(range: EncodedRange): InformerSource {
-    const { identity, user } = this.#parts
+    const { identity, obstacle, user } = this.#parts
     return {
+      obstacle,
       cluster: identity,
       owner: { range, user },
       list: (...listed) => this.list(...listed),
@@ -278,15 +282,21 @@ export class Keyspace extends Kv {
 
   /** They work on all keys, whatever namespace the client itself has. */
   #newQueues(): LockQueues {
-    const { leases, prefix, telemetry } = this.#parts
+    const { leases, obstacle, prefix, telemetry } = this.#parts
     if (prefix.length > 0) return new Keyspace({ ...this.#parts, prefix: Buffer.alloc(0) }).#queues
     const session = (ttlSeconds: number, signal: AbortSignal) => leases.shared(ttlSeconds, { signal })
-    return new LockQueues({ store: this, session, observer: telemetry })
+    return new LockQueues({ store: this, session, observer: telemetry, obstacle })
+  }
+
+  /** What keeps this keyspace and another one from being reached. */
+  #obstacleTo(other: object): Obstacle {
+    const { obstacle } = this.#parts
+    return #parts in other ? () => obstacle() ?? other.#parts.obstacle() : obstacle
   }
 
   #recipes(): RecipeHost {
-    const { leases, prefix, telemetry } = this.#parts
+    const { leases, obstacle, prefix, telemetry } = this.#parts
     const session = (ttlSeconds: number, signal: AbortSignal) => leases.shared(ttlSeconds, { signal })
-    return { store: this, namespace: prefix, observer: telemetry, session }
+    return { store: this, namespace: prefix, observer: telemetry, obstacle, session }
   }
 }

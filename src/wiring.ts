@@ -2,6 +2,8 @@ import { readBatchLayer } from './batching/read-batch-layer.js'
 import { servesReadTxns } from './batching/read-txn-support.js'
 import { writeGroupLayer } from './batching/write-group-layer.js'
 import type { Emitter } from './core/emitter.js'
+import type { EtcdError } from './core/errors.js'
+import type { Obstacle } from './core/wait-within.js'
 import { authLayer } from './layers/auth-layer.js'
 import { deadlineLayer } from './layers/deadline-layer.js'
 import { metadataLayer, metadataWith } from './layers/metadata-layer.js'
@@ -42,6 +44,7 @@ export interface Wired {
   readonly tokens: TokenSource | undefined
   readonly transport: Transport
   readonly memory: ReadMemory
+  readonly obstacle: Obstacle
   /** Groups writes; `transport` itself where all writes are grouped. */
   readonly grouping: Transport
   readonly streams: StreamSource
@@ -68,9 +71,10 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   // With queues of its own: calls that have their turn wait for the token.
   const tokenRetry = retryLayer({ queues: new CallQueues(), ...repeats })
   const tokens = tokenSource(options, events, manager, telemetry, stack(base, tokenRetry, attempts, metadataLayer()))
+  const obstacle = (): EtcdError | undefined => manager.obstacle() ?? tokens?.obstacle()
   const memory = readMemory(options, events)
   const calls = [
-    callObserver(telemetry, (endpoint) => manager.roleOf(endpoint)), // sees the caller's call and gives errors its stack
+    callObserver(telemetry, (endpoint) => manager.roleOf(endpoint), obstacle), // sees the caller's call, explains errors
     deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
     readMemoryLayer(memory), // sees all writes, each as its caller made it
     readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, memory, hasFresh }),
@@ -94,11 +98,12 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
     events,
     onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
     timeoutMs: options.timeoutMs,
+    obstacle,
   })
   tellOfStreams(events, telemetry)
   const [directory, rangeStreams] = [new EndpointDirectory(manager), new RangeStreamSource(streams)]
   const stats = statsOf({ telemetry, manager, hub, queues })
-  const calling = { tokens, transport, grouping, memory }
+  const calling = { tokens, transport, grouping, memory, obstacle }
   return { telemetry, manager, directory, ...calling, streams, rangeStreams, watches, leases, stats }
 }
 
@@ -210,6 +215,7 @@ function tokenSource(
     client,
     endpoints: () => (discovery === undefined ? manager.endpoints.map(({ url }) => url) : [`srv:${discovery.domain}`]),
     events,
+    obstacle: () => manager.obstacle(),
     // Members that refused to tell who they are without a token tell it now.
     renewed: () => manager.refreshAll(),
   })

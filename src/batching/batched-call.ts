@@ -118,11 +118,12 @@ export class BatchedCall implements GroupOperation {
   /** The caller's own time is over. */
   expire(): void {
     const carrier = this.#carrier
+    const isSent = carrier !== undefined && carrier.attempts > 0
     const error = new EtcdError(
-      `the deadline passed ${carrier ? 'while the call was under way' : 'before the call was sent'}`,
+      `the deadline passed ${isSent ? 'while the call was under way' : 'before the call was sent'}`,
       {
         code: 'DEADLINE_EXCEEDED',
-        effect: carrier ? 'unknown' : 'none',
+        effect: isSent ? 'unknown' : 'none',
         endpoint: carrier?.endpoint,
         method: this.method.name,
       },
@@ -139,6 +140,7 @@ export class BatchedCall implements GroupOperation {
     context.endpoint = carrier.endpoint
     context.attempts += carrier.attempts
     context.failedOn = carrier.failedOn
+    context.trouble = carrier.trouble
     // The waits of a group that it has joined under way may have been over before it was made.
     if (context.startedAt <= carrier.startedAt) {
       context.authMs += carrier.authMs

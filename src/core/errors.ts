@@ -256,6 +256,12 @@ export function isEtcdError(error: unknown, code?: ErrorCode): error is EtcdErro
   return code === undefined || (error as { code?: unknown }).code === code
 }
 
+/** Whether the same may succeed later, when whatever it was that went wrong has passed. */
+export function isPassing(error: unknown): boolean {
+  if (!isEtcdError(error)) return false
+  return error.retryable || error.code === 'DEADLINE_EXCEEDED' || error.code === 'SERVER_DEADLINE_EXCEEDED'
+}
+
 /** The same failure for another caller: each error is completed with what only the call that it ends knows. */
 export function copyOf(error: unknown): unknown {
   if (!isEtcdError(error)) return error

@@ -1,6 +1,9 @@
 import { longestTimerMs } from './abort.js'
 import { EtcdError } from './errors.js'
 
+/** Why nothing can be sent now to any healthy member; `undefined` where something can. */
+export type Obstacle = () => EtcdError | undefined
+
 /** What bounds one caller's wait. */
 export interface WaitBounds {
   readonly signal?: AbortSignal | undefined
@@ -13,8 +16,13 @@ export interface WaitBounds {
  */
 export function waitWithin<T>(
   shared: Promise<T>,
+  bounds: Pick<WaitBounds, 'signal'> & { timeoutMs?: never },
+): Promise<T>
+export function waitWithin<T>(shared: Promise<T>, bounds: WaitBounds, tooLate: () => Error): Promise<T>
+export function waitWithin<T>(
+  shared: Promise<T>,
   { signal, timeoutMs = Number.POSITIVE_INFINITY }: WaitBounds,
-  tooLate: () => Error,
+  tooLate = (): Error => new Error('there is no bound'),
 ): Promise<T> {
   if (signal === undefined && timeoutMs > longestTimerMs) return shared
   return new Promise((resolve, reject) => {
@@ -37,7 +45,7 @@ export function waitWithin<T>(
   })
 }
 
-/** For a wait that its `timeoutMs` has ended, with nothing changed; `cause` is what stood in the way, where that is known. */
+/** For a wait that its `timeoutMs` has ended, with nothing changed; `cause` is what stands in the way, where that is known. */
 export function notInTime(message: string, cause?: unknown): EtcdError {
   const why = cause instanceof Error ? `: ${cause.message}` : ''
   return new EtcdError(`${message}${why}`, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true, cause })

@@ -2,6 +2,7 @@ import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, describe, durationMs, optionalSignal, positiveInteger } from '../core/validate.js'
+import { Wait } from '../core/wait.js'
 import type { LockHolder } from '../lock/lock-errors.js'
 import { checkLockName } from '../lock/lock-options.js'
 import { holderOf, oldestOf } from '../lock/lock-place.js'
@@ -89,7 +90,7 @@ export class Election {
 
   /**
    * The leader now, and again whenever it is another one or tells something else; `null` for none. Candidates that wait
-   * are never told of. It ends with an error as a watch does, save that history which is compacted is no hindrance: then
+   * are never told of. It begins as soon as the cluster can be read, and ends with an error as a watch does, save that history which is compacted is no hindrance: then
    * leaders that have gone meanwhile are passed over.
    */
   async *observe(
@@ -97,27 +98,33 @@ export class Election {
   ): AsyncGenerator<LockHolder | null, void, undefined> {
     assertKnownOptions('observe()', options, ['signal'])
     const signal = optionalSignal('signal', options.signal)
+    const wait = new Wait({ signal }, 'there is no bound', () => undefined)
     let told: KeyValue | undefined
     let hasBegun = false
-    for await (const leader of this.#leaders(signal)) {
-      if (hasBegun && leader?.modRevision === told?.modRevision) continue
-      hasBegun = true
-      told = leader
-      yield leaderOf(leader)
+    try {
+      for await (const leader of this.#leaders(wait)) {
+        if (hasBegun && leader?.modRevision === told?.modRevision) continue
+        hasBegun = true
+        told = leader
+        yield leaderOf(leader)
+      }
+    } finally {
+      wait.end()
     }
   }
 
   /** The oldest of the candidates, listed and then watched. */
-  async *#leaders(signal: AbortSignal | undefined): AsyncGenerator<KeyValue | undefined, void, undefined> {
+  async *#leaders(wait: Wait): AsyncGenerator<KeyValue | undefined, void, undefined> {
     const prefix = this.#prefix()
+    const { store } = this.#host
     for (;;) {
-      const { kvs, revision } = await this.#host.store.range({ prefix }, { mode: 'linearizable', signal })
+      const list = (signal: AbortSignal) => store.range({ prefix }, { mode: 'linearizable', signal })
+      const { kvs, revision } = await wait.repeat(list)
       const candidates = new Map(kvs.map((kv) => [kv.key.toString('latin1'), kv]))
       yield oldestOf(prefix, candidates.values())
       try {
-        for await (const { events } of this.#host.store
-          .watch({ prefix }, { startRevision: revision + 1, signal })
-          .batches()) {
+        const watcher = store.watch({ prefix }, { startRevision: revision + 1, signal: wait.signal })
+        for await (const { events } of watcher.batches()) {
           for (const event of events) apply(candidates, event)
           yield oldestOf(prefix, candidates.values())
         }

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from '../core/errors.js'
 import type { EncodedRange, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, describe, nonNegativeInteger, positiveInteger } from '../core/validate.js'
+import type { Obstacle } from '../core/wait-within.js'
 import type { ClusterIdentity } from '../transport/cluster-identity.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { InvalidEntry } from './draft.js'
@@ -74,6 +75,7 @@ export interface InformerEvents {
 
 /** What an informer reads from. */
 export interface InformerSource {
+  readonly obstacle?: Obstacle
   readonly cluster: Pick<ClusterIdentity, 'clusterId' | 'history' | 'onHistory'>
   /** Whose keys a state on disk holds. */
   readonly owner: { readonly range: EncodedRange; readonly user: string | undefined }

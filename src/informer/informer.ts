@@ -63,6 +63,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   readonly #waiters = new RevisionWaiters(
     () => this.#watcher?.requestProgress(),
     () => void this.#runProbe(),
+    () => this.#hindrance,
   )
   readonly #probe: Probe
   readonly #ready: Promise<number>
@@ -129,9 +130,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   async ready(options: ReadyOptions = {}): Promise<number> {
     checkCall('ready()', options, [...callOptionNames, 'allowStale'])
     if (options.allowStale === true && this.isStale) return this.revision
-    return waitWithin(this.#ready, options, () =>
-      notInTime('the first listing did not come in time', this.#reflector.trouble),
-    )
+    return waitWithin(this.#ready, options, () => notInTime('the first listing did not come in time', this.#hindrance))
   }
 
   /** The value of a key; `undefined` if there is no such key, or its value could never be read. */
@@ -300,6 +299,12 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   onEnd(listener: () => void): void {
     if (this.#failure === undefined) this.#endListeners.add(listener)
     else listener()
+  }
+
+  /** Why there is nothing new. */
+  get #hindrance(): unknown {
+    const { state, trouble } = this.#reflector
+    return this.#source.obstacle?.() ?? (state.kind === 'watching' ? undefined : trouble)
   }
 
   get #watcher(): ReflectedWatch | undefined {

@@ -16,14 +16,19 @@ const patience = 3
 export class RevisionWaiters {
   readonly #ask: () => void
   readonly #probe: () => void
+  readonly #hindrance: () => unknown
   readonly #waiters = new Set<Waiter>()
   #timer: NodeJS.Timeout | undefined
   #asked = 0
 
-  /** `ask` makes progress come, where the member can tell it; `probe` finds it out in another way. */
-  constructor(ask: () => void, probe: () => void) {
+  /**
+   * `ask` makes progress come, where the member can tell it; `probe` finds it out in another way; `hindrance` is why neither
+   * is of use.
+   */
+  constructor(ask: () => void, probe: () => void, hindrance: () => unknown = () => undefined) {
     this.#ask = ask
     this.#probe = probe
+    this.#hindrance = hindrance
   }
 
   /** Resolves when `advanced` is called with `revision` or a later one. */
@@ -44,7 +49,7 @@ export class RevisionWaiters {
       const waiter: Waiter = { revision, resolve: settle(resolve), reject: settle(reject) }
       const onAbort = (): void => waiter.reject(signal?.reason)
       const timer = setTimeout(
-        () => waiter.reject(notInTime(`the informer did not come to revision ${revision} in time`)),
+        () => waiter.reject(notInTime(`the informer did not come to revision ${revision} in time`, this.#hindrance())),
         Math.min(timeoutMs, longestTimerMs),
       )
       this.#waiters.add(waiter)

@@ -5,6 +5,7 @@ import type { Bytes } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { timeLeft } from '../core/time-left.js'
 import { positiveInteger } from '../core/validate.js'
+import { notInTime, waitWithin } from '../core/wait-within.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { PutOptions } from './requests.js'
 import type { ConditionalResult, RangeResult, UpdateResult } from './results.js'
@@ -14,7 +15,7 @@ export type UpdateFunction = (
   current: KeyValue | undefined,
 ) => Bytes | null | undefined | Promise<Bytes | null | undefined>
 
-/** Options of `update()`; `timeoutMs` bounds all attempts together. */
+/** Options of `update()`; `timeoutMs` bounds all attempts together, with what the function itself waits for. */
 export type UpdateOptions = Pick<PutOptions, 'lease' | 'ignoreLease'> &
   CallOptions & {
     /** How often to try against other writers. @default 100 */
@@ -40,11 +41,12 @@ export async function update(
   const { maxAttempts = 100, signal, timeoutMs } = options
   positiveInteger('maxAttempts', maxAttempts)
   const rest = timeLeft(timeoutMs)
-  const read = await kv.range(key, { signal, timeoutMs: rest() })
+  const bounds = (): CallOptions => ({ signal, timeoutMs: rest() })
+  const read = await kv.range(key, bounds())
   let current = read.kvs[0]
   let revision = read.revision
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
-    const value = await change(current)
+    const value = await waitWithin(changed(change, current), bounds(), changeTooLate)
     if (value === undefined || (value === null && current === undefined)) {
       return { changed: false, revision, attempts: attempt }
     }
@@ -52,9 +54,18 @@ export async function update(
     if (result.succeeded) return { changed: true, revision: result.revision, attempts: attempt }
     current = result.current
     revision = result.revision
-    await sleep(fullJitterMs(attempt, conflictBackoff), signal)
+    await sleep(Math.min(fullJitterMs(attempt, conflictBackoff), rest() ?? Number.POSITIVE_INFINITY), signal)
   }
   throw new EtcdError(`other writers came first ${maxAttempts} times`, { code: 'UPDATE_CONFLICT', effect: 'none' })
+}
+
+/** Calls the function; what it throws, the promise rejects with. */
+async function changed(change: UpdateFunction, current: KeyValue | undefined): Promise<Bytes | null | undefined> {
+  return change(current)
+}
+
+function changeTooLate(): EtcdError {
+  return notInTime('the function of the update did not end in time')
 }
 
 function write(

@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
+import type { CallContext } from '../transport/transport.js'
 import type { Token, TokenReason } from './token.js'
 
 type LoginState =
@@ -25,6 +26,8 @@ export class Login {
   #failures = 0
   /** After a failure: when it may be asked again. */
   #askAgainAt = 0
+  /** The call that asks for the token, while one does. */
+  asking: Pick<CallContext, 'trouble'> | undefined
 
   /** With `token`, one that was issued elsewhere and is never asked for. */
   constructor(token?: Token) {

@@ -1,4 +1,5 @@
-import { type EtcdError, isEtcdError } from '../core/errors.js'
+import { EtcdError, isEtcdError } from '../core/errors.js'
+import type { Obstacle } from '../core/wait-within.js'
 import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
 import type { CallContext, Layer } from '../transport/transport.js'
 import { type Method, methods } from '../wire/methods.js'
@@ -11,7 +12,7 @@ type AnyMethod = Pick<Method<unknown, unknown>, 'name' | 'readOnly'>
  * knows. Their stacks are taken here, where the caller's `await` is still on the asynchronous stack, so that calls which
  * succeed never pay for one.
  */
-export function callObserver(telemetry: ClientTelemetry, roleOf: RoleOf): Layer {
+export function callObserver(telemetry: ClientTelemetry, roleOf: RoleOf, obstacle?: Obstacle): Layer {
   return (inner) => ({
     async unary(method, request, context) {
       const trace = callsAreObserved() ? new CallTrace(telemetry, roleOf, method, request, context) : undefined
@@ -20,7 +21,8 @@ export function callObserver(telemetry: ClientTelemetry, roleOf: RoleOf): Layer 
         const response = await trace.run(() => inner.unary(method, request, context))
         trace.succeeded(response)
         return response
-      } catch (error) {
+      } catch (failure) {
+        const error = explained(failure, context, obstacle)
         if (isEtcdError(error)) complete(error, method, context)
         trace?.failed(error)
         throw error
@@ -37,6 +39,16 @@ export function attemptObserver(telemetry: ClientTelemetry): Layer {
       return traceAttempt({ telemetry, method, request, context }, () => inner.unary(method, request, context))
     },
   })
+}
+
+/** Of a call whose time is over: with the reason that nothing can be sent now, or that it was tried again before. */
+function explained(error: unknown, context: CallContext, obstacle: Obstacle | undefined): unknown {
+  if (!isEtcdError(error, 'DEADLINE_EXCEEDED') || error.cause !== undefined) return error
+  const cause = obstacle?.() ?? context.trouble
+  if (cause === undefined) return error
+  const { code, effect, retryable, endpoint, method, grpcCode, rawMessage } = error
+  const init = { code, effect, retryable, endpoint, method, grpcCode, cause }
+  return new EtcdError(`${rawMessage}: ${cause.message}`, init)
 }
 
 function complete(error: EtcdError, method: AnyMethod, context: CallContext): void {

@@ -164,6 +164,7 @@ class RetryTransport implements Transport {
   }
 
   #next(error: EtcdError, context: CallContext): Repeat {
+    context.trouble = error
     const failedOn = context.failedOn ?? new Set()
     context.failedOn = failedOn
     if (context.endpoint !== undefined) failedOn.add(context.endpoint)

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { copyOf, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
-import { waitWithin } from '../core/wait-within.js'
+import { notInTime, type Obstacle, waitWithin } from '../core/wait-within.js'
 import { begin, type ChannelPair, channels, outcomeOf, settle, tracing } from '../telemetry/channels.js'
 import type { AuthenticateStart, ClientIdentity } from '../telemetry/records.js'
 import { closedError } from '../transport/connection-manager.js'
@@ -58,6 +58,7 @@ export interface TokenSourceHost {
   readonly events: { emit<Name extends keyof AuthEvents>(name: Name, payload: AuthEvents[Name]): void }
   /** There is a new token to use. */
   readonly renewed: () => void
+  readonly obstacle?: Obstacle
 }
 
 /**
@@ -95,6 +96,12 @@ export class TokenSource {
     return this.#sharedLogin().held?.value
   }
 
+  /** Why there is no token yet, while one is asked for. */
+  obstacle(): EtcdError | undefined {
+    const login = this.#sharedLogin()
+    return login.isPending ? login.asking?.trouble : undefined
+  }
+
   /** Whether a refused token can be replaced. */
   get renews(): boolean {
     return !('token' in this.#options)
@@ -114,7 +121,12 @@ export class TokenSource {
       const login = this.#sharedLogin()
       const joins = login.isPending
       try {
-        return await withinCall(login.get(this.#authenticate, reason), context, this.#closing.signal)
+        return await withinCall(
+          login.get(this.#authenticate, reason),
+          context,
+          this.#closing.signal,
+          () => this.#host.obstacle?.() ?? this.obstacle(),
+        )
       } catch (error) {
         if (isFirst && joins && this.#deservesOwnAttempt(error, context)) continue
         // Another client of this login was closed while it asked for all.
@@ -165,6 +177,8 @@ export class TokenSource {
     const context = callContext(undefined, { consistent: true, repeatable: true })
     context.deadlineAt = context.startedAt + askTimeoutMs
     const username = 'username' in this.#options ? this.#options.username : undefined
+    const login = this.#sharedLogin()
+    login.asking = context
     const start = { client: this.#host.client, username, reason }
     const told = () => ({ username, endpoint: context.endpoint, reason, durationMs: performance.now() - startedAt })
     try {
@@ -180,6 +194,8 @@ export class TokenSource {
       this.#host.events.emit('authenticationFailed', { ...told(), error })
       settle(requests, Object.assign(start, told(), { outcome: outcomeOf(error) }), error)
       throw error
+    } finally {
+      if (login.asking === context) login.asking = undefined
     }
   }
 
@@ -232,16 +248,16 @@ async function asyncCall(provider: (reason: TokenReason) => unknown, reason: Tok
 }
 
 /** The wait of one caller, who may have less time than the others that wait for the same. */
-function withinCall<T>(asked: Promise<T>, { deadlineAt, signal }: CallContext, closing: AbortSignal): Promise<T> {
+function withinCall<T>(
+  asked: Promise<T>,
+  { deadlineAt, signal }: CallContext,
+  closing: AbortSignal,
+  obstacle?: Obstacle,
+): Promise<T> {
   const either = signal === undefined ? closing : AbortSignal.any([signal, closing])
-  return waitWithin(asked, { signal: either, timeoutMs: deadlineAt - performance.now() }, tooLate)
-}
-
-function tooLate(): EtcdError {
-  return new EtcdError('the deadline passed while waiting for authentication', {
-    code: 'DEADLINE_EXCEEDED',
-    effect: 'none',
-  })
+  return waitWithin(asked, { signal: either, timeoutMs: deadlineAt - performance.now() }, () =>
+    notInTime('the deadline passed while waiting for authentication', obstacle?.()),
+  )
 }
 
 /** Says who could not log in; the password is in no message. */

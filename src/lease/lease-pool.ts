@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { waitWithin } from '../core/wait-within.js'
+import { type Obstacle, waitWithin } from '../core/wait-within.js'
 import type { CallOptions } from '../transport/transport.js'
 import { leaseTooLate } from './lease-too-late.js'
 import type { Granted } from './leases.js'
@@ -25,10 +25,12 @@ const slack = { share: 0.1, leastSeconds: 1, mostSeconds: 60 }
  */
 export class LeasePool {
   readonly #grant: GrantOnly
+  readonly #tooLate: () => Error
   readonly #pooled = new LRUCache<number, Pooled>({ max: maxTtls })
 
-  constructor(grant: GrantOnly) {
+  constructor(grant: GrantOnly, obstacle?: Obstacle) {
     this.#grant = grant
+    this.#tooLate = leaseTooLate(obstacle)
   }
 
   /** The ID of a lease for one more key that lives for `ttlSeconds` at least. */
@@ -41,7 +43,7 @@ export class LeasePool {
         return current.granted.id
       }
       pooled.granting ??= this.#replace(pooled, ttlSeconds)
-      await waitWithin(pooled.granting, options, leaseTooLate)
+      await waitWithin(pooled.granting, options, this.#tooLate)
     }
   }
 

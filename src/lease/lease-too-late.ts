@@ -1,11 +1,7 @@
-import { EtcdError } from '../core/errors.js'
+import type { EtcdError } from '../core/errors.js'
+import { notInTime, type Obstacle } from '../core/wait-within.js'
 
-/** For a caller whose time is over before a lease was granted that several wait for. */
-export function leaseTooLate(): EtcdError {
-  return new EtcdError('the deadline passed while waiting for a lease', {
-    code: 'DEADLINE_EXCEEDED',
-    effect: 'none',
-    retryable: true,
-    method: 'Lease.LeaseGrant',
-  })
+/** Makes the error of a caller whose time is over before a lease was granted that several wait for. */
+export function leaseTooLate(obstacle: Obstacle | undefined): () => EtcdError {
+  return () => notInTime('the deadline passed while waiting for a lease', obstacle?.())
 }

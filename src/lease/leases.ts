@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { EtcdError, InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import { hexId, optionalBoolean, positiveInteger } from '../core/validate.js'
+import type { Obstacle } from '../core/wait-within.js'
 import type { LeaseTimeToLiveResponse } from '../gen/messages.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
@@ -50,6 +51,7 @@ export interface LeasesHost {
   readonly events: RegistrationHost['events']
   /** Bound of calls for which none is given, in milliseconds. */
   readonly timeoutMs: number
+  readonly obstacle: Obstacle
 }
 
 /** A lease as it was granted. */
@@ -68,12 +70,14 @@ const grantOptions = [...callOptionNames, 'id', 'keepAlive']
 /** Leases: keys that are attached to one are deleted when it ends, which it does unless it is renewed. */
 export class Leases {
   readonly #host: LeasesHost
-  readonly #pool = new LeasePool((ttlSeconds) => this.#grantOnly(ttlSeconds, {}))
-  readonly #sessions = new SessionPool((ttlSeconds) => this.grant(ttlSeconds))
+  readonly #pool: LeasePool
+  readonly #sessions: SessionPool
   readonly #registrations = new Set<Registration>()
 
   constructor(host: LeasesHost) {
     this.#host = host
+    this.#pool = new LeasePool((ttlSeconds) => this.#grantOnly(ttlSeconds, {}), host.obstacle)
+    this.#sessions = new SessionPool((ttlSeconds) => this.grant(ttlSeconds), host.obstacle)
   }
 
   /**
@@ -204,11 +208,11 @@ export class Leases {
 
   async #renewOnce(id: string, { signal, timeoutMs = this.#host.timeoutMs }: CallOptions): Promise<Renewed> {
     signal?.throwIfAborted()
-    const { hub } = this.#host
+    const { hub, obstacle } = this.#host
     let leave = (): void => {}
     try {
       return await new Promise((resolve, reject) => {
-        const renewal = new SingleRenewal({ id, deadlineAt: performance.now() + timeoutMs, resolve, reject })
+        const renewal = new SingleRenewal({ id, deadlineAt: performance.now() + timeoutMs, obstacle, resolve, reject })
         const onAbort = (): void => reject(signal?.reason)
         leave = () => {
           signal?.removeEventListener('abort', onAbort)

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { waitWithin } from '../core/wait-within.js'
+import { type Obstacle, waitWithin } from '../core/wait-within.js'
 import { closedError } from '../transport/connection-manager.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease } from './lease.js'
@@ -29,13 +29,15 @@ const closingMs = 1000
 /** Leases that are kept alive for as long as somebody uses them, one for each time to live. */
 export class SessionPool {
   readonly #grant: GrantKeptAlive
+  readonly #tooLate: () => Error
   readonly #current = new Map<number, Shared>()
   readonly #granting = new Map<number, Promise<void>>()
   readonly #all = new Set<Shared>()
   #isClosed = false
 
-  constructor(grant: GrantKeptAlive) {
+  constructor(grant: GrantKeptAlive, obstacle?: Obstacle) {
     this.#grant = grant
+    this.#tooLate = leaseTooLate(obstacle)
   }
 
   async acquire(ttlSeconds: number, options: CallOptions): Promise<Session> {
@@ -45,7 +47,7 @@ export class SessionPool {
       if (shared?.lease.isAlive() && shared.users < maxSessions) return this.#join(shared)
       const granting = this.#granting.get(ttlSeconds) ?? this.#replace(ttlSeconds)
       this.#granting.set(ttlSeconds, granting)
-      await waitWithin(granting, options, leaseTooLate)
+      await waitWithin(granting, options, this.#tooLate)
     }
   }
 
@@ -133,5 +135,5 @@ export class SessionPool {
 
 /** Its end, whatever that is, or the end of the time that a closing client has for it. */
 async function settledSoon(granting: Promise<void>): Promise<void> {
-  await waitWithin(granting, { timeoutMs: closingMs }, leaseTooLate).catch(() => {})
+  await waitWithin(granting, { timeoutMs: closingMs }, leaseTooLate(undefined)).catch(() => {})
 }

@@ -1,4 +1,5 @@
 import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
+import type { Obstacle } from '../core/wait-within.js'
 import { closedError } from '../transport/connection-manager.js'
 import type { LeaseLostReason } from './lease-lost-error.js'
 import type { Renewal } from './renewal.js'
@@ -13,6 +14,7 @@ export interface Renewed {
 export interface SingleRenewalInit {
   readonly id: string
   readonly deadlineAt: number
+  readonly obstacle?: Obstacle
   readonly resolve: (renewed: Renewed) => void
   readonly reject: (error: unknown) => void
 }
@@ -56,12 +58,14 @@ export class SingleRenewal implements Renewal {
     if (reason === 'revoked') {
       return new EtcdError(`there is no lease ${this.id}`, { code: 'LEASE_NOT_FOUND', effect: 'none', method })
     }
-    return new EtcdError('the deadline passed before the lease was renewed', {
+    const hindrance = this.#init.obstacle?.() ?? cause
+    const why = hindrance instanceof Error ? `: ${hindrance.message}` : ''
+    return new EtcdError(`the deadline passed before the lease was renewed${why}`, {
       code: 'DEADLINE_EXCEEDED',
       effect: 'unknown',
       retryable: true,
       method,
-      cause,
+      cause: hindrance,
     })
   }
 }

@@ -39,13 +39,16 @@ export class LockUnavailableError extends EtcdError {
   /** Who holds it, which may be this very client; `undefined` where that is not known, since this client waits for it. */
   readonly holder: LockHolder | undefined
 
-  constructor(lockName: string, holder: LockHolder | undefined) {
+  /** `cause` is why it could not be found out who holds it. */
+  constructor(lockName: string, holder: LockHolder | undefined, cause?: unknown) {
     const by = holder === undefined ? 'or awaited by this client' : `by ${holder.key}`
     const value = holder === undefined || holder.value === '' ? '' : `, with the value ${JSON.stringify(holder.value)}`
-    super(`lock ${JSON.stringify(lockName)} is held ${by}${value}`, {
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    super(`lock ${JSON.stringify(lockName)} is held ${by}${value}${why}`, {
       code: 'LOCK_UNAVAILABLE',
       effect: 'none',
       retryable: true,
+      cause,
     })
     this.lockName = lockName
     this.holder = holder

@@ -1,6 +1,6 @@
 import { sleep } from '../core/abort.js'
 import { fullJitterMs } from '../core/backoff.js'
-import { isEtcdError } from '../core/errors.js'
+import { isEtcdError, isPassing } from '../core/errors.js'
 import type { KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { key, keys } from '../kv/compare.js'
@@ -55,6 +55,7 @@ export class LockKey {
   #mayExist = false
   /** A try to create it has failed with no word of what came of it. */
   #mayReappear = false
+  #trouble: unknown
   #createRevision: number | undefined
   /** The revision of our last write to the key: another one for each holder in this process. */
   #modRevision = 0
@@ -71,6 +72,11 @@ export class LockKey {
   /** Set when the server may still create the key after it was deleted: then nobody must rely on its absence. */
   get mayReappear(): boolean {
     return this.#mayReappear
+  }
+
+  /** Why what is being done with it has to be tried again. */
+  get trouble(): unknown {
+    return this.#trouble
   }
 
   get createRevision(): number {
@@ -247,17 +253,14 @@ export class LockKey {
   async #settle<Result>(commit: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await commit()
+        const result = await commit()
+        this.#trouble = undefined
+        return result
       } catch (error) {
         if (signal.aborted || !this.session.isAlive() || !isPassing(error)) throw error
+        this.#trouble = error
         await sleep(fullJitterMs(attempt, backoff), signal)
       }
     }
   }
-}
-
-/** Whether the same may succeed later. */
-export function isPassing(error: unknown): boolean {
-  if (!isEtcdError(error)) return false
-  return error.retryable || error.code === 'DEADLINE_EXCEEDED' || error.code === 'SERVER_DEADLINE_EXCEEDED'
 }

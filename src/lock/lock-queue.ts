@@ -1,11 +1,12 @@
 import { longestTimerMs, sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
-import { isEtcdError } from '../core/errors.js'
+import { isEtcdError, isPassing } from '../core/errors.js'
+import type { Obstacle } from '../core/wait-within.js'
 import { range } from '../kv/operation.js'
 import { Hold } from './hold.js'
 import { Lock } from './lock.js'
 import { type LockHolder, LockTimeoutError, LockUnavailableError } from './lock-errors.js'
-import { isPassing, LockKey, type LockSession, type LockStore } from './lock-key.js'
+import { LockKey, type LockSession, type LockStore } from './lock-key.js'
 import type { LockObserver } from './lock-observer.js'
 import { holderOf, oldestOf } from './lock-place.js'
 import { type LockRequest, maySucceed } from './lock-request.js'
@@ -13,6 +14,7 @@ import { sweepLater } from './sweep.js'
 
 /** What the queues of a client work with. */
 export interface LockQueueHost {
+  readonly obstacle: Obstacle
   /** Who follows the locks of a client. */
   readonly observer?: LockObserver
   /** All keys, of whatever namespace. */
@@ -31,7 +33,7 @@ interface Waiter extends LockRequest {
 type QueueState =
   | { readonly kind: 'idle' }
   /** Waiting for our turn among the processes, for the first of the waiters here. */
-  | { readonly kind: 'acquiring'; readonly first: Waiter; readonly abort: AbortController }
+  | { readonly kind: 'acquiring'; readonly first: Waiter; readonly abort: AbortController; key?: LockKey }
   | { readonly kind: 'held'; readonly hold: Hold; readonly lock: Lock }
   /** Between two holders, or on the way out. */
   | { readonly kind: 'passing' }
@@ -77,19 +79,21 @@ export class LockQueue {
 
   async #try(request: LockRequest): Promise<Lock> {
     if (this.#state.kind === 'held') throw new LockUnavailableError(request.name, holding(this.#state))
-    if (this.#waiters.length > 0) throw new LockUnavailableError(request.name, await this.#holder(request))
+    if (this.#waiters.length > 0) throw await this.#awaitedHere(request)
     return this.#join(request, true)
   }
 
-  /** Who holds the lock while it is waited for here, if that can be found out. */
-  async #holder({ name, signal, timeoutMs }: LockRequest): Promise<LockHolder | undefined> {
-    const reading = this.#host.store
-      .txn()
-      .then(range({ prefix: this.#prefix }))
-      .commit({ signal, timeoutMs })
-    const { responses } = await reading.catch(() => ({ responses: [] }))
-    const oldest = oldestOf(this.#prefix, responses[0]?.kvs ?? [])
-    return oldest && holderOf(oldest, this.#namespaceBytes(name))
+  /** Tells who holds the lock while it is waited for here, if that can be found out. */
+  async #awaitedHere({ name, signal, timeoutMs }: LockRequest): Promise<LockUnavailableError> {
+    const reading = this.#host.store.txn().then(range({ prefix: this.#prefix }))
+    try {
+      const { responses } = await reading.commit({ signal, timeoutMs })
+      const oldest = oldestOf(this.#prefix, responses[0]?.kvs ?? [])
+      return new LockUnavailableError(name, oldest && holderOf(oldest, this.#namespaceBytes(name)))
+    } catch (error) {
+      signal?.throwIfAborted()
+      return new LockUnavailableError(name, undefined, error)
+    }
   }
 
   #join(request: LockRequest, isTry: boolean): Promise<Lock> {
@@ -119,7 +123,13 @@ export class LockQueue {
   #tooLate({ name, timeoutMs }: Waiter): LockTimeoutError {
     const isHere = this.#state.kind === 'held' && this.#state.lock.isHeld()
     const why = isHere ? 'this client holds it, and locks are not re-entrant' : undefined
-    return new LockTimeoutError(name, timeoutMs, why, this.#lastError)
+    return new LockTimeoutError(name, timeoutMs, why, this.#host.obstacle() ?? this.#trouble)
+  }
+
+  /** What failed last, if nothing has gone well since. */
+  get #trouble(): unknown {
+    const state = this.#state
+    return (state.kind === 'acquiring' ? state.key?.trouble : undefined) ?? this.#lastError
   }
 
   #giveUp(waiter: Waiter, reason: unknown): void {
@@ -145,15 +155,17 @@ export class LockQueue {
   async #obtain(first: Waiter): Promise<boolean> {
     const abort = new AbortController()
     const onLost = (): void => abort.abort(hold?.key.session.signal.reason)
-    this.#state = { kind: 'acquiring', first, abort }
+    const state: QueueState = { kind: 'acquiring', first, abort }
+    this.#state = state
     let hold: Hold | undefined
     let waitMs = 0
     try {
       hold = await this.#newHold(first, abort.signal)
+      state.key = hold.key
+      this.#lastError = undefined
       hold.key.session.signal.addEventListener('abort', onLost, { once: true })
       const fence = await this.#take(first, hold.key, abort.signal)
       this.#failures = 0
-      this.#lastError = undefined
       if (fence !== undefined && (await this.#grant(hold, fence))) return true
     } catch (error) {
       waitMs = this.#failed(first, error, hold?.key.session, abort.signal)

@@ -4,6 +4,7 @@ import { Emitter } from '../core/emitter.js'
 import { EtcdError, InvalidArgumentError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import { describe, nonNegativeInteger, oneOf } from '../core/validate.js'
+import type { Obstacle } from '../core/wait-within.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchBatch } from '../watch/watch-event.js'
@@ -50,6 +51,8 @@ export interface MirrorEvents {
 export interface MirrorSides {
   readonly source: MirrorSource
   readonly destination: MirrorDestination
+  /** Why one of them cannot be reached. */
+  readonly obstacle?: Obstacle
 }
 
 const eventNames = ['synced', 'resync', 'retrying', 'failed'] as const
@@ -72,11 +75,15 @@ const nothing = Buffer.alloc(0)
 export class Mirror implements AsyncDisposable {
   readonly #source: MirrorSource
   readonly #destination: MirrorDestination
+  readonly #obstacle: Obstacle | undefined
   readonly #plan: MirrorPlan
   readonly #writer: MirrorWriter
   readonly #events = new Emitter<MirrorEvents>()
   readonly #closing = new AbortController()
-  readonly #gate = new RevisionGate(() => this.#watcher?.requestProgress())
+  readonly #gate = new RevisionGate(
+    () => this.#watcher?.requestProgress(),
+    () => this.#hindrance,
+  )
   readonly #running: Promise<void>
   #watcher: ReturnType<MirrorSource['watch']> | undefined
   #state: MirrorState = { kind: 'starting' }
@@ -86,9 +93,10 @@ export class Mirror implements AsyncDisposable {
   #savedAt = 0
 
   /** Made by `mirror()`. */
-  constructor({ source, destination }: MirrorSides, prefix: Bytes, options: MirrorOptions) {
+  constructor({ source, destination, obstacle }: MirrorSides, prefix: Bytes, options: MirrorOptions) {
     this.#plan = planOf(prefix, options)
     this.#source = source
+    this.#obstacle = obstacle
     this.#destination = destination
     const host = {
       retrying: (error: unknown) => this.#retrying(error),
@@ -132,6 +140,10 @@ export class Mirror implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  get #hindrance(): unknown {
+    return this.#obstacle?.() ?? (this.#state.kind === 'retrying' ? this.#state.error : undefined)
   }
 
   async #run(): Promise<void> {

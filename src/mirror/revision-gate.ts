@@ -12,13 +12,16 @@ const askEveryMs = 200
 /** Those who wait until a revision is reached. */
 export class RevisionGate {
   readonly #ask: () => void
+  readonly #hindrance: () => unknown
   readonly #waiters = new Set<Waiter>()
   #reached: number | undefined
   #failure: { readonly error: unknown } | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(ask: () => void) {
+  /** `hindrance` is why the revision is not reached, where that is known. */
+  constructor(ask: () => void, hindrance: () => unknown) {
     this.#ask = ask
+    this.#hindrance = hindrance
   }
 
   async wait(revision: number, bounds: WaitBounds): Promise<number> {
@@ -32,7 +35,7 @@ export class RevisionGate {
     })
     try {
       return await waitWithin(reached, bounds, () =>
-        notInTime(`the mirror did not come to revision ${revision} in time`),
+        notInTime(`the mirror did not come to revision ${revision} in time`, this.#hindrance()),
       )
     } finally {
       leave()

@@ -1,9 +1,9 @@
 import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
-import { isEtcdError } from '../core/errors.js'
+import { isEtcdError, isPassing } from '../core/errors.js'
 import { waitWithin } from '../core/wait-within.js'
 import { LockTimeoutError, LockUnavailableError } from '../lock/lock-errors.js'
-import { isPassing, type LockSession } from '../lock/lock-key.js'
+import type { LockSession } from '../lock/lock-key.js'
 import { type LockOptions, type LockTerms, lockTerms } from '../lock/lock-options.js'
 import { Grant } from './grant.js'
 import type { OwnKey } from './own-key.js'
@@ -32,15 +32,21 @@ export function acquire(host: RecipeHost, line: Line, request: GrantRequest): Pr
   return host.observer.lockAsked({ name, kind: line.kind }, () => acquireInTime(host, line, request))
 }
 
+/** How far it is, for who is asked why it takes so long. */
+interface Progress {
+  key?: OwnKey | undefined
+  /** What failed last, before there was a key. */
+  trouble?: unknown
+}
+
 async function acquireInTime(host: RecipeHost, line: Line, request: GrantRequest): Promise<Grant> {
   const abort = new AbortController()
-  let trouble: unknown
-  const obtaining = obtain(host, line, request, abort.signal, (error) => {
-    trouble = error
-  })
+  const progress: Progress = {}
+  const obtaining = obtain(host, line, request, abort.signal, progress)
   try {
     const { name, timeoutMs } = request
-    return await waitWithin(obtaining, request, () => new LockTimeoutError(name, timeoutMs, undefined, trouble))
+    const reason = (): unknown => host.obstacle() ?? progress.key?.trouble ?? progress.trouble
+    return await waitWithin(obtaining, request, () => new LockTimeoutError(name, timeoutMs, undefined, reason()))
   } catch (error) {
     abort.abort(error)
     obtaining.then(
@@ -57,21 +63,23 @@ async function obtain(
   line: Line,
   request: GrantRequest,
   signal: AbortSignal,
-  troubled: (error: unknown) => void,
+  progress: Progress,
 ): Promise<Grant> {
   for (let failures = 0; ; failures += 1) {
     let session: LockSession | undefined
     try {
       await request.prepare?.(signal)
       session = await host.session(request.ttlSeconds, signal)
-      const { key, fence } = await takeTurn(new Place(line, session, host), request, signal)
+      const place = new Place(line, session, host)
+      Object.assign(progress, { key: place.key, trouble: undefined })
+      const { key, fence } = await takeTurn(place, request, signal)
       return new Grant(request.name, fence, key, host.observer)
     } catch (error) {
       if (signal.aborted || isEtcdError(error, 'LOCK_UNAVAILABLE')) throw error
       const isLost = session?.signal.aborted === true || isEtcdError(error, 'LEASE_NOT_FOUND')
       if (isLost) session?.revoke().catch(() => {})
       else if (!isPassing(error)) throw error
-      troubled(error)
+      Object.assign(progress, { key: undefined, trouble: error })
       await sleep(halfJitterMs(failures + 1, backoff), signal)
     }
   }

@@ -1,13 +1,13 @@
 import { isEtcdError } from '../core/errors.js'
-import { notInTime } from '../core/wait-within.js'
+import { Wait } from '../core/wait.js'
+import { waitWithin } from '../core/wait-within.js'
 import { key } from '../kv/compare.js'
 import { del, type Operation, range } from '../kv/operation.js'
 import { txn } from '../kv/txn.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { boundOf } from './bounds.js'
 import type { OwnKey } from './own-key.js'
-import type { RecipeStore } from './recipe-host.js'
+import type { RecipeHost } from './recipe-host.js'
 
 /** The others that are in a barrier, as of a revision. */
 interface Others {
@@ -22,15 +22,15 @@ export class BarrierEntry implements AsyncDisposable {
   readonly #name: string
   readonly #own: OwnKey
   readonly #openedAt: number
-  readonly #store: RecipeStore
+  readonly #host: Pick<RecipeHost, 'store' | 'obstacle'>
   #leaving: Promise<void> | undefined
 
   /** Made by `enter()`. */
-  constructor(name: string, own: OwnKey, openedAt: number, store: RecipeStore) {
+  constructor(name: string, own: OwnKey, openedAt: number, host: Pick<RecipeHost, 'store' | 'obstacle'>) {
     this.#name = name
     this.#own = own
     this.#openedAt = openedAt
-    this.#store = store
+    this.#host = host
   }
 
   /** Aborts, with a `LeaseLostError`, when the lease is lost: the others then take this one for gone. */
@@ -54,17 +54,17 @@ export class BarrierEntry implements AsyncDisposable {
   }
 
   async #leave(options: CallOptions): Promise<void> {
-    const bound = boundOf(options, () => notInTime(`not all have left barrier ${JSON.stringify(this.#name)}`))
+    const wait = new Wait(options, `not all have left barrier ${JSON.stringify(this.#name)}`, this.#host.obstacle)
     try {
-      const { areLater } = await this.#others(bound.signal)
-      if (!areLater) await this.#own.leave()
-      while (!(await this.#waitForOthers(bound.signal)));
-      if (areLater) await this.#own.leave([this.#close()])
+      const { areLater } = await this.#others(wait)
+      if (!areLater) await waitWithin(this.#own.leave(), wait)
+      while (!(await this.#waitForOthers(wait)));
+      if (areLater) await waitWithin(this.#own.leave([this.#close()]), wait)
     } catch (error) {
       void this.#own.leave()
       throw error
     } finally {
-      bound.end()
+      wait.end()
     }
   }
 
@@ -74,10 +74,10 @@ export class BarrierEntry implements AsyncDisposable {
     return txn().if(key(ready).modRevision.equals(this.#openedAt)).then(del(ready)).asOperation()
   }
 
-  async #others(signal: AbortSignal): Promise<Others> {
-    signal.throwIfAborted()
+  async #others(wait: Wait): Promise<Others> {
     const waiters = range({ prefix: `${this.#name}/waiters` }, { keysOnly: true })
-    const { responses, revision } = await this.#store.txn().then(waiters).commit({ signal })
+    const reading = this.#host.store.txn().then(waiters)
+    const { responses, revision } = await wait.repeat((signal) => reading.commit({ signal }))
     const own = Buffer.from(this.#own.name)
     // Who came after it was opened waits for the next time.
     const entered = (responses[0]?.kvs ?? []).filter(({ createRevision }) => createRevision <= this.#openedAt)
@@ -90,12 +90,12 @@ export class BarrierEntry implements AsyncDisposable {
   }
 
   /** Resolves with `false` if history that would tell is gone. */
-  async #waitForOthers(signal: AbortSignal): Promise<boolean> {
-    const { revision, keys } = await this.#others(signal)
+  async #waitForOthers(wait: Wait): Promise<boolean> {
+    const { revision, keys } = await this.#others(wait)
     if (keys.size === 0) return true
-    const options = { only: 'delete', startRevision: revision + 1, signal } as const
+    const options = { only: 'delete', startRevision: revision + 1, signal: wait.signal } as const
     try {
-      for await (const { kv } of this.#store.watch({ prefix: `${this.#name}/waiters` }, options)) {
+      for await (const { kv } of this.#host.store.watch({ prefix: `${this.#name}/waiters` }, options)) {
         keys.delete(kv.key.toString('latin1'))
         if (keys.size === 0) return true
       }

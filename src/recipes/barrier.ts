@@ -1,13 +1,12 @@
 import { isEtcdError } from '../core/errors.js'
 import { hexId } from '../core/validate.js'
-import { notInTime } from '../core/wait-within.js'
+import { Wait } from '../core/wait.js'
 import { key } from '../kv/compare.js'
 import { del, get, put } from '../kv/operation.js'
 import { checkLockName } from '../lock/lock-options.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { boundOf } from './bounds.js'
-import type { RecipeStore } from './recipe-host.js'
+import type { RecipeHost } from './recipe-host.js'
 
 /** Options of `hold()`. */
 export interface HoldOptions extends CallOptions {
@@ -21,12 +20,12 @@ export interface HoldOptions extends CallOptions {
  */
 export class Barrier {
   readonly name: string
-  readonly #store: RecipeStore
+  readonly #host: Pick<RecipeHost, 'store' | 'obstacle'>
 
   /** Made by `barrier()`. */
-  constructor(name: string, store: RecipeStore) {
+  constructor(name: string, host: Pick<RecipeHost, 'store' | 'obstacle'>) {
     this.name = checkLockName(name)
-    this.#store = store
+    this.#host = host
   }
 
   /** Puts it up. Sent once: with a lost answer its effect is unknown. */
@@ -34,7 +33,7 @@ export class Barrier {
     checkCall('hold()', options, [...callOptionNames, 'lease'])
     const { lease, ...bounds } = options
     if (lease !== undefined) hexId('lease', lease)
-    await this.#store
+    await this.#host.store
       .txn()
       .if(key(this.name).missing())
       .then(put(this.name, '', { lease }))
@@ -44,7 +43,7 @@ export class Barrier {
   /** Lets all who wait go on. Sent once: with a lost answer its effect is unknown. */
   async release(options: CallOptions = {}): Promise<void> {
     checkCall('release()', options)
-    await this.#store.txn().then(del(this.name)).commit(options)
+    await this.#host.store.txn().then(del(this.name)).commit(options)
   }
 
   /**
@@ -53,22 +52,23 @@ export class Barrier {
    */
   async wait(options: CallOptions = {}): Promise<void> {
     checkCall('wait()', options)
-    const bound = boundOf(options, () => notInTime(`barrier ${JSON.stringify(this.name)} is still held`))
+    const wait = new Wait(options, `barrier ${JSON.stringify(this.name)} is still held`, this.#host.obstacle)
     try {
-      while (!(await this.#waitForRelease(bound.signal)));
+      while (!(await this.#waitForRelease(wait)));
     } finally {
-      bound.end()
+      wait.end()
     }
   }
 
   /** Resolves with `false` if history that would tell is gone. */
-  async #waitForRelease(signal: AbortSignal): Promise<boolean> {
-    signal.throwIfAborted()
-    const { revision, responses } = await this.#store.txn().then(get(this.name)).commit({ signal })
+  async #waitForRelease(wait: Wait): Promise<boolean> {
+    const { store } = this.#host
+    const reading = store.txn().then(get(this.name))
+    const { revision, responses } = await wait.repeat((signal) => reading.commit({ signal }))
     if (responses[0] === undefined) return true
-    const options = { only: 'delete', startRevision: revision + 1, signal } as const
+    const options = { only: 'delete', startRevision: revision + 1, signal: wait.signal } as const
     try {
-      for await (const _ of this.#store.watch(this.name, options)) return true
+      for await (const _ of store.watch(this.name, options)) return true
     } catch (error) {
       if (!isEtcdError(error, 'COMPACTED')) throw error
     }

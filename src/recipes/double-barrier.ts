@@ -1,7 +1,7 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, positiveInteger } from '../core/validate.js'
-import { notInTime } from '../core/wait-within.js'
+import { Wait } from '../core/wait.js'
 import { put } from '../kv/operation.js'
 import { LockLostError } from '../lock/lock-errors.js'
 import type { LockSession } from '../lock/lock-key.js'
@@ -9,7 +9,6 @@ import { checkLockName } from '../lock/lock-options.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { BarrierEntry } from './barrier-entry.js'
-import { boundOf } from './bounds.js'
 import { type Created, OwnKey } from './own-key.js'
 import type { RecipeHost } from './recipe-host.js'
 import { uniqueName } from './unique-name.js'
@@ -46,17 +45,18 @@ export class DoubleBarrier {
    */
   async enter(options: CallOptions = {}): Promise<BarrierEntry> {
     checkCall('enter()', options)
-    const bound = boundOf(options, () => notInTime(`too few have come to barrier ${JSON.stringify(this.name)}`))
+    const wait = new Wait(options, `too few have come to barrier ${JSON.stringify(this.name)}`, this.#host.obstacle)
     try {
-      return await this.#enter(bound.signal)
+      return await this.#enter(wait)
     } finally {
-      bound.end()
+      wait.end()
     }
   }
 
-  async #enter(signal: AbortSignal): Promise<BarrierEntry> {
-    const session = await this.#host.session(this.#ttlSeconds, signal)
+  async #enter(wait: Wait): Promise<BarrierEntry> {
+    const session = await wait.repeat((signal) => this.#host.session(this.#ttlSeconds, signal))
     const { store } = this.#host
+    const { signal } = wait
     const own = new OwnKey(`${this.name}/waiters/${uniqueName()}`, session, store)
     const either = AbortSignal.any([signal, session.signal])
     try {
@@ -64,20 +64,20 @@ export class DoubleBarrier {
       const openedAt = this.#completes(own, created)
         ? await own.whileThere([put(`${this.name}/ready`, '')], either)
         : await this.#waitUntilReady(own, created.revision, either)
-      if (openedAt !== undefined) return new BarrierEntry(this.name, own, openedAt, store)
+      if (openedAt !== undefined) return new BarrierEntry(this.name, own, openedAt, this.#host)
       throw new LockLostError(this.name, session.signal.reason)
     } catch (error) {
       // Nobody waits for what is deleted in the background.
       void own.leave()
-      if (isEtcdError(error, 'LEASE_NOT_FOUND')) return this.#enterAnew(session, signal)
+      if (isEtcdError(error, 'LEASE_NOT_FOUND')) return this.#enterAnew(session, wait)
       throw session.signal.aborted && !signal.aborted ? new LockLostError(this.name, error) : error
     }
   }
 
   /** The lease was gone before there was a place to lose. */
-  #enterAnew(session: LockSession, signal: AbortSignal): Promise<BarrierEntry> {
+  #enterAnew(session: LockSession, wait: Wait): Promise<BarrierEntry> {
     session.revoke().catch(() => {})
-    return this.#enter(signal)
+    return this.#enter(wait)
   }
 
   /** Whether the last one of `count` has come. */

@@ -1,11 +1,11 @@
 import { sleep } from '../core/abort.js'
 import { fullJitterMs } from '../core/backoff.js'
-import { isEtcdError } from '../core/errors.js'
+import { isEtcdError, isPassing } from '../core/errors.js'
 import type { KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { type Comparison, key } from '../kv/compare.js'
 import { del, get, type Operation, put, range } from '../kv/operation.js'
-import { isPassing, type LockSession } from '../lock/lock-key.js'
+import type { LockSession } from '../lock/lock-key.js'
 import { sweepLater } from '../lock/sweep.js'
 import type { RecipeStore } from './recipe-host.js'
 
@@ -30,6 +30,7 @@ export class OwnKey {
   #createRevision = 0
   #mayExist = false
   #mayReappear = false
+  #trouble: unknown
 
   constructor(name: string, session: LockSession, store: RecipeStore) {
     this.name = name
@@ -39,6 +40,11 @@ export class OwnKey {
 
   get createRevision(): number {
     return this.#createRevision
+  }
+
+  /** Why what is being done with it has to be tried again. */
+  get trouble(): unknown {
+    return this.#trouble
   }
 
   /** Holds as long as the key is there. */
@@ -137,9 +143,12 @@ export class OwnKey {
   async #settle<Result>(commit: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await commit()
+        const result = await commit()
+        this.#trouble = undefined
+        return result
       } catch (error) {
         if (signal.aborted || !this.session.isAlive() || !isPassing(error)) throw error
+        this.#trouble = error
         await sleep(fullJitterMs(attempt, backoff), signal)
       }
     }

@@ -12,7 +12,7 @@ import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { ItemLine } from './item-line.js'
 import type { Enqueued } from './queue.js'
-import type { RecipeStore } from './recipe-host.js'
+import type { RecipeHost } from './recipe-host.js'
 
 const maxPriority = 65_535
 const conflictBackoff = { baseMs: 5, maxMs: 250 }
@@ -23,14 +23,14 @@ const conflictBackoff = { baseMs: 5, maxMs: 250 }
  */
 export class PriorityQueue {
   readonly name: string
-  readonly #store: RecipeStore
+  readonly #store: RecipeHost['store']
   readonly #items: ItemLine
 
   /** Made by `priorityQueue()`. */
-  constructor(name: string, store: RecipeStore) {
+  constructor(name: string, host: Pick<RecipeHost, 'store' | 'obstacle'>) {
     this.name = checkLockName(name)
-    this.#store = store
-    this.#items = new ItemLine(`${name}/`, { target: 'key' }, store)
+    this.#store = host.store
+    this.#items = new ItemLine(`${name}/`, { target: 'key' }, host)
   }
 
   /**

@@ -7,7 +7,7 @@ import { checkLockName } from '../lock/lock-options.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { ItemLine } from './item-line.js'
-import type { RecipeStore } from './recipe-host.js'
+import type { RecipeHost } from './recipe-host.js'
 import { uniqueName } from './unique-name.js'
 
 /** What `enqueue()` resolves to. */
@@ -23,14 +23,14 @@ export interface Enqueued {
  */
 export class Queue {
   readonly name: string
-  readonly #store: RecipeStore
+  readonly #store: RecipeHost['store']
   readonly #items: ItemLine
 
   /** Made by `queue()`. */
-  constructor(name: string, store: RecipeStore) {
+  constructor(name: string, host: Pick<RecipeHost, 'store' | 'obstacle'>) {
     this.name = checkLockName(name)
-    this.#store = store
-    this.#items = new ItemLine(`${name}/`, { target: 'modRevision' }, store)
+    this.#store = host.store
+    this.#items = new ItemLine(`${name}/`, { target: 'modRevision' }, host)
   }
 
   /** Adds an item. Sent once: with a lost answer its effect is unknown. */

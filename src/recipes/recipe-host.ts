@@ -1,4 +1,5 @@
 import type { KeyRange } from '../core/key-range.js'
+import type { Obstacle } from '../core/wait-within.js'
 import type { Txn } from '../kv/txn.js'
 import type { LockSession } from '../lock/lock-key.js'
 import type { LockObserver } from '../lock/lock-observer.js'
@@ -20,6 +21,7 @@ export interface RecipeHost {
   readonly namespace: Buffer
   /** Who follows the locks of a client. */
   readonly observer: LockObserver
+  readonly obstacle: Obstacle
   /** A part in a lease that is kept alive. */
   session(ttlSeconds: number, signal: AbortSignal): Promise<LockSession>
 }

@@ -12,7 +12,7 @@ export class Turns {
       end = resolve
     })
     try {
-      await waitWithin(before, { signal }, () => new Error('there is no bound'))
+      await waitWithin(before, { signal })
       return end
     } catch (error) {
       void before.then(end)

@@ -4,7 +4,7 @@ import { InvalidArgumentError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import { timeLeft } from '../core/time-left.js'
 import { describe, oneOf, positiveInteger } from '../core/validate.js'
-import { notInTime, waitWithin } from '../core/wait-within.js'
+import { notInTime, type Obstacle, waitWithin } from '../core/wait-within.js'
 import { someKey } from '../kv/requests.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -43,7 +43,12 @@ const optionNames = [...callOptionNames, 'isolation', 'prefetch', 'maxAttempts']
 const conflictBackoff = { baseMs: 5, maxMs: 250 }
 
 /** Runs a function until what it has read and written can be committed. */
-export async function stm<T>(store: StmStore, apply: StmFunction<T>, options: StmOptions): Promise<StmResult<T>> {
+export async function stm<T>(
+  store: StmStore,
+  apply: StmFunction<T>,
+  options: StmOptions,
+  obstacle: Obstacle,
+): Promise<StmResult<T>> {
   checkCall('stm()', options, optionNames)
   if (typeof apply !== 'function') throw new InvalidArgumentError(`stm() takes a function, got ${describe(apply)}`)
   const { isolation = 'serializableSnapshot', prefetch = [], maxAttempts = 100, signal, timeoutMs } = options
@@ -58,7 +63,7 @@ export async function stm<T>(store: StmStore, apply: StmFunction<T>, options: St
   let known = await fetch(prefetched)
   for (let attempts = 1; attempts <= maxAttempts; attempts += 1) {
     const attempt = new Attempt({ attempt: attempts, rules, store, known, options: bounds })
-    const ran = await run(attempt, apply, bounds())
+    const ran = await run(attempt, apply, bounds(), obstacle)
     known = undefined
     if (ran !== undefined) {
       const outcome = await attempt.commit()
@@ -80,11 +85,12 @@ async function run<T>(
   attempt: Attempt,
   apply: StmFunction<T>,
   bounds: CallOptions,
+  obstacle: Obstacle,
 ): Promise<{ readonly value: T } | undefined> {
   const running = (async () => apply(attempt))()
   try {
     const value = await waitWithin(running, bounds, () =>
-      notInTime('the function of the transaction did not end in time'),
+      notInTime('the function of the transaction did not end in time', obstacle()),
     )
     if (attempt.reads.failure === undefined) return { value }
     if (attempt.reads.isCompacted) return undefined

@@ -132,6 +132,18 @@ export class ConnectionManager implements ConnectionHost {
     }))
   }
 
+  /**
+   * Why nothing can be sent now to a member that is healthy: what a wait that was in vain is explained by. `undefined` while
+   * there is one, and while nobody has wanted one.
+   */
+  obstacle(): EtcdError | undefined {
+    const states = this.#connections.map(({ state }) => state)
+    const isWanted = this.#state.kind === 'opening' || this.#state.kind === 'open'
+    if (!isWanted || states.some(({ kind }) => kind === 'ready')) return undefined
+    const hasNoLeader = states.some((state) => state.kind !== 'closed' && reasonOf(state) === 'no leader')
+    return hasNoLeader ? this.#outOfReach('NO_LEADER', 'no member has a leader') : this.#notConnected()
+  }
+
   /** What the member at an endpoint does, as far as it is known. */
   roleOf(endpoint: string): Role | undefined {
     return this.#connections.find(({ url }) => url === endpoint)?.role
@@ -147,15 +159,15 @@ export class ConnectionManager implements ConnectionHost {
     return connection
   }
 
-  /** Waits for a connection for this call, no longer than its deadline, its signal and `connectTimeoutMs` allow. */
-  wait(context: CallContext): Promise<Connection> {
+  /** Waits for a connection for this call, no longer than its deadline, its signal and `maxMs` allow. */
+  wait(context: CallContext, maxMs: number = this.#options.connectTimeoutMs): Promise<Connection> {
     if (this.#state.kind === 'closed') return Promise.reject(closedError())
     const { route, signal } = context
     if (route.endpoint !== undefined && !this.#connections.some((c) => c.url === route.endpoint)) {
       return Promise.reject(new InvalidArgumentError(`\`endpoint\` must be one of the client's, got ${route.endpoint}`))
     }
     return new Promise((resolve, reject) => {
-      const waitMs = Math.min(this.#options.connectTimeoutMs, context.deadlineAt - performance.now())
+      const waitMs = Math.min(maxMs, context.deadlineAt - performance.now())
       // The one thing that holds the process open while the call waits, hence there is a timer even without a bound.
       const timer = setTimeout(() => waiter.fail(this.#notConnected()), Math.min(waitMs, longestTimerMs))
       const leave = (): void => {
@@ -356,12 +368,12 @@ export class ConnectionManager implements ConnectionHost {
   }
 
   #notConnected(): EtcdError {
+    return this.#outOfReach('NOT_CONNECTED', 'no member could be reached in time')
+  }
+
+  #outOfReach(code: 'NOT_CONNECTED' | 'NO_LEADER', message: string): EtcdError {
     const reasons = this.#connections.map(({ url, state }) => `${url} (${reasonOf(state) ?? state.kind})`)
-    return new EtcdError(`no member could be reached in time: ${reasons.join(', ')}`, {
-      code: 'NOT_CONNECTED',
-      effect: 'none',
-      retryable: true,
-    })
+    return new EtcdError(`${message}: ${reasons.join(', ')}`, { code, effect: 'none', retryable: true })
   }
 }
 

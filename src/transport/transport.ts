@@ -1,3 +1,4 @@
+import type { EtcdError } from '../core/errors.js'
 import type { Preference, ReadPolicy } from '../core/read-policy.js'
 import type { Method } from '../wire/methods.js'
 
@@ -76,6 +77,8 @@ export interface CallContext {
   /** Retry layer: an attempt that it has repeated may have been applied. */
   mayBeApplied: boolean
   backoffMs: number
+  /** Retry layer: the failure of the last attempt that it makes another one after. */
+  trouble: EtcdError | undefined
   /** Balancer: time spent waiting for a connection, the member that answered or failed last, the size of its answer. */
   connectMs: number
   endpoint: string | undefined
@@ -148,6 +151,7 @@ export function callContext(options: CallOptions | undefined, kind: CallKind): C
     failedOn: undefined,
     mayBeApplied: false,
     backoffMs: 0,
+    trouble: undefined,
     connectMs: 0,
     endpoint: undefined,
     encoded: undefined,

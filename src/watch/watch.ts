@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from '../core/errors.js'
 import { type EncodedRange, emptyKey, encodeRange, type KeyRange } from '../core/key-range.js'
 import { assertKnownOptions, oneOf, optionalBoolean, optionalSignal, positiveInteger } from '../core/validate.js'
+import type { Obstacle } from '../core/wait-within.js'
 import type { FilterType } from '../gen/messages.js'
 import { type RangePages, ResyncQueue } from './resync-queue.js'
 import type { WatchSpec } from './server-watch.js'
@@ -44,6 +45,7 @@ export interface WatchTranslation {
 /** Where the watches of a keyspace are made. */
 export interface WatchScope {
   readonly hub: WatchHub
+  readonly obstacle: Obstacle
   readonly translation: WatchTranslation | undefined
   /** Reads a range, as the keyspace has it. */
   pages(range: KeyRange): RangePages
@@ -64,7 +66,7 @@ const filtersOf: Readonly<Record<'put' | 'delete', readonly FilterType[]>> = { p
 /** Begins to watch a range. */
 export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions): Watcher {
   checkOptions(options)
-  const { hub } = scope
+  const { hub, obstacle } = scope
   const { signal, startRevision } = options
   const spec = specOf(scope, range, options)
   const queue = queueOf(scope, range, spec, options, (error) => {
@@ -82,6 +84,7 @@ export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions)
     hub.subscribe(spec, startRevision, queue)
   }
   return new Watcher(queue, {
+    obstacle,
     leave: () => hub.unsubscribe(queue),
     requestProgress: () => hub.requestProgress(queue),
   })

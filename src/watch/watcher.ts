@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../core/errors.js'
-import { notInTime, waitWithin } from '../core/wait-within.js'
+import { notInTime, type Obstacle, waitWithin } from '../core/wait-within.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { EventIterator } from './event-iterator.js'
@@ -26,6 +26,7 @@ export interface WatchStatus {
 
 /** Where a watcher gets its events from. */
 export interface WatcherHost {
+  readonly obstacle: Obstacle
   /** No more events are wanted. */
   leave(): void
   requestProgress(): void
@@ -58,7 +59,7 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   async ready(options: CallOptions = {}): Promise<number> {
     checkCall('ready()', options)
     return waitWithin(this.#queue.ready, options, () =>
-      notInTime('no member has confirmed the watch in time', this.#queue.trouble),
+      notInTime('no member has confirmed the watch in time', this.#host.obstacle() ?? this.#queue.trouble),
     )
   }
 

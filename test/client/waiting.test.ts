@@ -24,6 +24,64 @@ describe('What waits for members', () => {
     })
   })
 
+  test('says that no member could be reached, and why, where that is so when the time is over', async () => {
+    // The time of every wait is over before that of an attempt to connect.
+    await using etcd = new Etcd({ endpoints: ['http://127.0.0.1:1', 'http://127.0.0.1:3'] })
+    const never = new Promise<never>(() => {})
+    const informer = etcd.informer({ prefix: 'a' })
+    const { lease } = etcd
+    const bounds = { timeoutMs: 400 }
+    const waits: Record<string, Promise<unknown>> = {
+      get: etcd.get('a', bounds),
+      batched: Promise.all([etcd.get('b', { timeoutMs: 500 }), etcd.get('c', bounds)]),
+      put: etcd.put('a', '1', bounds),
+      'put, with a lease': etcd.put('a', '1', { ...bounds, ttlSeconds: 5 }),
+      'put, in a group': etcd.batcher().put('a', '1', bounds),
+      list: etcd.list({ prefix: 'a' }, bounds).pages()[Symbol.asyncIterator]().next(),
+      update: etcd.update('a', () => '1', bounds),
+      stm: etcd.stm(() => never, bounds),
+      lock: etcd.lock('lock', bounds),
+      tryLock: etcd.tryLock('tried', bounds),
+      'tryLock, awaited here': etcd.tryLock('lock', bounds),
+      withLock: etcd.withLock('with', bounds, () => 1),
+      lockAll: etcd.lockAll(['one', 'two'], bounds),
+      read: etcd.rwLock('rw').read(bounds),
+      tryWrite: etcd.rwLock('rw').tryWrite(bounds),
+      semaphore: etcd.semaphore('s', 1).acquire(bounds),
+      campaign: etcd.election('e').campaign('me', bounds),
+      leader: etcd.election('e').leader(bounds),
+      barrier: etcd.barrier('b').wait(bounds),
+      'double barrier': etcd.doubleBarrier('d', 2).enter(bounds),
+      dequeue: etcd.queue('q').dequeue(bounds),
+      'dequeue, by priority': etcd.priorityQueue('p').dequeue(bounds),
+      watch: etcd.watch('a').ready(bounds),
+      informer: informer.ready(bounds),
+      revision: informer.waitForRevision(1, bounds),
+      fresh: informer.getFresh('a', bounds),
+      value: etcd.value('a').ready(bounds),
+      mirror: etcd.mirror('a', etcd.namespace('copy/')).synced(0, bounds),
+      register: etcd.register('r', '1', bounds),
+      shared: lease.shared(5, bounds),
+      keepAliveOnce: lease.keepAliveOnce('1', bounds),
+      connect: etcd.connect(bounds),
+    }
+    await Promise.allSettled(Object.values(waits))
+    for (const [name, wait] of Object.entries(waits)) {
+      await assert.rejects(wait, (error) => {
+        assert.ok(isEtcdError(error), name)
+        const reason: unknown = error.code === 'NOT_CONNECTED' ? error : error.cause
+        assert.ok(isEtcdError(reason, 'NOT_CONNECTED'), `${name}: ${error.message}`)
+        assert.match(error.message, /NOT_CONNECTED.*127\.0\.0\.1:1 .*ECONNREFUSED/, name)
+        return true
+      })
+    }
+    // Its function is waited for as long as there is time, like its calls.
+    await assert.rejects(
+      etcd.stm(() => never, bounds),
+      { code: 'DEADLINE_EXCEEDED' },
+    )
+  })
+
   test('refuses options that it does not have', async () => {
     await using etcd = nowhere()
     await using informer = etcd.informer({ prefix: 'a' })

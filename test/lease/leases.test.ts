@@ -29,7 +29,14 @@ function leases(failures: readonly EtcdErrorInit[]): Leases {
     callObserver(telemetry, () => undefined),
     retry,
   )
-  return new Leases({ transport, hub, events: { emit: () => {} }, onLost: () => {}, timeoutMs: 1000 })
+  return new Leases({
+    transport,
+    hub,
+    events: { emit: () => {} },
+    onLost: () => {},
+    timeoutMs: 1000,
+    obstacle: () => undefined,
+  })
 }
 
 async function outcomeOf(call: Promise<unknown>): Promise<string> {
