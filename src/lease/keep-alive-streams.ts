@@ -62,6 +62,8 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
   #reopening: NodeJS.Timeout | undefined
   #failures = 0
   #refusals = 0
+  /** Since when no stream has answered in its time. */
+  #silentFrom: number | undefined
   #lostAt: number | undefined
   #lastError: unknown
 
@@ -115,6 +117,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     this.#streams = []
     this.#failures = 0
     this.#refusals = 0
+    this.#silentFrom = undefined
     this.#lostAt = undefined
     this.#lastError = undefined
     this.#failedOn.clear()
@@ -131,6 +134,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     const silent = this.#current
     if (silent === undefined) return
     const error = this.#unanswered(silent)
+    this.#silentFrom ??= silent.silentSince
     this.#suspect(silent)
     this.#note(silent.endpoint, error)
     this.#host.interrupted(error, false)
@@ -203,6 +207,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     const others = this.#streams.filter((other) => other !== stream)
     this.#failures = 0
     this.#refusals = 0
+    this.#silentFrom = undefined
     for (const other of others) {
       if (this.#streams.indexOf(other) < this.#streams.indexOf(stream)) this.#abandon(other)
       else this.#close(other)
@@ -262,7 +267,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
    */
   #patienceMs(silentSince: number): number {
     const ttlMs = this.#host.shortestTtlMs
-    const silentMs = silentSince - (this.#streams[0]?.silentSince ?? silentSince)
+    const silentMs = silentSince - (this.#silentFrom ?? silentSince)
     const shareMs = Math.min(patience.maxMs, Math.max(patience.minMs, ttlMs * patience.share))
     const limitMs = Math.min(patience.limitMs, ttlMs * patience.limitShare)
     return Math.min(limitMs, Math.max(shareMs, this.#latency.fourTimesMs, silentMs / 4))

@@ -1,15 +1,16 @@
 import { LRUCache } from 'lru-cache'
 import { type Obstacle, waitWithin } from '../core/wait-within.js'
 import type { CallOptions } from '../transport/transport.js'
+import type { Granted } from './granted.js'
 import { leaseTooLate } from './lease-too-late.js'
-import type { Granted } from './leases.js'
+import { PooledLease, type RenewOnce } from './pooled-lease.js'
 
 /** Grants a lease that nobody renews. */
 export type GrantOnly = (ttlSeconds: number) => Promise<Granted>
 
 interface Pooled {
-  current: { readonly granted: Granted; keys: number } | undefined
-  granting: Promise<void> | undefined
+  current: PooledLease | undefined
+  granting: Promise<PooledLease> | undefined
 }
 
 /** Different times to live that leases are kept for. Of those forgotten, the next key makes a new lease. */
@@ -17,40 +18,37 @@ const maxTtls = 100
 /** All keys of a lease are deleted at one revision when it ends: this bounds the work of that. */
 const maxKeys = 1000
 const slack = { share: 0.1, leastSeconds: 1, mostSeconds: 60 }
+/** What a put takes as a rule: the lease of one that takes longer is renewed before it resolves. */
+const putMs = 50
 
 /**
  * Leases for keys that are written once and are to end by themselves. Keys of the same time to live share a lease that
  * lives a little longer than that, by a tenth but at least a second and at most a minute: as long as what it has left is not
- * less than a key needs, and it has fewer than 1,000 keys. Nobody renews these leases.
+ * less than a key needs, and it has fewer than 1,000 keys. They are renewed for puts that take long, not otherwise.
  */
 export class LeasePool {
   readonly #grant: GrantOnly
+  readonly #renewOnce: RenewOnce
   readonly #tooLate: () => Error
   readonly #pooled = new LRUCache<number, Pooled>({ max: maxTtls })
 
-  constructor(grant: GrantOnly, obstacle?: Obstacle) {
+  constructor(grant: GrantOnly, renewOnce: RenewOnce, obstacle?: Obstacle) {
     this.#grant = grant
+    this.#renewOnce = renewOnce
     this.#tooLate = leaseTooLate(obstacle)
   }
 
-  /** The ID of a lease for one more key that lives for `ttlSeconds` at least. */
-  async take(ttlSeconds: number, options: CallOptions): Promise<string> {
+  /** A lease for one more key that lives for `ttlSeconds` at least; the put of that key has begun with it. */
+  async take(ttlSeconds: number, options: CallOptions): Promise<PooledLease> {
     for (;;) {
       const pooled = this.#of(ttlSeconds)
       const { current } = pooled
-      if (current !== undefined && current.keys < maxKeys && hasLeft(current.granted, ttlSeconds)) {
-        current.keys += 1
-        return current.granted.id
-      }
+      if (current?.lasts(putMs) && current.keys < maxKeys) return entered(current)
       pooled.granting ??= this.#replace(pooled, ttlSeconds)
-      await waitWithin(pooled.granting, options, this.#tooLate)
+      const granted = await waitWithin(pooled.granting, options, this.#tooLate)
+      // What a late answer has taken of it is made up for before the put resolves.
+      if (granted.exists() && granted.keys < maxKeys) return entered(granted)
     }
-  }
-
-  /** The cluster does not know the lease any more: somebody revoked it, or data was restored. */
-  gone(ttlSeconds: number, id: string): void {
-    const pooled = this.#of(ttlSeconds)
-    if (pooled.current?.granted.id === id) pooled.current = undefined
   }
 
   #of(ttlSeconds: number): Pooled {
@@ -61,9 +59,11 @@ export class LeasePool {
     return pooled
   }
 
-  async #replace(pooled: Pooled, ttlSeconds: number): Promise<void> {
+  async #replace(pooled: Pooled, ttlSeconds: number): Promise<PooledLease> {
     try {
-      pooled.current = { granted: await this.#grant(ttlSeconds + slackSeconds(ttlSeconds)), keys: 0 }
+      const granted = await this.#grant(ttlSeconds + slackSeconds(ttlSeconds))
+      pooled.current = new PooledLease(granted, ttlSeconds, this.#renewOnce)
+      return pooled.current
     } finally {
       pooled.granting = undefined
     }
@@ -74,6 +74,7 @@ function slackSeconds(ttlSeconds: number): number {
   return Math.max(slack.leastSeconds, Math.min(slack.mostSeconds, Math.ceil(ttlSeconds * slack.share)))
 }
 
-function hasLeft({ expiresAt }: Granted, ttlSeconds: number): boolean {
-  return expiresAt - performance.now() >= ttlSeconds * 1000
+function entered(lease: PooledLease): PooledLease {
+  lease.enter()
+  return lease
 }

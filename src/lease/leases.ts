@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { EtcdError, InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
+import { timeLeft } from '../core/time-left.js'
 import { hexId, optionalBoolean, positiveInteger } from '../core/validate.js'
 import type { Obstacle } from '../core/wait-within.js'
 import type { LeaseTimeToLiveResponse } from '../gen/messages.js'
@@ -8,11 +9,13 @@ import { callOptionNames, checkCall } from '../transport/call-options.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import { formatId, highWord, lowWord } from '../wire/id.js'
 import { type Method, methods } from '../wire/methods.js'
+import type { Granted } from './granted.js'
 import type { KeepAliveHub } from './keep-alive-hub.js'
 import { Lease } from './lease.js'
 import type { LeaseLostError } from './lease-lost-error.js'
 import { LeasePool } from './lease-pool.js'
 import { LeaseRecord } from './lease-record.js'
+import type { PooledLease } from './pooled-lease.js'
 import { type RegisterOptions, Registration, type RegistrationHost, type RegistrationKv } from './registration.js'
 import type { Session } from './session.js'
 import { SessionPool } from './session-pool.js'
@@ -54,14 +57,6 @@ export interface LeasesHost {
   readonly obstacle: Obstacle
 }
 
-/** A lease as it was granted. */
-export interface Granted {
-  readonly id: string
-  readonly ttlSeconds: number
-  /** Until when it is certainly there, on the clock of `performance.now()`. */
-  readonly expiresAt: number
-}
-
 const defaultRegistrationSeconds = 15
 /** Bound of the revocations that `close()` waits for. */
 const closingMs = 1000
@@ -76,7 +71,11 @@ export class Leases {
 
   constructor(host: LeasesHost) {
     this.#host = host
-    this.#pool = new LeasePool((ttlSeconds) => this.#grantOnly(ttlSeconds, {}), host.obstacle)
+    this.#pool = new LeasePool(
+      (ttlSeconds) => this.#grantOnly(ttlSeconds, {}),
+      (id, ttlSeconds) => this.#renewOnce(id, {}, ttlSeconds),
+      host.obstacle,
+    )
     this.#sessions = new SessionPool((ttlSeconds) => this.grant(ttlSeconds), host.obstacle)
   }
 
@@ -161,14 +160,14 @@ export class Leases {
     return registration
   }
 
-  /** The lease that `put()` with `ttlSeconds` attaches its key to. */
-  async take(ttlSeconds: number, options: CallOptions): Promise<string> {
-    return this.#pool.take(positiveInteger('ttlSeconds', ttlSeconds), options)
+  /** @internal Time limit of calls without one, in milliseconds. */
+  get timeoutMs(): number {
+    return this.#host.timeoutMs
   }
 
-  /** A lease that was taken turned out to be gone. */
-  gone(ttlSeconds: number, id: string): void {
-    this.#pool.gone(ttlSeconds, id)
+  /** @internal The lease that `put()` with `ttlSeconds` attaches its key to. */
+  async take(ttlSeconds: number, options: CallOptions): Promise<PooledLease> {
+    return this.#pool.take(positiveInteger('ttlSeconds', ttlSeconds), options)
   }
 
   /**
@@ -182,37 +181,75 @@ export class Leases {
     await revoked
   }
 
-  /** Grants a lease that nobody renews, and of whose end nobody is told. */
+  /**
+   * Grants a lease that nobody renews, and of whose end nobody is told. One that was over when its grant was answered is
+   * granted again.
+   */
   async #grantOnly(ttlSeconds: number, options: Omit<GrantOptions, 'keepAlive'>): Promise<Granted> {
     const TTL = positiveInteger('ttlSeconds', ttlSeconds)
-    const ID = options.id === undefined ? randomLeaseId() : toLeaseId('id', options.id)
+    const chosen = options.id === undefined ? undefined : toLeaseId('id', options.id)
+    const left = timeLeft(options.timeoutMs ?? this.#host.timeoutMs)
+    for (;;) {
+      const ID = chosen ?? randomLeaseId()
+      const granted = await this.#grantOnce({ TTL, ID }, chosen !== undefined, {
+        signal: options.signal,
+        timeoutMs: left(),
+      })
+      if (granted !== undefined) return granted
+    }
+  }
+
+  /** Resolves to nothing where the lease was over before its grant was answered. */
+  async #grantOnce(
+    request: { readonly TTL: number; readonly ID: string },
+    isChosen: boolean,
+    options: CallOptions,
+  ): Promise<Granted | undefined> {
     const context = callContext(options, { repeatable: true, consistent: true, proposal: true })
+    const left = timeLeft(options.timeoutMs)
+    const renewed = (): Promise<Granted | undefined> =>
+      this.#asGranted(request, { signal: options.signal, timeoutMs: left() })
     try {
-      const answer = await this.#host.transport.unary(methods.Lease.LeaseGrant, { TTL, ID }, context)
-      const expiresAt = context.startedAt + answer.TTL * 1000
+      const { TTL } = await this.#host.transport.unary(methods.Lease.LeaseGrant, request, context)
+      const expiresAt = context.startedAt + TTL * 1000
       // A call that took long, by repeats or an election, may have been applied at its end: a renewal tells.
-      if (expiresAt - performance.now() < answer.TTL * 500) return await this.#asGranted(ID, options)
-      return { id: ID, ttlSeconds: answer.TTL, expiresAt }
+      if (expiresAt - performance.now() < TTL * 500) return await renewed()
+      return { id: request.ID, ttlSeconds: TTL, expiresAt }
     } catch (error) {
       if (!isEtcdError(error, 'LEASE_EXISTS')) throw error
       // Nobody else has this number: it is from the attempt whose answer was lost.
-      if (options.id === undefined) return this.#asGranted(ID, options)
+      if (!isChosen) return renewed()
       throw context.mayBeApplied ? perhapsOurs(error) : error
     }
   }
 
-  async #asGranted(id: string, options: CallOptions): Promise<Granted> {
-    const { ttlSeconds, sentAt } = await this.#renewOnce(id, options)
-    return { id, ttlSeconds, expiresAt: sentAt + ttlSeconds * 1000 }
+  async #asGranted(
+    { ID, TTL }: { readonly ID: string; readonly TTL: number },
+    options: CallOptions,
+  ): Promise<Granted | undefined> {
+    try {
+      const { ttlSeconds, sentAt } = await this.#renewOnce(ID, options, TTL)
+      const expiresAt = sentAt + ttlSeconds * 1000
+      return expiresAt > performance.now() ? { id: ID, ttlSeconds, expiresAt } : undefined
+    } catch (error) {
+      if (isEtcdError(error, 'LEASE_NOT_FOUND')) return undefined
+      throw error
+    }
   }
 
-  async #renewOnce(id: string, { signal, timeoutMs = this.#host.timeoutMs }: CallOptions): Promise<Renewed> {
+  /** `ttlSeconds`: what the lease lasts, where that is known, by which the member has to answer. */
+  async #renewOnce(
+    id: string,
+    { signal, timeoutMs = this.#host.timeoutMs }: CallOptions,
+    ttlSeconds?: number,
+  ): Promise<Renewed> {
     signal?.throwIfAborted()
     const { hub, obstacle } = this.#host
     let leave = (): void => {}
     try {
       return await new Promise((resolve, reject) => {
-        const renewal = new SingleRenewal({ id, deadlineAt: performance.now() + timeoutMs, obstacle, resolve, reject })
+        const deadlineAt = performance.now() + timeoutMs
+        const renewal = new SingleRenewal({ id, ttlSeconds, deadlineAt, obstacle, resolve, reject })
         const onAbort = (): void => reject(signal?.reason)
         leave = () => {
           signal?.removeEventListener('abort', onAbort)

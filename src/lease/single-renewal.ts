@@ -13,6 +13,8 @@ export interface Renewed {
 /** What the caller of a renewal waits for. */
 export interface SingleRenewalInit {
   readonly id: string
+  /** What one renewal lasts, where that is known. */
+  readonly ttlSeconds?: number | undefined
   readonly deadlineAt: number
   readonly obstacle?: Obstacle
   readonly resolve: (renewed: Renewed) => void
@@ -28,7 +30,7 @@ export class SingleRenewal implements Renewal {
   readonly id: string
   readonly isKeptAlive = true
   /** The caller's time is no measure of how soon the member has to answer. */
-  readonly ttlMs = Number.POSITIVE_INFINITY
+  readonly ttlMs: number
   readonly expiresAt: number
   renewAt = 0
   readonly #init: SingleRenewalInit
@@ -36,6 +38,7 @@ export class SingleRenewal implements Renewal {
   constructor(init: SingleRenewalInit) {
     this.#init = init
     this.id = init.id
+    this.ttlMs = init.ttlSeconds === undefined ? Number.POSITIVE_INFINITY : init.ttlSeconds * 1000
     this.expiresAt = init.deadlineAt
   }
 

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
+import { EtcdError } from '../../src/core/errors.js'
 import { LeasePool } from '../../src/lease/lease-pool.js'
+import { PooledLease } from '../../src/lease/pooled-lease.js'
+import { poll } from '../../src/testing/index.js'
 
 /** A pool on a clock that stands still unless it is moved, and what it has been granted. */
 function poolOf(t: TestContext) {
@@ -11,14 +14,30 @@ function poolOf(t: TestContext) {
     performance.now = now
   })
   const granted = new Map<string, { readonly expiresAt: number; keys: number }>()
-  const pool = new LeasePool(async (ttlSeconds) => {
+  const grant = async (ttlSeconds: number) => {
     const id = String(granted.size + 1)
     const expiresAt = clock.now + ttlSeconds * 1000
     granted.set(id, { expiresAt, keys: 0 })
     return { id, ttlSeconds, expiresAt }
-  })
+  }
+  const pool = new LeasePool(grant, async (_, ttlSeconds) => ({ ttlSeconds, sentAt: clock.now }))
   return { clock, granted, pool }
 }
+
+/** A lease of 3 s for keys of 2 s, of which some time is over, and the renewals that it asks for. */
+function leaseOf(overMs: number) {
+  const renewals: { resolve(sentAt: number): void; reject(error: Error): void }[] = []
+  const granted = { id: '7', ttlSeconds: 3, expiresAt: performance.now() + 3000 - overMs }
+  const lease = new PooledLease(granted, 2, (_, ttlSeconds) => {
+    return new Promise((resolve, reject) => {
+      renewals.push({ resolve: (sentAt) => resolve({ ttlSeconds, sentAt }), reject })
+    })
+  })
+  lease.enter()
+  return { lease, renewals }
+}
+
+const notFound = new EtcdError('none', { code: 'LEASE_NOT_FOUND', effect: 'none' })
 
 describe('The pool of leases for keys with a time to live', () => {
   for (const ttlSeconds of [1, 10, 15, 600]) {
@@ -26,8 +45,10 @@ describe('The pool of leases for keys with a time to live', () => {
       const { clock, granted, pool } = poolOf(t)
       const count = 100_000
       for (let index = 0; index < count; index += 1) {
-        const lease = granted.get(await pool.take(ttlSeconds, {}))
+        const taken = await pool.take(ttlSeconds, {})
+        const lease = granted.get(taken.id)
         assert.ok(lease !== undefined)
+        taken.leave()
         lease.keys += 1
         const leftMs = lease.expiresAt - clock.now
         assert.ok(leftMs >= ttlSeconds * 1000, `${leftMs} ms are left`)
@@ -45,7 +66,63 @@ describe('The pool of leases for keys with a time to live', () => {
     const taken = await Promise.all(Array.from({ length: 500 }, () => pool.take(5, {})))
     assert.equal(new Set(taken).size, 1)
     assert.equal(granted.size, 1)
-    pool.gone(5, taken[0] ?? '')
+    taken[0]?.gone()
     assert.notEqual(await pool.take(5, {}), taken[0])
+  })
+})
+
+describe('A lease of keys with a time to live', () => {
+  test('is not renewed for a put that leaves its key the whole time', () => {
+    const { lease, renewals } = leaseOf(500)
+    assert.equal(lease.cover({}), undefined)
+    lease.leave()
+    assert.equal(renewals.length, 0)
+    assert.ok(lease.lasts(0))
+  })
+
+  test('is renewed once for all puts that come late, and takes no more keys', async () => {
+    const { lease, renewals } = leaseOf(1500)
+    const covered = [lease.cover({}), lease.cover({})]
+    assert.equal(renewals.length, 1)
+    renewals[0]?.resolve(performance.now())
+    assert.deepEqual(await Promise.all(covered), [true, true])
+    assert.equal(lease.exists(), false)
+    lease.leave()
+  })
+
+  test('is renewed while a put is under way, before its time is over', async () => {
+    const { lease, renewals } = leaseOf(1400)
+    await poll('it is renewed', () => renewals.length > 0 || undefined)
+    assert.ok(lease.cover({}) !== undefined)
+    renewals[0]?.resolve(performance.now() - 500)
+    assert.equal(await lease.cover({}), true)
+    lease.leave()
+  })
+
+  test('is renewed once more where the answer took longer than it outlasts its keys', async () => {
+    const { lease, renewals } = leaseOf(1500)
+    const covered = lease.cover({})
+    renewals[0]?.resolve(performance.now() - 1500)
+    await poll('it is renewed again', () => renewals.length > 1 || undefined)
+    renewals[1]?.resolve(performance.now())
+    assert.equal(await covered, true)
+    lease.leave()
+  })
+
+  test('covers no key that has ended with it', async () => {
+    const { lease, renewals } = leaseOf(3500)
+    const covered = lease.cover({})
+    renewals[0]?.reject(notFound)
+    assert.equal(await covered, false)
+    lease.leave()
+  })
+
+  test('lets no put wait for its renewal beyond the deadline', async () => {
+    const { lease } = leaseOf(1500)
+    await assert.rejects(lease.cover({ timeoutMs: 20 }) ?? Promise.resolve(), {
+      code: 'DEADLINE_EXCEEDED',
+      effect: 'unknown',
+    })
+    lease.leave()
   })
 })

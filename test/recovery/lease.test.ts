@@ -94,6 +94,48 @@ describe('Leases over a broken link', () => {
     assert.equal((await handled()) - count, 2)
   })
 
+  test('that are over when their grant is answered are granted again', async (t) => {
+    const etcd = createClient(t, cluster)
+    await etcd.get('warm up')
+    const bounds = { timeoutMs: 15_000 }
+    proxy.blackhole('down')
+    const made = Promise.all([
+      etcd.lease.grant(2, bounds),
+      etcd.lease.shared(2, bounds),
+      etcd.register('late', '', { ttlSeconds: 2, ...bounds }),
+      etcd.put('late/ttl', '', { ttlSeconds: 2, ...bounds }),
+    ])
+    await sleep(3500)
+    proxy.heal()
+    const [lease, shared, registration] = await made
+    assert.ok(lease.isAlive() && shared.isAlive() && registration.isRegistered)
+    assert.ok(await etcd.exists('late/ttl'))
+  })
+
+  for (const direction of ['down', 'up'] as const) {
+    test(`give a key its whole time after a put that was held on its way ${direction}`, async (t) => {
+      const etcd = createClient(t, cluster)
+      const witness = new Etcd({ endpoints: [memberAt(cluster, 0).clientUrl] })
+      t.after(() => witness.close())
+      // Nothing but the put is late.
+      await etcd.put(`held/${direction}`, 'before', { ttlSeconds: 2 })
+      await using watcher = witness.watch(`held/${direction}`, { only: 'delete' })
+      await watcher.ready()
+      proxy.blackhole(direction)
+      const putting = etcd.put(`held/${direction}`, 'late', { ttlSeconds: 2, timeoutMs: 15_000 })
+      await sleep(2500)
+      proxy.heal()
+      await putting
+      const putAt = performance.now()
+      assert.equal((await witness.get(`held/${direction}`))?.text, 'late')
+      for await (const { kv } of watcher) {
+        if ((await witness.get(kv.key)) === undefined) break
+      }
+      const livedMs = performance.now() - putAt
+      assert.ok(livedMs >= 2000 && livedMs < 7000, `the key lived for ${livedMs} ms`)
+    })
+  }
+
   test('of an ID that the caller chose are told of as perhaps granted when the answer is lost', async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.get('warm up')
