@@ -95,7 +95,7 @@ export function statusOf(headers: IncomingHttpHeaders): CallStatus | undefined {
 }
 
 /** Bytes that are no visible ASCII letters come as `%xx`; anything else, a `%` among it, stands for itself. */
-function percentDecoded(text: string): string {
+export function percentDecoded(text: string): string {
   if (!text.includes('%')) return text
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString())
 }

@@ -1,0 +1,84 @@
+import type { ChannelSettings } from '../channel-settings.js'
+import type { Credentials } from '../credentials.js'
+import { DeadlineClock } from '../deadline-clock.js'
+import type { Endpoint } from '../endpoint.js'
+import { statusCodes } from '../grpc-protocol.js'
+import { Reconnector } from '../reconnector.js'
+import type { CallMetadata } from '../transport.js'
+import type { ChannelStream, LaneCall, LaneState, StreamChannel, UnaryLane, UnaryListener } from '../unary-lane.js'
+import { Http2Connection } from './connection.js'
+import { commonHeaders, dial } from './dial.js'
+import { MessageStream } from './message-stream.js'
+import { UnaryCall } from './unary-call.js'
+
+/** Calls and streams over HTTP/2 without anything but sockets below it. */
+export class Http2Channel implements UnaryLane, StreamChannel {
+  readonly #deadlines = new DeadlineClock()
+  readonly #connections: Reconnector<Http2Connection>
+
+  constructor(
+    endpoint: Endpoint,
+    credentials: () => Credentials,
+    settings: ChannelSettings,
+    onState: (state: LaneState) => void,
+    lastStreamId?: number,
+  ) {
+    const headers = commonHeaders(endpoint)
+    this.#connections = new Reconnector((listener) => {
+      const socket = dial(endpoint, credentials(), settings)
+      return new Http2Connection({ socket, headers, settings, deadlines: this.#deadlines, lastStreamId }, listener)
+    }, onState)
+  }
+
+  get bytesRead(): number {
+    return this.#connections.connected?.bytesRead ?? 0
+  }
+
+  get bytesUnsent(): number {
+    return this.#connections.connected?.bytesUnsent ?? 0
+  }
+
+  get maxStreams(): number {
+    return this.#connections.connected?.maxStreams ?? Number.POSITIVE_INFINITY
+  }
+
+  connect(): void {
+    this.#connections.connect()
+  }
+
+  startUnary(
+    path: string,
+    message: Buffer,
+    metadata: CallMetadata,
+    deadlineAt: number,
+    listener: UnaryListener,
+  ): LaneCall {
+    const connection = this.#connections.connected
+    if (connection === undefined) {
+      listener.onReceiveStatus({ code: statusCodes.unavailable, details: 'not connected', sent: false })
+      return noCall
+    }
+    const call = new UnaryCall(connection, deadlineAt, listener)
+    connection.start(call, { path, metadata, deadlineAt, message })
+    return call
+  }
+
+  startStream(path: string, metadata: CallMetadata, listener: UnaryListener): ChannelStream {
+    const connection = this.#connections.latest
+    if (connection === undefined) throw new Error('not connected')
+    const stream = new MessageStream(connection, listener)
+    connection.start(stream, { path, metadata, deadlineAt: Number.POSITIVE_INFINITY, message: undefined })
+    return stream
+  }
+
+  replace(): void {
+    this.#connections.replace()
+  }
+
+  close(): void {
+    this.#deadlines.stop()
+    this.#connections.close()
+  }
+}
+
+const noCall: LaneCall = { cancelWithStatus() {} }

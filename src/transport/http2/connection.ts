@@ -1,0 +1,325 @@
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { ChannelSettings } from '../channel-settings.js'
+import type { DeadlineClock } from '../deadline-clock.js'
+import { frame, statusCodes } from '../grpc-protocol.js'
+import { plainReason } from '../grpc-status.js'
+import type { SingleConnection, SingleConnectionListener } from '../reconnector.js'
+import type { CallStatus } from '../unary-lane.js'
+import { frameTypes, preface } from './frame.js'
+import { FrameReader } from './frame-reader.js'
+import { type ControlListener, FrameRouter } from './frame-router.js'
+import { FrameWriter } from './frame-writer.js'
+import type { HeaderField } from './hpack/header-field.js'
+import { errorCodes, errorName, Http2Error } from './http2-error.js'
+import type { Http2Stream, StreamHost } from './http2-stream.js'
+import { Keepalive } from './keepalive.js'
+import { firstBytesKept, mayBeHttp2, notHttp2 } from './not-http2.js'
+import { OutgoingBody } from './outgoing-body.js'
+import { RequestHeaders, type RequestInit } from './request-headers.js'
+import { SendQueue } from './send-queue.js'
+import { connectionWindowBytes, ownSettings, PeerSettings } from './settings.js'
+import { Streams } from './streams.js'
+
+/** What a connection is made with. */
+export interface ConnectionInit {
+  /** Still connecting. */
+  readonly socket: Socket
+  readonly headers: readonly HeaderField[]
+  readonly settings: ChannelSettings
+  readonly deadlines: DeadlineClock
+  /** The ID of the last stream that there may be. @default 2 ** 31 - 1 */
+  readonly lastStreamId?: number | undefined
+}
+
+/** A flag and the length of a message, in front of each message of gRPC. */
+const messagePrefixBytes = 5
+/** The window of a connection before the first update: RFC 9113, section 6.9.2. */
+const initialWindowBytes = 65_535
+
+/**
+ * One connection of HTTP/2, and the calls on it.
+ *
+ *     connecting → open → leaving → lost
+ *
+ * `open` begins with the settings of the peer. `leaving`, after a GOAWAY or when the IDs for streams are used up, takes no
+ * new calls, and ends with the last of those that are there. Whatever breaks the rules of HTTP/2, or the socket, leads to
+ * `lost` from everywhere: each call ends with a status that says why, and whether it may have been taken up.
+ */
+export class Http2Connection implements SingleConnection, StreamHost, ControlListener {
+  readonly #socket: Socket
+  readonly #listener: SingleConnectionListener<Http2Connection>
+  readonly #deadlines: DeadlineClock
+  readonly #keepalive: Keepalive
+  readonly #peer: PeerSettings
+  readonly #headers: RequestHeaders
+  readonly #writer: FrameWriter
+  readonly #sending: SendQueue
+  readonly #streams: Streams
+  readonly #reader: FrameReader
+  #state: 'connecting' | 'open' | 'leaving' | 'lost' = 'connecting'
+  #bytesRead = 0
+  /** What came before the settings of the peer. */
+  #firstBytes: Buffer = Buffer.alloc(0)
+  #pong: (() => void) | undefined
+  #lastTakenId = Number.POSITIVE_INFINITY
+  #error: Error | undefined
+
+  constructor(
+    { socket, headers, settings, deadlines, lastStreamId }: ConnectionInit,
+    listener: SingleConnectionListener<Http2Connection>,
+  ) {
+    this.#socket = socket
+    this.#listener = listener
+    this.#deadlines = deadlines
+    this.#headers = new RequestHeaders(headers)
+    this.#peer = new PeerSettings((bytes) => this.#headers.allowTable(bytes))
+    this.#writer = new FrameWriter(socket, () => this.#onWritable())
+    this.#sending = new SendQueue(this.#writer, this.#peer)
+    this.#streams = new Streams(lastStreamId)
+    const parts = { streams: this.#streams, sending: this.#sending, writer: this.#writer, peer: this.#peer }
+    this.#reader = new FrameReader(new FrameRouter(parts, this))
+    this.#keepalive = new Keepalive(settings, {
+      isBusy: () => this.#streams.count > 0,
+      ping: (answered) => this.#ping(answered),
+      giveUp: (error) => this.#lose(error),
+    })
+    this.#listen()
+  }
+
+  /** Bytes that the socket has read. */
+  get bytesRead(): number {
+    return this.#bytesRead
+  }
+
+  /** Bytes that the system has not taken yet. */
+  get bytesUnsent(): number {
+    return this.#writer.unsentBytes
+  }
+
+  get openStreams(): number {
+    return this.#streams.openCount
+  }
+
+  get maxStreams(): number {
+    return this.#peer.maxStreams
+  }
+
+  /** Opens a stream for a call now, or as soon as there is a connection and the peer allows one more. */
+  start(stream: Http2Stream, request: RequestInit): void {
+    this.#deadlines.add(stream)
+    this.#keepalive.expect()
+    if (this.#canOpen()) this.#open(stream, request)
+    else {
+      stream.request = request
+      this.#streams.wait(stream)
+    }
+  }
+
+  leave(): void {
+    this.#leave('another connection has taken its place')
+  }
+
+  /** Ends it now, with every call on it. */
+  close(): void {
+    this.#lose(undefined)
+  }
+
+  streamEnded(stream: Http2Stream, resetCode: number | undefined): void {
+    this.#deadlines.delete(stream)
+    this.#streams.delete(stream)
+    if (stream.id === 0) return
+    this.#sending.remove(stream)
+    // The peer ended it while this side had more to say.
+    const code = stream.hasSentEnd ? resetCode : (resetCode ?? errorCodes.CANCEL)
+    if (code !== undefined && this.#state !== 'lost') this.#writer.resetStream(stream.id, code)
+    if (this.#state === 'leaving' && this.#streams.openCount === 0) this.#lose(undefined)
+    else if (this.#streams.waiting.size > 0) this.#openWaiting()
+  }
+
+  wantsToSend(stream: Http2Stream): void {
+    this.#sending.add(stream)
+  }
+
+  giveBack(stream: Http2Stream, bytes: number): void {
+    if (this.#state !== 'lost') this.#writer.windowUpdate(stream.id, bytes)
+  }
+
+  onSettings(): void {
+    if (this.#state === 'connecting') {
+      this.#state = 'open'
+      this.#firstBytes = Buffer.alloc(0)
+      this.#listener.onConnected(this)
+    }
+    this.#openWaiting()
+  }
+
+  /** A member that shuts down in order sends this with the highest ID there is, and later with the last that it took up. */
+  onGoaway(lastStreamId: number, code: number, text: string): void {
+    this.#lastTakenId = Math.min(this.#lastTakenId, lastStreamId)
+    if (code === errorCodes.NO_ERROR) {
+      this.#leave('the member takes no new calls')
+      for (const stream of this.#streams.refuseAfter(lastStreamId)) stream.fail(refused)
+    } else {
+      const details = text === '' ? '' : `: ${text}`
+      this.#lose(new Error(`the member closed the connection with ${errorName(code)}${details}`))
+    }
+  }
+
+  onPong(): void {
+    const pong = this.#pong
+    this.#pong = undefined
+    pong?.()
+  }
+
+  #listen(): void {
+    const socket = this.#socket
+    socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => this.#begin())
+    socket.on('data', (chunk: Buffer) => this.#onBytes(chunk))
+    socket.on('drain', () => this.#onWritable())
+    socket.on('error', (error) => this.#lose(error))
+    socket.on('close', () => this.#lose(undefined))
+  }
+
+  #begin(): void {
+    // Without ALPN the other side may take the bytes for anything.
+    if (this.#socket instanceof TLSSocket && this.#socket.alpnProtocol !== 'h2') {
+      this.#lose(new Error('TLS: the other side does not offer HTTP/2 (ALPN h2)'))
+      return
+    }
+    this.#writer.raw(preface)
+    this.#writer.frame(frameTypes.SETTINGS, 0, 0, ownSettings)
+    this.#writer.windowUpdate(0, connectionWindowBytes - initialWindowBytes)
+  }
+
+  #onBytes(chunk: Buffer): void {
+    if (this.#state === 'lost') return
+    this.#bytesRead += chunk.length
+    this.#keepalive.heard()
+    if (this.#state === 'connecting') {
+      this.#firstBytes = firstBytesKept(this.#firstBytes, chunk)
+      if (!mayBeHttp2(this.#firstBytes)) {
+        this.#lose(notHttp2(this.#firstBytes))
+        return
+      }
+    }
+    try {
+      this.#reader.read(chunk)
+    } catch (error) {
+      this.#lose(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  #onWritable(): void {
+    if (this.#state !== 'open' && this.#state !== 'leaving') return
+    this.#sending.pump()
+    if (this.#streams.waiting.size > 0) this.#openWaiting()
+  }
+
+  #canOpen(): boolean {
+    return this.#state === 'open' && this.#streams.openCount < this.#peer.maxStreams && !this.#sending.isBlocked
+  }
+
+  #openWaiting(): void {
+    for (const stream of this.#streams.waiting) {
+      if (!this.#canOpen()) return
+      const { request } = stream
+      if (request !== undefined) this.#open(stream, request)
+    }
+  }
+
+  #open(stream: Http2Stream, request: RequestInit): void {
+    const { path, metadata, deadlineAt, message } = request
+    const block = this.#headers.block(path, metadata, deadlineAt, this.#peer.maxHeaderListBytes)
+    if (block === undefined) {
+      stream.fail(headersTooLarge)
+      return
+    }
+    stream.request = undefined
+    this.#streams.open(stream)
+    if (message === undefined) {
+      this.#writer.headers(stream.id, block, false)
+      this.#sending.add(stream)
+    } else this.#send(stream, block, message)
+    if (!this.#streams.hasNextId) this.#leave('the connection has no more IDs for streams')
+  }
+
+  #send(stream: Http2Stream, block: Buffer, message: Buffer): void {
+    if (this.#sending.reserve(stream, messagePrefixBytes + message.length)) {
+      stream.hasSentEnd = true
+      this.#writer.call(stream.id, block, message)
+      return
+    }
+    this.#writer.headers(stream.id, block, false)
+    stream.outgoing = new OutgoingBody(stream)
+    stream.outgoing.push(frame(message), undefined)
+    stream.outgoing.end()
+    this.#sending.add(stream)
+  }
+
+  #ping(answered: () => void): boolean {
+    if (this.#state === 'lost' || this.#state === 'connecting') return false
+    this.#pong = answered
+    this.#writer.frame(frameTypes.PING, 0, 0, pingPayload)
+    return true
+  }
+
+  /** Takes no new calls. */
+  #leave(why: string): void {
+    if (this.#state !== 'connecting' && this.#state !== 'open') return
+    this.#state = 'leaving'
+    this.#listener.onLeaving(this)
+    for (const stream of this.#streams.waitingStreams()) stream.fail(notStarted(why))
+    if (this.#streams.openCount === 0) this.#lose(undefined)
+  }
+
+  #lose(error: Error | undefined): void {
+    if (this.#state === 'lost') return
+    this.#state = 'lost'
+    this.#error = error
+    this.#keepalive.stop()
+    this.#sayWhy(error instanceof Http2Error ? error : undefined)
+    this.#socket.destroy()
+    this.#listener.onLost(this, reasonOf(error))
+    const waiting = this.#streams.waitingStreams()
+    for (const stream of this.#streams.openStreams()) stream.fail(this.#statusOfLoss(stream))
+    for (const stream of waiting) stream.fail(notStarted('the connection was lost'))
+  }
+
+  /** Some servers, as Node's, take the end of a socket for no end of what is on it. */
+  #sayWhy(error: Http2Error | undefined): void {
+    if (this.#socket.connecting || this.#socket.destroyed) return
+    const payload = Buffer.alloc(8)
+    payload.writeUInt32BE(error?.code ?? errorCodes.NO_ERROR, 4)
+    const text = Buffer.from(error?.message ?? '', 'latin1')
+    this.#writer.frame(frameTypes.GOAWAY, 0, 0, Buffer.concat([payload, text]))
+    this.#writer.flush()
+  }
+
+  #statusOfLoss(stream: Http2Stream): CallStatus {
+    if (stream.id > this.#lastTakenId) return refused
+    return { code: statusCodes.unavailable, details: this.#error?.message ?? 'Connection dropped' }
+  }
+}
+
+const pingPayload = Buffer.from('etcdkit!', 'latin1')
+
+const refused: CallStatus = { code: statusCodes.unavailable, details: 'Stream refused by server', sent: false }
+
+const headersTooLarge: CallStatus = {
+  code: statusCodes.resourceExhausted,
+  details: 'Attempted to send headers larger than the member allows',
+  sent: false,
+}
+
+function notStarted(why: string): CallStatus {
+  return { code: statusCodes.unavailable, details: `Failed to start HTTP/2 stream: ${why}`, sent: false }
+}
+
+/** Why no connection came about. */
+function reasonOf(error: Error | undefined): string {
+  if (error === undefined) return plainReason('Failed to connect')
+  // What all addresses of a name have in common is an error without a text of its own.
+  const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
+  return errors.map((one) => plainReason(one instanceof Error ? one.message : String(one))).join('; ')
+}

@@ -1,0 +1,225 @@
+import { statusCodes } from '../grpc-protocol.js'
+import { flags, frameTypes } from './frame.js'
+import type { FrameHandler } from './frame-reader.js'
+import type { FrameWriter } from './frame-writer.js'
+import { HeaderReader } from './header-reader.js'
+import { errorCodes, excessError, frameSizeError, protocolError } from './http2-error.js'
+import type { Http2Stream } from './http2-stream.js'
+import type { ResponseHead } from './response-head.js'
+import type { SendQueue } from './send-queue.js'
+import { connectionWindowBytes, type PeerSettings } from './settings.js'
+import type { Streams } from './streams.js'
+import { UselessFrames } from './useless-frames.js'
+
+/** What the frames about a whole connection are for. */
+export interface ControlListener {
+  /** The peer's settings have come, or changed. */
+  onSettings(): void
+  /** The peer takes up no streams after `lastStreamId`. */
+  onGoaway(lastStreamId: number, code: number, text: string): void
+  /** The peer has answered a ping. */
+  onPong(): void
+}
+
+/** With more bytes than this that the peer does not take, it gets no more answers to its pings and settings. */
+const maxUnsentBytes = 1_048_576
+const maxGoawayTextBytes = 200
+
+/**
+ * Checks each frame of a connection by the rules of RFC 9113, and gives it to what it is for. A frame that breaks the rules
+ * for the connection is thrown as an `Http2Error`; one that breaks those for a stream ends that.
+ */
+export class FrameRouter implements FrameHandler {
+  readonly #streams: Streams
+  readonly #sending: SendQueue
+  readonly #writer: FrameWriter
+  readonly #peer: PeerSettings
+  readonly #listener: ControlListener
+  readonly #headers = new HeaderReader()
+  readonly #useless = new UselessFrames()
+  #hasSettings = false
+  /** The stream that a DATA frame is for while its bytes come. */
+  #receiving: Http2Stream | undefined
+  #hasData = false
+  /** Bytes of the connection's window that were not given back. */
+  #takenBytes = 0
+
+  constructor(
+    parts: { streams: Streams; sending: SendQueue; writer: FrameWriter; peer: PeerSettings },
+    listener: ControlListener,
+  ) {
+    this.#streams = parts.streams
+    this.#sending = parts.sending
+    this.#writer = parts.writer
+    this.#peer = parts.peer
+    this.#listener = listener
+  }
+
+  onDataStart(streamId: number, flowBytes: number): void {
+    this.#checkOrder(frameTypes.DATA, 0)
+    this.#receiving = this.#streamOf('DATA', streamId)
+    this.#hasData = false
+    this.#takenBytes += flowBytes
+    if (this.#takenBytes >= connectionWindowBytes / 2) {
+      this.#writer.windowUpdate(0, this.#takenBytes)
+      this.#takenBytes = 0
+    }
+    this.#receiving?.onFlow(flowBytes)
+  }
+
+  onData(bytes: Buffer): void {
+    this.#hasData = this.#receiving !== undefined
+    this.#receiving?.onData(bytes)
+  }
+
+  onDataEnd(endsStream: boolean, paddingBytes: number): void {
+    if (this.#hasData) this.#useless.reset()
+    else this.#useless.add()
+    this.#receiving?.onDataEnd(endsStream, paddingBytes)
+    this.#receiving = undefined
+  }
+
+  onFrame(type: number, frameFlags: number, streamId: number, payload: Buffer): void {
+    this.#checkOrder(type, frameFlags)
+    switch (type) {
+      case frameTypes.HEADERS:
+        this.#onHeaders(frameFlags, streamId, payload)
+        break
+      case frameTypes.CONTINUATION:
+        this.#onHead(streamId, this.#headers.continue(frameFlags, streamId, payload))
+        break
+      case frameTypes.WINDOW_UPDATE:
+        this.#onWindowUpdate(streamId, payload)
+        break
+      case frameTypes.RST_STREAM:
+        this.#onReset(streamId, payload)
+        break
+      case frameTypes.SETTINGS:
+        this.#onSettings(frameFlags, streamId, payload)
+        break
+      case frameTypes.PING:
+        this.#onPing(frameFlags, streamId, payload)
+        break
+      case frameTypes.GOAWAY:
+        this.#onGoaway(streamId, payload)
+        break
+      default:
+        this.#onOther(type, streamId, payload)
+    }
+  }
+
+  /** Frames of unknown types are for extensions that nobody has agreed on, and priorities are not heeded. */
+  #onOther(type: number, streamId: number, payload: Buffer): void {
+    this.#useless.add()
+    if (type === frameTypes.PUSH_PROMISE) throw protocolError('a push came, and pushes are switched off')
+    if (type !== frameTypes.PRIORITY) return
+    checkLength('PRIORITY', payload, 5)
+    if (streamId === 0) throw protocolError('a PRIORITY frame is for no stream')
+  }
+
+  #checkOrder(type: number, frameFlags: number): void {
+    if (!this.#hasSettings && (type !== frameTypes.SETTINGS || (frameFlags & flags.ACK) !== 0)) {
+      throw protocolError('the first frame is not SETTINGS')
+    }
+    if (this.#headers.isOpen && type !== frameTypes.CONTINUATION) {
+      throw protocolError('another frame came within a header block')
+    }
+  }
+
+  /** The stream that a frame is for; `undefined` for one that is over. */
+  #streamOf(name: string, streamId: number): Http2Stream | undefined {
+    if (streamId === 0) throw protocolError(`a ${name} frame is for no stream`)
+    const stream = this.#streams.get(streamId)
+    if (stream === undefined && this.#streams.isIdle(streamId)) {
+      throw protocolError(`a ${name} frame is for the stream ${streamId}, which was never opened`)
+    }
+    return stream
+  }
+
+  #onHeaders(frameFlags: number, streamId: number, payload: Buffer): void {
+    this.#streamOf('HEADERS', streamId)
+    this.#onHead(streamId, this.#headers.begin(frameFlags, streamId, payload))
+  }
+
+  #onHead(streamId: number, head: ResponseHead | undefined): void {
+    if (head === undefined) return
+    const stream = this.#streams.get(streamId)
+    // Headers for information only may come any number of times.
+    if (stream === undefined || (head.httpStatus !== undefined && head.httpStatus < 200)) this.#useless.add()
+    else this.#useless.reset()
+    stream?.onHead(head, this.#headers.endsStream)
+  }
+
+  #onWindowUpdate(streamId: number, payload: Buffer): void {
+    checkLength('WINDOW_UPDATE', payload, 4)
+    const bytes = payload.readUInt32BE() & 0x7fff_ffff
+    this.#useless.add()
+    if (streamId === 0) {
+      this.#sending.growConnectionWindow(bytes)
+      return
+    }
+    const stream = this.#streamOf('WINDOW_UPDATE', streamId)
+    if (stream === undefined) return
+    if (bytes === 0) stream.fail(badStream('a WINDOW_UPDATE of 0 bytes came'), errorCodes.PROTOCOL_ERROR)
+    else if (!this.#sending.growWindow(stream, bytes)) {
+      stream.fail(badStream('the window of the stream became too large'), errorCodes.FLOW_CONTROL_ERROR)
+    }
+  }
+
+  #onReset(streamId: number, payload: Buffer): void {
+    checkLength('RST_STREAM', payload, 4)
+    const stream = this.#streamOf('RST_STREAM', streamId)
+    this.#useless.add()
+    if (stream === undefined) return
+    // A reset is not answered with another one.
+    stream.hasSentEnd = true
+    stream.onReset(payload.readUInt32BE())
+  }
+
+  #onSettings(frameFlags: number, streamId: number, payload: Buffer): void {
+    if (streamId !== 0) throw protocolError('a SETTINGS frame is for a stream')
+    this.#useless.add()
+    if ((frameFlags & flags.ACK) !== 0) {
+      checkLength('SETTINGS answer', payload, 0)
+      return
+    }
+    this.#hasSettings = true
+    this.#peer.apply(payload)
+    this.#answer(frameTypes.SETTINGS, Buffer.alloc(0))
+    for (const stream of this.#streams.openStreams()) {
+      if (!this.#sending.isWindowAllowed(stream)) {
+        stream.fail(badStream('the window of the stream became too large'), errorCodes.FLOW_CONTROL_ERROR)
+      } else this.#sending.add(stream)
+    }
+    this.#listener.onSettings()
+  }
+
+  #onPing(frameFlags: number, streamId: number, payload: Buffer): void {
+    if (streamId !== 0) throw protocolError('a PING frame is for a stream')
+    checkLength('PING', payload, 8)
+    this.#useless.add()
+    if ((frameFlags & flags.ACK) === 0) this.#answer(frameTypes.PING, payload)
+    else this.#listener.onPong()
+  }
+
+  #answer(type: number, payload: Buffer): void {
+    if (this.#writer.unsentBytes > maxUnsentBytes) throw excessError('it wants answers, and reads nothing')
+    this.#writer.frame(type, flags.ACK, 0, payload)
+  }
+
+  #onGoaway(streamId: number, payload: Buffer): void {
+    if (streamId !== 0) throw protocolError('a GOAWAY frame is for a stream')
+    if (payload.length < 8) throw frameSizeError('a GOAWAY frame is too short')
+    const text = payload.toString('latin1', 8, 8 + maxGoawayTextBytes).replace(/[^\x20-\x7e]/g, '?')
+    this.#useless.add()
+    this.#listener.onGoaway(payload.readUInt32BE() & 0x7fff_ffff, payload.readUInt32BE(4), text)
+  }
+}
+
+function checkLength(name: string, payload: Buffer, length: number): void {
+  if (payload.length !== length) throw frameSizeError(`a ${name} frame has ${payload.length} bytes, not ${length}`)
+}
+
+function badStream(what: string): { readonly code: number; readonly details: string } {
+  return { code: statusCodes.internal, details: `HTTP/2 protocol error: ${what}` }
+}

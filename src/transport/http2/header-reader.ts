@@ -1,0 +1,106 @@
+import { flags } from './frame.js'
+import { HpackDecoder } from './hpack/decoder.js'
+import { excessError, protocolError } from './http2-error.js'
+import { type ResponseHead, responseHead } from './response-head.js'
+import { decoderTableBytes, maxHeaderListBytes } from './settings.js'
+
+/** A block of more frames than this is made of frames that carry next to nothing. */
+const maxBlockFrames = 64
+/** The longest block that is remembered: as many bytes as a number holds exactly beside their count. */
+const maxKnownBytes = 6
+const maxKnown = 64
+const priorityBytes = 5
+
+interface OpenBlock {
+  readonly streamId: number
+  readonly endsStream: boolean
+  readonly parts: Buffer[]
+  bytes: number
+}
+
+/** Puts header blocks together from HEADERS and CONTINUATION frames, and decodes them. */
+export class HeaderReader {
+  readonly #decoder = new HpackDecoder(decoderTableBytes, maxHeaderListBytes)
+  /**
+   * What short blocks mean, which are made of indexes: etcd answers with the same two again and again. True as long as the
+   * decoder's table is the one of `#knownAt`.
+   */
+  readonly #known = new Map<number, ResponseHead>()
+  #knownAt = 0
+  #open: OpenBlock | undefined
+  #endsStream = false
+
+  /** Whether a block has begun: nothing but its CONTINUATION frames may follow. */
+  get isOpen(): boolean {
+    return this.#open !== undefined
+  }
+
+  /** Whether the block that was returned last is the last of its stream. */
+  get endsStream(): boolean {
+    return this.#endsStream
+  }
+
+  /** Takes a HEADERS frame, and returns what the block says if it is complete. */
+  begin(frameFlags: number, streamId: number, payload: Buffer): ResponseHead | undefined {
+    const block = (frameFlags & (flags.PADDED | flags.PRIORITY)) === 0 ? payload : unpadded(frameFlags, payload)
+    this.#endsStream = (frameFlags & flags.END_STREAM) !== 0
+    if ((frameFlags & flags.END_HEADERS) !== 0) return this.#head(block)
+    this.#open = { streamId, endsStream: this.#endsStream, parts: [], bytes: 0 }
+    this.#add(this.#open, block)
+    return undefined
+  }
+
+  /** Takes a CONTINUATION frame, and returns what the block says if it is complete now. */
+  continue(frameFlags: number, streamId: number, payload: Buffer): ResponseHead | undefined {
+    const open = this.#open
+    if (open === undefined) throw protocolError('a CONTINUATION frame continues nothing')
+    if (open.streamId !== streamId) throw protocolError('a CONTINUATION frame is for another stream')
+    this.#add(open, payload)
+    if ((frameFlags & flags.END_HEADERS) === 0) return undefined
+    this.#open = undefined
+    this.#endsStream = open.endsStream
+    return this.#head(Buffer.concat(open.parts))
+  }
+
+  #add(open: OpenBlock, part: Buffer): void {
+    open.parts.push(part)
+    open.bytes += part.length
+    if (open.bytes > maxHeaderListBytes)
+      throw excessError(`a header block of more than ${maxHeaderListBytes} bytes came`)
+    if (open.parts.length > maxBlockFrames)
+      throw excessError(`a header block of more than ${maxBlockFrames} frames came`)
+  }
+
+  #head(block: Buffer): ResponseHead {
+    const key = block.length <= maxKnownBytes ? keyOf(block) : undefined
+    const known = key === undefined ? undefined : this.#known.get(key)
+    return known ?? this.#decode(block, key)
+  }
+
+  #decode(block: Buffer, key: number | undefined): ResponseHead {
+    const { fields, isTooLarge } = this.#decoder.decode(block)
+    const head = responseHead(fields, isTooLarge)
+    if (this.#decoder.changes !== this.#knownAt || this.#known.size >= maxKnown) this.#known.clear()
+    // A block that has changed the table would not mean the same a second time.
+    if (this.#decoder.changes === this.#knownAt && key !== undefined) this.#known.set(key, head)
+    this.#knownAt = this.#decoder.changes
+    return head
+  }
+}
+
+function keyOf(block: Buffer): number {
+  let key = block.length
+  for (let at = 0; at < block.length; at += 1) key = key * 256 + (block[at] ?? 0)
+  return key
+}
+
+/** Without padding, and without the priority that nobody sends any more: RFC 9113, section 6.2. */
+function unpadded(frameFlags: number, payload: Buffer): Buffer {
+  const isPadded = (frameFlags & flags.PADDED) !== 0
+  const from = (isPadded ? 1 : 0) + ((frameFlags & flags.PRIORITY) === 0 ? 0 : priorityBytes)
+  const padding = isPadded ? (payload[0] ?? 0) : 0
+  if (from + padding > payload.length) {
+    throw protocolError('a HEADERS frame has more padding than it has bytes')
+  }
+  return payload.subarray(from, payload.length - padding)
+}

@@ -1,0 +1,74 @@
+import { maxUint31 } from './frame.js'
+import type { Http2Stream } from './http2-stream.js'
+
+/** The streams of a connection: those that are open, and those that wait for their turn. */
+export class Streams {
+  readonly #open = new Map<number, Http2Stream>()
+  readonly #waiting = new Set<Http2Stream>()
+  readonly #lastId: number
+  #nextId = 1
+  /** The last stream that the peer took up or will take up. */
+  #lastTakenId = Number.POSITIVE_INFINITY
+
+  /** `lastId` is the ID of the last stream that there may be. */
+  constructor(lastId = maxUint31) {
+    this.#lastId = lastId
+  }
+
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  get count(): number {
+    return this.#open.size + this.#waiting.size
+  }
+
+  /** Whether there is an ID for one more. */
+  get hasNextId(): boolean {
+    return this.#nextId <= this.#lastId
+  }
+
+  get waiting(): ReadonlySet<Http2Stream> {
+    return this.#waiting
+  }
+
+  wait(stream: Http2Stream): void {
+    this.#waiting.add(stream)
+  }
+
+  /** Gives a stream its ID. */
+  open(stream: Http2Stream): void {
+    this.#waiting.delete(stream)
+    stream.id = this.#nextId
+    this.#nextId += 2
+    this.#open.set(stream.id, stream)
+  }
+
+  get(id: number): Http2Stream | undefined {
+    return this.#open.get(id)
+  }
+
+  /** Whether the peer says something about a stream that there has never been. */
+  isIdle(id: number): boolean {
+    return id >= this.#nextId || id % 2 === 0
+  }
+
+  delete(stream: Http2Stream): void {
+    if (stream.id === 0) this.#waiting.delete(stream)
+    else this.#open.delete(stream.id)
+  }
+
+  /** The peer takes up no stream after `id`. Returns those that it never will. */
+  refuseAfter(id: number): Http2Stream[] {
+    this.#lastTakenId = Math.min(this.#lastTakenId, id)
+    return [...this.#open.values()].filter((stream) => stream.id > this.#lastTakenId)
+  }
+
+  openStreams(): Http2Stream[] {
+    return [...this.#open.values()]
+  }
+
+  waitingStreams(): Http2Stream[] {
+    return [...this.#waiting]
+  }
+}

@@ -1,0 +1,118 @@
+import { statusCodes, statusOfReset } from '../grpc-protocol.js'
+import type { CallStatus, LaneCall, UnaryListener } from '../unary-lane.js'
+import { AnswerHead } from './answer-head.js'
+import { errorCodes } from './http2-error.js'
+import { Http2Stream, type StreamHost } from './http2-stream.js'
+import { MessageAssembler, wholeMessage } from './message-assembler.js'
+import type { ResponseHead } from './response-head.js'
+import { streamWindowBytes } from './settings.js'
+
+const twoMessages: CallStatus = { code: statusCodes.internal, details: 'the answer has more than one message' }
+const noHeaders: CallStatus = {
+  code: statusCodes.internal,
+  details: 'HTTP/2 PROTOCOL_ERROR: the data of the answer came before its headers',
+}
+
+/** One message each way. What arrives is taken in at once, hence the peer is never held back. */
+export class UnaryCall extends Http2Stream implements LaneCall {
+  readonly deadlineAt: number
+  readonly #host: StreamHost
+  readonly #head = new AnswerHead()
+  #listener: UnaryListener | undefined
+  #message: Buffer | undefined
+  /** There where the message came in more than one piece. */
+  #assembler: MessageAssembler | undefined
+  /** Bytes that have come and were not given back to the peer. */
+  #takenBytes = 0
+
+  constructor(host: StreamHost, deadlineAt: number, listener: UnaryListener) {
+    super()
+    this.#host = host
+    this.deadlineAt = deadlineAt
+    this.#listener = listener
+  }
+
+  cancelWithStatus(): void {
+    if (this.#listener !== undefined) this.#leave(errorCodes.CANCEL)
+  }
+
+  expire(): void {
+    const status = { code: statusCodes.deadlineExceeded, details: 'Deadline exceeded', sent: this.id !== 0 }
+    this.fail(status, errorCodes.CANCEL)
+  }
+
+  fail(status: CallStatus, resetCode?: number): void {
+    const listener = this.#listener
+    this.#leave(resetCode)
+    listener?.onReceiveStatus(status)
+  }
+
+  onHead(head: ResponseHead, endsStream: boolean): void {
+    const verdict = this.#head.next(head, endsStream)
+    if (verdict.kind === 'end') this.#finish(verdict.status)
+    else if (verdict.kind === 'refuse') this.fail(verdict.status, endsStream ? undefined : verdict.resetCode)
+  }
+
+  onFlow(flowBytes: number): void {
+    this.#takenBytes += flowBytes
+    if (this.#takenBytes < streamWindowBytes / 2) return
+    this.#host.giveBack(this, this.#takenBytes)
+    this.#takenBytes = 0
+  }
+
+  onData(bytes: Buffer): void {
+    if (this.#listener === undefined) return
+    if (!this.#head.isThere) this.fail(noHeaders, errorCodes.PROTOCOL_ERROR)
+    else if (this.#message !== undefined) this.fail(twoMessages, errorCodes.CANCEL)
+    else if (this.#assembler !== undefined) this.#assemble(this.#assembler, bytes)
+    else {
+      this.#message = wholeMessage(bytes)
+      if (this.#message !== undefined) return
+      this.#assembler = new MessageAssembler()
+      this.#assemble(this.#assembler, bytes)
+    }
+  }
+
+  onDataEnd(endsStream: boolean): void {
+    if (endsStream && this.#listener !== undefined) this.fail(this.#head.statusWithoutTrailers())
+  }
+
+  onReset(code: number): void {
+    this.fail(code === errorCodes.NO_ERROR ? this.#head.statusWithoutTrailers() : statusOfReset(code))
+  }
+
+  #assemble(assembler: MessageAssembler, bytes: Buffer): void {
+    try {
+      const end = assembler.push(bytes, 0)
+      this.#message = assembler.take()
+      // Nobody keeps what never ends.
+      if (end < bytes.length) this.fail(twoMessages, errorCodes.CANCEL)
+    } catch (error) {
+      this.fail({ code: statusCodes.internal, details: textOf(error) }, errorCodes.CANCEL)
+    }
+  }
+
+  #finish(status: CallStatus): void {
+    const listener = this.#listener
+    const message = this.#message
+    if (status.code !== statusCodes.ok || message === undefined) {
+      this.fail(this.#assembler?.isWithinMessage === true && status.code === statusCodes.ok ? cutShort : status)
+      return
+    }
+    this.#leave(undefined)
+    listener?.onReceiveMessage(message)
+    listener?.onReceiveStatus(status)
+  }
+
+  #leave(resetCode: number | undefined): void {
+    if (this.#listener === undefined) return
+    this.#listener = undefined
+    this.#host.streamEnded(this, resetCode)
+  }
+}
+
+const cutShort: CallStatus = { code: statusCodes.internal, details: 'the answer ended within a message' }
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
