@@ -3,7 +3,7 @@ import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
 import { GrpcChannel } from './grpc-channel.js'
 import { loadedGrpcJs, loadGrpcJs } from './grpc-js.js'
-import { Http2Lane } from './http2-lane.js'
+import { Http2Channel } from './http2/channel.js'
 import type { LaneState, StreamChannel, UnaryLane } from './unary-lane.js'
 
 /** Who opened the connections to a member. */
@@ -63,27 +63,30 @@ class SharedLanes implements Lanes {
   }
 }
 
-/** A session of HTTP/2 for unary calls, and a channel of grpc-js that is opened for the first stream. */
+/**
+ * One connection for unary calls, and another of the same kind that is opened for the first stream: on a shared one, a
+ * member that sends large answers to watches lets calls wait (etcd issue 15402).
+ */
 class SeparateLanes implements Lanes {
-  readonly unary: Http2Lane
+  readonly unary: Http2Channel
   readonly #init: LanesInit
   readonly #listener: LanesListener
-  #streams: GrpcChannel | undefined
+  #streams: Http2Channel | undefined
 
   constructor(init: LanesInit, listener: LanesListener) {
     this.#init = init
     this.#listener = listener
-    this.unary = new Http2Lane(init.endpoint, init.credentials, init.settings, (state) => listener.onState(state))
+    this.unary = new Http2Channel(init.endpoint, init.credentials, init.settings, (state) => listener.onState(state))
   }
 
-  get separateStreams(): GrpcChannel | undefined {
+  get separateStreams(): Http2Channel | undefined {
     return this.#streams
   }
 
   streams(): StreamChannel {
     if (this.#streams !== undefined) return this.#streams
     const { endpoint, credentials, settings } = this.#init
-    this.#streams = new GrpcChannel(endpoint, credentials, settings, streamsLeaving(this.#listener))
+    this.#streams = new Http2Channel(endpoint, credentials, settings, streamsLeaving(this.#listener))
     this.#streams.connect()
     return this.#streams
   }

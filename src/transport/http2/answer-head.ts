@@ -1,5 +1,5 @@
-import { statusCodes, statusOfHttp } from '../grpc-protocol.js'
 import type { CallStatus } from '../unary-lane.js'
+import { statusCodes, statusOfHttp } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 import type { ResponseHead } from './response-head.js'
 

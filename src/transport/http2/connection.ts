@@ -2,7 +2,6 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { ChannelSettings } from '../channel-settings.js'
 import type { DeadlineClock } from '../deadline-clock.js'
-import { frame, statusCodes } from '../grpc-protocol.js'
 import { plainReason } from '../grpc-status.js'
 import type { SingleConnection, SingleConnectionListener } from '../reconnector.js'
 import type { CallStatus } from '../unary-lane.js'
@@ -10,6 +9,7 @@ import { frameTypes, preface } from './frame.js'
 import { FrameReader } from './frame-reader.js'
 import { type ControlListener, FrameRouter } from './frame-router.js'
 import { FrameWriter } from './frame-writer.js'
+import { frame, messagePrefixBytes, statusCodes } from './grpc-protocol.js'
 import type { HeaderField } from './hpack/header-field.js'
 import { errorCodes, errorName, Http2Error } from './http2-error.js'
 import type { Http2Stream, StreamHost } from './http2-stream.js'
@@ -32,8 +32,6 @@ export interface ConnectionInit {
   readonly lastStreamId?: number | undefined
 }
 
-/** A flag and the length of a message, in front of each message of gRPC. */
-const messagePrefixBytes = 5
 /** The window of a connection before the first update: RFC 9113, section 6.9.2. */
 const initialWindowBytes = 65_535
 

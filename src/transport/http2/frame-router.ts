@@ -1,7 +1,7 @@
-import { statusCodes } from '../grpc-protocol.js'
 import { flags, frameTypes } from './frame.js'
 import type { FrameHandler } from './frame-reader.js'
 import type { FrameWriter } from './frame-writer.js'
+import { statusCodes } from './grpc-protocol.js'
 import { HeaderReader } from './header-reader.js'
 import { errorCodes, excessError, frameSizeError, protocolError } from './http2-error.js'
 import type { Http2Stream } from './http2-stream.js'

@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net'
 import { defaultMaxFrameBytes, flags, frameHeadBytes, frameTypes } from './frame.js'
+import { messagePrefixBytes } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 
 /** Frames are put together in pieces of memory of this size. */
 const slabBytes = 65_536
 /** Payloads from this size on are handed to the socket as they are: copying them takes longer than another piece. */
 const minViewBytes = 8192
-/** A flag and the length of a message, in front of each message of gRPC. */
-const messagePrefixBytes = 5
 
 /**
  * Collects frames, and gives the socket all of a tick at once: at a thousand calls in flight that is one call of the

@@ -1,5 +1,5 @@
-/** A flag that tells whether a message is compressed, and its length in four bytes, in front of each message of gRPC. */
-const prefixBytes = 5
+import { messagePrefixBytes } from './grpc-protocol.js'
+
 /** Messages below this are copied: they are views of all that was read with them, which a small value would keep in memory. */
 const minViewBytes = 4096
 /** Memory for a message is not taken far ahead of its bytes, whatever its prefix promises. */
@@ -7,9 +7,9 @@ const firstBytes = 4 * 1024 * 1024
 
 /** The message that a chunk consists of, exactly and completely; `undefined` where it is anything else. */
 export function wholeMessage(chunk: Buffer): Buffer | undefined {
-  const length = chunk.length - prefixBytes
+  const length = chunk.length - messagePrefixBytes
   if (length < 0 || chunk[0] !== 0 || chunk.readUInt32BE(1) !== length) return undefined
-  return length < minViewBytes ? copyOf(chunk, prefixBytes, chunk.length) : chunk.subarray(prefixBytes)
+  return length < minViewBytes ? copyOf(chunk, messagePrefixBytes, chunk.length) : chunk.subarray(messagePrefixBytes)
 }
 
 function copyOf(chunk: Buffer, from: number, to: number): Buffer {
@@ -28,7 +28,7 @@ export class MessageError extends Error {
  * several is copied once into memory of the size that its prefix gives.
  */
 export class MessageAssembler {
-  readonly #prefix = Buffer.alloc(prefixBytes)
+  readonly #prefix = Buffer.alloc(messagePrefixBytes)
   #prefixLength = 0
   /** The length of the message, from its prefix. */
   #length = 0
@@ -54,8 +54,8 @@ export class MessageAssembler {
    */
   push(chunk: Buffer, from: number): number {
     let at = from
-    if (this.#prefixLength < prefixBytes) at = this.#readPrefix(chunk, at)
-    if (this.#prefixLength < prefixBytes) return at
+    if (this.#prefixLength < messagePrefixBytes) at = this.#readPrefix(chunk, at)
+    if (this.#prefixLength < messagePrefixBytes) return at
     const end = Math.min(chunk.length, at + this.#length - this.#filled)
     if (this.#filled === 0 && end - at === this.#length) {
       this.#complete(this.#length < minViewBytes ? copyOf(chunk, at, end) : chunk.subarray(at, end))
@@ -64,7 +64,7 @@ export class MessageAssembler {
   }
 
   #readPrefix(chunk: Buffer, from: number): number {
-    const end = Math.min(chunk.length, from + prefixBytes - this.#prefixLength)
+    const end = Math.min(chunk.length, from + messagePrefixBytes - this.#prefixLength)
     chunk.copy(this.#prefix, this.#prefixLength, from, end)
     this.#prefixLength += end - from
     if (this.#prefix[0] !== 0) throw new MessageError('the answer is compressed, which this client did not ask for')

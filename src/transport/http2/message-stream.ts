@@ -1,7 +1,7 @@
-import { frame, statusCodes, statusOfReset } from '../grpc-protocol.js'
 import type { CallStatus, ChannelStream, UnaryListener } from '../unary-lane.js'
 import { AnswerHead } from './answer-head.js'
 import { ByteQueue } from './byte-queue.js'
+import { frame, statusCodes, statusOfReset } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 import { Http2Stream, type StreamHost } from './http2-stream.js'
 import { MessageAssembler } from './message-assembler.js'

@@ -1,5 +1,5 @@
-import { type TimeoutHeader, timeoutHeader } from '../grpc-protocol.js'
 import type { CallMetadata } from '../transport.js'
+import { type TimeoutHeader, timeoutHeader } from './grpc-protocol.js'
 import { HpackEncoder } from './hpack/encoder.js'
 import { fieldBytes, type HeaderField } from './hpack/header-field.js'
 

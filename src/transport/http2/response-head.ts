@@ -1,5 +1,5 @@
-import { percentDecoded, statusCodes } from '../grpc-protocol.js'
 import type { CallStatus } from '../unary-lane.js'
+import { percentDecoded, statusCodes } from './grpc-protocol.js'
 import type { HeaderField } from './hpack/header-field.js'
 
 /** What a block of headers of an answer says, its first ones or its trailers. */

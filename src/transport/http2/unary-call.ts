@@ -1,6 +1,6 @@
-import { statusCodes, statusOfReset } from '../grpc-protocol.js'
 import type { CallStatus, LaneCall, UnaryListener } from '../unary-lane.js'
 import { AnswerHead } from './answer-head.js'
+import { statusCodes, statusOfReset } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 import { Http2Stream, type StreamHost } from './http2-stream.js'
 import { MessageAssembler, wholeMessage } from './message-assembler.js'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { timeoutHeader } from '../../src/transport/grpc-protocol.js'
+import { timeoutHeader } from '../../../src/transport/http2/grpc-protocol.js'
 
 describe('The header of a deadline', () => {
   test('is rounded up to two digits, in the smallest unit that has room', () => {

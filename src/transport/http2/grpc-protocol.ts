@@ -1,5 +1,5 @@
-import { constants, type IncomingHttpHeaders } from 'node:http2'
-import type { CallStatus } from './unary-lane.js'
+import type { CallStatus } from '../unary-lane.js'
+import { errorCodes } from './http2-error.js'
 
 /** gRPC's status codes, those that this side makes statuses of. */
 export const statusCodes = {
@@ -16,40 +16,18 @@ export const statusCodes = {
 } as const
 
 /** A flag that tells whether the message is compressed, and its length in four bytes. */
-const prefixBytes = 5
-/** Chunks below this are copied: they are views of all that was read with them, which a small value would keep in memory. */
-const copiedBytes = 4096
+export const messagePrefixBytes = 5
 
 /** A message as it goes over the wire, with its prefix; never compressed. */
 export function frame(message: Buffer): Buffer {
-  const framed = Buffer.allocUnsafe(prefixBytes + message.length)
+  const framed = Buffer.allocUnsafe(messagePrefixBytes + message.length)
   framed[0] = 0
   framed[1] = message.length >>> 24
   framed[2] = message.length >>> 16
   framed[3] = message.length >>> 8
   framed[4] = message.length
-  message.copy(framed, prefixBytes)
+  message.copy(framed, messagePrefixBytes)
   return framed
-}
-
-/** How much of its message is to follow the first chunk of an answer; below zero where it has more than one message. */
-export function bytesToFollow(first: Buffer): number {
-  if (first.length < prefixBytes) return Number.POSITIVE_INFINITY
-  return prefixBytes + first.readUInt32BE(1) - first.length
-}
-
-/** The one message in the chunks of an answer, or what is wrong with it. */
-export function unframe(first: Buffer, rest: readonly Buffer[] | undefined): Buffer | string {
-  const framed = rest === undefined ? first : Buffer.concat([first, ...rest])
-  if (framed.length < prefixBytes) return 'the answer ended within a message'
-  if (framed[0] !== 0) return 'the answer is compressed, which this client did not ask for'
-  const messageBytes = framed.readUInt32BE(1)
-  if (messageBytes > framed.length - prefixBytes) return 'the answer ended within a message'
-  if (messageBytes < framed.length - prefixBytes) return 'the answer has more than one message'
-  if (rest !== undefined || messageBytes >= copiedBytes) return framed.subarray(prefixBytes)
-  const message = Buffer.allocUnsafe(messageBytes)
-  framed.copy(message, 0, prefixBytes)
-  return message
 }
 
 /** A `grpc-timeout` header, and the times to wait that it stands for. */
@@ -80,18 +58,6 @@ export function timeoutHeader(waitMs: number): TimeoutHeader {
   if (fitting === undefined)
     return { text: undefined, overMs: mostTimeoutDigits * 3_600_000, mostMs: Number.POSITIVE_INFINITY }
   return { text: `${Math.ceil(mostMs / fitting.ms)}${fitting.unit}`, overMs: mostMs - step, mostMs }
-}
-
-/** The status that headers hold, the first ones of an answer without a body or the trailers; `undefined` for none. */
-export function statusOf(headers: IncomingHttpHeaders): CallStatus | undefined {
-  const code = headers['grpc-status']
-  if (code === undefined) return undefined
-  const message = headers['grpc-message']
-  const number = Number(code)
-  return {
-    code: Number.isInteger(number) ? number : statusCodes.unknown,
-    details: typeof message === 'string' ? percentDecoded(message) : '',
-  }
 }
 
 /** Bytes that are no visible ASCII letters come as `%xx`; anything else, a `%` among it, stands for itself. */
@@ -128,13 +94,13 @@ function codeOfHttp(httpStatus: number | undefined): number {
 /** The status of a call whose stream the member reset. */
 export function statusOfReset(rstCode: number): CallStatus {
   switch (rstCode) {
-    case constants.NGHTTP2_REFUSED_STREAM:
+    case errorCodes.REFUSED_STREAM:
       return { code: statusCodes.unavailable, details: 'Stream refused by server', sent: false }
-    case constants.NGHTTP2_CANCEL:
+    case errorCodes.CANCEL:
       return { code: statusCodes.cancelled, details: 'Call cancelled' }
-    case constants.NGHTTP2_ENHANCE_YOUR_CALM:
+    case errorCodes.ENHANCE_YOUR_CALM:
       return { code: statusCodes.resourceExhausted, details: 'Bandwidth exhausted or memory limit exceeded' }
-    case constants.NGHTTP2_INADEQUATE_SECURITY:
+    case errorCodes.INADEQUATE_SECURITY:
       return { code: statusCodes.permissionDenied, details: 'Protocol not secure enough' }
     default:
       return { code: statusCodes.internal, details: `Received RST_STREAM with code ${rstCode}` }
