@@ -11,7 +11,7 @@ export function firstBytesKept(before: Buffer, chunk: Buffer): Buffer {
 
 /** Whether these may be the first bytes of SETTINGS, whose length is small. */
 export function mayBeHttp2(first: Buffer): boolean {
-  return first[0] === 0
+  return first.length === 0 || first[0] === 0
 }
 
 /** What a server speaks that begins with `first` and not with the settings of HTTP/2, as an error. */

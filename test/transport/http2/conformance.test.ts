@@ -1,0 +1,479 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { poll } from '../../../src/testing/index.js'
+import { flags, frameTypes } from '../../../src/transport/http2/frame.js'
+import type { HeaderField } from '../../../src/transport/http2/hpack/header-field.js'
+import { errorCodes } from '../../../src/transport/http2/http2-error.js'
+import { TestChannel, type TestChannelOptions } from '../../support/channel.js'
+import { framed } from '../../support/grpc-server.js'
+import {
+  frameBytes,
+  Http2Peer,
+  okHead,
+  okTrailers,
+  type PeerConnection,
+  settingsBytes,
+  uint32,
+} from '../../support/http2-peer.js'
+
+const { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION } = frameTypes
+const { END_STREAM, END_HEADERS, PADDED } = flags
+const settingIds = { tableSize: 1, maxStreams: 3, initialWindow: 4, maxFrame: 5, maxHeaderList: 6 } as const
+
+interface Pair {
+  readonly peer: PeerConnection
+  readonly server: Http2Peer
+  readonly channel: TestChannel
+}
+
+async function pair(
+  t: TestContext,
+  settings: readonly (readonly [id: number, value: number])[] = [],
+  options?: TestChannelOptions,
+): Promise<Pair> {
+  const server = await Http2Peer.start(t, (connection) => connection.begin(settings))
+  const channel = new TestChannel(t, server.endpoint, options)
+  const peer = await server.connection()
+  await channel.connected()
+  return { peer, server, channel }
+}
+
+/** Waits until everything that the client sent before is there, and everything that the peer sent has been read. */
+async function roundTrip(peer: PeerConnection): Promise<void> {
+  const before = peer.of(PING).length
+  peer.send(PING, 0, 0, Buffer.alloc(8))
+  await peer.next(PING, before + 1)
+}
+
+describe('A connection', () => {
+  test('begins with the settings of the client and room for large answers', async (t) => {
+    const { peer } = await pair(t)
+    const first = await peer.next(SETTINGS)
+    assert.equal(peer.frames[0], first)
+    assert.deepEqual(
+      first.payload,
+      settingsBytes([
+        [2, 0],
+        [settingIds.initialWindow, 4 * 1024 * 1024],
+        [settingIds.maxHeaderList, 65_536],
+      ]),
+    )
+    const update = await peer.next(WINDOW_UPDATE)
+    assert.deepEqual([update.streamId, update.payload.readUInt32BE()], [0, 16 * 1024 * 1024 - 65_535])
+    const answer = await peer.next(SETTINGS, 2)
+    assert.deepEqual([answer.flags, answer.payload.length], [flags.ACK, 0])
+  })
+
+  test('answers pings with what is in them, and settings each time', async (t) => {
+    const { peer } = await pair(t)
+    peer.send(PING, 0, 0, Buffer.from('12345678'))
+    const pong = await peer.next(PING)
+    assert.deepEqual([pong.flags, pong.payload.toString()], [flags.ACK, '12345678'])
+    peer.begin()
+    assert.equal((await peer.next(SETTINGS, 3)).flags, flags.ACK)
+  })
+
+  test('passes over padding, priorities, and frames and flags that it does not know', async (t) => {
+    const { peer, channel } = await pair(t, [[0x99, 7]])
+    const answer = channel.call()
+    await peer.next(DATA)
+    peer.send(PRIORITY, 0, 1, Buffer.alloc(5))
+    peer.send(0x42, 0xff, 1, Buffer.from('what'))
+    peer.send(0x42, 0, 0)
+    const head = peer.encode(okHead)
+    peer.send(
+      HEADERS,
+      PADDED | flags.PRIORITY | END_HEADERS | 0x40,
+      1,
+      Buffer.concat([Buffer.from([3]), Buffer.alloc(5), head, Buffer.alloc(3)]),
+    )
+    const message = framed('padded')
+    peer.send(DATA, PADDED, 1, Buffer.concat([Buffer.from([200]), message, Buffer.alloc(200)]))
+    peer.send(DATA, PADDED, 1, Buffer.from([0]))
+    peer.trailers(1)
+    assert.equal((await answer).message, 'padded')
+  })
+
+  test('puts headers together from as many frames as they come in', async (t) => {
+    const { peer, channel } = await pair(t)
+    const answer = channel.call()
+    await peer.next(DATA)
+    const head = peer.encode([...okHead, ['x-long', 'y'.repeat(3000)]])
+    peer.send(HEADERS, 0, 1, head.subarray(0, 1))
+    for (let at = 1; at < head.length; at += 1000) peer.send(CONTINUATION, 0, 1, head.subarray(at, at + 1000))
+    peer.send(CONTINUATION, END_HEADERS, 1)
+    peer.data(1, framed('message'))
+    const trailers = peer.encode(okTrailers)
+    peer.send(HEADERS, END_STREAM, 1, trailers.subarray(0, 2))
+    peer.send(CONTINUATION, END_HEADERS, 1, trailers.subarray(2))
+    assert.equal((await answer).message, 'message')
+  })
+
+  test('takes headers for information only, trailers-only answers, and a reset after the answer', async (t) => {
+    const { peer, channel, server } = await pair(t)
+    const informed = channel.call()
+    await peer.next(DATA)
+    peer.headers(1, [[':status', '103']])
+    peer.headers(1, [[':status', '100']])
+    peer.answer(1, 'informed')
+    peer.send(RST_STREAM, 0, 1, uint32(errorCodes.NO_ERROR))
+    assert.equal((await informed).message, 'informed')
+    const refused = channel.call()
+    await peer.next(DATA, 2)
+    peer.trailers(3, [...okHead, ['grpc-status', '5'], ['grpc-message', 'no such key']])
+    assert.deepEqual((await refused).status, { code: 5, details: 'no such key' })
+    await roundTrip(peer)
+    assert.equal(server.connections.length, 1)
+  })
+
+  test('drops what comes for calls that are over, and keeps the header table right', async (t) => {
+    const { peer, channel } = await pair(t)
+    const { call } = channel.start()
+    await peer.next(DATA)
+    call.cancelWithStatus(1, '')
+    assert.equal((await peer.next(RST_STREAM)).payload.readUInt32BE(), errorCodes.CANCEL)
+    peer.headers(1, okHead)
+    peer.data(1, Buffer.alloc(1000))
+    peer.trailers(1, [...okTrailers, ['x-new', 'value']])
+    peer.send(WINDOW_UPDATE, 0, 1, uint32(1))
+    peer.send(RST_STREAM, 0, 1, uint32(0))
+    const next = channel.call()
+    await peer.next(HEADERS, 2)
+    peer.answer(3, 'next')
+    assert.equal((await next).message, 'next')
+  })
+
+  test('of which the peer takes no new streams is left in two steps', async (t) => {
+    const { peer, server, channel } = await pair(t)
+    const calls = [channel.call('1'), channel.call('2')]
+    await peer.next(DATA, 2)
+    peer.send(GOAWAY, 0, 0, uint32(2 ** 31 - 1, 0))
+    peer.send(PING, 0, 0, Buffer.alloc(8))
+    await channel.connected(2)
+    await peer.next(PING)
+    peer.send(GOAWAY, 0, 0, uint32(1, 0))
+    assert.deepEqual((await calls[1])?.status, { code: 14, details: 'Stream refused by server', sent: false })
+    assert.equal(peer.socket.destroyed, false)
+    peer.answer(1, 'answer')
+    assert.equal((await calls[0])?.message, 'answer')
+    await poll('it is closed', () => peer.socket.destroyed || undefined)
+    assert.equal(server.connections.length, 2)
+    assert.deepEqual(channel.kinds, ['connected', 'connecting', 'connected'])
+  })
+
+  test('that the peer closes for an offence tells the calls which one', async (t) => {
+    const { peer, channel } = await pair(t)
+    const call = channel.call()
+    await peer.next(DATA)
+    peer.send(GOAWAY, 0, 0, Buffer.concat([uint32(1, errorCodes.ENHANCE_YOUR_CALM), Buffer.from('too_many_pings')]))
+    const { status } = await call
+    assert.equal(status.code, 14)
+    assert.match(status.details, /ENHANCE_YOUR_CALM: too_many_pings/)
+  })
+
+  test('that is closed while a frame is on its way ends its calls', async (t) => {
+    const { peer, channel } = await pair(t)
+    const call = channel.call()
+    await peer.next(DATA)
+    peer.headers(1, okHead)
+    peer.raw(frameBytes(DATA, 0, 1, Buffer.alloc(10)).subarray(0, 12))
+    peer.socket.end()
+    assert.deepEqual((await call).status, { code: 14, details: 'Connection dropped' })
+  })
+})
+
+describe('The headers of calls', () => {
+  const namesOf = (fields: readonly HeaderField[] = []): string[] => fields.map(([name]) => name)
+
+  test('are a few bytes after the first call, with the token as a literal that is never indexed', async (t) => {
+    const { peer, channel } = await pair(t)
+    const metadata = { hasleader: 'true', token: 'abcdefgh' }
+    for (let index = 0; index < 3; index += 1) {
+      const { outcome } = channel.start('x', 5000, metadata)
+      await peer.next(DATA, index + 1)
+      peer.answer(2 * index + 1, 'y')
+      await outcome
+    }
+    const blocks = peer.of(HEADERS).map(({ payload }) => payload)
+    assert.deepEqual(blocks[1], blocks[2])
+    assert.ok((blocks[1]?.length ?? 99) <= 9 + 15, `${blocks[1]?.length} bytes`)
+    const literal = Buffer.concat([Buffer.from([0x10, 0x04]), Buffer.from('token')])
+    for (const block of blocks) assert.ok(block.includes('abcdefgh'))
+    assert.ok(blocks[1]?.includes(Buffer.from([0x10])), literal.toString('hex'))
+    assert.deepEqual(namesOf(peer.requests.get(5)).sort(), namesOf(peer.requests.get(1)).sort())
+    assert.deepEqual(namesOf(peer.requests.get(1)).slice(0, 4), [':method', ':scheme', ':authority', ':path'])
+    assert.deepEqual(new Map(peer.requests.get(5)).get('token'), 'abcdefgh')
+  })
+
+  test('keep to the table that the peer allows', async (t) => {
+    const { peer, channel } = await pair(t, [[settingIds.tableSize, 0]])
+    const call = async (number: number): Promise<Buffer> => {
+      const outcome = channel.call()
+      await peer.next(DATA, number)
+      peer.answer(2 * number - 1, 'y')
+      await outcome
+      return peer.of(HEADERS)[number - 1]?.payload ?? assert.fail()
+    }
+    const blocks = [await call(1), await call(2)]
+    assert.equal(blocks[0]?.[0], 0x20)
+    assert.equal((blocks[0]?.length ?? 0) - 1, blocks[1]?.length)
+    peer.begin([[settingIds.tableSize, 4096]])
+    await peer.next(SETTINGS, 3)
+    await call(3)
+    assert.ok((await call(4)).length < 30)
+  })
+
+  test('are split where they are larger than a frame, and refused where the peer wants fewer', async (t) => {
+    const { peer, channel } = await pair(t)
+    const { outcome } = channel.start('x', 5000, { token: 'x'.repeat(40_000) })
+    await peer.next(DATA)
+    const [headers] = peer.of(HEADERS)
+    const continuations = peer.of(CONTINUATION)
+    assert.deepEqual([headers?.flags, headers?.payload.length], [0, 16_384])
+    assert.deepEqual(
+      continuations.map((frame) => frame.flags),
+      [0, END_HEADERS],
+    )
+    peer.answer(1, 'y')
+    assert.equal((await outcome).message, 'y')
+    peer.begin([[settingIds.maxHeaderList, 10_000]])
+    await peer.next(SETTINGS, 3)
+    const { status } = await channel.start('x', 5000, { token: 'x'.repeat(40_000) }).outcome
+    assert.deepEqual([status.code, status.sent], [8, false])
+    assert.match(status.details, /larger than/)
+  })
+
+  test('and the messages of all calls of a tick go out in one write', async (t) => {
+    const { peer, channel } = await pair(t)
+    await roundTrip(peer)
+    let chunks = 0
+    peer.socket.on('data', () => (chunks += 1))
+    for (let index = 0; index < 100; index += 1) channel.start('message')
+    await peer.next(DATA, 100)
+    assert.equal(chunks, 1)
+  })
+})
+
+describe('The windows of the peer', () => {
+  test('hold large messages back, in order, and not the small ones after them', async (t) => {
+    const { peer, channel } = await pair(t, [[settingIds.initialWindow, 100]])
+    const large = [channel.call(Buffer.alloc(1000, 'a')), channel.call(Buffer.alloc(1000, 'b'))]
+    const small = channel.call('small')
+    await peer.next(DATA, 1, 5)
+    assert.deepEqual([peer.body(1).length, peer.body(3).length, peer.body(5).length], [100, 100, 10])
+    peer.answer(5, 'answer')
+    assert.equal((await small).message, 'answer')
+    peer.send(WINDOW_UPDATE, 0, 1, uint32(5))
+    await peer.next(DATA, 2, 1)
+    peer.begin([[settingIds.initialWindow, 100_000]])
+    await poll('all is there', () => peer.body(3).length === 1005 || undefined)
+    assert.deepEqual([peer.body(1), peer.body(3)], [framed(Buffer.alloc(1000, 'a')), framed(Buffer.alloc(1000, 'b'))])
+    const ends = [1, 3].map((id) => peer.of(DATA, id).map((frame) => frame.flags))
+    assert.deepEqual(ends, [
+      [0, 0, END_STREAM],
+      [0, END_STREAM],
+    ])
+    for (const id of [1, 3]) peer.answer(id, `answer ${id}`)
+    assert.deepEqual(
+      (await Promise.all(large)).map(({ message }) => message),
+      ['answer 1', 'answer 3'],
+    )
+  })
+
+  test('may be below zero, and nothing is sent until they are not', async (t) => {
+    const { peer, channel } = await pair(t, [[settingIds.initialWindow, 500]])
+    channel.start(Buffer.alloc(1000))
+    await peer.next(DATA)
+    peer.begin([[settingIds.initialWindow, 100]])
+    await peer.next(SETTINGS, 3)
+    peer.send(WINDOW_UPDATE, 0, 1, uint32(400))
+    await roundTrip(peer)
+    assert.equal(peer.body(1).length, 500)
+    peer.send(WINDOW_UPDATE, 0, 1, uint32(7))
+    await peer.next(DATA, 2)
+    assert.equal(peer.body(1).length, 507)
+  })
+
+  test('of the whole connection are shared by turns of one frame', async (t) => {
+    const { peer, channel } = await pair(t, [[settingIds.initialWindow, 1_000_000]])
+    const calls = [channel.call(Buffer.alloc(100_000)), channel.call(Buffer.alloc(100_000)), channel.call('small')]
+    await roundTrip(peer)
+    const sent = [1, 3, 5].map((id) => peer.body(id).length)
+    assert.equal(
+      sent.reduce((sum, length) => sum + length, 0),
+      65_535,
+    )
+    peer.send(WINDOW_UPDATE, 0, 0, uint32(50_000))
+    await poll('the small one is there', () => peer.body(5).length === 10 || undefined)
+    peer.send(WINDOW_UPDATE, 0, 0, uint32(1_000_000))
+    await poll('all is there', () => peer.body(3).length === 100_005 || undefined)
+    assert.ok(peer.of(DATA).every(({ payload }) => payload.length <= 16_384))
+    for (const id of [1, 3, 5]) peer.answer(id, 'x')
+    await Promise.all(calls)
+  })
+
+  test('are not waited for by a call that is answered before all of it was sent', async (t) => {
+    const { peer, channel } = await pair(t, [[settingIds.initialWindow, 100]])
+    const call = channel.call(Buffer.alloc(1000))
+    await peer.next(DATA)
+    peer.trailers(1, [...okHead, ['grpc-status', '8'], ['grpc-message', 'too large']])
+    assert.equal((await call).status.code, 8)
+    assert.equal((await peer.next(RST_STREAM)).payload.readUInt32BE(), errorCodes.CANCEL)
+    peer.send(WINDOW_UPDATE, 0, 1, uint32(1000))
+    await roundTrip(peer)
+    assert.equal(peer.body(1).length, 100)
+  })
+})
+
+describe('The windows of the client', () => {
+  test('are given back for answers of any size', async (t) => {
+    const { peer, channel } = await pair(t)
+    const call = channel.call()
+    await peer.next(DATA)
+    const message = framed(Buffer.alloc(20_000_000, 'x'))
+    peer.headers(1, okHead)
+    for (let at = 0; at < message.length; at += 16_384) peer.data(1, message.subarray(at, at + 16_384))
+    peer.trailers(1)
+    assert.equal((await call).message?.length, 20_000_000)
+    const given = (streamId: number): number =>
+      peer.of(WINDOW_UPDATE, streamId).reduce((sum, { payload }) => sum + payload.readUInt32BE(), 0)
+    await roundTrip(peer)
+    assert.ok(given(1) >= 16_000_000, `${given(1)}`)
+    assert.ok(given(0) - 16 * 1024 * 1024 >= 8_000_000, `${given(0)}`)
+  })
+
+  test('hold the peer back while a stream is not read, and no other stream', async (t) => {
+    const { peer, channel } = await pair(t)
+    const paused = channel.stream(false)
+    const read = channel.stream()
+    await peer.next(HEADERS, 2)
+    for (const id of [1, 3]) peer.headers(id, okHead)
+    const chunk = framed(Buffer.alloc(16_379, 'x'))
+    for (let count = 0; count < 256; count += 1) peer.data(1, chunk)
+    peer.data(3, framed('other'))
+    await poll('the other one is read', () => read.messages.length === 1 || undefined)
+    await roundTrip(peer)
+    assert.deepEqual([paused.messages.length, peer.of(WINDOW_UPDATE, 1).length], [0, 0])
+    for (let count = 0; count < 256; count += 1) {
+      paused.stream.startRead()
+      await poll('one is read', () => paused.messages.length === count + 1 || undefined)
+    }
+    assert.ok(paused.messages.every((message) => message.length === 16_379))
+    await peer.next(WINDOW_UPDATE, 2, 1)
+    peer.trailers(1)
+    assert.deepEqual(await paused.status, { code: 0, details: '' })
+  })
+})
+
+describe('The number of streams that the peer allows', () => {
+  test('lets further calls wait, in order, until their deadline at most', async (t) => {
+    const { peer, channel } = await pair(t, [[settingIds.maxStreams, 1]])
+    const calls = [channel.call('1'), channel.call('2'), channel.call('3')]
+    const late = channel.call('late', 50)
+    assert.deepEqual((await late).status, { code: 4, details: 'Deadline exceeded', sent: false })
+    for (const id of [1, 3, 5]) {
+      await peer.next(DATA, 1, id)
+      await roundTrip(peer)
+      assert.equal(peer.requests.size, (id + 1) / 2)
+      peer.answer(id, `answer ${id}`)
+    }
+    assert.deepEqual(
+      (await Promise.all(calls)).map(({ message }) => message),
+      ['answer 1', 'answer 3', 'answer 5'],
+    )
+  })
+
+  test('may be none for a while', async (t) => {
+    const { peer, channel } = await pair(t, [[settingIds.maxStreams, 0]])
+    const call = channel.call()
+    await roundTrip(peer)
+    assert.equal(peer.requests.size, 0)
+    peer.begin([[settingIds.maxStreams, 10]])
+    await peer.next(DATA)
+    peer.answer(1, 'answer')
+    assert.equal((await call).message, 'answer')
+  })
+})
+
+describe('A stream', () => {
+  test('carries messages both ways, in order, and ends after the last', async (t) => {
+    const { peer, channel } = await pair(t)
+    const { stream, messages, status } = channel.stream()
+    const sent: number[] = []
+    for (let index = 0; index < 3; index += 1) {
+      stream.sendMessageWithContext({ callback: () => sent.push(index) }, Buffer.from(`message ${index}`))
+    }
+    stream.halfClose()
+    await peer.next(DATA, 4)
+    assert.deepEqual(sent, [0, 1, 2])
+    assert.deepEqual(peer.body(1), Buffer.concat([0, 1, 2].map((index) => framed(`message ${index}`))))
+    assert.deepEqual(
+      peer.of(DATA).map((frame) => frame.flags),
+      [0, 0, 0, END_STREAM],
+    )
+    peer.headers(1, okHead)
+    const bytes = Buffer.concat([framed('a'), framed(''), framed('b'.repeat(5000)), framed('c')])
+    for (const part of [bytes.subarray(0, 3), bytes.subarray(3, 8), bytes.subarray(8)]) peer.data(1, part)
+    peer.trailers(1)
+    assert.deepEqual(await status, { code: 0, details: '' })
+    assert.deepEqual(messages.map(String), ['a', '', 'b'.repeat(5000), 'c'])
+  })
+
+  test('is reset when it is cancelled, and when the peer ends it first', async (t) => {
+    const { peer, channel } = await pair(t)
+    const first = channel.stream()
+    const second = channel.stream()
+    first.status.then(() => assert.fail('it must stay silent'))
+    await peer.next(HEADERS, 2)
+    first.stream.cancelWithStatus(1, 'cancelled')
+    assert.equal((await peer.next(RST_STREAM, 1, 1)).payload.readUInt32BE(), errorCodes.CANCEL)
+    peer.headers(3, okHead)
+    peer.trailers(3, [
+      ['grpc-status', '14'],
+      ['grpc-message', 'etcdserver: no leader'],
+    ])
+    assert.deepEqual(await second.status, { code: 14, details: 'etcdserver: no leader' })
+    await peer.next(RST_STREAM, 1, 3)
+  })
+
+  test('that ends well is read to its end, whatever becomes of the connection', async (t) => {
+    const { peer, channel } = await pair(t)
+    const { stream, messages, status } = channel.stream(false)
+    await peer.next(HEADERS)
+    peer.headers(1, okHead)
+    peer.data(1, Buffer.concat([framed('a'), framed('b')]))
+    peer.trailers(1)
+    await roundTrip(peer)
+    peer.socket.destroy()
+    await channel.connected(2)
+    for (const count of [1, 2]) {
+      stream.startRead()
+      await poll('one is read', () => messages.length === count || undefined)
+    }
+    assert.deepEqual(await status, { code: 0, details: '' })
+  })
+
+  test('waits for a connection that is being made', async (t) => {
+    const server = await Http2Peer.start(t)
+    const channel = new TestChannel(t, server.endpoint)
+    const { messages } = channel.stream()
+    const peer = await server.connection()
+    await peer.next(HEADERS)
+    peer.headers(1, okHead)
+    peer.data(1, framed('message'))
+    await poll('it is there', () => messages.length === 1 || undefined)
+  })
+
+  test('whose message is compressed or cut short ends with an error', async (t) => {
+    const { peer, channel } = await pair(t)
+    const compressed = channel.stream()
+    const cut = channel.stream()
+    await peer.next(HEADERS, 2)
+    for (const id of [1, 3]) peer.headers(id, okHead)
+    peer.data(1, framed('x', 1))
+    assert.match((await compressed.status).details, /compressed/)
+    peer.data(3, framed('message').subarray(0, 9))
+    peer.trailers(3)
+    assert.match((await cut.status).details, /within a message/)
+  })
+})
