@@ -83,8 +83,8 @@ export interface ClientOptions {
   /** How long a ping may stay unanswered before the connection is given up, in milliseconds. @default 5000 */
   readonly keepaliveTimeoutMs?: number | undefined
   /**
-   * What carries unary calls: `http2` is a lane of their own over Node's HTTP/2, beside the grpc-js channel that carries
-   * the streams; `grpc-js` is that channel for everything. `useProxyEnvironment` needs `grpc-js`.
+   * What carries calls and streams: `http2` is this library's own HTTP/2 client, with one connection to each member for
+   * calls and one for streams; `grpc-js` is one channel of that package for both. `useProxyEnvironment` needs `grpc-js`.
    * @default 'grpc-js'
    */
   readonly transport?: TransportKind | undefined

@@ -1,7 +1,4 @@
-/**
- * What carries unary calls: HTTP/2 as Node has it, with a thin layer of gRPC on top, or the channel of grpc-js that also
- * carries the streams.
- */
+/** What carries calls and streams: this library's own HTTP/2 client, or grpc-js. */
 export type TransportKind = 'http2' | 'grpc-js'
 
 /** How the connections to a member are made, and how they find out that their peer is gone. */
