@@ -56,6 +56,7 @@ export const eventNames: readonly string[] = Object.keys({
   registrationLost: true,
   registrationRestored: true,
   registrationFailed: true,
+  releaseDelayed: true,
   syncFailed: true,
   closed: true,
 } satisfies Record<keyof ClientEvents, true>)

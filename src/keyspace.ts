@@ -22,6 +22,7 @@ import type { Lock } from './lock/lock.js'
 import type { LockOptions } from './lock/lock-options.js'
 import { LockQueues } from './lock/lock-queues.js'
 import { type LockedWork, Locks } from './lock/locks.js'
+import type { ReleaseHost } from './lock/release.js'
 import { Mirror } from './mirror/mirror.js'
 import { checkSides, type MirrorDestination, type MirrorOptions } from './mirror/mirror-options.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
@@ -60,6 +61,7 @@ export interface KeyspaceParts {
   readonly telemetry: ClientTelemetry
   readonly limits: KvLimits
   readonly obstacle: Obstacle
+  readonly release: ReleaseHost
   readonly prefix: Buffer
   /** Those of the client, for a keyspace that is a part of another one. */
   readonly queues?: LockQueues
@@ -282,10 +284,10 @@ export class Keyspace extends Kv {
 
   /** They work on all keys, whatever namespace the client itself has. */
   #newQueues(): LockQueues {
-    const { leases, obstacle, prefix, telemetry } = this.#parts
+    const { leases, release, prefix, telemetry } = this.#parts
     if (prefix.length > 0) return new Keyspace({ ...this.#parts, prefix: Buffer.alloc(0) }).#queues
     const session = (ttlSeconds: number, signal: AbortSignal) => leases.shared(ttlSeconds, { signal })
-    return new LockQueues({ store: this, session, observer: telemetry, obstacle })
+    return new LockQueues({ store: this, session, observer: telemetry, ...release })
   }
 
   /** What keeps this keyspace and another one from being reached. */
@@ -295,8 +297,8 @@ export class Keyspace extends Kv {
   }
 
   #recipes(): RecipeHost {
-    const { leases, obstacle, prefix, telemetry } = this.#parts
+    const { leases, release, prefix, telemetry } = this.#parts
     const session = (ttlSeconds: number, signal: AbortSignal) => leases.shared(ttlSeconds, { signal })
-    return { store: this, namespace: prefix, observer: telemetry, obstacle, session }
+    return { store: this, namespace: prefix, observer: telemetry, ...release, session }
   }
 }

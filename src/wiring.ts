@@ -19,6 +19,7 @@ import { KeepAliveHub } from './lease/keep-alive-hub.js'
 import type { LeaseEvents } from './lease/lease-events.js'
 import { Leases } from './lease/leases.js'
 import type { RegistrationEvents } from './lease/registration.js'
+import type { ReleaseEvents, ReleaseHost } from './lock/release.js'
 import type { ResolvedOptions } from './options.js'
 import type { ClientStats } from './telemetry/client-stats.js'
 import { ClientTelemetry } from './telemetry/client-telemetry.js'
@@ -34,7 +35,13 @@ import type { WatchEvents } from './watch/watch-lane.js'
 import { methods } from './wire/methods.js'
 
 /** What the parts of a client tell its listeners. */
-export interface PartEvents extends ConnectionEvents, AuthEvents, WatchEvents, LeaseEvents, RegistrationEvents {}
+export interface PartEvents
+  extends ConnectionEvents,
+    AuthEvents,
+    WatchEvents,
+    LeaseEvents,
+    RegistrationEvents,
+    ReleaseEvents {}
 
 /** The parts of a client, each made of those before it. */
 export interface Wired {
@@ -45,6 +52,7 @@ export interface Wired {
   readonly transport: Transport
   readonly memory: ReadMemory
   readonly obstacle: Obstacle
+  readonly release: ReleaseHost
   /** Groups writes; `transport` itself where all writes are grouped. */
   readonly grouping: Transport
   readonly streams: StreamSource
@@ -103,8 +111,13 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   tellOfStreams(events, telemetry)
   const [directory, rangeStreams] = [new EndpointDirectory(manager), new RangeStreamSource(streams)]
   const stats = statsOf({ telemetry, manager, hub, queues })
-  const calling = { tokens, transport, grouping, memory, obstacle }
+  const release = releaseHost(options, events, obstacle)
+  const calling = { tokens, transport, grouping, memory, obstacle, release }
   return { telemetry, manager, directory, ...calling, streams, rangeStreams, watches, leases, stats }
+}
+
+function releaseHost({ timeoutMs }: ResolvedOptions, events: Emitter<PartEvents>, obstacle: Obstacle): ReleaseHost {
+  return { obstacle, releaseMs: timeoutMs, releaseDelayed: (delayed) => events.emit('releaseDelayed', delayed) }
 }
 
 function readMemory({ cache }: ResolvedOptions, events: Emitter<PartEvents>): ReadMemory {

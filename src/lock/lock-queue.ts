@@ -1,7 +1,6 @@
 import { longestTimerMs, sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError, isPassing } from '../core/errors.js'
-import type { Obstacle } from '../core/wait-within.js'
 import { range } from '../kv/operation.js'
 import { Hold } from './hold.js'
 import { Lock } from './lock.js'
@@ -10,11 +9,11 @@ import { LockKey, type LockSession, type LockStore } from './lock-key.js'
 import type { LockObserver } from './lock-observer.js'
 import { holderOf, oldestOf } from './lock-place.js'
 import { type LockRequest, maySucceed } from './lock-request.js'
+import { type ReleaseHost, releaseWithin } from './release.js'
 import { sweepLater } from './sweep.js'
 
 /** What the queues of a client work with. */
-export interface LockQueueHost {
-  readonly obstacle: Obstacle
+export interface LockQueueHost extends ReleaseHost {
   /** Who follows the locks of a client. */
   readonly observer?: LockObserver
   /** All keys, of whatever namespace. */
@@ -226,8 +225,11 @@ export class LockQueue {
     return false
   }
 
-  #hold(hold: Hold, { name, ownKey }: LockRequest, fence: number): Lock {
-    const onRelease = (released: Lock): Promise<void> => this.#release(released)
+  #hold(hold: Hold, { name, kind, ownKey }: LockRequest, fence: number): Lock {
+    const onRelease = (written: Promise<unknown>): Promise<void> => {
+      const releasing = written.then(() => this.#release(lock))
+      return releaseWithin(releasing, { kind, key: lock.key }, this.#host)
+    }
     const lock = new Lock({ name, fence, ownKey, key: hold.key, gone: hold.gone, onRelease })
     hold.begin()
     this.#state = { kind: 'held', hold, lock }

@@ -11,7 +11,8 @@ export interface LockInit {
   readonly ownKey: boolean
   /** Aborts when the key is gone although its lease is there. */
   readonly gone: AbortSignal
-  onRelease(lock: Lock): Promise<void>
+  /** Gives it up when all that was written to the key is. */
+  onRelease(written: Promise<unknown>): Promise<void>
 }
 
 /**
@@ -84,11 +85,15 @@ export class Lock implements AsyncDisposable {
     return written
   }
 
-  /** Gives it to the next in the queue. Resolves when that is done; a lock that was lost is released already. */
+  /**
+   * Gives it to the next in the queue. Resolves when that is done, and after the client's `timeoutMs` at the latest: where the
+   * cluster cannot be told within that time, the client's event `releaseDelayed` says so, and it is told later, unless the
+   * lease has ended by then. A lock that was lost is released already.
+   */
   release(): Promise<void> {
     if (this.#releasing === undefined) {
       for (const signal of this.#losses) signal.removeEventListener('abort', this.#lost)
-      this.#releasing = this.#writing.then(() => this.#init.onRelease(this))
+      this.#releasing = this.#init.onRelease(this.#writing)
     }
     return this.#releasing
   }

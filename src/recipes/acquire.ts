@@ -73,7 +73,7 @@ async function obtain(
       const place = new Place(line, session, host)
       Object.assign(progress, { key: place.key, trouble: undefined })
       const { key, fence } = await takeTurn(place, request, signal)
-      return new Grant(request.name, fence, key, host.observer)
+      return new Grant(request.name, fence, { key, kind: line.kind }, host)
     } catch (error) {
       if (signal.aborted || isEtcdError(error, 'LOCK_UNAVAILABLE')) throw error
       const isLost = session?.signal.aborted === true || isEtcdError(error, 'LEASE_NOT_FOUND')

@@ -4,6 +4,7 @@ import { waitWithin } from '../core/wait-within.js'
 import { key } from '../kv/compare.js'
 import { del, type Operation, range } from '../kv/operation.js'
 import { txn } from '../kv/txn.js'
+import { releaseWithin } from '../lock/release.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { OwnKey } from './own-key.js'
@@ -22,11 +23,11 @@ export class BarrierEntry implements AsyncDisposable {
   readonly #name: string
   readonly #own: OwnKey
   readonly #openedAt: number
-  readonly #host: Pick<RecipeHost, 'store' | 'obstacle'>
+  readonly #host: RecipeHost
   #leaving: Promise<void> | undefined
 
   /** Made by `enter()`. */
-  constructor(name: string, own: OwnKey, openedAt: number, host: Pick<RecipeHost, 'store' | 'obstacle'>) {
+  constructor(name: string, own: OwnKey, openedAt: number, host: RecipeHost) {
     this.#name = name
     this.#own = own
     this.#openedAt = openedAt
@@ -50,7 +51,9 @@ export class BarrierEntry implements AsyncDisposable {
 
   /** Leaves without waiting for the others, unless `leave()` was called. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#leaving === undefined) await this.#own.leave()
+    if (this.#leaving !== undefined) return
+    const { name: key } = this.#own
+    await releaseWithin(this.#own.leave(), { kind: 'barrier', key }, this.#host)
   }
 
   async #leave(options: CallOptions): Promise<void> {

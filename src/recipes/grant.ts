@@ -1,10 +1,18 @@
 import type { Comparison } from '../kv/compare.js'
 import { LockLostError } from '../lock/lock-errors.js'
-import type { LockObserver } from '../lock/lock-observer.js'
+import type { LockKind } from '../lock/lock-observer.js'
+import { releaseWithin } from '../lock/release.js'
 import type { OwnKey } from './own-key.js'
+import type { RecipeHost } from './recipe-host.js'
 
 /** What is held for less time than this is not watched. */
 const watchAfterMs = 1000
+
+/** The key of what was granted. */
+export interface GrantedKey {
+  readonly key: OwnKey
+  readonly kind: LockKind
+}
 
 /**
  * What was granted to one caller: a read or a write lock, or a permit of a semaphore. It can be relied on as a `Lock` can:
@@ -19,18 +27,20 @@ export class Grant implements AsyncDisposable {
    */
   readonly fence: number
   readonly #key: OwnKey
-  readonly #observer: LockObserver
+  readonly #kind: LockKind
+  readonly #host: RecipeHost
   readonly #abort = new AbortController()
   readonly #closing = new AbortController()
   readonly #watching: NodeJS.Timeout
   #releasing: Promise<void> | undefined
 
   /** Made by `read()`, `write()` and `acquire()`. */
-  constructor(name: string, fence: number, key: OwnKey, observer: LockObserver) {
+  constructor(name: string, fence: number, { key, kind }: GrantedKey, host: RecipeHost) {
     this.name = name
     this.fence = fence
     this.#key = key
-    this.#observer = observer
+    this.#kind = kind
+    this.#host = host
     const { signal } = key.session
     this.#watching = setTimeout(() => void this.#watch(), watchAfterMs).unref()
     if (signal.aborted) this.#onLeaseLost()
@@ -65,7 +75,7 @@ export class Grant implements AsyncDisposable {
     return this.#key.guard
   }
 
-  /** Gives it to those who wait. Resolves when that is done; what was lost is released already. */
+  /** Gives it to those who wait, and resolves, as `release()` of a lock does; what was lost is released already. */
   release(): Promise<void> {
     this.#releasing ??= this.#release()
     return this.#releasing
@@ -76,9 +86,9 @@ export class Grant implements AsyncDisposable {
   }
 
   #release(): Promise<void> {
-    this.#observer.lockReleased(this)
+    this.#host.observer.lockReleased(this)
     this.#close()
-    return this.#key.leave()
+    return releaseWithin(this.#key.leave(), { kind: this.#kind, key: this.key }, this.#host)
   }
 
   async #watch(): Promise<void> {

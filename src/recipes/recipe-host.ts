@@ -1,8 +1,8 @@
 import type { KeyRange } from '../core/key-range.js'
-import type { Obstacle } from '../core/wait-within.js'
 import type { Txn } from '../kv/txn.js'
 import type { LockSession } from '../lock/lock-key.js'
 import type { LockObserver } from '../lock/lock-observer.js'
+import type { ReleaseHost } from '../lock/release.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchOptions } from '../watch/watch.js'
 import type { Watcher } from '../watch/watcher.js'
@@ -15,13 +15,12 @@ export interface RecipeStore {
 }
 
 /** What recipes work with. */
-export interface RecipeHost {
+export interface RecipeHost extends ReleaseHost {
   readonly store: RecipeStore
   /** What comes before all keys of the store. */
   readonly namespace: Buffer
   /** Who follows the locks of a client. */
   readonly observer: LockObserver
-  readonly obstacle: Obstacle
   /** A part in a lease that is kept alive. */
   session(ttlSeconds: number, signal: AbortSignal): Promise<LockSession>
 }

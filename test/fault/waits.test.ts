@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { type ClientOptions, type Etcd, isEtcdError } from '../../src/index.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { storedKeys } from '../support/cluster-view.js'
+import { createClient } from '../support/fixtures.js'
+
+/** How long something takes. */
+async function took<Result>(work: () => Promise<Result>): Promise<{ readonly result: Result; readonly ms: number }> {
+  const startedAt = performance.now()
+  const result = await work()
+  return { result, ms: performance.now() - startedAt }
+}
+
+describe('While etcd is out of reach', () => {
+  let cluster: EtcdCluster
+
+  before(async () => {
+    cluster = await EtcdCluster.start()
+  })
+  after(() => cluster.stop())
+
+  /** A client that is connected. */
+  async function connected(t: TestContext, options: ClientOptions): Promise<Etcd> {
+    const etcd = createClient(t, cluster, options)
+    await etcd.connect()
+    return etcd
+  }
+
+  test('waits go on for their own time, however short that to connect is', async (t) => {
+    const seed = await connected(t, {})
+    await seed.queue('mails').enqueue('hello')
+    await seed.barrier('held').hold()
+    await seed.close()
+    await cluster.kill(0)
+    // Nothing listens for longer than an attempt to connect may take.
+    const etcd = createClient(t, cluster, { connectTimeoutMs: 100 })
+    const bounds = { timeoutMs: 30_000 }
+    const entering = etcd.doubleBarrier('both', 1).enter(bounds)
+    const waits = {
+      observe: etcd.election('nobody').observe().next(),
+      barrier: etcd.barrier('free').wait(bounds),
+      'barrier, without a bound': etcd.barrier('free').wait(),
+      dequeue: etcd.queue('mails').dequeue(bounds),
+      enter: entering,
+      leave: entering.then((entry) => entry.leave(bounds)),
+      lock: etcd.lock('lock', bounds),
+      lockAll: etcd.lockAll(['a', 'b'], bounds),
+      read: etcd.rwLock('rw').read(bounds),
+      acquire: etcd.semaphore('s', 1).acquire(bounds),
+      campaign: etcd.election('e').campaign('me', bounds),
+      watch: etcd.watch('a').ready(bounds),
+      informer: etcd.informer('a').ready(bounds),
+      value: etcd.value('a').ready(bounds),
+      mirror: etcd.mirror('a', etcd.namespace('copy/')).synced(0, bounds),
+      connect: etcd.connect(bounds),
+    }
+    const settled: string[] = []
+    for (const [name, wait] of Object.entries(waits)) {
+      wait.finally(() => settled.push(name)).catch(() => {})
+    }
+    // A call has failed in the meantime, as all of these would if they gave up with their calls.
+    await assert.rejects(etcd.get('a', bounds), { code: 'NOT_CONNECTED' })
+    await assert.rejects(etcd.get('a', bounds), { code: 'NOT_CONNECTED' })
+    assert.deepEqual(settled, [])
+    await cluster.restart(0)
+    await Promise.all(Object.values(waits))
+  })
+
+  test('what was held is given up in the time of a call, not in that of its lease', async (t) => {
+    const etcd = await connected(t, { timeoutMs: 800, connectTimeoutMs: 400 })
+    const hold = { ttlSeconds: 60 }
+    const held = {
+      lock: await etcd.lock('release/lock', hold),
+      next: await etcd.lock('release/next', hold),
+      read: await etcd.rwLock('release/rw').read(hold),
+      permit: await etcd.semaphore('release/s', 1).acquire(hold),
+      both: await etcd.lockAll(['release/a', 'release/b'], hold),
+    }
+    const leadership = await etcd.election('release/e', hold).campaign('me')
+    const entry = await etcd.doubleBarrier('release/d', 1, hold).enter()
+    const waiting = etcd.lock('release/next', hold)
+    const delayed: string[] = []
+    etcd.on('releaseDelayed', ({ kind, key, error }) => {
+      assert.ok(isEtcdError(error, 'DEADLINE_EXCEEDED') && isEtcdError(error.cause, 'NOT_CONNECTED'), key)
+      delayed.push(kind)
+    })
+    const work = async (): Promise<string> => {
+      await cluster.kill(0)
+      return 'done'
+    }
+    const done = await took(() => etcd.withLock('release/with', hold, work))
+    const rest = [...Object.values(held).map((one) => one.release()), leadership.resign(), entry[Symbol.asyncDispose]()]
+    const released = await took(() => Promise.all(rest))
+    const failing = etcd.withLock('release/with', { ttlSeconds: 60, timeoutMs: 300 }, () => 'never')
+    await assert.rejects(
+      failing,
+      (error) => isEtcdError(error, 'LOCK_TIMEOUT') && isEtcdError(error.cause, 'NOT_CONNECTED'),
+    )
+    assert.equal(done.result, 'done')
+    assert.ok(done.ms < 5000 && released.ms < 5000, `took ${done.ms} and ${released.ms} ms`)
+    const kinds = ['barrier', 'election', 'lock', 'lock', 'lock', 'lock', 'lock', 'read', 'semaphore']
+    assert.deepEqual(delayed.sort(), kinds)
+    // The cluster is told as soon as it is there: the next one has the lock long before the lease would end.
+    await cluster.restart(0)
+    await (await waiting).release()
+    const left = async () => (await storedKeys(cluster, 'release/')).map(({ key }) => key)
+    await poll(
+      'nothing is left',
+      async () => (await left()).every((key) => /\/(permits|ready)$/.test(key)) || undefined,
+    )
+  })
+
+  test('everything that can be closed is closed in short', async (t) => {
+    const etcd = await connected(t, { timeoutMs: 800, connectTimeoutMs: 400 })
+    const registration = await etcd.register('closing/r', '1', { ttlSeconds: 60 })
+    const lease = await etcd.lease.grant(60)
+    const informer = etcd.informer({ prefix: 'closing/' })
+    await informer.ready()
+    const mirror = etcd.mirror('closing/', etcd.namespace('copy/'))
+    await mirror.synced()
+    const compactor = etcd.compactor()
+    const watch = etcd.watch('closing/')
+    await watch.ready()
+    await etcd.lock('closing/lock', { ttlSeconds: 60 })
+    await cluster.kill(0)
+    const closing = await took(() =>
+      Promise.allSettled([
+        registration.close(),
+        lease.revoke(),
+        informer.close(),
+        mirror.close(),
+        compactor.close(),
+        watch.close(),
+      ]),
+    )
+    const closed = await took(() => etcd.close())
+    assert.ok(closing.ms < 5000 && closed.ms < 5000, `took ${closing.ms} and ${closed.ms} ms`)
+    await cluster.restart(0)
+  })
+})
