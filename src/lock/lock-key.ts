@@ -7,6 +7,7 @@ import { key, keys } from '../kv/compare.js'
 import { del, get, put, range } from '../kv/operation.js'
 import type { Txn } from '../kv/txn.js'
 import type { Watcher } from '../watch/watcher.js'
+import { ForeignKeyError } from './foreign-key-error.js'
 import { oldestOf, placesOf } from './lock-place.js'
 
 /** A part in a lease that is kept alive, as a lock needs it; see `Session`. */
@@ -114,17 +115,16 @@ export class LockKey {
       this.#isAt(revision, revision, value)
       return revision
     }
-    const oldest = oldestOf(this.#queue, responses[0].kvs)
-    // Others there are only in locks whose names begin with ours and a slash, or none any more.
+    const { kvs } = responses[0]
+    const own = kvs.find((kv) => kv.key.equals(this.key))
+    if (own === undefined) this.#mayExist = false
+    else this.#adopt(own)
+    const oldest = oldestOf(this.#queue, kvs)
+    // The others are no places of this lock: only its queue tells whether it is free.
     if (oldest === undefined) return this.#tryInQueue(value, signal)
-    if (!oldest.key.equals(this.key)) {
-      if (!responses[0].kvs.some((kv) => kv.key.equals(this.key))) this.#mayExist = false
-      await this.leave()
-      return oldest
-    }
-    // Our own key, of an attempt whose answer was lost.
-    this.#isAt(oldest.createRevision, oldest.modRevision, oldest.value.toString())
-    return revision
+    if (oldest === own) return revision
+    await this.leave()
+    return oldest
   }
 
   /**
@@ -184,7 +184,8 @@ export class LockKey {
   }
 
   async #enqueue(value: string, signal: AbortSignal): Promise<Place> {
-    const queue = range({ prefix: this.#queue }, { keysOnly: true })
+    // With their values: etcd 3.7 leaves the leases out together with them.
+    const queue = range({ prefix: this.#queue })
     const transaction = this.#store
       .txn()
       .if(key(this.key).createRevision.equals(0))
@@ -192,8 +193,8 @@ export class LockKey {
       .else(get(this.key), queue)
     const { succeeded, responses, revision } = await this.#create(() => transaction.commit(), signal)
     const [own, { kvs }] = responses
-    const found = succeeded ? undefined : (own as KeyValue | undefined)
-    this.#isAt(found?.createRevision ?? revision, found?.modRevision ?? revision, found?.value.toString() ?? value)
+    if (succeeded) this.#isAt(revision, revision, value)
+    else this.#adopt(own as KeyValue)
     const ahead = placesOf(this.#queue, kvs).filter(({ createRevision }) => createRevision < this.createRevision)
     return { revision, ahead: new Set(ahead.map((kv) => kv.key.toString('latin1'))) }
   }
@@ -226,6 +227,20 @@ export class LockKey {
       if (!isEtcdError(error, 'COMPACTED')) throw error
     }
     return undefined
+  }
+
+  /**
+   * Takes a key that was there already for ours if that is certain: it has our lease, which nobody else creates keys with,
+   * and was created by us, as far as we know, or by an attempt of which we know nothing.
+   */
+  #adopt({ key, lease, createRevision, modRevision, value }: KeyValue): void {
+    const isOurs = lease === this.session.id && (createRevision === this.#createRevision || this.#mayReappear)
+    if (isOurs) {
+      this.#isAt(createRevision, modRevision, value.toString())
+      return
+    }
+    this.#mayExist = this.#mayReappear
+    throw new ForeignKeyError(key)
   }
 
   #isAt(createRevision: number, modRevision: number, value: string): void {

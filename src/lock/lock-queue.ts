@@ -2,6 +2,7 @@ import { longestTimerMs, sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError, isPassing } from '../core/errors.js'
 import { range } from '../kv/operation.js'
+import { ForeignKeyError } from './foreign-key-error.js'
 import { Hold } from './hold.js'
 import { Lock } from './lock.js'
 import { type LockHolder, LockTimeoutError, LockUnavailableError } from './lock-errors.js'
@@ -195,6 +196,11 @@ export class LockQueue {
     if (session?.isAlive() === false) return 0
     if (isEtcdError(error, 'LEASE_NOT_FOUND')) {
       session?.revoke().catch(() => {})
+      return 0
+    }
+    // The same lease would find the same key again.
+    if (error instanceof ForeignKeyError) {
+      session?.retire()
       return 0
     }
     if (aborted) return 0

@@ -2,6 +2,7 @@ import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError, isPassing } from '../core/errors.js'
 import { waitWithin } from '../core/wait-within.js'
+import { ForeignKeyError } from '../lock/foreign-key-error.js'
 import { LockTimeoutError, LockUnavailableError } from '../lock/lock-errors.js'
 import type { LockSession } from '../lock/lock-key.js'
 import { type LockOptions, type LockTerms, lockTerms } from '../lock/lock-options.js'
@@ -78,7 +79,7 @@ async function obtain(
       if (signal.aborted || isEtcdError(error, 'LOCK_UNAVAILABLE')) throw error
       const isLost = session?.signal.aborted === true || isEtcdError(error, 'LEASE_NOT_FOUND')
       if (isLost) session?.revoke().catch(() => {})
-      else if (!isPassing(error)) throw error
+      else if (!isPassing(error) && !(error instanceof ForeignKeyError)) throw error
       Object.assign(progress, { key: undefined, trouble: error })
       await sleep(halfJitterMs(failures + 1, backoff), signal)
     }

@@ -1,12 +1,12 @@
 import { isEtcdError } from '../core/errors.js'
 import { Wait } from '../core/wait.js'
 import { waitWithin } from '../core/wait-within.js'
-import { key } from '../kv/compare.js'
-import { del, type Operation, range } from '../kv/operation.js'
-import { txn } from '../kv/txn.js'
+import { range } from '../kv/operation.js'
 import { releaseWithin } from '../lock/release.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
+import type { BarrierKeys } from './barrier-keys.js'
+import { numbered } from './key-form.js'
 import type { OwnKey } from './own-key.js'
 import type { RecipeHost } from './recipe-host.js'
 
@@ -20,15 +20,15 @@ interface Others {
 
 /** One who has entered a double barrier. */
 export class BarrierEntry implements AsyncDisposable {
-  readonly #name: string
+  readonly #keys: BarrierKeys
   readonly #own: OwnKey
   readonly #openedAt: number
   readonly #host: RecipeHost
   #leaving: Promise<void> | undefined
 
   /** Made by `enter()`. */
-  constructor(name: string, own: OwnKey, openedAt: number, host: RecipeHost) {
-    this.#name = name
+  constructor(keys: BarrierKeys, own: OwnKey, openedAt: number, host: RecipeHost) {
+    this.#keys = keys
     this.#own = own
     this.#openedAt = openedAt
     this.#host = host
@@ -57,12 +57,12 @@ export class BarrierEntry implements AsyncDisposable {
   }
 
   async #leave(options: CallOptions): Promise<void> {
-    const wait = new Wait(options, `not all have left barrier ${JSON.stringify(this.#name)}`, this.#host.obstacle)
+    const wait = new Wait(options, `not all have left barrier ${JSON.stringify(this.#keys.name)}`, this.#host.obstacle)
     try {
       const { areLater } = await this.#others(wait)
       if (!areLater) await waitWithin(this.#own.leave(), wait)
       while (!(await this.#waitForOthers(wait)));
-      if (areLater) await waitWithin(this.#own.leave([this.#close()]), wait)
+      if (areLater) await waitWithin(this.#own.leave(this.#keys.close(this.#openedAt)), wait)
     } catch (error) {
       void this.#own.leave()
       throw error
@@ -71,19 +71,14 @@ export class BarrierEntry implements AsyncDisposable {
     }
   }
 
-  /** Takes the sign away that it is open, unless it is that of others by now. */
-  #close(): Operation {
-    const ready = `${this.#name}/ready`
-    return txn().if(key(ready).modRevision.equals(this.#openedAt)).then(del(ready)).asOperation()
-  }
-
   async #others(wait: Wait): Promise<Others> {
-    const waiters = range({ prefix: `${this.#name}/waiters` }, { keysOnly: true })
-    const reading = this.#host.store.txn().then(waiters)
+    // With their values: etcd 3.7 leaves the leases out together with them.
+    const reading = this.#host.store.txn().then(range(numbered(this.#keys.folder)))
     const { responses, revision } = await wait.repeat((signal) => reading.commit({ signal }))
     const own = Buffer.from(this.#own.name)
+    const waiters = (responses[0]?.kvs ?? []).filter((kv) => this.#keys.isWaiter(kv))
     // Who came after it was opened waits for the next time.
-    const entered = (responses[0]?.kvs ?? []).filter(({ createRevision }) => createRevision <= this.#openedAt)
+    const entered = waiters.filter(({ createRevision }) => createRevision <= this.#openedAt)
     const others = entered.filter((kv) => !kv.key.equals(own))
     return {
       revision,
@@ -98,7 +93,7 @@ export class BarrierEntry implements AsyncDisposable {
     if (keys.size === 0) return true
     const options = { only: 'delete', startRevision: revision + 1, signal: wait.signal } as const
     try {
-      for await (const { kv } of this.#host.store.watch({ prefix: `${this.#name}/waiters` }, options)) {
+      for await (const { kv } of this.#host.store.watch(numbered(this.#keys.folder), options)) {
         keys.delete(kv.key.toString('latin1'))
         if (keys.size === 0) return true
       }

@@ -7,6 +7,7 @@ import { checkLockName } from '../lock/lock-options.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { RecipeHost } from './recipe-host.js'
+import { checkBarrierName } from './reserved-names.js'
 
 /** Options of `hold()`. */
 export interface HoldOptions extends CallOptions {
@@ -23,8 +24,8 @@ export class Barrier {
   readonly #host: Pick<RecipeHost, 'store' | 'obstacle'>
 
   /** Made by `barrier()`. */
-  constructor(name: string, host: Pick<RecipeHost, 'store' | 'obstacle'>) {
-    this.name = checkLockName(name)
+  constructor(name: string, host: Pick<RecipeHost, 'store' | 'obstacle' | 'namespace'>) {
+    this.name = checkBarrierName(host.namespace, checkLockName(name))
     this.#host = host
   }
 

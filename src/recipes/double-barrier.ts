@@ -1,17 +1,15 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, positiveInteger } from '../core/validate.js'
 import { Wait } from '../core/wait.js'
-import { put } from '../kv/operation.js'
 import { LockLostError } from '../lock/lock-errors.js'
 import type { LockSession } from '../lock/lock-key.js'
 import { checkLockName } from '../lock/lock-options.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { BarrierEntry } from './barrier-entry.js'
-import { type Created, OwnKey } from './own-key.js'
+import { BarrierKeys } from './barrier-keys.js'
+import { OwnKey } from './own-key.js'
 import type { RecipeHost } from './recipe-host.js'
-import { uniqueName } from './unique-name.js'
 
 /** Options of `doubleBarrier()`. */
 export interface DoubleBarrierOptions {
@@ -21,7 +19,7 @@ export interface DoubleBarrierOptions {
 
 /**
  * Lets `count` callers begin something together, and end it together. Keys are those of Go's clientv3:
- * `<name>/waiters/<unique>` for each, and `<name>/ready` when all have come. When all have left, it can be used again.
+ * see `BarrierKeys`. When all have left, it can be used again.
  */
 export class DoubleBarrier {
   readonly name: string
@@ -57,14 +55,12 @@ export class DoubleBarrier {
     const session = await wait.repeat((signal) => this.#host.session(this.#ttlSeconds, signal))
     const { store } = this.#host
     const { signal } = wait
-    const own = new OwnKey(`${this.name}/waiters/${uniqueName()}`, session, store)
+    const keys = new BarrierKeys(this.name)
+    const own = new OwnKey(keys.folder, session, store)
     const either = AbortSignal.any([signal, session.signal])
     try {
-      const created = await own.create('', [{ prefix: `${this.name}/` }], { keysOnly: true }, either)
-      const openedAt = this.#completes(own, created)
-        ? await own.whileThere([put(`${this.name}/ready`, '')], either)
-        : await this.#waitUntilReady(own, created.revision, either)
-      if (openedAt !== undefined) return new BarrierEntry(this.name, own, openedAt, this.#host)
+      const openedAt = await this.#untilOpen(keys, own, either)
+      if (openedAt !== undefined) return new BarrierEntry(keys, own, openedAt, this.#host)
       throw new LockLostError(this.name, session.signal.reason)
     } catch (error) {
       // Nobody waits for what is deleted in the background.
@@ -80,41 +76,54 @@ export class DoubleBarrier {
     return this.#enter(wait)
   }
 
-  /** Whether the last one of `count` has come. */
-  #completes(own: OwnKey, { kvs }: Created): boolean {
-    const ready = kvs.find((kv) => kv.keyText === `${this.name}/ready`)
-    const before = kvs.filter((kv) => this.#isWaiter(kv) && kv.createRevision < own.createRevision)
+  /** Resolves with the revision at which it was opened; with `undefined` if our place is gone. */
+  async #untilOpen(keys: BarrierKeys, own: OwnKey, signal: AbortSignal): Promise<number | undefined> {
+    const { kvs, revision } = await own.create('', keys.ranges, signal)
+    const { waiters, openedAt } = keys.stateOf(kvs)
+    const before = waiters.filter(({ createRevision }) => createRevision < own.createRevision)
     if (before.length >= this.count) throw full(this.name, this.count)
     // Those who came before it was opened are on their way out.
-    const newcomers = before.filter(({ createRevision }) => createRevision > (ready?.modRevision ?? 0))
-    return newcomers.length === this.count - 1
+    const newcomers = before.filter(({ createRevision }) => createRevision > openedAt)
+    if (newcomers.length === this.count - 1) return own.whileThere(keys.open(), signal)
+    return this.#waitUntilOpen(keys, own, revision, signal)
   }
 
-  async #waitUntilReady(own: OwnKey, revision: number, signal: AbortSignal): Promise<number | undefined> {
-    const [ready, mine] = [Buffer.from(`${this.name}/ready`), Buffer.from(own.name)]
-    const range = { prefix: `${this.name}/` }
+  async #waitUntilOpen(
+    keys: BarrierKeys,
+    own: OwnKey,
+    revision: number,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const mine = Buffer.from(own.name)
+    const options = { startRevision: revision + 1, signal }
     try {
-      for await (const { type, kv } of this.#host.store.watch(range, { startRevision: revision + 1, signal })) {
-        if (type === 'put' && kv.key.equals(ready)) return kv.modRevision
+      for await (const { type, kv } of this.#host.store.watch({ prefix: `${this.name}/` }, options)) {
         if (type === 'delete' && kv.key.equals(mine)) return undefined
+        if (type === 'delete' || keys.isWaiter(kv)) continue
+        const openedAt = keys.openingBy(kv) ?? 0
+        if (openedAt > own.createRevision) return this.#keep(keys, own, kv.keyText === keys.opened, openedAt)
       }
       return undefined
     } catch (error) {
       if (!isEtcdError(error, 'COMPACTED')) throw error
-      return this.#waitAgain(own, signal)
+      return this.#waitAgain(keys, own, signal)
     }
   }
 
-  /** History was compacted while nothing could be heard: what is there now tells whether it was opened. */
-  async #waitAgain(own: OwnKey, signal: AbortSignal): Promise<number | undefined> {
-    const { kvs, revision } = await own.create('', [{ prefix: `${this.name}/` }], { keysOnly: true }, signal)
-    const ready = kvs.find((kv) => kv.keyText === `${this.name}/ready`)
-    if (ready !== undefined && ready.modRevision > own.createRevision) return ready.modRevision
-    return this.#waitUntilReady(own, revision, signal)
+  /** An opening that is told by Go's key alone is forgotten with that: it is kept under our own, too. */
+  async #keep(keys: BarrierKeys, own: OwnKey, isKept: boolean, openedAt: number): Promise<number | undefined> {
+    if (isKept) return openedAt
+    const kept = await own.whileThere(keys.keepOpening(openedAt), own.session.signal)
+    return kept === undefined ? undefined : openedAt
   }
 
-  #isWaiter({ key }: KeyValue): boolean {
-    return key.toString().startsWith(`${this.name}/waiters`)
+  /** History was compacted while nothing could be heard: what is there now tells whether it was opened. */
+  async #waitAgain(keys: BarrierKeys, own: OwnKey, signal: AbortSignal): Promise<number | undefined> {
+    const { createRevision } = own
+    const { kvs, revision } = await own.create('', keys.ranges, signal)
+    if (own.createRevision !== createRevision) return undefined
+    const { openedAt } = keys.stateOf(kvs)
+    return openedAt > createRevision ? openedAt : this.#waitUntilOpen(keys, own, revision, signal)
   }
 }
 

@@ -2,34 +2,33 @@ import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
 import { Wait } from '../core/wait.js'
 import { key } from '../kv/compare.js'
-import { del, range } from '../kv/operation.js'
-import type { Sort } from '../kv/requests.js'
+import { del } from '../kv/operation.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { ClaimUnknownError } from './claim-unknown-error.js'
+import { type FormedKeys, findFirst } from './find-first.js'
+import { isOfForm, numbered } from './key-form.js'
 import type { RecipeHost } from './recipe-host.js'
 import { Turns } from './turns.js'
 
 /** The items of a queue and those who want them: one key for each item, which whoever takes it deletes. */
 export class ItemLine {
-  readonly #prefix: string
-  readonly #sort: Sort
+  readonly #items: FormedKeys
   readonly #host: Pick<RecipeHost, 'store' | 'obstacle'>
   readonly #turns = new Turns()
   /** Items that are being taken by somebody in this process. */
   readonly #claimed = new Set<string>()
   #wake = new AbortController()
 
-  constructor(prefix: string, sort: Sort, host: Pick<RecipeHost, 'store' | 'obstacle'>) {
-    this.#prefix = prefix
-    this.#sort = sort
+  constructor(items: FormedKeys, host: Pick<RecipeHost, 'store' | 'obstacle'>) {
+    this.#items = items
     this.#host = host
   }
 
   /** Takes the first item, or waits for one. */
   async take(options: CallOptions): Promise<KeyValue> {
     checkCall('dequeue()', options)
-    const wait = new Wait(options, `no item has come to ${JSON.stringify(this.#prefix)}`, this.#host.obstacle)
+    const wait = new Wait(options, `no item has come to ${JSON.stringify(this.#items.folder)}`, this.#host.obstacle)
     try {
       return await wait.repeat(() => this.#takeOne(wait))
     } finally {
@@ -37,9 +36,19 @@ export class ItemLine {
     }
   }
 
-  count(options: CallOptions): Promise<number> {
+  /** Keys of others may be among them, so that all have to be looked at. */
+  async count(options: CallOptions): Promise<number> {
     checkCall('size()', options)
-    return this.#host.store.count({ prefix: this.#prefix }, options)
+    const { folder, form } = this.#items
+    let count = 0
+    const onRestart = (): void => {
+      count = 0
+    }
+    const listing = { ...options, keysOnly: true, onCompacted: 'restart', onRestart } as const
+    for await (const kv of this.#host.store.list(numbered(folder), listing)) {
+      if (isOfForm(form, folder, kv)) count += 1
+    }
+    return count
   }
 
   async #takeOne(wait: Wait): Promise<KeyValue> {
@@ -52,15 +61,17 @@ export class ItemLine {
   /** One at a time, so that the members are asked once for all who wait here. */
   async #choose(wait: Wait): Promise<KeyValue> {
     const end = await this.#turns.take(wait.signal)
+    const { store } = this.#host
+    const claimed = this.#claimed
+    const skipped = { size: claimed.size, has: (kv: KeyValue) => claimed.has(idOf(kv)) }
     try {
       for (;;) {
-        const first = range({ prefix: this.#prefix }, { limit: this.#claimed.size + 1, sort: this.#sort })
-        const reading = this.#host.store.txn().then(first)
-        const { responses, revision } = await wait.repeat((signal) => reading.commit({ signal }))
-        const item = responses[0]?.kvs.find((kv) => !this.#claimed.has(idOf(kv)))
-        if (item !== undefined) {
-          this.#claimed.add(idOf(item))
-          return item
+        const { found, revision } = await wait.repeat((signal) =>
+          findFirst(store, this.#items, () => ({ signal }), skipped),
+        )
+        if (found !== undefined) {
+          claimed.add(idOf(found))
+          return found
         }
         await this.#waitForMore(revision, wait.signal)
       }
@@ -71,10 +82,13 @@ export class ItemLine {
 
   /** Waits for an item that is new, or is there again since nobody here could take it. */
   async #waitForMore(revision: number, signal: AbortSignal): Promise<void> {
+    const { folder, form } = this.#items
     const wake = this.#wake.signal
     const options = { only: 'put', startRevision: revision + 1, signal: AbortSignal.any([signal, wake]) } as const
     try {
-      for await (const _ of this.#host.store.watch({ prefix: this.#prefix }, options)) return
+      for await (const { kv } of this.#host.store.watch(numbered(folder), options)) {
+        if (isOfForm(form, folder, kv)) return
+      }
     } catch (error) {
       if (signal.aborted || (!wake.aborted && !isEtcdError(error, 'COMPACTED'))) throw error
     }

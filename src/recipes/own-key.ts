@@ -5,9 +5,11 @@ import type { KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { type Comparison, key } from '../kv/compare.js'
 import { del, get, type Operation, put, range } from '../kv/operation.js'
+import { ForeignKeyError } from '../lock/foreign-key-error.js'
 import type { LockSession } from '../lock/lock-key.js'
 import { sweepLater } from '../lock/sweep.js'
 import type { RecipeStore } from './recipe-host.js'
+import { ownName } from './unique-name.js'
 
 /** What a creation found: the keys of a range, ours among them, as they were at one revision. */
 export interface Created {
@@ -18,7 +20,7 @@ export interface Created {
 const backoff = { baseMs: 25, maxMs: 1000 }
 
 /**
- * A key with a name that nobody else has, under a lease that is kept alive. Every transaction has a condition that it uses
+ * A key in a folder, with a name that nobody else has or can guess, under a lease that is kept alive. Every transaction has a condition that it uses
  * up, so that it can be repeated until it is known what came of it. Only a creation that a member applies after the key was
  * deleted again would come back: that is looked after until the lease is over.
  */
@@ -32,8 +34,9 @@ export class OwnKey {
   #mayReappear = false
   #trouble: unknown
 
-  constructor(name: string, session: LockSession, store: RecipeStore) {
-    this.name = name
+  /** `folder` is what its name begins with, up to and with a slash. */
+  constructor(folder: string, session: LockSession, store: RecipeStore) {
+    this.name = `${folder}${ownName()}`
     this.session = session
     this.#store = store
   }
@@ -56,13 +59,9 @@ export class OwnKey {
    * Puts the key there, unless it is, and reads the ranges `seen` with it. A call that is under way is not given up when `signal`
    * aborts: its answer tells whether there is a key to delete.
    */
-  async create(
-    value: string,
-    seen: readonly KeyRange[],
-    options: { readonly keysOnly: boolean },
-    signal: AbortSignal,
-  ): Promise<Created> {
-    const ranges = seen.map((one) => range(one, options))
+  async create(value: string, seen: readonly KeyRange[], signal: AbortSignal): Promise<Created> {
+    // With their values: etcd 3.7 leaves the leases out together with them.
+    const ranges = seen.map((one) => range(one))
     const transaction = this.#store
       .txn()
       .if(key(this.name).missing())
@@ -80,8 +79,20 @@ export class OwnKey {
     }, signal)
     const { revision } = outcome
     const [, ...found] = outcome.responses
-    this.#createRevision = outcome.succeeded ? revision : (outcome.responses[0]?.createRevision ?? revision)
+    if (outcome.succeeded) this.#createRevision = revision
+    else this.#adopt(outcome.responses[0])
     return { revision, kvs: found.flatMap(({ kvs }) => kvs) }
+  }
+
+  /**
+   * Takes a key that was there already for ours if that is certain: it has our lease, and was created by us, as far as we
+   * know, or by an attempt of which we know nothing.
+   */
+  #adopt(found: KeyValue | undefined): void {
+    const isKnown = found?.createRevision === this.#createRevision || this.#mayReappear
+    if (found === undefined || found.lease !== this.session.id || !isKnown)
+      throw new ForeignKeyError(Buffer.from(this.name))
+    this.#createRevision = found.createRevision
   }
 
   /** Does something if the key is still there. Resolves with the revision; with `undefined` if it is not. */
@@ -126,17 +137,21 @@ export class OwnKey {
 
   /** Deletes what was created late. */
   async sweep(): Promise<void> {
-    await this.#store.txn().then(del(this.name)).commit()
+    await this.#store.txn().if(this.#hasOurLease()).then(del(this.name)).commit()
   }
 
   async #delete(others: readonly Operation[]): Promise<void> {
     // Without a revision, its creation was not answered.
-    const ours = this.#createRevision === 0 ? key(this.name).exists() : this.guard
+    const ours = this.#createRevision === 0 ? this.#hasOurLease() : this.guard
     const transaction = this.#store
       .txn()
       .if(ours)
       .then(del(this.name), ...others)
     await this.#settle(() => transaction.commit(), this.session.signal)
+  }
+
+  #hasOurLease(): Comparison {
+    return key(this.name).lease.equals(this.session.id)
   }
 
   /** Repeats a transaction until it is known what came of it. */

@@ -3,19 +3,19 @@ import type { KeyValue } from '../core/key-value.js'
 import type { LockHolder } from '../lock/lock-errors.js'
 import type { LockSession } from '../lock/lock-key.js'
 import type { LockKind } from '../lock/lock-observer.js'
+import { isOfForm, numbered } from './key-form.js'
 import { OwnKey } from './own-key.js'
 import type { RecipeHost } from './recipe-host.js'
-import { uniqueName } from './unique-name.js'
 
 /** Where those who want something queue, in the order in which their keys were created. */
 export interface Line {
   /** What a turn grants. */
   readonly kind: LockKind
-  /** What every key of the recipe begins with: the name and a slash. One watch of it shows a process all that it waits for. */
+  /** What every key of the recipe begins with. One watch of it shows a process all that it waits for. */
   readonly all: string
-  /** What the keys of our own kind begin with, up to and with a slash. */
+  /** The folder of our own key. Folders are what keys begin with, up to and with a slash. */
   readonly own: string
-  /** What the keys begin with that we have to wait for, if they came before ours. */
+  /** The folders of the keys that we have to wait for, if they came before ours. */
   readonly ahead: readonly string[]
   /** How many of those may still be there when it is our turn. */
   readonly mayBeAhead: number
@@ -35,7 +35,7 @@ export class Place {
   readonly #store: RecipeHost['store']
 
   constructor(line: Line, session: LockSession, { store }: RecipeHost) {
-    this.key = new OwnKey(`${line.own}${uniqueName()}`, session, store)
+    this.key = new OwnKey(line.own, session, store)
     this.#line = line
     this.#store = store
   }
@@ -43,7 +43,7 @@ export class Place {
   /** Waits for its turn. Resolves with the fence: a revision at which it was our turn, and before which it was not. */
   async acquire(value: string, signal: AbortSignal): Promise<number> {
     for (;;) {
-      const ahead = await this.#enter(value, true, signal)
+      const ahead = await this.#enter(value, signal)
       if (this.#isTurn(ahead)) return ahead.revision
       const fence = await this.#waitForTurn(ahead, signal)
       if (fence !== undefined) return fence
@@ -52,7 +52,7 @@ export class Place {
 
   /** Resolves with the fence if it is our turn at once, and otherwise with one of those who are before us. */
   async tryAcquire(value: string, signal: AbortSignal): Promise<number | LockHolder> {
-    const ahead = await this.#enter(value, false, signal)
+    const ahead = await this.#enter(value, signal)
     if (this.#isTurn(ahead) || ahead.oldest === undefined) return ahead.revision
     const { key, value: seen, lease, createRevision } = ahead.oldest
     return { key: key.toString(), value: seen.toString(), lease, createRevision }
@@ -62,10 +62,11 @@ export class Place {
     return keys.size <= this.#line.mayBeAhead
   }
 
-  async #enter(value: string, keysOnly: boolean, signal: AbortSignal): Promise<Ahead> {
-    const ranges = this.#line.ahead.map((prefix) => ({ prefix }))
-    const { revision, kvs } = await this.key.create(value, ranges, { keysOnly }, signal)
-    const ahead = kvs.filter(({ createRevision }) => createRevision < this.key.createRevision)
+  async #enter(value: string, signal: AbortSignal): Promise<Ahead> {
+    const folders = this.#line.ahead
+    const { revision, kvs } = await this.key.create(value, folders.map(numbered), signal)
+    const places = kvs.filter((kv) => folders.some((folder) => isOfForm('place', folder, kv)))
+    const ahead = places.filter(({ createRevision }) => createRevision < this.key.createRevision)
     ahead.sort((a, b) => a.createRevision - b.createRevision)
     return { revision, keys: new Set(ahead.map(idOf)), oldest: ahead[0] }
   }

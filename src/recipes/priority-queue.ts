@@ -6,13 +6,15 @@ import type { KeyValue } from '../core/key-value.js'
 import { timeLeft } from '../core/time-left.js'
 import { describe, keyBytes } from '../core/validate.js'
 import { key } from '../kv/compare.js'
-import { put, range } from '../kv/operation.js'
+import { put } from '../kv/operation.js'
 import { checkLockName } from '../lock/lock-options.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
+import { findFirst } from './find-first.js'
 import { ItemLine } from './item-line.js'
 import type { Enqueued } from './queue.js'
 import type { RecipeHost } from './recipe-host.js'
+import { counterKey } from './reserved-names.js'
 
 const maxPriority = 65_535
 const conflictBackoff = { baseMs: 5, maxMs: 250 }
@@ -30,7 +32,7 @@ export class PriorityQueue {
   constructor(name: string, host: Pick<RecipeHost, 'store' | 'obstacle'>) {
     this.name = checkLockName(name)
     this.#store = host.store
-    this.#items = new ItemLine(`${name}/`, { target: 'key' }, host)
+    this.#items = new ItemLine({ folder: `${name}/`, form: 'prioritized', sort: { target: 'key' } }, host)
   }
 
   /**
@@ -47,7 +49,7 @@ export class PriorityQueue {
     const left = timeLeft(options.timeoutMs)
     for (let attempt = 1; ; attempt += 1) {
       const bounds = (): CallOptions => ({ signal: options.signal, timeoutMs: left() })
-      const added = await this.#add(`${this.name}/${String(priority).padStart(5, '0')}`, bytes, bounds)
+      const added = await this.#add(String(priority).padStart(5, '0'), bytes, bounds)
       if (added !== undefined) return added
       await sleep(fullJitterMs(attempt, conflictBackoff), options.signal)
     }
@@ -64,20 +66,19 @@ export class PriorityQueue {
   }
 
   /** Resolves with `undefined` if another item of this priority was added meanwhile. */
-  async #add(prefix: string, value: Buffer, bounds: () => CallOptions): Promise<Enqueued | undefined> {
-    const last = range(
-      { prefix: `${prefix}/` },
-      { limit: 1, keysOnly: true, sort: { target: 'key', order: 'descend' } },
-    )
-    const { responses, revision } = await this.#store.txn().then(last).commit(bounds())
-    const number = Number(responses[0]?.kvs[0]?.keyText.split('/').at(-1) ?? -1) + 1
-    const item = `${prefix}/${String(number).padStart(16, '0')}`
-    const base = `__${prefix}`
-    // Every item of this priority writes the base key: the number is free if that is as old as what was read.
+  async #add(priority: string, value: Buffer, bounds: () => CallOptions): Promise<Enqueued | undefined> {
+    const folder = `${this.name}/${priority}/`
+    const sort = { target: 'key', order: 'descend' } as const
+    const { found, revision } = await findFirst(this.#store, { folder, form: 'number', sort }, bounds)
+    const number = found === undefined ? 0 : Number(found.keyText.slice(folder.length)) + 1
+    const item = `${folder}${String(number).padStart(16, '0')}`
+    const counter = counterKey(this.name, priority)
+    // Every item of this priority writes the counter: the number is free if that is as old as what was read. Those who reach
+    // the queue by another namespace have a counter of their own.
     const transaction = this.#store
       .txn()
-      .if(key(base).modRevision.less(revision + 1))
-      .then(put(base, ''), put(item, value))
+      .if(key(counter).modRevision.less(revision + 1), key(item).missing())
+      .then(put(counter, ''), put(item, value))
     const added = await transaction.commit(bounds())
     return added.succeeded ? { key: item, revision: added.revision } : undefined
   }

@@ -8,7 +8,7 @@ import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { ItemLine } from './item-line.js'
 import type { RecipeHost } from './recipe-host.js'
-import { uniqueName } from './unique-name.js'
+import { itemName } from './unique-name.js'
 
 /** What `enqueue()` resolves to. */
 export interface Enqueued {
@@ -30,7 +30,7 @@ export class Queue {
   constructor(name: string, host: Pick<RecipeHost, 'store' | 'obstacle'>) {
     this.name = checkLockName(name)
     this.#store = host.store
-    this.#items = new ItemLine(`${name}/`, { target: 'modRevision' }, host)
+    this.#items = new ItemLine({ folder: `${name}/`, form: 'item', sort: { target: 'modRevision' } }, host)
   }
 
   /** Adds an item. Sent once: with a lost answer its effect is unknown. */
@@ -38,7 +38,7 @@ export class Queue {
     checkCall('enqueue()', options)
     const bytes = keyBytes('value', value)
     for (;;) {
-      const item = `${this.name}/${uniqueName()}`
+      const item = `${this.name}/${itemName()}`
       const transaction = this.#store.txn().if(key(item).missing()).then(put(item, bytes))
       const { succeeded, revision } = await transaction.commit(options)
       if (succeeded) return { key: item, revision }

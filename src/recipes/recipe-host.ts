@@ -1,16 +1,17 @@
 import type { KeyRange } from '../core/key-range.js'
+import type { KeyValue } from '../core/key-value.js'
+import type { ListOptions } from '../kv/listing.js'
 import type { Txn } from '../kv/txn.js'
 import type { LockSession } from '../lock/lock-key.js'
 import type { LockObserver } from '../lock/lock-observer.js'
 import type { ReleaseHost } from '../lock/release.js'
-import type { CallOptions } from '../transport/transport.js'
 import type { WatchOptions } from '../watch/watch.js'
 import type { Watcher } from '../watch/watcher.js'
 
 /** The keyspace that recipes keep their keys in. */
 export interface RecipeStore {
   txn(): Txn
-  count(range: KeyRange, options: CallOptions): Promise<number>
+  list(range: KeyRange, options: ListOptions): AsyncIterable<KeyValue>
   watch(range: KeyRange, options: WatchOptions): Watcher
 }
 

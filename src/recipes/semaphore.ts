@@ -7,10 +7,12 @@ import { acquire, grantRequest } from './acquire.js'
 import type { Grant } from './grant.js'
 import type { Line } from './place.js'
 import type { RecipeHost } from './recipe-host.js'
+import { permitsKey } from './reserved-names.js'
 
 /**
- * So many permits, which are given in the order in which callers come. Each is a key `<name>/holders/<unique>`; their number
- * is kept in `<name>/permits` by the first who uses the semaphore, and a second one with another number is refused.
+ * So many permits, which are given in the order in which callers come. Each is a key `<name>~semaphore/<unique>`; their
+ * number is kept in `<name>~semaphore/~permits` by the first who uses the semaphore, and a second one with another number is
+ * refused. None of them is below `<name>/`, where Go's clientv3 and etcdctl take every key for a holder of a lock.
  */
 export class Semaphore {
   readonly name: string
@@ -40,7 +42,7 @@ export class Semaphore {
   async #acquire(owner: string, options: LockOptions, waits: boolean): Promise<Grant> {
     const prepare = (signal: AbortSignal): Promise<void> => this.#agree(signal)
     const request = { ...grantRequest(owner, this.name, options, waits), prepare }
-    const own = `${this.name}/holders/`
+    const own = `${this.name}~semaphore/`
     const line: Line = { kind: 'semaphore', all: own, own, ahead: [own], mayBeAhead: this.permits - 1 }
     return acquire(this.#host, line, request)
   }
@@ -48,7 +50,7 @@ export class Semaphore {
   /** There are as many permits as this user believes. */
   async #agree(signal: AbortSignal): Promise<void> {
     const { store } = this.#host
-    const count = `${this.name}/permits`
+    const count = permitsKey(this.name)
     const mine = String(this.permits)
     const reading = await store.txn().then(get(count)).commit({ signal })
     let [stored] = reading.responses

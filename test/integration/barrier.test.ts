@@ -84,13 +84,14 @@ describe('Barriers', () => {
     }
   })
 
-  test('a double barrier has the keys of clientv3, and refuses one too many', async () => {
+  test('a double barrier has keys as clientv3 has them, and refuses one too many', async () => {
     const name = someName()
     const barrier = etcd.doubleBarrier(name, 2)
     const entering = Promise.all([barrier.enter(), other.doubleBarrier(name, 2).enter()])
     const [first, second] = await entering
-    const keys = (await storedKeys(cluster, name)).map(({ key }) => key.slice(name.length).replace(/\d{19}$/, '#'))
-    assert.deepEqual(keys, ['/ready', '/waiters/#', '/waiters/#'])
+    const unique = /\d{19}-[0-9a-f]{32}$/
+    const keys = (await storedKeys(cluster, name)).map(({ key }) => key.slice(name.length).replace(unique, '#'))
+    assert.deepEqual(keys, ['/waiters/#', '/waiters/#', '/~ready'])
     await assert.rejects(barrier.enter(), (error) => isEtcdError(error, 'BARRIER_FULL'))
     await untilKeys(`${name}/waiters/`, 2)
     await Promise.all([first.leave(), second.leave()])
@@ -126,7 +127,7 @@ describe('Barriers', () => {
     await untilKeys(`${name}/waiters/`, 3)
     await second[Symbol.asyncDispose]()
     await first.leave()
-    assert.equal((await storedKeys(cluster, `${name}/ready`)).length, 0)
+    assert.equal((await storedKeys(cluster, `${name}/~ready`)).length, 0)
     const others = Promise.all([etcd.doubleBarrier(name, 3).enter(), etcd.doubleBarrier(name, 3).enter()])
     const next = [await early, ...(await others)]
     await assert.rejects(

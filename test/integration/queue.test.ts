@@ -76,7 +76,7 @@ describe('A queue', () => {
     const waiting = Array.from({ length: 20 }, () => queue.dequeue({ signal: abort.signal }))
     const settled = Promise.allSettled(waiting)
     await poll('they wait', async () => (await watchers()) >= 1 || undefined)
-    await other.put(`${name}/1`, 'item')
+    await other.put(`${name}/1700000000000000000`, 'item')
     assert.equal((await Promise.race(waiting)).text, 'item')
     await poll('the next one waits', () => records.length >= 4 || undefined)
     // Two readings and a claim of the first, a reading of the second, and the put.

@@ -65,23 +65,25 @@ describe('A read/write lock', () => {
     assert.deepEqual(await keysOf(name), [])
   })
 
-  test('has the keys of clientv3, and waits for those of others', async () => {
+  test('has keys as clientv3 has them, which nobody can guess, and waits for those of others', async () => {
     const name = someName()
+    const lease = await other.lease.grant(60)
+    const theirs = (key: string) => other.put(`${name}/${key}`, '', { lease: lease.id })
     const reader = await etcd.rwLock(name).read({ value: 'me' })
-    assert.match(reader.key, new RegExp(`^${name}/read/\\d{19}$`))
+    assert.match(reader.key, new RegExp(`^${name}/read/\\d{19}-[0-9a-f]{32}$`))
     assert.equal((await etcd.get(reader.key))?.text, 'me')
-    await other.put(`${name}/write/1700000000000000000`, '')
+    await theirs('write/1700000000000000000')
     const second = etcd.rwLock(name).read()
     await untilKeys(name, 3)
-    await other.put(`${name}/read/1700000000000000001`, '')
+    await theirs('read/1700000000000000001')
     await reader.release()
     const writer = etcd.rwLock(name).write()
     await untilKeys(name, 4)
     await other.delete(`${name}/write/1700000000000000000`)
     await (await second).release()
-    await other.delete(`${name}/read/1700000000000000001`)
+    await lease.revoke()
     const granted = await writer
-    assert.match(granted.key, new RegExp(`^${name}/write/\\d{19}$`))
+    assert.match(granted.key, new RegExp(`^${name}/write/\\d{19}-[0-9a-f]{32}$`))
     await granted.release()
   })
 

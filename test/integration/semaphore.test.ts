@@ -21,7 +21,7 @@ describe('A semaphore', () => {
   })
 
   const someName = () => `${uniquePrefix()}semaphore`
-  const holdersOf = async (name: string) => (await storedKeys(cluster, `${name}/holders/`)).length
+  const holdersOf = async (name: string) => (await storedKeys(cluster, `${name}~semaphore/1`)).length
   const untilHolders = (name: string, count: number) =>
     poll(`${count} keys`, async () => (await holdersOf(name)) === count || undefined)
 
@@ -59,10 +59,10 @@ describe('A semaphore', () => {
     await (await etcd.semaphore(name, 3).acquire()).release()
     await assert.rejects(other.semaphore(name, 5).acquire(), (error) => {
       assert.ok(isEtcdError(error, 'PERMITS_MISMATCH'))
-      assert.match(error.message, /has 3 permits, not 5: see test-\d+\/semaphore\/permits/)
+      assert.match(error.message, /has 3 permits, not 5: see test-\d+\/semaphore~semaphore\/~permits/)
       return true
     })
-    await etcd.delete(`${name}/permits`)
+    await etcd.delete(`${name}~semaphore/~permits`)
     await (await other.semaphore(name, 5).acquire()).release()
     assert.throws(() => etcd.semaphore(name, 0), /`permits` must be a whole number of at least 1, got 0/)
   })
