@@ -54,6 +54,7 @@ export const eventNames: readonly string[] = Object.keys({
   keepAliveLost: true,
   keepAliveResumed: true,
   registrationLost: true,
+  registrationTaken: true,
   registrationRestored: true,
   registrationFailed: true,
   releaseDelayed: true,

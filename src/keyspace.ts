@@ -209,8 +209,9 @@ export class Keyspace extends Kv {
   }
 
   /**
-   * Puts a key that is there as long as this process is, and puts it back whenever its lease was lost; the client's events
-   * `registrationLost` and `registrationRestored` tell of that.
+   * Puts a key that is there as long as this process is. It is put back when it was deleted or its lease was lost, and left
+   * to another owner that has put it until that owner's key is gone; the client's events `registrationLost`,
+   * `registrationTaken` and `registrationRestored` report that.
    */
   async register(key: Bytes, value: Bytes, options: RegisterOptions = {}): Promise<Registration> {
     checkCall('register()', options, [...callOptionNames, 'ttlSeconds'])

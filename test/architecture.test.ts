@@ -21,7 +21,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   auth: ['core', 'gen', 'wire', 'transport', 'layers'],
   watch: ['core', 'gen', 'wire', 'transport', 'layers'],
   namespace: ['core', 'gen', 'wire', 'transport', 'watch'],
-  lease: ['core', 'gen', 'wire', 'transport', 'layers'],
+  lease: ['core', 'gen', 'wire', 'transport', 'layers', 'kv', 'watch'],
   lock: ['core', 'kv', 'lease', 'transport', 'watch'],
   election: ['core', 'kv', 'lock', 'transport', 'watch'],
   recipes: ['core', 'kv', 'lock', 'transport', 'watch'],

@@ -16,7 +16,8 @@ import type { LeaseLostError } from './lease-lost-error.js'
 import { LeasePool } from './lease-pool.js'
 import { LeaseRecord } from './lease-record.js'
 import type { PooledLease } from './pooled-lease.js'
-import { type RegisterOptions, Registration, type RegistrationHost, type RegistrationKv } from './registration.js'
+import type { RegistrationKv } from './registered-key.js'
+import { type RegisterOptions, Registration, type RegistrationHost } from './registration.js'
 import type { Session } from './session.js'
 import { SessionPool } from './session-pool.js'
 import { type Renewed, SingleRenewal } from './single-renewal.js'
@@ -150,10 +151,14 @@ export class Leases {
     pair: readonly [Bytes, Bytes],
     { ttlSeconds = defaultRegistrationSeconds, ...options }: RegisterOptions,
   ): Promise<Registration> {
-    const { events } = this.#host
-    const grant = (seconds: number, callOptions: CallOptions): Promise<Lease> => this.grant(seconds, callOptions)
-    const onClosed = (closed: Registration): boolean => this.#registrations.delete(closed)
-    const host = { events, grant, onClosed }
+    const { events, timeoutMs, hub } = this.#host
+    const host: RegistrationHost = {
+      events,
+      timeoutMs,
+      grant: (seconds, callOptions) => this.grant(seconds, callOptions),
+      revoked: (id) => hub.revoked(id),
+      onClosed: (closed) => this.#registrations.delete(closed),
+    }
     const registration = new Registration(host, kv, pair, positiveInteger('ttlSeconds', ttlSeconds))
     await registration.establish(options)
     this.#registrations.add(registration)

@@ -51,8 +51,8 @@ export class ServiceEndpoints {
   }
 
   /**
-   * Adds an endpoint, and keeps it there as long as this process is: on a lease that is kept alive, and put back
-   * whenever that was lost. `close()` of what it resolves to takes it away.
+   * Adds an endpoint, and keeps it there as long as this process is: on a lease that is kept alive, and put back when it
+   * was deleted or the lease was lost. `close()` of what it resolves to takes it away.
    */
   async register(endpoint: NewEndpoint, options: RegisterOptions = {}): Promise<Registration> {
     const { name, ...record } = checkEndpoint(endpoint)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isEtcdError } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { addUser, rootPassword } from '../support/auth.js'
 import { createClient } from '../support/fixtures.js'
@@ -52,5 +53,25 @@ describe('Leases with authentication', { concurrency: true }, () => {
     assert.ok((await admin.lease.timeToLive(bad.id)) !== undefined)
     await sleep(3000)
     assert.equal(good.state, 'active')
+  })
+
+  test('hold the registration of a user without the right to read its key; it reports that its deletion would not be seen', async (t) => {
+    const admin = root(t)
+    await addUser(admin, 'blind', password, { type: 'write', range: { prefix: 'blind/' } })
+    const etcd = createClient(t, cluster, { auth: { username: 'blind', password } })
+    const codes: unknown[] = []
+    etcd.on('registrationFailed', ({ error }) => codes.push(isEtcdError(error) && error.code))
+    const registration = await etcd.register('blind/a', 'old')
+    await poll('it is reported', () => codes.length > 0 || undefined)
+    await registration.update('new')
+    assert.equal((await admin.get('blind/a'))?.text, 'new')
+    const { leaseId } = registration
+    await admin.lease.revoke(leaseId ?? '')
+    await registration.update('newer')
+    await poll('it is restored', () => registration.isRegistered || undefined)
+    const kv = await admin.get('blind/a')
+    assert.deepEqual([kv?.text, kv?.lease === registration.leaseId], ['newer', true])
+    assert.notEqual(registration.leaseId, leaseId)
+    assert.deepEqual(codes, ['PERMISSION_DENIED'])
   })
 })

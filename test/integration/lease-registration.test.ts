@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Etcd } from '../../src/index.js'
+import { Etcd } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
-import { proxyAt } from '../support/cluster-view.js'
+import { memberAt, proxyAt, received } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 describe('A registration', () => {
@@ -17,6 +17,7 @@ describe('A registration', () => {
   function listen(etcd: Etcd): string[] {
     const told: string[] = []
     etcd.on('registrationLost', ({ key, reason }) => told.push(`${key} lost: ${reason}`))
+    etcd.on('registrationTaken', ({ key }) => told.push(`${key} taken`))
     etcd.on('registrationRestored', ({ key }) => told.push(`${key} restored`))
     return told
   }
@@ -83,6 +84,84 @@ describe('A registration', () => {
     assert.ok(!kept.isRegistered && !restored.isRegistered)
     assert.equal(told.length, 2)
     await kept.close()
+  })
+
+  test('puts its key back, with the same lease, when the key was deleted', async (t) => {
+    const etcd = createClient(t, cluster)
+    const tenant = etcd.namespace(uniquePrefix())
+    const told = listen(etcd)
+    await using registration = await tenant.register('svc/d', 'here')
+    const { leaseId } = registration
+    for (const count of [2, 4]) {
+      await tenant.delete('svc/d')
+      await poll('it is restored', () => told.length === count || undefined)
+    }
+    assert.deepEqual(told, ['svc/d lost: deleted', 'svc/d restored', 'svc/d lost: deleted', 'svc/d restored'])
+    const kv = await tenant.get('svc/d')
+    assert.deepEqual(
+      [kv?.text, kv?.lease, registration.leaseId, registration.isRegistered],
+      ['here', leaseId, leaseId, true],
+    )
+  })
+
+  test('leaves its key to another owner, and puts it back when that one has gone', async (t) => {
+    const [etcd, other] = [createClient(t, cluster), createClient(t, cluster)]
+    const told = listen(etcd)
+    await using registration = await etcd.register('svc/e', 'mine')
+    const second = await other.register('svc/e', 'theirs')
+    await poll('it is taken', () => told.length === 1 || undefined)
+    assert.deepEqual([registration.state, registration.isRegistered, registration.leaseId], ['taken', false, undefined])
+    await registration.update('mine again')
+    assert.equal((await etcd.get('svc/e'))?.text, 'theirs')
+    assert.ok(second.isRegistered)
+    await second.close()
+    await poll('it is restored', () => told.length === 2 || undefined)
+    assert.deepEqual(told, ['svc/e taken', 'svc/e restored'])
+    assert.equal(registration.state, 'registered')
+    assert.equal((await etcd.get('svc/e'))?.text, 'mine again')
+    await other.put('svc/e', 'for ever')
+    await poll('it is taken again', () => told.length === 3 || undefined)
+    assert.equal((await etcd.get('svc/e'))?.text, 'for ever')
+    await registration.close()
+    assert.equal(registration.state, 'closed')
+    assert.equal((await etcd.get('svc/e'))?.text, 'for ever')
+  })
+
+  test('finds out what has become of its key while it could not be watched, in compacted history, too', async (t) => {
+    const [etcd, witness] = [createClient(t, cluster), new Etcd({ endpoints: [memberAt(cluster, 0).clientUrl] })]
+    t.after(() => witness.close())
+    const told = listen(etcd)
+    await using registration = await etcd.register('svc/f', '')
+    const proxy = proxyAt(cluster, 0)
+    await witness.delete('svc/f')
+    await poll('it is restored', () => told.length === 2 || undefined)
+    proxy.refuse()
+    proxy.cut()
+    const { revision } = await witness.delete('svc/f')
+    await witness.put('other', '')
+    await witness.compact(revision + 1)
+    assert.ok(registration.isRegistered)
+    proxy.accept()
+    await poll('it is restored', () => told.length === 4 || undefined)
+    assert.equal((await witness.get('svc/f'))?.lease, registration.leaseId)
+  })
+
+  test('shares one watch stream with hundreds of others, and all are put back', async (t) => {
+    const etcd = createClient(t, cluster)
+    const told = listen(etcd)
+    const watchers = () => memberAt(cluster, 0).metric('etcd_debugging_mvcc_watcher_total')
+    const streams = () => received(memberAt(cluster, 0), 'Watch')
+    const [watchersBefore, streamsBefore] = [await watchers(), await streams()]
+    const names = Array.from({ length: 400 }, (_, index) => `svc/many/${index}`)
+    const registrations = await Promise.all(names.map((name) => etcd.register(name, '')))
+    await poll('all are watched', async () => (await watchers()) - watchersBefore >= 400 || undefined)
+    assert.equal((await streams()) - streamsBefore, 1)
+    await etcd.deleteRange({ prefix: 'svc/many/' })
+    await poll('all are restored', () => told.length === 800 || undefined)
+    assert.equal(await etcd.count({ prefix: 'svc/many/' }), 400)
+    assert.ok(registrations.every(({ isRegistered }) => isRegistered))
+    await etcd.close()
+    await poll('no watcher is left', async () => (await watchers()) <= watchersBefore || undefined)
   })
 
   test('goes on when its close() is called wrongly', async (t) => {

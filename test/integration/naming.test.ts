@@ -139,6 +139,8 @@ describe('The endpoints of a service', () => {
     const registration = await service.register({ address: 'h:1' }, { ttlSeconds: 5 })
     const [kv] = (await etcd.range({ prefix: 'svc/three/' })).kvs
     assert.deepEqual([kv?.keyText, kv?.lease], ['svc/three/h:1', registration.leaseId])
+    await service.delete('h:1')
+    await poll('it is put back', async () => (await service.list()).length === 1 || undefined)
     await registration.close()
     assert.deepEqual(await service.list(), [])
   })
