@@ -90,12 +90,7 @@ export type { Lease, LeaseState } from './lease/lease.js'
 export type { LeaseEvents } from './lease/lease-events.js'
 export { LeaseLostError, type LeaseLostReason } from './lease/lease-lost-error.js'
 export type { GrantOptions, LeaseStatus, Leases, TimeToLiveOptions } from './lease/leases.js'
-export type {
-  RegisterOptions,
-  Registration,
-  RegistrationEvents,
-  RegistrationState,
-} from './lease/registration.js'
+export type { RegisterOptions, Registration, RegistrationEvents } from './lease/registration.js'
 export type { Session } from './lease/session.js'
 export type { Lock } from './lock/lock.js'
 export { type LockHolder, LockLostError, LockTimeoutError, LockUnavailableError } from './lock/lock-errors.js'
@@ -134,6 +129,7 @@ export { StmConflictError } from './stm/stm-conflict-error.js'
 export type { StmPutOptions, StmTransaction } from './stm/stm-transaction.js'
 export { channels, tracing } from './telemetry/channels.js'
 export type { ClientStats, EndpointStats } from './telemetry/client-stats.js'
+export type { OperationChannel, OperationSubscribers, StepChannel } from './telemetry/operation-channel.js'
 export type {
   AttemptBatch,
   AttemptRecord,

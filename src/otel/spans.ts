@@ -1,4 +1,3 @@
-import type { TracingChannel } from 'node:diagnostics_channel'
 import {
   type Attributes,
   context,
@@ -10,6 +9,7 @@ import {
   trace,
 } from '@opentelemetry/api'
 import { tracing } from '../telemetry/channels.js'
+import type { OperationChannel } from '../telemetry/operation-channel.js'
 import type {
   AttemptRecord,
   AttemptStart,
@@ -122,7 +122,7 @@ export class SpanMaker {
   }
 
   #follow<Start extends { readonly client: ClientIdentity }, Record extends Ended>(
-    channel: TracingChannel<unknown, Start>,
+    channel: OperationChannel<Start>,
     kind: SpanKindOf<Start, Record>,
   ): void {
     const onStart = (message: unknown): void => {

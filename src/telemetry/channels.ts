@@ -1,5 +1,6 @@
-import { type Channel, channel, type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import { type Channel, channel, tracingChannel } from 'node:diagnostics_channel'
 import { isEtcdError } from '../core/errors.js'
+import type { OperationChannel } from './operation-channel.js'
 import type { AttemptStart, AuthenticateStart, CallOutcome, CallStart, LockStart, WatchStart } from './records.js'
 
 /**
@@ -47,25 +48,30 @@ export const channels: {
  * asynchronous context is there, and stores that are bound to it hold for all of the operation.
  */
 export const tracing: {
-  readonly call: TracingChannel<unknown, CallStart>
-  readonly attempt: TracingChannel<unknown, AttemptStart>
-  readonly authenticate: TracingChannel<unknown, AuthenticateStart>
+  readonly call: OperationChannel<CallStart>
+  readonly attempt: OperationChannel<AttemptStart>
+  readonly authenticate: OperationChannel<AuthenticateStart>
   /** From the wish for a lock to its grant; a `LockWaitRecord` at the end. */
-  readonly lock: TracingChannel<unknown, LockStart>
+  readonly lock: OperationChannel<LockStart>
   /** From the wish for a watch to its confirmation by a member; a `WatchCreateRecord` at the end. */
-  readonly watch: TracingChannel<unknown, WatchStart>
+  readonly watch: OperationChannel<WatchStart>
 } = {
-  call: tracingChannel('etcdkit:call'),
-  attempt: tracingChannel('etcdkit:attempt'),
-  authenticate: tracingChannel('etcdkit:authenticate'),
-  lock: tracingChannel('etcdkit:lock'),
-  watch: tracingChannel('etcdkit:watch'),
+  call: operationChannel('etcdkit:call'),
+  attempt: operationChannel('etcdkit:attempt'),
+  authenticate: operationChannel('etcdkit:authenticate'),
+  lock: operationChannel('etcdkit:lock'),
+  watch: operationChannel('etcdkit:watch'),
+}
+
+function operationChannel<Start extends object>(name: string): OperationChannel<Start> {
+  const made: unknown = tracingChannel(name)
+  return made as OperationChannel<Start>
 }
 
 /** A channel that tells the end of operations, and the tracing channel of the same name. */
 export interface ChannelPair<Start extends object> {
   readonly ended: Channel
-  readonly traced: TracingChannel<unknown, Start>
+  readonly traced: OperationChannel<Start>
 }
 
 /** Whether anybody listens to one of them. */
@@ -78,7 +84,7 @@ export function isObserved<Start extends object>({ ended, traced }: ChannelPair<
  * values.
  */
 export function begin<Start extends object, Result>(
-  traced: TracingChannel<unknown, Start>,
+  traced: OperationChannel<Start>,
   record: Start,
   run: () => Promise<Result>,
 ): Promise<Result> {
@@ -101,7 +107,7 @@ export function settle<Start extends object>(
 
 /** The same, for the tracing channel alone. */
 export function settleTraced<Start extends object>(
-  traced: TracingChannel<unknown, Start>,
+  traced: OperationChannel<Start>,
   record: Start & { readonly outcome: CallOutcome },
   error: unknown,
 ): void {
