@@ -34,7 +34,7 @@ const searches = new Map<string, Promise<EtcdBinary>>()
 
 /**
  * Finds an etcd program, or fetches one. The first that fits wins: `ETCDKIT_ETCD` (a folder or a program), the cache
- * folder (`$XDG_CACHE_HOME/etcdkit`), `etcd` on the PATH, a build from the checkout's `test/etcd-servers/` where Go is
+ * folder (`$XDG_CACHE_HOME/etcdkit`), `etcd` on the PATH, a build from the modules in `etcd-servers/` where Go is
  * installed, the packages of Debian or Ubuntu, the official release archive. What is fetched goes into the cache
  * folder and nowhere else.
  *

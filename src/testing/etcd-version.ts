@@ -1,6 +1,6 @@
 /**
  * Newest patch release that the harness knows to get for each series. Debian forky and sid have this 3.5, bookworm this
- * 3.4; 3.6 and 3.7 come from `test/etcd-servers/` or as release archives.
+ * 3.4; 3.6 and 3.7 come from `etcd-servers/` or as release archives.
  */
 const knownPatches: Readonly<Record<string, string>> = {
   '3.4': '3.4.23',

@@ -4,16 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { fitsRequest, requestedSeries, type VersionRequest } from './etcd-version.js'
 import { runCommand } from './run-command.js'
 
-// Present in a checkout, beside src and dist; the npm package does not ship it.
-const serversFolder = fileURLToPath(new URL('../../test/etcd-servers/', import.meta.url))
-
 /**
- * Builds etcd, etcdctl and etcdutl with the Go toolchain from the checkout's `test/etcd-servers/<series>`.
- * Returns the folder with the programs, which is inside the given existing folder.
+ * Builds etcd, etcdctl and etcdutl with the Go toolchain from the modules in `etcd-servers/<series>`, which the npm package
+ * brings along. Returns the folder with the programs, which is inside the given existing folder.
  */
 export async function buildWithGo(request: VersionRequest, folder: string): Promise<string> {
   const source = sourceFolder(request)
-  if (source === undefined) throw new Error(`there is no source for it in ${serversFolder}`)
+  if (source === undefined) throw new Error('this package has no source for it')
   const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly -trimpath -buildvcs=false' }
   const build = (...args: string[]) =>
     runCommand('go', ['build', '-ldflags=-s -w', '-o', ...args], { cwd: source, env, timeoutMs: 900_000 })
@@ -22,14 +19,20 @@ export async function buildWithGo(request: VersionRequest, folder: string): Prom
   return folder
 }
 
-/** The version that a build for this request would give; undefined where the checkout has no such source. */
+/** The version that a build for this request would give; undefined where there is no such source. */
 export function goBuildVersion(request: VersionRequest): string | undefined {
   const source = sourceFolder(request)
   return source === undefined ? undefined : moduleVersion(source)
 }
 
+/** Beside this file; where a bundler has put it elsewhere, without a URL even, there is none. */
+function serversFolder(): string | undefined {
+  const here: string | undefined = import.meta.url
+  return here === undefined ? undefined : fileURLToPath(new URL('./etcd-servers/', here))
+}
+
 function sourceFolder(request: VersionRequest): string | undefined {
-  const folder = join(serversFolder, requestedSeries(request))
+  const folder = join(serversFolder() ?? '', requestedSeries(request))
   if (!existsSync(join(folder, 'go.mod'))) return undefined
   return fitsRequest(moduleVersion(folder) ?? '', request) ? folder : undefined
 }
