@@ -15,7 +15,7 @@ import { median } from './sample.js'
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '15' } } })
 const rounds = Number(values.rounds)
 
-const ours = join(import.meta.dirname, '..', 'dist', 'index.js')
+const ours = join(import.meta.dirname, '..', 'dist', 'index.mjs')
 const theirs = createRequire(join(etcd3Folder(), 'package.json')).resolve('etcd3')
 
 function programs(endpoint: string): Readonly<Record<string, string>> {

@@ -90,7 +90,12 @@ export type { Lease, LeaseState } from './lease/lease.js'
 export type { LeaseEvents } from './lease/lease-events.js'
 export { LeaseLostError, type LeaseLostReason } from './lease/lease-lost-error.js'
 export type { GrantOptions, LeaseStatus, Leases, TimeToLiveOptions } from './lease/leases.js'
-export type { RegisterOptions, Registration, RegistrationEvents } from './lease/registration.js'
+export type {
+  RegisterOptions,
+  Registration,
+  RegistrationEvents,
+  RegistrationState,
+} from './lease/registration.js'
 export type { Session } from './lease/session.js'
 export type { Lock } from './lock/lock.js'
 export { type LockHolder, LockLostError, LockTimeoutError, LockUnavailableError } from './lock/lock-errors.js'

@@ -20,4 +20,7 @@ process.on('warning', ({ name, message }) => {
 })
 
 const { env, stdin, stdout, stderr } = process
-process.exitCode = await main(process.argv.slice(2), { env, stdin, stdout, stderr, signal: ending.signal })
+// The build is CommonJS, which has no `await` here.
+void main(process.argv.slice(2), { env, stdin, stdout, stderr, signal: ending.signal }).then((code) => {
+  process.exitCode = code
+})

@@ -1,7 +1,6 @@
 import type { EtcdError } from '../core/errors.js'
 import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
 import type { ConnectionManager } from '../transport/connection-manager.js'
-import { prepareStreams } from '../transport/lanes.js'
 import type { StreamCall, StreamListener } from '../transport/stream-call.js'
 import { anyMember, callContext } from '../transport/transport.js'
 import type { Method } from '../wire/methods.js'
@@ -62,7 +61,6 @@ export class StreamSource {
     const context = callContext({ signal }, { consistent: true, route: { ...anyMember, endpoint } })
     context.deadlineAt = context.startedAt + openTimeoutMs
     context.failedOn = failedOn
-    await prepareStreams()
     await method.prepare()
     for (;;) {
       const token = this.#tokens?.current() ?? (await this.#tokens?.get(this.#reason, context))

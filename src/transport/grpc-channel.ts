@@ -9,7 +9,7 @@ import type { LaneState, StreamChannel, UnaryLane, UnaryListener } from './unary
 
 /**
  * Unary calls and streams through grpc-js. Without the module, which `connect` loads, it carries nothing: unary calls wait
- * for `connected`, and who opens streams loads the module first.
+ * for `connected`, and so do those who open streams.
  */
 export class GrpcChannel implements UnaryLane, StreamChannel {
   readonly bytesUnsent = 0

@@ -1,4 +1,5 @@
 import type * as Grpc from '@grpc/grpc-js'
+import { importCommonJs } from '../core/import-common-js.js'
 
 /** The module `@grpc/grpc-js`. */
 export type GrpcJs = typeof Grpc
@@ -13,7 +14,7 @@ export function loadedGrpcJs(): GrpcJs | undefined {
 
 /** Loads the module once. It takes 40 ms of the CPU, which a process that connects without it never pays. */
 export function loadGrpcJs(): Promise<GrpcJs> {
-  loading ??= import('@grpc/grpc-js').then((module) => {
+  loading ??= importCommonJs(() => import('@grpc/grpc-js')).then((module) => {
     loaded = module
     return module
   })

@@ -2,7 +2,6 @@ import type { ChannelSettings } from './channel-settings.js'
 import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
 import { GrpcChannel } from './grpc-channel.js'
-import { loadedGrpcJs, loadGrpcJs } from './grpc-js.js'
 import { Http2Channel } from './http2/channel.js'
 import type { LaneState, StreamChannel, UnaryLane } from './unary-lane.js'
 
@@ -34,11 +33,6 @@ export interface Lanes {
 
 export function openLanes(init: LanesInit, listener: LanesListener): Lanes {
   return init.settings.transport === 'grpc-js' ? new SharedLanes(init, listener) : new SeparateLanes(init, listener)
-}
-
-/** Loads what carries the streams; `undefined` where that was done. It has to be awaited before a stream is opened. */
-export function prepareStreams(): Promise<unknown> | undefined {
-  return loadedGrpcJs() === undefined ? loadGrpcJs() : undefined
 }
 
 /** One channel of grpc-js for everything. */

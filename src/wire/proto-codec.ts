@@ -1,5 +1,6 @@
 import type { MethodDefinition, PackageDefinition } from '@grpc/proto-loader'
 import { InvalidArgumentError } from '../core/errors.js'
+import { importCommonJs } from '../core/import-common-js.js'
 import { KeyValue } from '../core/key-value.js'
 import { descriptor } from '../gen/descriptor.js'
 import { type FieldRule, type MessageName, rules } from '../gen/rules.js'
@@ -25,7 +26,7 @@ export function prepareCold(): Promise<void> | undefined {
 }
 
 async function load(): Promise<void> {
-  const { fromJSON } = await import('@grpc/proto-loader')
+  const { fromJSON } = await importCommonJs(() => import('@grpc/proto-loader'))
   const schema = descriptor as Parameters<typeof fromJSON>[0]
   definitions = fromJSON(schema, { longs: String, enums: String, defaults: true })
 }

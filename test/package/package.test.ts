@@ -1,69 +1,123 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { devProgram, PackedPackage, run } from './packed-package.js'
 
-const root = join(import.meta.dirname, '../..')
+const entries = ['', '/naming', '/testing', '/workqueue', '/otel', '/prometheus']
 
-/** The first program of the README. */
-function firstExample(): string {
-  const [, source] = /```ts\n(.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
-  assert.ok(source)
-  return source
-}
+/** The packages that a script leaves loaded, and whether Node's own HTTP/2 is, which is slow to load, too. */
+const showLoaded = `
+  const { createRequire } = await import('node:module')
+  const files = Object.keys(createRequire(process.cwd() + '/').cache)
+  const names = files.map((file) => /.*node_modules.((?:@[^/]+.)?[^/]+)/.exec(file)?.[1])
+  console.log([...new Set(names)].filter(Boolean).sort().join())
+  console.log(process.moduleLoadList.some((name) => name === 'NativeModule http2'))`
 
 describe('The package as it is published', () => {
   let project: PackedPackage
+  let cluster: EtcdCluster
 
   before(async () => {
     project = await PackedPackage.install()
+    cluster = await EtcdCluster.start()
   })
-  after(() => project[Symbol.dispose]())
+  after(async () => {
+    project?.[Symbol.dispose]()
+    await cluster?.stop()
+  })
 
-  test('holds the built files, their types, README and LICENSE, and nothing else', (t) => {
+  const module = (script: string) => project.node('--input-type=module', '--eval', script)
+
+  test('holds what was built, its types, the sources of the test harness, README and LICENSE, and nothing else', (t) => {
     const installed = join(project.folder, 'node_modules/etcdkit')
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((name) =>
       statSync(join(installed, name)).isFile(),
     )
     assert.deepEqual(files.filter((name) => !name.startsWith('dist/')).sort(), ['LICENSE', 'README.md', 'package.json'])
-    assert.deepEqual(
-      files.filter((name) => name.startsWith('dist/') && !/\.(js|d\.ts)$/.test(name)),
-      [],
-    )
+    const others = files.filter((name) => name.startsWith('dist/') && !/\.(js|mjs|d\.ts|d\.mts)$/.test(name))
+    const go = ['3.6', '3.7'].flatMap((series) => ['go.mod', 'go.sum', 'main.go'].map((name) => `${series}/${name}`))
+    assert.deepEqual(others.sort(), [
+      'dist/THIRD-PARTY-LICENSES.txt',
+      'dist/esm/package.json',
+      'dist/package.json',
+      ...go.map((name) => `dist/testing/etcd-servers/${name}`),
+    ])
     const text = files.map((name) => readFileSync(join(installed, name), 'utf8')).join('')
     assert.doesNotMatch(text, /sourceMappingURL/)
     t.diagnostic(`${files.length} files, tarball of ${(statSync(project.tarball).size / 1024).toFixed()} KiB`)
   })
 
-  test('can be imported, and the process ends by itself', async (t) => {
-    const script = `
-      const startedAt = performance.now()
+  test('asks for the packages of its adapters where they are missing', async () => {
+    assert.equal(
+      (await module("console.log(Object.keys(await import('etcdkit/prometheus')))")).stdout,
+      "[ 'expose' ]\n",
+    )
+    await assert.rejects(module("import 'etcdkit/otel'"), /Cannot find module '@opentelemetry\/api'/)
+    project.addAdapterDependencies()
+    assert.equal((await module("console.log(Object.keys(await import('etcdkit/otel')))")).stdout, "[ 'instrument' ]\n")
+  })
+
+  test('loads two packages when it is imported, and the others with the first connection or call that needs them', async () => {
+    const loaded = async (script: string) => (await module(`${script}\n${showLoaded}`)).stdout.trim().split('\n')
+    assert.deepEqual(await loaded("await import('etcdkit')"), ['etcdkit,eventemitter3,lru-cache', 'false'])
+    const use = (options: string, work: string) => `
       const { Etcd } = await import('etcdkit')
-      console.log(typeof Etcd, (performance.now() - startedAt).toFixed())`
-    const { stdout } = await project.node('--input-type=module', '--eval', script)
-    const [type, importMs] = stdout.trim().split(' ')
-    assert.equal(type, 'function')
-    t.diagnostic(`import takes ${importMs} ms`)
+      const etcd = new Etcd({ endpoints: '${cluster.endpoints[0]}', ${options} })
+      await etcd.get('key')
+      ${work}
+      await etcd.close()`
+    const [overHttp2 = ''] = await loaded(use("transport: 'http2'", ''))
+    assert.equal(overHttp2, 'etcdkit,eventemitter3,lru-cache')
+    const [overGrpc = ''] = await loaded(use("transport: 'grpc-js'", ''))
+    assert.match(overGrpc, /@grpc\/grpc-js/)
+    const [all = ''] = await loaded(use("transport: 'http2'", 'await etcd.lease.list()'))
+    assert.match(all, /@grpc\/proto-loader/)
+    assert.doesNotMatch(all, /@grpc\/grpc-js/)
+  })
+
+  test('is one module, whether it was imported or required, in every entry', async () => {
+    const script = project.write(
+      'both.mjs',
+      `import assert from 'node:assert/strict'
+      import { createRequire } from 'node:module'
+      const require = createRequire(import.meta.url)
+      for (const entry of ${JSON.stringify(entries)}) {
+        const [imported, required] = [await import('etcdkit' + entry), require('etcdkit' + entry)]
+        assert.deepEqual(Object.keys(imported).sort(), Object.keys(required).sort(), entry)
+        for (const name of Object.keys(imported)) assert.equal(imported[name], required[name], name)
+      }
+      const { isEtcdError, InvalidArgumentError } = await import('etcdkit')
+      assert.throws(() => new (require('etcdkit/naming').ServiceEndpoints)({}, '', 1), InvalidArgumentError)`,
+    )
+    await project.node(script)
+  })
+
+  test('has the same names as ES modules that bundlers take', async () => {
+    const installed = join(project.folder, 'node_modules/etcdkit')
+    const { exports } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
+    for (const entry of entries) {
+      const { module: file } = exports[`.${entry}`]
+      const script = `
+        const [one, other] = [await import('etcdkit${entry}'), await import(${JSON.stringify(join(installed, file))})]
+        console.log(Object.keys(one).join() === Object.keys(other).join())`
+      assert.equal((await module(script)).stdout, 'true\n', entry)
+    }
+  })
+
+  test('can be imported, and the process ends by itself', async () => {
+    assert.equal((await module("import { Etcd } from 'etcdkit'; console.log(typeof Etcd)")).stdout, 'function\n')
   })
 
   test('can be required from CommonJS', async () => {
     const script = project.write('required.cjs', "const { Etcd } = require('etcdkit'); console.log(typeof Etcd)")
-    const { stdout, stderr } = await project.node('--no-warnings', script)
+    const { stdout, stderr } = await project.node(script)
     assert.deepEqual({ stdout, stderr }, { stdout: 'function\n', stderr: '' })
   })
 
   test('has no other entry than its exports', async () => {
-    const script = "import 'etcdkit/dist/client.js'"
-    await assert.rejects(project.node('--input-type=module', '--eval', script), /ERR_PACKAGE_PATH_NOT_EXPORTED/)
-  })
-
-  test('gives the test harness by its own name', async () => {
-    const script = "import { EtcdCluster, FaultProxy } from 'etcdkit/testing'; console.log(typeof EtcdCluster.start)"
-    const { stdout } = await project.node('--input-type=module', '--eval', script)
-    assert.equal(stdout, 'function\n')
+    await assert.rejects(module("import 'etcdkit/dist/esm/client.js'"), /ERR_PACKAGE_PATH_NOT_EXPORTED/)
   })
 
   test('gives the work queue by its own name, without the client', async () => {
@@ -73,7 +127,7 @@ describe('The package as it is published', () => {
       queue.add('a')
       await queue.close()`
     const file = project.write('workqueue.mjs', `${script}\n`)
-    const { stdout, stderr } = await project.node('--no-warnings', file)
+    const { stdout, stderr } = await project.node(file)
     assert.deepEqual({ stdout, stderr }, { stdout: 'a\n', stderr: '' })
   })
 
@@ -82,70 +136,40 @@ describe('The package as it is published', () => {
     const { bin, version } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
     const path = join(installed, bin.etcdkit)
     assert.ok(readFileSync(path, 'utf8').startsWith('#!/usr/bin/env node\n'))
-    const { stdout, stderr } = await project.node('--no-warnings', path, '--version')
+    const { stdout, stderr } = await project.node(path, '--version')
     assert.deepEqual({ stdout, stderr }, { stdout: `${version}\n`, stderr: '' })
   })
 
-  test('gives the adapters by their own names, which ask for their packages where these are missing', async () => {
-    const run = (name: string) =>
-      project.node('--input-type=module', '--eval', `console.log(Object.keys(await import('etcdkit/${name}')))`)
-    assert.equal((await run('prometheus')).stdout, "[ 'expose' ]\n")
-    await assert.rejects(run('otel'), /Cannot find package '@opentelemetry\/api'/)
-    const other = await PackedPackage.install()
-    try {
-      other.addAdapterDependencies()
-      const { stdout } = await other.node(
-        '--input-type=module',
-        '--eval',
-        "console.log(Object.keys(await import('etcdkit/otel')))",
-      )
-      assert.equal(stdout, "[ 'instrument' ]\n")
-    } finally {
-      other[Symbol.dispose]()
+  test('builds etcd with Go from its own sources, where a release has no package', async () => {
+    const asked = join(project.folder, 'asked')
+    project.write('bin/go', goProgram)
+    chmodSync(join(project.folder, 'bin/go'), 0o755)
+    const script = `
+      import { findEtcd } from 'etcdkit/testing'
+      console.log((await findEtcd('3.7')).version)`
+    const variables = {
+      PATH: `${join(project.folder, 'bin')}:${process.env.PATH}`,
+      XDG_CACHE_HOME: project.folder,
+      ASKED: asked,
     }
+    const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script], project.folder, variables)
+    assert.match(stdout, /^3\.7\.\d+\n$/)
+    assert.match(readFileSync(asked, 'utf8'), /etcd-servers\/3\.7\ngo\.mod\ngo\.sum\nmain\.go\n/)
   })
-
-  for (const resolution of ['nodenext', 'node16', 'bundler'] as const) {
-    for (const exact of ['true', 'false'] as const) {
-      test(`compiles in a strict project with ${resolution} and exactOptionalPropertyTypes ${exact}`, async () => {
-        const module = resolution === 'bundler' ? 'esnext' : resolution
-        const kind = ['--moduleResolution', resolution, '--module', module, '--exactOptionalPropertyTypes', exact]
-        const file = project.write('example.ts', firstExample())
-        await project.tsc(...strict, ...kind, '--noEmit', file)
-      })
-    }
-  }
 
   test('is what publint and attw want', async () => {
     await run(devProgram('publint'), ['run', '--strict', project.tarball], project.folder)
-    await run(devProgram('attw'), [project.tarball, '--profile', 'esm-only'], project.folder)
-  })
-
-  test('runs against a member when it is bundled into one file, alone in a folder', async () => {
-    await using cluster = await EtcdCluster.start()
-    const source = project.write('bundled.mjs', bundledSource)
-    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-bundle-'))
-    try {
-      const out = join(folder, 'bundle.cjs')
-      const flags = ['--bundle', '--platform=node', '--format=cjs', `--outfile=${out}`, '--log-level=warning']
-      await run(devProgram('esbuild'), [source, ...flags], project.folder)
-      const { stdout } = await run(process.execPath, [out, cluster.endpoints.join(',')], folder)
-      assert.equal(stdout, 'value\n')
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
+    await run(devProgram('attw'), [project.tarball, '--profile', 'strict'], project.folder)
   })
 })
 
-/** Types of the dependencies are checked as well: nothing is skipped. */
-const strict = ['--strict', '--target', 'es2022', '--lib', 'es2022,esnext.disposable', '--types', 'node']
-
-const bundledSource = `
-  import { Etcd } from 'etcdkit'
-  async function main() {
-    const etcd = new Etcd({ endpoints: process.argv[2] })
-    await etcd.put('key', 'value')
-    console.log((await etcd.get('key')).text)
-    await etcd.close()
-  }
-  main()`
+/** A stand-in for the Go toolchain: notes where it is asked to build, and makes a program of the version that is asked for. */
+const goProgram = `#!/bin/sh
+pwd >> "$ASKED"
+ls >> "$ASKED"
+version=$(sed -n 's|.*go.etcd.io/etcd/server/v3 v\\([0-9.]*\\)$|\\1|p' go.mod)
+while [ "$1" != -o ]; do shift; done
+[ -d "$2" ] && exit 0
+printf '#!/bin/sh\\necho "etcd Version: %s"\\n' "$version" > "$2"
+chmod +x "$2"
+`

@@ -34,9 +34,16 @@ export interface Ended {
 }
 
 /** Runs a program and rejects, with its output in the message, when it fails or takes more than a minute. */
-export async function run(program: string, args: readonly string[], cwd: string): Promise<Ended> {
+export async function run(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  variables: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
   try {
-    return await promisify(execFile)(program, args, { cwd, timeout: 60_000, killSignal: 'SIGKILL', maxBuffer: 1e8 })
+    const env = { ...process.env, ...variables }
+    const options = { cwd, env, timeout: 60_000, killSignal: 'SIGKILL', maxBuffer: 1e8 } as const
+    return await promisify(execFile)(program, args, options)
   } catch (error) {
     const { stdout = '', stderr = '' } = error as Partial<Ended>
     throw new Error(`${program} ${args.join(' ')} failed:\n${stdout}\n${stderr}`, { cause: error })
@@ -67,14 +74,16 @@ export class PackedPackage implements Disposable {
     await run('tar', ['-xzf', tarball, '-C', folder], folder)
     mkdirSync(join(folder, 'node_modules'))
     renameSync(join(folder, 'package'), join(folder, 'node_modules/etcdkit'))
-    for (const name of [...declaredDependencies(folder), ...projectDependencies]) link(folder, name)
+    for (const name of [...declaredDependencies(folder), ...projectDependencies]) {
+      link(join(modules, name), join(folder, 'node_modules', name))
+    }
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module' }))
     return new PackedPackage(folder, tarball)
   }
 
   /** Adds what the adapters for metrics and traces ask for, which nothing else needs. */
   addAdapterDependencies(): void {
-    for (const name of adapterDependencies) link(this.folder, name)
+    for (const name of adapterDependencies) this.link(join(modules, name), join('node_modules', name))
   }
 
   /** Writes a file of the project and returns its path. */
@@ -88,6 +97,12 @@ export class PackedPackage implements Disposable {
   /** Runs a script of the project with Node. */
   node(...args: readonly string[]): Promise<Ended> {
     return run(process.execPath, args, this.folder)
+  }
+
+  /** Makes what lies at `target` a package of the project, or of a folder in it. */
+  link(target: string, path: string): void {
+    const place = join(this.folder, path)
+    if (!existsSync(place)) link(target, place)
   }
 
   /** Runs the TypeScript compiler in the project. */
@@ -106,10 +121,8 @@ function declaredDependencies(folder: string): string[] {
   return Object.keys(manifest.dependencies)
 }
 
-function link(folder: string, name: string): void {
-  const target = join(modules, name)
+function link(target: string, path: string): void {
   if (!existsSync(target)) throw new Error(`${target} is missing: run npm ci`)
-  const path = join(folder, 'node_modules', name)
   mkdirSync(dirname(path), { recursive: true })
   symlinkSync(target, path)
 }

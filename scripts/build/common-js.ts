@@ -1,0 +1,64 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type OutputOptions, type Plugin, rollup } from 'rollup'
+import { entries, programs } from './entries.js'
+
+/**
+ * Dependencies that exist as ES modules only, and become a part of the CommonJS build: Node before 20.19 cannot require
+ * them, and Jest cannot in any release.
+ */
+const inlined = ['p-retry', 'is-network-error'] as const
+
+const output: OutputOptions = {
+  format: 'cjs',
+  entryFileNames: '[name].js',
+  chunkFileNames: 'chunks/[name].js',
+  exports: 'named',
+  esModule: true,
+  generatedCode: 'es2015',
+  externalLiveBindings: false,
+  // Jest's CommonJS has no `import()`.
+  dynamicImportInCjs: false,
+  // All dependencies have named exports, in CommonJS as well.
+  interop: (id) => (id?.startsWith('node:') ? 'default' : 'esModule'),
+}
+
+/** Puts the modules of `from` together as CommonJS: one file for each entry, and chunks for what they share. */
+export async function bundleCommonJs(from: string, to: string): Promise<void> {
+  const input = Object.fromEntries([...entries, ...programs].map((name) => [name, join(from, `${name}.js`)]))
+  const bundle = await rollup({
+    input,
+    external: (id) => !id.startsWith('.') && !id.startsWith('/') && !isInlined(id),
+    plugins: [inlineDependencies(), importMetaUrl()],
+    onLog: (_level, log) => {
+      throw new Error(log.message)
+    },
+  })
+  await bundle.write({ ...output, dir: to })
+  await bundle.close()
+  writeFileSync(join(to, 'THIRD-PARTY-LICENSES.txt'), inlined.map(licenceOf).join('\n'))
+}
+
+function isInlined(id: string): boolean {
+  return inlined.some((name) => name === id)
+}
+
+function inlineDependencies(): Plugin {
+  return {
+    name: 'inline-dependencies',
+    resolveId: (id) => (isInlined(id) ? fileURLToPath(import.meta.resolve(id)) : null),
+  }
+}
+
+function importMetaUrl(): Plugin {
+  return {
+    name: 'import-meta-url',
+    resolveImportMeta: (property) => (property === 'url' ? "require('node:url').pathToFileURL(__filename).href" : null),
+  }
+}
+
+function licenceOf(name: string): string {
+  const folder = dirname(fileURLToPath(import.meta.resolve(name)))
+  return `${name}\n\n${readFileSync(join(folder, 'license'), 'utf8')}`
+}

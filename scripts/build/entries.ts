@@ -1,0 +1,12 @@
+/** What can be imported, as files of `src` without their ending. */
+export const entries = [
+  'index',
+  'naming/index',
+  'testing/index',
+  'workqueue/index',
+  'otel/index',
+  'prometheus/index',
+] as const
+
+/** What can be run. */
+export const programs = ['cli/bin'] as const
