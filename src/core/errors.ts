@@ -93,7 +93,7 @@ export type TransportErrorCode =
   | 'MESSAGE_TOO_LARGE'
   /** The answer was not valid protocol, or held an integer above 2^53 − 1. */
   | 'PROTOCOL_ERROR'
-  /** A leader was elected after this write was sent, and no answer came: the write was most likely lost. */
+  /** A leader was elected after this write was sent, and no answer came: it may be lost, or be applied later. */
   | 'LEADER_LOST'
   /** Any other gRPC status; `grpcCode` and the message tell which. */
   | 'UNKNOWN'

@@ -27,7 +27,7 @@ export class Wait {
     }
   }
 
-  /** Aborts with the reason of the caller's own signal, or with the error that tells why the time was in vain. */
+  /** Aborts with the reason of the caller's own signal, or with the error that gives the reason why the time was in vain. */
   get signal(): AbortSignal {
     return this.#abort.signal
   }

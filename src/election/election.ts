@@ -89,9 +89,9 @@ export class Election {
   }
 
   /**
-   * The leader now, and again whenever it is another one or tells something else; `null` for none. Candidates that wait
-   * are never told of. It begins as soon as the cluster can be read, and ends with an error as a watch does, save that history which is compacted is no hindrance: then
-   * leaders that have gone meanwhile are passed over.
+   * The leader now, and again whenever it is another one or has another value; `null` for none. Candidates that wait are
+   * never given. It begins as soon as the cluster can be read, and ends with an error as a watch does, save that history
+   * which is compacted is no hindrance: then leaders that have gone meanwhile are passed over.
    */
   async *observe(
     options: { readonly signal?: AbortSignal | undefined } = {},

@@ -22,8 +22,7 @@ export class RevisionWaiters {
   #asked = 0
 
   /**
-   * `ask` makes progress come, where the member can tell it; `probe` finds it out in another way; `hindrance` is why neither
-   * is of use.
+   * `ask` requests progress from the member; `probe` finds it out in another way; `hindrance` is why neither is of use.
    */
   constructor(ask: () => void, probe: () => void, hindrance: () => unknown = () => undefined) {
     this.#ask = ask

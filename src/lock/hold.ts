@@ -2,7 +2,7 @@ import type { LockKey } from './lock-key.js'
 import type { LockRequest } from './lock-request.js'
 
 /** Each hand-over shows that the key is ours: it is watched for a holder that keeps it for longer than this. */
-const watchAfterMs = 1000
+export const watchAfterMs = 200
 
 /** A lock that this process has, for one holder after the other. */
 export class Hold {
@@ -26,11 +26,12 @@ export class Hold {
     return this.#gone.signal
   }
 
-  /** Another holder has it from now on: begins to look after the key when he keeps it. */
+  /** Another holder has it from now on: begins to look after the key when he keeps it, as leaders do. */
   begin(): void {
     if (this.#isWatched) return
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#watch(), watchAfterMs).unref()
+    if (this.request.kind === 'election') void this.#watch()
+    else this.#timer = setTimeout(() => void this.#watch(), watchAfterMs).unref()
   }
 
   /** The lock is given up, or was lost. */

@@ -83,7 +83,7 @@ export class LockQueue {
     return this.#join(request, true)
   }
 
-  /** Tells who holds the lock while it is waited for here, if that can be found out. */
+  /** The error for a lock that this client waits for, with its holder if that can be read. */
   async #awaitedHere({ name, signal, timeoutMs }: LockRequest): Promise<LockUnavailableError> {
     const reading = this.#host.store.txn().then(range({ prefix: this.#prefix }))
     try {

@@ -54,7 +54,7 @@ export class Lock implements AsyncDisposable {
 
   /**
    * Aborts, with a `LockLostError`, when the lock is lost: when its lease has ended, by this process's clock or the word of
-   * a member, or when somebody has deleted its key, which is watched once it is held for a second. Its release does not
+   * a member, or when somebody has deleted its key, which is watched once it is held for 200 ms. Its release does not
    * abort it.
    */
   get signal(): AbortSignal {
@@ -86,9 +86,9 @@ export class Lock implements AsyncDisposable {
   }
 
   /**
-   * Gives it to the next in the queue. Resolves when that is done, and after the client's `timeoutMs` at the latest: where the
-   * cluster cannot be told within that time, the client's event `releaseDelayed` says so, and it is told later, unless the
-   * lease has ended by then. A lock that was lost is released already.
+   * Gives it to the next in the queue. Resolves when the key is deleted, and after the client's `timeoutMs` at the latest: the
+   * client's event `releaseDelayed` then reports that the key is still there, and the client goes on trying until the lease
+   * has ended. A lock that was lost is released already.
    */
   release(): Promise<void> {
     if (this.#releasing === undefined) {

@@ -1,7 +1,7 @@
 import { notInTime, type Obstacle, waitWithin } from '../core/wait-within.js'
 import type { LockKind } from './lock-observer.js'
 
-/** What bounds the wait of those who give something up. */
+/** Bounds how long a release is waited for. */
 export interface ReleaseHost {
   readonly obstacle: Obstacle
   /** The longest that a release is waited for, in milliseconds. */
@@ -13,13 +13,13 @@ export interface ReleaseHost {
 /** What a client's events say about releases. */
 export interface ReleaseEvents {
   /**
-   * A lock, a leadership or a permit was given up, but the cluster could not be told within the client's `timeoutMs`. It is
-   * told as soon as that is possible; otherwise the lease ends what was held.
+   * A lock, a leadership or a permit was released, but its key could not be deleted within the client's `timeoutMs`. The
+   * client goes on trying until the lease ends, and the key with it.
    */
   releaseDelayed: ReleaseDelayed
 }
 
-/** What was given up, and why others cannot have it yet. */
+/** A release that is not complete: the key keeps others waiting. */
 export interface ReleaseDelayed {
   readonly kind: LockKind | 'barrier'
   /** The key that stands for it. */
@@ -27,12 +27,12 @@ export interface ReleaseDelayed {
   readonly error: unknown
 }
 
-/** What is given up. */
+/** What is released. */
 export type Released = Omit<ReleaseDelayed, 'error'>
 
 /**
- * Waits for a release, but no longer than a call may take: whoever gives something up has done so, and what he has made of
- * it must not wait until the cluster is there again. The release goes on.
+ * Waits for a release, but no longer than a call may take: the result of finished work must not wait until the cluster can
+ * be reached again. The release continues in the background.
  */
 export async function releaseWithin(releasing: Promise<void>, released: Released, host: ReleaseHost): Promise<void> {
   const tooLate = (): Error => notInTime(`${released.key} could not be deleted in time`, host.obstacle())

@@ -33,7 +33,7 @@ export function acquire(host: RecipeHost, line: Line, request: GrantRequest): Pr
   return host.observer.lockAsked({ name, kind: line.kind }, () => acquireInTime(host, line, request))
 }
 
-/** How far it is, for who is asked why it takes so long. */
+/** How far it has come, for the error of a wait that takes too long. */
 interface Progress {
   key?: OwnKey | undefined
   /** What failed last, before there was a key. */

@@ -1,12 +1,10 @@
 import type { Comparison } from '../kv/compare.js'
+import { watchAfterMs } from '../lock/hold.js'
 import { LockLostError } from '../lock/lock-errors.js'
 import type { LockKind } from '../lock/lock-observer.js'
 import { releaseWithin } from '../lock/release.js'
 import type { OwnKey } from './own-key.js'
 import type { RecipeHost } from './recipe-host.js'
-
-/** What is held for less time than this is not watched. */
-const watchAfterMs = 1000
 
 /** The key of what was granted. */
 export interface GrantedKey {
@@ -54,7 +52,7 @@ export class Grant implements AsyncDisposable {
 
   /**
    * Aborts, with a `LockLostError`, when it is lost: when its lease has ended, or when somebody has deleted its key, which is
-   * watched once it is held for a second. Its release does not abort it.
+   * watched once it is held for 200 ms. Its release does not abort it.
    */
   get signal(): AbortSignal {
     return this.#abort.signal
@@ -75,7 +73,7 @@ export class Grant implements AsyncDisposable {
     return this.#key.guard
   }
 
-  /** Gives it to those who wait, and resolves, as `release()` of a lock does; what was lost is released already. */
+  /** Gives it to the next in the queue, and resolves, as `release()` of a lock does; what was lost is released already. */
   release(): Promise<void> {
     this.#releasing ??= this.#release()
     return this.#releasing

@@ -53,7 +53,7 @@ export interface CallContext {
   consistent: boolean
   /** A member answers by what it has applied itself: its revision may be older all the same. */
   readonly ownView: boolean
-  /** It is one raft proposal: when a leader is elected while it is under way, it is most likely lost. */
+  /** It is one raft proposal: when a leader is elected while it is under way, it may be lost. */
   readonly proposal: boolean
   route: Route
   /** The caller's own read policy, for a read. */

@@ -101,7 +101,7 @@ describe('While etcd is out of reach', () => {
     assert.ok(done.ms < 5000 && released.ms < 5000, `took ${done.ms} and ${released.ms} ms`)
     const kinds = ['barrier', 'election', 'lock', 'lock', 'lock', 'lock', 'lock', 'read', 'semaphore']
     assert.deepEqual(delayed.sort(), kinds)
-    // The cluster is told as soon as it is there: the next one has the lock long before the lease would end.
+    // The keys are deleted as soon as the cluster is there: the next holder has the lock long before the lease would end.
     await cluster.restart(0)
     await (await waiting).release()
     const left = async () => (await storedKeys(cluster, 'release/')).map(({ key }) => key)

@@ -27,6 +27,18 @@ describe('An election', () => {
   const untilCandidates = (name: string, count: number) =>
     poll(`${count} candidates`, async () => (await storedKeys(cluster, `${name}/`)).length === count || undefined)
 
+  test('is lost to its leader as soon as the key is gone', async () => {
+    const leader = await first.election('watched').campaign('me')
+    // It is watched from the beginning, not only when it has been held for a while.
+    assert.equal(first.stats().watches.filter(({ key }) => key === leader.key).length, 1)
+    const lost = once(leader.signal, 'abort')
+    await second.delete(leader.key)
+    await lost
+    assert.ok(!leader.isLeader() && leader.signal.reason instanceof LockLostError)
+    await leader.resign()
+    assert.deepEqual(first.stats().watches, [])
+  })
+
   test('has one leader after the other, in the order of their campaigns', async () => {
     const leader = await first.election('order').campaign('first')
     const campaigns = []

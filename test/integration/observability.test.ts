@@ -207,7 +207,7 @@ describe('What a client tells of itself', () => {
     await assert.rejects(rwLock.read({ timeoutMs: 20 }), { code: 'LOCK_TIMEOUT' })
     const permit = await tenant.semaphore('permits', 1).acquire()
     const lost = once(permit.signal, 'abort')
-    // Who looks for it begins after a second.
+    // Nobody looks for it before it was held for a moment.
     await tenant.delete(permit.key)
     await lost
     await permit.release()

@@ -186,7 +186,7 @@ describe('A read/write lock', () => {
     await reader.release()
   })
 
-  test('whose key is deleted by somebody is lost once it is held for a second', async () => {
+  test('whose key is deleted by somebody is lost once it is held for a moment', async () => {
     const name = someName()
     const writer = await etcd.rwLock(name).write({ ttlSeconds: 60 })
     await other.delete(writer.key)
