@@ -10,7 +10,7 @@ import { rangeOf } from './layers/wire-range.js'
 
 type AnyInformer = Pick<
   Informer<unknown, never>,
-  'invalid' | 'isStale' | 'revision' | 'snapshot' | 'stats' | 'waitForRevision'
+  'freshness' | 'invalid' | 'isCurrent' | 'revision' | 'snapshot' | 'stats' | 'waitForRevision'
 >
 
 const catchUpMs = 5000
@@ -48,12 +48,18 @@ class InformerCopy implements LocalCopy {
     this.#prefix = prefix
   }
 
+  confirm(range: EncodedRange): Promise<void> | undefined {
+    const isAsked = covers(this.range, range) && this.#informer.stats().state === 'watching'
+    return isAsked ? this.#informer.freshness.confirm() : undefined
+  }
+
   answer(request: RangeRequest, revision: number): MemoryAnswer | undefined {
     const informer = this.#informer
     if (!isPlain(request) || !covers(this.range, rangeOf(request))) return undefined
     const { state, endpoint } = informer.stats()
-    if (state !== 'watching' || informer.isStale || informer.invalid().length > 0) return undefined
-    if (informer.revision >= revision) return { ...this.#read(request), endpoint }
+    if (state !== 'watching' || !informer.isCurrent || informer.invalid().length > 0) return undefined
+    if (informer.revision >= revision)
+      return { ...this.#read(request), endpoint, isCutOff: !informer.freshness.isFresh }
     this.#catchUp(revision)
     return undefined
   }
@@ -71,7 +77,7 @@ class InformerCopy implements LocalCopy {
     this.#informer.waitForRevision(revision, { timeoutMs: catchUpMs }).then(done, done)
   }
 
-  #read(request: RangeRequest): Omit<MemoryAnswer, 'endpoint'> {
+  #read(request: RangeRequest): Omit<MemoryAnswer, 'endpoint' | 'isCutOff'> {
     const snapshot = this.#informer.snapshot()
     const { key, rangeEnd } = rangeOf(request)
     const from = key.subarray(this.#prefix.length)

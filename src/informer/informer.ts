@@ -10,6 +10,7 @@ import type { WatchBatch } from '../watch/watch-event.js'
 import type { Change, ChangeCause } from './change.js'
 import type { InvalidEntry } from './draft.js'
 import type { Entry } from './entry.js'
+import { Freshness } from './freshness.js'
 import type { ChangeHandler } from './handler-queue.js'
 import { Handlers, type Known } from './handlers.js'
 import type { Indexes } from './index-table.js'
@@ -66,6 +67,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     () => this.#hindrance,
   )
   readonly #probe: Probe
+  /** @internal Whether reads show what the cluster held a short time ago. */
+  readonly freshness = new Freshness(() => this.#watcher)
   readonly #ready: Promise<number>
   readonly #persisted: PersistedState<T>
   #settleReady: { resolve(revision: number): void; reject(error: unknown): void } | undefined
@@ -99,7 +102,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     this.#probe = new Probe(source, range, () => ({
       revision: this.revision,
       keyCount: this.#store.keyCount,
-      isCurrent: this.#isCurrent,
+      isCurrent: this.isCurrent,
     }))
     const troubled = (error: unknown): void => this.#events.emit('error', { error, terminal: false })
     this.#reflector = new Reflector(
@@ -213,7 +216,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     checkCall('waitForRevision()', options)
     const { signal, timeoutMs = defaultWaitMs } = options
     this.#throwIfOver()
-    if (this.revision < revision || !this.#isCurrent) await this.#waiters.wait(revision, timeoutMs, signal)
+    if (this.revision < revision || !this.isCurrent) await this.#waiters.wait(revision, timeoutMs, signal)
   }
 
   /**
@@ -290,8 +293,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return this.close()
   }
 
-  /** Whether what reads show belongs to the cluster as it is now. */
-  get #isCurrent(): boolean {
+  /** @internal Whether what reads show belongs to the cluster as it is now. */
+  get isCurrent(): boolean {
     return this.#isListed && !this.#reflector.isOutdated
   }
 
@@ -359,7 +362,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   }
 
   #advanced(revision: number): void {
-    if (this.#isCurrent) this.#waiters.advanced(revision)
+    if (this.isCurrent) this.#waiters.advanced(revision)
   }
 
   async #runProbe(): Promise<void> {

@@ -16,12 +16,16 @@ export interface MemoryAnswer {
   readonly response: RangeResponse
   readonly endpoint: string | undefined
   readonly bytes: number
+  /** It is of a copy that has not been confirmed lately: it may have been cut off from the cluster. */
+  readonly isCutOff?: boolean | undefined
 }
 
 /** A copy of some keys in this process that follows the cluster. */
 export interface LocalCopy {
   /** The keys that it has. */
   readonly range: EncodedRange
+  /** What a read within its range has to wait for before it is known whether the copy is cut off; `undefined` for nothing. */
+  confirm(range: EncodedRange): Promise<void> | undefined
   /** The answer to a read within its range; `undefined` where it cannot tell, or not as of `revision` or later. */
   answer(request: RangeRequest, revision: number): MemoryAnswer | undefined
 }
@@ -68,6 +72,15 @@ export class ReadMemory {
   add(copy: LocalCopy): () => void {
     this.#copies.set(copy, 0)
     return () => this.#copies.delete(copy)
+  }
+
+  /** What a read has to wait for before it is known whether a copy that has its keys is cut off; `undefined` for nothing. */
+  confirm(range: EncodedRange): Promise<void> | undefined {
+    for (const copy of this.#copies.keys()) {
+      const confirming = overlap(copy.range, range) ? copy.confirm(range) : undefined
+      if (confirming !== undefined) return confirming
+    }
+    return undefined
   }
 
   answer(request: RangeRequest, range: EncodedRange): MemoryAnswer | undefined {

@@ -1,5 +1,6 @@
 import { isEtcdError } from '../core/errors.js'
 import type { ReadPolicyTable, ResolvedReadPolicy } from '../core/read-policy.js'
+import { notInTime, waitWithin } from '../core/wait-within.js'
 import type { RangeRequest, RangeResponse } from '../gen/messages.js'
 import { anyMember, type CallContext, type Layer, type Route, type Transport } from '../transport/transport.js'
 import { type Method, methods } from '../wire/methods.js'
@@ -65,6 +66,8 @@ class ReadModeTransport implements Transport {
     if (context.memory === 'never') return this.#readSerializable(request, context, resolved)
     const { memory } = this.#options
     const range = rangeOf(request)
+    const confirming = memory.confirm(range)
+    if (confirming !== undefined) await untilConfirmed(confirming, context)
     const remembered = memory.answer(request, range)
     if (remembered !== undefined) return fromMemory(remembered, context, this.#options.floor())
     const asking = memory.ask(request, range)
@@ -173,9 +176,17 @@ function routeTo(context: CallContext, { prefer }: ResolvedReadPolicy, serializa
   context.consistent = !serializable
 }
 
-function fromMemory({ response, endpoint, bytes }: MemoryAnswer, context: CallContext, seen: number): RangeResponse {
+/** Waits within the bounds of the call. A copy that is not confirmed in its time counts as cut off. */
+async function untilConfirmed(confirming: Promise<void>, { signal, deadlineAt }: CallContext): Promise<void> {
+  const timeoutMs = deadlineAt - performance.now()
+  const late = (): Error => notInTime('the copy was not confirmed in time')
+  await waitWithin(confirming, { signal, timeoutMs }, late).catch(() => signal?.throwIfAborted())
+}
+
+function fromMemory(answer: MemoryAnswer, context: CallContext, seen: number): RangeResponse {
+  const { response, endpoint, bytes, isCutOff = false } = answer
   context.memory = 'used'
-  context.stale = (response.header?.revision ?? 0) < seen
+  context.stale = isCutOff || (response.header?.revision ?? 0) < seen
   context.endpoint = endpoint
   context.responseBytes = bytes
   return response

@@ -108,8 +108,17 @@ export class WatchHub implements LaneOwner {
 
   /** Asks how far the subscriber's watcher is; the answer comes as progress, if the member can give it. */
   requestProgress(subscriber: Subscriber): void {
-    const place = this.#places.get(subscriber)
-    if (place !== undefined && 'lane' in place) place.lane.requestProgress()
+    this.#laneOf(subscriber)?.requestProgress()
+  }
+
+  /** When the member that the subscriber's watcher is on sent something last. */
+  heardAt(subscriber: Subscriber): number {
+    return this.#laneOf(subscriber)?.heardAt ?? Number.NEGATIVE_INFINITY
+  }
+
+  /** Makes that member send something, if it is alive. */
+  ping(subscriber: Subscriber): void {
+    this.#laneOf(subscriber)?.ping()
   }
 
   close(): void {
@@ -195,6 +204,11 @@ export class WatchHub implements LaneOwner {
     }
     this.#common.remove(watch)
     this.#forget(watch)
+  }
+
+  #laneOf(subscriber: Subscriber): WatchLane | undefined {
+    const place = this.#places.get(subscriber)
+    return place !== undefined && 'lane' in place ? place.lane : undefined
   }
 
   #suspectAll(): void {

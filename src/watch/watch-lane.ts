@@ -95,8 +95,17 @@ export class WatchLane implements WatchStreamHost {
     if (this.#watches.size === 0) this.#rest()
   }
 
+  /** When the member of the stream sent something last. */
+  get heardAt(): number {
+    return this.#stream?.heardAt ?? Number.NEGATIVE_INFINITY
+  }
+
   requestProgress(): void {
     this.#stream?.requestProgress()
+  }
+
+  ping(): void {
+    this.#stream?.ping()
   }
 
   /** The cluster was restored: watchers may have seen what it does not have any more. */

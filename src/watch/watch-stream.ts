@@ -5,7 +5,7 @@ import { toEtcdError } from '../transport/grpc-status.js'
 import type { StreamListener } from '../transport/stream-call.js'
 import { methods } from '../wire/methods.js'
 import { trustsProgress } from './progress-trust.js'
-import type { ServerWatch } from './server-watch.js'
+import { ServerWatch } from './server-watch.js'
 import { batchesOf, completeCount } from './watch-event.js'
 
 /** What happens on a watch stream, for who keeps the watchers. */
@@ -69,6 +69,7 @@ export class WatchStream implements StreamListener<WatchResponse> {
   #asked = 0
   #answered = 0
   #isPaused = false
+  #heardAt = Number.NEGATIVE_INFINITY
 
   constructor(host: WatchStreamHost) {
     this.#host = host
@@ -77,6 +78,11 @@ export class WatchStream implements StreamListener<WatchResponse> {
   /** The member that it is on; `undefined` before it is open. */
   get endpoint(): string | undefined {
     return this.#open?.call.endpoint
+  }
+
+  /** When the member sent something last, on the clock of `performance.now()`. */
+  get heardAt(): number {
+    return this.#heardAt
   }
 
   /** The open stream, for its token. */
@@ -129,6 +135,19 @@ export class WatchStream implements StreamListener<WatchResponse> {
     this.#open?.call.send({ progressRequest: {} })
   }
 
+  /**
+   * Makes the member send something, if it is alive: it answers every create, but a question for progress only when all
+   * watchers have caught up and their first revision has come. The watcher is removed before it is there.
+   */
+  ping(): void {
+    const [watch] = this.#byWatch.keys()
+    if (watch === undefined || this.#creating.length > 0) return
+    const { spec, history } = watch
+    const pinging = new ServerWatch(spec, 0, { clusterId: undefined, revision: 0, history })
+    this.add(pinging)
+    this.remove(pinging)
+  }
+
   pause(): void {
     this.#isPaused = true
     this.#open?.call.pause()
@@ -146,6 +165,7 @@ export class WatchStream implements StreamListener<WatchResponse> {
   }
 
   onMessage(response: WatchResponse): void {
+    this.#heardAt = performance.now()
     const { watchId, created, canceled, events, fragment, header } = response
     if (created) this.#onCreated(response)
     else if (canceled) this.#onCanceled(response)

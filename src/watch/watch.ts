@@ -87,6 +87,8 @@ export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions)
     obstacle,
     leave: () => hub.unsubscribe(queue),
     requestProgress: () => hub.requestProgress(queue),
+    heardAt: () => hub.heardAt(queue),
+    ping: () => hub.ping(queue),
   })
 }
 

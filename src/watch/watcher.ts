@@ -30,6 +30,8 @@ export interface WatcherHost {
   /** No more events are wanted. */
   leave(): void
   requestProgress(): void
+  heardAt(): number
+  ping(): void
 }
 
 /**
@@ -71,6 +73,16 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   /** Asks the member how far the watch is; it shows in `status`, and as a batch with the option `progress`. */
   requestProgress(): void {
     this.#host.requestProgress()
+  }
+
+  /** @internal When its member sent something last, on the clock of `performance.now()`. */
+  get heardAt(): number {
+    return this.#host.heardAt()
+  }
+
+  /** @internal Makes its member send something, if it is alive. */
+  ping(): void {
+    this.#host.ping()
   }
 
   [Symbol.asyncIterator](): AsyncIterator<WatchEvent, undefined> {

@@ -54,6 +54,12 @@ export class FakeWatch implements ReflectedWatch {
   requestProgress(): void {
     this.asked += 1
   }
+
+  get heardAt(): number {
+    return performance.now()
+  }
+
+  ping(): void {}
 }
 
 /** An etcd by hand for one informer: listings are prepared, watches are fed, and what was asked for is recorded. */

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { bytes, json, type KeyRange, type Keyspace, put } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { proxyAt } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix } from '../support/fixtures.js'
 
 const cached = { mode: 'cached' } as const
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
+}
 
 /** A read as it is told, without who answered it and when. */
 async function read(kv: Keyspace, range: KeyRange, options: object): Promise<unknown> {
@@ -141,6 +147,30 @@ describe('Cached reads', () => {
       await lease.revoke()
       assert.deepEqual([await kv.get('followed/a', cached), await kv.get('kept', cached)], [undefined, undefined])
     }
+  })
+
+  test('are marked stale soon after the watch of their informer was cut off, and not while nothing happens', async (t) => {
+    await using proxied = await EtcdCluster.start({ proxy: true })
+    const etcd = createClient(t, proxied)
+    await etcd.put('followed/a', 'old')
+    await using informer = etcd.informer({ prefix: 'followed/' })
+    await informer.ready()
+    const read = async () => {
+      const { kvs, mode, stale } = await etcd.range('followed/a', { ...cached, timeoutMs: 2000 })
+      return [kvs[0]?.text, mode, stale]
+    }
+    // Longer than the member may be silent: it is asked when it is to be known.
+    await delay(3200)
+    assert.deepEqual(await read(), ['old', 'cached', false])
+    const proxy = proxyAt(proxied, 0)
+    proxy.blackhole()
+    const cutAt = performance.now()
+    await proxied.call('/v3/kv/put', { key: base64('followed/a'), value: base64('new') })
+    await poll('it is marked', async () => (await read())[2] || undefined)
+    assert.ok(performance.now() - cutAt < 5000, `after ${performance.now() - cutAt} ms`)
+    assert.deepEqual(await read(), ['old', 'cached', true])
+    proxy.heal()
+    await poll('it follows again', async () => (await read()).join() === 'new,cached,false' || undefined)
   })
 
   test('are answered by an informer again soon after a write that changed none of its keys', async (t) => {

@@ -54,6 +54,26 @@ async function openWith(...watches: ServerWatch[]) {
   return { stream, host, member: streams.last, streams }
 }
 
+/** What the members do with a ping, which is a watcher that is given up before it is there. */
+test('A ping is answered like a create, and leaves no watcher behind', async () => {
+  const streams = new FakeStreams()
+  const host = new Host()
+  const stream = new WatchStream(host)
+  const { watch, told } = watched('a')
+  stream.add(watch)
+  await stream.open(streams, new Set())
+  streams.last.created(1, 100)
+  const before = stream.heardAt
+  stream.ping()
+  assert.deepEqual([streams.last.creates.length, streams.last.creates[1]?.startRevision], [2, 0])
+  streams.last.created(2, 105)
+  assert.ok(stream.heardAt >= before)
+  assert.deepEqual([streams.last.canceledIds, told], [[2], ['created 100']])
+  stream.remove(watch)
+  stream.ping()
+  assert.equal(streams.last.creates.length, 2)
+})
+
 describe('A watch stream', () => {
   test('creates all watchers at once, each at its next revision, under ids of its own, behind the first one', async () => {
     const { member, stream } = await openWith(watched('a', 5).watch, watched('b').watch)

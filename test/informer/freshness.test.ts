@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Freshness } from '../../src/informer/freshness.js'
+
+/** A watch whose member answers pings after a time, or never, on a clock that the test moves. */
+function watchOf(t: TestContext, answersAfterMs: number | undefined) {
+  let offsetMs = 0
+  const now = performance.now.bind(performance)
+  t.mock.method(performance, 'now', () => now() + offsetMs)
+  const watch = {
+    heardAt: performance.now(),
+    pings: 0,
+    answersAfterMs,
+    ping(): void {
+      watch.pings += 1
+      if (watch.answersAfterMs === undefined) return
+      setTimeout(() => {
+        watch.heardAt = performance.now()
+      }, watch.answersAfterMs)
+    },
+  }
+  const pass = (ms: number): void => {
+    offsetMs += ms
+  }
+  return { watch, freshness: new Freshness(() => watch), pass }
+}
+
+describe('An informer is fresh', () => {
+  test('while its member was heard lately, and nobody waits or asks then', (t) => {
+    const { watch, freshness, pass } = watchOf(t, undefined)
+    pass(900)
+    assert.deepEqual([freshness.confirm(), freshness.isFresh, watch.pings], [undefined, true, 0])
+    pass(1000)
+    assert.deepEqual([freshness.confirm(), freshness.confirm(), freshness.isFresh], [undefined, undefined, true])
+    assert.equal(watch.pings, 1)
+  })
+
+  test('when its member answers after a long silence, for which all readers wait together', async (t) => {
+    const { watch, freshness, pass } = watchOf(t, 20)
+    pass(60_000)
+    assert.equal(freshness.isFresh, false)
+    const waits = [freshness.confirm(), freshness.confirm()]
+    assert.equal(waits[0], waits[1])
+    await Promise.all([...waits, delay(100)])
+    assert.deepEqual([freshness.isFresh, watch.pings, freshness.confirm()], [true, 1, undefined])
+  })
+
+  test('no more when its member is silent; one reader waits for that, and pings go on', async (t) => {
+    const { watch, freshness, pass } = watchOf(t, undefined)
+    pass(3500)
+    const startedAt = performance.now()
+    await Promise.all([freshness.confirm(), delay(600)])
+    assert.ok(performance.now() - startedAt < 2000)
+    assert.deepEqual([freshness.isFresh, freshness.confirm(), watch.pings], [false, undefined, 1])
+    watch.answersAfterMs = 1
+    pass(1000)
+    assert.equal(freshness.confirm(), undefined)
+    await delay(30)
+    assert.deepEqual([freshness.isFresh, watch.pings], [true, 2])
+  })
+
+  test('never without a watch', async (t) => {
+    const { freshness: watched } = watchOf(t, undefined)
+    assert.equal(watched.isFresh, true)
+    const freshness = new Freshness(() => undefined)
+    await Promise.all([freshness.confirm(), delay(600)])
+    assert.equal(freshness.isFresh, false)
+  })
+})
