@@ -2,7 +2,7 @@ import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import type { EncodedRange, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { assertKnownOptions, describe, nonNegativeInteger, positiveInteger } from '../core/validate.js'
+import { assertKnownOptions, describe, nonNegativeInteger, oneOf, positiveInteger } from '../core/validate.js'
 import type { Obstacle } from '../core/wait-within.js'
 import type { ClusterIdentity } from '../transport/cluster-identity.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -158,4 +158,13 @@ export function checkEventsOptions(options: EventsOptions): void {
   if (typeof from === 'number') nonNegativeInteger('from', from)
   else if (from !== 'initial' && from !== 'now')
     throw new InvalidArgumentError(`\`from\` must be 'initial', 'now' or a revision, got ${describe(from)}`)
+}
+
+const changeTypes = ['add', 'update', 'delete', 'change'] as const
+const eventNames = ['ready', 'resync', 'error', 'invalid', 'handlerError'] as const
+
+/** Whether `event` is one of the informer as a whole, not one of its changes. Refuses what is neither. */
+export function isInformerEvent(event: string): event is keyof InformerEvents {
+  oneOf('event', event, [...changeTypes, ...eventNames])
+  return (eventNames as readonly string[]).includes(event)
 }

@@ -2,7 +2,7 @@ import { type Codec, text } from '../core/codec.js'
 import { Emitter } from '../core/emitter.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
-import { nonNegativeInteger, oneOf } from '../core/validate.js'
+import { nonNegativeInteger } from '../core/validate.js'
 import { notInTime, waitWithin } from '../core/wait-within.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -23,6 +23,7 @@ import {
   type InformerSource,
   type InformerStats,
   type InformerSubscription,
+  isInformerEvent,
   type ReadyOptions,
 } from './informer-options.js'
 import { PersistedState } from './persisted-state.js'
@@ -32,8 +33,6 @@ import { RevisionWaiters } from './revision-waiters.js'
 import type { Snapshot } from './snapshot.js'
 import { Store } from './store.js'
 
-const changeTypes = ['add', 'update', 'delete', 'change'] as const
-const eventNames = ['ready', 'resync', 'error', 'invalid', 'handlerError'] as const
 const defaultQueueLimit = 1000
 const defaultWaitMs = 10_000
 /** A linearizable read waits so long for the informer before it asks the cluster. */
@@ -255,9 +254,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   ): () => void
   on<Event extends keyof InformerEvents>(event: Event, listener: (payload: InformerEvents[Event]) => void): () => void
   on(event: string, listener: (payload: never) => unknown): () => void {
-    oneOf('event', event, [...changeTypes, ...eventNames])
     checkHandler(listener)
-    if (isEventName(event)) return this.#events.on(event, listener as (payload: object) => void)
+    if (isInformerEvent(event)) return this.#events.on(event, listener as (payload: object) => void)
     const handler = listener as ChangeHandler<T>
     const wanted: ChangeHandler<T> = (change) => (change.type === event ? handler(change) : undefined)
     const subscription = this.#subscribe(event === 'change' ? handler : wanted)
@@ -395,8 +393,4 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   #throwIfOver(): void {
     if (this.#failure !== undefined) throw this.#failure
   }
-}
-
-function isEventName(event: string): event is (typeof eventNames)[number] {
-  return (eventNames as readonly string[]).includes(event)
 }
