@@ -121,7 +121,7 @@ function singleCalls(
 function watchRow(perRevision: number): Row {
   return {
     name: `watch-events-${perRevision}`,
-    contenders: ['ours', 'etcd3'],
+    contenders: ['ours', 'ours-grpcjs', 'etcd3'],
     prepare: (target, { events }) => fill(target, 'bench/watch/', events, perRevision),
     async run({ watch }, { events }, revision) {
       await watch?.('bench/watch/', revision, events)

@@ -59,6 +59,8 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   #bytesRead = 0
   /** What came before the settings of the peer. */
   #firstBytes: Buffer = Buffer.alloc(0)
+  /** Whether this side has sent its own first bytes. */
+  #hasBegun = false
   #pong: (() => void) | undefined
   #lastTakenId = Number.POSITIVE_INFINITY
   #error: Error | undefined
@@ -185,6 +187,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
       this.#lose(new Error('TLS: the other side does not offer HTTP/2 (ALPN h2)'))
       return
     }
+    this.#hasBegun = true
     this.#writer.raw(preface)
     this.#writer.frame(frameTypes.SETTINGS, 0, 0, ownSettings)
     this.#writer.windowUpdate(0, connectionWindowBytes - initialWindowBytes)
@@ -286,7 +289,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
 
   /** Some servers, as Node's, take the end of a socket for no end of what is on it. */
   #sayWhy(error: Http2Error | undefined): void {
-    if (this.#socket.connecting || this.#socket.destroyed) return
+    if (!this.#hasBegun || this.#socket.destroyed) return
     const payload = Buffer.alloc(8)
     payload.writeUInt32BE(error?.code ?? errorCodes.NO_ERROR, 4)
     const text = Buffer.from(error?.message ?? '', 'latin1')

@@ -4,7 +4,7 @@ import type { ChannelSettings } from '../channel-settings.js'
 export interface Pinged {
   /** Whether calls wait for an answer. */
   isBusy(): boolean
-  /** Sends a ping; `false` where that is not possible any more. */
+  /** Sends a ping; `false` where that is not possible, as there is no connection yet. */
   ping(answered: () => void): boolean
   giveUp(error: Error): void
 }
@@ -42,8 +42,7 @@ export class Keepalive {
   }
 
   #wait(ms: number): void {
-    this.#timer = setTimeout(() => this.#check(), ms)
-    this.#timer.unref()
+    this.#set(ms, () => this.#check())
   }
 
   #check(): void {
@@ -55,17 +54,26 @@ export class Keepalive {
 
   #ping(): void {
     const { keepaliveMs, keepaliveTimeoutMs } = this.#settings
-    const patience = setTimeout(() => {
-      this.#pinged.giveUp(new Error(`Ping timeout: no answer within ${keepaliveTimeoutMs} ms`))
-    }, keepaliveTimeoutMs)
-    patience.unref()
-    this.#timer = patience
     const isSent = this.#pinged.ping(() => {
-      clearTimeout(patience)
-      if (this.#timer !== patience) return
-      this.heard()
-      this.#wait(keepaliveMs)
+      if (this.#timer !== undefined) this.#wait(keepaliveMs)
     })
-    if (!isSent) clearTimeout(patience)
+    if (isSent) this.#waitForAnswer(keepaliveTimeoutMs)
+    else this.#wait(keepaliveMs)
+  }
+
+  /** The answer comes after everything that is on its way already: as long as bytes come, there is a peer. */
+  #waitForAnswer(ms: number): void {
+    const { keepaliveTimeoutMs } = this.#settings
+    this.#set(ms, () => {
+      const silentMs = performance.now() - this.#heardAt
+      if (silentMs < keepaliveTimeoutMs) this.#waitForAnswer(keepaliveTimeoutMs - silentMs)
+      else this.#pinged.giveUp(new Error(`Ping timeout: no answer within ${keepaliveTimeoutMs} ms`))
+    })
+  }
+
+  #set(ms: number, ring: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(ring, ms)
+    this.#timer.unref()
   }
 }

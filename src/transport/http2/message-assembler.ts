@@ -1,7 +1,10 @@
 import { messagePrefixBytes } from './grpc-protocol.js'
 
-/** Messages below this are copied: they are views of all that was read with them, which a small value would keep in memory. */
-const minViewBytes = 4096
+/**
+ * Smaller parts of what was read at once are copied: a view keeps all of it in memory as long as any value of the message
+ * is in use.
+ */
+const minViewShare = 0.5
 /** Memory for a message is not taken far ahead of its bytes, whatever its prefix promises. */
 const firstBytes = 4 * 1024 * 1024
 
@@ -9,10 +12,11 @@ const firstBytes = 4 * 1024 * 1024
 export function wholeMessage(chunk: Buffer): Buffer | undefined {
   const length = chunk.length - messagePrefixBytes
   if (length < 0 || chunk[0] !== 0 || chunk.readUInt32BE(1) !== length) return undefined
-  return length < minViewBytes ? copyOf(chunk, messagePrefixBytes, chunk.length) : chunk.subarray(messagePrefixBytes)
+  return viewOrCopy(chunk, messagePrefixBytes, chunk.length)
 }
 
-function copyOf(chunk: Buffer, from: number, to: number): Buffer {
+function viewOrCopy(chunk: Buffer, from: number, to: number): Buffer {
+  if (to - from > chunk.buffer.byteLength * minViewShare) return chunk.subarray(from, to)
   const copy = Buffer.allocUnsafe(to - from)
   chunk.copy(copy, 0, from, to)
   return copy
@@ -58,7 +62,7 @@ export class MessageAssembler {
     if (this.#prefixLength < messagePrefixBytes) return at
     const end = Math.min(chunk.length, at + this.#length - this.#filled)
     if (this.#filled === 0 && end - at === this.#length) {
-      this.#complete(this.#length < minViewBytes ? copyOf(chunk, at, end) : chunk.subarray(at, end))
+      this.#complete(viewOrCopy(chunk, at, end))
     } else this.#collect(chunk, at, end)
     return end
   }

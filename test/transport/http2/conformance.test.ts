@@ -182,6 +182,33 @@ describe('A connection', () => {
   })
 })
 
+describe('A ping that stays unanswered', () => {
+  const impatient = { keepaliveMs: 50, keepaliveTimeoutMs: 100 }
+
+  test('ends a connection that is silent', async (t) => {
+    const { peer, channel } = await pair(t, [], impatient)
+    const call = channel.call()
+    await peer.next(PING)
+    assert.match((await call).status.details, /Ping timeout: no answer within 100 ms/)
+    await channel.connected(2)
+  })
+
+  test('does not end one on which anything comes', async (t) => {
+    const { peer, channel, server } = await pair(t, [], impatient)
+    const call = channel.call()
+    await peer.next(PING)
+    const message = framed(Buffer.alloc(20, 'x'))
+    peer.headers(1, okHead)
+    for (let at = 0; at < message.length; at += 1) {
+      peer.data(1, message.subarray(at, at + 1))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    peer.trailers(1)
+    assert.equal((await call).message, 'x'.repeat(20))
+    assert.deepEqual([server.connections.length, peer.of(PING).length], [1, 1])
+  })
+})
+
 describe('The headers of calls', () => {
   const namesOf = (fields: readonly HeaderField[] = []): string[] => fields.map(([name]) => name)
 
