@@ -4,6 +4,7 @@ import type { KeyValue } from '../core/key-value.js'
 import type { ReadPolicy } from '../core/read-policy.js'
 import type { CallOptions } from '../transport/transport.js'
 import { encodeCursor } from './cursor.js'
+import { type Fetch, fetchPage, type PageSize } from './page-fetch.js'
 import { type RangeStreams, type StreamedPart, streamedParts } from './range-stream.js'
 import { afterLast, type RangeOptions, rangeRequest } from './requests.js'
 import type { RangeResult } from './results.js'
@@ -46,9 +47,6 @@ export interface FetchedPage {
   readonly result: RangeResult
   readonly bytes: number
 }
-
-/** What came of reading a page. */
-type Fetch = { readonly page: FetchedPage } | { readonly failure: unknown }
 
 const firstPageSize = 500
 const defaultMaxPageSize = 10_000
@@ -102,24 +100,30 @@ export class Listing implements AsyncIterable<KeyValue> {
     let size = Math.min(firstPageSize, maxPageSize)
     const { revision: startRevision, cursor: startCursor } = this.#options
     const start = startCursor === undefined ? { revision: startRevision } : { cursor: startCursor }
-    let next: Promise<Fetch> | undefined = this.#fetch(start, size, signal)
+    let next: Promise<Fetch<FetchedPage>> | undefined = this.#fetch(start, { limit: size, isKnown: false }, signal)
     while (next !== undefined) {
-      const fetch: Fetch = await next
+      const fetch: Fetch<FetchedPage> = await next
       if ('failure' in fetch) {
         if (onCompacted !== 'restart' || !isEtcdError(fetch.failure, 'COMPACTED')) throw fetch.failure
         onRestart?.()
-        next = this.#fetch({}, size, signal)
+        next = this.#fetch({}, { limit: size, isKnown: true }, signal)
         continue
       }
       const { kvs, revision, count, cursor }: RangeResult = fetch.page.result
       size = nextSize(size, maxPageSize, kvs.length, fetch.page.bytes)
       const streamed = this.#streamAfter(fetch.page.result, size, signal)
-      next = cursor === undefined || streamed !== undefined ? undefined : this.#fetch({ cursor }, size, signal)
+      next =
+        cursor === undefined || streamed !== undefined
+          ? undefined
+          : this.#fetch({ cursor }, { limit: size, isKnown: true }, signal)
       const page = { kvs, revision, count, cursor }
       if (streamed === undefined) yield page
       else {
         const last = yield* this.#withStream(page, size, streamed)
-        next = last.cursor === undefined ? undefined : this.#fetch({ cursor: last.cursor }, size, signal)
+        next =
+          last.cursor === undefined
+            ? undefined
+            : this.#fetch({ cursor: last.cursor }, { limit: size, isKnown: true }, signal)
       }
     }
   }
@@ -178,16 +182,18 @@ export class Listing implements AsyncIterable<KeyValue> {
     return { kvs, revision, count: count - before.length, cursor }
   }
 
-  /**
-   * Never rejects: it is awaited when its turn comes, and a failure before that, or after a `break`, is not unhandled.
-   * With one `then` and no further handler, the engine finds the caller's `await` behind it for the stacks of errors.
-   */
-  #fetch(at: Pick<RangeOptions, 'cursor' | 'revision'>, limit: number, signal: AbortSignal): Promise<Fetch> {
+  /** Never rejects: it is awaited when its turn comes, and a failure before that, or after a `break`, is not unhandled. */
+  #fetch(
+    at: Pick<RangeOptions, 'cursor' | 'revision'>,
+    size: PageSize,
+    signal: AbortSignal,
+  ): Promise<Fetch<FetchedPage>> {
     const { keysOnly, mode, prefer, fallback, timeoutMs } = this.#options
-    const options = { ...at, limit, keysOnly, mode, prefer, fallback, timeoutMs, signal }
-    return this.#read(this.#range, options).then(
-      (page) => ({ page }),
-      (failure: unknown) => ({ failure }),
+    const options = { ...at, keysOnly, mode, prefer, fallback, timeoutMs }
+    return fetchPage(
+      (keys, canceled) => this.#read(this.#range, { ...options, limit: keys, signal: canceled }),
+      size,
+      signal,
     )
   }
 }

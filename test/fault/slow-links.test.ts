@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { EtcdCluster, type FaultProxy } from '../../src/testing/index.js'
+import { proxyAt } from '../support/cluster-view.js'
+import { createClient, uniquePrefix } from '../support/fixtures.js'
+
+const megabitsPerSecond = 125_000
+
+describe('Over a slow link', () => {
+  let cluster: EtcdCluster
+  let proxy: FaultProxy
+
+  before(async () => {
+    cluster = await EtcdCluster.start({ proxy: true, flags: { 'max-request-bytes': '4000000' } })
+    proxy = proxyAt(cluster, 0)
+  })
+  after(() => cluster.stop())
+
+  for (const transport of ['grpc-js', 'http2'] as const) {
+    describe(`by ${transport},`, () => {
+      test('answers and requests that take seconds arrive, and nothing else suffers from them', async (t) => {
+        t.after(() => proxy.heal())
+        const prefix = uniquePrefix()
+        const etcd = createClient(t, cluster, { transport, maxRequestBytes: 4_000_000 })
+        const kv = etcd.namespace(prefix)
+        const trouble: string[] = []
+        etcd.on('endpointEjected', ({ reason }) => trouble.push(reason))
+        etcd.on('endpointLost', ({ error = 'lost' }) => trouble.push(error))
+        etcd.on('watchLost', ({ endpoint }) => trouble.push(`watch on ${endpoint}`))
+        await kv.watch('seen').ready()
+        await kv.put('large', Buffer.alloc(2_000_000, 1))
+
+        proxy.throttle(8 * megabitsPerSecond)
+        const read = await kv.get('large')
+        assert.equal(read?.value.length, 2_000_000)
+
+        proxy.throttle(2 * megabitsPerSecond)
+        await kv.put('small', Buffer.alloc(500_000, 2))
+        await kv.get('seen')
+        assert.deepEqual(trouble, [])
+      })
+
+      test('a listing of large values is read page by page, although the first one would take too long', async (t) => {
+        t.after(() => proxy.heal())
+        const etcd = createClient(t, cluster, { transport, timeoutMs: 4500 })
+        const kv = etcd.namespace(uniquePrefix())
+        for (let index = 0; index < 5; index += 1) await kv.put(`${index}`, Buffer.alloc(1_000_000, index))
+        proxy.throttle(8 * megabitsPerSecond)
+        const sizes: number[] = []
+        for await (const { value } of kv.list({ prefix: '' })) sizes.push(value.length)
+        assert.deepEqual(sizes, [1e6, 1e6, 1e6, 1e6, 1e6])
+      })
+    })
+  }
+})
