@@ -17,48 +17,59 @@ export interface PageSize {
  * Reads a page. Beside one that takes long, a single key is read, which shows how large the values are: where they are
  * large and the link is slow, a page of many might not arrive before its deadline, ever. Whichever comes first is the page,
  * and the other one is canceled. Never rejects.
+ *
+ * With one `then` and no further handler, the engine finds the caller's `await` behind it for the stacks of errors.
  */
-export async function fetchPage<Page>(
-  read: Read<Page>,
-  { limit, isKnown }: PageSize,
-  signal: AbortSignal,
-): Promise<Fetch<Page>> {
-  if (limit === 1) return outcome(read(limit, signal))
-  const [whole, single] = [new AbortController(), new AbortController()]
-  const onAbort = (): void => {
-    for (const controller of [whole, single]) controller.abort(signal.reason)
-  }
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    const page = outcome(read(limit, whole.signal))
-    const patienceMs = isKnown ? largePageMs.known : largePageMs.unknown
-    return (await within(patienceMs, page)) ?? (await firstPage(page, outcome(read(1, single.signal))))
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    for (const controller of [whole, single]) controller.abort()
-  }
-}
-
-function outcome<Page>(reading: Promise<Page>): Promise<Fetch<Page>> {
-  return reading.then(
-    (page) => ({ page }),
-    (failure: unknown) => ({ failure }),
+export function fetchPage<Page>(read: Read<Page>, size: PageSize, signal: AbortSignal): Promise<Fetch<Page>> {
+  const beside = new SingleKey(read, size, signal)
+  return read(size.limit, beside.whole.signal).then(
+    (page) => {
+      beside.end()
+      return { page }
+    },
+    (failure: unknown) => {
+      beside.end()
+      return beside.fetch ?? { failure }
+    },
   )
 }
 
-/** A failure of the whole page is one of the page; that of the single key says nothing. */
-function firstPage<Page>(whole: Promise<Fetch<Page>>, single: Promise<Fetch<Page>>): Promise<Fetch<Page>> {
-  return Promise.race([whole, single.then((fetch) => ('page' in fetch ? fetch : whole))])
-}
+/** The key that is read beside a page. A failure of that says nothing about the page. */
+class SingleKey<Page> {
+  /** Cancels the page. */
+  readonly whole = new AbortController()
+  fetch: Fetch<Page> | undefined
+  readonly #single = new AbortController()
+  readonly #read: Read<Page>
+  readonly #signal: AbortSignal
+  readonly #timer: NodeJS.Timeout | undefined
 
-/** What came within so many milliseconds. */
-function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), ms)
-    void promise.then((value) => {
-      clearTimeout(timer)
-      resolve(value)
-    })
-  })
+  constructor(read: Read<Page>, { limit, isKnown }: PageSize, signal: AbortSignal) {
+    this.#read = read
+    this.#signal = signal
+    if (signal.aborted) this.#onAbort()
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+    if (limit > 1) this.#timer = setTimeout(() => this.#start(), isKnown ? largePageMs.known : largePageMs.unknown)
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+    this.#signal.removeEventListener('abort', this.#onAbort)
+    this.#single.abort()
+  }
+
+  #start(): void {
+    this.#read(1, this.#single.signal).then(
+      (page) => {
+        this.fetch = { page }
+        this.whole.abort()
+      },
+      () => {},
+    )
+  }
+
+  readonly #onAbort = (): void => {
+    this.whole.abort(this.#signal.reason)
+    this.#single.abort(this.#signal.reason)
+  }
 }

@@ -180,7 +180,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     }
     const verdict = this.#signs.tick(hasSign, this.#extraTicks())
     if (verdict === 'ask') void this.refresh()
-    else if (verdict === 'give up') this.eject('unresponsive')
+    else if (verdict === 'give up' && performance.now() > this.#calls.largeRequestsUntil) this.eject('unresponsive')
   }
 
   /** Keeps calls away until a probe, after a backoff, is answered well. */

@@ -7,6 +7,7 @@ import type { GrpcJs } from './grpc-js.js'
 import { socketCredentials } from './grpc-sockets.js'
 import { connectReason } from './grpc-status.js'
 import type { SingleConnection, SingleConnectionListener } from './reconnector.js'
+import { StreamSilence } from './stream-silence.js'
 import type { CallMetadata } from './transport.js'
 import type { CallStatus, UnaryListener } from './unary-lane.js'
 
@@ -39,6 +40,7 @@ export interface GrpcConnectionInit {
 export class GrpcConnection implements SingleConnection {
   readonly #grpc: GrpcJs
   readonly #channel: ChannelInterface
+  readonly #silence: StreamSilence
   readonly #listener: SingleConnectionListener<GrpcConnection>
   /** One, or several for a moment while grpc-js tries several addresses of a name. */
   readonly #sockets = new Set<Socket>()
@@ -54,6 +56,7 @@ export class GrpcConnection implements SingleConnection {
     const name = settings.servername ?? endpoint.serverName
     const onSocket = (socket: Socket): void => this.#onSocket(socket)
     const shown = socketCredentials(grpc, { credentials, name, onSocket })
+    this.#silence = new StreamSilence(settings, this, () => this.#lose(undefined))
     this.#channel = new grpc.Channel(endpoint.target, shown, channelOptions(settings))
     this.#watch(this.#channel.getConnectivityState(true))
   }
@@ -83,7 +86,15 @@ export class GrpcConnection implements SingleConnection {
 
   startStream(path: string, metadata: CallMetadata, listener: UnaryListener): GrpcCall {
     const call = this.#channel.createCall(path, Number.POSITIVE_INFINITY, null, null, null)
-    call.start(grpcMetadata(this.#grpc, metadata), listener)
+    this.#silence.streamStarted()
+    call.start(grpcMetadata(this.#grpc, metadata), {
+      onReceiveMetadata() {},
+      onReceiveMessage: (message) => listener.onReceiveMessage(message),
+      onReceiveStatus: (status) => {
+        this.#silence.streamEnded()
+        listener.onReceiveStatus(status)
+      },
+    })
     return call
   }
 
@@ -97,6 +108,7 @@ export class GrpcConnection implements SingleConnection {
   close(): void {
     if (this.#state === 'lost') return
     this.#state = 'lost'
+    this.#silence.stop()
     this.#channel.close()
     for (const socket of this.#sockets) socket.destroy()
   }
@@ -166,7 +178,8 @@ export class GrpcConnection implements SingleConnection {
 function channelOptions(settings: ChannelSettings): Record<string, number | string> {
   return {
     'grpc.keepalive_time_ms': settings.keepaliveMs,
-    'grpc.keepalive_timeout_ms': settings.keepaliveTimeoutMs,
+    // The answer to a ping may be behind a large one to a call: `StreamSilence` takes anything for it that comes.
+    'grpc.keepalive_timeout_ms': neverMs,
     // etcd answers pings without calls by closing the connection (`too_many_pings`).
     'grpc.keepalive_permit_without_calls': 0,
     'grpc.initial_reconnect_backoff_ms': reconnectMs,

@@ -1,7 +1,7 @@
 import type { Traffic } from './unary-lane.js'
 
 /** Ticks without a sign of life, while one is due, before the member is asked whether it is alive. */
-export const probeAfterTicks = 3
+const probeAfterTicks = 3
 /** Ticks that it has to answer that question, at least. */
 const patienceTicks = 4
 /** Ticks between questions, while bytes come but no answers. */
@@ -27,11 +27,6 @@ export class LifeSigns {
   #silentTicks = 0
   #answerlessTicks = 0
   #bytesSinceAnswer = 0
-
-  /** Ticks without a sign of life. */
-  get silentTicks(): number {
-    return this.#silentTicks
-  }
 
   /** The member answered. */
   answered(): void {

@@ -2,6 +2,11 @@ import { EtcdError } from '../core/errors.js'
 import type { StreamCall } from './stream-call.js'
 import type { UnaryAttempt } from './unary-attempt.js'
 
+/** Requests above this size take their time on a slow link. */
+const largeRequestBytes = 64 * 1024
+/** Half of 2 Mbit/s: what a link is thought to carry at least. */
+const slowBytesPerMs = 125
+
 /** What is under way on one connection, and the errors that it ends with when the connection does. */
 export class OpenCalls {
   readonly #url: string
@@ -15,6 +20,21 @@ export class OpenCalls {
   /** Unary calls under way. */
   get inFlight(): number {
     return this.#attempts.size
+  }
+
+  /**
+   * Until when large requests may be on their way, during which the member may have nothing to say: it acknowledges what it
+   * has got a window's quarter at a time, which can be a MiB.
+   */
+  get largeRequestsUntil(): number {
+    let [bytes, since] = [0, Number.POSITIVE_INFINITY]
+    for (const { context, sentAt } of this.#attempts) {
+      const size = context.encoded?.message.length ?? 0
+      if (size < largeRequestBytes) continue
+      bytes += size
+      since = Math.min(since, sentAt)
+    }
+    return bytes === 0 ? Number.NEGATIVE_INFINITY : since + bytes / slowBytesPerMs
   }
 
   addAttempt(attempt: UnaryAttempt): void {
