@@ -166,9 +166,10 @@ export class Http2Peer {
   static async start(
     t: TestContext,
     script: (connection: PeerConnection, index: number) => void = (connection) => connection.begin(),
+    host = '127.0.0.1',
   ): Promise<Http2Peer> {
     const peer = new Http2Peer(script)
-    peer.#server.listen(0, '127.0.0.1')
+    peer.#server.listen(0, host)
     await once(peer.#server, 'listening')
     t.after(() => {
       for (const { socket } of peer.connections) socket.destroy()
@@ -178,8 +179,13 @@ export class Http2Peer {
   }
 
   get endpoint(): string {
+    const { address, family, port } = this.address
+    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+  }
+
+  get address(): AddressInfo {
     // A TCP server's address is never a string or null while it listens.
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return this.#server.address() as AddressInfo
   }
 
   async connection(index = 0): Promise<PeerConnection> {

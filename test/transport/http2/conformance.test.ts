@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { networkInterfaces } from 'node:os'
 import { describe, type TestContext, test } from 'node:test'
 import { poll } from '../../../src/testing/index.js'
 import { flags, frameTypes } from '../../../src/transport/http2/frame.js'
@@ -179,6 +180,30 @@ describe('A connection', () => {
     peer.raw(frameBytes(DATA, 0, 1, Buffer.alloc(10)).subarray(0, 12))
     peer.socket.end()
     assert.deepEqual((await call).status, { code: 14, details: 'Connection dropped' })
+  })
+})
+
+describe('An address', () => {
+  const hasIPv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'))
+
+  test('may be one of IPv6', { skip: hasIPv6 ? false : 'there is no IPv6' }, async (t) => {
+    const server = await Http2Peer.start(t, (connection) => connection.begin(), '::1')
+    assert.match(server.endpoint, /^http:\/\/\[::1\]:/)
+    const channel = new TestChannel(t, server.endpoint)
+    await channel.connected()
+    const call = channel.call()
+    const peer = await server.connection()
+    await peer.next(DATA)
+    assert.equal(new Map(peer.requests.get(1)).get(':authority'), server.endpoint.slice('http://'.length))
+    peer.answer(1, 'answer')
+    assert.equal((await call).message, 'answer')
+  })
+
+  test('may be a name of which not every address answers', async (t) => {
+    const server = await Http2Peer.start(t)
+    const channel = new TestChannel(t, `http://localhost:${server.address.port}`)
+    await channel.connected()
+    assert.deepEqual(channel.kinds, ['connected'])
   })
 })
 
