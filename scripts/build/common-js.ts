@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type OutputOptions, type Plugin, rollup } from 'rollup'
 import { entries, programs } from './entries.js'
@@ -30,7 +30,7 @@ export async function bundleCommonJs(from: string, to: string): Promise<void> {
   const bundle = await rollup({
     input,
     external: (id) => !id.startsWith('.') && !id.startsWith('/') && !isInlined(id),
-    plugins: [inlineDependencies(), importMetaUrl()],
+    plugins: [inlineDependencies(), importMetaUrl(from)],
     onLog: (_level, log) => {
       throw new Error(log.message)
     },
@@ -51,10 +51,15 @@ function inlineDependencies(): Plugin {
   }
 }
 
-function importMetaUrl(): Plugin {
+/** The URL that a module would have if it were a file of its own, so that it finds what lies beside it. */
+function importMetaUrl(from: string): Plugin {
   return {
     name: 'import-meta-url',
-    resolveImportMeta: (property) => (property === 'url' ? "require('node:url').pathToFileURL(__filename).href" : null),
+    resolveImportMeta: (property, { chunkId, moduleId }) => {
+      if (property !== 'url') return null
+      const path = JSON.stringify(relative(dirname(chunkId), relative(from, moduleId)))
+      return `new URL(${path}, require('node:url').pathToFileURL(__filename)).href`
+    },
   }
 }
 

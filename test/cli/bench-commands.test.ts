@@ -58,7 +58,7 @@ describe('The benchmark of', () => {
     const idle = await cli(['bench', 'put', '--processes', '4', '--clients', '2'], { endpoints: cluster.endpoints })
     assert.equal(idle.status, 2)
     assert.match(idle.stderr, /--processes must be at most --clients: got 4 and 2/)
-    const lost = ['bench', 'put', '--processes', '2', '--clients', '2', '--dial-timeout', '300ms']
+    const lost = ['bench', 'put', '--processes', '2', '--clients', '2', '--dial-timeout', '1s']
     const unreachable = await cli(lost, { endpoints: ['http://127.0.0.1:9'] })
     assert.equal(unreachable.status, 1)
     assert.match(unreachable.stderr, /ECONNREFUSED/)

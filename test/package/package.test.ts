@@ -138,6 +138,9 @@ describe('The package as it is published', () => {
     assert.ok(readFileSync(path, 'utf8').startsWith('#!/usr/bin/env node\n'))
     const { stdout, stderr } = await project.node(path, '--version')
     assert.deepEqual({ stdout, stderr }, { stdout: `${version}\n`, stderr: '' })
+    const load = ['--endpoints', cluster.endpoints.join(','), '--processes', '2', '--clients', '2', '--total', '20']
+    const bench = await project.node(path, 'bench', 'put', ...load, '--json')
+    assert.equal(JSON.parse(bench.stdout).operations, 20)
   })
 
   test('builds etcd with Go from its own sources, where a release has no package', async () => {
