@@ -20,9 +20,10 @@ import { type ClientOptions, type ResolvedOptions, resolveOptions } from './opti
 import type { ClientStats } from './telemetry/client-stats.js'
 import { startDebugLog } from './telemetry/debug-log.js'
 import { checkCall } from './transport/call-options.js'
-import { type ConnectionManager, closedError, type EndpointStatus } from './transport/connection-manager.js'
+import { type ConnectionManager, closedError } from './transport/connection-manager.js'
 import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
 import type { EndpointDirectory } from './transport/endpoint-directory.js'
+import type { EndpointStatus } from './transport/endpoint-status.js'
 import { memberEndpoints } from './transport/member-sync.js'
 import { type CallOptions, callContext, type Transport } from './transport/transport.js'
 import type { WatchHub } from './watch/watch-hub.js'
@@ -45,6 +46,7 @@ export const eventNames: readonly string[] = Object.keys({
   endpointsChanged: true,
   leaderChanged: true,
   clusterChanged: true,
+  clusterFollowed: true,
   revisionRewound: true,
   authenticated: true,
   authenticationFailed: true,

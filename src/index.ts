@@ -146,6 +146,7 @@ export type {
   CallRequest,
   CallStart,
   ClientIdentity,
+  ClusterRecord,
   ConnectRecord,
   EndpointState,
   InformerRecord,
@@ -163,11 +164,12 @@ export type {
   WatchStart,
 } from './telemetry/records.js'
 export type { TransportKind } from './transport/channel-settings.js'
-export type { Role } from './transport/connection.js'
+export type { ClusterFollowed } from './transport/cluster-follower.js'
 export type { ConnectionEvents } from './transport/connection-events.js'
-export type { EndpointStatus } from './transport/connection-manager.js'
+export type { Role } from './transport/connection-state.js'
 export type { Pem, TlsOptions } from './transport/credentials.js'
 export type { EjectReason } from './transport/ejection.js'
+export type { EndpointStatus } from './transport/endpoint-status.js'
 export type { CallOptions } from './transport/transport.js'
 export type { WatchOptions } from './watch/watch.js'
 export { type WatchBatch, WatchEvent } from './watch/watch-event.js'

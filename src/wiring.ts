@@ -29,7 +29,7 @@ import { ConnectionManager } from './transport/connection-manager.js'
 import { type Endpoint, parseEndpoints } from './transport/endpoint.js'
 import { EndpointDirectory } from './transport/endpoint-directory.js'
 import { discoverEndpoints } from './transport/srv-discovery.js'
-import { type CallMetadata, callContext, type Layer, stack, type Transport } from './transport/transport.js'
+import { callContext, type Layer, stack, type Transport } from './transport/transport.js'
 import { WatchHub } from './watch/watch-hub.js'
 import type { WatchEvents } from './watch/watch-lane.js'
 import { methods } from './wire/methods.js'
@@ -70,7 +70,7 @@ const maxGroupBytes = 512 * 1024
 /** The parts of a client, and the layers of every call, outermost first. */
 export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wired {
   const telemetry = new ClientTelemetry({ ...options.diagnostics, namespace: options.namespace?.toString() })
-  const manager = connectionManager(options, events, telemetry, () => metadataWith(tokens?.held))
+  const manager = connectionManager(options, events, telemetry, () => tokens)
   const base = new Balancer(manager, options.maxRequestBytes)
   const hasFresh = manager.hasFresh.bind(manager)
   const queues = new CallQueues()
@@ -123,6 +123,7 @@ function releaseHost({ timeoutMs }: ResolvedOptions, events: Emitter<PartEvents>
 function readMemory({ cache }: ResolvedOptions, events: Emitter<PartEvents>): ReadMemory {
   const memory = new ReadMemory(cache)
   events.on('clusterChanged', () => memory.clear())
+  events.on('clusterFollowed', () => memory.clear())
   events.on('revisionRewound', () => memory.clear())
   return memory
 }
@@ -137,6 +138,7 @@ interface Counted {
 function statsOf({ telemetry, manager, hub, queues }: Counted): () => ClientStats {
   return () => ({
     client: telemetry.client,
+    cluster: { id: manager.identity.clusterId, followed: manager.lastFollowed },
     revision: manager.identity.revision,
     endpoints: manager.status(),
     watches: telemetry.watches,
@@ -199,9 +201,10 @@ function connectionManager(
   options: ResolvedOptions,
   events: Emitter<PartEvents>,
   telemetry: ClientTelemetry,
-  probeMetadata: () => CallMetadata,
+  tokens: () => TokenSource | undefined,
 ): ConnectionManager {
   const { endpoints, discovery, hasTls, credentials, connectTimeoutMs, channel } = options
+  events.on('clusterFollowed', (change) => telemetry.cluster(change))
   const discover = discovery === undefined ? undefined : () => discovered(discovery, hasTls)
   return new ConnectionManager({
     events,
@@ -211,7 +214,8 @@ function connectionManager(
     connectTimeoutMs,
     discover,
     credentials,
-    probeMetadata,
+    probeMetadata: () => metadataWith(tokens()?.held),
+    onTokenHeldBack: (token) => tokens()?.heldBack(token) === true,
   })
 }
 
@@ -223,7 +227,7 @@ function tokenSource(
   transport: Transport,
 ): TokenSource | undefined {
   if (auth === undefined) return undefined
-  return new TokenSource(auth, {
+  const tokens = new TokenSource(auth, {
     transport,
     client,
     endpoints: () => (discovery === undefined ? manager.endpoints.map(({ url }) => url) : [`srv:${discovery.domain}`]),
@@ -232,6 +236,8 @@ function tokenSource(
     // Members that refused to tell who they are without a token tell it now.
     renewed: () => manager.refreshAll(),
   })
+  events.on('clusterFollowed', ({ actual }) => tokens.clusterFollowed(actual))
+  return tokens
 }
 
 /** What the events tell of leases and watches, on the channels. */

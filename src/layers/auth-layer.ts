@@ -31,7 +31,8 @@ export function authLayer(source: TokenSource): Layer {
             await sleep(spreadPauseMs, context.signal)
             continue
           }
-          refused += 1
+          // Without an endpoint it is no member that refuses it: it was replaced while the call waited.
+          if (error.endpoint !== undefined) refused += 1
           if (refused === maxRefusals) throw error.code === 'AUTH_OLD_REVISION' ? error : final(error)
           source.rejected(token, error.code)
           token = await nextToken(source, 'rejected', context)

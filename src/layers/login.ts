@@ -15,6 +15,8 @@ type LoginState =
 /** Asks for a token: `Authenticate`, or the caller's own provider. */
 export type Authenticate = (reason: TokenReason) => Promise<Token>
 
+/** Between tokens that are replaced since members leave calls with them unanswered. */
+const heldBackPauseMs = 10_000
 const failureBackoff = { baseMs: 1000, maxMs: 60_000 }
 
 /**
@@ -26,6 +28,7 @@ export class Login {
   #failures = 0
   /** After a failure: when it may be asked again. */
   #askAgainAt = 0
+  #heldBackAt = Number.NEGATIVE_INFINITY
   /** The call that asks for the token, while one does. */
   asking: Pick<CallContext, 'trouble'> | undefined
 
@@ -66,6 +69,18 @@ export class Login {
     if (state.next === undefined) this.#state = { kind: 'none' }
     // Its successor is on the way: whoever needs the token now waits for that one. Its failure is theirs to see.
     else this.#take(state.next).catch(() => {})
+  }
+
+  /**
+   * Members leave calls with `token` unanswered. Returns whether it is replaced, which is done once in a while: a member that
+   * is behind holds the next one back, too.
+   */
+  heldBack(token: Token): boolean {
+    const now = performance.now()
+    if (now - this.#heldBackAt < heldBackPauseMs) return false
+    this.#heldBackAt = now
+    this.rejected(token)
+    return true
   }
 
   /** Gets a new token while the old one is still in use. Failures leave the old one: members will say when it is over. */

@@ -66,6 +66,8 @@ export class StreamSource {
       const token = this.#tokens?.current() ?? (await this.#tokens?.get(this.#reason, context))
       const connection = this.#manager.pick(context) ?? (await this.#manager.wait(context))
       signal?.throwIfAborted()
+      // What was the token when the wait began may be of a cluster that is gone.
+      if (token !== this.#tokens?.current()) continue
       const traced = new StreamTrace(this.#telemetry, method, connection.url, listener)
       const call = connection.stream(method, streamMetadata(token?.value), traced)
       if (call === undefined) continue

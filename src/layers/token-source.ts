@@ -146,6 +146,21 @@ export class TokenSource {
     this.#sharedLogin().rejected(token)
   }
 
+  /** Members leave calls with this token unanswered. Returns whether another one takes its place. */
+  heldBack(value: string): boolean {
+    if (!this.renews) return false
+    const login = this.#sharedLogin()
+    // Another client of the login, or another member, was first.
+    return login.held?.value === value ? login.heldBack(login.held) : true
+  }
+
+  /** The client goes on with this cluster: a token of another one is worth nothing there. */
+  clusterFollowed(clusterId: string): void {
+    const login = this.#sharedLogin()
+    const token = login.held
+    if (token?.clusterId !== undefined && token.clusterId !== clusterId) login.rejected(token)
+  }
+
   /** Ends all waits for tokens: the client is closed. */
   close(): void {
     this.#closing.abort(closedError())
@@ -211,8 +226,8 @@ export class TokenSource {
     context.route = { serializable: false, prefer: undefined, endpoint: undefined, healthyOnly: true }
     try {
       const request = { name: username, password }
-      const { token } = await this.#host.transport.unary(methods.Auth.Authenticate, request, context)
-      return new Token(token, tokenTtlMs)
+      const { token, header } = await this.#host.transport.unary(methods.Auth.Authenticate, request, context)
+      return new Token(token, tokenTtlMs, header?.clusterId)
     } catch (error) {
       if (isEtcdError(error, 'AUTH_NOT_ENABLED')) return new Token(undefined, tokenTtlMs)
       throw error

@@ -32,15 +32,18 @@ export class Token {
   readonly value: string | undefined
   /** Whether a change of users or roles ends it: a JWT names the revision that it was issued at, a simple token does not. */
   readonly holdsRevision: boolean
+  /** The cluster that issued it; `undefined` where that is not known. */
+  readonly clusterId: string | undefined
   readonly #lifeMs: number
   readonly #obtainedAt = performance.now()
   readonly #usedAt = new Map<string, number>()
   #checkAt = 0
 
-  constructor(value: string | undefined, simpleTokenTtlMs: number) {
+  constructor(value: string | undefined, simpleTokenTtlMs: number, clusterId?: string) {
     const payload = value === undefined ? undefined : jwtPayload(value)
     const lifeMs = payload === undefined ? simpleTokenTtlMs : remainingLifeMs(payload)
     this.value = value
+    this.clusterId = clusterId
     this.holdsRevision = payload !== undefined
     this.#lifeMs = lifeMs < leastLifeMs ? Number.POSITIVE_INFINITY : lifeMs
   }

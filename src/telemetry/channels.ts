@@ -16,6 +16,8 @@ export const channels: {
   readonly authenticate: Channel
   /** A `ConnectRecord` for each new state of a connection. */
   readonly connect: Channel
+  /** A `ClusterRecord` for each time that a client goes on with another cluster. */
+  readonly cluster: Channel
   /** A `StreamRecord` for each stream, and each message on it. */
   readonly stream: Channel
   /** A `LeaseRecord` for each renewal and loss. */
@@ -33,6 +35,7 @@ export const channels: {
   attempt: channel('etcdkit:attempt'),
   authenticate: channel('etcdkit:authenticate'),
   connect: channel('etcdkit:connect'),
+  cluster: channel('etcdkit:cluster'),
   stream: channel('etcdkit:stream'),
   lease: channel('etcdkit:lease'),
   lock: channel('etcdkit:lock'),

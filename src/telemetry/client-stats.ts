@@ -1,4 +1,4 @@
-import type { ClientIdentity, EndpointState, RangeKind } from './records.js'
+import type { ClientIdentity, ClusterRecord, EndpointState, RangeKind } from './records.js'
 
 /** What is known of the connection to a member now. */
 export interface EndpointStats {
@@ -52,6 +52,11 @@ export interface StatsRange {
 /** What is known of a client now. */
 export interface ClientStats {
   readonly client: ClientIdentity
+  /** The cluster that it talks to, and the last time that it has gone on with another one, if there was one. */
+  readonly cluster: {
+    readonly id: string | undefined
+    readonly followed: Omit<ClusterRecord, 'client'> | undefined
+  }
   /** The highest revision that it has seen. */
   readonly revision: number
   readonly endpoints: readonly EndpointStats[]

@@ -6,6 +6,7 @@ import { keyText, rangeOf } from './key-text.js'
 import type {
   CallOutcome,
   ClientIdentity,
+  ClusterRecord,
   ConnectRecord,
   InformerRecord,
   LeaseRecord,
@@ -113,6 +114,10 @@ export class ClientTelemetry {
 
   connect(change: Omit<ConnectRecord, 'client'>): void {
     if (channels.connect.hasSubscribers) channels.connect.publish({ client: this.client, ...change })
+  }
+
+  cluster(change: Omit<ClusterRecord, 'client'>): void {
+    if (channels.cluster.hasSubscribers) channels.cluster.publish({ client: this.client, ...change })
   }
 
   stream(place: StreamPlace, event: StreamEvent): void {

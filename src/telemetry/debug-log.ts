@@ -6,6 +6,7 @@ import type {
   CallOutcome,
   CallRecord,
   ClientIdentity,
+  ClusterRecord,
   ConnectRecord,
   InformerRecord,
   LeaseRecord,
@@ -29,6 +30,7 @@ export function startDebugLog(): void {
     }
   }
   channels.connect.subscribe(print(connectLine))
+  channels.cluster.subscribe(print(clusterLine))
   channels.authenticate.subscribe(print(authenticateLine))
   channels.attempt.subscribe(print(attemptLine))
   channels.watch.subscribe(print(watchLine))
@@ -40,6 +42,11 @@ export function startDebugLog(): void {
 
 function connectLine({ endpoint, previous, state, reason, previousMs }: ConnectRecord): string {
   return `connection to ${endpoint}: ${state}${because(reason)} after ${ms(previousMs)} ${previous}`
+}
+
+function clusterLine({ expected, actual, agreed, unreachable }: ClusterRecord): string {
+  const others = unreachable.length === 0 ? '' : `; not reachable: ${unreachable.join(', ')}`
+  return `goes on with cluster ${actual} in place of ${expected}, by ${agreed.join(', ')}${others}`
 }
 
 function authenticateLine({ username, endpoint, reason, durationMs, outcome }: AuthenticateRecord): string {

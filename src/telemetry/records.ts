@@ -159,6 +159,19 @@ export interface ConnectRecord {
   readonly previousMs: number
 }
 
+/** A client has gone on with another cluster. */
+export interface ClusterRecord {
+  readonly client: ClientIdentity
+  /** The ID of the cluster before. */
+  readonly expected: string
+  /** The ID of the cluster from now on. */
+  readonly actual: string
+  /** The endpoints that belong to it. */
+  readonly agreed: readonly string[]
+  /** The endpoints that could not be asked. */
+  readonly unreachable: readonly string[]
+}
+
 /** What may happen on a stream. */
 export type StreamEvent =
   | { readonly type: 'opened' }

@@ -38,6 +38,8 @@ export class Balancer implements Transport {
   ): Promise<Response> {
     const connection = await this.#wait(context)
     context.signal?.throwIfAborted()
+    // It may be of a cluster that was replaced meanwhile, which would keep the call waiting for ever.
+    if (this.#manager.hasOldToken(context)) throw oldToken(method)
     return send(connection, method, message, context)
   }
 
@@ -80,6 +82,16 @@ function encodeOnce<Request>(
   const message = method.encode(request)
   context.encoded = { request, message }
   return message
+}
+
+/** As if a member had refused it: the call gets the token of now and goes on. */
+function oldToken(method: { readonly name: string }): EtcdError {
+  return new EtcdError('the token was replaced while the call waited for a connection', {
+    code: 'INVALID_AUTH_TOKEN',
+    effect: 'none',
+    retryable: true,
+    method: method.name,
+  })
 }
 
 function deadlineExceeded(method: { readonly name: string }): EtcdError {

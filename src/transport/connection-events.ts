@@ -1,4 +1,6 @@
-import type { Connection, ConnectionState } from './connection.js'
+import type { ClusterFollowed } from './cluster-follower.js'
+import type { Connection } from './connection.js'
+import type { ConnectionState } from './connection-state.js'
 import type { EjectReason } from './ejection.js'
 
 /** What happens to a client's connections. */
@@ -16,8 +18,13 @@ export interface ConnectionEvents {
   endpointsChanged: { readonly endpoints: readonly string[] }
   /** Another member leads. */
   leaderChanged: { readonly memberId: string; readonly raftTerm: number }
-  /** A member answered for another cluster. When most members do, the client goes on with that cluster. */
+  /** A member answered for another cluster. See `clusterFollowed`. */
   clusterChanged: { readonly endpoint: string; readonly expected: string; readonly actual: string }
+  /**
+   * The client has gone on with another cluster: most endpoints belong to it, or for 5 s all that can be reached. Its
+   * revisions begin anew.
+   */
+  clusterFollowed: ClusterFollowed
   /** A consistent answer was older than an earlier one: the cluster was restored from a backup. */
   revisionRewound: { readonly endpoint: string; readonly seen: number; readonly actual: number }
 }

@@ -2,32 +2,16 @@ import { longestTimerMs, shareable } from '../core/abort.js'
 import { copyOf, EtcdError, InvalidArgumentError } from '../core/errors.js'
 import type { StatusResponse } from '../gen/messages.js'
 import type { ChannelSettings } from './channel-settings.js'
+import { type ClusterFollowed, ClusterFollower, type FollowerHost } from './cluster-follower.js'
 import { ClusterIdentity } from './cluster-identity.js'
-import { Connection, type ConnectionHost, type ConnectionState, type Role } from './connection.js'
+import { Connection, type ConnectionHost } from './connection.js'
 import { Announcer, type EventSink, reasonOf, type StateChange } from './connection-events.js'
+import type { ConnectionState, Role } from './connection-state.js'
 import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
+import { type EndpointStatus, statusOf } from './endpoint-status.js'
 import { Picker } from './picker.js'
 import type { CallContext, CallMetadata, Route } from './transport.js'
-
-/** What a client knows about one of its endpoints now. */
-export interface EndpointStatus {
-  readonly endpoint: string
-  /**
-   * `ready` gets traffic; `connecting` has no connection; `probing` has one that has not proved itself; `ejected` has one
-   * but gets traffic only where no other member is ready; `idle` was not needed yet; `closed` is over.
-   */
-  readonly state: ConnectionState['kind']
-  /** Why it is not ready, where that is known. */
-  readonly reason: string | undefined
-  /** Moving average of the time that small calls take, in milliseconds. */
-  readonly latencyMs: number | undefined
-  /** Calls under way. */
-  readonly inFlight: number
-  readonly role: Role | undefined
-  readonly memberId: string | undefined
-  readonly version: string | undefined
-}
 
 /** What a manager is made with. */
 export interface ConnectionManagerOptions {
@@ -39,6 +23,8 @@ export interface ConnectionManagerOptions {
   readonly discover: (() => Promise<readonly Endpoint[]>) | undefined
   readonly credentials: (endpoint: Endpoint) => Credentials
   readonly probeMetadata: () => CallMetadata
+  /** Told of a token with which members leave calls unanswered. Returns whether another one is got. */
+  readonly onTokenHeldBack?: ((token: string) => boolean) | undefined
   /** Told of every new state of a connection. */
   readonly onStateChange?: ((change: StateChange) => void) | undefined
 }
@@ -68,7 +54,7 @@ const staleStatusMs = 10_000
  * All connections of one client: chooses one for each call, watches their health while calls are under way, and replaces
  * them when the endpoints change.
  */
-export class ConnectionManager implements ConnectionHost {
+export class ConnectionManager implements ConnectionHost, FollowerHost {
   readonly events: EventSink
   readonly identity: ClusterIdentity
   readonly settings: ChannelSettings
@@ -80,6 +66,7 @@ export class ConnectionManager implements ConnectionHost {
   /** Those of former endpoints, until the calls under way on them have ended. */
   readonly #draining = new Set<Connection>()
   readonly #announcer: Announcer
+  readonly #follower = new ClusterFollower(this)
   #state: ManagerState = { kind: 'idle' }
   readonly #closing = new AbortController()
   #leader: string | undefined
@@ -105,6 +92,19 @@ export class ConnectionManager implements ConnectionHost {
     this.#connections = options.endpoints.map((endpoint) => new Connection(endpoint, this))
   }
 
+  get connections(): readonly Connection[] {
+    return this.#connections
+  }
+
+  get seedConnections(): readonly Connection[] {
+    return this.#connections.filter(({ url }) => this.#seeds.some((seed) => seed.url === url))
+  }
+
+  /** The last change to another cluster, if there was one. */
+  get lastFollowed(): ClusterFollowed | undefined {
+    return this.#follower.last
+  }
+
   get endpoints(): readonly Endpoint[] {
     return this.#connections.map(({ endpoint }) => endpoint)
   }
@@ -120,16 +120,7 @@ export class ConnectionManager implements ConnectionHost {
   }
 
   status(): EndpointStatus[] {
-    return this.#connections.map((connection) => ({
-      endpoint: connection.url,
-      state: connection.state.kind,
-      reason: reasonOf(connection.state),
-      latencyMs: connection.latencyMs,
-      inFlight: connection.inFlight,
-      role: connection.role,
-      memberId: connection.memberId,
-      version: connection.version,
-    }))
+    return this.#connections.map(statusOf)
   }
 
   /**
@@ -237,6 +228,7 @@ export class ConnectionManager implements ConnectionHost {
     this.#state = { kind: 'closed' }
     this.#closing.abort()
     clearInterval(this.#clock)
+    this.#follower.stop()
     for (const waiter of this.#waiters) waiter.fail(closedError())
     for (const connection of this.#all()) connection.close(() => closedError('unknown'))
   }
@@ -254,11 +246,31 @@ export class ConnectionManager implements ConnectionHost {
     if (this.#state.kind === 'closed' || !this.#connections.includes(connection)) return
     this.#changed()
     this.#announcer.stateChanged(connection, previous)
+    this.#follower.check()
+  }
+
+  foundStranger(connection: Connection): void {
+    if (this.#connections.includes(connection)) this.#follower.found(connection)
+  }
+
+  followed(change: ClusterFollowed): void {
+    this.events.emit('clusterFollowed', change)
+  }
+
+  /** Whether the call was given a token that is not in use any more. */
+  hasOldToken({ token }: CallContext): boolean {
+    return token !== undefined && token !== this.probeMetadata().token
+  }
+
+  tokenHeldBack(token: string): boolean {
+    if (this.#options.onTokenHeldBack?.(token) !== true) return false
+    for (const connection of this.#all()) connection.giveUpHeldBack(token)
+    return true
   }
 
   learned(connection: Connection, status: StatusResponse): void {
     this.#changed()
-    this.#followCluster(connection)
+    this.#follower.found(connection)
     const memberId = status.leader
     // A member that has not heard of the election yet still names the leader before.
     if (status.raftTerm < this.identity.raftTerm) return
@@ -311,17 +323,6 @@ export class ConnectionManager implements ConnectionHost {
     clearTimeout(this.#state.grace)
     this.#state = { kind: 'open' }
     this.#changed()
-  }
-
-  /** When most members belong to another cluster, that one has taken the place of the old: go on with it. */
-  #followCluster({ clusterId }: Connection): void {
-    if (clusterId === undefined || clusterId === this.identity.clusterId) return
-    const members = this.#connections.filter((connection) => connection.clusterId === clusterId)
-    const seeds = this.#connections.filter(({ url }) => this.#seeds.some((seed) => seed.url === url))
-    // What members advertise may lead anywhere, so the endpoints that were given must agree.
-    if (!mostOf(this.#connections, members) || !mostOf(seeds, members)) return
-    this.identity.adopt(clusterId)
-    for (const member of members) member.probeNow()
   }
 
   #refreshStale(): void {
@@ -380,10 +381,6 @@ export class ConnectionManager implements ConnectionHost {
 /** The error of every call on a client that is closed, or that closes while the call is under way. */
 export function closedError(effect: 'none' | 'unknown' = 'none'): EtcdError {
   return new EtcdError('the client is closed', { code: 'CLOSED', effect })
-}
-
-function mostOf<Item>(all: readonly Item[], some: readonly Item[]): boolean {
-  return all.filter((item) => some.includes(item)).length * 2 > all.length
 }
 
 function hasShownItself(state: ConnectionState): boolean {

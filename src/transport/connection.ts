@@ -1,8 +1,9 @@
-import { EtcdError, isEtcdError } from '../core/errors.js'
+import { EtcdError } from '../core/errors.js'
 import type { ResponseHeader, StatusResponse } from '../gen/messages.js'
 import { type Method, methods } from '../wire/methods.js'
 import type { ChannelSettings } from './channel-settings.js'
 import type { ClusterIdentity } from './cluster-identity.js'
+import type { ConnectionState, Role } from './connection-state.js'
 import type { Credentials } from './credentials.js'
 import { type EjectReason, ejectionMs } from './ejection.js'
 import type { Endpoint } from './endpoint.js'
@@ -10,28 +11,12 @@ import { isTransportCode } from './grpc-status.js'
 import { type Lanes, type LanesListener, openLanes } from './lanes.js'
 import { Latency } from './latency.js'
 import { LifeSigns } from './life-signs.js'
+import { askStatus, isRefusal, type ProbeHost } from './member-probe.js'
 import { OpenCalls } from './open-calls.js'
 import { StreamCall, type StreamListener, type StreamOwner } from './stream-call.js'
 import { type CallContext, type CallMetadata, callContext } from './transport.js'
 import { type AttemptOwner, UnaryAttempt } from './unary-attempt.js'
 import type { LaneState, UnaryLane } from './unary-lane.js'
-
-/** The state of one endpoint; see `Connection` for who moves it. */
-export type ConnectionState =
-  | { readonly kind: 'idle' }
-  | { readonly kind: 'connecting'; readonly error: string | undefined }
-  | { readonly kind: 'probing'; readonly ejections: number; readonly after: EjectReason | undefined }
-  | { readonly kind: 'ready' }
-  | {
-      readonly kind: 'ejected'
-      readonly ejections: number
-      readonly reason: EjectReason
-      readonly timer: NodeJS.Timeout
-    }
-  | { readonly kind: 'closed' }
-
-/** What a member does in its cluster. */
-export type Role = 'leader' | 'follower' | 'learner'
 
 /** What a connection needs from the set it belongs to. */
 export interface ConnectionHost {
@@ -40,6 +25,10 @@ export interface ConnectionHost {
   credentials(endpoint: Endpoint): Credentials
   /** Metadata for the probes: the token, where there is one. */
   probeMetadata(): CallMetadata
+  /** The member answers, but not the calls with this token. Returns whether another one is got. */
+  tokenHeldBack(token: string): boolean
+  /** The member turned out to belong to another cluster than the client's. */
+  foundStranger(connection: Connection): void
   /** The connection entered a new state. */
   stateChanged(connection: Connection, previous: ConnectionState): void
   /** The member told who it is, or who leads. */
@@ -47,6 +36,8 @@ export interface ConnectionHost {
 }
 
 const probeTimeoutMs = 1000
+/** How long a member that answers may keep a call with a token waiting, beside the time of some round trips. */
+const heldBackMs = 400
 /** Probes in a row that a silent member may leave unanswered before the calls on it are given up. */
 const patienceProbes = 3
 
@@ -70,6 +61,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   readonly #signs = new LifeSigns()
   readonly #latency = new Latency()
   #status: StatusResponse | undefined
+  #clusterId: string | undefined
   #knownLearner = false
   #refreshedAt = Number.NEGATIVE_INFINITY
   #draining = false
@@ -106,8 +98,9 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     return this.#status?.header?.memberId
   }
 
+  /** The cluster that the member belongs to, as far as it has said so since it was connected. */
   get clusterId(): string | undefined {
-    return this.#status?.header?.clusterId
+    return this.#clusterId
   }
 
   get version(): string | undefined {
@@ -199,6 +192,11 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     if (this.#state.kind === 'ejected') void this.#probe(0, this.#state.reason)
   }
 
+  /** Gives up the reads that wait with a token which is held back: they are sent again with another one. */
+  giveUpHeldBack(token: string): void {
+    this.#calls.giveUpHeldBack(token)
+  }
+
   /** Gives up the proposals that were sent before `raisedAt`, when the term rose: their leader is gone. */
   giveUpProposals(raisedAt: number): void {
     this.#calls.giveUpProposals(raisedAt)
@@ -225,7 +223,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   streamAnswered(header: ResponseHeader): EtcdError | undefined {
-    return this.#host.identity.observe(header, this.url, 0)
+    return this.#observe(header, 0)
   }
 
   streamEnded(stream: StreamCall): void {
@@ -235,10 +233,10 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined {
     this.#signs.answered()
     this.#latency.sample(performance.now() - attempt.sentAt, attempt.context.responseBytes)
-    const refused = this.#host.identity.observe(header, this.url, attempt.floor)
-    if (refused?.code === 'CLUSTER_CHANGED' && this.#state.kind === 'ready') this.eject('other cluster')
-    // What a member tells about itself is true in whatever cluster it is; `#judge` decides what follows.
-    return attempt.method === methods.Maintenance.Status ? undefined : refused
+    const refused = this.#observe(header, attempt.floor)
+    // What a member tells about itself is true in whatever cluster it is, and a token that it gives is for that one.
+    const isForAny = attempt.method === methods.Maintenance.Status || attempt.method === methods.Auth.Authenticate
+    return isForAny ? undefined : refused
   }
 
   failed(error: EtcdError): void {
@@ -250,6 +248,8 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   onState(state: LaneState): void {
     switch (state.kind) {
       case 'connected':
+        // The address may lead to another member now.
+        this.#clusterId = undefined
         void this.#probe(0, undefined)
         return
       case 'connecting':
@@ -273,10 +273,24 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
       if (this.#state === probing) this.#judge(status)
     } catch (error) {
       if (this.#state !== probing) return
-      // Whatever a member refuses by name (no token yet, no right to ask), it is alive.
-      if (isEtcdError(error) && !isTransportCode(error.code)) this.#enter({ kind: 'ready' })
-      else this.eject('unresponsive')
+      if (!isRefusal(error)) this.eject('unresponsive')
+      else if (this.#isStranger()) this.eject('other cluster')
+      else this.#enter({ kind: 'ready' })
     }
+  }
+
+  /** Takes in the header of an answer. Where the status is refused, that of any other one says whose member it is. */
+  #observe(header: ResponseHeader | undefined, floor: number): EtcdError | undefined {
+    const refused = this.#host.identity.observe(header, this.url, floor)
+    if (refused?.code !== 'CLUSTER_CHANGED') return refused
+    this.#clusterId = header?.clusterId
+    this.#host.foundStranger(this)
+    if (this.#state.kind === 'ready' && this.#isStranger()) this.eject('other cluster')
+    return refused
+  }
+
+  #isStranger(): boolean {
+    return this.#clusterId !== undefined && this.#clusterId !== this.#host.identity.clusterId
   }
 
   #judge(status: StatusResponse): void {
@@ -288,6 +302,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
 
   #learn(status: StatusResponse): void {
     this.#status = status
+    this.#clusterId = status.header?.clusterId
     this.#knownLearner = status.isLearner
     this.#refreshedAt = performance.now()
     this.#host.learned(this, status)
@@ -331,13 +346,29 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   #askStatus(): Promise<StatusResponse> {
+    const host: ProbeHost = {
+      call: (method, request, metadata, signal) => this.#ask(method, request, metadata, signal),
+      patienceMs: heldBackMs + this.#latency.fourTimesMs,
+      heldBack: (token) => {
+        // The next token is held back like the one before: the member itself is behind.
+        if (!this.#host.tokenHeldBack(token)) this.eject('unresponsive')
+      },
+    }
+    return askStatus(host, this.#host.probeMetadata())
+  }
+
+  #ask<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    metadata: CallMetadata,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
     const lane = this.#lanes?.unary
     if (lane === undefined) return Promise.reject(this.#notConnected())
-    const method = methods.Maintenance.Status
-    const context = callContext(undefined, {})
-    context.metadata = this.#host.probeMetadata()
+    const context = callContext({ signal }, {})
+    context.metadata = metadata
     context.deadlineAt = context.startedAt + Math.max(probeTimeoutMs, this.#latency.fourTimesMs)
-    return this.#run(lane, new UnaryAttempt(this, method, context, 0), method.encode({}))
+    return this.#run(lane, new UnaryAttempt(this, method, context, 0), method.encode(request))
   }
 
   #notConnected(): EtcdError {

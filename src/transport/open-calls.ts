@@ -1,4 +1,5 @@
 import { EtcdError } from '../core/errors.js'
+import { heldBack } from './member-probe.js'
 import type { StreamCall } from './stream-call.js'
 import type { UnaryAttempt } from './unary-attempt.js'
 
@@ -66,6 +67,14 @@ export class OpenCalls {
     for (const attempt of this.#attempts) {
       if (!attempt.context.repeatable) continue
       attempt.giveUp(connectionLost('the member stopped answering', this.#url, attempt.method.name))
+    }
+  }
+
+  /** Gives the calls up that wait with this token and may be sent again with another one. */
+  giveUpHeldBack(token: string): void {
+    for (const attempt of this.#attempts) {
+      if (!attempt.context.repeatable || attempt.context.token !== token) continue
+      attempt.giveUp(heldBack({ effect: 'unknown', endpoint: this.#url, method: attempt.method.name }))
     }
   }
 

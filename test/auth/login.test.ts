@@ -48,6 +48,19 @@ function manualClock(t: TestContext): { advance(ms: number): void } {
 }
 
 describe('a login', () => {
+  test('replaces a token that members hold back, once in a while', async (t) => {
+    const clock = manualClock(t)
+    const [old, next] = [newToken('old.500'), newToken('next.600')]
+    const login = await heldLogin(old)
+    assert.equal(login.heldBack(old), true)
+    assert.equal(login.held, undefined)
+    await login.get(async () => next, 'rejected')
+    assert.equal(login.heldBack(next), false)
+    assert.equal(login.held, next)
+    clock.advance(10_000)
+    assert.equal(login.heldBack(next), true)
+  })
+
   test('asks once for any number of callers, and keeps the token', async () => {
     const answers = new Answers()
     const login = new Login()

@@ -29,6 +29,7 @@ function clientThat({ name = 'etcd', leases, throttled, latencyMs, lag, pending 
   const watch = { range: 'prefix', key: 'app/', state: 'open', endpoint: 'a:1', revision: 100, reconnects: 0 } as const
   const stats: ClientStats = {
     client: { id: ids++, name, namespace: undefined },
+    cluster: { id: 'c1', followed: undefined },
     revision: 100,
     endpoints: [{ endpoint: 'a:1', state: 'ready', latencyMs, inFlight: 0 }],
     watches: [{ ...watch, lag, buffered: 0 }],

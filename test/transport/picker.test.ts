@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Connection, ConnectionState, Role } from '../../src/transport/connection.js'
+import type { Connection } from '../../src/transport/connection.js'
+import type { ConnectionState, Role } from '../../src/transport/connection-state.js'
 import type { EjectReason } from '../../src/transport/ejection.js'
 import { Picker } from '../../src/transport/picker.js'
 import type { Route } from '../../src/transport/transport.js'
