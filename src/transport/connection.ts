@@ -107,6 +107,11 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     return this.#status?.version
   }
 
+  /** Bytes of the database that are in use. */
+  get dataBytes(): number | undefined {
+    return this.#status?.dbSizeInUse
+  }
+
   get role(): Role | undefined {
     if (this.#knownLearner) return 'learner'
     if (this.#status?.leader === undefined) return undefined

@@ -22,6 +22,7 @@ export interface StreamListener<Response> {
 export interface StreamOwner {
   readonly url: string
   readonly version: string | undefined
+  readonly dataBytes: number | undefined
   /** The member sent a message with this header; an error returned here ends the stream, and the message goes no further. */
   streamAnswered(header: ResponseHeader): EtcdError | undefined
   streamEnded(stream: StreamCall): void
@@ -58,6 +59,11 @@ export class StreamCall<Request = unknown, Response = unknown> implements UnaryL
   /** The release of the member, as soon as it was willing to tell: with authentication, not before somebody has logged in. */
   get serverVersion(): string | undefined {
     return this.#owner.version
+  }
+
+  /** What the keys and their history took on the member when it was last asked; `undefined` as for `serverVersion`. */
+  get dataBytes(): number | undefined {
+    return this.#owner.dataBytes
   }
 
   start(channel: StreamChannel, metadata: CallMetadata): void {

@@ -33,6 +33,12 @@ const everyWatcher = -1
  */
 const denseEvents = 4000
 
+/**
+ * The history of a database with no more than this fits into one answer. Answers about it are asked for whole, so that
+ * catching up costs the member no time for splitting.
+ */
+const smallDataBytes = 64 * 2 ** 20
+
 /** A watcher on this stream. */
 interface Watching {
   /** The id that the member was asked to give it, and then the one that it has. */
@@ -203,11 +209,17 @@ export class WatchStream implements StreamListener<WatchResponse> {
       filters,
       startRevision: watching.watch.next,
       watchId: watching.id,
-      fragment: !watching.watch.isDense,
+      fragment: this.#wantsFragments(watching.watch),
       // Keeps quiet and filtered watchers from falling behind compaction.
       progressNotify: true,
     }
     this.#open?.call.send({ createRequest })
+  }
+
+  #wantsFragments({ isDense, spec }: ServerWatch): boolean {
+    const dataBytes = this.#open?.call.dataBytes ?? Number.POSITIVE_INFINITY
+    // With previous values, an answer may hold each value twice.
+    return !isDense && dataBytes * (spec.prevKv ? 2 : 1) > smallDataBytes
   }
 
   #onCreated(response: WatchResponse): void {

@@ -13,6 +13,7 @@ export class FakeStreams implements Pick<StreamSource, 'open' | 'hasOther' | 're
   /** What opening the next streams throws. */
   failure: unknown
   serverVersion: string | undefined = '3.5.30'
+  dataBytes: number | undefined
 
   get last(): FakeStream {
     const last = this.opened.at(-1)
@@ -39,6 +40,7 @@ export class FakeStreams implements Pick<StreamSource, 'open' | 'hasOther' | 're
       listener as unknown as StreamListener<WatchResponse>,
       `http://m${this.opened.length}`,
       this.serverVersion,
+      this.dataBytes,
     )
     this.opened.push(stream)
     return { call: stream, token: undefined } as unknown as OpenStream<Request, Response>
@@ -60,14 +62,21 @@ export class FakeStream {
   readonly sent: WatchRequest[] = []
   readonly endpoint: string
   readonly serverVersion: string | undefined
+  readonly dataBytes: number | undefined
   readonly #listener: StreamListener<WatchResponse>
   isCanceled = false
   isPaused = false
 
-  constructor(listener: StreamListener<WatchResponse>, endpoint: string, serverVersion: string | undefined) {
+  constructor(
+    listener: StreamListener<WatchResponse>,
+    endpoint: string,
+    serverVersion: string | undefined,
+    dataBytes: number | undefined,
+  ) {
     this.#listener = listener
     this.endpoint = endpoint
     this.serverVersion = serverVersion
+    this.dataBytes = dataBytes
   }
 
   get creates(): WatchCreateRequest[] {

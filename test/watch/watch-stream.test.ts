@@ -219,6 +219,21 @@ describe('A watch stream', () => {
     assert.deepEqual([a.watch.next, host.told], [102, ['lost: CONNECTION_LOST']])
   })
 
+  test('asks for fragments where the history of the member may not fit into one answer', async () => {
+    const asked = async (dataBytes: number | undefined, prevKv: boolean): Promise<boolean | undefined> => {
+      const streams = new FakeStreams()
+      streams.dataBytes = dataBytes
+      const stream = new WatchStream(new Host())
+      stream.add(new ServerWatch({ ...specFor('a'), prevKv }, 5, clusterAt(0)))
+      await stream.open(streams, new Set())
+      return streams.last.creates.at(0)?.fragment
+    }
+    const mib = 2 ** 20
+    assert.deepEqual(await Promise.all([asked(undefined, false), asked(65 * mib, false)]), [true, true])
+    assert.deepEqual(await Promise.all([asked(64 * mib, false), asked(32 * mib, true)]), [false, false])
+    assert.equal(await asked(33 * mib, true), true)
+  })
+
   test('has answers of very many small events come whole, from the last complete revision on', async () => {
     const a = watched('a', 5)
     const { member } = await openWith(a.watch)
