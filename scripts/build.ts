@@ -24,9 +24,15 @@ function setModuleType(folder: string, type: 'commonjs' | 'module'): void {
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ type, sideEffects: false })}\n`)
 }
 
+/** The types keep their comments, which editors show; the code is a third smaller without, and compiled sooner. */
 function compile(): void {
-  const tsc = join(root, 'node_modules/typescript/bin/tsc')
-  execFileSync(process.execPath, [tsc, '--outDir', esm, '--declarationDir', dist], { cwd: root, stdio: 'inherit' })
+  tsc('--declaration', 'false', '--removeComments', '--outDir', esm)
+  tsc('--emitDeclarationOnly', '--declarationDir', dist)
+}
+
+function tsc(...flags: readonly string[]): void {
+  const program = join(root, 'node_modules/typescript/bin/tsc')
+  execFileSync(process.execPath, [program, ...flags], { cwd: root, stdio: 'inherit' })
 }
 
 async function build(): Promise<void> {
