@@ -97,6 +97,57 @@ describe('Barriers', () => {
     await Promise.all([first.leave(), second.leave()])
   })
 
+  test('a double barrier opens for a client in Go, and is opened by one, and is closed after them', async () => {
+    const name = someName()
+    const lease = await other.lease.grant(60)
+    /** As Go's recipe does: the key first, and for the last who comes the sign that all have come. */
+    const come = (number: number) => other.put(`${name}/waiters/170000000000000000${number}`, '', { lease: lease.id })
+    const go = (number: number) => other.delete(`${name}/waiters/170000000000000000${number}`)
+    await come(1)
+    const first = await etcd.doubleBarrier(name, 2).enter()
+    assert.ok(await etcd.exists(`${name}/ready`))
+    const leaving = first.leave()
+    // The oldest closes it.
+    await other.delete(`${name}/ready`)
+    await go(1)
+    await leaving
+
+    const entering = etcd.doubleBarrier(name, 3).enter()
+    await untilKeys(`${name}/waiters/`, 1)
+    const third = etcd.doubleBarrier(name, 3).enter()
+    await untilKeys(`${name}/waiters/`, 2)
+    await come(2)
+    await other.put(`${name}/ready`, '')
+    const entries = await Promise.all([entering, third])
+    await go(2)
+    // Who comes now is the first of the next time, although nobody is left who shows that Go has opened it.
+    const early = etcd.doubleBarrier(name, 3).enter()
+    await untilKeys(`${name}/waiters/`, 3)
+    await Promise.all(entries.map((entry) => entry.leave()))
+    const later = [etcd.doubleBarrier(name, 3).enter(), etcd.doubleBarrier(name, 3).enter()]
+    const next = await Promise.all([early, ...later])
+    await Promise.all(next.map((entry) => entry.leave()))
+    await lease.revoke()
+    assert.deepEqual(await storedKeys(cluster, name), [])
+  })
+
+  test('a double barrier has nothing to do with the barrier whose name is its own and "ready"', async () => {
+    const name = someName()
+    const ready = other.barrier(`${name}/ready`)
+    const entering = etcd.doubleBarrier(name, 2).enter()
+    await untilKeys(`${name}/waiters/`, 1)
+    await ready.hold()
+    const second = other.doubleBarrier(name, 2).enter()
+    const entries = await Promise.all([entering, second])
+    await assert.rejects(ready.wait({ timeoutMs: 50 }), (error) => isEtcdError(error, 'DEADLINE_EXCEEDED'))
+    await Promise.all(entries.map((entry) => entry.leave()))
+    assert.deepEqual(
+      (await storedKeys(cluster, name)).map(({ key }) => key),
+      [ready.name],
+    )
+    await ready.release()
+  })
+
   test('a double barrier counts nobody who gives up before it opens', async () => {
     const name = someName()
     const barrier = etcd.doubleBarrier(name, 2)

@@ -66,6 +66,17 @@ describe('Locks and elections of others', () => {
     assert.equal((await election.leader())?.value, 'from etcdctl again')
   })
 
+  test('a lock of etcdctl does not wait for a semaphore that has the same name', async (t) => {
+    const name = someName()
+    await using permit = await etcd.semaphore(name, 1).acquire()
+    const rival = run(t, 'lock', name)
+    await untilPrinted(rival, `${name}/`)
+    await assert.rejects(etcd.tryLock(name), { code: 'LOCK_UNAVAILABLE' })
+    rival.kill('SIGINT')
+    await (await etcd.lock(name, { timeoutMs: 10_000 })).release()
+    assert.ok(permit.isHeld())
+  })
+
   test('a lock of the lock service is waited for, and waits', async () => {
     const name = someName()
     const lease = await etcd.lease.grant(30)

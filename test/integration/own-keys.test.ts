@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Etcd, isEtcdError, type Lock } from '../../src/index.js'
+import { itemName, ownName } from '../../src/recipes/unique-name.js'
+import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { storedKeys } from '../support/cluster-view.js'
+import { uniquePrefix } from '../support/fixtures.js'
+
+describe('A key that stands for a holder', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+  let other: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start()
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+    other = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await Promise.all([etcd.close(), other.close()])
+    await cluster.stop()
+  })
+
+  const leaseOf = ({ key }: Lock) => key.split('/').at(-1) ?? ''
+  const isPending = async (promise: Promise<unknown>) =>
+    (await Promise.race([promise.then(() => false), sleep(150).then(() => true)])) === true
+
+  test('has a name that nobody else has, also at the same time of day', (t) => {
+    t.mock.method(Date, 'now', () => 1_700_000_000_000)
+    const names = Array.from({ length: 20_000 }, ownName)
+    assert.equal(new Set(names).size, names.length)
+    assert.equal(new Set(names.map((name) => name.slice(-32))).size, names.length)
+    assert.match(names[0] ?? '', /^1700000000000\d{6}-[0-9a-f]{32}$/)
+    assert.match(itemName(), /^1700000000000\d{6}$/)
+  })
+
+  for (const [what, take] of [
+    ['lock()', (name: string) => etcd.lock(name, { timeoutMs: 20_000 })],
+    ['tryLock()', (name: string) => etcd.tryLock(name)],
+  ] as const) {
+    test(`is not taken for that of ${what} where it has no lease, or another one`, async (t) => {
+      const keeper = await etcd.lock(`${uniquePrefix()}keeper`)
+      t.after(() => keeper.release())
+      const [name, second] = [uniquePrefix().slice(0, -1), uniquePrefix().slice(0, -1)]
+      const lease = await other.lease.grant(60)
+      await other.put(`${name}/${leaseOf(keeper)}`, 'data')
+      await other.put(`${second}/${leaseOf(keeper)}`, 'data', { lease: lease.id })
+      for (const each of [name, second]) {
+        const lock = await take(each)
+        assert.notEqual(leaseOf(lock), leaseOf(keeper))
+        assert.ok(keeper.isHeld())
+        await lock.release()
+        // What was not ours is still there.
+        assert.equal((await storedKeys(cluster, `${each}/`)).length, 1)
+      }
+    })
+  }
+
+  test('is not taken for that of a lock where somebody else has created it with the same lease', async () => {
+    const keeper = await etcd.lock(`${uniquePrefix()}keeper`)
+    const name = uniquePrefix().slice(0, -1)
+    // As the members' lock service does for whoever names the lease.
+    const foreign = `${name}/${leaseOf(keeper)}`
+    await other.put(foreign, 'theirs', { lease: leaseOf(keeper) })
+    await assert.rejects(
+      etcd.tryLock(name),
+      (error) => isEtcdError(error, 'LOCK_UNAVAILABLE') && error.holder?.key === foreign,
+    )
+    const waiting = etcd.lock(name)
+    const campaign = etcd.election(name).campaign('me')
+    assert.ok((await isPending(waiting)) && (await isPending(campaign)))
+    await other.delete(foreign)
+    const lock = await waiting
+    assert.notEqual(leaseOf(lock), leaseOf(keeper))
+    await lock.release()
+    await (await campaign).resign()
+    await keeper.release()
+    await poll('nothing is left', async () => (await storedKeys(cluster, `${name}/`)).length === 0 || undefined)
+  })
+
+  test('is counted once by a priority queue that is reached by two namespaces', async () => {
+    const at = uniquePrefix()
+    const queues = [
+      etcd.priorityQueue(`${at}mails`),
+      other.namespace(at).priorityQueue('mails'),
+      etcd
+        .namespace(at.slice(0, 3))
+        .batcher()
+        .priorityQueue(`${at.slice(3)}mails`),
+    ]
+    const values = Array.from({ length: 60 }, (_, index) => String(index))
+    await Promise.all(values.map((value, index) => queues[index % queues.length]?.enqueue(value, 5)))
+    const taken: string[] = []
+    for (let count = 0; count < values.length; count += 1) {
+      taken.push((await etcd.priorityQueue(`${at}mails`).dequeue({ timeoutMs: 5000 })).text)
+    }
+    assert.deepEqual(
+      taken.map(Number).sort((a, b) => a - b),
+      values.map(Number),
+    )
+  })
+})
