@@ -204,7 +204,7 @@ export class Leases {
     }
   }
 
-  /** Resolves to nothing where the lease was over before its grant was answered. */
+  /** Resolves to nothing where the lease was over before its grant was answered, or its random ID is another one's. */
   async #grantOnce(
     request: { readonly TTL: number; readonly ID: string },
     isChosen: boolean,
@@ -222,8 +222,8 @@ export class Leases {
       return { id: request.ID, ttlSeconds: TTL, expiresAt }
     } catch (error) {
       if (!isEtcdError(error, 'LEASE_EXISTS')) throw error
-      // Nobody else has this number: it is from the attempt whose answer was lost.
-      if (!isChosen) return renewed()
+      // A random ID is taken by an attempt whose answer was lost, or by somebody else: then another one is not.
+      if (!isChosen) return context.mayBeApplied ? renewed() : undefined
       throw context.mayBeApplied ? perhapsOurs(error) : error
     }
   }

@@ -13,9 +13,10 @@ const lost = { code: 'CONNECTION_LOST', effect: 'unknown', retryable: true } as 
 const refused = { code: 'NO_LEADER', effect: 'none', retryable: true } as const
 const denied = { code: 'PERMISSION_DENIED', effect: 'none' } as const
 
-/** Leases over a transport whose attempts fail as listed, and then succeed. */
-function leases(failures: readonly EtcdErrorInit[]): Leases {
-  const base = fakeTransport((_, index) => {
+/** Leases over a transport whose attempts fail as listed, and then succeed; `asked` collects the requests. */
+function leases(failures: readonly EtcdErrorInit[], asked: unknown[] = []): Leases {
+  const base = fakeTransport((call, index) => {
+    asked.push(call.request)
     const init = failures[index]
     if (init !== undefined) throw new EtcdError('failed', { endpoint: 'e0', ...init })
     return { TTL: 10 }
@@ -60,6 +61,14 @@ describe('A call for a lease that is repeated', () => {
       assert.equal(await outcomeOf(leases(failures).revoke('1234')), outcome)
     })
   }
+
+  test('to grant any takes another ID where the first is one that no attempt of its own has taken', async () => {
+    const asked: { readonly ID?: string }[] = []
+    const lease = await leases([refused, taken], asked).grant(10, { keepAlive: false })
+    const ids = asked.map(({ ID }) => ID)
+    assert.equal(ids.length, 3)
+    assert.ok(ids[0] === ids[1] && ids[1] !== ids[2] && ids[2] === lease.id)
+  })
 
   test('to grant a chosen one takes an existing lease for its own only after a lost answer', async () => {
     const outcomes: [readonly EtcdErrorInit[], ErrorCode, string][] = [
