@@ -204,20 +204,23 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
 
   #works(stream: KeepAliveStream): void {
     if (stream.opened !== undefined) this.#client.streams.used(stream.opened)
-    const others = this.#streams.filter((other) => other !== stream)
     this.#failures = 0
     this.#refusals = 0
     this.#silentFrom = undefined
-    for (const other of others) {
-      if (this.#streams.indexOf(other) < this.#streams.indexOf(stream)) this.#abandon(other)
-      else this.#close(other)
-    }
+    if (this.#streams.length > 1) this.#closeOthers(stream)
     this.#stopReopening()
     this.#lastError = undefined
     this.#failedOn.clear()
     this.#emitResumed(stream.endpoint ?? '')
-    // What the others have not answered is due here.
-    if (others.length > 0) this.#host.opened()
+  }
+
+  #closeOthers(stream: KeepAliveStream): void {
+    const streams = this.#streams
+    const index = streams.indexOf(stream)
+    for (const older of streams.slice(0, index)) this.#abandon(older)
+    for (const newer of streams.slice(index + 1)) this.#close(newer)
+    // What they have not answered is due here.
+    this.#host.opened()
   }
 
   /** Gives up a stream that has not answered in its time. */
