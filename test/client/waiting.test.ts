@@ -3,6 +3,8 @@ import { describe, test } from 'node:test'
 import { runInNewContext } from 'node:vm'
 import { Etcd, isEtcdError, json, LockUnavailableError } from '../../src/index.js'
 import { LockTimeoutError } from '../../src/lock/lock-errors.js'
+import { methods } from '../../src/wire/methods.js'
+import { ScriptedMember } from '../support/scripted-member.js'
 
 /** A client of a member that is not there. */
 function nowhere(): Etcd {
@@ -80,6 +82,22 @@ describe('What waits for members', () => {
       etcd.stm(() => never, bounds),
       { code: 'DEADLINE_EXCEEDED' },
     )
+  })
+
+  test('says why nobody is logged in yet, and goes on when that has passed', async () => {
+    let answer = 'etcdserver: no leader'
+    const isLogin = (path: unknown): boolean => path === methods.Auth.Authenticate.path
+    await using member = await ScriptedMember.start(({ headers }) => (isLogin(headers[':path']) ? answer : undefined))
+    await using etcd = new Etcd({ endpoints: member.endpoint, auth: { username: 'ann', password: 'secret' } })
+    const bounds = { timeoutMs: 400 }
+    const waits = [etcd.get('a', bounds), etcd.lock('a', bounds), etcd.queue('a').dequeue(bounds)]
+    const patient = etcd.put('a', '1', { timeoutMs: 20_000 })
+    for (const wait of await Promise.allSettled(waits)) {
+      assert.ok(wait.status === 'rejected' && isEtcdError(wait.reason.cause, 'NO_LEADER'), String(wait))
+      assert.match(wait.reason.message, /NO_LEADER.*Auth\.Authenticate/)
+    }
+    answer = 'etcdserver: authentication is not enabled'
+    await patient
   })
 
   test('refuses options that it does not have', async () => {

@@ -420,6 +420,15 @@ describe('Keys and values', () => {
       assert.ok(results.some(({ attempts }) => attempts > 1))
     })
 
+    test('update() waits for its function no longer than it has time, and no longer than its signal', async (t) => {
+      const kv = own(t)
+      const never = () => new Promise<never>(() => {})
+      await assert.rejects(kv.update('a', never, { timeoutMs: 100 }), { code: 'DEADLINE_EXCEEDED', effect: 'none' })
+      const signal = AbortSignal.timeout(100)
+      await assert.rejects(kv.update('a', never, { signal }), { name: 'TimeoutError' })
+      assert.equal(await kv.exists('a'), false)
+    })
+
     test('update() deletes for null and leaves alone for undefined', async (t) => {
       const kv = own(t)
       const { revision } = await kv.put('a', '1')
