@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import { type Obstacle, waitWithin } from '../core/wait-within.js'
+import type { Obstacle } from '../core/wait-within.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Granted } from './granted.js'
-import { leaseTooLate } from './lease-too-late.js'
+import { grantWaits, leaseTooLate } from './lease-too-late.js'
 import { PooledLease, type RenewOnce } from './pooled-lease.js'
 
 /** Grants a lease that nobody renews. */
@@ -40,14 +40,15 @@ export class LeasePool {
 
   /** A lease for one more key that lives for `ttlSeconds` at least; the put of that key has begun with it. */
   async take(ttlSeconds: number, options: CallOptions): Promise<PooledLease> {
+    const wait = grantWaits(options, this.#tooLate)
     for (;;) {
       const pooled = this.#of(ttlSeconds)
       const { current } = pooled
       if (current?.lasts(putMs) && current.keys < maxKeys) return entered(current)
       pooled.granting ??= this.#replace(pooled, ttlSeconds)
-      const granted = await waitWithin(pooled.granting, options, this.#tooLate)
+      const granted = await wait(pooled.granting)
       // What a late answer has taken of it is made up for before the put resolves.
-      if (granted.exists() && granted.keys < maxKeys) return entered(granted)
+      if (granted?.exists() && granted.keys < maxKeys) return entered(granted)
     }
   }
 

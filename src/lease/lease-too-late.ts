@@ -1,9 +1,29 @@
-import { EtcdError } from '../core/errors.js'
-import { notInTime, type Obstacle } from '../core/wait-within.js'
+import { EtcdError, isEtcdError } from '../core/errors.js'
+import { timeLeft } from '../core/time-left.js'
+import { notInTime, type Obstacle, type WaitBounds, waitWithin } from '../core/wait-within.js'
 
 /** Makes the error of a caller whose time is over before a lease was granted that several wait for. */
 export function leaseTooLate(obstacle: Obstacle | undefined): () => EtcdError {
   return () => notInTime('the deadline passed while waiting for a lease', obstacle?.())
+}
+
+/**
+ * The waits of one caller for grants that several share. A grant has a time limit of its own: where that is over before the
+ * caller's is, the wait resolves to nothing, and the caller asks for another grant.
+ */
+export function grantWaits(
+  { signal, timeoutMs }: WaitBounds,
+  tooLate: () => Error,
+): <T>(granting: Promise<T>) => Promise<T | undefined> {
+  const left = timeLeft(timeoutMs)
+  return async (granting) => {
+    try {
+      return await waitWithin(granting, { signal, timeoutMs: left() }, tooLate)
+    } catch (error) {
+      if (!isEtcdError(error, 'DEADLINE_EXCEEDED') || (left() ?? 0) === 0) throw error
+      return undefined
+    }
+  }
 }
 
 /** For a caller whose key was written, but whose time is over before the lease of the key was renewed. */

@@ -4,7 +4,7 @@ import { closedError } from '../transport/connection-manager.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease } from './lease.js'
 import { LeaseLostError } from './lease-lost-error.js'
-import { leaseTooLate } from './lease-too-late.js'
+import { grantWaits, leaseTooLate } from './lease-too-late.js'
 import { Session } from './session.js'
 
 /** Grants a lease that is kept alive. */
@@ -41,13 +41,14 @@ export class SessionPool {
   }
 
   async acquire(ttlSeconds: number, options: CallOptions): Promise<Session> {
+    const wait = grantWaits(options, this.#tooLate)
     for (;;) {
       if (this.#isClosed) throw closedError()
       const shared = this.#current.get(ttlSeconds)
       if (shared?.lease.isAlive() && shared.users < maxSessions) return this.#join(shared)
       const granting = this.#granting.get(ttlSeconds) ?? this.#replace(ttlSeconds)
       this.#granting.set(ttlSeconds, granting)
-      await waitWithin(granting, options, this.#tooLate)
+      await wait(granting)
     }
   }
 

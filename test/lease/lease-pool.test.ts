@@ -71,6 +71,32 @@ describe('The pool of leases for keys with a time to live', () => {
   })
 })
 
+describe('The wait for a lease that several share', () => {
+  const late = new EtcdError('late', { code: 'DEADLINE_EXCEEDED', effect: 'unknown' })
+
+  test('goes on with another grant where only the time of the first is over', async () => {
+    let grants = 0
+    const grant = async (ttlSeconds: number) => {
+      grants += 1
+      if (grants === 1) throw late
+      return { id: '1', ttlSeconds, expiresAt: performance.now() + ttlSeconds * 1000 }
+    }
+    const pool = new LeasePool(grant, () => Promise.reject(late))
+    const lease = await pool.take(5, { timeoutMs: 1000 })
+    lease.leave()
+    assert.deepEqual([lease.id, grants], ['1', 2])
+  })
+
+  test('ends with the time of the caller, over any number of grants', async () => {
+    const grant = () => new Promise<never>((_, reject) => setTimeout(() => reject(late), 30))
+    const pool = new LeasePool(grant, () => Promise.reject(late))
+    const startedAt = performance.now()
+    await assert.rejects(pool.take(5, { timeoutMs: 100 }), { code: 'DEADLINE_EXCEEDED' })
+    const tookMs = performance.now() - startedAt
+    assert.ok(tookMs >= 99 && tookMs < 500, `${tookMs} ms`)
+  })
+})
+
 describe('A lease of keys with a time to live', () => {
   test('is not renewed for a put that leaves its key the whole time', () => {
     const { lease, renewals } = leaseOf(500)
