@@ -72,6 +72,29 @@ describe('TLS to members that demand certificates', () => {
     await assertWorks(t, { cert: certPem, key: keyPem, dangerouslySkipVerification: true })
   })
 
+  for (const transport of ['grpc-js', 'http2'] as const) {
+    test(`carries calls, watches and leases to an address by ${transport}, without a warning`, async (t) => {
+      const warnings: Error[] = []
+      const onWarning = (warning: Error): unknown => warnings.push(warning)
+      process.on('warning', onWarning)
+      t.after(() => process.off('warning', onWarning))
+      const { caPem: ca, certPem: cert, keyPem: key } = tls
+      const etcd = createClient(t, cluster, { tls: { ca, cert, key }, transport })
+      assert.match(cluster.endpoints[0] ?? '', /^https:\/\/127\.0\.0\.1:/)
+      const watcher = etcd.watch('key')
+      await watcher.ready({ timeoutMs: 5000 })
+      await etcd.put('key', 'value')
+      for await (const { text } of watcher) {
+        assert.equal(text, 'value')
+        break
+      }
+      const { id } = await etcd.lease.grant(2)
+      assert.equal(await etcd.lease.keepAliveOnce(id), 2)
+      await sleep(0)
+      assert.deepEqual(warnings, [])
+    })
+  }
+
   test('refuses material that is of no use when the client is made, and never shows it', (t) => {
     const { caPem, certPem, keyPem, certFile } = tls
     const other = tls.authority.issue()
