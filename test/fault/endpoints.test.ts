@@ -185,11 +185,12 @@ describe('The endpoints of a client', () => {
     const nothing = { reason: undefined, latencyMs: undefined, inFlight: 0, role: undefined, memberId: undefined }
     assert.deepEqual(
       etcd.endpoints(),
-      urls.map((endpoint) => ({ endpoint, state: 'idle', ...nothing, version: undefined })),
+      urls.map((endpoint) => ({ endpoint, state: 'idle', ...nothing, version: undefined, clusterId: undefined })),
     )
     await etcd.connect()
     await allReady(etcd)
     const leader = await cluster.leader()
+    const { clusterId } = await etcd.range('key')
     const shown = etcd.endpoints().map(({ latencyMs, ...rest }) => {
       assert.ok(latencyMs !== undefined && latencyMs > 0 && latencyMs < 1000)
       return rest
@@ -198,7 +199,7 @@ describe('The endpoints of a client', () => {
       shown,
       cluster.members.map(({ memberId, version, endpoint }, index) => {
         const role = index === leader ? 'leader' : 'follower'
-        return { endpoint, state: 'ready', reason: undefined, inFlight: 0, role, memberId, version }
+        return { endpoint, state: 'ready', reason: undefined, inFlight: 0, role, memberId, version, clusterId }
       }),
     )
     for (const index of [0, 1, 2]) proxyAt(cluster, index).delay(50)
