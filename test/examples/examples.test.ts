@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { EtcdCluster } from '../../src/testing/index.js'
 
@@ -11,12 +11,16 @@ const root = join(import.meta.dirname, '../..')
 const programs = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts') && name !== 'tour.ts')
 
 describe('The examples', () => {
+  let cluster: EtcdCluster
+
+  before(async () => {
+    cluster = await EtcdCluster.start()
+  })
+  after(() => cluster.stop())
+
   for (const name of programs) {
     test(`${name} runs, also a second time, and ends by itself`, async () => {
-      await using cluster = await EtcdCluster.start()
-      // grpc-js names the host in TLS, also where it is an IP address, of which Node warns.
-      const flags = ['--disable-warning=DEP0123', '--import', 'tsx']
-      const args = [...flags, join('examples', name), ...cluster.endpoints]
+      const args = ['--import', 'tsx', join('examples', name), ...cluster.endpoints]
       for (const _ of ['first', 'second']) {
         const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 30_000 })
         assert.equal(stderr, '')
