@@ -78,7 +78,7 @@ export class LockQueue {
   }
 
   async #try(request: LockRequest): Promise<Lock> {
-    if (this.#state.kind === 'held') throw new LockUnavailableError(request.name, holding(this.#state))
+    if (this.#state.kind === 'held') throw new LockUnavailableError(request.name, holding(this.#state, request))
     if (this.#waiters.length > 0) throw await this.#awaitedHere(request)
     return this.#join(request, true)
   }
@@ -302,8 +302,8 @@ export class LockQueue {
   }
 }
 
-/** Who holds a lock in this process. */
-function holding({ hold, lock }: Extract<QueueState, { kind: 'held' }>): LockHolder {
+/** Who holds a lock in this process, as one sees it who knows the lock by this name: it may be in another namespace. */
+function holding({ hold }: Extract<QueueState, { kind: 'held' }>, { name }: LockRequest): LockHolder {
   const { value, createRevision, session } = hold.key
-  return { key: lock.key, value, lease: session.id, createRevision }
+  return { key: `${name}/${session.id}`, value, lease: session.id, createRevision }
 }

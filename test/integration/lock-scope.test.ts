@@ -43,6 +43,10 @@ describe('Locks of one client', () => {
     ])
       await assert.rejects(taken, LockUnavailableError)
     assert.equal(lock.key.startsWith('job/'), true)
+    await assert.rejects(
+      etcd.tryLock('tenant/job'),
+      (error) => isEtcdError(error, 'LOCK_UNAVAILABLE') && error.holder?.key === `tenant/${lock.key}`,
+    )
     const guarded = etcd.namespace('tenant/').txn().if(lock.guard()).then(put('written', ''))
     assert.equal((await guarded.commit()).succeeded, true)
     const waiting = etcd.lock('tenant/job')
