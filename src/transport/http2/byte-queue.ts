@@ -1,14 +1,12 @@
-/** Pieces below this are copied together, so that a queue of many small ones takes no more memory than their bytes. */
-const minViewBytes = 4096
-const blockBytes = 16_384
+const blockBytes = 65_536
 
-/** Bytes that wait to be read, in order. */
+/** Bytes that wait to be read, in order, as copies: a queue of many small pieces takes no more memory than their bytes. */
 export class ByteQueue {
-  readonly #chunks: Buffer[] = []
+  readonly #blocks: Buffer[] = []
   #bytes = 0
-  /** The last chunk where small pieces are added to it, and how much of its memory is in use. */
-  #block: Buffer | undefined
-  #blockLength = 0
+  /** How much of the first block has been dropped, and how much of the last one is in use. */
+  #from = 0
+  #to = 0
 
   get bytes(): number {
     return this.#bytes
@@ -16,38 +14,34 @@ export class ByteQueue {
 
   push(piece: Buffer): void {
     this.#bytes += piece.length
-    if (piece.length >= minViewBytes) {
-      this.#seal()
-      this.#chunks.push(piece)
-      return
+    for (let at = 0; at < piece.length; ) {
+      let block = this.#blocks.at(-1)
+      if (block === undefined || this.#to === blockBytes) {
+        block = Buffer.allocUnsafeSlow(blockBytes)
+        this.#blocks.push(block)
+        this.#to = 0
+      }
+      const copied = piece.copy(block, this.#to, at)
+      this.#to += copied
+      at += copied
     }
-    if (this.#block === undefined || this.#block.length - this.#blockLength < piece.length) {
-      this.#seal()
-      this.#block = Buffer.allocUnsafeSlow(blockBytes)
-    }
-    piece.copy(this.#block, this.#blockLength)
-    this.#blockLength += piece.length
   }
 
   /** The first of the bytes, as many as are in one piece; they stay in the queue. */
   first(): Buffer | undefined {
-    if (this.#chunks.length === 0) this.#seal()
-    return this.#chunks[0]
+    return this.#blocks[0]?.subarray(this.#from, this.#endOfFirst())
   }
 
   /** Removes the first `bytes`, which are no more than `first` gave. */
   drop(bytes: number): void {
-    const [chunk] = this.#chunks
-    if (chunk === undefined) return
     this.#bytes -= bytes
-    if (bytes === chunk.length) this.#chunks.shift()
-    else this.#chunks[0] = chunk.subarray(bytes)
+    this.#from += bytes
+    if (this.#from !== this.#endOfFirst()) return
+    this.#blocks.shift()
+    this.#from = 0
   }
 
-  #seal(): void {
-    if (this.#block !== undefined && this.#blockLength > 0)
-      this.#chunks.push(this.#block.subarray(0, this.#blockLength))
-    this.#block = undefined
-    this.#blockLength = 0
+  #endOfFirst(): number {
+    return this.#blocks.length === 1 ? this.#to : blockBytes
   }
 }

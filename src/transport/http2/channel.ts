@@ -5,7 +5,7 @@ import type { Endpoint } from '../endpoint.js'
 import { Reconnector } from '../reconnector.js'
 import type { CallMetadata } from '../transport.js'
 import type { ChannelStream, LaneCall, LaneState, StreamChannel, UnaryLane, UnaryListener } from '../unary-lane.js'
-import { Http2Connection } from './connection.js'
+import { type ConnectionInit, Http2Connection } from './connection.js'
 import { commonHeaders, dial } from './dial.js'
 import { statusCodes } from './grpc-protocol.js'
 import { MessageStream } from './message-stream.js'
@@ -25,8 +25,9 @@ export class Http2Channel implements UnaryLane, StreamChannel {
   ) {
     const headers = commonHeaders(endpoint)
     this.#connections = new Reconnector((listener) => {
-      const socket = dial(endpoint, credentials(), settings)
-      return new Http2Connection({ socket, headers, settings, deadlines: this.#deadlines, lastStreamId }, listener)
+      const init = { headers, settings, deadlines: this.#deadlines, lastStreamId }
+      const open: ConnectionInit['dial'] = (onBytes) => dial(endpoint, credentials(), settings, onBytes)
+      return new Http2Connection({ ...init, dial: open }, listener)
     }, onState)
   }
 

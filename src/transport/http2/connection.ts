@@ -9,7 +9,7 @@ import { frameTypes, preface } from './frame.js'
 import { FrameReader } from './frame-reader.js'
 import { type ControlListener, FrameRouter } from './frame-router.js'
 import { FrameWriter } from './frame-writer.js'
-import { frame, messagePrefixBytes, statusCodes } from './grpc-protocol.js'
+import { messagePrefixBytes, statusCodes } from './grpc-protocol.js'
 import type { HeaderField } from './hpack/header-field.js'
 import { errorCodes, errorName, Http2Error } from './http2-error.js'
 import type { Http2Stream, StreamHost } from './http2-stream.js'
@@ -23,8 +23,8 @@ import { Streams } from './streams.js'
 
 /** What a connection is made with. */
 export interface ConnectionInit {
-  /** Still connecting. */
-  readonly socket: Socket
+  /** Starts to connect. What the socket reads is given to `onBytes`: the first `length` bytes of `chunk`, during that call. */
+  readonly dial: (onBytes: (chunk: Buffer, length: number) => void) => Socket
   readonly headers: readonly HeaderField[]
   readonly settings: ChannelSettings
   readonly deadlines: DeadlineClock
@@ -66,15 +66,15 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   #error: Error | undefined
 
   constructor(
-    { socket, headers, settings, deadlines, lastStreamId }: ConnectionInit,
+    { dial, headers, settings, deadlines, lastStreamId }: ConnectionInit,
     listener: SingleConnectionListener<Http2Connection>,
   ) {
-    this.#socket = socket
+    this.#socket = dial((chunk, length) => this.#onBytes(chunk, length))
     this.#listener = listener
     this.#deadlines = deadlines
     this.#headers = new RequestHeaders(headers)
     this.#peer = new PeerSettings((bytes) => this.#headers.allowTable(bytes))
-    this.#writer = new FrameWriter(socket, () => this.#onWritable())
+    this.#writer = new FrameWriter(this.#socket, () => this.#onWritable())
     this.#sending = new SendQueue(this.#writer, this.#peer)
     this.#streams = new Streams(lastStreamId)
     const parts = { streams: this.#streams, sending: this.#sending, writer: this.#writer, peer: this.#peer }
@@ -175,7 +175,6 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   #listen(): void {
     const socket = this.#socket
     socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => this.#begin())
-    socket.on('data', (chunk: Buffer) => this.#onBytes(chunk))
     socket.on('drain', () => this.#onWritable())
     socket.on('error', (error) => this.#lose(error))
     socket.on('close', () => this.#lose(undefined))
@@ -193,19 +192,19 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     this.#writer.windowUpdate(0, connectionWindowBytes - initialWindowBytes)
   }
 
-  #onBytes(chunk: Buffer): void {
+  #onBytes(chunk: Buffer, length: number): void {
     if (this.#state === 'lost') return
-    this.#bytesRead += chunk.length
+    this.#bytesRead += length
     this.#keepalive.heard()
     if (this.#state === 'connecting') {
-      this.#firstBytes = firstBytesKept(this.#firstBytes, chunk)
+      this.#firstBytes = firstBytesKept(this.#firstBytes, chunk.subarray(0, length))
       if (!mayBeHttp2(this.#firstBytes)) {
         this.#lose(notHttp2(this.#firstBytes))
         return
       }
     }
     try {
-      this.#reader.read(chunk)
+      this.#reader.read(chunk, length)
     } catch (error) {
       this.#lose(error instanceof Error ? error : new Error(String(error)))
     }
@@ -253,7 +252,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     }
     this.#writer.headers(stream.id, block, false)
     stream.outgoing = new OutgoingBody(stream)
-    stream.outgoing.push(frame(message), undefined)
+    stream.outgoing.push(message, undefined)
     stream.outgoing.end()
     this.#sending.add(stream)
   }

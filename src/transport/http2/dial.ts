@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ChannelSettings } from '../channel-settings.js'
 import type { Credentials } from '../credentials.js'
@@ -6,9 +6,31 @@ import type { Endpoint } from '../endpoint.js'
 import { tlsOptions } from '../tls-options.js'
 import type { HeaderField } from './hpack/header-field.js'
 
-/** Starts to connect to a member. The socket does not hold the process open. */
-export function dial(endpoint: Endpoint, credentials: Credentials, settings: ChannelSettings): Socket {
-  const socket = openSocket(endpoint, credentials, settings.servername ?? endpoint.serverName)
+/**
+ * What a socket reads at a time goes here, again and again: memory of its own for each read would keep the garbage
+ * collector busy.
+ */
+const readBytes = 65_536
+
+/**
+ * Starts to connect to a member. The socket does not hold the process open. `onBytes` hears of the first `length` bytes of
+ * `chunk`, which are there during that call only.
+ */
+export function dial(
+  endpoint: Endpoint,
+  credentials: Credentials,
+  settings: ChannelSettings,
+  onBytes: (chunk: Buffer, length: number) => void,
+): Socket {
+  const buffer = Buffer.allocUnsafeSlow(readBytes)
+  const onread = {
+    buffer,
+    callback(length: number): boolean {
+      onBytes(buffer, length)
+      return true
+    },
+  }
+  const socket = openSocket(endpoint, credentials, settings.servername ?? endpoint.serverName, onread)
   socket.setNoDelay()
   socket.unref()
   // The handle that connected may be another one than was there at first.
@@ -28,8 +50,8 @@ export function commonHeaders(endpoint: Endpoint): readonly HeaderField[] {
   ]
 }
 
-function openSocket(endpoint: Endpoint, { tls }: Credentials, name: string): Socket {
-  const address = addressOf(endpoint)
+function openSocket(endpoint: Endpoint, { tls }: Credentials, name: string, onread: OnReadOpts): Socket {
+  const address = { ...addressOf(endpoint), onread }
   if (tls === undefined) return connectTcp(address)
   return connectTls({ ...address, ...tlsOptions(tls, name) })
 }

@@ -3,11 +3,11 @@ import { frameSizeError, protocolError } from './http2-error.js'
 
 /** What the frames of a connection are for. It may throw an `Http2Error`, which ends the connection. */
 export interface FrameHandler {
-  /** A frame of any type but DATA, as a whole. */
+  /** A frame of any type but DATA, as a whole. The payload may be there during this call only. */
   onFrame(type: number, frameFlags: number, streamId: number, payload: Buffer): void
   /** A DATA frame begins, which takes `flowBytes` of the windows: its payload, padding included. */
   onDataStart(streamId: number, flowBytes: number): void
-  /** Bytes of that frame, a view of what was read. */
+  /** Bytes of that frame, a view of what was read: they are there during this call only. */
   onData(bytes: Buffer): void
   /** That frame is complete; `paddingBytes` of it were for nothing. */
   onDataEnd(endsStream: boolean, paddingBytes: number): void
@@ -40,19 +40,23 @@ export class FrameReader {
     this.#handler = handler
   }
 
-  /** Reads a chunk to its end. Throws an `Http2Error`, after which nothing more may be read. */
-  read(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length; )
-      at = this.#isInFrame ? this.#readPayload(chunk, at) : this.#readHead(chunk, at)
+  /**
+   * Reads the first `length` bytes of `chunk`, which may be used for others afterwards. Throws an `Http2Error`, after which
+   * nothing more may be read.
+   */
+  read(chunk: Buffer, length: number): void {
+    for (let at = 0; at < length; ) {
+      at = this.#isInFrame ? this.#readPayload(chunk, at, length) : this.#readHead(chunk, at, length)
+    }
   }
 
   /** Reads a head, and the payload if there is none. */
-  #readHead(chunk: Buffer, at: number): number {
-    if (this.#headLength === 0 && chunk.length - at >= frameHeadBytes) {
+  #readHead(chunk: Buffer, at: number, length: number): number {
+    if (this.#headLength === 0 && length - at >= frameHeadBytes) {
       this.#begin(chunk, at)
       return at + frameHeadBytes
     }
-    const end = Math.min(chunk.length, at + frameHeadBytes - this.#headLength)
+    const end = Math.min(length, at + frameHeadBytes - this.#headLength)
     chunk.copy(this.#head, this.#headLength, at, end)
     this.#headLength += end - at
     if (this.#headLength === frameHeadBytes) {
@@ -63,7 +67,7 @@ export class FrameReader {
   }
 
   #begin(head: Buffer, at: number): void {
-    const length = head.readUIntBE(at, 3)
+    const length = ((head[at] ?? 0) << 16) | ((head[at + 1] ?? 0) << 8) | (head[at + 2] ?? 0)
     this.#type = head[at + 3] ?? 0
     this.#flags = head[at + 4] ?? 0
     this.#streamId = head.readUInt32BE(at + 5) & 0x7fff_ffff
@@ -84,8 +88,8 @@ export class FrameReader {
     if (length === 0) this.#endData(0)
   }
 
-  #readPayload(chunk: Buffer, at: number): number {
-    const end = Math.min(chunk.length, at + this.#missing)
+  #readPayload(chunk: Buffer, at: number, length: number): number {
+    const end = Math.min(length, at + this.#missing)
     if (this.#type === DATA) this.#readData(chunk, at, end)
     else this.#readOther(chunk, at, end)
     return end

@@ -42,13 +42,19 @@ export class FrameWriter {
   /** A call of one message: its headers, and the only frame of its body. The message fits into a frame. */
   call(streamId: number, block: Buffer, message: Buffer): void {
     this.headers(streamId, block, false)
-    const isCopied = message.length < minViewBytes
-    this.#reserve(frameHeadBytes + messagePrefixBytes + (isCopied ? message.length : 0))
+    this.#reserve(frameHeadBytes + messagePrefixBytes + copiedBytes(message))
     this.#head(messagePrefixBytes + message.length, frameTypes.DATA, flags.END_STREAM, streamId)
     this.#slab[this.#at++] = 0
     this.#uint32(message.length)
-    if (isCopied) this.#copy(message)
-    else this.#view(message)
+    this.#payload(message)
+  }
+
+  /** A part of a body, with as much of the prefix of its message as has not been sent. */
+  data(streamId: number, endsStream: boolean, prefix: Buffer, bytes: Buffer): void {
+    this.#reserve(frameHeadBytes + prefix.length + copiedBytes(bytes))
+    this.#head(prefix.length + bytes.length, frameTypes.DATA, endsStream ? flags.END_STREAM : 0, streamId)
+    this.#copy(prefix)
+    this.#payload(bytes)
   }
 
   /** A block of headers, in as many frames as it takes. */
@@ -70,11 +76,9 @@ export class FrameWriter {
 
   /** A frame of any type. */
   frame(type: number, frameFlags: number, streamId: number, payload: Buffer): void {
-    const isCopied = payload.length < minViewBytes
-    this.#reserve(frameHeadBytes + (isCopied ? payload.length : 0))
+    this.#reserve(frameHeadBytes + copiedBytes(payload))
     this.#head(payload.length, type, frameFlags, streamId)
-    if (isCopied) this.#copy(payload)
-    else this.#view(payload)
+    this.#payload(payload)
   }
 
   windowUpdate(streamId: number, bytes: number): void {
@@ -167,7 +171,11 @@ export class FrameWriter {
     this.#at += bytes.length
   }
 
-  #view(bytes: Buffer): void {
+  #payload(bytes: Buffer): void {
+    if (bytes.length < minViewBytes) {
+      this.#copy(bytes)
+      return
+    }
     this.#seal()
     this.#pieces.push(bytes)
     this.#piecesBytes += bytes.length
@@ -178,4 +186,8 @@ export class FrameWriter {
     this.#head(4, type, 0, streamId)
     this.#uint32(value)
   }
+}
+
+function copiedBytes(payload: Buffer): number {
+  return payload.length < minViewBytes ? payload.length : 0
 }

@@ -18,16 +18,12 @@ export const statusCodes = {
 /** A flag that tells whether the message is compressed, and its length in four bytes. */
 export const messagePrefixBytes = 5
 
-/** A message as it goes over the wire, with its prefix; never compressed. */
-export function frame(message: Buffer): Buffer {
-  const framed = Buffer.allocUnsafe(messagePrefixBytes + message.length)
-  framed[0] = 0
-  framed[1] = message.length >>> 24
-  framed[2] = message.length >>> 16
-  framed[3] = message.length >>> 8
-  framed[4] = message.length
-  message.copy(framed, messagePrefixBytes)
-  return framed
+/** What stands in front of a message of this length on the wire; it is never compressed. */
+export function messagePrefix(length: number): Buffer {
+  const prefix = Buffer.allocUnsafe(messagePrefixBytes)
+  prefix[0] = 0
+  prefix.writeUInt32BE(length, 1)
+  return prefix
 }
 
 /** A `grpc-timeout` header, and the times to wait that it stands for. */

@@ -63,7 +63,8 @@ export class HeaderReader {
   }
 
   #add(open: OpenBlock, part: Buffer): void {
-    open.parts.push(part)
+    // What was read is there during this call only.
+    open.parts.push(Buffer.from(part))
     open.bytes += part.length
     if (open.bytes > maxHeaderListBytes)
       throw excessError(`a header block of more than ${maxHeaderListBytes} bytes came`)

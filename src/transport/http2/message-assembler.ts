@@ -1,22 +1,16 @@
 import { messagePrefixBytes } from './grpc-protocol.js'
 
-/**
- * Smaller parts of what was read at once are copied: a view keeps all of it in memory as long as any value of the message
- * is in use.
- */
-const minViewShare = 0.5
 /** Memory for a message is not taken far ahead of its bytes, whatever its prefix promises. */
 const firstBytes = 4 * 1024 * 1024
 
-/** The message that a chunk consists of, exactly and completely; `undefined` where it is anything else. */
+/** The message that a chunk consists of, exactly and completely, as a copy; `undefined` where it is anything else. */
 export function wholeMessage(chunk: Buffer): Buffer | undefined {
   const length = chunk.length - messagePrefixBytes
   if (length < 0 || chunk[0] !== 0 || chunk.readUInt32BE(1) !== length) return undefined
-  return viewOrCopy(chunk, messagePrefixBytes, chunk.length)
+  return copyOf(chunk, messagePrefixBytes, chunk.length)
 }
 
-function viewOrCopy(chunk: Buffer, from: number, to: number): Buffer {
-  if (to - from > chunk.buffer.byteLength * minViewShare) return chunk.subarray(from, to)
+function copyOf(chunk: Buffer, from: number, to: number): Buffer {
   const copy = Buffer.allocUnsafe(to - from)
   chunk.copy(copy, 0, from, to)
   return copy
@@ -28,8 +22,8 @@ export class MessageError extends Error {
 }
 
 /**
- * Puts messages together from chunks that are cut anywhere. A message within one chunk is a view of it or a copy; one over
- * several is copied once into memory of the size that its prefix gives.
+ * Puts messages together from chunks that are cut anywhere, whose memory is used again. Each is copied once, into memory of
+ * the size that its prefix gives.
  */
 export class MessageAssembler {
   readonly #prefix = Buffer.alloc(messagePrefixBytes)
@@ -62,7 +56,7 @@ export class MessageAssembler {
     if (this.#prefixLength < messagePrefixBytes) return at
     const end = Math.min(chunk.length, at + this.#length - this.#filled)
     if (this.#filled === 0 && end - at === this.#length) {
-      this.#complete(viewOrCopy(chunk, at, end))
+      this.#complete(copyOf(chunk, at, end))
     } else this.#collect(chunk, at, end)
     return end
   }

@@ -1,7 +1,7 @@
 import type { CallStatus, ChannelStream, UnaryListener } from '../unary-lane.js'
 import { AnswerHead } from './answer-head.js'
 import { ByteQueue } from './byte-queue.js'
-import { frame, statusCodes, statusOfReset } from './grpc-protocol.js'
+import { statusCodes, statusOfReset } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 import { Http2Stream, type StreamHost } from './http2-stream.js'
 import { MessageAssembler } from './message-assembler.js'
@@ -56,7 +56,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
   sendMessageWithContext({ callback }: { readonly callback?: (() => void) | undefined }, message: Buffer): void {
     if (this.#listener === undefined) return
     this.outgoing ??= new OutgoingBody(this)
-    this.outgoing.push(frame(message), callback)
+    this.outgoing.push(message, callback)
     this.#host.wantsToSend(this)
   }
 

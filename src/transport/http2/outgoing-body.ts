@@ -1,15 +1,27 @@
+import { messagePrefix, messagePrefixBytes } from './grpc-protocol.js'
 import type { Http2Stream } from './http2-stream.js'
 
-interface Part {
+interface Message {
+  readonly prefix: Buffer
   readonly bytes: Buffer
   readonly onSent: (() => void) | undefined
 }
 
+/** Bytes of one frame: the end of a prefix, and what follows it. */
+export interface FramePart {
+  readonly prefix: Buffer
+  readonly bytes: Buffer
+  /** To be called when they are written, which completes their message. */
+  readonly onSent: (() => void) | undefined
+}
+
+const nothing = Buffer.alloc(0)
+
 /** What a stream has to send, in order. */
 export class OutgoingBody {
   readonly stream: Http2Stream
-  readonly #parts: Part[] = []
-  /** How much of the first part is sent. */
+  readonly #messages: Message[] = []
+  /** How much of the first message is sent, with its prefix. */
   #sent = 0
   #isEnding = false
 
@@ -19,7 +31,7 @@ export class OutgoingBody {
 
   /** Whether nothing is left but, at most, the end of the stream. */
   get isEmpty(): boolean {
-    return this.#parts.length === 0
+    return this.#messages.length === 0
   }
 
   /** Whether the end of the stream follows what is left. */
@@ -27,9 +39,9 @@ export class OutgoingBody {
     return this.#isEnding
   }
 
-  /** Adds bytes; `onSent` is called when they are written. */
+  /** Adds a message; `onSent` is called when all of it is written. */
   push(bytes: Buffer, onSent: (() => void) | undefined): void {
-    this.#parts.push({ bytes, onSent })
+    this.#messages.push({ prefix: messagePrefix(bytes.length), bytes, onSent })
   }
 
   /** The stream ends after what was added. */
@@ -37,15 +49,18 @@ export class OutgoingBody {
     this.#isEnding = true
   }
 
-  /** Takes the next bytes of one part, `maxBytes` at most. `onSent` must be called after they are written. */
-  take(maxBytes: number): { readonly bytes: Buffer; readonly onSent: (() => void) | undefined } {
-    const [part] = this.#parts
-    if (part === undefined) return { bytes: Buffer.alloc(0), onSent: undefined }
-    const bytes = part.bytes.subarray(this.#sent, this.#sent + maxBytes)
-    this.#sent += bytes.length
-    if (this.#sent < part.bytes.length) return { bytes, onSent: undefined }
-    this.#parts.shift()
+  /** Takes what comes next of one message, `maxBytes` at most. */
+  take(maxBytes: number): FramePart {
+    const [message] = this.#messages
+    if (message === undefined) return { prefix: nothing, bytes: nothing, onSent: undefined }
+    const from = this.#sent
+    const to = Math.min(from + maxBytes, messagePrefixBytes + message.bytes.length)
+    const prefix = message.prefix.subarray(from, to)
+    const bytes = message.bytes.subarray(Math.max(0, from - messagePrefixBytes), Math.max(0, to - messagePrefixBytes))
+    this.#sent = to
+    if (to < messagePrefixBytes + message.bytes.length) return { prefix, bytes, onSent: undefined }
+    this.#messages.shift()
     this.#sent = 0
-    return { bytes, onSent: part.onSent }
+    return { prefix, bytes, onSent: message.onSent }
   }
 }

@@ -1,4 +1,4 @@
-import { defaultMaxFrameBytes, flags, frameTypes, maxUint31 } from './frame.js'
+import { defaultMaxFrameBytes, maxUint31 } from './frame.js'
 import type { FrameWriter } from './frame-writer.js'
 import { flowControlError, protocolError } from './http2-error.js'
 import type { Http2Stream } from './http2-stream.js'
@@ -94,13 +94,12 @@ export class SendQueue {
     const { stream } = body
     const room = Math.min(this.#windowOf(stream), this.#connectionWindow, defaultMaxFrameBytes)
     if (room <= 0 && !body.isEmpty) return false
-    const { bytes, onSent } = body.take(room)
+    const { prefix, bytes, onSent } = body.take(room)
     const isEnd = body.isEmpty && body.isEnding
-    if (bytes.length > 0 || isEnd) {
-      this.#writer.frame(frameTypes.DATA, isEnd ? flags.END_STREAM : 0, stream.id, bytes)
-    }
-    this.#connectionWindow -= bytes.length
-    stream.windowDelta -= bytes.length
+    const length = prefix.length + bytes.length
+    if (length > 0 || isEnd) this.#writer.data(stream.id, isEnd, prefix, bytes)
+    this.#connectionWindow -= length
+    stream.windowDelta -= length
     if (isEnd) {
       stream.hasSentEnd = true
       stream.outgoing = undefined

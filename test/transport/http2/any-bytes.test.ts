@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { DeadlineClock } from '../../../src/transport/deadline-clock.js'
-import { Http2Connection } from '../../../src/transport/http2/connection.js'
+import { type ConnectionInit, Http2Connection } from '../../../src/transport/http2/connection.js'
 import { flags, frameTypes } from '../../../src/transport/http2/frame.js'
 import { HpackEncoder } from '../../../src/transport/http2/hpack/encoder.js'
 import type { HeaderField } from '../../../src/transport/http2/hpack/header-field.js'
@@ -57,11 +57,16 @@ const settings = {
 /** Makes some calls and one stream on a connection, gives it `chunks`, and then the end. */
 function converse(chunks: readonly Buffer[]): { readonly results: Result[]; readonly reasons: (string | undefined)[] } {
   const socket = new FakeSocket()
+  let read: (chunk: Buffer, length: number) => void = () => {}
+  const dial: ConnectionInit['dial'] = (onBytes) => {
+    read = onBytes
+    // Everything of a socket that a connection uses.
+    return socket as unknown as Socket
+  }
   const deadlines = new DeadlineClock()
   const reasons: (string | undefined)[] = []
   const connection = new Http2Connection(
-    // Everything of a socket that a connection uses.
-    { socket: socket as unknown as Socket, headers: [[':method', 'POST']], settings, deadlines },
+    { dial, headers: [[':method', 'POST']], settings, deadlines },
     { onConnected() {}, onLeaving() {}, onLost: (_, reason) => reasons.push(reason) },
   )
   const results: Result[] = []
@@ -93,7 +98,13 @@ function converse(chunks: readonly Buffer[]): { readonly results: Result[]; read
   )
   connection.start(stream, { path: '/a/c', metadata: {}, deadlineAt: Number.POSITIVE_INFINITY, message: undefined })
   stream.startRead()
-  for (const chunk of chunks) socket.emit('data', chunk)
+  const memory = Buffer.alloc(whole.length + 1000)
+  for (const chunk of chunks) {
+    // The memory that a socket reads to is used again.
+    memory.fill(0xee, 0, 100)
+    chunk.copy(memory)
+    read(memory, chunk.length)
+  }
   socket.emit('close')
   deadlines.stop()
   return { results, reasons }
