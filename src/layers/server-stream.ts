@@ -26,17 +26,18 @@ export async function* serverStream<Request, Response>(
   for (let refusals = 0; ; refusals += 1) {
     signal?.throwIfAborted()
     const reader = new StreamReader<Response>(signal)
-    const open = await source.open(method, reader, { signal, endpoint })
-    reader.opened(open as OpenStream)
-    open.call.send(request)
-    open.call.endRequests()
+    let open: OpenStream<Request, Response> | undefined
     try {
+      open = await source.open(method, reader, { signal, endpoint })
+      reader.opened(open as OpenStream)
+      open.call.send(request)
+      open.call.endRequests()
       const first = await reader.next()
       for (let answer = first; answer !== undefined; answer = await reader.next()) yield answer
       return
     } catch (error) {
-      const isRefused = !reader.hasAnswered && error instanceof EtcdError && source.refused(open as OpenStream, error)
-      if (!isRefused || refusals === maxRefusals) throw error
+      if (open === undefined || reader.hasAnswered || !(error instanceof EtcdError)) throw error
+      if (!source.refused(open as OpenStream, error) || refusals === maxRefusals) throw error
     } finally {
       reader.close()
     }
