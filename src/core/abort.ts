@@ -16,6 +16,30 @@ export function shareable(signal: AbortSignal): AbortSignal {
 }
 
 /**
+ * Runs `work` with a signal that aborts when one of `signals` does, and takes its listeners off them when the work has ended.
+ * `AbortSignal.any` leaves a reference in each of them for as long as they live, in Node 20 for good.
+ */
+export async function withAnySignal<T>(
+  signals: readonly (AbortSignal | undefined)[],
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const either = new AbortController()
+  const leave: (() => void)[] = []
+  for (const signal of signals) {
+    if (signal === undefined) continue
+    const onAbort = (): void => either.abort(signal.reason)
+    if (signal.aborted) onAbort()
+    shareable(signal).addEventListener('abort', onAbort, { once: true })
+    leave.push(() => signal.removeEventListener('abort', onAbort))
+  }
+  try {
+    return await work(either.signal)
+  } finally {
+    for (const leaveOne of leave) leaveOne()
+  }
+}
+
+/**
  * Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. Holds the process open meanwhile. When
  * `waking` aborts, it is over, as if the time were.
  */

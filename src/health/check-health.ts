@@ -1,3 +1,4 @@
+import { withAnySignal } from '../core/abort.js'
 import { isEtcdError } from '../core/errors.js'
 import { alarmsOf } from '../maintenance/alarms.js'
 import { checkCall } from '../transport/call-options.js'
@@ -99,10 +100,11 @@ async function listAlarms(
   ending: AbortSignal,
 ): Promise<ListedAlarms> {
   try {
-    const signal = options.signal === undefined ? ending : AbortSignal.any([options.signal, ending])
-    // It is a proposal: `consistent` keeps a member without a leader from holding it for seconds.
-    const context = callContext({ ...options, signal }, { repeatable: true, consistent: true })
-    const answer = await transport.unary(methods.Maintenance.Alarm, { action: 'GET' }, context)
+    const answer = await withAnySignal([options.signal, ending], (signal) => {
+      // It is a proposal: `consistent` keeps a member without a leader from holding it for seconds.
+      const context = callContext({ ...options, signal }, { repeatable: true, consistent: true })
+      return transport.unary(methods.Maintenance.Alarm, { action: 'GET' }, context)
+    })
     return { alarms: alarmsOf(answer), error: undefined }
   } catch (error) {
     options.signal?.throwIfAborted()

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { withAnySignal } from '../core/abort.js'
 import { copyOf, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import { notInTime, type Obstacle, waitWithin } from '../core/wait-within.js'
 import { begin, type ChannelPair, channels, outcomeOf, settle, tracing } from '../telemetry/channels.js'
@@ -269,9 +270,9 @@ function withinCall<T>(
   closing: AbortSignal,
   obstacle?: Obstacle,
 ): Promise<T> {
-  const either = signal === undefined ? closing : AbortSignal.any([signal, closing])
-  return waitWithin(asked, { signal: either, timeoutMs: deadlineAt - performance.now() }, () =>
-    notInTime('the deadline passed while waiting for authentication', obstacle?.()),
+  const late = (): Error => notInTime('the deadline passed while waiting for authentication', obstacle?.())
+  return withAnySignal([signal, closing], (either) =>
+    waitWithin(asked, { signal: either, timeoutMs: deadlineAt - performance.now() }, late),
   )
 }
 

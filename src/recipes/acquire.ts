@@ -1,4 +1,4 @@
-import { sleep } from '../core/abort.js'
+import { sleep, withAnySignal } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError, isPassing } from '../core/errors.js'
 import { waitWithin } from '../core/wait-within.js'
@@ -93,9 +93,10 @@ interface Turn {
 
 async function takeTurn(place: Place, { name, value, waits }: GrantRequest, signal: AbortSignal): Promise<Turn> {
   const { key } = place
-  const either = AbortSignal.any([signal, key.session.signal])
   try {
-    const taken = await (waits ? place.acquire(value, either) : place.tryAcquire(value, either))
+    const taken = await withAnySignal([signal, key.session.signal], (either) =>
+      waits ? place.acquire(value, either) : place.tryAcquire(value, either),
+    )
     if (typeof taken === 'number') return { key, fence: taken }
     throw new LockUnavailableError(name, taken)
   } catch (error) {

@@ -1,3 +1,4 @@
+import { withAnySignal } from '../core/abort.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import { assertKnownOptions, positiveInteger } from '../core/validate.js'
 import { Wait } from '../core/wait.js'
@@ -57,9 +58,8 @@ export class DoubleBarrier {
     const { signal } = wait
     const keys = new BarrierKeys(this.name)
     const own = new OwnKey(keys.folder, session, store)
-    const either = AbortSignal.any([signal, session.signal])
     try {
-      const openedAt = await this.#untilOpen(keys, own, either)
+      const openedAt = await withAnySignal([signal, session.signal], (either) => this.#untilOpen(keys, own, either))
       if (openedAt !== undefined) return new BarrierEntry(keys, own, openedAt, this.#host)
       throw new LockLostError(this.name, session.signal.reason)
     } catch (error) {

@@ -1,3 +1,4 @@
+import { withAnySignal } from '../core/abort.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
 import { Wait } from '../core/wait.js'
@@ -84,11 +85,12 @@ export class ItemLine {
   async #waitForMore(revision: number, signal: AbortSignal): Promise<void> {
     const { folder, form } = this.#items
     const wake = this.#wake.signal
-    const options = { only: 'put', startRevision: revision + 1, signal: AbortSignal.any([signal, wake]) } as const
+    const range = numbered(folder)
     try {
-      for await (const { kv } of this.#host.store.watch(numbered(folder), options)) {
-        if (isOfForm(form, folder, kv)) return
-      }
+      await withAnySignal([signal, wake], async (either) => {
+        const options = { only: 'put', startRevision: revision + 1, signal: either } as const
+        for await (const { kv } of this.#host.store.watch(range, options)) if (isOfForm(form, folder, kv)) return
+      })
     } catch (error) {
       if (signal.aborted || (!wake.aborted && !isEtcdError(error, 'COMPACTED'))) throw error
     }

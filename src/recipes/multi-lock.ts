@@ -1,3 +1,4 @@
+import { withAnySignal } from '../core/abort.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { timeLeft } from '../core/time-left.js'
 import { describe } from '../core/validate.js'
@@ -59,9 +60,8 @@ export async function lockAll(locks: Locks, names: readonly string[], options: L
   const taken: Lock[] = []
   try {
     for (const name of inOrder(names)) {
-      const signals = taken.map((lock) => lock.signal)
-      const either = AbortSignal.any(signal === undefined ? signals : [...signals, signal])
-      taken.push(await locks.lock(name, { ttlSeconds, value, timeoutMs: left(), signal: either }))
+      const take = (either: AbortSignal) => locks.lock(name, { ttlSeconds, value, timeoutMs: left(), signal: either })
+      taken.push(await withAnySignal([...taken.map((lock) => lock.signal), signal], take))
     }
     return new MultiLock(taken)
   } catch (error) {

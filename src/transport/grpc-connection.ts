@@ -41,7 +41,7 @@ export class GrpcConnection implements SingleConnection {
   readonly #grpc: GrpcJs
   readonly #channel: ChannelInterface
   readonly #silence: StreamSilence
-  readonly #listener: SingleConnectionListener<GrpcConnection>
+  #listener: SingleConnectionListener<GrpcConnection>
   /** One, or several for a moment while grpc-js tries several addresses of a name. */
   readonly #sockets = new Set<Socket>()
   #state: 'connecting' | 'connected' | 'failing' | 'leaving' | 'lost' = 'connecting'
@@ -110,6 +110,8 @@ export class GrpcConnection implements SingleConnection {
     this.#state = 'lost'
     this.#silence.stop()
     this.#channel.close()
+    // The timer of a channel that has failed goes on for `reconnectMs`, and holds this connection, but not its client.
+    this.#listener = nobody
     for (const socket of this.#sockets) socket.destroy()
   }
 
@@ -170,10 +172,13 @@ export class GrpcConnection implements SingleConnection {
   }
 
   #lose(reason: string | undefined): void {
+    const listener = this.#listener
     this.close()
-    this.#listener.onLost(this, reason)
+    listener.onLost(this, reason)
   }
 }
+
+const nobody: SingleConnectionListener<GrpcConnection> = { onConnected() {}, onLeaving() {}, onLost() {} }
 
 function channelOptions(settings: ChannelSettings): Record<string, number | string> {
   return {

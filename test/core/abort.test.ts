@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
-import { sleep } from '../../src/core/abort.js'
+import { sleep, withAnySignal } from '../../src/core/abort.js'
 
 describe('sleep', () => {
   test('ends after its time, and leaves no listener behind', async () => {
@@ -19,5 +19,22 @@ describe('sleep', () => {
     const sleeping = sleep(60_000, controller.signal)
     controller.abort(reason)
     await assert.rejects(sleeping, reason)
+  })
+})
+
+describe('Work with the first of several signals', () => {
+  test('is aborted by any of them, with its reason, and leaves no listener behind', async () => {
+    const [first, second] = [new AbortController(), new AbortController()]
+    const signals = [first.signal, undefined, second.signal]
+    const reason = new Error('enough')
+    const asked = withAnySignal(signals, (signal) => sleep(60_000, signal))
+    second.abort(reason)
+    await assert.rejects(asked, reason)
+    await assert.rejects(
+      withAnySignal(signals, (signal) => sleep(60_000, signal)),
+      reason,
+    )
+    assert.equal(await withAnySignal([first.signal], async ({ aborted }) => aborted), false)
+    for (const { signal } of [first, second]) assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 })
