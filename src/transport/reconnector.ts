@@ -1,5 +1,4 @@
-import { halfJitterMs } from '../core/backoff.js'
-import { ConnectPatience } from './connect-patience.js'
+import { ConnectAttempts } from './connect-attempts.js'
 import type { LaneState } from './unary-lane.js'
 
 /** One connection to a member, which is made once and lost once. */
@@ -22,30 +21,31 @@ export interface SingleConnectionListener<C> {
   onLost(connection: C, reason: string | undefined): void
 }
 
-type State<C> =
-  | { readonly kind: 'idle' | 'closed' }
-  | { readonly kind: 'connecting'; readonly connection: C }
-  | { readonly kind: 'connected'; readonly connection: C; readonly since: number }
-  | { readonly kind: 'waiting'; readonly timer: NodeJS.Timeout }
-
-const backoff = { baseMs: 100, maxMs: 2000 }
+/** A connection that was there for less was of no use: the next one is made after a backoff. */
+const leastUsefulMs = 100
 /** How long a connection that was replaced because it was silent may stay silent until its calls are given up. */
 const silentGraceMs = 500
 
+/** The connection for new calls. */
+interface Current<C> {
+  readonly connection: C
+  readonly since: number
+  /** Attempts that had failed before it was made. */
+  readonly failures: number
+}
+
 /**
  * Keeps one connection for new calls: connects again when it was lost or is leaving, at once after one that was of use and
- * else after a backoff. Those that are leaving go on beside it until their calls have ended.
+ * else after a backoff. Those that are leaving go on beside it until their calls have ended, whatever becomes of the next.
  */
 export class Reconnector<C extends SingleConnection> implements SingleConnectionListener<C> {
   readonly #open: (listener: SingleConnectionListener<C>) => C
   readonly #onState: (state: LaneState) => void
-  readonly #patience = new ConnectPatience((afterMs) => this.#tookTooLong(afterMs))
-  readonly #secondPatience = new ConnectPatience(() => this.#dropSecond())
   readonly #leaving = new Map<C, NodeJS.Timeout | undefined>()
-  #state: State<C> = { kind: 'idle' }
-  /** Made beside a silent one, to take its place. */
-  #second: C | undefined
-  #failures = 0
+  #current: Current<C> | undefined
+  /** Under way while there is no connection, or beside a silent one that is to be replaced. */
+  #attempts: ConnectAttempts<C> | undefined
+  #isClosed = false
 
   constructor(open: (listener: SingleConnectionListener<C>) => C, onState: (state: LaneState) => void) {
     this.#open = open
@@ -54,68 +54,85 @@ export class Reconnector<C extends SingleConnection> implements SingleConnection
 
   /** The connection for new calls; `undefined` while there is none. */
   get connected(): C | undefined {
-    return this.#state.kind === 'connected' ? this.#state.connection : undefined
+    return this.#current?.connection
   }
 
   /** The same, or the one that is being made. */
   get latest(): C | undefined {
-    return 'connection' in this.#state ? this.#state.connection : undefined
+    return this.#current?.connection ?? this.#attempts?.newest
   }
 
   connect(): void {
-    this.#patience.start()
-    this.#state = { kind: 'connecting', connection: this.#open(this) }
+    this.#connect(0, (reason) => this.#onState({ kind: 'failed', reason }))
   }
 
   /** Opens a second connection beside a silent one; see `UnaryLane.replace`. */
   replace(): void {
-    if (this.#state.kind !== 'connected' || this.#second !== undefined) return
-    this.#secondPatience.start()
-    this.#second = this.#open(this)
+    const first = this.connected
+    if (first === undefined || this.#attempts !== undefined) return
+    const { bytesRead } = first
+    this.#connect(0, (reason) => {
+      if (this.connected === undefined) this.#onState({ kind: 'failed', reason })
+      else if (this.connected.bytesRead !== bytesRead) this.#stopConnecting()
+    })
   }
 
   close(): void {
-    const { latest } = this
-    if (this.#state.kind === 'waiting') clearTimeout(this.#state.timer)
-    this.#state = { kind: 'closed' }
-    this.#patience.stop()
-    latest?.close()
-    this.#dropSecond()
+    const current = this.connected
+    this.#isClosed = true
+    this.#current = undefined
+    this.#stopConnecting()
+    current?.close()
     for (const connection of [...this.#leaving.keys()]) this.#end(connection)
   }
 
   onConnected(connection: C): void {
-    if (connection === this.#second) this.#takeOver(connection)
-    else if (connection === this.latest) this.#enterConnected(connection)
+    const attempts = this.#attempts
+    if (attempts?.connected(connection) !== true) return
+    const first = this.connected
+    this.#attempts = undefined
+    this.#current = { connection, since: performance.now(), failures: attempts.failures }
+    this.#onState({ kind: 'connected' })
+    if (first !== undefined) this.#leaveSilent(first)
   }
 
   onLeaving(connection: C): void {
-    if (connection === this.#second) this.#dropSecond()
-    if (connection !== this.latest) return
-    this.#leaving.set(connection, undefined)
-    this.#again(undefined)
+    if (connection === this.connected) {
+      this.#leaving.set(connection, undefined)
+      this.#again()
+    } else if (this.#attempts?.lost(connection, undefined) === true) connection.close()
   }
 
   onLost(connection: C, reason: string | undefined): void {
     clearTimeout(this.#leaving.get(connection))
     this.#leaving.delete(connection)
-    if (connection === this.#second) this.#dropSecond()
-    else if (connection === this.latest) this.#again(reason)
+    if (connection === this.connected) this.#again()
+    else this.#attempts?.lost(connection, reason)
   }
 
-  #enterConnected(connection: C): void {
-    this.#patience.succeeded()
-    this.#state = { kind: 'connected', connection, since: performance.now() }
-    this.#onState({ kind: 'connected' })
+  #connect(failures: number, onFailed: (reason: string | undefined) => void): void {
+    if (this.#isClosed) return
+    this.#attempts = new ConnectAttempts(() => this.#open(this), { onFailed }, failures)
   }
 
-  #takeOver(second: C): void {
-    const first = this.connected
-    this.#second = undefined
-    this.#secondPatience.succeeded()
-    this.#enterConnected(second)
-    if (first === undefined) return
-    const bytesRead = first.bytesRead
+  #stopConnecting(): void {
+    this.#attempts?.close()
+    this.#attempts = undefined
+  }
+
+  /** The connection in use is no more. What was being made beside it is as good as a new one. */
+  #again(): void {
+    const current = this.#current
+    this.#current = undefined
+    if (current !== undefined && this.#attempts === undefined) {
+      const wasOfUse = performance.now() - current.since > leastUsefulMs
+      this.#connect(wasOfUse ? 0 : current.failures + 1, (reason) => this.#onState({ kind: 'failed', reason }))
+    }
+    this.#onState({ kind: 'connecting' })
+  }
+
+  #leaveSilent(first: C): void {
+    const { bytesRead } = first
     const timer = setTimeout(() => {
       if (first.bytesRead === bytesRead) this.#end(first)
     }, silentGraceMs)
@@ -127,50 +144,5 @@ export class Reconnector<C extends SingleConnection> implements SingleConnection
   #end(leaving: C): void {
     clearTimeout(this.#leaving.get(leaving))
     if (this.#leaving.delete(leaving)) leaving.close()
-  }
-
-  #dropSecond(): void {
-    const second = this.#second
-    this.#second = undefined
-    this.#secondPatience.stop()
-    second?.close()
-  }
-
-  /** Connects again: at once after a connection that was of use, else after a backoff. */
-  #again(reason: string | undefined): void {
-    const state = this.#state
-    const wasConnected = state.kind === 'connected'
-    if (wasConnected && performance.now() - state.since > backoff.baseMs) {
-      this.#failures = 0
-      this.#connectNext()
-    } else {
-      this.#failures += 1
-      this.#patience.stop()
-      const timer = setTimeout(() => this.#connectNext(), halfJitterMs(this.#failures, backoff))
-      timer.unref()
-      this.#state = { kind: 'waiting', timer }
-    }
-    this.#onState(wasConnected ? { kind: 'connecting' } : { kind: 'failed', reason })
-  }
-
-  /** The one that was being made beside it is as good as a new one. */
-  #connectNext(): void {
-    const second = this.#second
-    if (second === undefined) {
-      this.connect()
-      return
-    }
-    this.#second = undefined
-    this.#secondPatience.stop()
-    this.#patience.start()
-    this.#state = { kind: 'connecting', connection: second }
-  }
-
-  /** The kernel tries to reach a path that swallows packets for minutes, and nobody bounds the wait for HTTP/2's settings. */
-  #tookTooLong(afterMs: number): void {
-    const { latest } = this
-    this.connect()
-    latest?.close()
-    this.#onState({ kind: 'failed', reason: `no connection within ${afterMs} ms` })
   }
 }

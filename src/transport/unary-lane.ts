@@ -81,7 +81,7 @@ export interface StreamChannel extends Traffic {
  * Carries unary calls to one member. It keeps one connection for new calls, and comes back by itself, after a backoff,
  * when that is lost; calls under way on the lost one end with a status. A connection that the member asks to leave takes
  * no new calls, and those on it go on, whatever becomes of its successor. Each attempt to connect takes the credentials
- * of the moment, looks the name up anew, and is given up for another one after some seconds (`ConnectPatience`).
+ * of the moment and looks the name up anew; after some seconds another one is made beside it (`ConnectAttempts`).
  */
 export interface UnaryLane extends Traffic {
   /** Starts to connect, and keeps at it until closed; each change of state is told from now on. */

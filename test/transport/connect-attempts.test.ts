@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { ConnectAttempts } from '../../src/transport/connect-attempts.js'
+
+class Attempt {
+  isClosed = false
+  close(): void {
+    this.isClosed = true
+  }
+}
+
+interface Started {
+  readonly attempts: ConnectAttempts<Attempt>
+  readonly made: Attempt[]
+  readonly reasons: (string | undefined)[]
+}
+
+function start(t: TestContext, failures = 0): Started {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const made: Attempt[] = []
+  const reasons: (string | undefined)[] = []
+  const open = (): Attempt => {
+    const attempt = new Attempt()
+    made.push(attempt)
+    return attempt
+  }
+  const attempts = new ConnectAttempts(open, { onFailed: (reason) => reasons.push(reason) }, failures)
+  t.after(() => attempts.close())
+  return { attempts, made, reasons }
+}
+
+function at<T>(items: readonly T[], index: number): T {
+  return items[index] ?? assert.fail(`there is no item ${index}`)
+}
+
+describe('Attempts to connect', () => {
+  test('follow each other after a backoff when they fail', (t) => {
+    const { attempts, made, reasons } = start(t)
+    assert.equal(attempts.lost(at(made, 0), 'refused'), true)
+    assert.deepEqual([made.length, reasons, attempts.failures], [1, ['refused'], 1])
+    t.mock.timers.tick(100)
+    assert.equal(made.length, 2)
+    attempts.lost(at(made, 1), 'refused')
+    t.mock.timers.tick(200)
+    assert.equal(made.length, 3)
+  })
+
+  test('begin after a backoff where others failed before', (t) => {
+    const { made } = start(t, 3)
+    assert.equal(made.length, 0)
+    t.mock.timers.tick(400)
+    assert.equal(made.length, 1)
+  })
+
+  test('are made every four seconds beside one that takes long, of which the first has 24 seconds', (t) => {
+    const { made } = start(t)
+    for (let second = 0; second < 23; second += 1) t.mock.timers.tick(1000)
+    assert.equal(made.length, 6)
+    const closed = (): boolean[] => made.map(({ isClosed }) => isClosed)
+    assert.deepEqual(closed(), [false, true, true, true, true, false])
+    t.mock.timers.tick(1000)
+    assert.deepEqual(closed(), [true, true, true, true, true, false, false])
+  })
+
+  test('end when one of them is connected, be it the first or the last', (t) => {
+    const first = start(t)
+    t.mock.timers.tick(4000)
+    assert.equal(first.attempts.connected(at(first.made, 0)), true)
+    assert.deepEqual(
+      first.made.map(({ isClosed }) => isClosed),
+      [false, true],
+    )
+    t.mock.timers.tick(60_000)
+    assert.equal(first.made.length, 2)
+    t.mock.timers.reset()
+
+    const last = start(t)
+    t.mock.timers.tick(4000)
+    assert.equal(last.attempts.connected(at(last.made, 1)), true)
+    assert.deepEqual(
+      last.made.map(({ isClosed }) => isClosed),
+      [true, false],
+    )
+  })
+
+  test('know nothing of what is not theirs, nor of what has ended', (t) => {
+    const { attempts, made } = start(t)
+    assert.equal(attempts.connected(new Attempt()), false)
+    assert.equal(attempts.lost(new Attempt(), 'other'), false)
+    attempts.close()
+    assert.equal(at(made, 0).isClosed, true)
+    assert.equal(attempts.lost(at(made, 0), 'late'), false)
+    t.mock.timers.tick(60_000)
+    assert.equal(made.length, 1)
+  })
+})
