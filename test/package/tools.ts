@@ -29,7 +29,7 @@ async function install(folder: string): Promise<void> {
   const staging = `${folder}-${randomUUID()}`
   mkdirSync(staging)
   copyFileSync(list, join(staging, 'package.json'))
-  const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error']
+  const flags = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock']
   try {
     await promisify(execFile)('npm', ['install', ...flags], { cwd: staging })
     renameSync(staging, folder)
