@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { Etcd, isEtcdError, json, LockUnavailableError } from '../../src/index.js'
 import { LockTimeoutError } from '../../src/lock/lock-errors.js'
@@ -93,8 +94,8 @@ describe('What waits for members', () => {
     const waits = [etcd.get('a', bounds), etcd.lock('a', bounds), etcd.queue('a').dequeue(bounds)]
     const patient = etcd.put('a', '1', { timeoutMs: 20_000 })
     for (const wait of await Promise.allSettled(waits)) {
-      assert.ok(wait.status === 'rejected' && isEtcdError(wait.reason.cause, 'NO_LEADER'), String(wait))
-      assert.match(wait.reason.message, /NO_LEADER.*Auth\.Authenticate/)
+      assert.ok(wait.status === 'rejected' && isEtcdError(wait.reason.cause, 'NO_LEADER'), inspect(wait))
+      assert.match(wait.reason.message, /NO_LEADER/)
     }
     answer = 'etcdserver: authentication is not enabled'
     await patient
