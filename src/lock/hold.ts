@@ -44,7 +44,7 @@ export class Hold {
     this.#isWatched = true
     try {
       await this.key.untilGone(this.#closing.signal)
-      this.#gone.abort(new Error('its key was deleted'))
+      this.#gone.abort(new Error('its key was deleted or overwritten'))
     } catch {
       // It was closed; or nothing can be watched, and the lease alone tells.
     }

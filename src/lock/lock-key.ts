@@ -26,7 +26,7 @@ export interface LockStore {
   txn(): Txn
   watch(
     range: KeyRange,
-    options: { readonly only: 'delete'; readonly startRevision: number; readonly signal: AbortSignal },
+    options: { readonly only?: 'delete'; readonly startRevision: number; readonly signal: AbortSignal },
   ): Watcher
 }
 
@@ -144,24 +144,25 @@ export class LockKey {
         return outcome.revision
       }
       const [found] = outcome.responses
-      if (found === undefined || found.createRevision !== this.#createRevision) return undefined
+      if (found === undefined || !this.#isOurs(found)) return undefined
       this.#isAt(found.createRevision, found.modRevision, found.value.toString())
       // Written by the try whose answer was lost.
       if (this.#value === value) return found.modRevision
     }
   }
 
-  /** Resolves when the key is not there any more, or is another one's. */
+  /** Resolves when the key is not there any more, or is not one of its lease: it stands for nobody then. */
   async untilGone(signal: AbortSignal): Promise<void> {
     for (let startRevision = this.#modRevision + 1; ; ) {
       try {
-        const watcher = this.#store.watch({ key: this.key }, { only: 'delete', startRevision, signal })
-        for await (const _ of watcher) return
+        for await (const { type, kv } of this.#store.watch({ key: this.key }, { startRevision, signal })) {
+          if (type === 'delete' || kv.lease !== this.session.id) return
+        }
       } catch (error) {
         if (!isEtcdError(error, 'COMPACTED')) throw error
       }
       const { responses, revision } = await this.#store.txn().then(get(this.key)).commit({ signal })
-      if (responses[0]?.createRevision !== this.#createRevision) return
+      if (!this.#isOurs(responses[0])) return
       startRevision = revision + 1
     }
   }
@@ -241,6 +242,10 @@ export class LockKey {
     }
     this.#mayExist = this.#mayReappear
     throw new ForeignKeyError(key)
+  }
+
+  #isOurs(found: KeyValue | undefined): boolean {
+    return found?.createRevision === this.#createRevision && found?.lease === this.session.id
   }
 
   #isAt(createRevision: number, modRevision: number, value: string): void {

@@ -92,7 +92,7 @@ export class Grant implements AsyncDisposable {
   async #watch(): Promise<void> {
     try {
       await this.#key.untilGone(this.#closing.signal)
-      this.#lose(new Error('its key was deleted'))
+      this.#lose(new Error('its key was deleted or overwritten'))
     } catch {
       // It was given up or lost; or nothing can be watched, and the lease alone tells.
     }

@@ -105,16 +105,18 @@ export class OwnKey {
     return succeeded ? revision : undefined
   }
 
-  /** Resolves when the key is not there any more. */
+  /** Resolves when the key is not there any more, or is not one of its lease: it stands for nobody then. */
   async untilGone(signal: AbortSignal): Promise<void> {
     for (let startRevision = this.#createRevision + 1; ; ) {
       try {
-        for await (const _ of this.#store.watch(this.name, { only: 'delete', startRevision, signal })) return
+        for await (const { type, kv } of this.#store.watch(this.name, { startRevision, signal })) {
+          if (type === 'delete' || kv.lease !== this.session.id) return
+        }
       } catch (error) {
         if (!isEtcdError(error, 'COMPACTED')) throw error
       }
       const { responses, revision } = await this.#store.txn().then(get(this.name)).commit({ signal })
-      if (responses[0]?.createRevision !== this.#createRevision) return
+      if (responses[0]?.createRevision !== this.#createRevision || responses[0]?.lease !== this.session.id) return
       startRevision = revision + 1
     }
   }

@@ -79,6 +79,29 @@ describe('A key that stands for a holder', () => {
     await poll('nothing is left', async () => (await storedKeys(cluster, `${name}/`)).length === 0 || undefined)
   })
 
+  test('stands for nobody any more once somebody has overwritten it without its lease', async () => {
+    const name = uniquePrefix().slice(0, -1)
+    const leader = await etcd.election(name).campaign('me')
+    const writer = await etcd.rwLock(name).write()
+    for (const { key } of [leader, writer]) await other.put(key, 'overwritten')
+    await poll('both are lost', () => (leader.signal.aborted && writer.signal.aborted) || undefined)
+    assert.match(String(leader.signal.reason), /its key was deleted or overwritten/)
+    assert.equal(await other.election(name).leader(), null)
+    const [next, second] = await Promise.all([other.lock(name), other.rwLock(name).write()])
+    assert.ok(next.fence > leader.fence && second.fence > writer.fence)
+    await Promise.all([next.release(), second.release()])
+    await poll('nothing is left', async () => (await storedKeys(cluster, `${name}/`)).length === 0 || undefined)
+
+    const first = await etcd.lock(name, { value: 'first' })
+    const waiting = etcd.lock(name, { value: 'second' })
+    await other.put(first.key, 'overwritten')
+    const rival = await other.tryLock(name)
+    await first.release()
+    assert.ok(await isPending(waiting))
+    await rival.release()
+    await (await waiting).release()
+  })
+
   test('is counted once by a priority queue that is reached by two namespaces', async () => {
     const at = uniquePrefix()
     const queues = [
