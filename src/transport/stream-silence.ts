@@ -50,11 +50,11 @@ export class StreamSilence {
   #look(): void {
     const { bytesRead } = this.#traffic
     const now = performance.now()
-    // When this process itself was stalled, answers may lie unread.
     const isLate = now - this.#lookedAt > 2 * this.#lookEveryMs
-    if (bytesRead !== this.#bytesRead || isLate) this.#heardAt = now
-    this.#lookedAt = now
+    if (bytesRead !== this.#bytesRead) this.#heardAt = now
     this.#bytesRead = bytesRead
-    if (now - this.#heardAt >= this.#boundMs) this.#giveUp()
+    this.#lookedAt = now
+    // When this process itself was stalled, answers may lie unread until the next look.
+    if (now - this.#heardAt >= this.#boundMs && !isLate) this.#giveUp()
   }
 }
