@@ -40,6 +40,7 @@ class InformerCopy implements LocalCopy {
   readonly #encode: Codec<unknown>['encode']
   readonly #prefix: Buffer
   #isCatchingUp = false
+  readonly #askProgress = (): void => this.#informer.freshness.catchUp()
 
   constructor(informer: AnyInformer, encode: Codec<unknown>['encode'], range: EncodedRange, prefix: Buffer) {
     this.#informer = informer
@@ -59,7 +60,7 @@ class InformerCopy implements LocalCopy {
     const { state, endpoint } = informer.stats()
     if (state !== 'watching' || !informer.isCurrent || informer.invalid().length > 0) return undefined
     if (informer.revision >= revision)
-      return { ...this.#read(request), endpoint, isCutOff: !informer.freshness.isFresh }
+      return { ...this.#read(request), endpoint, isCutOff: !informer.freshness.isFresh, catchUp: this.#askProgress }
     this.#catchUp(revision)
     return undefined
   }
@@ -77,7 +78,7 @@ class InformerCopy implements LocalCopy {
     this.#informer.waitForRevision(revision, { timeoutMs: catchUpMs }).then(done, done)
   }
 
-  #read(request: RangeRequest): Omit<MemoryAnswer, 'endpoint' | 'isCutOff'> {
+  #read(request: RangeRequest): Pick<MemoryAnswer, 'response' | 'bytes'> {
     const snapshot = this.#informer.snapshot()
     const { key, rangeEnd } = rangeOf(request)
     const from = key.subarray(this.#prefix.length)

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Watcher } from '../watch/watcher.js'
 
 /** The watch that is judged. */
-export type PingedWatch = Pick<Watcher, 'heardAt' | 'ping'>
+export type PingedWatch = Pick<Watcher, 'heardAt' | 'ping' | 'requestProgress'>
 
 /** A member that has sent nothing for so long may have been cut off. */
 export const freshMs = 3000
@@ -11,6 +11,8 @@ const pingAfterMs = 1000
 /** It has so long to answer before a read goes on without knowing. */
 const patienceMs = 500
 const lookEveryMs = 5
+/** How often the member is asked how far the watch is, while reads show less than the client has seen. */
+const progressAfterMs = 100
 
 /**
  * Whether the watch of an informer has lately shown that it still follows the cluster, by anything that its member has sent.
@@ -19,6 +21,7 @@ const lookEveryMs = 5
 export class Freshness {
   readonly #watch: () => PingedWatch | undefined
   #pingedAt = Number.NEGATIVE_INFINITY
+  #askedAt = Number.NEGATIVE_INFINITY
   /** It did not answer the last ping that a read has waited for. */
   #isSilent = false
   #answering: Promise<void> | undefined
@@ -44,6 +47,14 @@ export class Freshness {
     if (this.#isSilent) return undefined
     this.#answering ??= this.#untilAnswered(this.#heardAt)
     return this.#answering
+  }
+
+  /** A read has shown less than the client has seen elsewhere: mostly because nothing has happened in the informer's range. */
+  catchUp(): void {
+    const now = performance.now()
+    if (now - this.#askedAt < progressAfterMs) return
+    this.#askedAt = now
+    this.#watch()?.requestProgress()
   }
 
   get #heardAt(): number {

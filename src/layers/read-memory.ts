@@ -18,6 +18,8 @@ export interface MemoryAnswer {
   readonly bytes: number
   /** It is of a copy that has not been confirmed lately: it may have been cut off from the cluster. */
   readonly isCutOff?: boolean | undefined
+  /** Has a copy ask how far it is. */
+  readonly catchUp?: (() => void) | undefined
 }
 
 /** A copy of some keys in this process that follows the cluster. */

@@ -185,8 +185,10 @@ async function untilConfirmed(confirming: Promise<void>, { signal, deadlineAt }:
 
 function fromMemory(answer: MemoryAnswer, context: CallContext, seen: number): RangeResponse {
   const { response, endpoint, bytes, isCutOff = false } = answer
+  const isBehind = (response.header?.revision ?? 0) < seen
+  if (isBehind) answer.catchUp?.()
   context.memory = 'used'
-  context.stale = isCutOff || (response.header?.revision ?? 0) < seen
+  context.stale = isCutOff || isBehind
   context.endpoint = endpoint
   context.responseBytes = bytes
   return response

@@ -11,6 +11,10 @@ function watchOf(t: TestContext, answersAfterMs: number | undefined) {
   const watch = {
     heardAt: performance.now(),
     pings: 0,
+    questions: 0,
+    requestProgress(): void {
+      watch.questions += 1
+    },
     answersAfterMs,
     ping(): void {
       watch.pings += 1
@@ -58,6 +62,15 @@ describe('An informer is fresh', () => {
     assert.equal(freshness.confirm(), undefined)
     await delay(30)
     assert.deepEqual([freshness.isFresh, watch.pings], [true, 2])
+  })
+
+  test('and asks how far it is, at times, while it shows less than the client has seen', (t) => {
+    const { watch, freshness, pass } = watchOf(t, undefined)
+    for (let count = 0; count < 5; count += 1) freshness.catchUp()
+    assert.equal(watch.questions, 1)
+    pass(101)
+    freshness.catchUp()
+    assert.equal(watch.questions, 2)
   })
 
   test('never without a watch', async (t) => {

@@ -104,6 +104,8 @@ describe('Cached reads', () => {
     await etcd.get('elsewhere')
     const { kvs, stale } = await kv.range('k', cached)
     assert.deepEqual([kvs[0]?.text, stale], ['99', true])
+    if (cluster.version.startsWith('3.4.')) return t.diagnostic('its members do not say reliably how far they are')
+    await poll('the informer has asked how far it is', async () => !(await kv.range('k', cached)).stale || undefined)
   })
 
   test('are kept in the read cache up to their age, and each caller has an answer of its own', async (t) => {
