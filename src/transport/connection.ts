@@ -258,7 +258,8 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
         void this.#probe(0, undefined)
         return
       case 'connecting':
-        this.#enter({ kind: 'connecting', error: undefined })
+        // Why the last attempt failed is known until one succeeds.
+        this.#enter({ kind: 'connecting', error: this.#connectError() })
         return
       case 'failed':
         this.#enter({ kind: 'connecting', error: state.reason ?? this.#connectError() })

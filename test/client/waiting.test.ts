@@ -16,7 +16,8 @@ describe('What waits for members', () => {
   test('says what stood in the way when it is not ready in time', async () => {
     await using etcd = nowhere()
     await using informer = etcd.informer({ prefix: 'a' })
-    await new Promise((resolve) => informer.on('error', resolve))
+    const lost = new Promise((resolve) => etcd.on('endpointLost', resolve))
+    await Promise.all([lost, new Promise((resolve) => informer.on('error', resolve))])
     await assert.rejects(informer.ready({ timeoutMs: 100 }), (error) => {
       assert.ok(isEtcdError(error, 'DEADLINE_EXCEEDED') && isEtcdError(error.cause, 'NOT_CONNECTED'))
       return /the first listing did not come in time: .*ECONNREFUSED/.test(error.message)
@@ -30,13 +31,15 @@ describe('What waits for members', () => {
   test('says that no member could be reached, and why, where that is so when the time is over', async () => {
     // The time of every wait is over before that of an attempt to connect.
     await using etcd = new Etcd({ endpoints: ['http://127.0.0.1:1', 'http://127.0.0.1:3'] })
+    const lost = new Promise((resolve) => etcd.on('endpointLost', resolve))
+    await Promise.allSettled([lost, etcd.connect({ timeoutMs: 1 })])
     const never = new Promise<never>(() => {})
     const informer = etcd.informer({ prefix: 'a' })
     const { lease } = etcd
-    const bounds = { timeoutMs: 400 }
+    const bounds = { timeoutMs: 1000 }
     const waits: Record<string, Promise<unknown>> = {
       get: etcd.get('a', bounds),
-      batched: Promise.all([etcd.get('b', { timeoutMs: 500 }), etcd.get('c', bounds)]),
+      batched: Promise.all([etcd.get('b', { timeoutMs: 1200 }), etcd.get('c', bounds)]),
       put: etcd.put('a', '1', bounds),
       'put, with a lease': etcd.put('a', '1', { ...bounds, ttlSeconds: 5 }),
       'put, in a group': etcd.batcher().put('a', '1', bounds),
@@ -90,12 +93,16 @@ describe('What waits for members', () => {
     const isLogin = (path: unknown): boolean => path === methods.Auth.Authenticate.path
     await using member = await ScriptedMember.start(({ headers }) => (isLogin(headers[':path']) ? answer : undefined))
     await using etcd = new Etcd({ endpoints: member.endpoint, auth: { username: 'ann', password: 'secret' } })
+    await etcd.connect()
     const bounds = { timeoutMs: 400 }
     const waits = [etcd.get('a', bounds), etcd.lock('a', bounds), etcd.queue('a').dequeue(bounds)]
     const patient = etcd.put('a', '1', { timeoutMs: 20_000 })
+    patient.catch(() => {})
     for (const wait of await Promise.allSettled(waits)) {
-      assert.ok(wait.status === 'rejected' && isEtcdError(wait.reason.cause, 'NO_LEADER'), inspect(wait))
-      assert.match(wait.reason.message, /NO_LEADER/)
+      const error: unknown = wait.status === 'rejected' ? wait.reason : undefined
+      assert.ok(isEtcdError(error), inspect(wait))
+      assert.ok(isEtcdError(error.code === 'NO_LEADER' ? error : error.cause, 'NO_LEADER'), inspect(wait))
+      assert.match(error.message, /NO_LEADER/)
     }
     answer = 'etcdserver: authentication is not enabled'
     await patient
