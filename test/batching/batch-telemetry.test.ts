@@ -147,15 +147,22 @@ describe('What is told of calls in a batch', () => {
 
   test('leaves out what was before them where they join one under way', async (t) => {
     const callOf = callsOf(t)
+    let join = (): void => {}
+    const joining = new Promise<void>((resolve) => {
+      join = resolve
+    })
     const { read, inner } = observed(async (call) => {
       call.context.connectMs += 50
-      await wait(60)
+      await joining
+      await wait(5)
       return answerAll(call)
     })
     const first = read('a', { serializable: true })
-    await wait(30)
+    await wait(55)
     const records = recordsOf<CallRecord>(t, channels.call)
-    await Promise.all([first, read('a', { serializable: true })])
+    const second = read('a', { serializable: true })
+    join()
+    await Promise.all([first, second])
     assert.equal(inner.calls.length, 1)
     const [one = assert.fail(), joined = assert.fail()] = [...records].sort((a, b) => b.durationMs - a.durationMs)
     assert.equal(callOf('a').tries[0], one.tries[0])
