@@ -67,6 +67,18 @@ export class Keepalive {
     this.#set(ms, () => {
       const silentMs = performance.now() - this.#heardAt
       if (silentMs < keepaliveTimeoutMs) this.#waitForAnswer(keepaliveTimeoutMs - silentMs)
+      else this.#giveUpAfterReads()
+    })
+  }
+
+  /** Where this process was busy for long, its timers ring before it reads what has come meanwhile. */
+  #giveUpAfterReads(): void {
+    const timer = this.#timer
+    const heardAt = this.#heardAt
+    setImmediate(() => {
+      const { keepaliveTimeoutMs } = this.#settings
+      if (this.#timer !== timer) return
+      if (this.#heardAt !== heardAt) this.#waitForAnswer(keepaliveTimeoutMs)
       else this.#pinged.giveUp(new Error(`Ping timeout: no answer within ${keepaliveTimeoutMs} ms`))
     })
   }
