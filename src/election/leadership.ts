@@ -30,7 +30,10 @@ export class Leadership implements AsyncDisposable {
     return this.#lock.isHeld()
   }
 
-  /** Tells observers something else. Rejects with a `LockLostError` if another one may lead by now. */
+  /**
+   * Gives observers another value. Rejects with a `LockLostError` if another one may lead by now, and after the client's
+   * `timeoutMs` with `DEADLINE_EXCEEDED`: the value may then be written later, for as long as this is the leader.
+   */
   proclaim(value: string): Promise<void> {
     return this.#lock.rewrite(value)
   }

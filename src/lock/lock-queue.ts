@@ -10,7 +10,7 @@ import { LockKey, type LockSession, type LockStore } from './lock-key.js'
 import type { LockObserver } from './lock-observer.js'
 import { holderOf, oldestOf } from './lock-place.js'
 import { type LockRequest, maySucceed } from './lock-request.js'
-import { type ReleaseHost, releaseWithin } from './release.js'
+import { type ReleaseHost, releaseWithin, rewriteWithin } from './release.js'
 import { sweepLater } from './sweep.js'
 
 /** What the queues of a client work with. */
@@ -236,7 +236,8 @@ export class LockQueue {
       const releasing = written.then(() => this.#release(lock))
       return releaseWithin(releasing, { kind, key: lock.key }, this.#host)
     }
-    const lock = new Lock({ name, fence, ownKey, key: hold.key, gone: hold.gone, onRelease })
+    const onRewrite = (written: Promise<void>): Promise<void> => rewriteWithin(written, lock.key, this.#host)
+    const lock = new Lock({ name, fence, ownKey, key: hold.key, gone: hold.gone, onRelease, onRewrite })
     hold.begin()
     this.#state = { kind: 'held', hold, lock }
     lock.signal.addEventListener('abort', () => void this.#lost(lock), { once: true })

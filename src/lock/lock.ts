@@ -11,6 +11,8 @@ export interface LockInit {
   readonly ownKey: boolean
   /** Aborts when the key is gone although its lease is there. */
   readonly gone: AbortSignal
+  /** Bounds the wait for a value to be written. */
+  onRewrite(written: Promise<void>): Promise<void>
   /** Gives it up when all that was written to the key is. */
   onRelease(written: Promise<unknown>): Promise<void>
 }
@@ -78,11 +80,14 @@ export class Lock implements AsyncDisposable {
     return this.#guard
   }
 
-  /** Changes what others see in the key. Rejects with a `LockLostError` if the lock is no longer ours. */
+  /**
+   * Changes what others see in the key. Rejects with a `LockLostError` if the lock is no longer ours, and after the client's
+   * `timeoutMs` with `DEADLINE_EXCEEDED`: the value may then be written later, for as long as the lock is held.
+   */
   rewrite(value: string): Promise<void> {
     const written = this.#writing.then(() => this.#rewrite(value))
     this.#writing = written.catch(() => {})
-    return written
+    return this.#init.onRewrite(written)
   }
 
   /**

@@ -1,3 +1,4 @@
+import { EtcdError } from '../core/errors.js'
 import { notInTime, type Obstacle, waitWithin } from '../core/wait-within.js'
 import type { LockKind } from './lock-observer.js'
 
@@ -41,4 +42,14 @@ export async function releaseWithin(releasing: Promise<void>, released: Released
   } catch (error) {
     host.releaseDelayed({ ...released, error })
   }
+}
+
+/** Waits for a new value of a key, but no longer than a call may take. It may be written later. */
+export function rewriteWithin(written: Promise<void>, key: string, host: ReleaseHost): Promise<void> {
+  return waitWithin(written, { timeoutMs: host.releaseMs }, () => {
+    const cause = host.obstacle()
+    const why = cause === undefined ? '' : `: ${cause.message}`
+    const init = { code: 'DEADLINE_EXCEEDED', effect: 'unknown', cause } as const
+    return new EtcdError(`${key} was not rewritten in time${why}`, init)
+  })
 }

@@ -90,6 +90,8 @@ describe('While etcd is out of reach', () => {
       return 'done'
     }
     const done = await took(() => etcd.withLock('release/with', hold, work))
+    const proclaiming = leadership.proclaim('late')
+    await assert.rejects(proclaiming, { code: 'DEADLINE_EXCEEDED', effect: 'unknown' })
     const rest = [...Object.values(held).map((one) => one.release()), leadership.resign(), entry[Symbol.asyncDispose]()]
     const released = await took(() => Promise.all(rest))
     const failing = etcd.withLock('release/with', { ttlSeconds: 60, timeoutMs: 300 }, () => 'never')
