@@ -47,6 +47,7 @@ export const eventNames: readonly string[] = Object.keys({
   leaderChanged: true,
   clusterChanged: true,
   clusterFollowed: true,
+  streamLimit: true,
   revisionRewound: true,
   authenticated: true,
   authenticationFailed: true,

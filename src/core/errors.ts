@@ -104,6 +104,8 @@ export type ClientErrorCode =
   | 'INVALID_ARGUMENT'
   /** The client is closed. */
   | 'CLOSED'
+  /** No member allows another stream on its connection (`--max-concurrent-streams`); nothing was sent. */
+  | 'STREAM_LIMIT'
   /** The member belongs to another cluster than the one this client was talking to. */
   | 'CLUSTER_CHANGED'
   /** The cluster's revision went back: it was restored from a backup. */

@@ -19,8 +19,9 @@ export class RangeStreamSource {
     this.#source = source
   }
 
+  /** Whether a stream can be opened on this member now. */
   serves(endpoint: string): boolean {
-    return !this.#refused.has(endpoint)
+    return !this.#refused.has(endpoint) && this.#source.hasPlace(endpoint)
   }
 
   async *read(

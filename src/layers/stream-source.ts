@@ -1,8 +1,10 @@
 import type { EtcdError } from '../core/errors.js'
 import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
+import type { Connection } from '../transport/connection.js'
 import type { ConnectionManager } from '../transport/connection-manager.js'
 import type { StreamCall, StreamListener } from '../transport/stream-call.js'
-import { anyMember, callContext } from '../transport/transport.js'
+import { noPlace, type StreamPurpose } from '../transport/stream-places.js'
+import { anyMember, type CallContext, callContext } from '../transport/transport.js'
 import type { Method } from '../wire/methods.js'
 import { streamMetadata } from './metadata-layer.js'
 import { StreamTrace } from './stream-trace.js'
@@ -18,6 +20,8 @@ export interface OpenStream<Request = unknown, Response = unknown> {
 
 /** Where a stream is opened. */
 export interface OpenOptions {
+  /** Decides who gets a place where the members allow few streams. @default 'call' */
+  readonly purpose?: StreamPurpose | undefined
   readonly signal?: AbortSignal | undefined
   /** Members to avoid where there is a choice. */
   readonly failedOn?: Set<string> | undefined
@@ -33,6 +37,7 @@ export class StreamSource {
   readonly #manager: ConnectionManager
   readonly #tokens: TokenSource | undefined
   readonly #telemetry: ClientTelemetry
+  readonly #told = new Set<string>()
   /** Why the next token is asked for, if one has to be. */
   #reason: TokenReason = 'first'
 
@@ -56,11 +61,12 @@ export class StreamSource {
   async open<Request, Response>(
     method: Method<Request, Response>,
     listener: StreamListener<Response>,
-    { signal, failedOn, endpoint }: OpenOptions,
+    { signal, failedOn, endpoint, purpose = 'call' }: OpenOptions,
   ): Promise<OpenStream<Request, Response>> {
     const context = callContext({ signal }, { consistent: true, route: { ...anyMember, endpoint } })
     context.deadlineAt = context.startedAt + openTimeoutMs
     context.failedOn = failedOn
+    const full = new Set<string>()
     await method.prepare()
     for (;;) {
       const token = this.#tokens?.current() ?? (await this.#tokens?.get(this.#reason, context))
@@ -68,12 +74,21 @@ export class StreamSource {
       signal?.throwIfAborted()
       // What was the token when the wait began may be of a cluster that is gone.
       if (token !== this.#tokens?.current()) continue
+      if (!connection.streamPlaces.has(purpose)) {
+        this.#avoid(connection, purpose, context, full)
+        continue
+      }
       const traced = new StreamTrace(this.#telemetry, method, connection.url, listener)
-      const call = connection.stream(method, streamMetadata(token?.value), traced)
+      const call = connection.stream({ method, metadata: streamMetadata(token?.value), purpose, listener: traced })
       if (call === undefined) continue
       traced.opened()
       return { call, token }
     }
+  }
+
+  /** Whether a member has a place for a call that is a stream. */
+  hasPlace(endpoint: string): boolean {
+    return this.#manager.connections.some(({ url, streamPlaces }) => url === endpoint && streamPlaces.has('call'))
   }
 
   /** A member refused what the stream asked for. Returns whether that was about its token and a new one may help. */
@@ -88,5 +103,23 @@ export class StreamSource {
   /** The stream works: its token is in use on this member. */
   used({ call, token }: OpenStream): void {
     token?.used(call.endpoint)
+  }
+
+  /** Another member may have a place: first of all one that has not failed. Throws where there is none. */
+  #avoid(connection: Connection, purpose: StreamPurpose, context: CallContext, full: Set<string>): void {
+    const { streamPlaces, url } = connection
+    this.#tell(url, streamPlaces.maxStreams, purpose)
+    full.add(url)
+    const both = new Set([...(context.failedOn ?? []), ...full])
+    if (this.#manager.hasFresh(context.route, both)) context.failedOn = both
+    else if (this.#manager.hasFresh(context.route, full)) context.failedOn = full
+    else throw noPlace(streamPlaces, purpose, url)
+  }
+
+  #tell(endpoint: string, maxStreams: number, purpose: StreamPurpose): void {
+    const id = `${endpoint} ${purpose}`
+    if (this.#told.has(id)) return
+    this.#told.add(id)
+    this.#manager.events.emit('streamLimit', { endpoint, maxStreams, purpose })
   }
 }

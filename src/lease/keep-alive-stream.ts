@@ -64,7 +64,7 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
   async open(source: Pick<StreamSource, 'open'>, failedOn: Set<string>): Promise<void> {
     const { signal } = this.#abort
     try {
-      const open = await source.open(methods.Lease.LeaseKeepAlive, this, { signal, failedOn })
+      const open = await source.open(methods.Lease.LeaseKeepAlive, this, { signal, failedOn, purpose: 'keep-alive' })
       this.#open = open
       // It may have been closed while it was opened: nothing else would end it then, neither here nor in the member.
       if (signal.aborted) open.call.cancel()

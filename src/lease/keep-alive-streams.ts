@@ -167,6 +167,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
 
   lost(stream: KeepAliveStream, error: unknown): void {
     if (!this.#drop(stream)) return
+    if (isEtcdError(error, 'STREAM_LIMIT') && this.#makesRoom()) return
     const { unanswered } = stream
     // Renewals are checked one after the other, and the stream ends with the first that this user may not renew.
     if (isEtcdError(error, 'PERMISSION_DENIED') && unanswered !== undefined) {
@@ -200,6 +201,15 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     const stream = new KeepAliveStream(this)
     this.#streams = [...this.#streams, stream]
     void stream.open(this.#client.streams, this.#failedOn)
+  }
+
+  /** Where the members allow no further stream, the oldest makes room. Returns whether there is one. */
+  #makesRoom(): boolean {
+    const [oldest] = this.#streams
+    if (oldest === undefined) return false
+    this.#abandon(oldest)
+    this.#open()
+    return true
   }
 
   #works(stream: KeepAliveStream): void {

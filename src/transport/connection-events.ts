@@ -2,6 +2,7 @@ import type { ClusterFollowed } from './cluster-follower.js'
 import type { Connection } from './connection.js'
 import type { ConnectionState } from './connection-state.js'
 import type { EjectReason } from './ejection.js'
+import type { StreamPurpose } from './stream-places.js'
 
 /** What happens to a client's connections. */
 export interface ConnectionEvents {
@@ -14,6 +15,11 @@ export interface ConnectionEvents {
    * again. `error` is why it could not be made.
    */
   endpointLost: { readonly endpoint: string; readonly error: string | undefined }
+  /**
+   * A member allows too few streams on a connection (`--max-concurrent-streams`) for what this client needs: what `purpose`
+   * names waits, goes to another member, or shares a stream. Told once for each endpoint and purpose.
+   */
+  streamLimit: { readonly endpoint: string; readonly maxStreams: number; readonly purpose: StreamPurpose }
   /** The list of endpoints was replaced. */
   endpointsChanged: { readonly endpoints: readonly string[] }
   /** Another member leads. */

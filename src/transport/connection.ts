@@ -13,7 +13,8 @@ import { Latency } from './latency.js'
 import { LifeSigns } from './life-signs.js'
 import { askStatus, isRefusal, type ProbeHost } from './member-probe.js'
 import { OpenCalls } from './open-calls.js'
-import { StreamCall, type StreamListener, type StreamOwner } from './stream-call.js'
+import { StreamCall, type StreamInit, type StreamOwner } from './stream-call.js'
+import { StreamPlaces } from './stream-places.js'
 import { type CallContext, type CallMetadata, callContext } from './transport.js'
 import { type AttemptOwner, UnaryAttempt } from './unary-attempt.js'
 import type { LaneState, UnaryLane } from './unary-lane.js'
@@ -35,6 +36,7 @@ export interface ConnectionHost {
   learned(connection: Connection, status: StatusResponse): void
 }
 
+const unlimited = { maxStreams: Number.POSITIVE_INFINITY, unaryPlaces: 0 }
 const probeTimeoutMs = 1000
 /** How long a member that answers may keep a call with a token waiting, beside the time of some round trips. */
 const heldBackMs = 400
@@ -118,6 +120,11 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     return this.#status.leader === this.memberId ? 'leader' : 'follower'
   }
 
+  /** The places for streams, as far as it is known how many there are. */
+  get streamPlaces(): StreamPlaces {
+    return new StreamPlaces(this.#lanes?.streamLimit ?? unlimited, this.#calls.streamPurposes)
+  }
+
   /** When the member was last asked for its status. */
   get refreshedAt(): number {
     return this.#refreshedAt
@@ -141,16 +148,12 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   /** Opens one stream. Its first sign of trouble, as of everything that follows, is the listener's `onEnd`. */
-  stream<Request, Response>(
-    method: Method<Request, Response>,
-    metadata: CallMetadata,
-    listener: StreamListener<Response>,
-  ): StreamCall<Request, Response> | undefined {
+  stream<Request, Response>(init: StreamInit<Request, Response>): StreamCall<Request, Response> | undefined {
     const lanes = this.#lanes
     if (lanes === undefined || !this.connected || this.#draining) return undefined
-    const stream = new StreamCall(this, method, listener)
+    const stream = new StreamCall(this, init)
     this.#calls.addStream(stream as StreamCall)
-    stream.start(lanes.streams(), metadata)
+    stream.start(lanes.streams(), init.metadata)
     return stream
   }
 

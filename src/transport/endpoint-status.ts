@@ -16,6 +16,10 @@ export interface EndpointStatus {
   readonly latencyMs: number | undefined
   /** Calls under way. */
   readonly inFlight: number
+  /** Streams that are open: watches, renewals of leases and calls that are streams. */
+  readonly streams: number
+  /** Streams and calls that the member allows on a connection (`--max-concurrent-streams`); `undefined` where it has set no limit. */
+  readonly maxStreams: number | undefined
   readonly role: Role | undefined
   readonly memberId: string | undefined
   readonly version: string | undefined
@@ -23,13 +27,19 @@ export interface EndpointStatus {
   readonly clusterId: string | undefined
 }
 
+/** What Go servers say when they set no limit. */
+const unlimitedStreams = 2 ** 32 - 1
+
 export function statusOf(connection: Connection): EndpointStatus {
+  const { open, maxStreams } = connection.streamPlaces
   return {
     endpoint: connection.url,
     state: connection.state.kind,
     reason: reasonOf(connection.state),
     latencyMs: connection.latencyMs,
     inFlight: connection.inFlight,
+    streams: open,
+    maxStreams: maxStreams < unlimitedStreams ? maxStreams : undefined,
     role: connection.role,
     memberId: connection.memberId,
     version: connection.version,

@@ -13,7 +13,6 @@ import type { LaneState, StreamChannel, UnaryLane, UnaryListener } from './unary
  */
 export class GrpcChannel implements UnaryLane, StreamChannel {
   readonly bytesUnsent = 0
-  readonly maxStreams = Number.POSITIVE_INFINITY
   readonly #connections: Reconnector<GrpcConnection>
   readonly #onState: (state: LaneState) => void
   #grpc: GrpcJs | undefined
@@ -34,6 +33,10 @@ export class GrpcChannel implements UnaryLane, StreamChannel {
 
   get bytesRead(): number {
     return this.#connections.connected?.bytesRead ?? 0
+  }
+
+  get maxStreams(): number {
+    return this.#connections.connected?.maxStreams ?? Number.POSITIVE_INFINITY
   }
 
   connect(): void {

@@ -4,6 +4,7 @@ import type { ChannelSettings } from './channel-settings.js'
 import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
 import type { GrpcJs } from './grpc-js.js'
+import { peerMaxStreams } from './grpc-settings.js'
 import { socketCredentials } from './grpc-sockets.js'
 import { connectReason } from './grpc-status.js'
 import type { SingleConnection, SingleConnectionListener } from './reconnector.js'
@@ -65,6 +66,11 @@ export class GrpcConnection implements SingleConnection {
     let bytes = 0
     for (const socket of this.#sockets) bytes += socket.bytesRead
     return bytes
+  }
+
+  /** Streams that the member allows at a time, those of unary calls included. */
+  get maxStreams(): number {
+    return peerMaxStreams(this.#channel)
   }
 
   startUnary(

@@ -3,6 +3,7 @@ import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
 import { GrpcChannel } from './grpc-channel.js'
 import { Http2Channel } from './http2/channel.js'
+import type { StreamLimit } from './stream-places.js'
 import type { LaneState, StreamChannel, UnaryLane } from './unary-lane.js'
 
 /** Who opened the connections to a member. */
@@ -26,6 +27,8 @@ export interface Lanes {
   readonly unary: UnaryLane
   /** The connection for streams, if it is another one and was opened. */
   readonly separateStreams: (UnaryLane & StreamChannel) | undefined
+  /** What the member allows on the connection for streams: the same as on any. */
+  readonly streamLimit: StreamLimit
   /** The connection for streams, which may still be connecting: streams wait for it. */
   streams(): StreamChannel
   close(): void
@@ -46,6 +49,10 @@ class SharedLanes implements Lanes {
       listener.onState(state)
       leaving(state)
     })
+  }
+
+  get streamLimit(): StreamLimit {
+    return { maxStreams: this.unary.maxStreams, unaryPlaces: 1 }
   }
 
   streams(): StreamChannel {
@@ -75,6 +82,10 @@ class SeparateLanes implements Lanes {
 
   get separateStreams(): Http2Channel | undefined {
     return this.#streams
+  }
+
+  get streamLimit(): StreamLimit {
+    return { maxStreams: this.unary.maxStreams, unaryPlaces: 0 }
   }
 
   streams(): StreamChannel {

@@ -1,6 +1,7 @@
 import { EtcdError } from '../core/errors.js'
 import { heldBack } from './member-probe.js'
 import type { StreamCall } from './stream-call.js'
+import type { StreamPurpose } from './stream-places.js'
 import type { UnaryAttempt } from './unary-attempt.js'
 
 /** Requests above this size take their time on a slow link. */
@@ -36,6 +37,11 @@ export class OpenCalls {
       since = Math.min(since, sentAt)
     }
     return bytes === 0 ? Number.NEGATIVE_INFINITY : since + bytes / slowBytesPerMs
+  }
+
+  /** What the streams that are open are for. */
+  get streamPurposes(): StreamPurpose[] {
+    return Array.from(this.#streams, ({ purpose }) => purpose)
   }
 
   addAttempt(attempt: UnaryAttempt): void {

@@ -2,6 +2,7 @@ import { EtcdError } from '../core/errors.js'
 import type { ResponseHeader } from '../gen/messages.js'
 import type { Method } from '../wire/methods.js'
 import { toEtcdError } from './grpc-status.js'
+import type { StreamPurpose } from './stream-places.js'
 import type { CallMetadata } from './transport.js'
 import type { CallStatus, ChannelStream, StreamChannel, UnaryListener } from './unary-lane.js'
 
@@ -16,6 +17,14 @@ export interface StreamListener<Response> {
   onSent?(): void
   /** The stream was ended from this side. */
   onCancelled?(): void
+}
+
+/** What a stream is opened with. */
+export interface StreamInit<Request = unknown, Response = unknown> {
+  readonly method: Method<Request, Response>
+  readonly metadata: CallMetadata
+  readonly purpose: StreamPurpose
+  readonly listener: StreamListener<Response>
 }
 
 /** Who opened the stream and keeps account of it. */
@@ -39,6 +48,7 @@ const unavailableStatus = 14
 export class StreamCall<Request = unknown, Response = unknown> implements UnaryListener {
   readonly method: Method<Request, Response>
   readonly endpoint: string
+  readonly purpose: StreamPurpose
   readonly #owner: StreamOwner
   readonly #unsent: Buffer[] = []
   #listener: StreamListener<Response> | undefined
@@ -49,11 +59,12 @@ export class StreamCall<Request = unknown, Response = unknown> implements UnaryL
   /** Whether a message has been asked for that has not come yet. */
   #isReading = false
 
-  constructor(owner: StreamOwner, method: Method<Request, Response>, listener: StreamListener<Response>) {
-    this.method = method
+  constructor(owner: StreamOwner, init: StreamInit<Request, Response>) {
+    this.method = init.method
+    this.purpose = init.purpose
     this.endpoint = owner.url
     this.#owner = owner
-    this.#listener = listener
+    this.#listener = init.listener
   }
 
   /** The release of the member, as soon as it was willing to tell: with authentication, not before somebody has logged in. */

@@ -37,7 +37,7 @@ const steadyMs = 10_000
  *
  * One who joins late gets a watcher of his own, until he has caught up with the shared one. One who does not keep up is
  * taken off, and gets a stream of his own when there is room again, on which the member is held back: nobody else waits
- * for him. He shares again when he has kept up for a while.
+ * for him. He shares again when he has kept up for a while, or where the members allow too few streams for one of his own.
  */
 export class WatchHub implements LaneOwner {
   readonly #host: WatchHubHost
@@ -49,7 +49,7 @@ export class WatchHub implements LaneOwner {
 
   constructor(host: WatchHubHost) {
     this.#host = host
-    this.#common = new WatchLane(host, this)
+    this.#common = new WatchLane(host, this, 'watch')
     host.identity.onHistory(() => this.#suspectAll())
   }
 
@@ -96,12 +96,11 @@ export class WatchHub implements LaneOwner {
       return
     }
     if (place.history !== this.history) {
-      this.#places.delete(subscriber)
-      subscriber.onEnd(otherHistory(this.history))
+      this.#end(subscriber, otherHistory(this.history))
       return
     }
     const watch = new ServerWatch(place.spec, subscriber.next, this.#host.identity)
-    const lane = new WatchLane(this.#host, this)
+    const lane = new WatchLane(this.#host, this, 'slow watch')
     this.#place(subscriber, { watch, lane })
     lane.add(watch)
   }
@@ -149,6 +148,21 @@ export class WatchHub implements LaneOwner {
     for (const subscriber of unaffected) this.#attach(watch.spec, subscriber.next, subscriber)
   }
 
+  /**
+   * They share the common stream. Those that are full wait without one; so do others as soon as they are, since that stream
+   * is never held back.
+   */
+  hasNoPlace(lane: WatchLane, watches: readonly ServerWatch[]): void {
+    for (const watch of watches) {
+      for (const subscriber of [...watch.subscribers]) {
+        this.#leave(subscriber, { watch, lane })
+        if (subscriber.isFull) this.#places.set(subscriber, { spec: watch.spec, history: watch.history })
+        else if (watch.history === this.history) this.#attach(watch.spec, subscriber.next, subscriber)
+        else this.#end(subscriber, otherHistory(this.history))
+      }
+    }
+  }
+
   /** From now on: after all that this client, and the shared watcher, have seen. */
   #nextFor(shared: ServerWatch | undefined): number {
     if (shared === undefined || shared.next === 0) return 0
@@ -178,6 +192,11 @@ export class WatchHub implements LaneOwner {
   #place(subscriber: Subscriber, { watch, lane }: Pick<Place, 'watch' | 'lane'>): void {
     this.#places.set(subscriber, { watch, lane, steadySince: performance.now() })
     watch.subscribers.add(subscriber)
+  }
+
+  #end(subscriber: Subscriber, error: unknown): void {
+    this.#places.delete(subscriber)
+    subscriber.onEnd(error)
   }
 
   #leave(subscriber: Subscriber, { watch, lane }: Pick<Place, 'watch' | 'lane'>): void {

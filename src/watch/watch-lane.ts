@@ -5,7 +5,7 @@ import type { StreamSource } from '../layers/stream-source.js'
 import { RewindCheck } from './rewind-check.js'
 import type { ServerWatch } from './server-watch.js'
 import { isTerminal } from './terminal.js'
-import { WatchStream, type WatchStreamHost } from './watch-stream.js'
+import { type WatchPurpose, WatchStream, type WatchStreamHost } from './watch-stream.js'
 
 /** What a client's events say about its watches. */
 export interface WatchEvents {
@@ -28,6 +28,8 @@ export interface LaneOwner {
   advanced(lane: WatchLane, watch: ServerWatch): void
   /** The watcher is over; what its subscribers are told of that is the owner's. */
   ended(lane: WatchLane, watch: ServerWatch, error: unknown): void
+  /** No member has a place for a stream of this one: its watchers are to be taken off it. */
+  hasNoPlace(lane: WatchLane, watches: readonly ServerWatch[]): void
 }
 
 const backoff = { baseMs: 50, maxMs: 2000 }
@@ -47,6 +49,7 @@ const maxRefusals = 3
 export class WatchLane implements WatchStreamHost {
   readonly #host: LaneHost
   readonly #owner: LaneOwner
+  readonly #purpose: WatchPurpose
   readonly #watches = new Set<ServerWatch>()
   readonly #failedOn = new Set<string>()
   readonly #rewinds: RewindCheck
@@ -62,7 +65,8 @@ export class WatchLane implements WatchStreamHost {
   #silences = 0
   #isPaused = false
 
-  constructor(host: LaneHost, owner: LaneOwner) {
+  constructor(host: LaneHost, owner: LaneOwner, purpose: WatchPurpose) {
+    this.#purpose = purpose
     this.#host = host
     this.#owner = owner
     this.#rewinds = new RewindCheck({
@@ -186,6 +190,10 @@ export class WatchLane implements WatchStreamHost {
       this.close(error)
       return
     }
+    if (this.#purpose === 'slow watch' && isEtcdError(error, 'STREAM_LIMIT')) {
+      this.#owner.hasNoPlace(this, [...this.#watches])
+      return
+    }
     if (isEtcdError(error)) this.#refused(stream, error)
     this.#countFailure()
     this.#leave(stream.endpoint, error)
@@ -230,7 +238,7 @@ export class WatchLane implements WatchStreamHost {
     this.#stream = stream
     if (this.#isPaused) stream.pause()
     for (const watch of this.#watches) stream.add(watch)
-    void stream.open(this.#host.streams, this.#failedOn)
+    void stream.open(this.#host.streams, this.#failedOn, this.#purpose)
   }
 
   #giveUp(stream: WatchStream, error: EtcdError): void {

@@ -24,6 +24,9 @@ export interface WatchStreamHost {
   leaving(stream: WatchStream): void
 }
 
+/** `slow watch`: the stream of one watch, whose consumer does not keep up; it is opened only where there is room. */
+export type WatchPurpose = 'watch' | 'slow watch'
+
 /** The answer that speaks for all watchers of a stream. */
 const everyWatcher = -1
 
@@ -101,9 +104,13 @@ export class WatchStream implements StreamListener<WatchResponse> {
     return trustsProgress(this.#open?.call.serverVersion)
   }
 
-  async open(source: Pick<StreamSource, 'open'>, failedOn: Set<string>): Promise<void> {
+  async open(
+    source: Pick<StreamSource, 'open'>,
+    failedOn: Set<string>,
+    purpose: WatchPurpose = 'watch',
+  ): Promise<void> {
     try {
-      const open = await source.open(methods.Watch.Watch, this, { signal: this.#abort.signal, failedOn })
+      const open = await source.open(methods.Watch.Watch, this, { signal: this.#abort.signal, failedOn, purpose })
       this.#open = open
       // It may have been closed, or have ended, while the news was on its way here.
       if (this.#abort.signal.aborted) {

@@ -182,7 +182,8 @@ describe('The endpoints of a client', () => {
 
   test('show their state, latency, calls under way, role, member and version', async (t) => {
     const etcd = clientOf(t, ...urls)
-    const nothing = { reason: undefined, latencyMs: undefined, inFlight: 0, role: undefined, memberId: undefined }
+    const none = { reason: undefined, inFlight: 0, streams: 0, maxStreams: undefined }
+    const nothing = { ...none, latencyMs: undefined, role: undefined, memberId: undefined }
     assert.deepEqual(
       etcd.endpoints(),
       urls.map((endpoint) => ({ endpoint, state: 'idle', ...nothing, version: undefined, clusterId: undefined })),
@@ -199,7 +200,7 @@ describe('The endpoints of a client', () => {
       shown,
       cluster.members.map(({ memberId, version, endpoint }, index) => {
         const role = index === leader ? 'leader' : 'follower'
-        return { endpoint, state: 'ready', reason: undefined, inFlight: 0, role, memberId, version, clusterId }
+        return { endpoint, state: 'ready', ...none, role, memberId, version, clusterId }
       }),
     )
     for (const index of [0, 1, 2]) proxyAt(cluster, index).delay(50)

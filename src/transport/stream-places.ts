@@ -1,0 +1,76 @@
+import { EtcdError } from '../core/errors.js'
+
+/** What a stream is for. `slow watch`: watches that have a stream of their own because their consumer does not keep up. */
+export type StreamPurpose = 'keep-alive' | 'watch' | 'call' | 'slow watch'
+
+/** How many streams the member allows on a connection, and how many of them unary calls must find free there. */
+export interface StreamLimit {
+  readonly maxStreams: number
+  readonly unaryPlaces: number
+}
+
+/** Renewals that stay unanswered go out on two more streams. */
+const keepAliveHedges = 2
+
+/**
+ * The places for streams on the connection to one member, which may allow few (`--max-concurrent-streams`). What exceeds
+ * them waits in the connection without a sign, so nothing is opened that has no place: one is kept for unary calls where
+ * they share the connection, one for keep-alives and one for the stream that watches share. What is left is for calls that
+ * are streams (with two places, that of the watches, as long as it is free), and what would still be left if keep-alives needed all of theirs for watches that do not keep up.
+ */
+export class StreamPlaces {
+  readonly maxStreams: number
+  readonly #places: number
+  readonly #taken: readonly StreamPurpose[]
+
+  constructor({ maxStreams, unaryPlaces }: StreamLimit, taken: readonly StreamPurpose[]) {
+    this.maxStreams = maxStreams
+    this.#places = maxStreams - unaryPlaces
+    this.#taken = taken
+  }
+
+  /** Streams that are open. */
+  get open(): number {
+    return this.#taken.length
+  }
+
+  /** Whether there is a place for one more. */
+  has(purpose: StreamPurpose): boolean {
+    if (this.open >= this.#places) return false
+    switch (purpose) {
+      case 'keep-alive':
+        return true
+      case 'watch':
+        return this.#count('watch', 'call', 'slow watch') < this.#places - 1
+      case 'call':
+        return (
+          this.#count('watch', 'call', 'slow watch') < this.#places - 1 &&
+          this.#count('call', 'slow watch') < Math.max(1, this.#places - 2)
+        )
+      case 'slow watch':
+        return this.#count('call', 'slow watch') < this.#places - 2 - keepAliveHedges
+    }
+  }
+
+  #count(...purposes: readonly StreamPurpose[]): number {
+    return this.#taken.filter((purpose) => purposes.includes(purpose)).length
+  }
+}
+
+/** The error of a stream that has no place on any member. */
+export function noPlace({ maxStreams }: StreamPlaces, purpose: StreamPurpose, endpoint: string): EtcdError {
+  const allowed = `the member allows ${maxStreams} ${maxStreams === 1 ? 'stream' : 'streams'} on a connection`
+  return new EtcdError(`${allowed} (--max-concurrent-streams), and there is no place for ${inWords[purpose]}`, {
+    code: 'STREAM_LIMIT',
+    effect: 'none',
+    retryable: true,
+    endpoint,
+  })
+}
+
+const inWords: Readonly<Record<StreamPurpose, string>> = {
+  'keep-alive': 'the renewal of leases',
+  watch: 'watches',
+  call: 'another call that is a stream',
+  'slow watch': 'a stream of a watch that does not keep up',
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { noPlace, StreamPlaces, type StreamPurpose } from '../../src/transport/stream-places.js'
+
+const purposes: readonly StreamPurpose[] = ['keep-alive', 'watch', 'call', 'slow watch']
+
+/** What may still be opened. */
+function allowed(
+  maxStreams: number,
+  unaryPlaces: number,
+  ...taken: readonly StreamPurpose[]
+): readonly StreamPurpose[] {
+  const places = new StreamPlaces({ maxStreams, unaryPlaces }, taken)
+  return purposes.filter((purpose) => places.has(purpose))
+}
+
+describe('Places for streams', () => {
+  test('are there for all where the member sets no limit', () => {
+    const many = Array.from({ length: 1000 }, (): StreamPurpose => 'slow watch')
+    assert.deepEqual(allowed(Number.POSITIVE_INFINITY, 1, ...many), purposes)
+  })
+
+  test('are kept for keep-alives first, then for watches', () => {
+    assert.deepEqual(allowed(1, 0), ['keep-alive'])
+    assert.deepEqual(allowed(2, 0), ['keep-alive', 'watch', 'call'])
+    assert.deepEqual(allowed(2, 0, 'call'), ['keep-alive'])
+    assert.deepEqual(allowed(2, 0, 'watch'), ['keep-alive'])
+    assert.deepEqual(allowed(4, 0, 'call', 'call'), ['keep-alive', 'watch'])
+  })
+
+  test('are kept for unary calls where they share the connection', () => {
+    assert.deepEqual(allowed(1, 1), [])
+    assert.deepEqual(allowed(4, 1, 'keep-alive', 'watch'), ['keep-alive', 'watch', 'call'])
+    assert.deepEqual(allowed(4, 1, 'keep-alive', 'watch', 'call'), [])
+  })
+
+  test('are for slow watches when all that keep-alives may need is left', () => {
+    assert.deepEqual(allowed(4, 0), ['keep-alive', 'watch', 'call'])
+    assert.deepEqual(allowed(6, 0, 'slow watch'), ['keep-alive', 'watch', 'call', 'slow watch'])
+    assert.deepEqual(allowed(6, 0, 'slow watch', 'slow watch'), ['keep-alive', 'watch', 'call'])
+  })
+
+  test('that are missing are told with the limit', () => {
+    const error = noPlace(new StreamPlaces({ maxStreams: 1, unaryPlaces: 1 }, []), 'watch', 'http://a:2379')
+    assert.equal(error.code, 'STREAM_LIMIT')
+    assert.match(error.message, /the member allows 1 stream on a connection \(--max-concurrent-streams\)/)
+  })
+})
