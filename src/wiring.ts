@@ -172,7 +172,6 @@ function keepAliveHub(
     streams,
     events,
     raftTerm: () => identity.raftTerm,
-    observe: (header, endpoint) => identity.observe(header, endpoint, 0),
     renewed: (renewed) => telemetry.lease({ type: 'renewed', ...renewed }),
   })
 }

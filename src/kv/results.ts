@@ -28,7 +28,10 @@ export interface RangeResult extends ResponseInfo {
   readonly cursor: string | undefined
   /** How the read was served. */
   readonly mode: ReadMode
-  /** It may be older than what this client has seen: answered without a leader, by `fallback`, or from memory. */
+  /**
+   * It may be older than what this client has seen: answered without a leader, by `fallback`, or from memory. Or the informer
+   * that answered may be cut off: its member has sent nothing for 3 s.
+   */
   readonly stale: boolean
 }
 

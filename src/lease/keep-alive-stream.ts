@@ -9,8 +9,6 @@ import type { Renewal } from './renewal.js'
 export interface KeepAliveStreamHost {
   /** The highest raft term that any answer has shown to this client; 0 while none is known. */
   readonly raftTerm: number
-  /** Takes in the header of an answer. Returns the error of one that belongs to another cluster. */
-  observe(header: ResponseHeader | undefined, endpoint: string): EtcdError | undefined
   opened(stream: KeepAliveStream): void
   /** A member has answered; a TTL of 0 means that the lease does not exist. */
   answered(stream: KeepAliveStream, renewal: Renewal, ttlSeconds: number, sentAt: number): void
@@ -95,11 +93,6 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
   }
 
   onMessage({ header, ID, TTL }: LeaseKeepAliveResponse): void {
-    const foreign = this.#host.observe(header, this.endpoint ?? '')
-    if (foreign !== undefined) {
-      this.#giveUp(foreign)
-      return
-    }
     this.#heardAt = performance.now()
     for (const [renewal, { sentAt, raftTerm }] of this.#pending) {
       if (renewal.id !== ID) continue

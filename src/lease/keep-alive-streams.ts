@@ -1,6 +1,5 @@
 import { halfJitterMs } from '../core/backoff.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import type { ResponseHeader } from '../gen/messages.js'
 import type { StreamSource } from '../layers/stream-source.js'
 import { Latency } from '../transport/latency.js'
 import { methods } from '../wire/methods.js'
@@ -14,8 +13,6 @@ export interface StreamsClient {
   readonly events: { emit<Name extends keyof LeaseEvents>(name: Name, payload: LeaseEvents[Name]): void }
   /** The highest raft term that any answer has shown; 0 while none is known. */
   raftTerm(): number
-  /** Takes in the header of an answer. Returns the error of one that belongs to another cluster. */
-  observe(header: ResponseHeader | undefined, endpoint: string): EtcdError | undefined
 }
 
 /** The owner of the renewals that go over the streams. */
@@ -146,10 +143,6 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     const silentSince = this.#current?.silentSince
     if (silentSince === undefined || this.#reopening !== undefined) return Number.POSITIVE_INFINITY
     return silentSince + this.#patienceMs(silentSince)
-  }
-
-  observe(header: ResponseHeader | undefined, endpoint: string): EtcdError | undefined {
-    return this.#client.observe(header, endpoint)
   }
 
   opened(stream: KeepAliveStream): void {

@@ -148,9 +148,10 @@ export class StreamCall<Request = unknown, Response = unknown> implements UnaryL
   }
 
   #deliver(response: Response): void {
+    if (this.#listener === undefined) return
     const header = headerOf(response)
     const refused = header === undefined ? undefined : this.#owner.streamAnswered(header)
-    if (refused === undefined) this.#listener?.onMessage(response)
+    if (refused === undefined) this.#listener.onMessage(response)
     else this.giveUp(refused)
   }
 

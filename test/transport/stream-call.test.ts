@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { EtcdError } from '../../src/core/errors.js'
+import type { ResponseHeader } from '../../src/gen/messages.js'
+import { StreamCall } from '../../src/transport/stream-call.js'
+import type { Method } from '../../src/wire/method.js'
+import { header } from '../support/fake-transport.js'
+
+/** A stream whose messages are the JSON of its answers. */
+function openStream() {
+  const seen: (number | undefined)[] = []
+  const told: unknown[] = []
+  const owner = {
+    url: 'http://m0',
+    version: '3.5.30',
+    dataBytes: undefined,
+    streamEnded() {},
+    streamAnswered({ clusterId, revision }: ResponseHeader): EtcdError | undefined {
+      seen.push(revision)
+      return clusterId === 'c1' ? undefined : new EtcdError('other', { code: 'CLUSTER_CHANGED', effect: 'none' })
+    },
+  }
+  const method = { name: 'Test.Stream', path: '/test', decode: (bytes: Buffer) => JSON.parse(bytes.toString()) }
+  const stream = new StreamCall<unknown, object>(owner, {
+    method: method as unknown as Method<unknown, object>,
+    metadata: {},
+    purpose: 'call',
+    listener: {
+      onMessage: (response) => told.push(response),
+      onEnd: (error) => told.push(error?.code),
+      onLeaving() {},
+    },
+  })
+  const answer = (response: object): void => stream.onReceiveMessage(Buffer.from(JSON.stringify(response)))
+  return { stream, answer, seen, told }
+}
+
+describe('A stream', () => {
+  test('shows every header to its connection, those of streamed ranges too', () => {
+    const { answer, seen, told } = openStream()
+    answer({ header: header({ revision: 7 }) })
+    answer({ rangeResponse: { kvs: [] } })
+    answer({ rangeResponse: { header: header({ revision: 9 }) } })
+    answer({ blob: '' })
+    assert.deepEqual([seen, told.length], [[7, 9], 4])
+  })
+
+  test('ends at the first answer of another cluster, which goes no further', () => {
+    const { answer, seen, told } = openStream()
+    answer({ header: header({ revision: 7 }), TTL: 3 })
+    answer({ header: header({ clusterId: 'c2', revision: 1 }), TTL: 0 })
+    answer({ header: header({ revision: 8 }), TTL: 3 })
+    assert.deepEqual([told.length, told[1], seen], [2, 'CLUSTER_CHANGED', [7, 1]])
+  })
+})
