@@ -2,7 +2,7 @@ import type { LockKey } from './lock-key.js'
 import type { LockRequest } from './lock-request.js'
 
 /** Each hand-over shows that the key is ours: it is watched for a holder that keeps it for longer than this. */
-export const watchAfterMs = 200
+export const watchAfterMs = 500
 
 /** A lock that this process has, for one holder after the other. */
 export class Hold {

@@ -56,7 +56,7 @@ export class Lock implements AsyncDisposable {
 
   /**
    * Aborts, with a `LockLostError`, when the lock is lost: when its lease has ended, by this process's clock or the word of
-   * a member, or when somebody has deleted its key, which is watched once it is held for 200 ms. Its release does not
+   * a member, or when somebody has deleted its key, which is watched once it is held for 500 ms. Its release does not
    * abort it.
    */
   get signal(): AbortSignal {

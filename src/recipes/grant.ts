@@ -52,7 +52,7 @@ export class Grant implements AsyncDisposable {
 
   /**
    * Aborts, with a `LockLostError`, when it is lost: when its lease has ended, or when somebody has deleted its key, which is
-   * watched once it is held for 200 ms. Its release does not abort it.
+   * watched once it is held for 500 ms. Its release does not abort it.
    */
   get signal(): AbortSignal {
     return this.#abort.signal

@@ -323,9 +323,9 @@ describe('A storm of locks', () => {
     const { writes, others, watches } = await calls()
     t.diagnostic(`${(performance.now() - startedAt).toFixed()} ms, ${writes / 2000} writes for each, and ${others}`)
     assert.ok(writes / 2000 <= 1.2)
-    assert.equal(others, '1 Lease.LeaseGrant')
-    // None, where no holder is kept waiting for a second by a busy machine.
+    // No watch, where no holder is kept waiting for 500 ms by a busy machine; one may need reads to begin.
     assert.ok(watches <= 1)
+    assert.match(others, watches === 0 ? /^1 Lease\.LeaseGrant$/ : /^1 Lease\.LeaseGrant(, \d+ KV\.Range)?$/)
     await etcd.close()
     await assertNothingLeft(cluster, 'storm/')
   })
