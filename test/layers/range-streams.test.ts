@@ -17,6 +17,7 @@ function refusing(code: ErrorCode): { readonly source: RangeStreamSource; readon
       return { call: { send: nothing, endRequests: nothing, cancel: nothing, resume: nothing, pause: nothing } }
     },
     refused: () => false,
+    hasPlace: () => true,
   }
   // Of a source it uses what is here.
   return { source: new RangeStreamSource(streams as unknown as StreamSource), asked }
