@@ -2,6 +2,7 @@ import { EtcdError } from '../core/errors.js'
 import type { Method } from '../wire/methods.js'
 import type { Connection } from './connection.js'
 import type { ConnectionManager } from './connection-manager.js'
+import { noPlace, waitsForOthers } from './stream-places.js'
 import type { CallContext, Transport } from './transport.js'
 
 /** The base of the stack: sends each call once, on the connection that the manager picks. */
@@ -28,7 +29,7 @@ export class Balancer implements Transport {
     if (context.deadlineAt <= performance.now()) return Promise.reject(deadlineExceeded(method))
     const connection = this.#manager.pick(context)
     if (connection === undefined) return this.#waitAndSend(method, message, context)
-    return send(connection, method, message, context)
+    return this.#send(connection, method, message, context)
   }
 
   async #waitAndSend<Request, Response>(
@@ -40,7 +41,27 @@ export class Balancer implements Transport {
     context.signal?.throwIfAborted()
     // It may be of a cluster that was replaced meanwhile, which would keep the call waiting for ever.
     if (this.#manager.hasOldToken(context)) throw oldToken(method)
-    return send(connection, method, message, context)
+    return this.#send(connection, method, message, context)
+  }
+
+  #send<Request, Response>(
+    connection: Connection,
+    method: Method<Request, Response>,
+    message: Buffer,
+    context: CallContext,
+  ): Promise<Response> {
+    const chosen = waitsForOthers(method) ? this.#withPlace(connection, context) : connection
+    if (chosen === undefined) return Promise.reject(noPlace(connection.streamPlaces, 'call', connection.url, false))
+    return send(chosen, method, message, context)
+  }
+
+  /** A call that waits for other clients leaves a place for calls that do not. */
+  #withPlace(connection: Connection, { route }: CallContext): Connection | undefined {
+    if (connection.streamPlaces.hasForWaiting) return connection
+    if (route.endpoint !== undefined) return undefined
+    return this.#manager.connections.find(
+      ({ state, role, streamPlaces }) => state.kind === 'ready' && role !== 'learner' && streamPlaces.hasForWaiting,
+    )
   }
 
   async #wait(context: CallContext): Promise<Connection> {

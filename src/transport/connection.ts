@@ -122,7 +122,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
 
   /** The places for streams, as far as it is known how many there are. */
   get streamPlaces(): StreamPlaces {
-    return new StreamPlaces(this.#lanes?.streamLimit ?? unlimited, this.#calls.streamPurposes)
+    return new StreamPlaces(this.#lanes?.streamLimit ?? unlimited, this.#calls)
   }
 
   /** When the member was last asked for its status. */

@@ -1,7 +1,7 @@
 import { EtcdError } from '../core/errors.js'
 import { heldBack } from './member-probe.js'
 import type { StreamCall } from './stream-call.js'
-import type { StreamPurpose } from './stream-places.js'
+import { type StreamPurpose, waitsForOthers } from './stream-places.js'
 import type { UnaryAttempt } from './unary-attempt.js'
 
 /** Requests above this size take their time on a slow link. */
@@ -37,6 +37,13 @@ export class OpenCalls {
       since = Math.min(since, sentAt)
     }
     return bytes === 0 ? Number.NEGATIVE_INFINITY : since + bytes / slowBytesPerMs
+  }
+
+  /** Unary calls that wait for other clients. */
+  get waitingCalls(): number {
+    let waiting = 0
+    for (const { method } of this.#attempts) if (waitsForOthers(method)) waiting += 1
+    return waiting
   }
 
   /** What the streams that are open are for. */

@@ -1,4 +1,5 @@
 import { EtcdError } from '../core/errors.js'
+import { methods } from '../wire/methods.js'
 
 /** What a stream is for. `slow watch`: watches that have a stream of their own because their consumer does not keep up. */
 export type StreamPurpose = 'keep-alive' | 'watch' | 'call' | 'slow watch'
@@ -7,6 +8,13 @@ export type StreamPurpose = 'keep-alive' | 'watch' | 'call' | 'slow watch'
 export interface StreamLimit {
   readonly maxStreams: number
   readonly unaryPlaces: number
+}
+
+/** What has a place on the connection to a member. */
+export interface TakenPlaces {
+  readonly streamPurposes: readonly StreamPurpose[]
+  /** Unary calls that wait for other clients, for as long as it takes. */
+  readonly waitingCalls: number
 }
 
 /** Renewals that stay unanswered go out on two more streams. */
@@ -21,22 +29,31 @@ const keepAliveHedges = 2
 export class StreamPlaces {
   readonly maxStreams: number
   readonly #places: number
+  /** Streams that are open. */
+  readonly open: number
   readonly #taken: readonly StreamPurpose[]
+  readonly #waiting: number
+  readonly #isShared: boolean
 
-  constructor({ maxStreams, unaryPlaces }: StreamLimit, taken: readonly StreamPurpose[]) {
+  constructor({ maxStreams, unaryPlaces }: StreamLimit, { streamPurposes, waitingCalls }: TakenPlaces) {
     this.maxStreams = maxStreams
     this.#places = maxStreams - unaryPlaces
-    this.#taken = taken
+    this.open = streamPurposes.length
+    this.#isShared = unaryPlaces > 0
+    this.#waiting = waitingCalls
+    // Such a call is as good as a stream to the others on its connection.
+    const waiting = Array.from({ length: this.#isShared ? waitingCalls : 0 }, (): StreamPurpose => 'call')
+    this.#taken = [...streamPurposes, ...waiting]
   }
 
-  /** Streams that are open. */
-  get open(): number {
-    return this.#taken.length
+  /** Whether there is a place for a unary call that waits for other clients: another one is left for calls that do not. */
+  get hasForWaiting(): boolean {
+    return this.#isShared ? this.has('call') : this.#waiting < this.maxStreams - 1
   }
 
   /** Whether there is a place for one more. */
   has(purpose: StreamPurpose): boolean {
-    if (this.open >= this.#places) return false
+    if (this.#taken.length >= this.#places) return false
     switch (purpose) {
       case 'keep-alive':
         return true
@@ -57,13 +74,24 @@ export class StreamPlaces {
   }
 }
 
+/** Whether a unary call waits for other clients, for as long as it takes. */
+export function waitsForOthers({ path }: { readonly path: string }): boolean {
+  return path === methods.Lock.Lock.path || path === methods.Election.Campaign.path
+}
+
 /** The error of a stream that has no place on any member. */
-export function noPlace({ maxStreams }: StreamPlaces, purpose: StreamPurpose, endpoint: string): EtcdError {
+/** `retryable`: it is tried again until there is one. */
+export function noPlace(
+  { maxStreams }: StreamPlaces,
+  purpose: StreamPurpose,
+  endpoint: string,
+  retryable = true,
+): EtcdError {
   const allowed = `the member allows ${maxStreams} ${maxStreams === 1 ? 'stream' : 'streams'} on a connection`
   return new EtcdError(`${allowed} (--max-concurrent-streams), and there is no place for ${inWords[purpose]}`, {
     code: 'STREAM_LIMIT',
     effect: 'none',
-    retryable: true,
+    retryable,
     endpoint,
   })
 }
@@ -71,6 +99,6 @@ export function noPlace({ maxStreams }: StreamPlaces, purpose: StreamPurpose, en
 const inWords: Readonly<Record<StreamPurpose, string>> = {
   'keep-alive': 'the renewal of leases',
   watch: 'watches',
-  call: 'another call that is a stream',
+  call: 'another call that lasts',
   'slow watch': 'a stream of a watch that does not keep up',
 }

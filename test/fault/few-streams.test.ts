@@ -86,6 +86,30 @@ for (const members of [1, 3]) {
         assert.ok(limits.has('slow watch 4'), `told of ${[...limits].join()}`)
         await rest()
       })
+
+      test(`calls that wait in the member leave a place for others: ${transport}`, async (t) => {
+        const etcd = createClient(t, cluster, { transport, timeoutMs: 4000 })
+        const name = uniquePrefix()
+        const ejected: string[] = []
+        etcd.on('endpointEjected', ({ reason }) => ejected.push(reason))
+        const leases = await Promise.all(Array.from({ length: 1 + maxStreams * members }, () => etcd.lease.grant(30)))
+        const [first, ...others] = leases
+        assert.ok(first !== undefined)
+        await etcd.lockService.lock(name, first.id)
+        const controller = new AbortController()
+        const { signal } = controller
+        const waits = others.map(({ id }) => etcd.lockService.lock(name, id, { signal, timeoutMs: 20_000 }))
+        const endings = Promise.allSettled(waits)
+        await assert.rejects(Promise.race(waits), /allows 4 streams on a connection \(--max-concurrent-streams\)/)
+        const until = performance.now() + 1500
+        while (performance.now() < until) await etcd.put(`${name}other`, 'x', { timeoutMs: 1000 })
+        assert.deepEqual(ejected, [])
+        controller.abort(new Error('enough'))
+        const reasons = (await endings).map((ending) =>
+          ending.status === 'rejected' ? String(ending.reason) : 'granted',
+        )
+        assert.ok(reasons.includes('Error: enough'), `none waited: ${reasons.join()}`)
+      })
     }
   })
 }

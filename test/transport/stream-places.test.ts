@@ -10,7 +10,7 @@ function allowed(
   unaryPlaces: number,
   ...taken: readonly StreamPurpose[]
 ): readonly StreamPurpose[] {
-  const places = new StreamPlaces({ maxStreams, unaryPlaces }, taken)
+  const places = new StreamPlaces({ maxStreams, unaryPlaces }, { streamPurposes: taken, waitingCalls: 0 })
   return purposes.filter((purpose) => places.has(purpose))
 }
 
@@ -40,8 +40,19 @@ describe('Places for streams', () => {
     assert.deepEqual(allowed(6, 0, 'slow watch', 'slow watch'), ['keep-alive', 'watch', 'call'])
   })
 
+  test('are left for other calls by unary calls that wait for other clients', () => {
+    const has = (unaryPlaces: number, waitingCalls: number): boolean =>
+      new StreamPlaces({ maxStreams: 4, unaryPlaces }, { streamPurposes: [], waitingCalls }).hasForWaiting
+    assert.deepEqual([has(0, 2), has(0, 3)], [true, false])
+    assert.deepEqual([has(1, 0), has(1, 1)], [true, false])
+  })
+
   test('that are missing are told with the limit', () => {
-    const error = noPlace(new StreamPlaces({ maxStreams: 1, unaryPlaces: 1 }, []), 'watch', 'http://a:2379')
+    const error = noPlace(
+      new StreamPlaces({ maxStreams: 1, unaryPlaces: 1 }, { streamPurposes: [], waitingCalls: 0 }),
+      'watch',
+      'http://a:2379',
+    )
     assert.equal(error.code, 'STREAM_LIMIT')
     assert.match(error.message, /the member allows 1 stream on a connection \(--max-concurrent-streams\)/)
   })
