@@ -175,7 +175,7 @@ export class Keyspace extends Kv {
    * other. `timeoutMs` bounds the wait for all. Rejects as `lock()` does; those that were taken are then given up.
    */
   lockAll(names: readonly string[], options: LockOptions = {}): Promise<MultiLock> {
-    return lockAll(this.#locks, names, options)
+    return lockAll(this.#locks, names, options, this.#parts.release)
   }
 
   /** A lock that many readers or one writer may hold. Nothing is sent before it is used. */

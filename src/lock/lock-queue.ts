@@ -10,7 +10,7 @@ import { LockKey, type LockSession, type LockStore } from './lock-key.js'
 import type { LockObserver } from './lock-observer.js'
 import { holderOf, oldestOf } from './lock-place.js'
 import { type LockRequest, maySucceed } from './lock-request.js'
-import { type ReleaseHost, releaseWithin, rewriteWithin } from './release.js'
+import { type ReleaseHost, releaseWithin, rewriteWithin, withdrawWithin } from './release.js'
 import { sweepLater } from './sweep.js'
 
 /** What the queues of a client work with. */
@@ -30,10 +30,19 @@ interface Waiter extends LockRequest {
   readonly reject: (reason: unknown) => void
 }
 
+/** Waiting for our turn among the processes, for the first of the waiters here. */
+interface Acquiring {
+  readonly kind: 'acquiring'
+  readonly first: Waiter
+  readonly abort: AbortController
+  /** Resolves when nothing of it is left. */
+  readonly abandoned: Promise<void>
+  key?: LockKey
+}
+
 type QueueState =
   | { readonly kind: 'idle' }
-  /** Waiting for our turn among the processes, for the first of the waiters here. */
-  | { readonly kind: 'acquiring'; readonly first: Waiter; readonly abort: AbortController; key?: LockKey }
+  | Acquiring
   | { readonly kind: 'held'; readonly hold: Hold; readonly lock: Lock }
   /** Between two holders, or on the way out. */
   | { readonly kind: 'passing' }
@@ -136,10 +145,15 @@ export class LockQueue {
     const index = this.#waiters.indexOf(waiter)
     if (index < 0) return
     this.#waiters.splice(index, 1)
-    waiter.reject(reason)
     const state = this.#state
     const [next] = this.#waiters
-    if (state.kind === 'acquiring' && (next === undefined || !maySucceed(next, state.first))) state.abort.abort()
+    if (state.kind !== 'acquiring' || (next !== undefined && maySucceed(next, state.first))) {
+      waiter.reject(reason)
+      return
+    }
+    state.abort.abort()
+    // The caller finds nothing left of the wait.
+    void withdrawWithin(state.abandoned, this.#host).then(() => waiter.reject(reason))
   }
 
   /** Gets the lock for the first waiter, as often as that takes. */
@@ -155,7 +169,11 @@ export class LockQueue {
   async #obtain(first: Waiter): Promise<boolean> {
     const abort = new AbortController()
     const onLost = (): void => abort.abort(hold?.key.session.signal.reason)
-    const state: QueueState = { kind: 'acquiring', first, abort }
+    let onAbandoned = (): void => {}
+    const abandoned = new Promise<void>((resolve) => {
+      onAbandoned = resolve
+    })
+    const state: QueueState = { kind: 'acquiring', first, abort, abandoned }
     this.#state = state
     let hold: Hold | undefined
     let waitMs = 0
@@ -173,6 +191,7 @@ export class LockQueue {
       hold?.key.session.signal.removeEventListener('abort', onLost)
     }
     await this.#abandon(hold)
+    onAbandoned()
     if (waitMs > 0) await sleep(waitMs, abort.signal).catch(() => {})
     return false
   }

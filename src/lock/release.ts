@@ -35,13 +35,35 @@ export type Released = Omit<ReleaseDelayed, 'error'>
  * Waits for a release, but no longer than a call may take: the result of finished work must not wait until the cluster can
  * be reached again. The release continues in the background.
  */
-export async function releaseWithin(releasing: Promise<void>, released: Released, host: ReleaseHost): Promise<void> {
+export async function releaseWithin<T>(
+  releasing: Promise<T>,
+  released: Released,
+  host: ReleaseHost,
+): Promise<T | undefined> {
   const tooLate = (): Error => notInTime(`${released.key} could not be deleted in time`, host.obstacle())
   try {
-    await waitWithin(releasing, { timeoutMs: host.releaseMs }, tooLate)
+    return await waitWithin(releasing, { timeoutMs: host.releaseMs }, tooLate)
   } catch (error) {
     host.releaseDelayed({ ...released, error })
+    return undefined
   }
+}
+
+/** The longest that a caller who has stopped waiting for a lock waits for the deletion of its key. */
+const maxWithdrawMs = 1000
+
+/**
+ * Waits until a place in a queue is given back, so that a caller who hears that its wait is over finds its key gone. The key
+ * only delays others, so that a cluster which cannot be reached does not hold up the caller: the deletion continues in the
+ * background.
+ */
+export async function withdrawWithin(
+  withdrawing: Promise<unknown>,
+  { obstacle, releaseMs }: Pick<ReleaseHost, 'obstacle' | 'releaseMs'>,
+): Promise<void> {
+  if (obstacle() !== undefined) return
+  const timeoutMs = Math.min(releaseMs, maxWithdrawMs)
+  await waitWithin(withdrawing, { timeoutMs }, () => notInTime('not withdrawn')).catch(() => {})
 }
 
 /** Waits for a new value of a key, but no longer than a call may take. It may be written later. */

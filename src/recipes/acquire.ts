@@ -6,6 +6,7 @@ import { ForeignKeyError } from '../lock/foreign-key-error.js'
 import { LockTimeoutError, LockUnavailableError } from '../lock/lock-errors.js'
 import type { LockSession } from '../lock/lock-key.js'
 import { type LockOptions, type LockTerms, lockTerms } from '../lock/lock-options.js'
+import { withdrawWithin } from '../lock/release.js'
 import { Grant } from './grant.js'
 import type { OwnKey } from './own-key.js'
 import { type Line, Place } from './place.js'
@@ -27,7 +28,7 @@ export function grantRequest(owner: string, name: string, options: LockOptions, 
   return { name, ...lockTerms(owner, options, waits), waits }
 }
 
-/** Waits in a line. Rejects at once with the caller's signal or time; then the place in the line is given up, too. */
+/** Waits in a line. Rejects with the caller's signal or time, when the place in the line is given up. */
 export function acquire(host: RecipeHost, line: Line, request: GrantRequest): Promise<Grant> {
   const name = Buffer.concat([host.namespace, Buffer.from(request.name)])
   return host.observer.lockAsked({ name, kind: line.kind }, () => acquireInTime(host, line, request))
@@ -50,10 +51,11 @@ async function acquireInTime(host: RecipeHost, line: Line, request: GrantRequest
     return await waitWithin(obtaining, request, () => new LockTimeoutError(name, timeoutMs, undefined, reason()))
   } catch (error) {
     abort.abort(error)
-    obtaining.then(
+    const withdrawing = obtaining.then(
       (late) => late.release(),
       () => {},
     )
+    await withdrawWithin(withdrawing, host)
     throw error
   }
 }

@@ -51,7 +51,10 @@ export class BarrierEntry implements AsyncDisposable {
 
   /** Leaves without waiting for the others, unless `leave()` was called. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#leaving !== undefined) return
+    if (this.#leaving === undefined) await this.#goAway()
+  }
+
+  async #goAway(): Promise<void> {
     const { name: key } = this.#own
     await releaseWithin(this.#own.leave(), { kind: 'barrier', key }, this.#host)
   }
@@ -64,7 +67,7 @@ export class BarrierEntry implements AsyncDisposable {
       while (!(await this.#waitForOthers(wait)));
       if (areLater) await waitWithin(this.#own.leave(this.#keys.close(this.#openedAt)), wait)
     } catch (error) {
-      void this.#own.leave()
+      await this.#goAway()
       throw error
     } finally {
       wait.end()

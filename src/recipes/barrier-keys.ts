@@ -1,10 +1,13 @@
 import type { KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { key } from '../kv/compare.js'
+import { type Comparison, key } from '../kv/compare.js'
 import { del, type Operation, put } from '../kv/operation.js'
 import { txn } from '../kv/txn.js'
 import { isForeignPlace, isOfForm, numbered } from './key-form.js'
 import { openedKey } from './reserved-names.js'
+
+/** A transaction may have 128 comparisons. */
+const maxGuarded = 120
 
 /** The keys of a double barrier as of a revision. */
 export interface BarrierState {
@@ -54,6 +57,16 @@ export class BarrierKeys {
     const name = kv.key.toString()
     if (name === this.opened) return Number(kv.value.toString()) || kv.modRevision
     return name === this.openedOfGo && this.#hasGo ? kv.modRevision : undefined
+  }
+
+  /** Holds where one who came at `revision` still waits, as far as a key that is written more than once can tell. */
+  notOpenedSince(revision: number): Comparison {
+    return key(this.opened).modRevision.less(revision)
+  }
+
+  /** Hold as long as those who are counted are there. */
+  areThere(waiters: readonly KeyValue[]): Comparison[] {
+    return waiters.slice(0, maxGuarded).map((kv) => key(kv.key).createRevision.equals(kv.createRevision))
   }
 
   open(): Operation[] {

@@ -2,9 +2,11 @@ import { withAnySignal } from '../core/abort.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import { assertKnownOptions, positiveInteger } from '../core/validate.js'
 import { Wait } from '../core/wait.js'
+import { waitWithin } from '../core/wait-within.js'
 import { LockLostError } from '../lock/lock-errors.js'
 import type { LockSession } from '../lock/lock-key.js'
 import { checkLockName } from '../lock/lock-options.js'
+import { releaseWithin } from '../lock/release.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { BarrierEntry } from './barrier-entry.js'
@@ -39,8 +41,9 @@ export class DoubleBarrier {
 
   /**
    * Waits until `count` callers have come. Waits as long as it takes unless `timeoutMs`, which ends it with
-   * `DEADLINE_EXCEEDED`, or `signal` bound it; then nobody counts this one any longer. Rejects with `BARRIER_FULL` where so
-   * many are in it already, and with a `LockLostError` if its place is lost while it waits.
+   * `DEADLINE_EXCEEDED`, or `signal` bound it; once it has rejected, nobody counts this one any longer. Where the key cannot be
+   * deleted, it rejects after the client's `timeoutMs` more at the latest, with the client's event `releaseDelayed`. Rejects with
+   * `BARRIER_FULL` where so many are in it already, and with a `LockLostError` if its place is lost while it waits.
    */
   async enter(options: CallOptions = {}): Promise<BarrierEntry> {
     checkCall('enter()', options)
@@ -58,16 +61,51 @@ export class DoubleBarrier {
     const { signal } = wait
     const keys = new BarrierKeys(this.name)
     const own = new OwnKey(keys.folder, session, store)
-    try {
-      const openedAt = await withAnySignal([signal, session.signal], (either) => this.#untilOpen(keys, own, either))
+    const entering = withAnySignal([signal, session.signal], async (either) => {
+      const openedAt = await this.#untilOpen(keys, own, either)
       if (openedAt !== undefined) return new BarrierEntry(keys, own, openedAt, this.#host)
       throw new LockLostError(this.name, session.signal.reason)
+    })
+    try {
+      return await waitWithin(entering, wait)
     } catch (error) {
-      // Nobody waits for what is deleted in the background.
-      void own.leave()
+      const failure = session.signal.aborted && !signal.aborted ? new LockLostError(this.name, error) : error
+      const entry = await this.#withdraw(keys, own, entering, signal)
+      if (entry !== undefined) return entry
       if (isEtcdError(error, 'LEASE_NOT_FOUND')) return this.#enterAnew(session, wait)
-      throw session.signal.aborted && !signal.aborted ? new LockLostError(this.name, error) : error
+      throw failure
     }
+  }
+
+  /**
+   * Deletes the key before the caller hears that its wait has ended: the next one who comes would count it. Resolves with the
+   * entry if the barrier was opened for it in the meantime.
+   */
+  async #withdraw(
+    keys: BarrierKeys,
+    own: OwnKey,
+    entering: Promise<BarrierEntry>,
+    { aborted }: AbortSignal,
+  ): Promise<BarrierEntry | undefined> {
+    const withdrawing = entering.catch(async () => {
+      const openedAt = aborted ? await this.#deleteUnlessOpen(keys, own).catch(() => undefined) : undefined
+      if (openedAt !== undefined) return new BarrierEntry(keys, own, openedAt, this.#host)
+      await own.leave()
+      return undefined
+    })
+    const entry = await releaseWithin(withdrawing, { kind: 'barrier', key: own.name }, this.#host)
+    // An entry that comes after that is nobody's.
+    if (entry === undefined) void withdrawing.then((late) => late?.[Symbol.asyncDispose]())
+    return entry
+  }
+
+  /** Who opens it and who gives up agree: once it was opened with this one counted, this one is in. */
+  async #deleteUnlessOpen(keys: BarrierKeys, own: OwnKey): Promise<number | undefined> {
+    const { createRevision } = own
+    if (createRevision === 0 || !own.session.isAlive()) return undefined
+    const found = await own.deleteIf(keys.notOpenedSince(createRevision), keys.ranges)
+    const { openedAt } = keys.stateOf(found)
+    return openedAt > createRevision ? openedAt : undefined
   }
 
   /** The lease was gone before there was a place to lose. */
@@ -84,8 +122,10 @@ export class DoubleBarrier {
     if (before.length >= this.count) throw full(this.name, this.count)
     // Those who came before it was opened are on their way out.
     const newcomers = before.filter(({ createRevision }) => createRevision > openedAt)
-    if (newcomers.length === this.count - 1) return own.whileThere(keys.open(), signal)
-    return this.#waitUntilOpen(keys, own, revision, signal)
+    if (newcomers.length < this.count - 1) return this.#waitUntilOpen(keys, own, revision, signal)
+    const openedNow = await own.whileThere(keys.open(), signal, keys.areThere(newcomers))
+    // One who was counted has left meanwhile.
+    return openedNow ?? this.#waitAgain(keys, own, signal)
   }
 
   async #waitUntilOpen(
@@ -117,7 +157,7 @@ export class DoubleBarrier {
     return kept === undefined ? undefined : openedAt
   }
 
-  /** History was compacted while nothing could be heard: what is there now tells whether it was opened. */
+  /** Nobody told what has happened, as history was compacted or one who was counted has left: what is there now tells. */
   async #waitAgain(keys: BarrierKeys, own: OwnKey, signal: AbortSignal): Promise<number | undefined> {
     const { createRevision } = own
     const { kvs, revision } = await own.create('', keys.ranges, signal)

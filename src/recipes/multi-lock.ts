@@ -6,6 +6,7 @@ import type { Comparison } from '../kv/compare.js'
 import type { Lock } from '../lock/lock.js'
 import { checkLockName, type LockOptions } from '../lock/lock-options.js'
 import type { Locks } from '../lock/locks.js'
+import { type ReleaseHost, withdrawWithin } from '../lock/release.js'
 import { grantRequest } from './acquire.js'
 
 /** Several locks that were granted together: they are held as long as all of them are. */
@@ -54,7 +55,12 @@ export class MultiLock implements AsyncDisposable {
 }
 
 /** Takes several locks, or none. */
-export async function lockAll(locks: Locks, names: readonly string[], options: LockOptions): Promise<MultiLock> {
+export async function lockAll(
+  locks: Locks,
+  names: readonly string[],
+  options: LockOptions,
+  host: ReleaseHost,
+): Promise<MultiLock> {
   const { timeoutMs, signal, ttlSeconds, value } = grantRequest('lockAll()', '', options, true)
   const left = timeLeft(timeoutMs)
   const taken: Lock[] = []
@@ -65,7 +71,7 @@ export async function lockAll(locks: Locks, names: readonly string[], options: L
     }
     return new MultiLock(taken)
   } catch (error) {
-    void Promise.all(taken.map((lock) => lock.release()))
+    await withdrawWithin(Promise.all(taken.map((lock) => lock.release())), host)
     throw error
   }
 }

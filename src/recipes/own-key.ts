@@ -95,14 +95,34 @@ export class OwnKey {
     this.#createRevision = found.createRevision
   }
 
-  /** Does something if the key is still there. Resolves with the revision; with `undefined` if it is not. */
-  async whileThere(operations: readonly Operation[], signal: AbortSignal): Promise<number | undefined> {
+  /**
+   * Does something if the key is still there, and `conditions` hold. Resolves with the revision; with `undefined` if it was not
+   * done.
+   */
+  async whileThere(
+    operations: readonly Operation[],
+    signal: AbortSignal,
+    conditions: readonly Comparison[] = [],
+  ): Promise<number | undefined> {
     const transaction = this.#store
       .txn()
-      .if(this.guard)
+      .if(this.guard, ...conditions)
       .then(...operations)
     const { succeeded, revision } = await this.#settle(() => transaction.commit(), signal)
     return succeeded ? revision : undefined
+  }
+
+  /** Deletes it if `condition` holds. Resolves with what is in the ranges `seen` if it is there still. */
+  async deleteIf(condition: Comparison, seen: readonly KeyRange[]): Promise<readonly KeyValue[]> {
+    const transaction = this.#store
+      .txn()
+      .if(this.guard, condition)
+      .then(del(this.name))
+      .else(get(this.name), ...seen.map((one) => range(one)))
+    const outcome = await this.#settle(() => transaction.commit(), this.session.signal)
+    if (outcome.succeeded) return []
+    const [own, ...found] = outcome.responses
+    return own?.createRevision === this.#createRevision ? found.flatMap(({ kvs }) => kvs) : []
   }
 
   /** Resolves when the key is not there any more, or is not one of its lease: it stands for nobody then. */

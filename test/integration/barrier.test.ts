@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { type BarrierEntry, Etcd, isEtcdError, LockLostError } from '../../src/index.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type BarrierEntry, type CallOptions, Etcd, isEtcdError, LockLostError } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { uniquePrefix } from '../support/fixtures.js'
@@ -152,18 +153,44 @@ describe('Barriers', () => {
     const name = someName()
     const barrier = etcd.doubleBarrier(name, 2)
     await assert.rejects(barrier.enter({ timeoutMs: 100 }), (error) => isEtcdError(error, 'DEADLINE_EXCEEDED'))
-    await untilKeys(name, 0)
+    assert.deepEqual(await storedKeys(cluster, name), [])
     const abort = new AbortController()
     const waiting = barrier.enter({ signal: abort.signal })
     await untilKeys(name, 1)
     abort.abort(new Error('no longer'))
     await assert.rejects(waiting, /no longer/)
-    await untilKeys(name, 0)
+    assert.deepEqual(await storedKeys(cluster, name), [])
     const lost = assert.rejects(barrier.enter(), LockLostError)
     await untilKeys(name, 1)
     const { kvs } = await etcd.range({ prefix: name })
     await other.lease.revoke(kvs[0]?.lease ?? '')
     await lost
+  })
+
+  test('a double barrier lets nobody in alone, also after and beside one who gives up', async () => {
+    const entered = (client: Etcd, name: string, options: CallOptions) =>
+      client
+        .doubleBarrier(name, 2)
+        .enter(options)
+        .then(
+          () => true,
+          (error) =>
+            isEtcdError(error, 'DEADLINE_EXCEEDED') || error.name === 'TimeoutError' ? false : Promise.reject(error),
+        )
+    for (let round = 0; round < 20; round += 1) {
+      const bounds = { timeoutMs: 5 + round }
+      const name = someName()
+      const first = await entered(etcd, name, round % 4 < 2 ? bounds : { signal: AbortSignal.timeout(5 + round) })
+      const second = await entered(round % 2 === 0 ? etcd : other, name, { timeoutMs: 20 })
+      assert.deepEqual([first, second], [false, false], `round ${round}, one after the other`)
+    }
+    for (let round = 0; round < 20; round += 1) {
+      const name = someName()
+      const first = entered(etcd, name, { timeoutMs: 10 })
+      await sleep(round % 10)
+      const [isFirstIn, isSecondIn] = await Promise.all([first, entered(other, name, { timeoutMs: 30 })])
+      assert.equal(isFirstIn, isSecondIn, `round ${round}, at the same time`)
+    }
   })
 
   test('a double barrier does not wait for one that dies or goes, and keeps those of the next time apart', async () => {

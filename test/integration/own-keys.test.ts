@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Etcd, isEtcdError, type Lock } from '../../src/index.js'
+import { Etcd, isEtcdError, type Lock, type LockOptions } from '../../src/index.js'
 import { itemName, ownName } from '../../src/recipes/unique-name.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { storedKeys } from '../support/cluster-view.js'
@@ -100,6 +100,35 @@ describe('A key that stands for a holder', () => {
     assert.ok(await isPending(waiting))
     await rival.release()
     await (await waiting).release()
+  })
+
+  test('is gone when the wait that it was made for rejects', async () => {
+    const name = uniquePrefix().slice(0, -1)
+    const held = [
+      await other.lock(name),
+      await other.rwLock(name).write(),
+      await other.semaphore(name, 1).acquire(),
+      await other.election(`${name}/e`).campaign('other'),
+    ]
+    const count = () => other.count({ prefix: name })
+    const before = await count()
+    const waits = [
+      (bounds: LockOptions) => etcd.lock(name, bounds),
+      (bounds: LockOptions) => etcd.lockAll([`${name}!`, name], bounds),
+      (bounds: LockOptions) => etcd.rwLock(name).read(bounds),
+      (bounds: LockOptions) => etcd.rwLock(name).write(bounds),
+      (bounds: LockOptions) => etcd.semaphore(name, 1).acquire(bounds),
+      (bounds: LockOptions) => etcd.election(`${name}/e`).campaign('me', bounds),
+    ]
+    for (let round = 0; round < 8; round += 1) {
+      for (const wait of waits) {
+        const timeoutMs = 2 + round
+        await assert.rejects(wait(round % 2 === 0 ? { timeoutMs } : { signal: AbortSignal.timeout(timeoutMs) }))
+        // One call, as the next one who comes makes it.
+        assert.equal(await count(), before, `round ${round}, ${wait}`)
+      }
+    }
+    await Promise.all(held.map((one) => ('resign' in one ? one.resign() : one.release())))
   })
 
   test('is counted once by a priority queue that is reached by two namespaces', async () => {
