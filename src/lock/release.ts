@@ -14,7 +14,7 @@ export interface ReleaseHost {
 /** What a client's events say about releases. */
 export interface ReleaseEvents {
   /**
-   * A lock, a leadership or a permit was released, but its key could not be deleted within the client's `timeoutMs`. The
+   * A lock, a leadership or a permit was released, or `enter()` of a double barrier has ended, but the key could not be deleted within the client's `timeoutMs`. The
    * client goes on trying until the lease ends, and the key with it.
    */
   releaseDelayed: ReleaseDelayed

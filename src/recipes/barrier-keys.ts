@@ -59,12 +59,12 @@ export class BarrierKeys {
     return name === this.openedOfGo && this.#hasGo ? kv.modRevision : undefined
   }
 
-  /** Holds where one who came at `revision` still waits, as far as a key that is written more than once can tell. */
+  /** Holds only while a caller whose key was created at `revision` waits; the key may also be rewritten after the opening. */
   notOpenedSince(revision: number): Comparison {
     return key(this.opened).modRevision.less(revision)
   }
 
-  /** Hold as long as those who are counted are there. */
+  /** Hold as long as the counted keys exist. */
   areThere(waiters: readonly KeyValue[]): Comparison[] {
     return waiters.slice(0, maxGuarded).map((kv) => key(kv.key).createRevision.equals(kv.createRevision))
   }

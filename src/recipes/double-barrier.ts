@@ -94,12 +94,12 @@ export class DoubleBarrier {
       return undefined
     })
     const entry = await releaseWithin(withdrawing, { kind: 'barrier', key: own.name }, this.#host)
-    // An entry that comes after that is nobody's.
+    // The caller has been refused: an entry that comes later is left again.
     if (entry === undefined) void withdrawing.then((late) => late?.[Symbol.asyncDispose]())
     return entry
   }
 
-  /** Who opens it and who gives up agree: once it was opened with this one counted, this one is in. */
+  /** An opening and a withdrawal exclude each other: a caller who was counted when the barrier opened has entered. */
   async #deleteUnlessOpen(keys: BarrierKeys, own: OwnKey): Promise<number | undefined> {
     const { createRevision } = own
     if (createRevision === 0 || !own.session.isAlive()) return undefined
@@ -124,7 +124,7 @@ export class DoubleBarrier {
     const newcomers = before.filter(({ createRevision }) => createRevision > openedAt)
     if (newcomers.length < this.count - 1) return this.#waitUntilOpen(keys, own, revision, signal)
     const openedNow = await own.whileThere(keys.open(), signal, keys.areThere(newcomers))
-    // One who was counted has left meanwhile.
+    // A caller who was counted has left meanwhile.
     return openedNow ?? this.#waitAgain(keys, own, signal)
   }
 
@@ -157,7 +157,7 @@ export class DoubleBarrier {
     return kept === undefined ? undefined : openedAt
   }
 
-  /** Nobody told what has happened, as history was compacted or one who was counted has left: what is there now tells. */
+  /** History was compacted, or a caller who was counted has left: the keys show whether the barrier was opened. */
   async #waitAgain(keys: BarrierKeys, own: OwnKey, signal: AbortSignal): Promise<number | undefined> {
     const { createRevision } = own
     const { kvs, revision } = await own.create('', keys.ranges, signal)
