@@ -41,7 +41,7 @@ import {
   type UpdateResult,
 } from './results.js'
 import { putWithTtl, type TtlLeases } from './ttl.js'
-import { isReadOnly, Txn, txnSize } from './txn.js'
+import { isReadOnly, linearizableRequest, Txn, txnSize } from './txn.js'
 import { type UpdateFunction, type UpdateOptions, update } from './update.js'
 
 /** Bounds that keep one call from hurting the cluster or this process. */
@@ -263,7 +263,9 @@ export class Kv {
     this.#checkTxnSize(request)
     const readOnly = isReadOnly(request)
     const context = callContext(options, { consistent: true, repeatable: readOnly, proposal: !readOnly })
-    const response = await this.#transport.unary(methods.KV.Txn, request, context)
+    const sent = linearizableRequest(request)
+    const answer = await this.#transport.unary(methods.KV.Txn, sent, context)
+    const response = sent === request ? answer : { ...answer, responses: [] }
     return { info: responseInfo(response.header, context), response }
   }
 

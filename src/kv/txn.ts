@@ -128,6 +128,17 @@ export function isReadOnly(request: TxnRequest): boolean {
   )
 }
 
+/**
+ * A member evaluates a transaction without operations on its own state, which may lag behind the cluster. With a read it asks
+ * the leader first, so such a transaction gets one, whose answer nobody needs.
+ */
+export function linearizableRequest(request: TxnRequest): TxnRequest {
+  const [first] = request.compare ?? []
+  if (first === undefined || operationsOf(request).length > 0) return request
+  const { key, rangeEnd } = first
+  return { ...request, failure: [{ requestRange: { key, rangeEnd, limit: 1, keysOnly: true } }] }
+}
+
 /** The size that etcd bounds: the longest of the three lists, and what the largest nested transaction adds to it. */
 export function txnSize(request: TxnRequest): number {
   const { compare = [], success = [], failure = [] } = request
