@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { Etcd, get, key } from '../../src/index.js'
+import { linearizableRequest } from '../../src/kv/txn.js'
+import { EtcdCluster } from '../../src/testing/index.js'
+
+describe('A transaction of conditions alone', () => {
+  let cluster: EtcdCluster
+  let etcd: Etcd
+
+  before(async () => {
+    cluster = await EtcdCluster.start()
+    etcd = new Etcd({ endpoints: cluster.endpoints })
+  })
+  after(async () => {
+    await etcd?.close()
+    await cluster?.stop()
+  })
+
+  test('is sent with a linearizable read, without which one member would evaluate it alone', () => {
+    const compare = [{ key: Buffer.from('a'), rangeEnd: Buffer.from('b'), version: 1 }]
+    const requestRange = { key: Buffer.from('a'), rangeEnd: Buffer.from('b'), limit: 1, keysOnly: true }
+    assert.deepEqual(linearizableRequest({ compare }), { compare, failure: [{ requestRange }] })
+    const reads = { compare, success: [get('a').request] }
+    assert.equal(linearizableRequest(reads), reads)
+    assert.deepEqual(linearizableRequest({ compare: [] }), { compare: [] })
+  })
+
+  test('has no results, whether it succeeds or not', async () => {
+    await etcd.put('there', 'value')
+    const outcomes = await Promise.all(['there', 'missing'].map((name) => etcd.txn().if(key(name).exists()).commit()))
+    assert.deepEqual(
+      outcomes.map(({ succeeded, responses }) => [succeeded, responses]),
+      [
+        [true, []],
+        [false, []],
+      ],
+    )
+  })
+})
