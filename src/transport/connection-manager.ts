@@ -1,17 +1,19 @@
-import { longestTimerMs, shareable } from '../core/abort.js'
+import { shareable } from '../core/abort.js'
 import { copyOf, EtcdError, InvalidArgumentError } from '../core/errors.js'
 import type { StatusResponse } from '../gen/messages.js'
 import type { ChannelSettings } from './channel-settings.js'
 import { type ClusterFollowed, ClusterFollower, type FollowerHost } from './cluster-follower.js'
 import { ClusterIdentity } from './cluster-identity.js'
-import { Connection, type ConnectionHost } from './connection.js'
+import { Connection } from './connection.js'
 import { Announcer, type EventSink, reasonOf, type StateChange } from './connection-events.js'
+import type { ConnectionHost } from './connection-host.js'
 import type { ConnectionState, Role } from './connection-state.js'
 import type { Credentials } from './credentials.js'
 import type { Endpoint } from './endpoint.js'
 import { type EndpointStatus, statusOf } from './endpoint-status.js'
 import { Picker } from './picker.js'
 import type { CallContext, CallMetadata, Route } from './transport.js'
+import { WaitingCalls } from './waiting-calls.js'
 
 /** What a manager is made with. */
 export interface ConnectionManagerOptions {
@@ -27,12 +29,6 @@ export interface ConnectionManagerOptions {
   readonly onTokenHeldBack?: ((token: string) => boolean) | undefined
   /** Told of every new state of a connection. */
   readonly onStateChange?: ((change: StateChange) => void) | undefined
-}
-
-interface Waiter {
-  readonly context: CallContext
-  readonly resolve: (connection: Connection) => void
-  readonly fail: (reason: unknown) => void
 }
 
 type ManagerState =
@@ -60,7 +56,7 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
   readonly settings: ChannelSettings
   readonly #options: ConnectionManagerOptions
   readonly #picker = new Picker()
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiting = new WaitingCalls()
   #connections: readonly Connection[]
   #seeds: readonly Endpoint[]
   /** Those of former endpoints, until the calls under way on them have ended. */
@@ -141,46 +137,26 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
   }
 
   /** A connection for this call, if there is one now. */
-  pick({ route, failedOn }: CallContext): Connection | undefined {
+  pick(context: CallContext): Connection | undefined {
+    const { route, failedOn } = context
     if (this.#state.kind === 'idle') this.#open()
     if (this.#state.kind !== 'open' && route.endpoint === undefined) return undefined
     if (route.prefer !== undefined) this.#refreshStale()
     const connection = this.#picker.pick(route, failedOn)
-    if (connection !== undefined && this.#clock === undefined) this.#startClock()
-    return connection
+    if (connection === undefined) return undefined
+    if (this.#clock === undefined) this.#startClock()
+    return context.repeatable || !connection.isDoubtful(performance.now()) ? connection : this.#pickTrusted(context)
   }
 
   /** Waits for a connection for this call, no longer than its deadline, its signal and `maxMs` allow. */
   wait(context: CallContext, maxMs: number = this.#options.connectTimeoutMs): Promise<Connection> {
     if (this.#state.kind === 'closed') return Promise.reject(closedError())
-    const { route, signal } = context
+    const { route } = context
     if (route.endpoint !== undefined && !this.#connections.some((c) => c.url === route.endpoint)) {
       return Promise.reject(new InvalidArgumentError(`\`endpoint\` must be one of the client's, got ${route.endpoint}`))
     }
-    return new Promise((resolve, reject) => {
-      const waitMs = Math.min(maxMs, context.deadlineAt - performance.now())
-      // The one thing that holds the process open while the call waits, hence there is a timer even without a bound.
-      const timer = setTimeout(() => waiter.fail(this.#notConnected()), Math.min(waitMs, longestTimerMs))
-      const leave = (): void => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-        this.#waiters.delete(waiter)
-      }
-      const waiter: Waiter = {
-        context,
-        resolve: (connection) => {
-          leave()
-          resolve(connection)
-        },
-        fail: (reason) => {
-          leave()
-          reject(reason)
-        },
-      }
-      const onAbort = (): void => waiter.fail(signal?.reason)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#waiters.add(waiter)
-    })
+    const waitMs = Math.min(maxMs, context.deadlineAt - performance.now())
+    return this.#waiting.wait(context, waitMs, () => this.#notConnected())
   }
 
   /** Whether a healthy member is left that has not failed this call yet. */
@@ -209,11 +185,8 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
 
   /** Asks a member whether it is alive. One that does not answer is ejected, with all that runs on its connection. */
   suspect(endpoint: string): void {
-    for (const connection of this.#connections) {
-      if (connection.url !== endpoint || connection.state.kind !== 'ready') continue
-      void connection.refresh()
-      if (this.#clock === undefined) this.#startClock()
-    }
+    for (const connection of this.#connections) if (connection.url === endpoint) connection.check()
+    this.#startClock()
   }
 
   /** Asks every healthy member anew who it is and who leads. */
@@ -229,7 +202,7 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
     this.#closing.abort()
     clearInterval(this.#clock)
     this.#follower.stop()
-    for (const waiter of this.#waiters) waiter.fail(closedError())
+    this.#waiting.fail(() => closedError())
     for (const connection of this.#all()) connection.close(() => closedError('unknown'))
   }
 
@@ -247,6 +220,13 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
     this.#changed()
     this.#announcer.stateChanged(connection, previous)
     this.#follower.check()
+  }
+
+  /** What has made one connection silent, as a firewall that has forgotten it, may have done so to others. */
+  foundSilent(): void {
+    if (this.#state.kind === 'closed') return
+    for (const connection of this.#connections) connection.check()
+    this.#startClock()
   }
 
   foundStranger(connection: Connection): void {
@@ -290,7 +270,7 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
       (error: unknown) => {
         // The next call looks again.
         if (this.#state === opening) this.#state = { kind: 'idle' }
-        for (const waiter of this.#waiters) waiter.fail(copyOf(error))
+        this.#waiting.fail(() => copyOf(error))
       },
     )
   }
@@ -300,10 +280,7 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
     this.#picker.update(this.#connections)
     if (this.#state.kind === 'opening') this.#settle(this.#state)
     if (this.#state.kind === 'idle' || this.#state.kind === 'closed') return
-    for (const waiter of this.#waiters) {
-      const connection = this.pick(waiter.context)
-      if (connection !== undefined) waiter.resolve(connection)
-    }
+    this.#waiting.serve((context) => this.pick(context))
   }
 
   #settle(opening: Extract<ManagerState, { kind: 'opening' }>): void {
@@ -332,8 +309,25 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
     }
   }
 
-  /** The clock runs while calls are under way, and never holds the process open. */
+  /**
+   * For what cannot be sent twice. Where the connections have been silent for some seconds, all of them are checked, and the
+   * call waits for the first that gives a sign of life.
+   */
+  #pickTrusted({ route, failedOn }: CallContext): Connection | undefined {
+    const now = performance.now()
+    const doubtful = new Set(failedOn)
+    for (const connection of this.#connections) {
+      if (!connection.isDoubtful(now)) continue
+      doubtful.add(connection.url)
+      connection.check()
+    }
+    const connection = this.#picker.pick(route, doubtful)
+    return connection?.isDoubtful(now) === true ? undefined : connection
+  }
+
+  /** The clock runs while something is waited for, and never holds the process open. */
   #startClock(): void {
+    if (this.#clock !== undefined) return
     this.#tickedAt = performance.now()
     this.#clock = setInterval(() => this.#tick(), tickMs)
     this.#clock.unref()
@@ -344,7 +338,7 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
     const late = now - this.#tickedAt > 2 * tickMs
     this.#tickedAt = now
     const connections = this.#all()
-    if (connections.every(({ inFlight }) => inFlight === 0)) {
+    if (connections.every(({ isWaiting }) => !isWaiting)) {
       clearInterval(this.#clock)
       this.#clock = undefined
       return

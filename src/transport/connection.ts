@@ -1,45 +1,25 @@
 import { EtcdError } from '../core/errors.js'
 import type { ResponseHeader, StatusResponse } from '../gen/messages.js'
 import { type Method, methods } from '../wire/methods.js'
-import type { ChannelSettings } from './channel-settings.js'
-import type { ClusterIdentity } from './cluster-identity.js'
-import type { ConnectionState, Role } from './connection-state.js'
+import type { ConnectionHost } from './connection-host.js'
+import { type ConnectionState, ejectedFor, type Role } from './connection-state.js'
 import type { Credentials } from './credentials.js'
 import { type EjectReason, ejectionMs } from './ejection.js'
 import type { Endpoint } from './endpoint.js'
 import { isTransportCode } from './grpc-status.js'
 import { type Lanes, type LanesListener, openLanes } from './lanes.js'
 import { Latency } from './latency.js'
-import { LifeSigns } from './life-signs.js'
-import { askStatus, isRefusal, type ProbeHost } from './member-probe.js'
+import { isRefusal } from './member-probe.js'
+import { MemberQuestions } from './member-questions.js'
 import { OpenCalls } from './open-calls.js'
+import { Pulse } from './pulse.js'
 import { StreamCall, type StreamInit, type StreamOwner } from './stream-call.js'
 import { StreamPlaces } from './stream-places.js'
-import { type CallContext, type CallMetadata, callContext } from './transport.js'
+import type { CallContext } from './transport.js'
 import { type AttemptOwner, UnaryAttempt } from './unary-attempt.js'
-import type { LaneState, UnaryLane } from './unary-lane.js'
-
-/** What a connection needs from the set it belongs to. */
-export interface ConnectionHost {
-  readonly identity: ClusterIdentity
-  readonly settings: ChannelSettings
-  credentials(endpoint: Endpoint): Credentials
-  /** Metadata for the probes: the token, where there is one. */
-  probeMetadata(): CallMetadata
-  /** The member answers, but not the calls with this token. Returns whether another one is got. */
-  tokenHeldBack(token: string): boolean
-  /** The member turned out to belong to another cluster than the client's. */
-  foundStranger(connection: Connection): void
-  /** The connection entered a new state. */
-  stateChanged(connection: Connection, previous: ConnectionState): void
-  /** The member told who it is, or who leads. */
-  learned(connection: Connection, status: StatusResponse): void
-}
+import type { LaneState } from './unary-lane.js'
 
 const unlimited = { maxStreams: Number.POSITIVE_INFINITY, unaryPlaces: 0 }
-const probeTimeoutMs = 1000
-/** How long a member that answers may keep a call with a token waiting, beside the time of some round trips. */
-const heldBackMs = 400
 /** Probes in a row that a silent member may leave unanswered before the calls on it are given up. */
 const patienceProbes = 3
 
@@ -60,7 +40,8 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   readonly #calls: OpenCalls
   #lanes: Lanes | undefined
   #state: ConnectionState = { kind: 'idle' }
-  readonly #signs = new LifeSigns()
+  readonly #pulse: Pulse
+  readonly #questions: MemberQuestions
   readonly #latency = new Latency()
   #status: StatusResponse | undefined
   #clusterId: string | undefined
@@ -72,6 +53,13 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     this.endpoint = endpoint
     this.#host = host
     this.#calls = new OpenCalls(endpoint.url)
+    this.#pulse = this.#makePulse()
+    this.#questions = new MemberQuestions({
+      host,
+      latency: this.#latency,
+      send: (method, request, context) => this.#send(method, method.encode(request), context, 0),
+      behind: () => this.eject('unresponsive'),
+    })
   }
 
   get url(): string {
@@ -89,6 +77,11 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
 
   get inFlight(): number {
     return this.#calls.inFlight
+  }
+
+  /** Whether something is waited for, which ticks tell when nothing comes. */
+  get isWaiting(): boolean {
+    return this.#pulse.isWaiting
   }
 
   /** Moving average of the time that small calls take; `undefined` before the first. */
@@ -141,10 +134,9 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     message: Buffer,
     context: CallContext,
   ): Promise<Response> {
-    const lane = this.#lanes?.unary
-    if (lane === undefined || !this.connected) return Promise.reject(this.#notConnected())
+    if (!this.connected) return Promise.reject(this.#notConnected())
     const floor = context.consistent && !context.ownView ? this.#host.identity.revision : 0
-    return this.#run(lane, new UnaryAttempt(this, method, context, floor), message)
+    return this.#send(method, message, context, floor)
   }
 
   /** Opens one stream. Its first sign of trouble, as of everything that follows, is the listener's `onEnd`. */
@@ -152,6 +144,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     const lanes = this.#lanes
     if (lanes === undefined || !this.connected || this.#draining) return undefined
     const stream = new StreamCall(this, init)
+    if (this.#pulse.doubtsStreams(performance.now())) this.#host.foundSilent(this)
     this.#calls.addStream(stream as StreamCall)
     stream.start(lanes.streams(), init.metadata)
     return stream
@@ -161,27 +154,31 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   async refresh(): Promise<void> {
     this.#refreshedAt = performance.now()
     try {
-      this.#learn(await this.#askStatus())
+      this.#learn(await this.#questions.status())
     } catch {
       // A member that stays silent is noticed by `tick`, a lost connection by its lane.
     }
   }
 
+  /** Whether what cannot be sent twice may have to wait until the member has given a sign of life. */
+  isDoubtful(now: number): boolean {
+    const reason = ejectedFor(this.#state)
+    return reason === 'unresponsive' || (this.#state.kind === 'ready' && this.#pulse.isDoubtful(now))
+  }
+
+  /** Asks a healthy member whether it is alive, unless it has just shown that. If it is silent, it is ejected. */
+  check(): void {
+    if (this.#state.kind === 'ready') this.#pulse.check()
+  }
+
   /**
-   * One tick of the manager's clock, which runs while calls are under way. A member that gives no sign of life for some
+   * One tick of the manager's clock, which runs while something is waited for. A member that gives no sign of life for some
    * ticks is asked for its status; if nothing comes then either, it is ejected and the reads that wait for it are given
    * up, to be repeated elsewhere. Slow answers of a member that is alive never lead to this.
    */
   tick(): void {
-    if (this.#lanes === undefined) return
-    const hasSign = this.#signs.look(this.#lanes.unary)
-    if (this.#calls.inFlight === 0 || this.#state.kind !== 'ready') {
-      this.#signs.answered()
-      return
-    }
-    const verdict = this.#signs.tick(hasSign, this.#extraTicks())
-    if (verdict === 'ask') void this.refresh()
-    else if (verdict === 'give up' && performance.now() > this.#calls.largeRequestsUntil) this.eject('unresponsive')
+    if (this.#state.kind === 'ready') this.#pulse.tick()
+    else this.#pulse.rest()
   }
 
   /** Keeps calls away until a probe, after a backoff, is answered well. */
@@ -231,6 +228,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   streamAnswered(header: ResponseHeader): EtcdError | undefined {
+    this.#pulse.streamAnswered()
     return this.#observe(header, 0)
   }
 
@@ -239,8 +237,9 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined {
-    this.#signs.answered()
-    this.#latency.sample(performance.now() - attempt.sentAt, attempt.context.responseBytes)
+    const now = performance.now()
+    this.#pulse.answered(now)
+    this.#latency.sample(now - attempt.sentAt, attempt.context.responseBytes)
     const refused = this.#observe(header, attempt.floor)
     // What a member tells about itself is true in whatever cluster it is, and a token that it gives is for that one.
     const isForAny = attempt.method === methods.Maintenance.Status || attempt.method === methods.Auth.Authenticate
@@ -248,7 +247,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   failed(error: EtcdError): void {
-    if (!isTransportCode(error.code)) this.#signs.answered()
+    if (!isTransportCode(error.code)) this.#pulse.answered(performance.now())
     if (error.code === 'NOT_SUPPORTED_FOR_LEARNER') this.#becomeLearner()
     else if (error.code === 'NO_LEADER' && this.#state.kind === 'ready') this.eject('no leader')
   }
@@ -258,6 +257,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
       case 'connected':
         // The address may lead to another member now.
         this.#clusterId = undefined
+        this.#pulse.connected()
         void this.#probe(0, undefined)
         return
       case 'connecting':
@@ -271,6 +271,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
 
   /** A member that is shut down in order takes no new calls, but serves the streams that it has for some seconds. */
   onStreamsLeaving(): void {
+    this.#host.foundSilent(this)
     this.#calls.leaving()
   }
 
@@ -278,7 +279,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     this.#enter({ kind: 'probing', ejections, after })
     const probing = this.#state
     try {
-      const status = await this.#askStatus()
+      const status = await this.#questions.status()
       if (this.#state === probing) this.#judge(status)
     } catch (error) {
       if (this.#state !== probing) return
@@ -336,6 +337,32 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     this.#lanes.unary.connect()
   }
 
+  #makePulse(): Pulse {
+    const lanes = (): Lanes | undefined => this.#lanes
+    return new Pulse({
+      get lanes() {
+        return lanes()
+      },
+      calls: this.#calls,
+      latency: this.#latency,
+      ask: (over) => this.#ask(over),
+      trusted: () => this.#host.stateChanged(this, this.#state),
+      silent: (over) => this.#isSilent(over),
+    })
+  }
+
+  #ask(over: 'unary' | 'streams'): void {
+    const streams = this.#lanes?.separateStreams
+    if (over === 'unary') void this.refresh()
+    else if (streams !== undefined) this.#questions.life(streams)
+  }
+
+  #isSilent(over: 'unary' | 'streams'): void {
+    if (over === 'unary') this.eject('unresponsive')
+    else this.#calls.giveUpStreams(undefined)
+    this.#host.foundSilent(this)
+  }
+
   /** The path may be gone for good while the member lives: another connection is tried beside the silent one. */
   #leaveSilent(ejections: number): void {
     this.#lanes?.unary.replace()
@@ -344,50 +371,23 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     else this.#calls.giveUpReads()
   }
 
-  #run<Request, Response>(
-    lane: UnaryLane,
-    attempt: UnaryAttempt<Request, Response>,
-    message: Buffer,
-  ): Promise<Response> {
-    if (this.#calls.inFlight === 0) this.#signs.answered()
-    this.#calls.addAttempt(attempt as UnaryAttempt)
-    return attempt.run(lane, message)
-  }
-
-  #askStatus(): Promise<StatusResponse> {
-    const host: ProbeHost = {
-      call: (method, request, metadata, signal) => this.#ask(method, request, metadata, signal),
-      patienceMs: heldBackMs + this.#latency.fourTimesMs,
-      heldBack: (token) => {
-        // The next token is held back like the one before: the member itself is behind.
-        if (!this.#host.tokenHeldBack(token)) this.eject('unresponsive')
-      },
-    }
-    return askStatus(host, this.#host.probeMetadata())
-  }
-
-  #ask<Request, Response>(
+  #send<Request, Response>(
     method: Method<Request, Response>,
-    request: Request,
-    metadata: CallMetadata,
-    signal: AbortSignal | undefined,
+    message: Buffer,
+    context: CallContext,
+    floor: number,
   ): Promise<Response> {
     const lane = this.#lanes?.unary
     if (lane === undefined) return Promise.reject(this.#notConnected())
-    const context = callContext({ signal }, {})
-    context.metadata = metadata
-    context.deadlineAt = context.startedAt + Math.max(probeTimeoutMs, this.#latency.fourTimesMs)
-    return this.#run(lane, new UnaryAttempt(this, method, context, 0), method.encode(request))
+    if (this.#calls.inFlight === 0) this.#pulse.begin()
+    const attempt = new UnaryAttempt(this, method, context, floor)
+    this.#calls.addAttempt(attempt as UnaryAttempt)
+    return attempt.run(lane, message)
   }
 
   #notConnected(): EtcdError {
     const init = { code: 'NOT_CONNECTED', effect: 'none', retryable: true, endpoint: this.url } as const
     return new EtcdError('not connected', init)
-  }
-
-  /** A far member gets the time of some round trips more to answer. */
-  #extraTicks(): number {
-    return Math.ceil(this.#latency.fourTimesMs / 100)
   }
 
   #enter(state: ConnectionState): void {

@@ -20,4 +20,9 @@ export class Latency {
   get fourTimesMs(): number {
     return 4 * (this.#ms ?? 0)
   }
+
+  /** Ticks of 100 ms that a far member gets beyond others, to answer. */
+  get extraTicks(): number {
+    return Math.ceil(this.fourTimesMs / 100)
+  }
 }

@@ -13,6 +13,9 @@ const probeEveryTicks = 10
 const busyBytes = 16 * 1024
 const busyTicks = 50
 
+/** A backlog below this says nothing of the network: the system takes as much, and more, for a peer that is gone. */
+const backlogBytes = 16 * 1024
+
 /** What to do with a member, as far as its life is concerned. */
 export type Verdict = 'wait' | 'ask' | 'give up'
 
@@ -38,7 +41,7 @@ export class LifeSigns {
   /** Looks at the traffic since the last look. Returns whether there was a sign of life in it. */
   look({ bytesRead, bytesUnsent }: Traffic): boolean {
     const came = bytesRead !== this.#bytesRead
-    const left = bytesUnsent < this.#bytesUnsent
+    const left = this.#bytesUnsent >= backlogBytes && bytesUnsent < this.#bytesUnsent
     // Another connection counts from the start.
     this.#bytesSinceAnswer += Math.max(0, bytesRead - this.#bytesRead)
     this.#bytesRead = bytesRead

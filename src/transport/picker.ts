@@ -1,5 +1,5 @@
 import type { Connection } from './connection.js'
-import type { EjectReason } from './ejection.js'
+import { ejectedFor } from './connection-state.js'
 import type { Route } from './transport.js'
 
 /**
@@ -60,11 +60,11 @@ export class Picker {
   #lastResort(route: Route): readonly Connection[] {
     const ejected = this.#connections.filter(
       (c) =>
-        wasEjectedFor(c) !== undefined &&
-        wasEjectedFor(c) !== 'other cluster' &&
+        ejectedFor(c.state) !== undefined &&
+        ejectedFor(c.state) !== 'other cluster' &&
         (route.serializable || c.role !== 'learner'),
     )
-    const alive = ejected.filter((c) => wasEjectedFor(c) === 'no leader')
+    const alive = ejected.filter((c) => ejectedFor(c.state) === 'no leader')
     return alive.length > 0 ? alive : ejected
   }
 }
@@ -87,12 +87,6 @@ function nearest(connections: readonly Connection[]): readonly Connection[] {
   const latencyOf = (c: Connection): number => c.latencyMs ?? Number.POSITIVE_INFINITY
   const best = Math.min(...connections.map(latencyOf))
   return connections.filter((c) => latencyOf(c) <= best)
-}
-
-/** Why it is not healthy; `undefined` also for a new connection, of which nobody knows yet whose it is. */
-function wasEjectedFor({ state }: Connection): EjectReason | undefined {
-  if (state.kind === 'ejected') return state.reason
-  return state.kind === 'probing' ? state.after : undefined
 }
 
 /** Two addresses of one member would give it two turns in each round. */

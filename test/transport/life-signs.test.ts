@@ -36,6 +36,11 @@ describe('A member from which an answer is due', () => {
     assert.equal(seconds.includes('give up'), false)
   })
 
+  test('is given up although the system takes what little is sent to it', () => {
+    const idle = verdicts(7, (tick) => ({ unsent: tick % 2 === 0 ? 100 : 0 }))
+    assert.equal(idle.at(-1), 'give up')
+  })
+
   test('is given up when the bytes stop in the middle of an answer', () => {
     const cut = verdicts(50, (tick) => ({ read: Math.min(tick, 30) * 50_000 }))
     assert.equal(cut.indexOf('give up'), 37)
