@@ -322,7 +322,9 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
       connection.check()
     }
     const connection = this.#picker.pick(route, doubtful)
-    return connection?.isDoubtful(now) === true ? undefined : connection
+    if (connection === undefined || connection.isDoubtful(now)) return undefined
+    // Rather wait for a check than go where it has failed before.
+    return failedOn?.has(connection.url) === true && this.#picker.hasFresh(route, failedOn) ? undefined : connection
   }
 
   /** The clock runs while something is waited for, and never holds the process open. */
