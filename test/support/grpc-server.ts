@@ -80,6 +80,12 @@ export class GrpcServer implements AsyncDisposable {
     return 'port' in this.#address ? `http://127.0.0.1:${this.#address.port}` : `unix:${this.#address.path}`
   }
 
+  /** Asks all clients to leave, as a server does that shuts down in order, and takes no new connections. */
+  shutDown(): void {
+    for (const session of this.sessions) session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1)
+    this.#server.close()
+  }
+
   /** Breaks every connection. */
   cut(): void {
     for (const session of this.sessions) session.destroy()
