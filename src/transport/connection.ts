@@ -28,11 +28,10 @@ const patienceProbes = 3
  *
  *     idle → connecting → probing → ready ⇄ ejected
  *
- * The lane of unary calls moves it between `connecting` and connected, again and again, on its own backoff. A new connection is probed by
- * one Status call before it gets any traffic, which tells the member's id, role, version, leader and cluster. `ready`
- * ends when the connection is lost, when the member says that it has no leader, or when `tick` finds it silent. An
- * ejected member is probed again after a backoff, and gets traffic when it answers well. Calls go to ejected members only
- * where there is no other choice, which is the manager's decision.
+ * The channel of unary calls moves it between `connecting` and connected, on its own backoff. One Status call probes a new connection
+ * before it gets any traffic. `ready` ends when the connection is lost, when the member has no leader, or when `tick` finds it
+ * silent. An ejected member is probed again after a backoff, and gets traffic when it answers well. Calls go to ejected
+ * members only where there is no other choice, which is the manager's decision.
  */
 export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   readonly endpoint: Endpoint
@@ -250,6 +249,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     if (!isTransportCode(error.code)) this.#pulse.answered(performance.now())
     if (error.code === 'NOT_SUPPORTED_FOR_LEARNER') this.#becomeLearner()
     else if (error.code === 'NO_LEADER' && this.#state.kind === 'ready') this.eject('no leader')
+    else if (error.code === 'DEADLINE_EXCEEDED') this.check() // Short calls end before any of them notices the silence.
   }
 
   onState(state: LaneState): void {

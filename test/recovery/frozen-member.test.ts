@@ -19,6 +19,23 @@ describe('A follower that freezes under load', () => {
     follower = ((await cluster.leader()) + 1) % 3
   })
 
+  test('is noticed by writes with little time each, made one at a time', async (t) => {
+    await using etcd = new Etcd({ endpoints: cluster.endpoints })
+    await etcd.connect()
+    await cluster.pause(follower)
+    const pausedAt = performance.now()
+    let lastFailureMs = 0
+    for (let ms = 0; ms < 3000; ms = performance.now() - pausedAt) {
+      const write = etcd.put('key', 'value', { timeoutMs: 200 })
+      await Promise.all([write, sleep(20)]).catch(() => {
+        lastFailureMs = performance.now() - pausedAt
+      })
+    }
+    await cluster.resume(follower)
+    t.diagnostic(`the last failure was after ${lastFailureMs.toFixed()} ms`)
+    assert.ok(lastFailureMs < 2000, `writes failed for ${lastFailureMs} ms`)
+  })
+
   test('fails no read, leaves no gap beyond its detection, and gets traffic again when it thaws', async (t) => {
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     await etcd.connect()
