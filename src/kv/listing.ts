@@ -60,6 +60,8 @@ const pageBytes = 2 * 1024 * 1024
  * `pages()`. At most two pages are in memory: the one being consumed and the next, which is fetched meanwhile. Leaving the
  * loop cancels that fetch. Each iteration reads the range anew.
  *
+ * Beside a page that takes longer than a second, a single key is read, so that large values arrive over a slow link, too.
+ *
  * The first page is an ordinary read and fixes the revision. From a member of etcd 3.7 or newer all others come as one
  * stream, held back by the consumer; if that breaks off, and from older members, they are read one by one, from any member.
  */

@@ -16,7 +16,7 @@ const backoff = { baseMs: 100, maxMs: 2000 }
  * How long an attempt is the only one. The kernel tries to reach a path that swallows packets for minutes, and nobody else
  * bounds the wait for HTTP/2's settings; and behind a name, the member may have another address by now.
  */
-const aloneMs = 4000
+const aloneMs = 3000
 /** How long the first of several may take, for links on which nothing connects any sooner. */
 const longestMs = 24_000
 

@@ -52,19 +52,19 @@ describe('Attempts to connect', () => {
     assert.equal(made.length, 1)
   })
 
-  test('are made every four seconds beside one that takes long, of which the first has 24 seconds', (t) => {
+  test('are made every three seconds beside one that takes long, of which the first has 24 seconds', (t) => {
     const { made } = start(t)
     for (let second = 0; second < 23; second += 1) t.mock.timers.tick(1000)
-    assert.equal(made.length, 6)
+    assert.equal(made.length, 8)
     const closed = (): boolean[] => made.map(({ isClosed }) => isClosed)
-    assert.deepEqual(closed(), [false, true, true, true, true, false])
+    assert.deepEqual(closed(), [false, true, true, true, true, true, true, false])
     t.mock.timers.tick(1000)
-    assert.deepEqual(closed(), [true, true, true, true, true, false, false])
+    assert.deepEqual(closed(), [true, true, true, true, true, true, true, false, false])
   })
 
   test('end when one of them is connected, be it the first or the last', (t) => {
     const first = start(t)
-    t.mock.timers.tick(4000)
+    t.mock.timers.tick(3000)
     assert.equal(first.attempts.connected(at(first.made, 0)), true)
     assert.deepEqual(
       first.made.map(({ isClosed }) => isClosed),
@@ -75,7 +75,7 @@ describe('Attempts to connect', () => {
     t.mock.timers.reset()
 
     const last = start(t)
-    t.mock.timers.tick(4000)
+    t.mock.timers.tick(3000)
     assert.equal(last.attempts.connected(at(last.made, 1)), true)
     assert.deepEqual(
       last.made.map(({ isClosed }) => isClosed),
