@@ -142,22 +142,20 @@ export class TokenSource {
   rejected(token: Token, code: ErrorCode): void {
     // Users or roles were changed while the member worked on the call: a token without a revision is as good as before.
     if (code === 'AUTH_OLD_REVISION' && !token.holdsRevision) return
-    // The endpoints may have been replaced by those of another cluster, which has a login of its own.
-    if ('username' in this.#options) this.#login = undefined
-    this.#sharedLogin().rejected(token)
+    this.#loginOfNow().rejected(token)
   }
 
   /** Members leave calls with this token unanswered. Returns whether another one takes its place. */
   heldBack(value: string): boolean {
     if (!this.renews) return false
-    const login = this.#sharedLogin()
+    const login = this.#loginOfNow()
     // Another client of the login, or another member, was first.
     return login.held?.value === value ? login.heldBack(login.held) : true
   }
 
   /** The client goes on with this cluster: a token of another one is worth nothing there. */
   clusterFollowed(clusterId: string): void {
-    const login = this.#sharedLogin()
+    const login = this.#loginOfNow()
     const token = login.held
     if (token?.clusterId !== undefined && token.clusterId !== clusterId) login.rejected(token)
   }
@@ -165,6 +163,12 @@ export class TokenSource {
   /** Ends all waits for tokens: the client is closed. */
   close(): void {
     this.#closing.abort(closedError())
+  }
+
+  /** The endpoints may have been replaced by those of another cluster, for which clients share another login. */
+  #loginOfNow(): Login {
+    if ('username' in this.#options) this.#login = undefined
+    return this.#sharedLogin()
   }
 
   #sharedLogin(): Login {
