@@ -38,13 +38,16 @@ describe('Locks and elections of others', () => {
     return child
   }
 
-  async function untilPrinted({ stdout }: { readonly stdout: NodeJS.ReadableStream }, text: string): Promise<void> {
+  /** Goes on reading: a program whose output nobody takes any more is ended by its next line, and keeps its lock. */
+  function untilPrinted({ stdout }: { readonly stdout: NodeJS.ReadableStream }, text: string): Promise<void> {
     let printed = ''
-    for await (const chunk of stdout) {
-      printed += chunk
-      if (printed.includes(text)) return
-    }
-    assert.fail(`it has ended without ${text}: ${printed}`)
+    return new Promise((resolve, reject) => {
+      stdout.on('data', (chunk) => {
+        printed += chunk
+        if (printed.includes(text)) resolve()
+      })
+      stdout.on('end', () => reject(new Error(`it has ended without ${text}: ${printed}`)))
+    })
   }
 
   test('a leader of etcdctl is followed by one from here, and the other way round', async (t) => {
