@@ -5,7 +5,7 @@ interface Attempt {
   close(): void
 }
 
-/** What becomes of attempts. */
+/** Hears of attempts that fail. */
 export interface AttemptsListener {
   /** One failed, or takes too long; others follow. */
   onFailed(reason: string | undefined): void

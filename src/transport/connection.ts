@@ -78,7 +78,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     return this.#calls.inFlight
   }
 
-  /** Whether something is waited for, which ticks tell when nothing comes. */
+  /** Whether something is waited for, so that ticks are needed. */
   get isWaiting(): boolean {
     return this.#pulse.isWaiting
   }

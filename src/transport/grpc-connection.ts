@@ -34,7 +34,7 @@ export interface GrpcConnectionInit {
 }
 
 /**
- * One connection through grpc-js: a channel of its own, which is thrown away when the connection is lost or was never made.
+ * One connection through grpc-js: a separate channel, which is thrown away when the connection is lost or was never made.
  * So each attempt looks the name up, as channels do when they are new, and takes the credentials of the moment. The only
  * place where calls are made through grpc-js.
  */

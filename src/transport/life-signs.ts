@@ -7,7 +7,7 @@ const patienceTicks = 4
 /** Ticks between questions, while bytes come but no answers. */
 const probeEveryTicks = 10
 /**
- * What must have come in so many ticks if there was no answer: less is no answer under way, on a link of any use, but the
+ * What must have come within `busyTicks` if there was no answer: less is no answer under way, on a link of any use, but the
  * small talk of HTTP/2 with a member that does nothing any more.
  */
 const busyBytes = 16 * 1024

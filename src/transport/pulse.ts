@@ -24,7 +24,7 @@ const recentMs = 500
 /**
  * Keeps an eye on the connections to one member, by the ticks of a clock, and knows when they were heard of last.
  *
- * A firewall or a balancer that forgets an idle connection tells nobody: what is sent goes nowhere. So a connection from
+ * A firewall or a balancer forgets an idle connection without a word: what is sent goes nowhere. So a connection from
  * which nothing has come for some seconds is doubted, and checked by a question before anything is put on it that cannot be
  * sent twice. If no answer comes soon, another connection is made beside it, without waiting for the verdict.
  */
@@ -97,7 +97,7 @@ export class Pulse {
       this.#unarySigns.answered()
       this.#host.ask('unary')
     }
-    // Without a connection, there are no bytes, and streams wait for the one that is being made.
+    // Without a connection, nothing has been read, and streams wait for the one that is being made.
     const hasStreams = streams !== undefined && streams.bytesRead > 0
     if (hasStreams && !this.#isCheckingStreams && this.#streamsHeardAt < since) {
       this.#isCheckingStreams = true

@@ -17,12 +17,12 @@ export interface SingleConnectionListener<C> {
   onConnected(connection: C): void
   /** The member wants no new calls on it; those under way go on. */
   onLeaving(connection: C): void
-  /** It is over, or was never made, for this reason where one is known. The last that is told. */
+  /** It is over, or was never made, for this reason where one is known. The last call. */
   onLost(connection: C, reason: string | undefined): void
 }
 
 /** A connection that was there for less was of no use: the next one is made after a backoff. */
-const leastUsefulMs = 100
+const minUsefulMs = 100
 /** How long a connection that was replaced because it was silent may stay silent until its calls are given up. */
 const silentGraceMs = 500
 
@@ -125,7 +125,7 @@ export class Reconnector<C extends SingleConnection> implements SingleConnection
     const current = this.#current
     this.#current = undefined
     if (current !== undefined && this.#attempts === undefined) {
-      const wasOfUse = performance.now() - current.since > leastUsefulMs
+      const wasOfUse = performance.now() - current.since > minUsefulMs
       this.#connect(wasOfUse ? 0 : current.failures + 1, (reason) => this.#onState({ kind: 'failed', reason }))
     }
     this.#onState({ kind: 'connecting' })

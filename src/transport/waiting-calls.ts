@@ -48,7 +48,7 @@ export class WaitingCalls {
     }
   }
 
-  /** Fails all of them, each with a reason of its own. */
+  /** Fails all of them, each with its own reason. */
   fail(reason: () => unknown): void {
     for (const waiter of this.#waiters) waiter.fail(reason())
   }

@@ -9,7 +9,7 @@ import { memberAt } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
 const host = '127.0.0.1'
-/** Long enough for whoever waits ever longer between attempts to have just begun to. */
+/** Long enough for a backoff that keeps growing to show. */
 const staleMs = 9500
 /** Where names lead. */
 const addresses = new Map<string, string>()
@@ -55,7 +55,7 @@ class FormerAddress {
 
 type Found = (error: null, ...found: unknown[]) => void
 
-/** Makes names lead where `addresses` says, for whatever asks for them in this process. */
+/** Makes names lead where `addresses` says, for all lookups of this process. */
 function mockLookups(): void {
   const found = (hostname: string) => ({ address: addresses.get(hostname) ?? hostname, family: 4 })
   const lookup = (hostname: string, options: Found | { readonly all?: boolean }, callback: Found): void => {

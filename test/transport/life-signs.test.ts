@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { LifeSigns, type Verdict } from '../../src/transport/life-signs.js'
 
-/** What is decided in each of so many ticks, of which `traffic` gives the counters. */
+/** What is decided in each tick, for which `traffic` gives the counters. */
 function verdicts(
   ticks: number,
   traffic: (tick: number) => { readonly read?: number; readonly unsent?: number; readonly answered?: boolean },
