@@ -243,6 +243,11 @@ export type ErrorOf<Code extends ErrorCode> = Code extends keyof ErrorClasses
   ? ErrorClasses[Code]
   : EtcdError & { readonly code: Code }
 
+/** A message with the reason that its cause gives, where it has one. */
+export function withReason(message: string, cause: unknown): string {
+  return cause instanceof Error ? `${message}: ${cause.message}` : message
+}
+
 /** What another version of the package may not have. */
 const fields = ['code', 'effect', 'retryable', 'endpoint', 'method', 'attempts', 'grpcCode', 'rawMessage'] as const
 

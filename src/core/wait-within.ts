@@ -1,5 +1,5 @@
 import { longestTimerMs } from './abort.js'
-import { EtcdError } from './errors.js'
+import { EtcdError, withReason } from './errors.js'
 
 /** Why nothing can be sent now to any healthy member; `undefined` where something can. */
 export type Obstacle = () => EtcdError | undefined
@@ -47,6 +47,6 @@ export function waitWithin<T>(
 
 /** For a wait that its `timeoutMs` has ended, with nothing changed; `cause` is what stands in the way, where that is known. */
 export function notInTime(message: string, cause?: unknown): EtcdError {
-  const why = cause instanceof Error ? `: ${cause.message}` : ''
-  return new EtcdError(`${message}${why}`, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true, cause })
+  const init = { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true, cause } as const
+  return new EtcdError(withReason(message, cause), init)
 }

@@ -1,4 +1,4 @@
-import { EtcdError } from '../core/errors.js'
+import { EtcdError, withReason } from '../core/errors.js'
 
 /** Who holds a lock, as far as its key tells. */
 export interface LockHolder {
@@ -43,8 +43,7 @@ export class LockUnavailableError extends EtcdError {
   constructor(lockName: string, holder: LockHolder | undefined, cause?: unknown) {
     const by = holder === undefined ? 'or awaited by this client' : `by ${holder.key}`
     const value = holder === undefined || holder.value === '' ? '' : `, with the value ${JSON.stringify(holder.value)}`
-    const why = cause instanceof Error ? `: ${cause.message}` : ''
-    super(`lock ${JSON.stringify(lockName)} is held ${by}${value}${why}`, {
+    super(withReason(`lock ${JSON.stringify(lockName)} is held ${by}${value}`, cause), {
       code: 'LOCK_UNAVAILABLE',
       effect: 'none',
       retryable: true,
@@ -64,8 +63,11 @@ export class LockLostError extends EtcdError {
   readonly lockName: string
 
   constructor(lockName: string, cause?: unknown) {
-    const why = cause instanceof Error ? `: ${cause.message}` : ''
-    super(`lock ${JSON.stringify(lockName)} was lost${why}`, { code: 'LOCK_LOST', effect: 'unknown', cause })
+    super(withReason(`lock ${JSON.stringify(lockName)} was lost`, cause), {
+      code: 'LOCK_LOST',
+      effect: 'unknown',
+      cause,
+    })
     this.lockName = lockName
   }
 }

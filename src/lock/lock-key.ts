@@ -120,7 +120,7 @@ export class LockKey {
     if (own === undefined) this.#mayExist = false
     else this.#adopt(own)
     const oldest = oldestOf(this.#queue, kvs)
-    // The others are no places of this lock: only its queue tells whether it is free.
+    // The others are no places of this lock: only its queue shows whether it is free.
     if (oldest === undefined) return this.#tryInQueue(value, signal)
     if (oldest === own) return revision
     await this.leave()

@@ -1,4 +1,4 @@
-import { EtcdError } from '../core/errors.js'
+import { EtcdError, withReason } from '../core/errors.js'
 import { notInTime, type Obstacle, waitWithin } from '../core/wait-within.js'
 import type { LockKind } from './lock-observer.js'
 
@@ -14,8 +14,8 @@ export interface ReleaseHost {
 /** What a client's events say about releases. */
 export interface ReleaseEvents {
   /**
-   * A lock, a leadership or a permit was released, or `enter()` of a double barrier has ended, but the key could not be deleted within the client's `timeoutMs`. The
-   * client goes on trying until the lease ends, and the key with it.
+   * A lock, a leadership or a permit was released, or `enter()` of a double barrier has ended, but the key could not be deleted
+   * within the client's `timeoutMs`. The client goes on trying until the lease ends, and the key with it.
    */
   releaseDelayed: ReleaseDelayed
 }
@@ -70,8 +70,7 @@ export async function withdrawWithin(
 export function rewriteWithin(written: Promise<void>, key: string, host: ReleaseHost): Promise<void> {
   return waitWithin(written, { timeoutMs: host.releaseMs }, () => {
     const cause = host.obstacle()
-    const why = cause === undefined ? '' : `: ${cause.message}`
     const init = { code: 'DEADLINE_EXCEEDED', effect: 'unknown', cause } as const
-    return new EtcdError(`${key} was not rewritten in time${why}`, init)
+    return new EtcdError(withReason(`${key} was not rewritten in time`, cause), init)
   })
 }

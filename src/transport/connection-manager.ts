@@ -144,7 +144,7 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
     if (route.prefer !== undefined) this.#refreshStale()
     const connection = this.#picker.pick(route, failedOn)
     if (connection === undefined) return undefined
-    if (this.#clock === undefined) this.#startClock()
+    this.#startClock()
     return context.repeatable || !connection.isDoubtful(performance.now()) ? connection : this.#pickTrusted(context)
   }
 

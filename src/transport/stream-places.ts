@@ -79,8 +79,7 @@ export function waitsForOthers({ path }: { readonly path: string }): boolean {
   return path === methods.Lock.Lock.path || path === methods.Election.Campaign.path
 }
 
-/** The error of a stream that has no place on any member. */
-/** `retryable`: it is tried again until there is one. */
+/** The error of a stream that has no place on any member; `retryable` where it is tried again until there is one. */
 export function noPlace(
   { maxStreams }: StreamPlaces,
   purpose: StreamPurpose,

@@ -49,13 +49,20 @@ export interface KeySettings {
   readonly keep: boolean
 }
 
+const defaultCounts = { conns: '1', clients: '1', total: '10000' } as const
+
+/** A count of the whole benchmark, whichever process asks. */
+export function countFlag(name: keyof typeof defaultCounts, flags: Readonly<Record<string, unknown>>): number {
+  return integerFlag(name, String(flags[name] ?? defaultCounts[name]))
+}
+
 /** Reads the common flags, as far as they concern this process. */
 export function benchSettings(flags: FlagValues<typeof benchFlags>, { env }: Pick<Context, 'env'>): BenchSettings {
   const share = shareOf(env)
-  const total = integerFlag('total', flags.total ?? '10000')
+  const total = countFlag('total', flags)
   return {
-    conns: Math.max(1, portionOf(integerFlag('conns', flags.conns ?? '1'), share)),
-    clients: portionOf(integerFlag('clients', flags.clients ?? '1'), share),
+    conns: Math.max(1, portionOf(countFlag('conns', flags), share)),
+    clients: portionOf(countFlag('clients', flags), share),
     total: portionOf(total, share),
     first: firstOf(total, share),
     rate: integerFlag('rate', flags.rate ?? '0', 0) / share.of,

@@ -5,7 +5,7 @@ import { CommandFailed } from '../failure.js'
 import { globalFlags } from '../global-flags.js'
 import { poll } from '../poll.js'
 import { integerFlag } from '../units.js'
-import type { BenchSettings } from './bench-flags.js'
+import { type BenchSettings, countFlag } from './bench-flags.js'
 import { benchPage } from './bench-page.js'
 import { type LoadOptions, type Operation, runLoad } from './load.js'
 import { runProcesses } from './processes.js'
@@ -74,8 +74,8 @@ export function defineBench<const Table extends Flags>(spec: CommandSpec<Table>)
       const processes = integerFlag('processes', String(wanted ?? '1'))
       if (processes === 1 || shareOf(context.env).of > 1) return command.run(context, invocation)
       checkProcesses(processes, {
-        clients: integerFlag('clients', String(flags.clients ?? '1')),
-        total: integerFlag('total', String(flags.total ?? '10000')),
+        clients: countFlag('clients', flags),
+        total: countFlag('total', flags),
       })
       return runShared(context, command.name, { flags, args: invocation.args }, processes)
     },
@@ -92,7 +92,7 @@ async function runShared(
   const given = Object.entries(shownFlags(flags)).filter(([, value]) => value !== undefined)
   const words = given.map(([flag, value]) => (value === true ? `--${flag}` : `--${flag}=${value}`))
   let done = 0
-  const hide = showProgress(context.notes, integerFlag('total', String(flags.total ?? '10000')), () => done)
+  const hide = showProgress(context.notes, countFlag('total', flags), () => done)
   const onProgress = (now: number): void => {
     done = now
   }
