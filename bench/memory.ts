@@ -1,6 +1,6 @@
 /**
  * Bytes of memory in this process for each idle client, watch, lease and lock: this library and npm `etcd3`, each object
- * kind in a process of its own. Heap and external memory after a collection, divided by the number of objects.
+ * kind in a separate process. Heap and external memory after a collection, divided by the number of objects.
  *
  *     npx tsx bench/memory.ts [--count 500]
  */

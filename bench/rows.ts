@@ -17,7 +17,7 @@ export interface Work {
   readonly latenciesMs: readonly number[]
 }
 
-/** Single calls of one kind. Go's client is told of them in these words. */
+/** Single calls of one kind. Go's client gets them as JSON. */
 export interface Load {
   readonly call: 'get' | 'put'
   readonly concurrency: number

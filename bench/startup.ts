@@ -1,6 +1,6 @@
 /**
  * What a fresh process pays until it has this library, and until it has its first answer: this library and npm `etcd3` in
- * turns, each time in a process of its own. `import` is the time above that of a process that does nothing.
+ * turns, each time in a fresh process. `import` is the time above that of a process that does nothing.
  *
  *     npm run build && npx tsx bench/startup.ts [--rounds 15]
  */

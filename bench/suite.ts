@@ -1,6 +1,6 @@
 /**
  * The side-by-side suite: this library, npm `etcd3`, Go's clientv3, bare grpc-js and bare node:http2 make the same calls to
- * the same cluster, in turns, each in a process of its own. Each figure is the median of the rounds.
+ * the same cluster, in turns, each in a separate process. Each figure is the median of the rounds.
  *
  *     npm run bench -- [--quick] [--rounds 5] [--json FILE] [row …]
  *

@@ -1,4 +1,4 @@
-/** One contender of one row in a process of its own: measures a round for each line `round` on its standard input. */
+/** One contender of one row in a separate process: measures a round for each line `round` on its standard input. */
 import { createInterface } from 'node:readline'
 import type { Contender, ContenderName, Target } from './contenders/contender.js'
 import { etcd3 } from './contenders/etcd3.js'

@@ -76,7 +76,7 @@ export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wir
   const queues = new CallQueues()
   const repeats = { hasFresh, closing: manager.closing }
   const attempts = attemptObserver(telemetry)
-  // With queues of its own: calls that have their turn wait for the token.
+  // With separate queues: calls that have their turn wait for the token.
   const tokenRetry = retryLayer({ queues: new CallQueues(), ...repeats })
   const tokens = tokenSource(options, events, manager, telemetry, stack(base, tokenRetry, attempts, metadataLayer()))
   const obstacle = (): EtcdError | undefined => manager.obstacle() ?? tokens?.obstacle()

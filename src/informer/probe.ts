@@ -13,7 +13,7 @@ export interface Shown {
 const lastWritten = { sort: { target: 'modRevision', order: 'descend' }, limit: 1, keysOnly: true } as const
 
 /**
- * Finds out by a read how far an informer is, where the member of its watch does not tell. If no key was written after what
+ * Finds out by a read how far an informer is, where the member of its watch does not report progress. If no key was written after what
  * it shows, and as many are there, then nothing has happened; if not, the events are on their way.
  */
 export class Probe {
@@ -44,7 +44,7 @@ export class Probe {
       const isUnchanged = count === shown.keyCount && (kvs[0]?.modRevision ?? 0) <= shown.revision
       return isUnchanged && shown.isCurrent ? revision : undefined
     } catch {
-      // Whoever waits is told by the end of his time.
+      // A caller that waits hears of it when its time is over.
       return undefined
     }
   }

@@ -87,7 +87,7 @@ export class ValueInformer<T> implements AsyncDisposable {
   }
 }
 
-/** The codec may be the caller's own, with errors of its own. */
+/** The codec may be the caller's, and so may its errors. */
 function unreadable({ key, error }: InvalidEntry): unknown {
   if (isEtcdError(error, 'DECODE_FAILED')) return error
   const why = error instanceof Error ? error.message : String(error)

@@ -155,7 +155,7 @@ class RetryTransport implements Transport {
     return final.response
   }
 
-  /** Tells the queue what came of an attempt, and the call how it goes on. */
+  /** Reports an attempt's end to the queue, and decides how the call goes on. */
   #ended(queue: CallQueue, round: number, error: unknown, context: CallContext): Repeat | typeof noRepeat {
     const next = mayRepeat(error, context) ? this.#next(error, context) : noRepeat
     if (next.kind !== 'none' && next.error.effect === 'unknown') context.mayBeApplied = true

@@ -174,7 +174,7 @@ export class KeepAliveHub implements StreamsHost {
     clearTimeout(this.#timer)
     const now = performance.now()
     const delayMs = Math.min(longestTimerMs, Math.max(1, Math.ceil(time - now)))
-    // What was due before now does not make the timer late: only a timer that goes off late tells of a stall.
+    // What was due before now does not make the timer late: only a timer that goes off late shows a stall.
     this.#plannedFor = Math.max(time, now)
     this.#timer = setTimeout(() => this.#tick(), delayMs)
     // Leases that are only watched for their end hold no process open.

@@ -8,7 +8,7 @@ export function leaseTooLate(obstacle: Obstacle | undefined): () => EtcdError {
 }
 
 /**
- * The waits of one caller for grants that several share. A grant has a time limit of its own: where that is over before the
+ * The waits of one caller for grants that several share. A grant has a separate time limit: where that is over before the
  * caller's is, the wait resolves to nothing, and the caller asks for another grant.
  */
 export function grantWaits(

@@ -187,7 +187,7 @@ export class Leases {
   }
 
   /**
-   * Grants a lease that nobody renews, and of whose end nobody is told. One that was over when its grant was answered is
+   * Grants a lease that nobody renews, and whose end is not reported. One that was over when its grant was answered is
    * granted again.
    */
   async #grantOnly(ttlSeconds: number, options: Omit<GrantOptions, 'keepAlive'>): Promise<Granted> {

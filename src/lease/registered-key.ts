@@ -35,7 +35,7 @@ export class RegisteredKey {
     this.#kv = kv
   }
 
-  /** Writes it, whoever has it. */
+  /** Writes it, also over another owner's. */
   async take(value: Buffer, lease: string, options: CallOptions): Promise<KeyFact> {
     const { revision } = await this.#kv.put(this.key, value, { ...options, lease })
     return { revision, exists: true, leaseId: lease }
@@ -115,7 +115,7 @@ export class RegisteredKey {
     return succeeded ? { revision, exists: true, leaseId: lease } : undefined
   }
 
-  /** A user who may write the key but not read it registers it all the same, whoever else has it. */
+  /** A user who may write the key but not read it registers it all the same, also over another owner's. */
   async #ifReadable<T>(compare: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> {
     if (!this.#isReadable) return otherwise()
     try {

@@ -61,7 +61,7 @@ const backoff = { baseMs: 100, maxMs: 5000 }
 const firstAttemptMs = 1000
 
 /**
- * A key that is there as long as this process is: on a lease of its own, which is kept alive, and watched. When the key is
+ * A key that is there as long as this process is: on a lease to itself, which is kept alive, and watched. When the key is
  * deleted, or its lease is lost by an outage, a stall or a revocation, the key is put back. A key that another owner has put
  * meanwhile is left alone until it is gone.
  */
@@ -76,7 +76,7 @@ export class Registration implements AsyncDisposable {
   #value: Buffer
   #lease: Lease | undefined
   #state: State = { kind: 'lost', at: 0, reason: undefined }
-  /** The revision up to which it is known what became of the key. */
+  /** The revision up to which the state of the key is known. */
   #revision = 0
   #isRestoring = false
 
@@ -105,7 +105,7 @@ export class Registration implements AsyncDisposable {
     return this.isRegistered ? this.#lease?.id : undefined
   }
 
-  /** Puts the key with a lease of its own, whoever had it before. */
+  /** Puts the key with a new lease, also over another owner's. */
   async establish(options: CallOptions): Promise<void> {
     const left = timeLeft(options.timeoutMs ?? this.#host.timeoutMs)
     const within = (): CallOptions => ({ signal: options.signal, timeoutMs: left() })
@@ -274,7 +274,7 @@ export class Registration implements AsyncDisposable {
     return lease
   }
 
-  /** Watches the key. Where history does not tell what became of it, it is read. */
+  /** Watches the key. Where history does not show its state, it is read. */
   async #follow(): Promise<void> {
     const { signal } = this.#closing
     for (let attempt = 0; !signal.aborted; attempt += 1) {

@@ -52,7 +52,7 @@ export class BarrierKeys {
     return { waiters, openedAt: Math.max(0, ...kvs.map((kv) => this.openingBy(kv) ?? 0)) }
   }
 
-  /** The revision at which it was opened, if the key tells of that. */
+  /** The revision at which it was opened, if the key shows that. */
   openingBy(kv: KeyValue): number | undefined {
     const name = kv.key.toString()
     if (name === this.opened) return Number(kv.value.toString()) || kv.modRevision

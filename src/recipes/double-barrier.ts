@@ -43,7 +43,7 @@ export class DoubleBarrier {
    * Waits until `count` callers have come. Waits as long as it takes unless `timeoutMs`, which ends it with
    * `DEADLINE_EXCEEDED`, or `signal` bound it; once it has rejected, nobody counts this one any longer. Where the key cannot be
    * deleted, it rejects after the client's `timeoutMs` more at the latest, with the client's event `releaseDelayed`. Rejects with
-   * `BARRIER_FULL` where so many are in it already, and with a `LockLostError` if its place is lost while it waits.
+   * `BARRIER_FULL` where it is full already, and with a `LockLostError` if its place is lost while it waits.
    */
   async enter(options: CallOptions = {}): Promise<BarrierEntry> {
     checkCall('enter()', options)
@@ -78,7 +78,7 @@ export class DoubleBarrier {
   }
 
   /**
-   * Deletes the key before the caller hears that its wait has ended: the next one who comes would count it. Resolves with the
+   * Deletes the key before the caller hears that its wait has ended: the next caller would count it. Resolves with the
    * entry if the barrier was opened for it in the meantime.
    */
   async #withdraw(
@@ -150,7 +150,7 @@ export class DoubleBarrier {
     }
   }
 
-  /** An opening that is told by Go's key alone is forgotten with that: it is kept under our own, too. */
+  /** An opening that only Go's key shows is forgotten with that: it is kept under our own, too. */
   async #keep(keys: BarrierKeys, own: OwnKey, isKept: boolean, openedAt: number): Promise<number | undefined> {
     if (isKept) return openedAt
     const kept = await own.whileThere(keys.keepOpening(openedAt), own.session.signal)

@@ -204,7 +204,7 @@ function channelOptions(settings: ChannelSettings): Record<string, number | stri
     'grpc.enable_retries': 0,
     'grpc.enable_channelz': 0,
     'grpc.service_config_disable_resolution': 1,
-    // Each client has connections of its own, so that closing one never touches another.
+    // Each client has separate connections, so that closing one never touches another.
     'grpc.use_local_subchannel_pool': 1,
   }
 }

@@ -44,7 +44,7 @@ export interface Traffic {
   /**
    * Bytes that wait in this process until the socket takes them, which it does not while the network is slow. As long as
    * they get fewer, the network moves. Those that wait for a window of the member do not count: only the member moves those.
-   * 0 where the transport cannot tell.
+   * 0 where the transport does not know.
    */
   readonly bytesUnsent: number
   /**
@@ -96,7 +96,7 @@ export interface UnaryLane extends Traffic {
   ): LaneCall
   /**
    * The member has been silent for long: opens a second connection beside the one in use. As soon as that is connected, it
-   * takes the place of the first, and `connected` is told again. The first takes no new calls from then on; if it stays
+   * takes the place of the first, and `connected` is reported again. The first takes no new calls from then on; if it stays
    * silent for another half second, it is closed, and its calls end with a status. Does nothing while there is no
    * connection in use, or a second one is being made. `Reconnector` does all this for any kind of connection.
    */

@@ -8,7 +8,7 @@ export type HeadVerdict =
   | { readonly kind: 'go on' }
   /** The answer is over. */
   | { readonly kind: 'end'; readonly status: CallStatus }
-  /** Nothing of what follows is of use, which the peer is told with `resetCode`. */
+  /** Nothing of what follows is of use, which `resetCode` reports to the peer. */
   | { readonly kind: 'refuse'; readonly status: CallStatus; readonly resetCode: number }
 
 const goOn: HeadVerdict = { kind: 'go on' }

@@ -319,7 +319,7 @@ function notStarted(why: string): CallStatus {
 /** Why no connection came about. */
 function reasonOf(error: Error | undefined): string {
   if (error === undefined) return plainReason('Failed to connect')
-  // What all addresses of a name have in common is an error without a text of its own.
+  // What all addresses of a name have in common is an error without a text.
   const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
   return errors.map((one) => plainReason(one instanceof Error ? one.message : String(one))).join('; ')
 }

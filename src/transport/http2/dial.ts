@@ -7,7 +7,7 @@ import { tlsOptions } from '../tls-options.js'
 import type { HeaderField } from './hpack/header-field.js'
 
 /**
- * What a socket reads at a time goes here, again and again: memory of its own for each read would keep the garbage
+ * What a socket reads at a time goes here, again and again: separate memory for each read would keep the garbage
  * collector busy.
  */
 const readBytes = 65_536

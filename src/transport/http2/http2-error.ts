@@ -26,7 +26,7 @@ export function errorName(code: number): string {
 /** The peer broke the rules of HTTP/2, or went beyond a limit of this side: the connection ends. */
 export class Http2Error extends Error {
   override readonly name = 'Http2Error'
-  /** What the peer is told. */
+  /** What the peer gets to know. */
   readonly code: number
 
   constructor(code: number, message: string) {

@@ -6,7 +6,7 @@ import type { ResponseHead } from './response-head.js'
 
 /** What a stream needs from its connection. */
 export interface StreamHost {
-  /** The stream is over for its listener; the peer is told with `resetCode` where it does not know. */
+  /** The stream is over for its listener; `resetCode` is sent to the peer where it does not know. */
   streamEnded(stream: Http2Stream, resetCode: number | undefined): void
   /** The stream has more to send, or its end. */
   wantsToSend(stream: Http2Stream): void
@@ -38,7 +38,7 @@ export abstract class Http2Stream implements Expiring {
   abstract onDataEnd(endsStream: boolean, paddingBytes: number): void
   /** The peer has reset it. */
   abstract onReset(code: number): void
-  /** Ends it with a status that this side has found. The peer is told with `resetCode`, if given. */
+  /** Ends it with a status that this side has found. `resetCode`, if given, is sent to the peer. */
   abstract fail(status: CallStatus, resetCode?: number): void
   abstract expire(): void
 }

@@ -109,7 +109,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
     this.fail(code === errorCodes.NO_ERROR ? this.#head.statusWithoutTrailers() : statusOfReset(code))
   }
 
-  /** An error is told at once. The end of all messages comes after them. */
+  /** An error is reported at once. The end of all messages comes after them. */
   #finish(status: CallStatus): void {
     if (status.code !== statusCodes.ok) this.fail(status)
     else if (this.#listener !== undefined) {

@@ -30,7 +30,7 @@ const maxKnownPerPath = 4
 /**
  * Tokens are never indexed. A connection is this client's alone, and no header on it is chosen by anybody else, so that the
  * table gave nothing away here; but a proxy may send what it may index over a connection that it shares between clients,
- * and there the size of one's headers would tell about the token of another. A literal costs a copy of some bytes a call.
+ * and there the size of one's headers would reveal the token of another. A literal costs a copy of some bytes a call.
  */
 const secretNames: ReadonlySet<string> = new Set(['token', 'authorization'])
 

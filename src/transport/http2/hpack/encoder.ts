@@ -40,7 +40,7 @@ export class HpackEncoder {
     return Buffer.from(bytes)
   }
 
-  /** A table that was smaller for a while has lost fields, hence its smallest size is told as well. */
+  /** A table that was smaller for a while has lost fields, hence its smallest size is sent as well. */
   #answerResize(bytes: number[]): void {
     if (this.#smallestBytes === undefined) return
     const { maxBytes } = this.#table
