@@ -10,8 +10,8 @@
 import { parseArgs } from 'node:util'
 import { type Client, credentials, loadPackageDefinition, Metadata, type ServiceClientConstructor } from '@grpc/grpc-js'
 import { fromJSON } from '@grpc/proto-loader'
-import { descriptor } from '../src/gen/descriptor.js'
 import { type ClientOptions, Etcd } from '../src/index.js'
+import { descriptor } from '../src/protobuf/generated/descriptor.js'
 import { EtcdCluster } from '../src/testing/index.js'
 
 const { values } = parseArgs({

@@ -5,11 +5,11 @@
  *     npx tsx bench/diagnostics.ts [--calls 20000] [--rounds 7]
  */
 import { parseArgs } from 'node:util'
-import { attemptObserver, callObserver } from '../src/layers/observe-layer.js'
+import { attemptObserver, callObserver } from '../src/interceptors/observe-layer.js'
+import { methods } from '../src/protobuf/methods.js'
 import { channels, tracing } from '../src/telemetry/channels.js'
 import { ClientTelemetry } from '../src/telemetry/client-telemetry.js'
 import { callContext, type Layer, stack, type Transport } from '../src/transport/transport.js'
-import { methods } from '../src/wire/methods.js'
 
 const { values } = parseArgs({
   options: { calls: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '7' } },

@@ -19,7 +19,7 @@ function generate(): Map<string, string> {
     ['rules.ts', rulesFile(schema)],
     ['methods.ts', methodsFile(schema)],
   ])
-  return new Map([...files].map(([name, text]) => [join('src', 'gen', name), `${head}\n${text}`]))
+  return new Map([...files].map(([name, text]) => [join('src', 'protobuf', 'generated', name), `${head}\n${text}`]))
 }
 
 function differs(path: string, text: string): boolean {

@@ -35,7 +35,7 @@ describe('README.md', () => {
 
   test('names every option of a client', () => {
     const [, names = ''] =
-      /const optionNames = \[(.*?)\]/s.exec(readFileSync(join(root, 'src/options.ts'), 'utf8')) ?? []
+      /const optionNames = \[(.*?)\]/s.exec(readFileSync(join(root, 'src/client/options.ts'), 'utf8')) ?? []
     const options = [...names.matchAll(/'(\w+)'/g)].map(([, name]) => name)
     assert.ok(options.length > 10)
     const table = readme.slice(readme.indexOf('\n## Options\n'), readme.indexOf('\n## Seeing'))
@@ -50,7 +50,7 @@ describe('README.md', () => {
 
   test('and docs/observability.md name every diagnostics channel and event', async () => {
     const { channels } = await import('../src/index.js')
-    const { eventNames } = await import('../src/client.js')
+    const { eventNames } = await import('../src/client/client.js')
     const guide = readFileSync(join(root, 'docs/observability.md'), 'utf8')
     const names = [...Object.values(channels).map(({ name }) => String(name)), ...eventNames]
     assert.deepEqual(

@@ -1,6 +1,6 @@
 import { type ClientOptions, credentials, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js'
 import { fromJSON } from '@grpc/proto-loader'
-import { descriptor } from '../../src/gen/descriptor.js'
+import { descriptor } from '../../src/protobuf/generated/descriptor.js'
 import type { Contender, Target } from './contender.js'
 
 type Unary = (request: object) => Promise<Readonly<Record<string, unknown>>>

@@ -1,5 +1,5 @@
 import { type ClientHttp2Session, connect, constants } from 'node:http2'
-import { encodePutRequest, encodeRangeRequest } from '../../src/gen/codecs.js'
+import { encodePutRequest, encodeRangeRequest } from '../../src/protobuf/generated/codecs.js'
 import type { Contender, Target } from './contender.js'
 
 const frameBytes = 5

@@ -2,7 +2,7 @@ import type protobuf from 'protobufjs'
 import { closure, enumNames, enumOf, enumTypeName, isId, messageOf, oneofOf, type Schema } from './schema.js'
 import { braces, lowerFirst } from './text.js'
 
-/** `src/gen/codecs.ts`: encoders of the hot requests and readers of the hot responses. */
+/** `src/protobuf/generated/codecs.ts`: encoders of the hot requests and readers of the hot responses. */
 export function codecsFile(schema: Schema): string {
   const hot = schema.rpcs.filter((rpc) => rpc.hot)
   const roots = new Set(hot.map((rpc) => rpc.request))
@@ -13,9 +13,9 @@ export function codecsFile(schema: Schema): string {
   const enums = new Set(
     [...requests, ...responses].flatMap((message) => message.fieldsArray.flatMap((f) => enumOf(f) ?? [])),
   )
-  return `import { KeyValue } from '../core/key-value.js'
-import type { Reader } from '../wire/reader.js'
-import { Writer } from '../wire/writer.js'
+  return `import { KeyValue } from '../../core/key-value.js'
+import type { Reader } from '../reader.js'
+import { Writer } from '../writer.js'
 import type {
 ${[...types, ...[...enums].map(enumTypeName)].map((name) => `  ${name},\n`).join('')}} from './messages.js'
 

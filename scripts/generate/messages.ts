@@ -2,7 +2,7 @@ import type protobuf from 'protobufjs'
 import { closure, enumNames, enumOf, enumTypeName, isId, messageOf, oneofOf, type Schema } from './schema.js'
 import { docblock } from './text.js'
 
-const preamble = `import type { KeyValue } from '../core/key-value.js'
+const preamble = `import type { KeyValue } from '../../core/key-value.js'
 
 // Requests: every field is optional and means its proto3 default where it is left out; bytes are any Uint8Array.
 // Responses: every field is there; bytes are Buffers, views of the answer; a message that was not sent is undefined.
@@ -17,7 +17,7 @@ export type Id = string
 
 type Role = 'request' | 'response'
 
-/** `src/gen/messages.ts`: the TypeScript types of all enums and messages. */
+/** `src/protobuf/generated/messages.ts`: the TypeScript types of all enums and messages. */
 export function messagesFile(schema: Schema): string {
   const types = new Types(schema)
   const messages = schema.messages.filter((message) => message.name !== 'KeyValue')

@@ -1,11 +1,11 @@
 import type { Rpc, Schema } from './schema.js'
 
-/** `src/gen/methods.ts`: one row for each RPC. */
+/** `src/protobuf/generated/methods.ts`: one row for each RPC. */
 export function methodsFile({ rpcs }: Schema): string {
   const services = [...new Set(rpcs.map((rpc) => rpc.service))]
   const hot = rpcs.filter((rpc) => rpc.hot)
   const codecs = [...hot.map((rpc) => `encode${rpc.request.name}`), ...hot.map((rpc) => `read${rpc.response.name}`)]
-  return `import { cold, hot } from '../wire/method.js'
+  return `import { cold, hot } from '../method.js'
 import {
 ${[...new Set(codecs)].map((name) => `  ${name},\n`).join('')}} from './codecs.js'
 import type * as message from './messages.js'

@@ -2,7 +2,7 @@ import type protobuf from 'protobufjs'
 import { closure, enumNames, enumOf, isId, messageOf, type Schema } from './schema.js'
 import { literal } from './text.js'
 
-/** `src/gen/rules.ts`: what the protobuf library's form of each cold message differs in from ours. */
+/** `src/protobuf/generated/rules.ts`: what the protobuf library's form of each cold message differs in from ours. */
 export function rulesFile(schema: Schema): string {
   const roots = schema.rpcs.filter((rpc) => !rpc.hot).flatMap((rpc) => [rpc.request, rpc.response])
   const rules = closure(schema, roots).map((message) => [message.name, messageRules(message)])

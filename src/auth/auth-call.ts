@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../core/errors.js'
+import type { Method } from '../protobuf/methods.js'
 import type { CallOptions } from '../transport/transport.js'
-import type { Method } from '../wire/methods.js'
 
 /** Makes one call of the Auth service. */
 export type AuthCall = <Request, Response>(

@@ -1,9 +1,9 @@
-import type { AuthStats } from '../layers/token-source.js'
+import { methods } from '../protobuf/methods.js'
 import { checkCall } from '../transport/call-options.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
-import { methods } from '../wire/methods.js'
 import type { AuthCall } from './auth-call.js'
 import { Roles } from './roles.js'
+import type { AuthStats } from './token-source.js'
 import { Users } from './users.js'
 
 /** Whether authentication is on, and the revision of its users and roles. */

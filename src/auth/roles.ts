@@ -1,9 +1,9 @@
 import { EtcdError } from '../core/errors.js'
 import { encodeRange, type KeyRange } from '../core/key-range.js'
 import { oneOf } from '../core/validate.js'
+import { methods } from '../protobuf/methods.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { methods } from '../wire/methods.js'
 import { type AuthCall, someName } from './auth-call.js'
 
 /** What a permission allows. */

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from '../core/errors.js'
+import { methods } from '../protobuf/methods.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { methods } from '../wire/methods.js'
 import { type AuthCall, someName } from './auth-call.js'
 
 /** What a user may do. */

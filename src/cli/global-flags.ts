@@ -1,4 +1,4 @@
-import { optionsFromEnvironment } from '../environment.js'
+import { optionsFromEnvironment } from '../client/environment.js'
 import { type ClientOptions, InvalidArgumentError } from '../index.js'
 import type { Flags, FlagValues } from './command.js'
 import type { Format } from './output.js'

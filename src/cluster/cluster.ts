@@ -1,9 +1,9 @@
 import { hexId, oneOf } from '../core/validate.js'
+import { type Method, methods } from '../protobuf/methods.js'
+import { protocolError } from '../protobuf/protocol-error.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
-import type { EndpointDirectory } from '../transport/endpoint-directory.js'
+import type { EndpointDirectory } from '../transport/connection/endpoint-directory.js'
 import { anyMember, type CallOptions, callContext, type Transport } from '../transport/transport.js'
-import { type Method, methods } from '../wire/methods.js'
-import { protocolError } from '../wire/protocol-error.js'
 import { checkPeerUrls, type Member, memberOf } from './member.js'
 
 /** Options of `cluster.list()`. */

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../core/errors.js'
 import { describe } from '../core/validate.js'
-import type { Member as WireMember } from '../gen/messages.js'
+import type { Member as WireMember } from '../protobuf/generated/messages.js'
 
 /** A member of a cluster, as the cluster knows it. */
 export interface Member {

@@ -1,6 +1,6 @@
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import { hexId, keyBytes, nonNegativeInteger } from '../core/validate.js'
-import type { Compare, CompareFields, CompareResult } from '../gen/messages.js'
+import type { Compare, CompareFields, CompareResult } from '../protobuf/generated/messages.js'
 import { someKey, someRange } from './requests.js'
 import { TxnPart } from './txn-part.js'
 

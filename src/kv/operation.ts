@@ -1,7 +1,7 @@
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions } from '../core/validate.js'
-import type { RequestOp, ResponseOp } from '../gen/messages.js'
+import type { RequestOp, ResponseOp } from '../protobuf/generated/messages.js'
 import {
   type DeleteFields,
   deleteRangeRequest,

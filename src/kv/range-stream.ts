@@ -1,5 +1,5 @@
 import type { KeyValue } from '../core/key-value.js'
-import type { RangeRequest, RangeResponse } from '../gen/messages.js'
+import type { RangeRequest, RangeResponse } from '../protobuf/generated/messages.js'
 
 /** Reads ranges as streams of one member, which etcd has since 3.7. */
 export interface RangeStreams {

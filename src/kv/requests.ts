@@ -10,7 +10,7 @@ import {
   optionalBoolean,
   positiveInteger,
 } from '../core/validate.js'
-import type { DeleteRangeRequest, PutRequest, RangeRequest, SortTarget } from '../gen/messages.js'
+import type { DeleteRangeRequest, PutRequest, RangeRequest, SortTarget } from '../protobuf/generated/messages.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { decodeCursor } from './cursor.js'

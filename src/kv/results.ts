@@ -1,6 +1,6 @@
 import type { KeyValue } from '../core/key-value.js'
 import type { ReadMode } from '../core/read-policy.js'
-import type { ResponseHeader } from '../gen/messages.js'
+import type { ResponseHeader } from '../protobuf/generated/messages.js'
 import type { CallContext } from '../transport/transport.js'
 
 /** Who answered, and how far the key space was. */

@@ -1,6 +1,6 @@
 import { EtcdError, InvalidArgumentError } from '../core/errors.js'
 import { describe } from '../core/validate.js'
-import type { RequestOp, TxnRequest, TxnResponse } from '../gen/messages.js'
+import type { RequestOp, TxnRequest, TxnResponse } from '../protobuf/generated/messages.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Comparison } from './compare.js'
 import { Operation } from './operation.js'

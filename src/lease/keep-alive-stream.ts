@@ -1,8 +1,8 @@
 import { EtcdError } from '../core/errors.js'
-import type { LeaseKeepAliveResponse, ResponseHeader } from '../gen/messages.js'
-import type { OpenStream, StreamSource } from '../layers/stream-source.js'
-import type { StreamListener } from '../transport/stream-call.js'
-import { methods } from '../wire/methods.js'
+import type { LeaseKeepAliveResponse, ResponseHeader } from '../protobuf/generated/messages.js'
+import { methods } from '../protobuf/methods.js'
+import type { OpenStream, StreamSource } from '../streams/stream-source.js'
+import type { StreamListener } from '../transport/connection/stream-call.js'
 import type { Renewal } from './renewal.js'
 
 /** What happens on a keep-alive stream, for its owner. */

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { type Obstacle, waitWithin } from '../core/wait-within.js'
-import { closedError } from '../transport/connection-manager.js'
+import { closedError } from '../transport/connection/connection-manager.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease } from './lease.js'
 import { LeaseLostError } from './lease-lost-error.js'

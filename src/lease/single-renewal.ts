@@ -1,6 +1,6 @@
 import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import type { Obstacle } from '../core/wait-within.js'
-import { closedError } from '../transport/connection-manager.js'
+import { closedError } from '../transport/connection/connection-manager.js'
 import type { LeaseLostReason } from './lease-lost-error.js'
 import type { Renewal } from './renewal.js'
 

@@ -1,8 +1,8 @@
 import { assertKnownOptions, hexId, oneOf } from '../core/validate.js'
-import type { AlarmRequest, AlarmResponse } from '../gen/messages.js'
+import type { AlarmRequest, AlarmResponse } from '../protobuf/generated/messages.js'
+import { methods } from '../protobuf/methods.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { methods } from '../wire/methods.js'
 import type { EndpointCalls } from './endpoint-call.js'
 
 /** An alarm that a member has raised, and that stays until it is disarmed. */

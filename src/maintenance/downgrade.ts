@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from '../core/errors.js'
 import { describe } from '../core/validate.js'
-import type { DowngradeAction } from '../gen/messages.js'
+import type { DowngradeAction } from '../protobuf/generated/messages.js'
+import { methods } from '../protobuf/methods.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import { methods } from '../wire/methods.js'
 import type { EndpointCalls } from './endpoint-call.js'
 
 /** What the calls about downgrades resolve to. */

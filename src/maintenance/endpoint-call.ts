@@ -1,11 +1,11 @@
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions } from '../core/validate.js'
-import { type ServerStreamOptions, serverStream } from '../layers/server-stream.js'
-import type { StreamSource } from '../layers/stream-source.js'
+import type { Method } from '../protobuf/methods.js'
+import { type ServerStreamOptions, serverStream } from '../streams/server-stream.js'
+import type { StreamSource } from '../streams/stream-source.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
-import { type EndpointDirectory, pinnedTo } from '../transport/endpoint-directory.js'
+import { type EndpointDirectory, pinnedTo } from '../transport/connection/endpoint-directory.js'
 import { type CallOptions, callContext, type Route, type Transport } from '../transport/transport.js'
-import type { Method } from '../wire/methods.js'
 
 /** Options of calls that are about one member. */
 export interface EndpointOptions extends CallOptions {

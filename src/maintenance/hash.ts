@@ -1,4 +1,4 @@
-import type { HashKVResponse, HashResponse } from '../gen/messages.js'
+import type { HashKVResponse, HashResponse } from '../protobuf/generated/messages.js'
 
 /** The hash of a member's whole database. */
 export interface HashResult {

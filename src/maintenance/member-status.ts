@@ -1,4 +1,4 @@
-import type { StatusResponse } from '../gen/messages.js'
+import type { StatusResponse } from '../protobuf/generated/messages.js'
 
 /** The state of one member, by its own word. */
 export interface MemberStatus {

@@ -1,11 +1,11 @@
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe, optionalSignal } from '../core/validate.js'
-import type { ServingStatus } from '../gen/messages.js'
-import type { StreamSource } from '../layers/stream-source.js'
-import { methods } from '../wire/methods.js'
+import type { ServingStatus } from '../protobuf/generated/messages.js'
+import { methods } from '../protobuf/methods.js'
+import type { StreamSource } from '../streams/stream-source.js'
 import { checkEndpointCall, type EndpointCalls, type EndpointOptions } from './endpoint-call.js'
 
-export type { ServingStatus } from '../gen/messages.js'
+export type { ServingStatus } from '../protobuf/generated/messages.js'
 
 /** Options of `serving.check()`. */
 export interface ServingOptions extends EndpointOptions {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { EtcdError } from '../core/errors.js'
 import { putInPlace } from '../core/put-in-place.js'
-import type { SnapshotResponse } from '../gen/messages.js'
+import type { SnapshotResponse } from '../protobuf/generated/messages.js'
 
 /** How far a snapshot has come. */
 export interface SnapshotProgress {

@@ -1,5 +1,5 @@
 import { ConnectAttempts } from './connect-attempts.js'
-import type { LaneState } from './unary-lane.js'
+import type { LaneState } from './unary-channel.js'
 
 /** One connection to a member, which is made once and lost once. */
 export interface SingleConnection {

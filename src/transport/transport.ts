@@ -1,6 +1,6 @@
 import type { EtcdError } from '../core/errors.js'
 import type { Preference, ReadPolicy } from '../core/read-policy.js'
-import type { Method } from '../wire/methods.js'
+import type { Method } from '../protobuf/methods.js'
 
 /** What decides where a call may go. */
 export interface Route {

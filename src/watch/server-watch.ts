@@ -1,6 +1,6 @@
 import type { EncodedRange } from '../core/key-range.js'
-import type { FilterType } from '../gen/messages.js'
-import type { ClusterIdentity, History } from '../transport/cluster-identity.js'
+import type { FilterType } from '../protobuf/generated/messages.js'
+import type { ClusterIdentity, History } from '../transport/connection/cluster-identity.js'
 import type { WatchBatch } from './watch-event.js'
 
 /** What a server-side watcher watches. Equal ones are shared. */

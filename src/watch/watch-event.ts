@@ -1,5 +1,5 @@
 import type { KeyValue } from '../core/key-value.js'
-import type { Event } from '../gen/messages.js'
+import type { Event } from '../protobuf/generated/messages.js'
 
 /** One change of one key. */
 export class WatchEvent {

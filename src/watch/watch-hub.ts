@@ -1,7 +1,7 @@
 import { shareable } from '../core/abort.js'
 import { CompactedError } from '../core/errors.js'
-import { type ClusterIdentity, type History, otherHistory } from '../transport/cluster-identity.js'
-import { closedError } from '../transport/connection-manager.js'
+import { type ClusterIdentity, type History, otherHistory } from '../transport/connection/cluster-identity.js'
+import { closedError } from '../transport/connection/connection-manager.js'
 import { ServerWatch, type Subscriber, specId, type WatchSpec } from './server-watch.js'
 import { type LaneHost, type LaneOwner, WatchLane } from './watch-lane.js'
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { inspect } from 'node:util'
+import { type Authenticate, Login, sharedLogin } from '../../src/auth/login.js'
+import { Token } from '../../src/auth/token.js'
 import { EtcdError } from '../../src/core/errors.js'
-import { type Authenticate, Login, sharedLogin } from '../../src/layers/login.js'
-import { Token } from '../../src/layers/token.js'
 
 function newToken(value = 'token'): Token {
   return new Token(value, 300_000)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
-import { Token } from '../../src/layers/token.js'
+import { Token } from '../../src/auth/token.js'
 import { unsignedJwt } from '../support/jwt.js'
 
 const simpleToken = 'EeVWZezFUyPjHXaR.30'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { optionsFromEnvironment } from '../../src/environment.js'
+import { optionsFromEnvironment } from '../../src/client/environment.js'
 import { Etcd } from '../../src/index.js'
 
 const given = (options: object): object =>

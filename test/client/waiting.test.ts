@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
+import { LockTimeoutError } from '../../src/concurrency/lock/lock-errors.js'
 import { Etcd, isEtcdError, json, LockUnavailableError } from '../../src/index.js'
-import { LockTimeoutError } from '../../src/lock/lock-errors.js'
-import { methods } from '../../src/wire/methods.js'
+import { methods } from '../../src/protobuf/methods.js'
 import { ScriptedMember } from '../support/scripted-member.js'
 
 /** A client of a member that is not there. */

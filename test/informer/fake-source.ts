@@ -3,7 +3,7 @@ import { encodeRange } from '../../src/core/key-range.js'
 import type { KeyValue } from '../../src/core/key-value.js'
 import type { InformerSource } from '../../src/informer/informer-options.js'
 import type { ReflectedPage, ReflectedWatch } from '../../src/informer/reflector.js'
-import { ClusterIdentity } from '../../src/transport/cluster-identity.js'
+import { ClusterIdentity } from '../../src/transport/connection/cluster-identity.js'
 import type { WatchBatch } from '../../src/watch/watch-event.js'
 import { kvOf } from './fixtures.js'
 

@@ -3,10 +3,10 @@ import { describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { EtcdError } from '../../src/core/errors.js'
 import { KeyValue } from '../../src/core/key-value.js'
-import type { RangeRequest } from '../../src/gen/messages.js'
 import { cursorAfter, type FetchedPage, Listing, type ListOptions, type PageReader } from '../../src/kv/listing.js'
 import type { RangeStreams } from '../../src/kv/range-stream.js'
 import { type RangeOptions, rangeRequest } from '../../src/kv/requests.js'
+import type { RangeRequest } from '../../src/protobuf/generated/messages.js'
 import { collect } from '../support/fixtures.js'
 
 type Asked = RangeOptions & { readonly limit: number }

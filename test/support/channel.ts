@@ -5,7 +5,7 @@ import type { ChannelSettings } from '../../src/transport/channel-settings.js'
 import { plainCredentials } from '../../src/transport/credentials.js'
 import { parseEndpoints } from '../../src/transport/endpoint.js'
 import { Http2Channel } from '../../src/transport/http2/channel.js'
-import type { CallStatus, ChannelStream, LaneCall, LaneState } from '../../src/transport/unary-lane.js'
+import type { CallStatus, ChannelStream, LaneCall, LaneState } from '../../src/transport/unary-channel.js'
 
 const settings: ChannelSettings = {
   transport: 'http2',

@@ -1,4 +1,4 @@
-import type { ResponseHeader } from '../../src/gen/messages.js'
+import type { ResponseHeader } from '../../src/protobuf/generated/messages.js'
 import type { CallContext, Transport } from '../../src/transport/transport.js'
 
 /** One call that reached a fake transport. */

@@ -1,4 +1,4 @@
-import { methods } from '../../src/wire/methods.js'
+import { methods } from '../../src/protobuf/methods.js'
 import { GrpcServer, type ServedCall } from './grpc-server.js'
 
 /** What a call to a scripted member comes to: an error's text, or `undefined` for an answer with nothing but a header. */

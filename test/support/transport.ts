@@ -1,4 +1,4 @@
-import { defaults } from '../../src/options.js'
+import { defaults } from '../../src/client/options.js'
 
 /** Imported before a test file: gives clients without a `transport` the one that `ETCDKIT_TRANSPORT` names. */
 const transport = process.env.ETCDKIT_TRANSPORT

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
-import { type ClusterFollowed, ClusterFollower } from '../../src/transport/cluster-follower.js'
-import { ClusterIdentity } from '../../src/transport/cluster-identity.js'
-import type { Connection } from '../../src/transport/connection.js'
-import type { ConnectionState } from '../../src/transport/connection-state.js'
-import type { EjectReason } from '../../src/transport/ejection.js'
+import { type ClusterFollowed, ClusterFollower } from '../../src/transport/connection/cluster-follower.js'
+import { ClusterIdentity } from '../../src/transport/connection/cluster-identity.js'
+import type { Connection } from '../../src/transport/connection/connection.js'
+import type { ConnectionState } from '../../src/transport/connection/connection-state.js'
+import type { EjectReason } from '../../src/transport/connection/ejection.js'
 import { header } from '../support/fake-transport.js'
 
 interface Member {

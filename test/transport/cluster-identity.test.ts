@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { ClusterIdentity } from '../../src/transport/cluster-identity.js'
+import { ClusterIdentity } from '../../src/transport/connection/cluster-identity.js'
 import { header } from '../support/fake-transport.js'
 
 function identity() {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { LifeSigns, type Verdict } from '../../src/transport/life-signs.js'
+import { LifeSigns, type Verdict } from '../../src/transport/connection/life-signs.js'
 
 /** What is decided in each tick, for which `traffic` gives the counters. */
 function verdicts(

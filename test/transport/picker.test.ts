@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Connection } from '../../src/transport/connection.js'
-import type { ConnectionState, Role } from '../../src/transport/connection-state.js'
-import type { EjectReason } from '../../src/transport/ejection.js'
-import { Picker } from '../../src/transport/picker.js'
+import type { Connection } from '../../src/transport/connection/connection.js'
+import type { ConnectionState, Role } from '../../src/transport/connection/connection-state.js'
+import type { EjectReason } from '../../src/transport/connection/ejection.js'
+import { Picker } from '../../src/transport/connection/picker.js'
 import type { Route } from '../../src/transport/transport.js'
 
 interface Member {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { EtcdError } from '../../src/core/errors.js'
-import { discoverEndpoints, type SrvDiscovery } from '../../src/transport/srv-discovery.js'
+import { discoverEndpoints, type SrvDiscovery } from '../../src/transport/connection/srv-discovery.js'
 import { type Answer, DnsServer } from '../support/dns-server.js'
 
 const domain = 'cluster.example'

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { EtcdError } from '../../src/core/errors.js'
-import type { ResponseHeader } from '../../src/gen/messages.js'
-import { StreamCall } from '../../src/transport/stream-call.js'
-import type { Method } from '../../src/wire/method.js'
+import type { ResponseHeader } from '../../src/protobuf/generated/messages.js'
+import type { Method } from '../../src/protobuf/method.js'
+import { StreamCall } from '../../src/transport/connection/stream-call.js'
 import { header } from '../support/fake-transport.js'
 
 /** A stream whose messages are the JSON of its answers. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { noPlace, StreamPlaces, type StreamPurpose } from '../../src/transport/stream-places.js'
+import { noPlace, StreamPlaces, type StreamPurpose } from '../../src/transport/stream-slots.js'
 
 const purposes: readonly StreamPurpose[] = ['keep-alive', 'watch', 'call', 'slow watch']
 

@@ -1,9 +1,9 @@
+import { isTokenRefusal } from '../../src/auth/token.js'
 import type { EtcdError } from '../../src/core/errors.js'
 import { KeyValue } from '../../src/core/key-value.js'
-import type { Event, WatchCreateRequest, WatchRequest, WatchResponse } from '../../src/gen/messages.js'
-import type { OpenStream, StreamSource } from '../../src/layers/stream-source.js'
-import { isTokenRefusal } from '../../src/layers/token.js'
-import type { StreamListener } from '../../src/transport/stream-call.js'
+import type { Event, WatchCreateRequest, WatchRequest, WatchResponse } from '../../src/protobuf/generated/messages.js'
+import type { OpenStream, StreamSource } from '../../src/streams/stream-source.js'
+import type { StreamListener } from '../../src/transport/connection/stream-call.js'
 import type { WatchedCluster, WatchSpec } from '../../src/watch/server-watch.js'
 import { header } from '../support/fake-transport.js'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, mock, test } from 'node:test'
 import { EtcdError } from '../../src/core/errors.js'
-import { ClusterIdentity } from '../../src/transport/cluster-identity.js'
+import { ClusterIdentity } from '../../src/transport/connection/cluster-identity.js'
 import type { WatchBatch } from '../../src/watch/watch-event.js'
 import { WatchHub, type WatchHubHost } from '../../src/watch/watch-hub.js'
 import { WatchQueue } from '../../src/watch/watch-queue.js'

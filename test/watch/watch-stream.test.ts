@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { EtcdError } from '../../src/core/errors.js'
-import type { WatchResponse } from '../../src/gen/messages.js'
+import type { WatchResponse } from '../../src/protobuf/generated/messages.js'
 import { ServerWatch, type Subscriber } from '../../src/watch/server-watch.js'
 import { WatchStream, type WatchStreamHost } from '../../src/watch/watch-stream.js'
 import { header } from '../support/fake-transport.js'

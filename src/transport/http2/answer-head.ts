@@ -1,4 +1,4 @@
-import type { CallStatus } from '../unary-lane.js'
+import type { CallStatus } from '../unary-channel.js'
 import { statusCodes, statusOfHttp } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 import type { ResponseHead } from './response-head.js'

@@ -1,4 +1,4 @@
-import type { CallStatus } from '../unary-lane.js'
+import type { CallStatus } from '../unary-channel.js'
 import { errorCodes } from './http2-error.js'
 
 /** gRPC's status codes, those that this side makes statuses of. */

@@ -1,5 +1,5 @@
 import type { Expiring } from '../deadline-clock.js'
-import type { CallStatus } from '../unary-lane.js'
+import type { CallStatus } from '../unary-channel.js'
 import type { OutgoingBody } from './outgoing-body.js'
 import type { RequestInit } from './request-headers.js'
 import type { ResponseHead } from './response-head.js'

@@ -1,4 +1,4 @@
-import type { CallStatus, ChannelStream, UnaryListener } from '../unary-lane.js'
+import type { CallStatus, ChannelStream, UnaryListener } from '../unary-channel.js'
 import { AnswerHead } from './answer-head.js'
 import { ByteQueue } from './byte-queue.js'
 import { statusCodes, statusOfReset } from './grpc-protocol.js'

@@ -1,4 +1,4 @@
-import type { CallStatus } from '../unary-lane.js'
+import type { CallStatus } from '../unary-channel.js'
 import { percentDecoded, statusCodes } from './grpc-protocol.js'
 import type { HeaderField } from './hpack/header-field.js'
 

@@ -1,4 +1,4 @@
-import type { CallStatus, LaneCall, UnaryListener } from '../unary-lane.js'
+import type { CallStatus, LaneCall, UnaryListener } from '../unary-channel.js'
 import { AnswerHead } from './answer-head.js'
 import { statusCodes, statusOfReset } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'

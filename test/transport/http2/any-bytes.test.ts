@@ -10,7 +10,7 @@ import { HpackEncoder } from '../../../src/transport/http2/hpack/encoder.js'
 import type { HeaderField } from '../../../src/transport/http2/hpack/header-field.js'
 import { MessageStream } from '../../../src/transport/http2/message-stream.js'
 import { UnaryCall } from '../../../src/transport/http2/unary-call.js'
-import type { CallStatus, UnaryListener } from '../../../src/transport/unary-lane.js'
+import type { CallStatus, UnaryListener } from '../../../src/transport/unary-channel.js'
 import { framed } from '../../support/grpc-server.js'
 import { frameBytes, okHead, okTrailers, settingsBytes, uint32 } from '../../support/http2-peer.js'
 

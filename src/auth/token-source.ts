@@ -1,0 +1,294 @@
+import { setMaxListeners } from 'node:events'
+import { withAnySignal } from '../core/abort.js'
+import { copyOf, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
+import { notInTime, type Obstacle, waitWithin } from '../core/wait-within.js'
+import { methods } from '../protobuf/methods.js'
+import { begin, type ChannelPair, channels, outcomeOf, settle, tracing } from '../telemetry/channels.js'
+import type { AuthenticateStart, ClientIdentity } from '../telemetry/records.js'
+import { closedError } from '../transport/connection/connection-manager.js'
+import { type CallContext, callContext, type Transport } from '../transport/transport.js'
+import { type Authenticate, Login, sharedLogin } from './login.js'
+import { Token, type TokenReason } from './token.js'
+
+/** Who this client is to the cluster; by a client certificate, none of these. */
+export type AuthOptions =
+  | {
+      readonly username: string
+      readonly password: string
+      /** Life of an unused simple token, as the servers' `--auth-token-ttl`, in milliseconds. @default 300 000 */
+      readonly tokenTtlMs?: number | undefined
+    }
+  /** A token that was issued elsewhere, sent as it is. When members refuse it, calls fail. */
+  | { readonly token: string }
+  /** Gives a token issued elsewhere, again whenever members refuse it or it is about to expire. */
+  | { readonly tokenProvider: (reason: TokenReason) => string | Promise<string> }
+
+type LoginOptions = Extract<AuthOptions, { username: string }>
+
+/** What a client's events say about its logins. */
+export interface AuthEvents {
+  /** A token was obtained. */
+  authenticated: {
+    readonly username: string | undefined
+    readonly endpoint: string | undefined
+    readonly reason: TokenReason
+    readonly durationMs: number
+  }
+  /** No token could be obtained. */
+  authenticationFailed: {
+    readonly username: string | undefined
+    readonly endpoint: string | undefined
+    readonly reason: TokenReason
+    readonly error: unknown
+  }
+}
+
+/** How often a client has asked for tokens, and how it went. */
+export interface AuthStats {
+  /** Tokens obtained, by the reason that they were asked for. */
+  readonly authenticated: Readonly<Record<TokenReason, number>>
+  readonly failed: number
+}
+
+/** What a token source needs from its client. */
+export interface TokenSourceHost {
+  /** The transport without authentication, for `Authenticate` itself. */
+  readonly transport: Transport
+  readonly client: ClientIdentity
+  readonly endpoints: () => readonly string[]
+  readonly events: { emit<Name extends keyof AuthEvents>(name: Name, payload: AuthEvents[Name]): void }
+  /** There is a new token to use. */
+  readonly renewed: () => void
+  readonly obstacle?: Obstacle
+}
+
+/**
+ * Time for one Authenticate, or one answer of a provider, however long the callers that wait for it would wait: bcrypt is
+ * slow under load.
+ */
+const askTimeoutMs = 10_000
+const defaultTokenTtlMs = 300_000
+const requests: ChannelPair<AuthenticateStart> = { ended: channels.authenticate, traced: tracing.authenticate }
+
+/** A client's source of tokens: knows where they come from, counts and tells what happens. */
+export class TokenSource {
+  readonly #options: AuthOptions
+  readonly #host: TokenSourceHost
+  readonly #authenticated = { first: 0, expiring: 0, rejected: 0 }
+  #failed = 0
+  readonly #closing = new AbortController()
+  #login: Login | undefined
+  /** Never shown: the private fields of a class appear neither in `util.inspect` nor in JSON. */
+  readonly #authenticate: Authenticate = (reason) => this.#observed(reason)
+
+  constructor(options: AuthOptions, host: TokenSourceHost) {
+    this.#options = options
+    this.#host = host
+    // As many calls as there are may wait for the token, which is no leak.
+    setMaxListeners(0, this.#closing.signal)
+  }
+
+  get stats(): AuthStats {
+    return { authenticated: { ...this.#authenticated }, failed: this.#failed }
+  }
+
+  /** The token that is held now, if any, as members take it. */
+  get held(): string | undefined {
+    return this.#sharedLogin().held?.value
+  }
+
+  /** Why there is no token yet, while one is asked for. */
+  obstacle(): EtcdError | undefined {
+    const login = this.#sharedLogin()
+    return login.isPending ? login.asking?.trouble : undefined
+  }
+
+  /** Whether a refused token can be replaced. */
+  get renews(): boolean {
+    return !('token' in this.#options)
+  }
+
+  /** The token to use now without waiting, if there is one. Asks for the next one when this one is getting old. */
+  current(): Token | undefined {
+    const login = this.#sharedLogin()
+    const token = login.held
+    if (this.renews && token?.isExpiring() === true) void login.refresh(this.#authenticate)
+    return token
+  }
+
+  /** The token, as soon as there is one. */
+  async get(reason: TokenReason, context: CallContext): Promise<Token> {
+    for (let isFirst = true; ; isFirst = false) {
+      const login = this.#sharedLogin()
+      const joins = login.isPending
+      try {
+        return await withinCall(
+          login.get(this.#authenticate, reason),
+          context,
+          this.#closing.signal,
+          () => this.#host.obstacle?.() ?? this.obstacle(),
+        )
+      } catch (error) {
+        if (isFirst && joins && this.#deservesOwnAttempt(error, context)) continue
+        // Another client of this login was closed while it asked for all.
+        if (isEtcdError(error, 'CLOSED') && !this.#closing.signal.aborted) continue
+        // The error is shared by all who waited; each caller gets one with a stack of its own.
+        throw copyOf(error)
+      }
+    }
+  }
+
+  /** A member refused `token` with this error. */
+  rejected(token: Token, code: ErrorCode): void {
+    // Users or roles were changed while the member worked on the call: a token without a revision is as good as before.
+    if (code === 'AUTH_OLD_REVISION' && !token.holdsRevision) return
+    this.#loginOfNow().rejected(token)
+  }
+
+  /** Members leave calls with this token unanswered. Returns whether another one takes its place. */
+  heldBack(value: string): boolean {
+    if (!this.renews) return false
+    const login = this.#loginOfNow()
+    // Another client of the login, or another member, was first.
+    return login.held?.value === value ? login.heldBack(login.held) : true
+  }
+
+  /** The client goes on with this cluster: a token of another one is worth nothing there. */
+  clusterFollowed(clusterId: string): void {
+    const login = this.#loginOfNow()
+    const token = login.held
+    if (token?.clusterId !== undefined && token.clusterId !== clusterId) login.rejected(token)
+  }
+
+  /** Ends all waits for tokens: the client is closed. */
+  close(): void {
+    this.#closing.abort(closedError())
+  }
+
+  /** The endpoints may have been replaced by those of another cluster, for which clients share another login. */
+  #loginOfNow(): Login {
+    if ('username' in this.#options) this.#login = undefined
+    return this.#sharedLogin()
+  }
+
+  #sharedLogin(): Login {
+    if (this.#login !== undefined) return this.#login
+    this.#login = this.#findLogin()
+    return this.#login
+  }
+
+  #findLogin(): Login {
+    const options = this.#options
+    if ('username' in options) return sharedLogin(this.#host.endpoints(), options.username, options.password)
+    return 'token' in options ? new Login(new Token(options.token, Number.POSITIVE_INFINITY)) : new Login()
+  }
+
+  /**
+   * Whether a caller who waited for an attempt that others had begun may have one that begins now: theirs may have used up
+   * its time before the caller came, or lack a connection that this client has. What the cluster refused, it refuses again.
+   */
+  #deservesOwnAttempt(error: unknown, { deadlineAt, signal }: CallContext): boolean {
+    if (this.#closing.signal.aborted || !isEtcdError(error) || error.code === 'AUTH_FAILED') return false
+    return signal?.aborted !== true && performance.now() < deadlineAt
+  }
+
+  async #observed(reason: TokenReason): Promise<Token> {
+    const startedAt = performance.now()
+    const context = callContext(undefined, { consistent: true, repeatable: true })
+    context.deadlineAt = context.startedAt + askTimeoutMs
+    const username = 'username' in this.#options ? this.#options.username : undefined
+    const login = this.#sharedLogin()
+    login.asking = context
+    const start = { client: this.#host.client, username, reason }
+    const told = () => ({ username, endpoint: context.endpoint, reason, durationMs: performance.now() - startedAt })
+    try {
+      const token = await begin(requests.traced, start, () => this.#obtain(reason, context))
+      this.#authenticated[reason] += 1
+      setImmediate(this.#host.renewed)
+      this.#host.events.emit('authenticated', told())
+      settle(requests, Object.assign(start, told(), { outcome: { ok: true } as const }))
+      return token
+    } catch (cause) {
+      const error = named(cause, username)
+      this.#failed += 1
+      this.#host.events.emit('authenticationFailed', { ...told(), error })
+      settle(requests, Object.assign(start, told(), { outcome: outcomeOf(error) }), error)
+      throw error
+    } finally {
+      if (login.asking === context) login.asking = undefined
+    }
+  }
+
+  async #obtain(reason: TokenReason, context: CallContext): Promise<Token> {
+    const options = this.#options
+    if ('username' in options) return this.#logIn(options, context)
+    const value =
+      'token' in options ? options.token : await provided(options.tokenProvider, reason, context, this.#closing.signal)
+    return new Token(value, Number.POSITIVE_INFINITY)
+  }
+
+  async #logIn({ username, password, tokenTtlMs = defaultTokenTtlMs }: LoginOptions, context: CallContext) {
+    context.route = { serializable: false, prefer: undefined, endpoint: undefined, healthyOnly: true }
+    try {
+      const request = { name: username, password }
+      const { token, header } = await this.#host.transport.unary(methods.Auth.Authenticate, request, context)
+      return new Token(token, tokenTtlMs, header?.clusterId)
+    } catch (error) {
+      if (isEtcdError(error, 'AUTH_NOT_ENABLED')) return new Token(undefined, tokenTtlMs)
+      throw error
+    }
+  }
+}
+
+/** Whether this can be sent as a token. Anything else would be refused on the way out, with the token in the message. */
+export function isTokenText(token: unknown): token is string {
+  return typeof token === 'string' && /^[\x21-\x7e]+$/.test(token)
+}
+
+async function provided(
+  provider: Extract<AuthOptions, { tokenProvider: unknown }>['tokenProvider'],
+  reason: TokenReason,
+  context: CallContext,
+  closing: AbortSignal,
+): Promise<string> {
+  try {
+    const token: unknown = await withinCall(asyncCall(provider, reason), context, closing)
+    if (isTokenText(token)) return token
+    throw new TypeError('it must give a token: a string of visible ASCII letters')
+  } catch (cause) {
+    if (closing.aborted) throw cause
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new EtcdError(`auth.tokenProvider failed: ${why}`, { code: 'AUTH_FAILED', effect: 'none', cause })
+  }
+}
+
+/** Calls the provider; what it throws, the promise rejects with. */
+async function asyncCall(provider: (reason: TokenReason) => unknown, reason: TokenReason): Promise<unknown> {
+  return provider(reason)
+}
+
+/** The wait of one caller, who may have less time than the others that wait for the same. */
+function withinCall<T>(
+  asked: Promise<T>,
+  { deadlineAt, signal }: CallContext,
+  closing: AbortSignal,
+  obstacle?: Obstacle,
+): Promise<T> {
+  const late = (): Error => notInTime('the deadline passed while waiting for authentication', obstacle?.())
+  return withAnySignal([signal, closing], (either) =>
+    waitWithin(asked, { signal: either, timeoutMs: deadlineAt - performance.now() }, late),
+  )
+}
+
+/** Says who could not log in; the password is in no message. */
+function named(error: unknown, username: string | undefined): unknown {
+  if (!isEtcdError(error, 'AUTH_FAILED') || username === undefined) return error
+  return new EtcdError(`authentication failed for user ${JSON.stringify(username)}: wrong user or password`, {
+    code: 'AUTH_FAILED',
+    effect: 'none',
+    endpoint: error.endpoint,
+    method: error.method,
+    grpcCode: error.grpcCode,
+    cause: error,
+  })
+}

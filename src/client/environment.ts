@@ -1,0 +1,46 @@
+import { InvalidArgumentError } from '../core/errors.js'
+import { goDurationMs } from '../core/go-duration.js'
+import type { ClientOptions } from './options.js'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** The client options that etcdctl's environment variables stand for. */
+export function optionsFromEnvironment(env: Environment): ClientOptions {
+  const domain = env.ETCDCTL_DISCOVERY_SRV
+  const endpoints = env.ETCDCTL_ENDPOINTS ?? '127.0.0.1:2379'
+  return {
+    ...(domain === undefined ? { endpoints } : { discovery: { domain, name: env.ETCDCTL_DISCOVERY_SRV_NAME } }),
+    auth: authFrom(env),
+    tls: tlsFrom(env),
+    connectTimeoutMs: durationFrom(env, 'ETCDCTL_DIAL_TIMEOUT'),
+    timeoutMs: durationFrom(env, 'ETCDCTL_COMMAND_TIMEOUT'),
+    keepaliveMs: durationFrom(env, 'ETCDCTL_KEEPALIVE_TIME'),
+    keepaliveTimeoutMs: durationFrom(env, 'ETCDCTL_KEEPALIVE_TIMEOUT'),
+  }
+}
+
+/**
+ * As etcdctl does it: with a password in its own variable, the user's name is all of the other one, colons included. Else
+ * the password is what stands behind the first colon. What is empty counts as not set.
+ */
+function authFrom({ ETCDCTL_USER: user, ETCDCTL_PASSWORD: password, ETCDCTL_AUTH_JWT_TOKEN: token }: Environment) {
+  if (token !== undefined) return { token }
+  if (user === undefined || user === '') return undefined
+  if (password !== undefined && password !== '') return { username: user, password }
+  const colon = user.indexOf(':')
+  if (colon < 0)
+    throw new InvalidArgumentError('ETCDCTL_USER has no password: set ETCDCTL_PASSWORD, or write user:password')
+  return { username: user.slice(0, colon), password: user.slice(colon + 1) }
+}
+
+function tlsFrom(env: Environment): ClientOptions['tls'] {
+  const { ETCDCTL_CACERT: ca, ETCDCTL_CERT: cert, ETCDCTL_KEY: key } = env
+  const skip = env.ETCDCTL_INSECURE_SKIP_TLS_VERIFY === 'true'
+  if (ca === undefined && cert === undefined && key === undefined && !skip) return undefined
+  return { ca, cert, key, dangerouslySkipVerification: skip }
+}
+
+function durationFrom(env: Environment, name: string): number | undefined {
+  const text = env[name]
+  return text === undefined ? undefined : goDurationMs(name, text)
+}

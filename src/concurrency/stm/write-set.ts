@@ -1,0 +1,48 @@
+import type { Bytes } from '../../core/key-range.js'
+import { KeyValue } from '../../core/key-value.js'
+import { keyBytes } from '../../core/validate.js'
+import { del, type Operation, put } from '../../kv/operation.js'
+import { someKey } from '../../kv/requests.js'
+import { idOf } from './read-set.js'
+import type { StmPutOptions } from './stm-transaction.js'
+
+/** What a key will hold, and the operation that makes it so. */
+interface Write {
+  readonly key: Buffer
+  readonly kv: KeyValue | undefined
+  readonly operation: Operation
+}
+
+/** The keys that one run of a software transaction writes, each with the last that was written. */
+export class WriteSet {
+  readonly #writes = new Map<string, Write>()
+
+  get size(): number {
+    return this.#writes.size
+  }
+
+  get keys(): Buffer[] {
+    return [...this.#writes.values()].map(({ key }) => key)
+  }
+
+  put(name: Bytes, value: Bytes, { lease, ignoreLease }: StmPutOptions): void {
+    const key = someKey(name)
+    const fields = ignoreLease === true ? { ignoreLease } : { lease }
+    const kv = Object.assign(new KeyValue(), { key, value: keyBytes('value', value), lease })
+    this.#writes.set(idOf(key), { key, kv, operation: put(key, value, fields) })
+  }
+
+  delete(name: Bytes): void {
+    const key = someKey(name)
+    this.#writes.set(idOf(key), { key, kv: undefined, operation: del(key) })
+  }
+
+  /** What was written to the key, if anything was. */
+  get(key: Buffer): Write | undefined {
+    return this.#writes.get(idOf(key))
+  }
+
+  operations(): Operation[] {
+    return [...this.#writes.values()].map(({ operation }) => operation)
+  }
+}

@@ -1,0 +1,232 @@
+import pRetry from 'p-retry'
+import { sleep } from '../core/abort.js'
+import { fullJitterMs } from '../core/backoff.js'
+import { type ErrorCode, type EtcdError, isEtcdError } from '../core/errors.js'
+import type { Method } from '../protobuf/methods.js'
+import { isTransportCode } from '../transport/grpc-status.js'
+import type { CallContext, Layer, Route, Transport } from '../transport/transport.js'
+import { CallQueue, type CallQueueStats, type CallVerdict, minAttemptMs } from './call-queue.js'
+
+/** What the retry layer works with. */
+export interface RetryOptions {
+  /** Not shared with calls that others wait for, such as those which get a token. */
+  readonly queues: CallQueues
+  /** Whether a healthy member is left that has not failed the call: it is then tried without a wait. */
+  readonly hasFresh: (route: Route, failedOn: ReadonlySet<string>) => boolean
+  /** Aborts when the client is closed: calls that wait then go on at once, and find it closed. */
+  readonly closing?: AbortSignal
+}
+
+/** How long a call rests before it is repeated, at least and at most, by how often it was. */
+interface Rest {
+  readonly minMs: number
+  readonly baseMs: number
+  readonly maxMs: number
+}
+
+const usualRest: Rest = { minMs: 5, baseMs: 25, maxMs: 500 }
+const overloadRest: Rest = { minMs: 100, baseMs: 200, maxMs: 1000 }
+
+/** Refused since there is no leader: nothing was done. */
+const leaderless: ReadonlySet<ErrorCode> = new Set(['NO_LEADER', 'PROPOSAL_DROPPED'])
+/** Answers to writes by which members say that they are behind, when it may be done all the same. */
+const timeouts: ReadonlySet<ErrorCode> = new Set([
+  'SERVER_TIMEOUT',
+  'SERVER_TIMEOUT_APPLY_WAIT',
+  'SERVER_DEADLINE_EXCEEDED',
+])
+/** A write that had less time than this says nothing of the cluster by running out of it. */
+const tellingMs = 1000
+
+/** The queues of a client: calls that the cluster refuses for one reason wait for each other, and for no others. */
+export class CallQueues {
+  readonly #writes = new CallQueue()
+  readonly #reads = new CallQueue()
+  /** Never full: what one member says of itself, or of what it has, is no news of the cluster. */
+  readonly #others = new CallQueue()
+
+  get writes(): CallQueueStats {
+    return this.#writes.stats
+  }
+
+  /** How often a call had to wait for its turn. */
+  get throttled(): number {
+    return this.#writes.throttled + this.#reads.throttled
+  }
+
+  queueOf({ proposal, route }: CallContext): CallQueue {
+    if (route.endpoint !== undefined || route.serializable) return this.#others
+    return proposal ? this.#writes : this.#reads
+  }
+
+  /** Lets all calls through that wait. */
+  open(): void {
+    this.#writes.open()
+    this.#reads.open()
+  }
+}
+
+/** How a call goes on that is to be repeated: on another member at once, or later. */
+interface Repeat {
+  readonly kind: 'elsewhere' | 'later'
+  readonly error: EtcdError
+}
+
+const noRepeat = { kind: 'none' } as const
+
+/** What came of a call that is not to be repeated; p-retry itself only ever sees failures that are. */
+type Final<Response> = { readonly response: Response } | { readonly failure: unknown }
+
+/**
+ * Repeats calls that failed, within their deadline, where nothing can have been applied twice: any call whose error says
+ * that it had no effect and may succeed elsewhere or later, and a repeatable call after any passing failure.
+ *
+ * The first repeat goes to another member at once where there is one. Else the call rests for a moment, and then for as
+ * long as its queue is full. What is refused by all members thus costs the cluster some probes, however many calls wait,
+ * and none of them fails before its deadline.
+ */
+export function retryLayer(options: RetryOptions): Layer {
+  const { queues, closing } = options
+  closing?.addEventListener('abort', () => queues.open())
+  return (inner) => new RetryTransport(inner, options)
+}
+
+class RetryTransport implements Transport {
+  readonly #inner: Transport
+  readonly #options: RetryOptions
+
+  constructor(inner: Transport, options: RetryOptions) {
+    this.#inner = inner
+    this.#options = options
+  }
+
+  async unary<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    context: CallContext,
+  ): Promise<Response> {
+    const queue = this.#options.queues.queueOf(context)
+    const round = queue.isFull ? await this.#turn(queue, context, undefined) : queue.enter()
+    try {
+      const response = await this.#inner.unary(method, request, context)
+      queue.succeeded(round)
+      return response
+    } catch (error) {
+      const next = this.#ended(queue, round, error, context)
+      if (next.kind === 'none') throw error
+      return this.#repeat(queue, next, method, request, context)
+    }
+  }
+
+  async #repeat<Request, Response>(
+    queue: CallQueue,
+    first: Repeat,
+    method: Method<Request, Response>,
+    request: Request,
+    context: CallContext,
+  ): Promise<Response> {
+    let next = first
+    let repeats = 1
+    let round = await this.#waitBefore(repeats, queue, next, context)
+    const attempt = async (): Promise<Final<Response>> => {
+      try {
+        const response = await this.#inner.unary(method, request, context)
+        queue.succeeded(round)
+        return { response }
+      } catch (error) {
+        const after = this.#ended(queue, round, error, context)
+        if (after.kind === 'none') return { failure: error }
+        next = after
+        throw error
+      }
+    }
+    const final = await pRetry(attempt, {
+      // p-retry makes the attempts. Neither its count nor its delays are wanted: the deadline is the bound, and a wait ends
+      // when the queue, the caller's signal (whose reason need not be an Error) or `close()` says so.
+      retries: Number.POSITIVE_INFINITY,
+      minTimeout: 0,
+      factor: 1,
+      onFailedAttempt: async () => {
+        repeats += 1
+        round = await this.#waitBefore(repeats, queue, next, context)
+      },
+    })
+    if ('failure' in final) throw final.failure
+    return final.response
+  }
+
+  /** Reports an attempt's end to the queue, and decides how the call goes on. */
+  #ended(queue: CallQueue, round: number, error: unknown, context: CallContext): Repeat | typeof noRepeat {
+    const next = mayRepeat(error, context) ? this.#next(error, context) : noRepeat
+    if (next.kind !== 'none' && next.error.effect === 'unknown') context.mayBeApplied = true
+    queue.failed(round, next.kind === 'elsewhere' ? 'nothing' : verdictOf(error, context), error)
+    return next
+  }
+
+  #next(error: EtcdError, context: CallContext): Repeat {
+    context.trouble = error
+    const failedOn = context.failedOn ?? new Set()
+    context.failedOn = failedOn
+    if (context.endpoint !== undefined) failedOn.add(context.endpoint)
+    // That one member is behind is no reason to burden the others.
+    const elsewhere = error.code !== 'TOO_MANY_REQUESTS' && this.#options.hasFresh(context.route, failedOn)
+    return { kind: elsewhere ? 'elsewhere' : 'later', error }
+  }
+
+  /** Resolves when the call is counted as under way again. */
+  async #waitBefore(repeat: number, queue: CallQueue, { kind, error }: Repeat, context: CallContext): Promise<number> {
+    if (kind === 'later') await this.#rest(repeat, error, context)
+    return queue.isFull ? this.#turn(queue, context, error) : queue.enter()
+  }
+
+  async #rest(repeat: number, error: EtcdError, context: CallContext): Promise<void> {
+    const { minMs, ...backoff } = error.code === 'TOO_MANY_REQUESTS' ? overloadRest : usualRest
+    const startedAt = performance.now()
+    const leftMs = context.deadlineAt - startedAt - minAttemptMs
+    // Half of what is left, so that a long rest does not end a call which has the time for one more attempt.
+    const delayMs = Math.max(minMs, Math.min(fullJitterMs(repeat, backoff), leftMs / 2))
+    if (delayMs >= leftMs) throw error
+    await sleep(delayMs, context.signal, this.#options.closing)
+    const now = performance.now()
+    context.backoffMs += now - startedAt
+    // A timer that came late: what the member said tells more than that the time is over.
+    if (now >= context.deadlineAt - minAttemptMs) throw error
+  }
+
+  async #turn(queue: CallQueue, context: CallContext, refusal: EtcdError | undefined): Promise<number> {
+    if (this.#options.closing?.aborted === true) return queue.enter()
+    const startedAt = performance.now()
+    const round = await queue.wait(context, refusal)
+    context.backoffMs += performance.now() - startedAt
+    return round
+  }
+}
+
+function verdictOf(error: unknown, context: CallContext): CallVerdict {
+  if (!isEtcdError(error) || context.route.endpoint !== undefined || context.route.serializable) return 'nothing'
+  if (leaderless.has(error.code)) return 'refused'
+  if (error.code === 'TOO_MANY_REQUESTS') return 'overloaded'
+  if (error.code === 'NOT_CONNECTED' && error.endpoint === undefined) return 'unreachable'
+  if (isSlow(error, context)) return context.proposal ? 'slow' : 'nothing'
+  return isTransportCode(error.code) || error.endpoint === undefined ? 'nothing' : 'served'
+}
+
+function isSlow({ code, effect }: EtcdError, { startedAt, authMs, backoffMs }: CallContext): boolean {
+  if (code !== 'DEADLINE_EXCEEDED') return timeouts.has(code)
+  return effect === 'unknown' && performance.now() - startedAt - authMs - backoffMs >= tellingMs
+}
+
+function mayRepeat(error: unknown, context: CallContext): error is EtcdError {
+  if (!isEtcdError(error) || !error.retryable) return false
+  if (context.signal?.aborted === true || performance.now() >= context.deadlineAt) return false
+  // The one member that was to be asked would refuse it again.
+  if (context.route.endpoint !== undefined && isForOthers(error)) return false
+  // Without an endpoint, the balancer has already waited for a connection as long as it may.
+  if (error.code === 'NOT_CONNECTED' && error.endpoint === undefined) return false
+  return error.effect === 'none' || context.repeatable
+}
+
+/** Whether only another member would take the call. */
+function isForOthers({ code }: EtcdError): boolean {
+  return code === 'NOT_SUPPORTED_FOR_LEARNER' || code === 'NOT_LEADER'
+}

@@ -1,0 +1,117 @@
+import { EtcdError } from '../core/errors.js'
+import type { Method } from '../protobuf/methods.js'
+import type { StreamListener } from '../transport/connection/stream-call.js'
+import type { OpenStream, StreamSource } from './stream-source.js'
+
+/** Tokens that a stream may have refused in a row before that is taken for an answer. */
+const maxRefusals = 3
+
+/** How a server stream is opened. */
+export interface ServerStreamOptions {
+  readonly signal?: AbortSignal | undefined
+  /** The one member to ask. @default any healthy voting member */
+  readonly endpoint?: string | undefined
+}
+
+/**
+ * The answers of a server stream, one at a time: the member is held back while the consumer works. A refused token is
+ * replaced before the first answer; any other failure is thrown. Leaving the iteration ends the stream.
+ */
+export async function* serverStream<Request, Response>(
+  source: StreamSource,
+  method: Method<Request, Response>,
+  request: Request,
+  { signal, endpoint }: ServerStreamOptions,
+): AsyncGenerator<Response, void, undefined> {
+  for (let refusals = 0; ; refusals += 1) {
+    signal?.throwIfAborted()
+    const reader = new StreamReader<Response>(signal)
+    let open: OpenStream<Request, Response> | undefined
+    try {
+      open = await source.open(method, reader, { signal, endpoint })
+      reader.opened(open as OpenStream)
+      open.call.send(request)
+      open.call.endRequests()
+      const first = await reader.next()
+      for (let answer = first; answer !== undefined; answer = await reader.next()) yield answer
+      return
+    } catch (error) {
+      if (open === undefined || reader.hasAnswered || !(error instanceof EtcdError)) throw error
+      if (!source.refused(open as OpenStream, error) || refusals === maxRefusals) throw error
+    } finally {
+      reader.close()
+    }
+  }
+}
+
+interface Waiter<Response> {
+  readonly resolve: (answer: Response | undefined) => void
+  readonly reject: (reason: unknown) => void
+}
+
+/** Holds at most the answer that was asked for and the one that was under way when the stream was paused. */
+class StreamReader<Response> implements StreamListener<Response> {
+  readonly #signal: AbortSignal | undefined
+  readonly #answers: Response[] = []
+  #open: OpenStream | undefined
+  #waiter: Waiter<Response> | undefined
+  #ending: { readonly error: unknown } | undefined
+  hasAnswered = false
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  opened(open: OpenStream): void {
+    this.#open = open
+  }
+
+  /** The next answer; `undefined` at the end. */
+  next(): Promise<Response | undefined> {
+    const answer = this.#answers.shift()
+    if (this.#answers.length === 0) this.#open?.call.resume()
+    if (answer !== undefined) return Promise.resolve(answer)
+    if (this.#ending !== undefined) {
+      const { error } = this.#ending
+      return error === undefined ? Promise.resolve(undefined) : Promise.reject(error)
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject }
+    })
+  }
+
+  close(): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#open?.call.cancel()
+  }
+
+  onMessage(answer: Response): void {
+    this.hasAnswered = true
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    if (waiter !== undefined) {
+      waiter.resolve(answer)
+      return
+    }
+    this.#answers.push(answer)
+    this.#open?.call.pause()
+  }
+
+  onEnd(error: EtcdError | undefined): void {
+    this.#ending = { error }
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    if (error === undefined) waiter?.resolve(undefined)
+    else waiter?.reject(error)
+  }
+
+  onLeaving(): void {}
+
+  readonly #onAbort = (): void => {
+    this.#open?.call.cancel()
+    this.#ending = { error: this.#signal?.reason }
+    this.#waiter?.reject(this.#signal?.reason)
+    this.#waiter = undefined
+  }
+}

@@ -1,0 +1,124 @@
+import { EtcdError } from '../../core/errors.js'
+import type { Method } from '../../protobuf/methods.js'
+import { noPlace, waitsForOthers } from '../stream-slots.js'
+import type { CallContext, Transport } from '../transport.js'
+import type { Connection } from './connection.js'
+import type { ConnectionManager } from './connection-manager.js'
+
+/** The base of the stack: sends each call once, on the connection that the manager picks. */
+export class Balancer implements Transport {
+  readonly #manager: ConnectionManager
+  readonly #maxRequestBytes: number
+
+  constructor(manager: ConnectionManager, maxRequestBytes: number) {
+    this.#manager = manager
+    this.#maxRequestBytes = maxRequestBytes
+  }
+
+  unary<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    context: CallContext,
+  ): Promise<Response> {
+    const preparing = method.prepare()
+    if (preparing !== undefined) return preparing.then(() => this.unary(method, request, context))
+    // Encoded before anything else happens, so that the caller's buffers may change as soon as the call is made.
+    const message = encodeOnce(method, request, context)
+    if (message.length > this.#maxRequestBytes) return Promise.reject(this.#tooLarge(method, message))
+    if (context.signal?.aborted === true) return Promise.reject(context.signal.reason)
+    if (context.deadlineAt <= performance.now()) return Promise.reject(deadlineExceeded(method))
+    const connection = this.#manager.pick(context)
+    if (connection === undefined) return this.#waitAndSend(method, message, context)
+    return this.#send(connection, method, message, context)
+  }
+
+  async #waitAndSend<Request, Response>(
+    method: Method<Request, Response>,
+    message: Buffer,
+    context: CallContext,
+  ): Promise<Response> {
+    const connection = await this.#wait(context)
+    context.signal?.throwIfAborted()
+    // It may be of a cluster that was replaced meanwhile, which would keep the call waiting for ever.
+    if (this.#manager.hasOldToken(context)) throw oldToken(method)
+    return this.#send(connection, method, message, context)
+  }
+
+  #send<Request, Response>(
+    connection: Connection,
+    method: Method<Request, Response>,
+    message: Buffer,
+    context: CallContext,
+  ): Promise<Response> {
+    const chosen = waitsForOthers(method) ? this.#withPlace(connection, context) : connection
+    if (chosen === undefined) return Promise.reject(noPlace(connection.streamPlaces, 'call', connection.url, false))
+    return send(chosen, method, message, context)
+  }
+
+  /** A call that waits for other clients leaves a place for calls that do not. */
+  #withPlace(connection: Connection, { route }: CallContext): Connection | undefined {
+    if (connection.streamPlaces.hasForWaiting) return connection
+    if (route.endpoint !== undefined) return undefined
+    return this.#manager.connections.find(
+      ({ state, role, streamPlaces }) => state.kind === 'ready' && role !== 'learner' && streamPlaces.hasForWaiting,
+    )
+  }
+
+  async #wait(context: CallContext): Promise<Connection> {
+    const waitingSince = performance.now()
+    try {
+      return await this.#manager.wait(context)
+    } finally {
+      context.connectMs += performance.now() - waitingSince
+    }
+  }
+
+  #tooLarge(method: { readonly name: string }, message: Buffer): EtcdError {
+    const sizes = `${message.length} bytes, over maxRequestBytes = ${this.#maxRequestBytes}`
+    return new EtcdError(`request is too large: ${sizes}`, {
+      code: 'REQUEST_TOO_LARGE',
+      effect: 'none',
+      method: method.name,
+    })
+  }
+}
+
+function send<Request, Response>(
+  connection: Connection,
+  method: Method<Request, Response>,
+  message: Buffer,
+  context: CallContext,
+): Promise<Response> {
+  context.endpoint = connection.url
+  context.attempts += 1
+  return connection.unary(method, message, context)
+}
+
+function encodeOnce<Request>(
+  method: Pick<Method<Request, unknown>, 'encode'>,
+  request: Request,
+  context: CallContext,
+): Buffer {
+  if (context.encoded?.request === request) return context.encoded.message
+  const message = method.encode(request)
+  context.encoded = { request, message }
+  return message
+}
+
+/** As if a member had refused it: the call gets the token of now and goes on. */
+function oldToken(method: { readonly name: string }): EtcdError {
+  return new EtcdError('the token was replaced while the call waited for a connection', {
+    code: 'INVALID_AUTH_TOKEN',
+    effect: 'none',
+    retryable: true,
+    method: method.name,
+  })
+}
+
+function deadlineExceeded(method: { readonly name: string }): EtcdError {
+  return new EtcdError('the deadline had passed before the call was sent', {
+    code: 'DEADLINE_EXCEEDED',
+    effect: 'none',
+    method: method.name,
+  })
+}

@@ -1,0 +1,52 @@
+import { InvalidArgumentError } from '../../core/errors.js'
+import { describe } from '../../core/validate.js'
+import { parseEndpoints } from '../endpoint.js'
+import { type CallOptions, callContext, type Route } from '../transport.js'
+import type { ConnectionManager } from './connection-manager.js'
+
+/** The endpoints of a client, for calls about one member or about each of them. */
+export class EndpointDirectory {
+  readonly #manager: ConnectionManager
+
+  constructor(manager: ConnectionManager) {
+    this.#manager = manager
+  }
+
+  /** All endpoints, as soon as they are known: those of a domain are looked up first. */
+  async urls(options: CallOptions | undefined): Promise<readonly string[]> {
+    if (this.#manager.endpoints.length === 0) await this.#discovered(options)
+    return this.#manager.endpoints.map(({ url }) => url)
+  }
+
+  /** Leads to one member. Rejects with `InvalidArgumentError` unless `endpoint` is one of the client's, in any form. */
+  async routeTo(endpoint: string, options: CallOptions | undefined): Promise<Route> {
+    const urls = await this.urls(options)
+    const url = this.#urlOf(endpoint)
+    if (urls.includes(url)) return pinnedTo(url)
+    throw new InvalidArgumentError(`\`endpoint\` must be one of the client's: ${urls.join(', ')}, got ${describe(url)}`)
+  }
+
+  #urlOf(endpoint: unknown): string {
+    if (typeof endpoint !== 'string' || endpoint.includes(',')) {
+      throw new InvalidArgumentError(`\`endpoint\` must be one of the client's, got ${describe(endpoint)}`)
+    }
+    const hasTls = this.#manager.endpoints.some(({ tls }) => tls)
+    return parseEndpoints(endpoint, { hasTls })[0]?.url ?? endpoint
+  }
+
+  /** The first call looks endpoints up; that none of them can be reached is for the calls to find out. */
+  async #discovered(options: CallOptions | undefined): Promise<void> {
+    const context = callContext(options, {})
+    context.deadlineAt = context.startedAt + (options?.timeoutMs ?? Number.POSITIVE_INFINITY)
+    try {
+      if (this.#manager.pick(context) === undefined) await this.#manager.wait(context)
+    } catch (error) {
+      if (this.#manager.endpoints.length === 0) throw error
+    }
+  }
+}
+
+/** Leads to the one member at this URL. It may have no leader and may be a learner: what it refuses, it refuses itself. */
+export function pinnedTo(url: string): Route {
+  return { serializable: true, prefer: undefined, endpoint: url }
+}

@@ -1,0 +1,101 @@
+import type { Route } from '../transport.js'
+import type { Connection } from './connection.js'
+import { ejectedFor } from './connection-state.js'
+
+/**
+ * Chooses the connection for a call: in turn among the healthy voting members, unless the route says otherwise. The
+ * sets it chooses from are rebuilt when a connection changes its state, so that a plain pick is one array access.
+ */
+export class Picker {
+  #connections: readonly Connection[] = []
+  #voters: readonly Connection[] = []
+  /** Anywhere at first: were it the same everywhere, the first call and the streams of all clients would be on one member. */
+  #cursor = Math.floor(Math.random() * 1000)
+
+  /** Takes in the connections and their states as they are now. */
+  update(connections: readonly Connection[]): void {
+    this.#connections = connections
+    this.#voters = onePerMember(connections.filter((c) => c.state.kind === 'ready' && c.role !== 'learner'))
+  }
+
+  /** The next connection for `route`, one that is not in `failedOn` where there is a choice; `undefined` for none. */
+  pick(route: Route, failedOn: ReadonlySet<string> | undefined): Connection | undefined {
+    const simple = route.prefer === undefined && route.endpoint === undefined && failedOn === undefined
+    if (simple && this.#voters.length > 0) return this.#next(this.#voters)
+    const candidates = this.#candidates(route)
+    const fresh = failedOn === undefined ? candidates : candidates.filter((c) => !failedOn.has(c.url))
+    return this.#next(fresh.length > 0 ? fresh : candidates)
+  }
+
+  /** Whether a healthy member that `route` may use has not failed this call yet. */
+  hasFresh(route: Route, failedOn: ReadonlySet<string>): boolean {
+    return route.endpoint === undefined && this.#healthy(route).some((c) => !failedOn.has(c.url))
+  }
+
+  #next(candidates: readonly Connection[]): Connection | undefined {
+    if (candidates.length === 0) return undefined
+    this.#cursor = (this.#cursor + 1) % candidates.length
+    return candidates[this.#cursor]
+  }
+
+  #candidates(route: Route): readonly Connection[] {
+    if (route.endpoint !== undefined) {
+      return this.#connections.filter((c) => c.url === route.endpoint && c.connected)
+    }
+    const healthy = this.#healthy(route)
+    if (healthy.length > 0) return preferred(healthy, route)
+    return route.healthyOnly === true ? [] : this.#lastResort(route)
+  }
+
+  #healthy(route: Route): readonly Connection[] {
+    const learnersToo = route.serializable && route.prefer !== undefined && route.prefer !== 'leader'
+    if (!learnersToo) return this.#voters
+    return onePerMember(this.#connections.filter((c) => c.state.kind === 'ready'))
+  }
+
+  /**
+   * The last member is never ejected: where none is healthy, calls go to whoever is connected and known, first of all to
+   * those without a leader, which answer serializable reads and refuse everything else at once.
+   */
+  #lastResort(route: Route): readonly Connection[] {
+    const ejected = this.#connections.filter(
+      (c) =>
+        ejectedFor(c.state) !== undefined &&
+        ejectedFor(c.state) !== 'other cluster' &&
+        (route.serializable || c.role !== 'learner'),
+    )
+    const alive = ejected.filter((c) => ejectedFor(c.state) === 'no leader')
+    return alive.length > 0 ? alive : ejected
+  }
+}
+
+function preferred(connections: readonly Connection[], { prefer }: Route): readonly Connection[] {
+  switch (prefer) {
+    case undefined:
+      return connections
+    case 'nearest':
+      return nearest(connections)
+    case 'leader':
+    case 'learner': {
+      const wanted = connections.filter((c) => c.role === prefer)
+      return wanted.length > 0 ? wanted : connections.filter((c) => c.role !== 'learner')
+    }
+  }
+}
+
+function nearest(connections: readonly Connection[]): readonly Connection[] {
+  const latencyOf = (c: Connection): number => c.latencyMs ?? Number.POSITIVE_INFINITY
+  const best = Math.min(...connections.map(latencyOf))
+  return connections.filter((c) => latencyOf(c) <= best)
+}
+
+/** Two addresses of one member would give it two turns in each round. */
+function onePerMember(connections: readonly Connection[]): readonly Connection[] {
+  const seen = new Set<string>()
+  return connections.filter(({ memberId }) => {
+    if (memberId === undefined) return true
+    if (seen.has(memberId)) return false
+    seen.add(memberId)
+    return true
+  })
+}

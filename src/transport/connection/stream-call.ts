@@ -1,0 +1,225 @@
+import { EtcdError } from '../../core/errors.js'
+import type { ResponseHeader } from '../../protobuf/generated/messages.js'
+import type { Method } from '../../protobuf/methods.js'
+import { toEtcdError } from '../grpc-status.js'
+import type { StreamPurpose } from '../stream-slots.js'
+import type { CallMetadata } from '../transport.js'
+import type { CallStatus, ChannelStream, StreamChannel, UnaryListener } from '../unary-channel.js'
+
+/** Who reads a stream. Nothing is called any more after `onEnd`, nor after `cancel`. */
+export interface StreamListener<Response> {
+  onMessage(response: Response): void
+  /** The stream is over; `undefined` where the member ended it without an error. */
+  onEnd(error: EtcdError | undefined): void
+  /** The member will end the stream in some seconds: it is shutting down, or no longer an endpoint. */
+  onLeaving(): void
+  /** A message was sent. */
+  onSent?(): void
+  /** The stream was ended from this side. */
+  onCancelled?(): void
+}
+
+/** What a stream is opened with. */
+export interface StreamInit<Request = unknown, Response = unknown> {
+  readonly method: Method<Request, Response>
+  readonly metadata: CallMetadata
+  readonly purpose: StreamPurpose
+  readonly listener: StreamListener<Response>
+}
+
+/** Who opened the stream and keeps account of it. */
+export interface StreamOwner {
+  readonly url: string
+  readonly version: string | undefined
+  readonly dataBytes: number | undefined
+  /** The member sent a message with this header; an error returned here ends the stream, and the message goes no further. */
+  streamAnswered(header: ResponseHeader): EtcdError | undefined
+  streamEnded(stream: StreamCall): void
+}
+
+const okStatus = 0
+const cancelledStatus = 1
+const unavailableStatus = 14
+
+/**
+ * One streaming call on one connection. Messages are read one at a time and only while it is not paused, so that a slow
+ * reader holds back the member by HTTP/2's flow control instead of filling memory.
+ */
+export class StreamCall<Request = unknown, Response = unknown> implements UnaryListener {
+  readonly method: Method<Request, Response>
+  readonly endpoint: string
+  readonly purpose: StreamPurpose
+  readonly #owner: StreamOwner
+  readonly #unsent: Buffer[] = []
+  #listener: StreamListener<Response> | undefined
+  #call: ChannelStream | undefined
+  #isWriting = false
+  #isEnding = false
+  #isPaused = false
+  /** Whether a message has been asked for that has not come yet. */
+  #isReading = false
+
+  constructor(owner: StreamOwner, init: StreamInit<Request, Response>) {
+    this.method = init.method
+    this.purpose = init.purpose
+    this.endpoint = owner.url
+    this.#owner = owner
+    this.#listener = init.listener
+  }
+
+  /** The release of the member, as soon as it was willing to tell: with authentication, not before somebody has logged in. */
+  get serverVersion(): string | undefined {
+    return this.#owner.version
+  }
+
+  /** What the keys and their history took on the member when it was last asked; `undefined` as for `serverVersion`. */
+  get dataBytes(): number | undefined {
+    return this.#owner.dataBytes
+  }
+
+  start(channel: StreamChannel, metadata: CallMetadata): void {
+    try {
+      this.#call = channel.startStream(this.method.path, metadata, this)
+      this.#read()
+    } catch (error) {
+      // A channel without a connection throws, and so does grpc-js for one that was closed under the call. The caller has not got the stream yet.
+      const details = `Channel closed before call started: ${String(error)}`
+      setImmediate(() => this.onReceiveStatus({ code: unavailableStatus, details }))
+    }
+  }
+
+  /** Sends a message after those before it. Messages to a stream that is over are dropped: its end was told. */
+  send(request: Request): void {
+    if (this.#listener === undefined) return
+    this.#unsent.push(this.method.encode(request))
+    this.#listener.onSent?.()
+    this.#write()
+  }
+
+  /** No further message is sent; the member may go on answering. */
+  endRequests(): void {
+    this.#isEnding = true
+    this.#write()
+  }
+
+  /** Stops asking for messages: at most one more arrives. */
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#read()
+  }
+
+  /** Ends the stream from this side; the listener hears nothing more. */
+  cancel(): void {
+    const listener = this.#listener
+    this.#cancel()
+    listener?.onCancelled?.()
+  }
+
+  /** Ends the stream with `error` for its listener, whatever the member thinks of it. */
+  giveUp(error: EtcdError): void {
+    const listener = this.#listener
+    this.#cancel()
+    listener?.onEnd(error)
+  }
+
+  /** The member, or this connection to it, is going away. */
+  leaving(): void {
+    this.#listener?.onLeaving()
+  }
+
+  onReceiveMetadata(): void {}
+
+  onReceiveMessage(message: Buffer): void {
+    this.#isReading = false
+    const response = this.#decode(message)
+    if (response !== undefined) this.#deliver(response)
+    this.#read()
+  }
+
+  onReceiveStatus(status: CallStatus): void {
+    const listener = this.#listener
+    if (listener === undefined) return
+    this.#leave()
+    listener.onEnd(status.code === okStatus ? undefined : this.#failure(status))
+  }
+
+  #deliver(response: Response): void {
+    if (this.#listener === undefined) return
+    const header = headerOf(response)
+    const refused = header === undefined ? undefined : this.#owner.streamAnswered(header)
+    if (refused === undefined) this.#listener.onMessage(response)
+    else this.giveUp(refused)
+  }
+
+  #decode(message: Buffer): Response | undefined {
+    try {
+      return this.method.decode(message)
+    } catch (error) {
+      this.giveUp(
+        error instanceof EtcdError ? error : this.#failure({ code: unavailableStatus, details: String(error) }),
+      )
+      return undefined
+    }
+  }
+
+  #read(): void {
+    if (this.#isReading || this.#isPaused || this.#listener === undefined) return
+    this.#isReading = true
+    this.#call?.startRead()
+  }
+
+  /** grpc-js takes one message at a time. */
+  #write(): void {
+    if (this.#isWriting) return
+    const message = this.#unsent.shift()
+    if (this.#listener === undefined) return
+    if (message === undefined) {
+      if (this.#isEnding) this.#call?.halfClose()
+      return
+    }
+    this.#isWriting = true
+    const callback = (): void => {
+      this.#isWriting = false
+      this.#write()
+    }
+    this.#call?.sendMessageWithContext({ callback }, message)
+  }
+
+  #cancel(): void {
+    if (this.#listener === undefined) return
+    this.#leave()
+    const cancel = (): void => this.#call?.cancelWithStatus(cancelledStatus, 'cancelled')
+    cancel()
+    // In the tick of its start, grpc-js takes a call for cancelled and starts it on the connection all the same.
+    setImmediate(cancel)
+  }
+
+  #leave(): void {
+    this.#listener = undefined
+    this.#owner.streamEnded(this as StreamCall)
+  }
+
+  #failure(status: CallStatus): EtcdError {
+    return toEtcdError(status, {
+      method: this.method.name,
+      endpoint: this.endpoint,
+      sent: true,
+      deadlineAt: Number.POSITIVE_INFINITY,
+      now: performance.now(),
+    })
+  }
+}
+
+/** The header of a streamed answer. Those of `KV.RangeStream` have it within. */
+function headerOf(response: unknown): ResponseHeader | undefined {
+  const { header, rangeResponse } = response as Headed & { readonly rangeResponse?: Headed | undefined }
+  return header ?? rangeResponse?.header
+}
+
+interface Headed {
+  readonly header?: ResponseHeader | undefined
+}

@@ -1,0 +1,136 @@
+import type { EtcdError } from '../../core/errors.js'
+import type { ResponseHeader } from '../../protobuf/generated/messages.js'
+import type { Method } from '../../protobuf/methods.js'
+import { toEtcdError } from '../grpc-status.js'
+import type { CallContext } from '../transport.js'
+import type { CallStatus, LaneCall, UnaryLane, UnaryListener } from '../unary-channel.js'
+
+/** Who started the attempt and wants to know how it ended. */
+export interface AttemptOwner {
+  readonly url: string
+  /** The attempt has ended; called once, before its promise settles. */
+  ended(attempt: UnaryAttempt): void
+  /** The member answered; an error returned here is what the call fails with. */
+  answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined
+  /** The attempt failed on its own, neither aborted nor given up by its owner. */
+  failed(error: EtcdError): void
+}
+
+const okStatus = 0
+const cancelledStatus = 1
+const internalStatus = 13
+const unavailableStatus = 14
+
+/**
+ * One unary call on one connection, from sending to its end. It listens to the lane itself, so that a call costs one
+ * object and one promise.
+ */
+export class UnaryAttempt<Request = unknown, Response = unknown> implements UnaryListener {
+  readonly method: Method<Request, Response>
+  readonly context: CallContext
+  readonly sentAt: number
+  /** The cluster's revision when it was sent, which a consistent answer may not fall below. */
+  readonly floor: number
+  readonly #owner: AttemptOwner
+  #call: LaneCall | undefined
+  #message: Buffer | undefined
+  /** There for calls with a signal only, which are few. */
+  #onAbort: (() => void) | undefined
+  #resolve: ((response: Response) => void) | undefined
+  #reject: ((reason: unknown) => void) | undefined
+
+  constructor(owner: AttemptOwner, method: Method<Request, Response>, context: CallContext, floor: number) {
+    this.#owner = owner
+    this.method = method
+    this.context = context
+    this.floor = floor
+    this.sentAt = performance.now()
+  }
+
+  /** Sends `message`. Settles exactly once: with the answer, an `EtcdError`, or the reason of the caller's abort. */
+  run(lane: UnaryLane, message: Buffer): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      const { deadlineAt, metadata, signal } = this.context
+      if (signal !== undefined) this.#listenTo(signal)
+      try {
+        this.#call = lane.startUnary(this.method.path, message, metadata, deadlineAt, this)
+      } catch (error) {
+        // A lane throws when it was closed under the call, among others.
+        this.#end()
+        const details = `Channel closed before call started: ${String(error)}`
+        reject(this.#failure({ code: unavailableStatus, details, sent: false }))
+      }
+    })
+  }
+
+  /** Gives the attempt up: it rejects with `reason` now, and the member is told to stop. */
+  giveUp(reason: unknown): void {
+    const reject = this.#reject
+    if (reject === undefined) return
+    this.#end()
+    reject(reason)
+    this.#call?.cancelWithStatus(cancelledStatus, 'given up')
+  }
+
+  onReceiveMetadata(): void {}
+
+  onReceiveMessage(message: Buffer): void {
+    this.#message = message
+  }
+
+  onReceiveStatus(status: CallStatus): void {
+    const resolve = this.#resolve
+    const reject = this.#reject
+    if (resolve === undefined || reject === undefined) return
+    this.#end()
+    try {
+      resolve(this.#response(status))
+    } catch (error) {
+      reject(error)
+    }
+  }
+
+  #response(status: CallStatus): Response {
+    if (status.code !== okStatus || this.#message === undefined) throw this.#failure(status)
+    const response = this.method.decode(this.#message)
+    this.context.responseBytes = this.#message.length
+    const refused = this.#owner.answered(this as UnaryAttempt, headerOf(response))
+    if (refused !== undefined) throw refused
+    return response
+  }
+
+  #listenTo(signal: AbortSignal): void {
+    this.#onAbort = () => this.giveUp(signal.reason)
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  #end(): void {
+    this.#resolve = undefined
+    this.#reject = undefined
+    if (this.#onAbort !== undefined) this.context.signal?.removeEventListener('abort', this.#onAbort)
+    this.#owner.ended(this as UnaryAttempt)
+  }
+
+  #failure(status: CallStatus): EtcdError {
+    const error = toEtcdError(
+      status.code === okStatus ? { code: internalStatus, details: 'the answer has no message' } : status,
+      {
+        method: this.method.name,
+        endpoint: this.#owner.url,
+        // Calls start on connected lanes only, so every attempt may have reached the member unless the lane knows better.
+        sent: status.sent !== false,
+        deadlineAt: this.context.deadlineAt,
+        now: performance.now(),
+      },
+    )
+    this.#owner.failed(error)
+    return error
+  }
+}
+
+/** Nearly every answer of etcd has a header, whatever else it holds. */
+function headerOf(response: unknown): ResponseHeader | undefined {
+  return (response as { readonly header?: ResponseHeader | undefined }).header
+}

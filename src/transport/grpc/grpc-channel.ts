@@ -1,0 +1,86 @@
+import type { ChannelSettings } from '../channel-settings.js'
+import type { Credentials } from '../credentials.js'
+import type { Endpoint } from '../endpoint.js'
+import { Reconnector } from '../reconnector.js'
+import type { CallMetadata } from '../transport.js'
+import type { LaneState, StreamChannel, UnaryLane, UnaryListener } from '../unary-channel.js'
+import { type GrpcCall, GrpcConnection } from './grpc-connection.js'
+import { type GrpcJs, loadedGrpcJs, loadGrpcJs } from './grpc-js.js'
+
+/**
+ * Unary calls and streams through grpc-js. Without the module, which `connect` loads, it carries nothing: unary calls wait
+ * for `connected`, and so do those who open streams.
+ */
+export class GrpcChannel implements UnaryLane, StreamChannel {
+  readonly bytesUnsent = 0
+  readonly #connections: Reconnector<GrpcConnection>
+  readonly #onState: (state: LaneState) => void
+  #grpc: GrpcJs | undefined
+  #isClosed = false
+
+  constructor(
+    endpoint: Endpoint,
+    credentials: () => Credentials,
+    settings: ChannelSettings,
+    onState: (state: LaneState) => void,
+  ) {
+    this.#onState = onState
+    this.#connections = new Reconnector((listener) => {
+      if (this.#grpc === undefined) throw new Error('@grpc/grpc-js is not loaded')
+      return new GrpcConnection(this.#grpc, { endpoint, credentials: credentials(), settings }, listener)
+    }, onState)
+  }
+
+  get bytesRead(): number {
+    return this.#connections.connected?.bytesRead ?? 0
+  }
+
+  get maxStreams(): number {
+    return this.#connections.connected?.maxStreams ?? Number.POSITIVE_INFINITY
+  }
+
+  connect(): void {
+    const grpc = loadedGrpcJs()
+    if (grpc === undefined) void loadGrpcJs().then((module) => this.#connect(module), this.#onNotLoaded)
+    else this.#connect(grpc)
+  }
+
+  startUnary(
+    path: string,
+    message: Buffer,
+    metadata: CallMetadata,
+    deadlineAt: number,
+    listener: UnaryListener,
+  ): GrpcCall {
+    return this.#connection().startUnary(path, message, metadata, deadlineAt, listener)
+  }
+
+  startStream(path: string, metadata: CallMetadata, listener: UnaryListener): GrpcCall {
+    return this.#connection().startStream(path, metadata, listener)
+  }
+
+  replace(): void {
+    this.#connections.replace()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#connections.close()
+  }
+
+  #connect(grpc: GrpcJs): void {
+    this.#grpc = grpc
+    if (!this.#isClosed) this.#connections.connect()
+  }
+
+  readonly #onNotLoaded = (error: unknown): void => {
+    if (!this.#isClosed) this.#onState({ kind: 'failed', reason: `@grpc/grpc-js cannot be loaded: ${String(error)}` })
+  }
+
+  /** Calls wait for a connection that is being made. */
+  #connection(): GrpcConnection {
+    const connection = this.#connections.latest
+    if (connection === undefined) throw new Error('not connected')
+    return connection
+  }
+}

@@ -1,0 +1,221 @@
+import type { Socket } from 'node:net'
+import type { ChannelInterface, connectivityState, Metadata } from '@grpc/grpc-js'
+import type { ChannelSettings } from '../channel-settings.js'
+import type { Credentials } from '../credentials.js'
+import type { Endpoint } from '../endpoint.js'
+import { connectReason } from '../grpc-status.js'
+import type { SingleConnection, SingleConnectionListener } from '../reconnector.js'
+import type { CallMetadata } from '../transport.js'
+import type { CallStatus, UnaryListener } from '../unary-channel.js'
+import type { GrpcJs } from './grpc-js.js'
+import { peerMaxStreams } from './grpc-settings.js'
+import { socketCredentials } from './grpc-sockets.js'
+import { StreamSilence } from './stream-silence.js'
+
+/** A call on the wire, as grpc-js makes it. */
+export type GrpcCall = ReturnType<ChannelInterface['createCall']>
+
+/** etcd bounds requests itself (1.5 MiB by default) and its answers not at all, hence no limit for either here. */
+const unlimited = -1
+/** Larger than the default of 64 KiB, which stalls pages of some MiB on links with a real round trip. */
+const flowControlWindowBytes = 2 * 1024 * 1024
+const unavailableStatus = 14
+/** The longest delay a Node timer takes: a channel never goes idle. */
+const neverMs = 2 ** 31 - 1
+/** Longer than a channel that has failed is kept: connecting again is not left to grpc-js. */
+const reconnectMs = 60_000
+const reasonTimeoutMs = 1000
+
+/** What a connection is made with. */
+export interface GrpcConnectionInit {
+  readonly endpoint: Endpoint
+  readonly credentials: Credentials
+  readonly settings: ChannelSettings
+}
+
+/**
+ * One connection through grpc-js: a separate channel, which is thrown away when the connection is lost or was never made.
+ * So each attempt looks the name up, as channels do when they are new, and takes the credentials of the moment. The only
+ * place where calls are made through grpc-js.
+ */
+export class GrpcConnection implements SingleConnection {
+  readonly #grpc: GrpcJs
+  readonly #channel: ChannelInterface
+  readonly #silence: StreamSilence
+  #listener: SingleConnectionListener<GrpcConnection>
+  /** One, or several for a moment while grpc-js tries several addresses of a name. */
+  readonly #sockets = new Set<Socket>()
+  #state: 'connecting' | 'connected' | 'failing' | 'leaving' | 'lost' = 'connecting'
+
+  constructor(
+    grpc: GrpcJs,
+    { endpoint, credentials, settings }: GrpcConnectionInit,
+    listener: SingleConnectionListener<GrpcConnection>,
+  ) {
+    this.#grpc = grpc
+    this.#listener = listener
+    const name = settings.servername ?? endpoint.serverName
+    const onSocket = (socket: Socket): void => this.#onSocket(socket)
+    const shown = socketCredentials(grpc, { credentials, name, onSocket })
+    this.#silence = new StreamSilence(settings, this, () => this.#lose(undefined))
+    this.#channel = new grpc.Channel(endpoint.target, shown, channelOptions(settings))
+    this.#watch(this.#channel.getConnectivityState(true))
+  }
+
+  get bytesRead(): number {
+    let bytes = 0
+    for (const socket of this.#sockets) bytes += socket.bytesRead
+    return bytes
+  }
+
+  /** Streams that the member allows at a time, those of unary calls included. */
+  get maxStreams(): number {
+    return peerMaxStreams(this.#channel)
+  }
+
+  startUnary(
+    path: string,
+    message: Buffer,
+    metadata: CallMetadata,
+    deadlineAt: number,
+    listener: UnaryListener,
+  ): GrpcCall {
+    // The deadline of a grpc-js call is a wall clock time; waiting is measured on the monotonic clock everywhere else.
+    const deadline = Date.now() + (deadlineAt - performance.now())
+    const call = this.#channel.createCall(path, deadline, null, null, null)
+    call.start(grpcMetadata(this.#grpc, metadata), listener)
+    call.startRead()
+    call.sendMessageWithContext({}, message)
+    call.halfClose()
+    return call
+  }
+
+  startStream(path: string, metadata: CallMetadata, listener: UnaryListener): GrpcCall {
+    const call = this.#channel.createCall(path, Number.POSITIVE_INFINITY, null, null, null)
+    this.#silence.streamStarted()
+    call.start(grpcMetadata(this.#grpc, metadata), {
+      onReceiveMetadata() {},
+      onReceiveMessage: (message) => listener.onReceiveMessage(message),
+      onReceiveStatus: (status) => {
+        this.#silence.streamEnded()
+        listener.onReceiveStatus(status)
+      },
+    })
+    return call
+  }
+
+  /** Closing a channel leaves the calls on it alone. */
+  leave(): void {
+    if (this.#state !== 'connected') return
+    this.#state = 'leaving'
+    this.#channel.close()
+  }
+
+  close(): void {
+    if (this.#state === 'lost') return
+    this.#state = 'lost'
+    this.#silence.stop()
+    this.#channel.close()
+    // The timer of a channel that has failed goes on for `reconnectMs`, and holds this connection, but not its client.
+    this.#listener = nobody
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #onSocket(socket: Socket): void {
+    if (this.#state === 'lost') {
+      socket.destroy()
+      return
+    }
+    this.#sockets.add(socket)
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      if (this.#state === 'leaving' && this.#sockets.size === 0) this.#lose(undefined)
+    })
+  }
+
+  #watch(state: connectivityState): void {
+    this.#channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
+      if (this.#state === 'lost' || this.#state === 'leaving') return
+      const next = this.#channel.getConnectivityState(false)
+      this.#enter(next)
+      if (this.#state === 'connecting' || this.#state === 'connected') this.#watch(next)
+    })
+  }
+
+  #enter(state: connectivityState): void {
+    const { connectivityState } = this.#grpc
+    if (this.#state === 'connected') this.#leaveOrLose()
+    else if (state === connectivityState.READY) {
+      this.#state = 'connected'
+      this.#listener.onConnected(this)
+    } else if (state === connectivityState.TRANSIENT_FAILURE) this.#fail()
+  }
+
+  /** The socket is there still where the member has asked to leave it. */
+  #leaveOrLose(): void {
+    if ([...this.#sockets].every(({ destroyed }) => destroyed)) {
+      this.#lose(undefined)
+      return
+    }
+    this.leave()
+    this.#listener.onLeaving(this)
+  }
+
+  /** A call on a channel that cannot connect fails at once, and its text says why. */
+  #fail(): void {
+    this.#state = 'failing'
+    const onReceiveStatus = ({ code, details }: CallStatus): void => {
+      if (this.#state === 'failing') this.#lose(code === unavailableStatus ? connectReason(details) : undefined)
+    }
+    const listener = { onReceiveMetadata() {}, onReceiveMessage() {}, onReceiveStatus }
+    this.startUnary(
+      '/etcdserverpb.Maintenance/Status',
+      Buffer.alloc(0),
+      {},
+      performance.now() + reasonTimeoutMs,
+      listener,
+    )
+  }
+
+  #lose(reason: string | undefined): void {
+    const listener = this.#listener
+    this.close()
+    listener.onLost(this, reason)
+  }
+}
+
+const nobody: SingleConnectionListener<GrpcConnection> = { onConnected() {}, onLeaving() {}, onLost() {} }
+
+function channelOptions(settings: ChannelSettings): Record<string, number | string> {
+  return {
+    'grpc.keepalive_time_ms': settings.keepaliveMs,
+    // The answer to a ping may be behind a large one to a call: `StreamSilence` takes anything for it that comes.
+    'grpc.keepalive_timeout_ms': neverMs,
+    // etcd answers pings without calls by closing the connection (`too_many_pings`).
+    'grpc.keepalive_permit_without_calls': 0,
+    'grpc.initial_reconnect_backoff_ms': reconnectMs,
+    'grpc.max_reconnect_backoff_ms': reconnectMs,
+    'grpc.client_idle_timeout_ms': neverMs,
+    'grpc.max_receive_message_length': unlimited,
+    'grpc.max_send_message_length': unlimited,
+    'grpc-node.flow_control_window': flowControlWindowBytes,
+    'grpc.enable_http_proxy': settings.useProxyEnvironment ? 1 : 0,
+    // The retry layer decides what may be sent again; grpc-js would keep a copy of each message for its own retries.
+    'grpc.enable_retries': 0,
+    'grpc.enable_channelz': 0,
+    'grpc.service_config_disable_resolution': 1,
+    // Each client has separate connections, so that closing one never touches another.
+    'grpc.use_local_subchannel_pool': 1,
+  }
+}
+
+const metadataCache = new WeakMap<CallMetadata, Metadata>()
+
+function grpcMetadata(grpc: GrpcJs, metadata: CallMetadata): Metadata {
+  const cached = metadataCache.get(metadata)
+  if (cached !== undefined) return cached
+  const made = new grpc.Metadata()
+  for (const [name, value] of Object.entries(metadata)) made.set(name, value)
+  metadataCache.set(metadata, made)
+  return made
+}

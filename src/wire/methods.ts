@@ -1,2 +1,0 @@
-export { methods } from '../gen/methods.js'
-export type { Method, MethodKind } from './method.js'

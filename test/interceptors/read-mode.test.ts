@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type ErrorCode, EtcdError } from '../../src/core/errors.js'
+import { type ReadPolicy, type ReadPolicyOptions, ReadPolicyTable } from '../../src/core/read-policy.js'
+import { ReadMemory } from '../../src/kv/reads/read-cache.js'
+import { readModeLayer } from '../../src/kv/reads/read-mode-layer.js'
+import type { RangeRequest } from '../../src/protobuf/generated/messages.js'
+import { methods } from '../../src/protobuf/methods.js'
+import { callContext } from '../../src/transport/transport.js'
+import { fakeTransport, header } from '../support/fake-transport.js'
+
+type Answer = number | ErrorCode
+
+const memory = new ReadMemory(undefined)
+
+/** Reads through the layer; each member answers with a revision or an error, `quorum` answers linearizable reads. */
+async function read(
+  { members, quorum, floor }: { members: readonly Answer[]; quorum: Answer; floor: number },
+  policy: ReadPolicy & { revision?: number } = { mode: 'serializable' },
+  options: ReadPolicyOptions = {},
+) {
+  const { revision, ...reads } = policy
+  const context = callContext(undefined, { repeatable: true, consistent: true, reads })
+  context.deadlineAt = context.startedAt + 3000
+  const asked: string[] = []
+  const bounds: number[] = []
+  const transport = fakeTransport(({ request }) => {
+    const fresh = members.findIndex((_, index) => !context.failedOn?.has(`m${index}`))
+    const index = Math.max(0, fresh)
+    const { serializable } = request as RangeRequest
+    context.endpoint = serializable ? `m${index}` : 'quorum'
+    asked.push(context.endpoint)
+    bounds.push(context.deadlineAt - context.startedAt)
+    const answer = serializable ? members[index] : quorum
+    if (typeof answer !== 'number') throw new EtcdError('failed', { code: answer ?? 'UNKNOWN', effect: 'none' })
+    return { header: header({ revision: answer }), kvs: [], more: false, count: 0 }
+  })
+  const hasFresh = (_: unknown, failedOn: ReadonlySet<string>) => members.some((_, index) => !failedOn.has(`m${index}`))
+  const layer = readModeLayer({ policy: new ReadPolicyTable(options), floor: () => floor, memory, hasFresh })(transport)
+  const outcome = await layer.unary(methods.KV.Range, { key: Buffer.from('k'), revision }, context).then(
+    (response) => response.header?.revision,
+    (error: unknown) => (error instanceof EtcdError ? error.code : error),
+  )
+  return { outcome, asked, bounds, context }
+}
+
+describe('A serializable read', () => {
+  test('is the answer of the first member that is not behind', async () => {
+    assert.deepEqual((await read({ members: [10, 10], quorum: 11, floor: 10 })).asked, ['m0'])
+    const { outcome, asked, context } = await read({ members: [8, 9, 12], quorum: 13, floor: 10 })
+    assert.deepEqual([outcome, asked, context.route.serializable], [12, ['m0', 'm1', 'm2'], true])
+    assert.equal(context.consistent, false)
+  })
+
+  test('becomes linearizable when all members are behind', async () => {
+    const { outcome, asked, context } = await read({ members: [8, 9], quorum: 13, floor: 10 })
+    assert.deepEqual([outcome, asked], [13, ['m0', 'm1', 'quorum']])
+    assert.deepEqual([context.route.serializable, context.consistent, context.stale], [false, true, false])
+  })
+
+  test('of a past revision may come from a member that is behind, if it has that revision', async () => {
+    const policy = { mode: 'serializable', revision: 5 } as const
+    assert.deepEqual((await read({ members: [8], quorum: 13, floor: 10 }, policy)).asked, ['m0'])
+    const lacking = await read({ members: ['FUTURE_REVISION', 8], quorum: 13, floor: 10 }, policy)
+    assert.deepEqual([lacking.outcome, lacking.asked], [8, ['m0', 'm1']])
+    const newcomer = await read({ members: ['FUTURE_REVISION'], quorum: 13, floor: 0 }, policy)
+    assert.deepEqual([newcomer.outcome, newcomer.asked], [13, ['m0', 'quorum']])
+    const future = await read({ members: ['FUTURE_REVISION'], quorum: 'FUTURE_REVISION', floor: 0 }, policy)
+    assert.equal(future.outcome, 'FUTURE_REVISION')
+  })
+
+  test('fails with what its member says otherwise', async () => {
+    const { outcome, asked } = await read({ members: ['PERMISSION_DENIED', 12], quorum: 13, floor: 0 })
+    assert.deepEqual([outcome, asked], ['PERMISSION_DENIED', ['m0']])
+  })
+})
+
+describe('A linearizable read with fallback', () => {
+  const fallback = { fallback: 'serializable' } as const
+
+  test('is stale when it falls back, after a third of its time, even below the floor', async () => {
+    for (const code of ['NO_LEADER', 'DEADLINE_EXCEEDED', 'SERVER_TIMEOUT', 'LEADER_CHANGED'] as const) {
+      const { outcome, asked, bounds, context } = await read({ members: [8], quorum: code, floor: 10 }, fallback)
+      assert.deepEqual([outcome, asked, context.stale], [8, ['quorum', 'm0'], true])
+      assert.ok(Math.abs((bounds[0] ?? 0) - 1000) < 50 && Math.abs((bounds[1] ?? 0) - 3000) < 1, `${bounds}`)
+    }
+  })
+
+  test('does not fall back for other errors, nor where nobody asked for it', async () => {
+    const denied = await read({ members: [8], quorum: 'PERMISSION_DENIED', floor: 0 }, fallback)
+    assert.deepEqual([denied.outcome, denied.asked], ['PERMISSION_DENIED', ['quorum']])
+    const plain = await read({ members: [8], quorum: 'NO_LEADER', floor: 0 }, {})
+    assert.deepEqual([plain.outcome, plain.asked], ['NO_LEADER', ['quorum']])
+    const fine = await read({ members: [8], quorum: 12, floor: 0 }, fallback)
+    assert.deepEqual([fine.outcome, fine.context.stale], [12, false])
+  })
+
+  test('of a past revision goes from a member that has not come so far to the others, and then waits for a leader', async () => {
+    const pinned = { ...fallback, revision: 9 }
+    const behind = 'FUTURE_REVISION'
+    const one = await read({ members: [behind, behind, 12], quorum: 'NO_LEADER', floor: 0 }, pinned)
+    assert.deepEqual([one.outcome, one.asked, one.context.stale], [12, ['quorum', 'm0', 'm1', 'm2'], true])
+    const all = await read({ members: [behind, behind], quorum: 'NO_LEADER', floor: 0 }, pinned)
+    assert.deepEqual([all.outcome, all.asked.slice(0, 3)], ['NO_LEADER', ['quorum', 'm0', 'm1']])
+    assert.deepEqual([all.asked.at(-1), all.context.stale], ['quorum', false])
+    assert.deepEqual([all.context.route.serializable, all.context.consistent], [false, true])
+  })
+
+  test('has its fallback and preference from the rule where the call names none', async () => {
+    const rules = [{ prefix: 'k', fallback: 'serializable', prefer: 'leader' }] as const
+    const { outcome, context } = await read({ members: [8], quorum: 'NO_LEADER', floor: 0 }, {}, { rules })
+    assert.deepEqual([outcome, context.route.prefer], [8, 'leader'])
+  })
+})
+
+test('other calls than reads of ranges pass untouched', async () => {
+  const transport = fakeTransport(() => ({ header: header() }))
+  const policy = new ReadPolicyTable({ default: 'serializable' })
+  const layer = readModeLayer({ policy, floor: () => 9, memory, hasFresh: () => false })(transport)
+  const context = callContext(undefined, { consistent: true })
+  await layer.unary(methods.KV.Put, { key: Buffer.from('k') }, context)
+  assert.deepEqual([context.route.serializable, context.consistent], [false, true])
+})

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { shareable } from '../../src/core/abort.js'
+import { EtcdError, type EtcdErrorInit } from '../../src/core/errors.js'
+import { CallQueues, retryLayer } from '../../src/interceptors/retry-layer.js'
+import { methods } from '../../src/protobuf/methods.js'
+import { type CallContext, type CallKind, type CallOptions, callContext } from '../../src/transport/transport.js'
+import { type FakeCall, fakeTransport } from '../support/fake-transport.js'
+
+const lost = { code: 'CONNECTION_LOST', effect: 'unknown', retryable: true } as const
+const refused = { code: 'NO_LEADER', effect: 'none', retryable: true } as const
+const broken = { code: 'PERMISSION_DENIED', effect: 'none', retryable: false } as const
+const read = { repeatable: true }
+const write = { repeatable: false }
+
+interface Setting {
+  readonly kind?: CallKind
+  readonly options?: CallOptions
+  readonly timeoutMs?: number
+  /** Which members are left that have not failed the call. */
+  readonly members?: readonly string[]
+  readonly queues?: CallQueues
+}
+
+function failure(init: EtcdErrorInit): EtcdError {
+  return new EtcdError('failed', init)
+}
+
+/** Makes a call whose attempts fail as listed, each on another endpoint, and then succeed. */
+async function run(failures: readonly EtcdErrorInit[], setting: Setting = {}) {
+  const { kind = read, options, timeoutMs = 2000, members = [], queues = new CallQueues() } = setting
+  const context: CallContext = callContext(options, kind)
+  context.deadlineAt = context.startedAt + timeoutMs
+  const transport = fakeTransport((call: FakeCall, index) => {
+    context.endpoint = `e${index}`
+    const init = failures[index]
+    if (init !== undefined) throw failure(init)
+    return { kvs: [], attempt: index, call }
+  })
+  const hasFresh = (_: unknown, failedOn: ReadonlySet<string>) => members.some((member) => !failedOn.has(member))
+  const layer = retryLayer({ queues, hasFresh })(transport)
+  const startedAt = performance.now()
+  const outcome = await layer.unary(methods.KV.Range, {}, context).then(
+    () => 'ok',
+    (error: unknown) => (error instanceof EtcdError ? error.code : error),
+  )
+  return { outcome, calls: transport.calls.length, context, tookMs: performance.now() - startedAt }
+}
+
+describe('The retry layer', () => {
+  const cases: [string, EtcdErrorInit[], CallKind, string, number][] = [
+    ['a read that was lost is repeated', [lost, lost], read, 'ok', 3],
+    ['a write that was lost is never repeated', [lost], write, 'CONNECTION_LOST', 1],
+    ['a write that was refused without effect is repeated', [refused, refused], write, 'ok', 3],
+    ['a write that is lost at its repeat is not repeated again', [refused, lost], write, 'CONNECTION_LOST', 2],
+    ['what will not pass is not repeated', [broken], read, 'PERMISSION_DENIED', 1],
+    ['what will not pass ends the repeats', [lost, broken], read, 'PERMISSION_DENIED', 2],
+  ]
+  for (const [name, failures, kind, outcome, calls] of cases) {
+    test(name, async () => {
+      const result = await run(failures, { kind })
+      assert.deepEqual([result.outcome, result.calls], [outcome, calls])
+    })
+  }
+
+  test('does not repeat a wait for a connection that was in vain', async () => {
+    const transport = fakeTransport(() => {
+      throw failure({ code: 'NOT_CONNECTED', effect: 'none', retryable: true })
+    })
+    const layer = retryLayer({ queues: new CallQueues(), hasFresh: () => false })(transport)
+    const call = layer.unary(methods.KV.Range, {}, callContext(undefined, read))
+    await assert.rejects(call, { code: 'NOT_CONNECTED' })
+    assert.equal(transport.calls.length, 1)
+  })
+
+  test('remembers that an attempt which it has repeated may have been applied', async () => {
+    for (const [failures, mayBeApplied] of [
+      [[refused], false],
+      [[lost], true],
+      [[lost, refused], true],
+      [[broken], false],
+    ] as const) {
+      assert.equal((await run(failures)).context.mayBeApplied, mayBeApplied)
+    }
+  })
+
+  test('repeats at once while there is a member that has not failed the call, and waits after that', async () => {
+    const failures = new Array(6).fill(lost)
+    const fresh = await run(failures, { members: ['e0', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6'] })
+    assert.equal(fresh.outcome, 'ok')
+    assert.ok(fresh.context.backoffMs < 20, `it waited ${fresh.context.backoffMs} ms`)
+    assert.deepEqual([...(fresh.context.failedOn ?? [])], ['e0', 'e1', 'e2', 'e3', 'e4', 'e5'])
+    const known = await run(failures)
+    assert.ok(known.context.backoffMs > 20, `it waited ${known.context.backoffMs} ms`)
+  })
+
+  test('ends with the last error when the next wait would pass the deadline', async () => {
+    const { outcome, calls, tookMs } = await run(new Array(1000).fill(refused), { timeoutMs: 150 })
+    assert.equal(outcome, 'NO_LEADER')
+    assert.ok(calls > 2 && calls < 60, `${calls} calls`)
+    assert.ok(tookMs < 250)
+  })
+
+  test('gives an overloaded member longer rests, and does not turn to others for it', async () => {
+    const overloaded = { code: 'TOO_MANY_REQUESTS', effect: 'none', retryable: true } as const
+    const { calls } = await run(new Array(1000).fill(overloaded), { timeoutMs: 300, members: ['e99'] })
+    assert.ok(calls < 15, `${calls} calls`)
+  })
+
+  test('ends its wait with the reason of the signal', async () => {
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    setTimeout(() => controller.abort(reason), 30)
+    const { outcome, tookMs } = await run(new Array(1000).fill(refused), { options: { signal: controller.signal } })
+    assert.ok(outcome === reason || outcome === 'NO_LEADER')
+    assert.ok(tookMs < 300, `it took ${tookMs} ms`)
+  })
+
+  test('lets calls wait that come while all are refused, and no others', async () => {
+    const queues = new CallQueues()
+    const waiting = run(new Array(1000).fill(refused), { queues, timeoutMs: 400 })
+    await sleep(200)
+    const serializable = { ...read, route: { serializable: true, prefer: undefined, endpoint: undefined } }
+    const pinned = { ...read, route: { serializable: false, prefer: undefined, endpoint: 'e0' } }
+    for (const kind of [write, serializable, pinned]) {
+      const { calls, context } = await run([], { queues, kind: { ...kind, proposal: kind === write } })
+      assert.deepEqual([calls, context.backoffMs], [1, 0])
+    }
+    assert.equal(queues.throttled > 0, true)
+    assert.equal((await waiting).outcome, 'NO_LEADER')
+  })
+
+  test('lets calls that wait go on when the client is closed', async () => {
+    const controller = new AbortController()
+    const queues = new CallQueues()
+    const closed = { code: 'CLOSED', effect: 'none' } as const
+    const transport = fakeTransport(() => {
+      throw failure(controller.signal.aborted ? closed : refused)
+    })
+    const layer = retryLayer({ queues, hasFresh: () => false, closing: shareable(controller.signal) })(transport)
+    const calls = Array.from({ length: 20 }, () => layer.unary(methods.KV.Range, {}, callContext(undefined, read)))
+    const outcomes = Promise.allSettled(calls)
+    await sleep(100)
+    const closedAt = performance.now()
+    controller.abort()
+    for (const outcome of await outcomes) {
+      assert.equal(outcome.status === 'rejected' && outcome.reason.code, 'CLOSED')
+    }
+    assert.ok(performance.now() - closedAt < 50)
+    assert.equal(queues.writes.queued, 0)
+  })
+})

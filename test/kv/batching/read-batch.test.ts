@@ -1,0 +1,462 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { type ErrorCode, EtcdError } from '../../../src/core/errors.js'
+import { KeyValue } from '../../../src/core/key-value.js'
+import type { BatchedCall } from '../../../src/kv/batching/batched-call.js'
+import type { GroupAnswer } from '../../../src/kv/batching/group-txn.js'
+import { readBatchLayer } from '../../../src/kv/batching/read-batch-layer.js'
+import type { ReadLaneOptions } from '../../../src/kv/batching/read-lane.js'
+import { servesReadTxns } from '../../../src/kv/batching/read-txn-support.js'
+import type { RangeRequest, RangeResponse } from '../../../src/protobuf/generated/messages.js'
+import { methods } from '../../../src/protobuf/methods.js'
+import {
+  anyMember,
+  type CallContext,
+  type CallOptions,
+  callContext,
+  type Route,
+} from '../../../src/transport/transport.js'
+import { type FakeCall, fakeTransport, header } from '../../support/fake-transport.js'
+
+/** What one sending asks for: the keys of a transaction, or of a read by itself. */
+function keysOf({ request }: Pick<FakeCall, 'request'>): string[] {
+  const requests = Array.isArray(request) ? request.map((call: BatchedCall) => call.request) : [request]
+  return requests.map((one) => String((one as RangeRequest).key))
+}
+
+function answerTo(request: RangeRequest, revision = 5): RangeResponse {
+  const kv = Object.assign(new KeyValue(), { key: Buffer.from(request.key ?? []), value: Buffer.from('value') })
+  return { header: header({ revision }), kvs: [kv], more: false, count: 1 }
+}
+
+function answerAll({ request }: Pick<FakeCall, 'request'>): RangeResponse | GroupAnswer {
+  if (!Array.isArray(request)) return answerTo(request as RangeRequest)
+  const answers = request.map((call: BatchedCall) => answerTo(call.request as RangeRequest))
+  return { header: header({ revision: 5 }), answers, sizes: answers.map(() => 10) }
+}
+
+const denied = (effect: 'none' | 'unknown' = 'none') =>
+  new EtcdError('permission denied', { code: 'PERMISSION_DENIED', effect, method: 'KV.Txn' })
+
+function batching(answer: (call: FakeCall, index: number) => unknown, options: Partial<ReadLaneOptions> = {}) {
+  const inner = fakeTransport((call, index) => {
+    call.context.endpoint = 'm0'
+    return answer(call, index)
+  })
+  const layer = readBatchLayer({ maxOps: 128, maxBytes: 1e6, servesBatches: () => true, floor: () => 0, ...options })(
+    inner,
+  )
+  const contexts: CallContext[] = []
+  const read = (
+    key: string,
+    { signal, timeoutMs, route = {}, ...fields }: CallOptions & Partial<RangeRequest> & { route?: Partial<Route> } = {},
+  ) => {
+    const context = callContext({ signal, timeoutMs }, { repeatable: true, consistent: true })
+    context.route = { ...anyMember, ...route }
+    context.consistent = !context.route.serializable
+    context.deadlineAt = context.startedAt + (timeoutMs ?? 10_000)
+    contexts.push(context)
+    return layer.unary(methods.KV.Range, { key: Buffer.from(key), ...fields }, context)
+  }
+  const codeOf = (reading: Promise<unknown>): Promise<ErrorCode | 'ok' | unknown> =>
+    reading.then(
+      () => 'ok',
+      (error: unknown) => (error instanceof EtcdError ? error.code : error),
+    )
+  return { read, codeOf, contexts, sent: () => inner.calls.map(keysOf), calls: inner.calls }
+}
+
+describe('Reads made in one tick', () => {
+  test('go out as one transaction, and each has its own answer', async () => {
+    const { read, calls, contexts } = batching((call) => {
+      call.context.backoffMs = 7
+      return answerAll(call)
+    })
+    const answers = await Promise.all(['a', 'b', 'c'].map((key) => read(key)))
+    assert.deepEqual(calls.map(keysOf), [['a', 'b', 'c']])
+    assert.equal(calls[0]?.method, 'KV.Txn')
+    assert.deepEqual(
+      answers.map(({ kvs, header }) => [kvs[0]?.keyText, header?.revision]),
+      ['a', 'b', 'c'].map((key) => [key, 5]),
+    )
+    for (const { endpoint, attempts, backoffMs, responseBytes } of contexts) {
+      assert.deepEqual([endpoint, attempts, backoffMs, responseBytes], ['m0', 1, 7, 10])
+    }
+  })
+
+  test('go out as they are where there is one alone, before anything else happens', async () => {
+    const { read, calls, contexts } = batching(answerAll)
+    const reading = read('a')
+    await new Promise((resolve) => process.nextTick(resolve))
+    assert.deepEqual(
+      calls.map(({ method, context }) => [method, context === contexts[0]]),
+      [['KV.Range', true]],
+    )
+    assert.deepEqual((await reading).kvs[0]?.keyText, 'a')
+  })
+
+  test('include those of callers that an answer of this turn lets go on', async () => {
+    const { read, sent } = batching(answerAll)
+    const twice = async (key: string): Promise<void> => {
+      await read(key)
+      await null
+      await read(`${key}${key}`)
+    }
+    await Promise.all(['a', 'b'].map(twice))
+    assert.deepEqual(sent(), [
+      ['a', 'b'],
+      ['aa', 'bb'],
+    ])
+  })
+
+  test('share a transaction only with reads of the same mode and preference', async () => {
+    const { read, sent, calls } = batching(answerAll)
+    const routes = [{}, { serializable: true }, { prefer: 'leader' }, { serializable: true, prefer: 'leader' }] as const
+    await Promise.all(['a', 'b'].flatMap((key) => routes.map((route, index) => read(`${key}${index}`, { route }))))
+    assert.deepEqual(
+      sent(),
+      [0, 1, 2, 3].map((index) => [`a${index}`, `b${index}`]),
+    )
+    assert.deepEqual(
+      calls.map(({ context: { route, consistent } }) => [route.serializable, route.prefer, consistent]),
+      [
+        [false, undefined, true],
+        [true, undefined, false],
+        [false, 'leader', true],
+        [true, 'leader', false],
+      ],
+    )
+  })
+
+  test('go by themselves where they are ranges, of a past revision, or have been somewhere already', async () => {
+    const { read, sent } = batching(answerAll)
+    await Promise.all([
+      read('a', { rangeEnd: Buffer.from('b') }),
+      read('b', { revision: 3 }),
+      read('c', { route: { endpoint: 'm1' } }),
+      read('d', { timeoutMs: 0 }),
+    ])
+    assert.deepEqual(sent(), [['a'], ['b'], ['c'], ['d']])
+  })
+
+  test('of the same key share an operation, with answers of their own', async () => {
+    const { read, sent } = batching(answerAll)
+    const [first, second, third] = await Promise.all([read('a'), read('a'), read('b')])
+    assert.deepEqual(sent(), [['a', 'b']])
+    assert.deepEqual(second, first)
+    assert.notEqual(second?.kvs[0], first?.kvs[0])
+    assert.equal(third?.kvs[0]?.keyText, 'b')
+    await Promise.all([read('c'), read('c')])
+    assert.deepEqual(sent()[1], ['c'])
+    await Promise.all([read('d'), read('d', { keysOnly: true })])
+    assert.deepEqual(sent()[2], ['d', 'd'])
+  })
+
+  test('are split by their number and their bytes', async () => {
+    const few = batching(answerAll, { maxOps: 2 })
+    await Promise.all(['a', 'b', 'c', 'd', 'e'].map((key) => few.read(key)))
+    assert.deepEqual(few.sent(), [['a', 'b'], ['c', 'd'], ['e']])
+    const small = batching(answerAll, { maxBytes: 40 })
+    await Promise.all(['a', 'b', 'c'].map((key) => small.read(key.repeat(10))))
+    assert.deepEqual(
+      small.sent().map(({ length }) => length),
+      [2, 1],
+    )
+  })
+
+  test('go out singly to members that are not up to transactions of reads', async () => {
+    const { read, sent } = batching(answerAll, { servesBatches: () => false })
+    await Promise.all([read('a'), read('b')])
+    assert.deepEqual(sent(), [['a'], ['b']])
+  })
+})
+
+describe('A batch that fails', () => {
+  test('for what may be one read is made again read by read, so that the guilty alone fails', async () => {
+    const { read, codeOf, contexts } = batching((call) => {
+      if (keysOf(call).includes('b')) throw denied('unknown')
+      return answerAll(call)
+    })
+    const outcomes = await Promise.all(['a', 'b', 'c'].map((key) => codeOf(read(key))))
+    assert.deepEqual(outcomes, ['ok', 'PERMISSION_DENIED', 'ok'])
+    assert.deepEqual(
+      contexts.map(({ attempts }) => attempts),
+      [2, 2, 2],
+    )
+  })
+
+  test('for all its reads alike fails each with an error of its own, as if it were its own call', async () => {
+    for (const code of ['CONNECTION_LOST', 'DEADLINE_EXCEEDED', 'CLOSED', 'AUTH_FAILED'] as const) {
+      const { read, calls } = batching(() => {
+        const retryable = code === 'CONNECTION_LOST'
+        throw new EtcdError('lost', {
+          code,
+          effect: 'unknown',
+          retryable,
+          endpoint: 'm0',
+          method: 'KV.Txn',
+          grpcCode: 14,
+        })
+      })
+      const reasons = await Promise.all(['a', 'b'].map((key) => read(key).catch((error: unknown) => error)))
+      assert.equal(calls.length, 1)
+      assert.notEqual(reasons[0], reasons[1])
+      for (const reason of reasons) {
+        assert.ok(reason instanceof EtcdError)
+        const { message, method, endpoint, grpcCode } = reason
+        assert.deepEqual(
+          [message, method, endpoint, grpcCode],
+          [`[${code}] lost (KV.Range at m0)`, 'KV.Range', 'm0', 14],
+        )
+      }
+    }
+  })
+
+  test('makes the next ones shorter, until their reads succeed', async () => {
+    const { read, codeOf, sent } = batching((call) => {
+      if (keysOf(call).includes('bad')) throw denied()
+      return answerAll(call)
+    })
+    const round = async (bad: boolean): Promise<number[]> => {
+      const before = sent().length
+      const keys = Array.from({ length: 16 }, (_, index) => (bad && index === 0 ? 'bad' : `k${index}`))
+      await Promise.all(keys.map((key) => codeOf(read(key))))
+      return sent()
+        .slice(before)
+        .map(({ length }) => length)
+    }
+    assert.deepEqual((await round(true))[0], 16)
+    assert.deepEqual((await round(true)).slice(0, 2), [8, 8])
+    for (let rounds = 0; rounds < 20; rounds += 1) await round(false)
+    assert.deepEqual(await round(false), [16])
+  })
+
+  test('each time is tried ever more rarely', async () => {
+    const { read, sent } = batching((call) => {
+      if (keysOf(call).length > 1) throw new EtcdError('no such method', { code: 'UNIMPLEMENTED', effect: 'none' })
+      return answerAll(call)
+    })
+    for (let rounds = 0; rounds < 500; rounds += 1) await Promise.all([read('a'), read('b')])
+    const batches = sent().filter(({ length }) => length > 1)
+    assert.ok(batches.length < 20, `${batches.length} batches`)
+  })
+
+  test('for its length is never as long again', async () => {
+    const { read, sent } = batching((call) => {
+      if (keysOf(call).length > 10) throw new EtcdError('too many', { code: 'TOO_MANY_OPS', effect: 'none' })
+      return answerAll(call)
+    })
+    const keys = Array.from({ length: 16 }, (_, index) => `k${index}`)
+    for (let rounds = 0; rounds < 300; rounds += 1) await Promise.all(keys.map((key) => read(key)))
+    const lengths = sent().map(({ length }) => length)
+    const tooLong = lengths.filter((length) => length > 10)
+    assert.deepEqual(
+      tooLong,
+      [...new Set(tooLong)].sort((a, b) => b - a),
+    )
+    assert.deepEqual(lengths.slice(-2), [10, 6])
+  })
+})
+
+test('batches are short where answers are large', async () => {
+  const { read, sent } = batching((call) => {
+    call.context.responseBytes = keysOf(call).length * 100_000
+    return answerAll(call)
+  })
+  const keys = Array.from({ length: 40 }, (_, index) => `k${index}`)
+  await Promise.all(keys.map((key) => read(key)))
+  assert.deepEqual(
+    sent().map(({ length }) => length),
+    [32, 8],
+  )
+  await Promise.all(keys.slice(0, 6).map((key) => read(key)))
+  assert.deepEqual(
+    sent()
+      .slice(2)
+      .map(({ length }) => length),
+    [2, 2, 2],
+  )
+})
+
+describe('A caller that leaves a batch', () => {
+  const reason = new Error('no longer wanted')
+
+  test('is not sent where it leaves before', async () => {
+    const { read, codeOf, sent } = batching(answerAll)
+    const controller = new AbortController()
+    const outcomes = [codeOf(read('a', { signal: controller.signal })), codeOf(read('b'))]
+    controller.abort(reason)
+    assert.deepEqual(await Promise.all(outcomes), [reason, 'ok'])
+    assert.deepEqual(sent(), [['b']])
+  })
+
+  test('by its signal or its deadline leaves the others their answers', async () => {
+    const { opened, open } = gate()
+    const { read, codeOf, calls, contexts } = batching(async (call) => {
+      await opened
+      return answerAll(call)
+    })
+    const controller = new AbortController()
+    const aborted = codeOf(read('a', { signal: controller.signal, timeoutMs: 1000 }))
+    const expired = codeOf(read('b', { timeoutMs: 20 }))
+    const stayed = codeOf(read('c', { timeoutMs: 5000 }))
+    await turn()
+    controller.abort(reason)
+    assert.equal(await aborted, reason)
+    assert.equal(await expired, 'DEADLINE_EXCEEDED')
+    assert.equal(calls[0]?.context.deadlineAt, contexts[2]?.deadlineAt)
+    assert.equal(calls[0]?.context.signal?.aborted, undefined)
+    open()
+    assert.equal(await stayed, 'ok')
+  })
+
+  test('as the last one cancels it', async () => {
+    const { read, codeOf, calls } = batching(
+      ({ context: { signal } }) =>
+        new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+    )
+    const controllers = [new AbortController(), new AbortController()]
+    const outcomes = controllers.map(({ signal }, index) => codeOf(read(`k${index}`, { signal })))
+    await turn()
+    controllers[0]?.abort(reason)
+    assert.equal(calls[0]?.context.signal?.aborted, false)
+    controllers[1]?.abort(reason)
+    assert.equal(calls[0]?.context.signal?.aborted, true)
+    assert.deepEqual(await Promise.all(outcomes), [reason, reason])
+  })
+})
+
+test('a request that cannot be encoded fails by itself', async () => {
+  const { read, codeOf, sent } = batching(answerAll)
+  const outcomes = await Promise.all([codeOf(read('a', { limit: 0.5 })), codeOf(read('b'))])
+  assert.deepEqual(outcomes, ['INVALID_ARGUMENT', 'ok'])
+  assert.deepEqual(sent(), [['b']])
+})
+
+test('learners are given no transactions, and members that a canceled one crashes are given none at all', () => {
+  const member = (version?: string, role = 'follower') => ({ version, role })
+  const [linearizable, anyone] = [anyMember, { ...anyMember, serializable: true }]
+  const nearest = { ...anyone, prefer: 'nearest' } as const
+  for (const version of ['3.4.23', '3.5.7', '3.5.10', '3.5.30', '3.6.0', '3.7.1', '3.50.1', undefined]) {
+    assert.equal(servesReadTxns([member(version)], linearizable), true, version)
+  }
+  for (const version of ['3.5.0', '3.5.6', '3.5.4-rc.1']) {
+    assert.equal(servesReadTxns([member('3.5.30'), member(version)], linearizable), false, version)
+  }
+  const members = [member('3.6.1'), member('3.6.1', 'learner')]
+  assert.deepEqual(
+    [linearizable, anyone, nearest, { ...linearizable, prefer: 'nearest' } as const].map((route) =>
+      servesReadTxns(members, route),
+    ),
+    [true, true, false, true],
+  )
+})
+
+describe('A serializable read', () => {
+  const route = { serializable: true }
+
+  test('joins one under way for the same, also of a range, and each caller has its own answer', async () => {
+    const { opened, open } = gate()
+    const { read, sent } = batching(async (call) => {
+      await opened
+      return answerAll(call)
+    })
+    const ask = () => [read('a', { route }), read('r', { route, rangeEnd: Buffer.from('s') })]
+    const first = ask()
+    await turn()
+    const second = ask()
+    const linearizable = [read('a'), read('r', { rangeEnd: Buffer.from('s') })]
+    await turn()
+    assert.deepEqual(sent().sort(), [['a'], ['a'], ['r'], ['r']])
+    open()
+    const [one, two] = [await Promise.all(first), await Promise.all(second)]
+    await Promise.all(linearizable)
+    assert.deepEqual(two, one)
+    assert.notEqual(two[1]?.kvs[0], one[1]?.kvs[0])
+    await Promise.all(ask())
+    assert.equal(sent().length, 6)
+  })
+
+  test('does not join one that was sent before the client saw a newer revision', async () => {
+    const { opened, open } = gate()
+    let floor = 1
+    const options = { floor: () => floor }
+    const { read, sent } = batching(async (call) => {
+      await opened
+      return answerAll(call)
+    }, options)
+    const reads = [read('a', { route })]
+    await turn()
+    floor = 2
+    reads.push(read('a', { route }))
+    await turn()
+    reads.push(read('a', { route }))
+    await turn()
+    assert.deepEqual(sent(), [['a'], ['a']])
+    open()
+    await Promise.all(reads)
+  })
+
+  test('that joined has its own signal and deadline, and outlives those that it joined', async () => {
+    const reason = new Error('no longer wanted')
+    const { read, codeOf, calls, sent } = batching(
+      ({ context }, index) =>
+        new Promise((resolve, reject) => {
+          const { signal } = context
+          signal?.addEventListener('abort', () => reject(signal.reason))
+          const late = new EtcdError('too late', { code: 'DEADLINE_EXCEEDED', effect: 'unknown' })
+          if (index === 0) setTimeout(() => reject(late), 100)
+          else resolve(answerTo({ key: Buffer.from('a') }))
+        }),
+    )
+    const controller = new AbortController()
+    const aborted = codeOf(read('a', { route, signal: controller.signal, timeoutMs: 50 }))
+    await turn()
+    const expired = codeOf(read('a', { route, timeoutMs: 20 }))
+    const stayed = codeOf(read('a', { route, timeoutMs: 5000 }))
+    controller.abort(reason)
+    assert.equal(await aborted, reason)
+    assert.equal(calls[0]?.context.signal?.aborted, false)
+    assert.equal(await expired, 'DEADLINE_EXCEEDED')
+    assert.equal(sent().length, 1)
+    assert.equal(await stayed, 'ok')
+    assert.equal(sent().length, 2)
+  })
+
+  test('does not join one that all have left', async () => {
+    const reason = new Error('no longer wanted')
+    const { read, codeOf, sent } = batching(
+      (call, index) =>
+        new Promise((resolve, reject) => {
+          const { signal } = call.context
+          if (index === 0) signal?.addEventListener('abort', () => setImmediate(() => reject(signal.reason)))
+          else resolve(answerAll(call))
+        }),
+    )
+    const controller = new AbortController()
+    const aborted = codeOf(read('a', { route, signal: controller.signal }))
+    await turn()
+    controller.abort(reason)
+    assert.deepEqual([await aborted, await codeOf(read('a', { route }))], [reason, 'ok'])
+    assert.equal(sent().length, 2)
+  })
+
+  test('that is refused fails all who share it, without another try', async () => {
+    const { read, codeOf, sent } = batching(() => {
+      throw denied('unknown')
+    })
+    const outcomes = await Promise.all([codeOf(read('a', { route })), codeOf(read('a', { route }))])
+    assert.deepEqual(outcomes, ['PERMISSION_DENIED', 'PERMISSION_DENIED'])
+    assert.equal(sent().length, 1)
+  })
+})
+
+/** A promise and what resolves it. */
+function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = (): void => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open: () => open() }
+}
