@@ -7,7 +7,7 @@ const { revision } = await etcd.put('basics/greeting', 'hello')
 console.log(`written at revision ${revision}`)
 
 const kv = await etcd.get('basics/greeting')
-console.log(`${kv?.keyText} = ${kv?.text}, version ${kv?.version}`)
+console.log(`${kv?.keyText} = ${kv?.valueText}, version ${kv?.version}`)
 
 await etcd.put('basics/config', JSON.stringify({ port: 8080 }))
 const config = (await etcd.get('basics/config'))?.as(json<{ port: number }>())
@@ -21,7 +21,7 @@ const { succeeded, responses } = await etcd
   .then(put('basics/owner', `process ${process.pid}`))
   .else(get('basics/owner'))
   .commit()
-console.log(succeeded ? 'now the owner' : `the owner is ${responses[0]?.text}`)
+console.log(succeeded ? 'now the owner' : `the owner is ${responses[0]?.valueText}`)
 
-const update = await etcd.update('basics/runs', (current) => String(Number(current?.text ?? 0) + 1))
+const update = await etcd.update('basics/runs', (current) => String(Number(current?.valueText ?? 0) + 1))
 console.log(`counted this run at revision ${update.revision}`)

@@ -18,7 +18,7 @@ await root.auth.users.grantRole('alice', 'alice')
 
 await using alice = clientOf('alice')
 await alice.put('alice/greeting', 'hello')
-console.log(`alice wrote: ${(await alice.get('alice/greeting'))?.text}`)
+console.log(`alice wrote: ${(await alice.get('alice/greeting'))?.valueText}`)
 try {
   await alice.get('root/secret')
 } catch (error) {

@@ -36,7 +36,7 @@ class Host {
 
   #runSlot(slot: number): Promise<void> {
     return this.#etcd.withLock('locks/report', { ttlSeconds: 5, value: this.name }, async (lock) => {
-      const last = Number((await this.#etcd.get('cron/report'))?.text ?? 0)
+      const last = Number((await this.#etcd.get('cron/report'))?.valueText ?? 0)
       if (last >= slot) return
       if (slot === first + 2 && !hasOneDied) await this.#die()
       // Only while nobody else has come to hold the lock: also if this host was stopped until now.

@@ -37,7 +37,7 @@ app.put<{ Params: { name: string }; Body: string }>('/flags/:name', async ({ par
 })
 app.get<{ Params: { name: string } }>('/flags/:name', async ({ params }, reply) => {
   const kv = await app.etcd.get(`flags/${params.name}`)
-  return kv === undefined ? reply.callNotFound() : { value: kv.text, revision: kv.modRevision }
+  return kv === undefined ? reply.callNotFound() : { value: kv.valueText, revision: kv.modRevision }
 })
 
 async function show(method: 'GET' | 'PUT', url: string, payload?: string): Promise<void> {

@@ -35,8 +35,8 @@ const configure = async (zone: string, { signal }: { readonly signal: AbortSigna
 const onError = (error: unknown, zone: string): void => say(`    config/${zone} later again: ${error}`)
 await using zones = new WorkQueue(configure, { concurrency: 4, onError })
 
-backends.on('change', ({ type, key, value, old, revision, cause }) => {
-  say(`${type} ${key} at revision ${revision} (${cause})`)
+backends.on('change', ({ type, keyText, value, old, revision, cause }) => {
+  say(`${type} ${keyText} at revision ${revision} (${cause})`)
   for (const backend of [old?.value, value]) if (backend !== undefined) zones.add(backend.zone)
 })
 etcd.on('watchLost', ({ endpoint }) => say(`the watch is lost with ${memberOf(endpoint)}`))
@@ -55,6 +55,7 @@ await cluster.leader() // Reads from the informer need none; writes do.
 await write('b', { zone: 'south', port: 8002 })
 await done(await etcd.delete('backends/a'))
 
-for await (const { keyText, text } of etcd.list({ prefix: 'config/' })) say(`${keyText} holds: ${text || 'nobody'}`)
+for await (const { keyText, valueText } of etcd.list({ prefix: 'config/' }))
+  say(`${keyText} holds: ${valueText || 'nobody'}`)
 const { resyncs, reconnects } = backends.stats()
 say(`reconnects: ${reconnects}, resyncs: ${resyncs}: nothing was missed`)

@@ -3,7 +3,7 @@
  * a time, so ten a second: `npx tsx examples/job-queue.ts`.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { del, Etcd, isEtcdError, put } from 'etcdkit'
+import { deleteKey, Etcd, isEtcdError, put } from 'etcdkit'
 import { EtcdCluster } from 'etcdkit/testing'
 import { WorkQueue } from 'etcdkit/workqueue'
 
@@ -31,7 +31,7 @@ async function startWorker(name: string, diesWith?: string): Promise<() => Promi
     const { succeeded } = await client
       .txn()
       .if(lock.guard())
-      .then(del(key), put(`done/${job.text}`, name))
+      .then(deleteKey(key), put(`done/${job.valueText}`, name))
       .commit()
     if (succeeded) console.log(`${name} has done ${key}`)
   }
@@ -45,7 +45,7 @@ async function startWorker(name: string, diesWith?: string): Promise<() => Promi
     if (!isEtcdError(error, 'LOCK_UNAVAILABLE')) console.log(`${name} leaves ${key}: ${error}`)
   }
   const queue = new WorkQueue(work, { concurrency: 2, retryBaseMs: 100, retryMaxMs: 500, onError })
-  jobs.on('add', ({ key }) => queue.add(key))
+  jobs.on('add', ({ keyText }) => queue.add(keyText))
   await jobs.ready()
   return async () => {
     await queue.close()

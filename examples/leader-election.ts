@@ -43,6 +43,6 @@ await lost
 console.log(`a: has heard of it, isLeader() is ${leadership.isLeader()}`)
 
 await Promise.all(others)
-console.log(`the plan is ${(await observer.get('plan'))?.text}`)
+console.log(`the plan is ${(await observer.get('plan'))?.valueText}`)
 watching.abort()
 await observing

@@ -38,13 +38,13 @@ await using red = clientOf('red', 'red-secret')
 await using blue = clientOf('blue', 'blue-secret')
 await red.put('config/plan', 'large')
 await blue.put('config/plan', 'small')
-console.log('red has the plan', (await red.get('config/plan'))?.text)
-console.log('blue has the plan', (await blue.get('config/plan'))?.text)
+console.log('red has the plan', (await red.get('config/plan'))?.valueText)
+console.log('blue has the plan', (await blue.get('config/plan'))?.valueText)
 console.log('in the cluster:', (await admin.range({ prefix: 'tenants/' })).kvs.map(({ keyText }) => keyText).join(' '))
 
 // The namespace keeps a program from mistakes, the role keeps it from everything else.
 await using curious = new Etcd({ endpoints: cluster.endpoints, tls, auth: { username: 'red', password: 'red-secret' } })
-console.log('shared with red:', (await curious.get('shared/plans'))?.text)
+console.log('shared with red:', (await curious.get('shared/plans'))?.valueText)
 for (const key of ['tenants/blue/config/plan', 'elsewhere']) {
   const refusal = await curious.get(key).catch((error: unknown) => error)
   console.log(`red may read ${key}:`, isEtcdError(refusal, 'PERMISSION_DENIED') ? 'no' : 'yes')

@@ -81,8 +81,8 @@ export type { CompactOptions, Kv } from './kv/kv.js'
 export type { Listing, ListOptions, Page } from './kv/listing.js'
 export {
   type DeleteOpResult,
-  del,
-  delRange,
+  deleteKey,
+  deleteRange,
   get,
   type Operation,
   type PutOpResult,

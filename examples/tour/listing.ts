@@ -21,7 +21,7 @@ export async function listWhileChanging(stage: Stage): Promise<Verdict> {
     if (pages === 0) changes.begin()
     pages += 1
     revisions.add(revision)
-    for (const kv of kvs) seen.push(`${kv.keyText}=${kv.text}`)
+    for (const kv of kvs) seen.push(`${kv.keyText}=${kv.valueText}`)
     await sleep(10) // as a consumer that does something with each page
   }
   const made = await changes.end()

@@ -17,7 +17,7 @@ export async function readBothWays(stage: Stage): Promise<Verdict> {
     const { results, medianMs } = await measure(stage, mode)
     const last = results.at(-1)
     if (last !== undefined) row(stage, mode, last, medianMs)
-    right &&= results.every(({ kvs, revision }) => kvs[0]?.text === value && revision >= written.revision)
+    right &&= results.every(({ kvs, revision }) => kvs[0]?.valueText === value && revision >= written.revision)
   }
   screen.row('', `times of the reads are medians of ${samples}, one after another`)
   return { holds: right, text: `${2 * samples} reads gave the value written just before, none an older one` }

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
+import { LRUCache } from '../core/lru.js'
 import type { CallContext } from '../transport/transport.js'
 import type { Token, TokenReason } from './token.js'
 

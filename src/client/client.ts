@@ -25,7 +25,7 @@ import { memberEndpoints } from '../transport/connection/member-sync.js'
 import { type Endpoint, parseEndpoints } from '../transport/endpoint.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import type { WatchHub } from '../watch/watch-hub.js'
-import { discovered, type PartEvents, wire } from './compose-client.js'
+import { composeClient, discovered, type PartEvents } from './compose-client.js'
 import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
@@ -108,7 +108,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     warnAboutClearPassword(options.auth, options.endpoints)
     startDebugLog()
     const events = new Emitter<ClientEvents>()
-    const wired = wire(options, events)
+    const wired = composeClient(options, events)
     const { manager, directory, tokens, transport, streams, rangeStreams, watches, leases, stats } = wired
     const prefix = options.namespace ?? Buffer.alloc(0)
     super({ ...wired, identity: manager.identity, user: userOf(options), limits: options, prefix })

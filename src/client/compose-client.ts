@@ -11,8 +11,8 @@ import { CallQueues, retryLayer } from '../interceptors/retry-layer.js'
 import { readBatchLayer } from '../kv/batching/read-batch-layer.js'
 import { servesReadTxns } from '../kv/batching/read-txn-support.js'
 import { writeGroupLayer } from '../kv/batching/write-group-layer.js'
-import { ReadMemory } from '../kv/reads/read-cache.js'
-import { readMemoryLayer } from '../kv/reads/read-cache-layer.js'
+import { ReadCache } from '../kv/reads/read-cache.js'
+import { readCacheLayer } from '../kv/reads/read-cache-layer.js'
 import { readModeLayer } from '../kv/reads/read-mode-layer.js'
 import { KeepAliveHub } from '../lease/keep-alive-hub.js'
 import type { LeaseEvents } from '../lease/lease-events.js'
@@ -23,7 +23,7 @@ import { RangeStreamSource } from '../streams/range-streams.js'
 import { StreamSource } from '../streams/stream-source.js'
 import type { ClientStats } from '../telemetry/client-stats.js'
 import { ClientTelemetry } from '../telemetry/client-telemetry.js'
-import { Balancer } from '../transport/connection/base-transport.js'
+import { BaseTransport } from '../transport/connection/base-transport.js'
 import type { ConnectionEvents } from '../transport/connection/connection-events.js'
 import { ConnectionManager } from '../transport/connection/connection-manager.js'
 import { EndpointDirectory } from '../transport/connection/endpoint-directory.js'
@@ -44,13 +44,13 @@ export interface PartEvents
     ReleaseEvents {}
 
 /** The parts of a client, each made of those before it. */
-export interface Wired {
+export interface ClientParts {
   readonly telemetry: ClientTelemetry
   readonly manager: ConnectionManager
   readonly directory: EndpointDirectory
   readonly tokens: TokenSource | undefined
   readonly transport: Transport
-  readonly memory: ReadMemory
+  readonly memory: ReadCache
   readonly obstacle: Obstacle
   readonly release: ReleaseHost
   /** Groups writes; `transport` itself where all writes are grouped. */
@@ -68,24 +68,25 @@ const maxBatchBytes = 256 * 1024
 const maxGroupBytes = 512 * 1024
 
 /** The parts of a client, and the layers of every call, outermost first. */
-export function wire(options: ResolvedOptions, events: Emitter<PartEvents>): Wired {
+export function composeClient(options: ResolvedOptions, events: Emitter<PartEvents>): ClientParts {
   const telemetry = new ClientTelemetry({ ...options.diagnostics, namespace: options.namespace?.toString() })
   const manager = connectionManager(options, events, telemetry, () => tokens)
-  const base = new Balancer(manager, options.maxRequestBytes)
-  const hasFresh = manager.hasFresh.bind(manager)
+  const base = new BaseTransport(manager, options.maxRequestBytes)
+  const hasUntriedEndpoint = manager.hasUntriedEndpoint.bind(manager)
   const queues = new CallQueues()
-  const repeats = { hasFresh, closing: manager.closing }
+  const repeats = { hasUntriedEndpoint, closing: manager.closing }
   const attempts = attemptObserver(telemetry)
   // With separate queues: calls that have their turn wait for the token.
   const tokenRetry = retryLayer({ queues: new CallQueues(), ...repeats })
   const tokens = tokenSource(options, events, manager, telemetry, stack(base, tokenRetry, attempts, metadataLayer()))
   const obstacle = (): EtcdError | undefined => manager.obstacle() ?? tokens?.obstacle()
   const memory = readMemory(options, events)
+  const floor = (): number => manager.identity.revision
   const calls = [
     callObserver(telemetry, (endpoint) => manager.roleOf(endpoint), obstacle), // sees the caller's call, explains errors
     deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
-    readMemoryLayer(memory), // sees all writes, each as its caller made it
-    readModeLayer({ policy: options.reads, floor: () => manager.identity.revision, memory, hasFresh }),
+    readCacheLayer(memory), // sees all writes, each as its caller made it
+    readModeLayer({ policy: options.reads, memory, floor, hasUntriedEndpoint }),
   ]
   const sendings = stack(
     base,
@@ -120,8 +121,8 @@ function releaseHost({ timeoutMs }: ResolvedOptions, events: Emitter<PartEvents>
   return { obstacle, releaseMs: timeoutMs, releaseDelayed: (delayed) => events.emit('releaseDelayed', delayed) }
 }
 
-function readMemory({ cache }: ResolvedOptions, events: Emitter<PartEvents>): ReadMemory {
-  const memory = new ReadMemory(cache)
+function readMemory({ cache }: ResolvedOptions, events: Emitter<PartEvents>): ReadCache {
+  const memory = new ReadCache(cache)
   events.on('clusterChanged', () => memory.clear())
   events.on('clusterFollowed', () => memory.clear())
   events.on('revisionRewound', () => memory.clear())

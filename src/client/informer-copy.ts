@@ -106,7 +106,7 @@ class InformerCopy implements LocalCopy {
       // A copy: the informer's own value must not change with what a caller does to it.
       value: Buffer.from(encoded),
       createRevision: history.createRevision,
-      modRevision: history.revision,
+      modRevision: history.modRevision,
       version: history.version,
       lease: history.lease,
     })

@@ -28,7 +28,7 @@ import {
 import { ValueInformer } from '../informer/value-informer.js'
 import { Kv, type KvLimits } from '../kv/kv.js'
 import type { RangeStreams } from '../kv/range-stream.js'
-import type { ReadMemory } from '../kv/reads/read-cache.js'
+import type { ReadCache } from '../kv/reads/read-cache.js'
 import type { Leases } from '../lease/leases.js'
 import type { RegisterOptions, Registration } from '../lease/registration.js'
 import { Mirror } from '../mirror/mirror.js'
@@ -51,7 +51,7 @@ export interface KeyspaceParts {
   readonly transport: Transport
   /** The same, with writes in groups. */
   readonly grouping: Transport
-  readonly memory: ReadMemory
+  readonly memory: ReadCache
   readonly watches: WatchHub
   readonly identity: ClusterIdentity
   /** The user that the client logs in as, where it has one. */

@@ -28,7 +28,7 @@ export class KeyValue {
   }
 
   /** The value as text; throws `DECODE_FAILED` where it is not valid UTF-8. */
-  get text(): string {
+  get valueText(): string {
     return decodeValue(this, text)
   }
 

@@ -12,7 +12,7 @@ export type ChangeCause = 'list' | 'watch' | 'resync'
 
 /** @inline */
 interface ChangeCommon {
-  readonly key: string
+  readonly keyText: string
   /** The revision of the change; of a deletion that was found by a resync, the revision at which the key was gone. */
   readonly revision: number
   readonly cause: ChangeCause
@@ -36,11 +36,11 @@ export function changeOf<T>(
   { revision, cause, initial }: Pick<ChangeCommon, 'revision' | 'cause' | 'initial'>,
 ): Change<T> | undefined {
   if (entry !== undefined) {
-    const { key, value } = entry
-    if (old === undefined) return { type: 'add', key, value, entry, revision: entry.revision, cause, initial }
-    return { type: 'update', key, value, entry, old, revision: entry.revision, cause, initial }
+    const { keyText, value } = entry
+    if (old === undefined) return { type: 'add', keyText, value, entry, revision: entry.modRevision, cause, initial }
+    return { type: 'update', keyText, value, entry, old, revision: entry.modRevision, cause, initial }
   }
-  return old && { type: 'delete', key: old.key, old, revision, cause, initial }
+  return old && { type: 'delete', keyText: old.keyText, old, revision, cause, initial }
 }
 
 /** What leads from one snapshot to another one, in key order. */

@@ -37,7 +37,7 @@ interface FileForm {
   readonly entries: readonly StoredEntry[]
 }
 
-interface StoredEntry extends Omit<Entry<unknown>, 'value' | 'id' | 'key' | 'lease'> {
+interface StoredEntry extends Omit<Entry<unknown>, 'value' | 'id' | 'keyText' | 'lease'> {
   readonly key: string
   readonly value: string
   readonly lease?: string | undefined
@@ -145,25 +145,25 @@ export class DiskSnapshot<T> {
     yield ']}'
   }
 
-  #stored({ id, value, revision, createRevision, version, lease }: Entry<T>): StoredEntry {
+  #stored({ id, value, modRevision, createRevision, version, lease }: Entry<T>): StoredEntry {
     return {
       key: Buffer.from(id, 'latin1').toString('base64'),
       value: Buffer.from(this.#codec.encode(value)).toString('base64'),
-      revision,
+      modRevision,
       createRevision,
       version,
       lease,
     }
   }
 
-  #restored({ key, value, revision, createRevision, version, lease }: StoredEntry): Entry<T> {
+  #restored({ key, value, modRevision, createRevision, version, lease }: StoredEntry): Entry<T> {
     const bytes = Buffer.from(key, 'base64')
     const decoded = this.#codec.decode(Buffer.from(value, 'base64'))
     return {
-      key: bytes.toString(),
+      keyText: bytes.toString(),
       id: bytes.toString('latin1'),
       value: decoded,
-      revision,
+      modRevision,
       createRevision,
       version,
       lease,

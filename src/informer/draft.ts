@@ -6,10 +6,10 @@ import type { IndexTable } from './index-table.js'
 /** A value that could not be taken in: the codec, the filter, the transform or an index function threw. */
 export interface InvalidEntry {
   /** The key as text. */
-  readonly key: string
+  readonly keyText: string
   /** The value as it is in etcd. */
   readonly raw: Buffer
-  readonly revision: number
+  readonly modRevision: number
   readonly error: unknown
 }
 
@@ -52,7 +52,7 @@ export class Draft<T, Name extends string> {
     const id = idOfKey(kv)
     const old = entries.get(id)
     this.#keyCount += 1
-    if (old !== undefined && isSameHistory && old.revision === kv.modRevision) {
+    if (old !== undefined && isSameHistory && old.modRevision === kv.modRevision) {
       this.#keep(old)
       return
     }
@@ -95,5 +95,5 @@ export class Draft<T, Name extends string> {
 /** What is kept of a value that could not be taken in. */
 export function invalidEntry(kv: KeyValue, error: unknown): InvalidEntry {
   // A copy, since the value is a view of a whole answer.
-  return { key: kv.key.toString(), raw: Buffer.from(kv.value), revision: kv.modRevision, error }
+  return { keyText: kv.key.toString(), raw: Buffer.from(kv.value), modRevision: kv.modRevision, error }
 }

@@ -36,7 +36,9 @@ export class EntryReader<T> {
   isSame(one: Entry<T>, other: Entry<T>): boolean {
     const { codec } = this.#options
     const hasSameHistory =
-      one.revision === other.revision && one.createRevision === other.createRevision && one.version === other.version
+      one.modRevision === other.modRevision &&
+      one.createRevision === other.createRevision &&
+      one.version === other.version
     try {
       return hasSameHistory && Buffer.compare(codec.encode(one.value), codec.encode(other.value)) === 0
     } catch {

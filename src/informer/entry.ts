@@ -3,10 +3,10 @@ import type { KeyValue } from '../core/key-value.js'
 /** One key of an informer, with its value decoded. Never changed: an update makes another one. */
 export interface Entry<T> {
   /** The key as text. Where it is not valid UTF-8 this is for the eye only: `Buffer.from(id, 'latin1')` is the key then. */
-  readonly key: string
+  readonly keyText: string
   readonly value: T
   /** The revision that wrote it last. */
-  readonly revision: number
+  readonly modRevision: number
   readonly createRevision: number
   /** How often it was written since it was created. */
   readonly version: number
@@ -33,9 +33,9 @@ export function idOfKey({ key }: KeyValue): string {
 export function entryOf<T>(kv: KeyValue, value: T, id = idOfKey(kv)): Entry<T> {
   return {
     // One string for both where that is possible: there may be very many.
-    key: ascii.test(id) ? id : kv.key.toString(),
+    keyText: ascii.test(id) ? id : kv.key.toString(),
     value,
-    revision: kv.modRevision,
+    modRevision: kv.modRevision,
     createRevision: kv.createRevision,
     version: kv.version,
     lease: kv.lease,

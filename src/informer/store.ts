@@ -49,7 +49,7 @@ export class Store<T, Name extends string> {
   get(key: string | Uint8Array): Entry<T> | undefined {
     // Most keys are ASCII and there, and are their own id: that is the fast way, and the entry tells whether it was right.
     const found = typeof key === 'string' ? this.#entries.get(key) : undefined
-    return found?.key === key ? found : this.#entries.get(idOf(key))
+    return found?.keyText === key ? found : this.#entries.get(idOf(key))
   }
 
   find(name: Name, term: string): Entry<T>[] {

@@ -88,9 +88,9 @@ export class ValueInformer<T> implements AsyncDisposable {
 }
 
 /** The codec may be the caller's, and so may its errors. */
-function unreadable({ key, error }: InvalidEntry): unknown {
+function unreadable({ keyText, error }: InvalidEntry): unknown {
   if (isEtcdError(error, 'DECODE_FAILED')) return error
   const why = error instanceof Error ? error.message : String(error)
-  const message = `the value of ${JSON.stringify(key)} cannot be read: ${why}`
+  const message = `the value of ${JSON.stringify(keyText)} cannot be read: ${why}`
   return new EtcdError(message, { code: 'DECODE_FAILED', effect: 'none', cause: error })
 }

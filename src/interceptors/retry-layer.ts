@@ -12,7 +12,7 @@ export interface RetryOptions {
   /** Not shared with calls that others wait for, such as those which get a token. */
   readonly queues: CallQueues
   /** Whether a healthy member is left that has not failed the call: it is then tried without a wait. */
-  readonly hasFresh: (route: Route, failedOn: ReadonlySet<string>) => boolean
+  readonly hasUntriedEndpoint: (route: Route, excludedEndpoints: ReadonlySet<string>) => boolean
   /** Aborts when the client is closed: calls that wait then go on at once, and find it closed. */
   readonly closing?: AbortSignal
 }
@@ -165,11 +165,12 @@ class RetryTransport implements Transport {
 
   #next(error: EtcdError, context: CallContext): Repeat {
     context.trouble = error
-    const failedOn = context.failedOn ?? new Set()
-    context.failedOn = failedOn
-    if (context.endpoint !== undefined) failedOn.add(context.endpoint)
+    const excludedEndpoints = context.excludedEndpoints ?? new Set()
+    context.excludedEndpoints = excludedEndpoints
+    if (context.endpoint !== undefined) excludedEndpoints.add(context.endpoint)
     // That one member is behind is no reason to burden the others.
-    const elsewhere = error.code !== 'TOO_MANY_REQUESTS' && this.#options.hasFresh(context.route, failedOn)
+    const elsewhere =
+      error.code !== 'TOO_MANY_REQUESTS' && this.#options.hasUntriedEndpoint(context.route, excludedEndpoints)
     return { kind: elsewhere ? 'elsewhere' : 'later', error }
   }
 

@@ -9,7 +9,7 @@ import { checkCall } from '../transport/call-options.js'
 import { type CallContext, type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import { key as keyOf } from './compare.js'
 import { cursorAfter, type FetchedPage, Listing, type ListOptions, type PageReader } from './listing.js'
-import { del, get, type Operation, put } from './operation.js'
+import { deleteKey, get, type Operation, put } from './operation.js'
 import type { RangeStreams } from './range-stream.js'
 import {
   type CountOptions,
@@ -179,7 +179,7 @@ export class Kv {
   /** Deletes a key if the revision that wrote it last is `expectedRevision`. */
   async deleteIf(key: Bytes, expectedRevision: number, options: CallOptions = {}): Promise<ConditionalResult> {
     checkCall('deleteIf()', options, optionNames.call)
-    return this.#applyIf(key, expectedRevision, del(key), options)
+    return this.#applyIf(key, expectedRevision, deleteKey(key), options)
   }
 
   /**

@@ -44,7 +44,7 @@ export interface PutOpResult {
   readonly prevKv: KeyValue | undefined
 }
 
-/** What `del()` and `delRange()` in a transaction give. */
+/** What `deleteKey()` and `deleteRange()` in a transaction give. */
 export interface DeleteOpResult {
   readonly deleted: number
   readonly prevKvs: KeyValue[]
@@ -75,14 +75,14 @@ export function put(key: Bytes, value: Bytes, options?: PutFields): Operation<Pu
 }
 
 /** Deletes a key in a transaction. */
-export function del(key: Bytes, options: DeleteFields = {}): Operation<DeleteOpResult> {
-  assertKnownOptions('del()', options, optionNames.deleteOp)
+export function deleteKey(key: Bytes, options: DeleteFields = {}): Operation<DeleteOpResult> {
+  assertKnownOptions('deleteKey()', options, optionNames.deleteOp)
   return new Operation({ requestDeleteRange: deleteRequest(key, options) }, readDeleted)
 }
 
 /** Deletes a range of keys in a transaction. */
-export function delRange(range: KeyRange, options: DeleteFields = {}): Operation<DeleteOpResult> {
-  assertKnownOptions('delRange()', options, optionNames.deleteOp)
+export function deleteRange(range: KeyRange, options: DeleteFields = {}): Operation<DeleteOpResult> {
+  assertKnownOptions('deleteRange()', options, optionNames.deleteOp)
   return new Operation({ requestDeleteRange: deleteRangeRequest(range, options) }, readDeleted)
 }
 

@@ -59,10 +59,14 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
     return oldest === undefined ? undefined : Math.max(oldest.sentAt, this.#heardAt)
   }
 
-  async open(source: Pick<StreamSource, 'open'>, failedOn: Set<string>): Promise<void> {
+  async open(source: Pick<StreamSource, 'open'>, excludedEndpoints: Set<string>): Promise<void> {
     const { signal } = this.#abort
     try {
-      const open = await source.open(methods.Lease.LeaseKeepAlive, this, { signal, failedOn, purpose: 'keep-alive' })
+      const open = await source.open(methods.Lease.LeaseKeepAlive, this, {
+        signal,
+        excludedEndpoints,
+        purpose: 'keep-alive',
+      })
       this.#open = open
       // It may have been closed while it was opened: nothing else would end it then, neither here nor in the member.
       if (signal.aborted) open.call.cancel()

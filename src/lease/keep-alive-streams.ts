@@ -52,7 +52,7 @@ const suspiciousMs = 50
 export class KeepAliveStreams implements KeepAliveStreamHost {
   readonly #client: StreamsClient
   readonly #host: StreamsHost
-  readonly #failedOn = new Set<string>()
+  readonly #excludedEndpoints = new Set<string>()
   readonly #latency = new Latency()
   /** Oldest first: renewals are sent on the last one. */
   #streams: readonly KeepAliveStream[] = []
@@ -117,7 +117,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     this.#silentFrom = undefined
     this.#lostAt = undefined
     this.#lastError = undefined
-    this.#failedOn.clear()
+    this.#excludedEndpoints.clear()
   }
 
   /** This process itself did not listen: the members get their time anew. */
@@ -182,7 +182,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
   leaving(stream: KeepAliveStream): void {
     const { endpoint } = stream
     if (endpoint === undefined || !this.#client.streams.hasOther(endpoint) || !this.#drop(stream)) return
-    this.#failedOn.add(endpoint)
+    this.#excludedEndpoints.add(endpoint)
     stream.close()
     this.start()
   }
@@ -193,7 +193,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     if (oldest !== undefined && this.#streams.length >= maxStreams) this.#abandon(oldest)
     const stream = new KeepAliveStream(this)
     this.#streams = [...this.#streams, stream]
-    void stream.open(this.#client.streams, this.#failedOn)
+    void stream.open(this.#client.streams, this.#excludedEndpoints)
   }
 
   /** Where the members allow no further stream, the oldest makes room. Returns whether there is one. */
@@ -213,7 +213,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     if (this.#streams.length > 1) this.#closeOthers(stream)
     this.#stopReopening()
     this.#lastError = undefined
-    this.#failedOn.clear()
+    this.#excludedEndpoints.clear()
     this.#emitResumed(stream.endpoint ?? '')
   }
 
@@ -287,8 +287,8 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
   #note(endpoint: string | undefined, error: unknown): void {
     this.#lastError = error
     if (endpoint === undefined) return
-    if (!this.#client.streams.hasOther(endpoint, this.#failedOn)) this.#failedOn.clear()
-    this.#failedOn.add(endpoint)
+    if (!this.#client.streams.hasOther(endpoint, this.#excludedEndpoints)) this.#excludedEndpoints.clear()
+    this.#excludedEndpoints.add(endpoint)
   }
 
   /** A token that has expired takes no more than a new one, and a new stream. */

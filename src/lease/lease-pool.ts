@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { LRUCache } from '../core/lru.js'
 import type { Obstacle } from '../core/wait-within.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Granted } from './granted.js'

@@ -3,7 +3,7 @@ import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { EtcdError } from '../core/errors.js'
 import { key as keyOf } from '../kv/compare.js'
-import { del, get, type Operation, put } from '../kv/operation.js'
+import { deleteKey, get, type Operation, put } from '../kv/operation.js'
 import type { Difference } from './difference.js'
 import { isFinal, throwAsDestination } from './mirror-errors.js'
 import type { MirrorDestination, MirrorPlan } from './mirror-options.js'
@@ -82,7 +82,7 @@ export class MirrorWriter {
     const key = Buffer.concat([destinationPrefix, rest])
     // The copy of another mirror's progress, where everything is mirrored.
     if (key.equals(progressKey)) return undefined
-    return value === undefined ? del(key) : put(key, value)
+    return value === undefined ? deleteKey(key) : put(key, value)
   }
 
   async #commit(operations: readonly Operation[], progress: Progress): Promise<void> {

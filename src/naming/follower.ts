@@ -46,6 +46,6 @@ export class Follower {
   }
 
   #endpoints(): ServiceEndpoint[] {
-    return this.#informer.list().map(({ key, value }) => ({ name: key.slice(this.#prefix.length), ...value }))
+    return this.#informer.list().map(({ keyText, value }) => ({ name: keyText.slice(this.#prefix.length), ...value }))
   }
 }

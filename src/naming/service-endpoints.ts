@@ -4,7 +4,7 @@ import type { Bytes, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, describe, oneOf, optionalSignal } from '../core/validate.js'
 import type { Informer } from '../informer/informer.js'
-import { del, type Operation, put } from '../kv/operation.js'
+import { deleteKey, type Operation, put } from '../kv/operation.js'
 import type { Txn } from '../kv/txn.js'
 import type { RegisterOptions, Registration } from '../lease/registration.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
@@ -141,7 +141,7 @@ export class ServiceEndpoints {
   #operation(update: EndpointUpdate): Operation {
     assertKnownOptions('an update', update, ['op', 'endpoint', 'lease', 'name'])
     oneOf('op', update.op, ['add', 'delete'])
-    if (update.op === 'delete') return del(this.#keyOf(checkName(update.name)))
+    if (update.op === 'delete') return deleteKey(this.#keyOf(checkName(update.name)))
     const { name, ...record } = checkEndpoint(update.endpoint)
     return put(this.#keyOf(name), endpointCodec.encode(record), { lease: update.lease })
   }

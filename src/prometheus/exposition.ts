@@ -2,8 +2,8 @@ import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Attributes, Reading } from '../telemetry/measure.js'
 import { type ExportedReading, mergedReadings } from '../telemetry/merged-readings.js'
 import { type MetricName, metricNames } from '../telemetry/metric-definitions.js'
+import type { ExposeOptions } from './expose-options.js'
 import { grpcDefinitions } from './grpc-metrics.js'
-import type { ExposeOptions } from './index.js'
 import { type PromDefinition, promDefinition, promLabel, promName } from './names.js'
 
 type Labels = Readonly<Record<string, string>>

@@ -1,7 +1,11 @@
 import type { Rpc, RpcMeasure } from '../telemetry/measure.js'
 import { goCode } from '../telemetry/rpc-names.js'
-import type { Series } from './exposition.js'
 import type { PromDefinition } from './names.js'
+
+/** What takes the counts. */
+interface RpcSeries {
+  add(name: string, value: number, labels: Readonly<Record<string, string>>): void
+}
 
 const rpcLabels = ['grpc_type', 'grpc_service', 'grpc_method']
 
@@ -21,7 +25,7 @@ export const grpcDefinitions: Readonly<Record<string, PromDefinition>> = {
 }
 
 /** Counts RPCs as Go's clients do: each attempt is one. */
-export function grpcMeasure(series: Series): RpcMeasure {
+export function grpcMeasure(series: RpcSeries): RpcMeasure {
   return {
     started: (rpc) => series.add('grpc_client_started_total', 1, labelsOf(rpc)),
     sent: (rpc) => series.add('grpc_client_msg_sent_total', 1, labelsOf(rpc)),

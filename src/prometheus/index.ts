@@ -3,20 +3,12 @@ import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe } from '../core/validate.js'
 import type { ObservedClient } from '../telemetry/client-stats.js'
 import { measure, measureRpcs, readings } from '../telemetry/measure.js'
+import type { ExposeOptions } from './expose-options.js'
 import { Exposition } from './exposition.js'
 import { grpcMeasure } from './grpc-metrics.js'
 
 export type { ObservedClient } from '../telemetry/client-stats.js'
-
-/** How the metrics of a client are exposed. */
-export interface ExposeOptions {
-  /** The package prom-client: `import * as client from 'prom-client'`. */
-  readonly client: Pick<typeof PromClient, 'Counter' | 'Gauge' | 'Histogram' | 'register'>
-  /** Where the metrics are registered. @default prom-client's own */
-  readonly registry?: PromClient.Registry | undefined
-  /** What all names begin with, where a registry has metrics of these names already. @default '' */
-  readonly prefix?: string | undefined
-}
+export type { ExposeOptions } from './expose-options.js'
 
 /** What the clients in one registry share. */
 const expositions = new WeakMap<PromClient.Registry, Map<string, Exposition>>()

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import { type ErrorCode, isEtcdError } from '../core/errors.js'
+import { LRUCache } from '../core/lru.js'
 import type { RangeRequest, RangeResponse } from '../protobuf/generated/messages.js'
 import { methods } from '../protobuf/methods.js'
 import { serverStream } from './server-stream.js'

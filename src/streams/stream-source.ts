@@ -24,7 +24,7 @@ export interface OpenOptions {
   readonly purpose?: StreamPurpose | undefined
   readonly signal?: AbortSignal | undefined
   /** Members to avoid where there is a choice. */
-  readonly failedOn?: Set<string> | undefined
+  readonly excludedEndpoints?: Set<string> | undefined
   /** The one member to open it on. */
   readonly endpoint?: string | undefined
 }
@@ -49,7 +49,7 @@ export class StreamSource {
 
   /** Whether there is a healthy member other than `endpoint`, and than those of `besides`. */
   hasOther(endpoint: string, besides: Iterable<string> = []): boolean {
-    return this.#manager.hasFresh(anyMember, new Set([...besides, endpoint]))
+    return this.#manager.hasUntriedEndpoint(anyMember, new Set([...besides, endpoint]))
   }
 
   /** A stream on this member owes an answer: the member is asked whether it is alive. */
@@ -61,11 +61,11 @@ export class StreamSource {
   async open<Request, Response>(
     method: Method<Request, Response>,
     listener: StreamListener<Response>,
-    { signal, failedOn, endpoint, purpose = 'call' }: OpenOptions,
+    { signal, excludedEndpoints, endpoint, purpose = 'call' }: OpenOptions,
   ): Promise<OpenStream<Request, Response>> {
     const context = callContext({ signal }, { consistent: true, route: { ...anyMember, endpoint } })
     context.deadlineAt = context.startedAt + openTimeoutMs
-    context.failedOn = failedOn
+    context.excludedEndpoints = excludedEndpoints
     const full = new Set<string>()
     await method.prepare()
     for (;;) {
@@ -110,9 +110,9 @@ export class StreamSource {
     const { streamPlaces, url } = connection
     this.#tell(url, streamPlaces.maxStreams, purpose)
     full.add(url)
-    const both = new Set([...(context.failedOn ?? []), ...full])
-    if (this.#manager.hasFresh(context.route, both)) context.failedOn = both
-    else if (this.#manager.hasFresh(context.route, full)) context.failedOn = full
+    const both = new Set([...(context.excludedEndpoints ?? []), ...full])
+    if (this.#manager.hasUntriedEndpoint(context.route, both)) context.excludedEndpoints = both
+    else if (this.#manager.hasUntriedEndpoint(context.route, full)) context.excludedEndpoints = full
     else throw noPlace(streamPlaces, purpose, url)
   }
 

@@ -73,7 +73,7 @@ export interface CallContext {
   metadata: CallMetadata
   /** Retry layer: how often it was tried, the endpoints that failed it, and the time spent waiting in between. */
   attempts: number
-  failedOn: Set<string> | undefined
+  excludedEndpoints: Set<string> | undefined
   /** Retry layer: an attempt that it has repeated may have been applied. */
   mayBeApplied: boolean
   backoffMs: number
@@ -148,7 +148,7 @@ export function callContext(options: CallOptions | undefined, kind: CallKind): C
     authMs: 0,
     metadata: noMetadata,
     attempts: 0,
-    failedOn: undefined,
+    excludedEndpoints: undefined,
     mayBeApplied: false,
     backoffMs: 0,
     trouble: undefined,

@@ -31,8 +31,8 @@ export class WatchEvent {
   }
 
   /** The new value as text, empty for a deletion; throws `DECODE_FAILED` where it is not valid UTF-8. */
-  get text(): string {
-    return this.kv.text
+  get valueText(): string {
+    return this.kv.valueText
   }
 }
 

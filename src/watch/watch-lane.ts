@@ -51,7 +51,7 @@ export class WatchLane implements WatchStreamHost {
   readonly #owner: LaneOwner
   readonly #purpose: WatchPurpose
   readonly #watches = new Set<ServerWatch>()
-  readonly #failedOn = new Set<string>()
+  readonly #excludedEndpoints = new Set<string>()
   readonly #rewinds: RewindCheck
   #stream: WatchStream | undefined
   #reopening: NodeJS.Timeout | undefined
@@ -238,7 +238,7 @@ export class WatchLane implements WatchStreamHost {
     this.#stream = stream
     if (this.#isPaused) stream.pause()
     for (const watch of this.#watches) stream.add(watch)
-    void stream.open(this.#host.streams, this.#failedOn, this.#purpose)
+    void stream.open(this.#host.streams, this.#excludedEndpoints, this.#purpose)
   }
 
   #giveUp(stream: WatchStream, error: EtcdError): void {
@@ -259,7 +259,7 @@ export class WatchLane implements WatchStreamHost {
     this.#failures = 0
     this.#silences = 0
     this.#lostAt = undefined
-    this.#failedOn.clear()
+    this.#excludedEndpoints.clear()
   }
 
   #works(stream: WatchStream): void {
@@ -267,11 +267,11 @@ export class WatchLane implements WatchStreamHost {
     clearTimeout(this.#patience)
     this.#worksSince ??= performance.now()
     this.#silences = 0
-    this.#failedOn.clear()
+    this.#excludedEndpoints.clear()
   }
 
   #leave(endpoint: string | undefined, error: unknown): void {
-    if (endpoint !== undefined) this.#failedOn.add(endpoint)
+    if (endpoint !== undefined) this.#excludedEndpoints.add(endpoint)
     for (const watch of this.#watches) watch.lost(error)
   }
 

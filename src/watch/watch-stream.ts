@@ -106,11 +106,15 @@ export class WatchStream implements StreamListener<WatchResponse> {
 
   async open(
     source: Pick<StreamSource, 'open'>,
-    failedOn: Set<string>,
+    excludedEndpoints: Set<string>,
     purpose: WatchPurpose = 'watch',
   ): Promise<void> {
     try {
-      const open = await source.open(methods.Watch.Watch, this, { signal: this.#abort.signal, failedOn, purpose })
+      const open = await source.open(methods.Watch.Watch, this, {
+        signal: this.#abort.signal,
+        excludedEndpoints,
+        purpose,
+      })
       this.#open = open
       // It may have been closed, or have ended, while the news was on its way here.
       if (this.#abort.signal.aborted) {

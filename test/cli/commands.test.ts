@@ -93,7 +93,7 @@ describe('The command', () => {
     assert.equal((await etcd.get('ttl/a'))?.lease, first.lease)
     const [answer] = jsonLines(await output('put', 'ttl/a', '--ignore-value', '--lease', first.lease, '-w', 'json'))
     assert.ok(Number(answer?.revision) > first.modRevision)
-    assert.equal((await etcd.get('ttl/a'))?.text, 'two')
+    assert.equal((await etcd.get('ttl/a'))?.valueText, 'two')
   })
 
   test('del deletes and counts', async () => {

@@ -137,6 +137,6 @@ describe('A client made before etcd is there', () => {
     const tookMs = performance.now() - restartedAt
     assert.ok(tookMs < 3000, `the waiting call took ${tookMs} ms after the start`)
     await sleep(Math.max(0, 2500 - tookMs))
-    assert.equal((await etcd.get('key'))?.text, 'value')
+    assert.equal((await etcd.get('key'))?.valueText, 'value')
   })
 })

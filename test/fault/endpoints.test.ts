@@ -116,7 +116,7 @@ describe('The endpoints of a client', () => {
     proxyAt(cluster, 0).blackhole()
     const [read, write] = [etcd.get('key'), etcd.put('never', 'acknowledged')]
     etcd.setEndpoints(urls[1])
-    assert.equal((await read)?.text, 'value')
+    assert.equal((await read)?.valueText, 'value')
     const startedAt = performance.now()
     const rejected = assert.rejects(write, { code: 'CLOSED', effect: 'unknown' })
     await etcd.close()
@@ -295,7 +295,7 @@ describe('The endpoints of a client', () => {
         etcd.on('endpointReady', ({ endpoint }) => console.log('ready', endpoint))
         off()
         await etcd.put('listener', 'value')
-        console.log((await etcd.get('listener')).text)
+        console.log((await etcd.get('listener')).valueText)
         await etcd.close()
       `
       const stdout = `ready ${urls[0]}\nuncaught bug of a listener\nvalue\n`
@@ -389,7 +389,7 @@ describe('memberSync', () => {
     assert.ok(errors.every((error) => isEtcdError(error)))
     proxyAt(cluster, 0).heal()
     await allReady(etcd)
-    assert.equal((await etcd.get('key'))?.text, 'value')
+    assert.equal((await etcd.get('key'))?.valueText, 'value')
     await etcd.close()
   })
 })

@@ -82,7 +82,7 @@ for (const members of [1, 3]) {
         }
         await sleep(grantedAt + 3600 - performance.now())
         assert.ok(lease.isAlive() && lock.isHeld(), 'the lease was lost')
-        assert.equal((await etcd.get(`${prefix}leased`))?.text, 'here')
+        assert.equal((await etcd.get(`${prefix}leased`))?.valueText, 'here')
         assert.ok(limits.has('slow watch 4'), `told of ${[...limits].join()}`)
         await rest()
       })

@@ -52,7 +52,7 @@ describe('Calls over HTTP/2, with streams beside them', () => {
     await etcd.put('key', 'next')
     assert.equal(proxy.accepted - acceptedBefore, 2)
     const { value } = await watcher[Symbol.asyncIterator]().next()
-    assert.equal(value?.kv.text, 'next')
+    assert.equal(value?.kv.valueText, 'next')
     await watcher.close()
     await etcd.close()
     await poll('both are closed', () => proxy.connections === 0 || undefined)
@@ -64,12 +64,12 @@ describe('Calls over HTTP/2, with streams beside them', () => {
     proxy.refuse()
     const watcher = etcd.watch('key')
     const ready = watcher.ready()
-    assert.equal((await etcd.get('key'))?.text, 'value')
+    assert.equal((await etcd.get('key'))?.valueText, 'value')
     proxy.accept()
     await ready
     await etcd.put('key', 'next')
     const { value } = await watcher[Symbol.asyncIterator]().next()
-    assert.equal(value?.kv.text, 'next')
+    assert.equal(value?.kv.valueText, 'next')
   })
 
   test('fail with the same errors as over grpc-js', async (t) => {
@@ -159,7 +159,7 @@ describe('Calls over HTTP/2, with streams beside them', () => {
       const etcd = new Etcd({ endpoints: '${endpoint}', transport: 'http2' })
       await etcd.put('key', 'value')
       setTimeout(() => console.log('too long'), 5000).unref()
-      console.log((await etcd.get('key')).text)
+      console.log((await etcd.get('key')).valueText)
     `
     const { code, stdout, stderr } = await runScript(source)
     assert.deepEqual([code, stdout, stderr], [0, 'value\n', ''])
@@ -172,7 +172,7 @@ describe('TLS over HTTP/2', () => {
     const { caPem: ca, certPem: cert, keyPem: key } = cluster.tls ?? assert.fail()
     const etcd = createClient(t, cluster, { transport: 'http2', tls: { ca, cert, key } })
     await etcd.put('key', 'value')
-    assert.equal((await etcd.get('key'))?.text, 'value')
+    assert.equal((await etcd.get('key'))?.valueText, 'value')
     const cases = [
       [{ ca: new CertificateAuthority().cert, cert, key }, /unable to verify|self.signed|signature/],
       [{ ca }, /TLS: .*certificate/],

@@ -28,19 +28,20 @@ class Mirror {
   }
 
   #take(change: Change<string>): void {
-    const { type, key, value, old, revision, cause } = change
+    const { type, keyText, value, old, revision, cause } = change
     this.told.push(change)
-    if (old?.value !== this.#values.get(key)) this.mistakes.push(`${type} of ${key}: ${old?.value} was not told before`)
+    if (old?.value !== this.#values.get(keyText))
+      this.mistakes.push(`${type} of ${keyText}: ${old?.value} was not told before`)
     if (cause === 'watch' && revision < this.#revision) this.mistakes.push(`${revision} after ${this.#revision}`)
     // A resync is told in key order, and may lead to an older cluster.
     this.#revision = cause === 'resync' ? 0 : revision
-    if (type === 'delete') this.#values.delete(key)
-    else this.#values.set(key, value)
+    if (type === 'delete') this.#values.delete(keyText)
+    else this.#values.set(keyText, value)
   }
 }
 
 function shown(informer: Informer<string>): [string, string][] {
-  return informer.list().map(({ key, value }) => [key, value])
+  return informer.list().map(({ keyText, value }) => [keyText, value])
 }
 
 /** An informer that closes itself before its client does, with what it tells of itself. */
@@ -98,7 +99,7 @@ describe('An informer, cut off', () => {
     assert.deepEqual(
       mirror.told
         .slice(length)
-        .map(({ type, key, value, old, cause }) => [type, key.slice(prefix.length), value, old?.value, cause]),
+        .map(({ type, keyText, value, old, cause }) => [type, keyText.slice(prefix.length), value, old?.value, cause]),
       [
         ['update', 'again', 'new', '1', 'resync'],
         ['update', 'changed', '49', '2', 'resync'],
@@ -203,8 +204,8 @@ describe('An informer of a cluster', () => {
     for (const snapshot of chosen) {
       const { kvs } = await etcd.range({ prefix }, { revision: snapshot.revision })
       assert.deepEqual(
-        snapshot.list().map(({ key, value, revision, version }) => [key, value, revision, version]),
-        kvs.map((kv) => [kv.keyText, kv.text, kv.modRevision, kv.version]),
+        snapshot.list().map(({ keyText, value, modRevision, version }) => [keyText, value, modRevision, version]),
+        kvs.map((kv) => [kv.keyText, kv.valueText, kv.modRevision, kv.version]),
         `revision ${snapshot.revision}`,
       )
     }
@@ -226,8 +227,8 @@ describe('An informer of a cluster', () => {
     informer.on('change', () => new Promise(() => {}))
     const unread = informer.events()
     const slow = { isOpen: false, values: new Map<string, string | undefined>() }
-    informer.on('change', async ({ key, value }) => {
-      slow.values.set(key, value)
+    informer.on('change', async ({ keyText, value }) => {
+      slow.values.set(keyText, value)
       while (!slow.isOpen) await new Promise((resolve) => setTimeout(resolve, 5))
     })
     const updates = 20_000
@@ -254,14 +255,14 @@ describe('An informer of a cluster', () => {
     slow.isOpen = true
     await poll(
       'the slow handler is where the others are',
-      () => informer.list().every(({ key, value }) => slow.values.get(key) === value) || undefined,
+      () => informer.list().every(({ keyText, value }) => slow.values.get(keyText) === value) || undefined,
     )
     const read = new Map<string, string | undefined>()
     let count = 0
-    for await (const { key, value } of unread) {
-      read.set(key, value)
+    for await (const { keyText, value } of unread) {
+      read.set(keyText, value)
       count += 1
-      if (informer.list().every((entry) => read.get(entry.key) === entry.value)) break
+      if (informer.list().every((entry) => read.get(entry.keyText) === entry.value)) break
     }
     assert.ok(count <= limit + 1, `${count} changes lead to the present`)
   })
@@ -294,7 +295,7 @@ describe('An informer of a cluster that is restored from a backup', () => {
     await poll('all is told', () => mirror.shows(informer))
     assert.deepEqual(shown(informer), await stored(cluster, prefix))
     const same = informer.entry(`${prefix}same`)
-    assert.deepEqual([same?.value, same?.revision], ['after', before?.revision])
+    assert.deepEqual([same?.value, same?.modRevision], ['after', before?.modRevision])
     assert.deepEqual([resyncs.length, resyncs[0]?.reason, mirror.mistakes], [1, 'REVISION_REWOUND', []])
     const { revision: later } = await etcd.put(`${prefix}later`, '1')
     await informer.waitForRevision(later)

@@ -22,6 +22,6 @@ describe('A learner among the endpoints', () => {
     assert.equal((await served(learner, 'Range')) - servedBefore, 10)
 
     await cluster.promote(index)
-    assert.equal((await etcd.get('key/1'))?.text, 'value')
+    assert.equal((await etcd.get('key/1'))?.valueText, 'value')
   })
 })

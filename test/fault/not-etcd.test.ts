@@ -70,6 +70,6 @@ describe('A network that damages bytes', () => {
     })
     await assert.rejects(etcd.get('key'), (error) => isEtcdError(error))
     proxy.onData(undefined)
-    assert.equal((await etcd.get('key', { timeoutMs: 10_000 }))?.text, 'value')
+    assert.equal((await etcd.get('key', { timeoutMs: 10_000 }))?.valueText, 'value')
   })
 })

@@ -90,7 +90,7 @@ describe('A cluster with authentication that takes the place of another', () => 
     const { tookMs, codes } = await untilWritten(etcd, 'shared-token')
     assert.ok(tookMs < 3000, `it took ${tookMs} ms: ${codes}`)
     const value = await etcd.get('shared-token')
-    assert.equal(value?.text, 'value')
+    assert.equal(value?.valueText, 'value')
   })
 
   test('is what a watch goes on with that is all a client has', async (t) => {

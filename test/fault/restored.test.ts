@@ -58,10 +58,10 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     await allReady(etcd)
     await assert.rejects(etcd.get('lost'), { code: 'REVISION_REWOUND', effect: 'none', retryable: false })
     const { revision, kvs } = await etcd.range('kept')
-    assert.equal(kvs[0]?.text, 'from the backup')
+    assert.equal(kvs[0]?.valueText, 'from the backup')
     assert.equal(await etcd.get('lost'), undefined)
     await etcd.put('after', 'value')
-    assert.equal((await etcd.get('after', { mode: 'serializable' }))?.text, 'value')
+    assert.equal((await etcd.get('after', { mode: 'serializable' }))?.valueText, 'value')
     const endpoint = rewound[0]?.endpoint
     assert.ok(cluster.endpoints.includes(String(endpoint)))
     assert.deepEqual([rewound, changed], [[{ endpoint, seen, actual: revision }], []])
@@ -96,7 +96,7 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     await restore()
     await allReady(etcd)
     await assert.rejects(etcd.get('kept'), { code: 'REVISION_REWOUND' })
-    assert.equal((await etcd.get('kept'))?.text, 'from the backup')
+    assert.equal((await etcd.get('kept'))?.valueText, 'from the backup')
     assert.equal(rewound.length, 1)
   })
 
@@ -143,7 +143,7 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     // More than the kernels hold on the way to the member: it will not find the last write there.
     await Promise.all(Array.from({ length: 40 }, () => writer.put('large', Buffer.alloc(1_400_000))))
     const { revision } = await writer.put('unseen', 'value')
-    while ((await etcd.get('unseen'))?.text !== 'value');
+    while ((await etcd.get('unseen'))?.valueText !== 'value');
     await Promise.all([cluster.pause(leader), cluster.pause(other)])
     await cluster.resume(behind)
     const stale = await poll('the member has answered', () =>
@@ -157,7 +157,7 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     }
     await Promise.all([cluster.resume(leader), cluster.resume(other)])
     await cluster.healthy()
-    assert.equal((await etcd.get('unseen'))?.text, 'value')
+    assert.equal((await etcd.get('unseen'))?.valueText, 'value')
     assert.deepEqual(rewound, [])
   })
 

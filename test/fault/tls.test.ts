@@ -56,7 +56,7 @@ describe('TLS to members that demand certificates', () => {
   async function assertWorks(t: TestContext, options: TlsOptions): Promise<void> {
     const etcd = createClient(t, cluster, { tls: options })
     await etcd.put('key', 'value')
-    assert.equal((await etcd.get('key'))?.text, 'value')
+    assert.equal((await etcd.get('key'))?.valueText, 'value')
     await etcd.close()
   }
 
@@ -84,8 +84,8 @@ describe('TLS to members that demand certificates', () => {
       const watcher = etcd.watch('key')
       await watcher.ready({ timeoutMs: 5000 })
       await etcd.put('key', 'value')
-      for await (const { text } of watcher) {
-        assert.equal(text, 'value')
+      for await (const { valueText } of watcher) {
+        assert.equal(valueText, 'value')
         break
       }
       const { id } = await etcd.lease.grant(2)

@@ -81,8 +81,8 @@ describe('While etcd is out of reach', () => {
     const entry = await etcd.doubleBarrier('release/d', 1, hold).enter()
     const waiting = etcd.lock('release/next', hold)
     const delayed: string[] = []
-    etcd.on('releaseDelayed', ({ kind, key, error }) => {
-      assert.ok(isEtcdError(error, 'DEADLINE_EXCEEDED') && isEtcdError(error.cause, 'NOT_CONNECTED'), key)
+    etcd.on('releaseDelayed', ({ kind, keyText, error }) => {
+      assert.ok(isEtcdError(error, 'DEADLINE_EXCEEDED') && isEtcdError(error.cause, 'NOT_CONNECTED'), keyText)
       delayed.push(kind)
     })
     const work = async (): Promise<string> => {

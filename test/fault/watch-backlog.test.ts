@@ -55,7 +55,7 @@ describe('A watch that is in the middle of 5,000 revisions', () => {
 
   async function follow(batches: AsyncIterable<WatchBatch>, told: string[]): Promise<void> {
     for await (const { events } of batches) {
-      for (const { revision, keyText, text } of events) told.push(`${revision} ${keyText} ${text}`)
+      for (const { revision, keyText, valueText } of events) told.push(`${revision} ${keyText} ${valueText}`)
       if (told.length >= revisions) return
     }
   }

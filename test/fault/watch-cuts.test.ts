@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { CompactedError, del, Etcd, put, type WatchBatch, type WatchOptions } from '../../src/index.js'
+import { CompactedError, deleteKey, Etcd, put, type WatchBatch, type WatchOptions } from '../../src/index.js'
 import { EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
 import { proxyAt } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
@@ -35,7 +35,7 @@ describe('A watch whose connection is cut', () => {
         const isDeletion = state.has(key) && random() < 0.3
         return { key, value: isDeletion ? undefined : `${count} `.padEnd(Math.floor(random() * 1600), 'x') }
       })
-      const made = operations.map(({ key, value }) => (value === undefined ? del(key) : put(key, value)))
+      const made = operations.map(({ key, value }) => (value === undefined ? deleteKey(key) : put(key, value)))
       const { revision } = await direct
         .txn()
         .then(...made)
@@ -237,7 +237,7 @@ describe('A watch whose connection is cut', () => {
       [
         resync?.resync,
         resync?.revision,
-        ...(resync?.events ?? []).map((e) => [e.type, e.keyText.slice(prefix.length), e.text, e.revision]),
+        ...(resync?.events ?? []).map((e) => [e.type, e.keyText.slice(prefix.length), e.valueText, e.revision]),
       ],
       [
         true,

@@ -35,12 +35,12 @@ describe('A stream of changes', () => {
   test('takes a change as taken when the consumer asks for the next one', async () => {
     const { stream } = createStream()
     const given = stream.give(added('a'))
-    assert.equal((await stream.next()).value?.key, 'a')
+    assert.equal((await stream.next()).value?.keyText, 'a')
     assert.equal(await isSettled(given), false)
     const next = stream.next()
     assert.equal(await isSettled(given), true)
     const second = stream.give(added('b'))
-    assert.equal((await next).value?.key, 'b')
+    assert.equal((await next).value?.keyText, 'b')
     assert.equal(await isSettled(second), false)
   })
 
@@ -51,7 +51,7 @@ describe('A stream of changes', () => {
     await stream.give(added('b'))
     stream.end()
     assert.deepEqual(
-      (await Promise.all(results)).map(({ value, done }) => value?.key ?? done),
+      (await Promise.all(results)).map(({ value, done }) => value?.keyText ?? done),
       ['a', 'b', true],
     )
   })
@@ -70,8 +70,8 @@ describe('A stream of changes', () => {
   test('ends when the loop is left', async () => {
     const { stream, ends } = createStream()
     const given = stream.give(added('a'))
-    for await (const { key } of stream) {
-      assert.equal(key, 'a')
+    for await (const { keyText } of stream) {
+      assert.equal(keyText, 'a')
       break
     }
     await given

@@ -43,9 +43,9 @@ export function batchOf(
 
 /** A change in a word: `+key=value`, `~key=old>value`, `-key=old`. */
 export function inShort(change: Change<unknown>): string {
-  const { type, key, value, old } = change
-  if (type === 'add') return `+${key}=${value}`
-  return type === 'update' ? `~${key}=${old?.value}>${value}` : `-${key}=${old?.value}`
+  const { type, keyText, value, old } = change
+  if (type === 'add') return `+${keyText}=${value}`
+  return type === 'update' ? `~${keyText}=${old?.value}>${value}` : `-${keyText}=${old?.value}`
 }
 
 /** A promise that is settled from outside, for a handler that waits or a source that answers later. */

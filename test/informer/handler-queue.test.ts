@@ -82,9 +82,9 @@ describe('The queue of a handler', () => {
   })
 
   test('goes on after a handler that throws or rejects', async () => {
-    const bench = new Bench(({ key }) => {
-      if (key === 'a') throw new Error('thrown')
-      return key === 'b' ? Promise.reject(new Error('rejected')) : undefined
+    const bench = new Bench(({ keyText }) => {
+      if (keyText === 'a') throw new Error('thrown')
+      return keyText === 'b' ? Promise.reject(new Error('rejected')) : undefined
     })
     bench.list({ a: '1', b: '2', c: '3' })
     await settled()
@@ -94,7 +94,7 @@ describe('The queue of a handler', () => {
 
   test('has the next change wait for a promise, also of another kind', async () => {
     const { promise, open } = gate()
-    const bench = new Bench(({ key }) => (key === 'a' ? { then: promise.then.bind(promise) } : undefined))
+    const bench = new Bench(({ keyText }) => (keyText === 'a' ? { then: promise.then.bind(promise) } : undefined))
     bench.list({ a: '1', b: '2' })
     await settled()
     assert.deepEqual(bench.words, ['+a=1'])
@@ -206,10 +206,10 @@ describe('The queue of a handler', () => {
         fc.infiniteStream(fc.boolean()),
         async (steps, limit, isSlow) => {
           const mirror = new Map<string, string>()
-          const bench = new Bench(({ type, key, value, old }) => {
-            assert.equal(old?.value, mirror.get(key), 'the old value is what the handler was told last')
-            if (type === 'delete') mirror.delete(key)
-            else mirror.set(key, value)
+          const bench = new Bench(({ type, keyText, value, old }) => {
+            assert.equal(old?.value, mirror.get(keyText), 'the old value is what the handler was told last')
+            if (type === 'delete') mirror.delete(keyText)
+            else mirror.set(keyText, value)
             return isSlow.next().value ? settled() : undefined
           }, limit)
           bench.list({})
@@ -221,7 +221,7 @@ describe('The queue of a handler', () => {
           while (bench.queue.pending > 0) await settled()
           for (let round = 0; round < 10; round += 1) await settled()
           assert.deepEqual(bench.errors, [])
-          const shown = bench.store.snapshot.list().map(({ key, value }) => [key, value])
+          const shown = bench.store.snapshot.list().map(({ keyText, value }) => [keyText, value])
           assert.deepEqual([...mirror].sort(), shown)
         },
       ),

@@ -31,7 +31,7 @@ describe('An index table', () => {
     table.set(textEntry('b', 'two'))
     table.set(textEntry('a', 'three'))
     assert.deepEqual(
-      table.find('words', 'two').map(({ key }) => key),
+      table.find('words', 'two').map(({ keyText }) => keyText),
       ['b'],
     )
     table.delete('b')

@@ -234,7 +234,7 @@ describe('An informer', () => {
         const found: string[] = []
         for await (const change of stream) {
           found.push(inShort(change))
-          if (change.key === 'e') return found.join(' ')
+          if (change.keyText === 'e') return found.join(' ')
         }
         return assert.fail('the iteration ended')
       }),

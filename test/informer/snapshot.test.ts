@@ -136,9 +136,9 @@ describe('A snapshot', () => {
       1,
     )
     assert.deepEqual(
-      snapshot.list().map((entry) => entry.key),
+      snapshot.list().map((entry) => entry.keyText),
       [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
     )
-    for (const text of keys) assert.equal(snapshot.get(text)?.key, text)
+    for (const text of keys) assert.equal(snapshot.get(text)?.keyText, text)
   })
 })

@@ -35,7 +35,7 @@ function listed(store: Store<string, 'first'>, values: Readonly<Record<string, s
 }
 
 function values(store: Store<string, 'first'>): Record<string, string> {
-  return Object.fromEntries(store.snapshot.list().map(({ key, value }) => [key, value]))
+  return Object.fromEntries(store.snapshot.list().map(({ keyText, value }) => [keyText, value]))
 }
 
 describe('The store of an informer', () => {
@@ -71,7 +71,7 @@ describe('The store of an informer', () => {
     assert.deepEqual(store.apply(batchOf(11, { a: 'bad now' })), [])
     assert.deepEqual(values(store), { a: '1' })
     assert.deepEqual(
-      told.map(({ key, raw, revision }) => [key, raw.toString(), revision]),
+      told.map(({ keyText, raw, modRevision }) => [keyText, raw.toString(), modRevision]),
       [
         ['b', 'bad from the start', 10],
         ['a', 'bad now', 11],
@@ -91,7 +91,7 @@ describe('The store of an informer', () => {
     draft.finish(20)
     assert.deepEqual(values(store), { a: '1' })
     assert.deepEqual(
-      store.find('first', '1').map(({ key }) => key),
+      store.find('first', '1').map(({ keyText }) => keyText),
       ['a'],
     )
     assert.deepEqual(store.apply(batchOf(21, { a: undefined })).map(inShort), ['-a=1'])
@@ -145,7 +145,7 @@ describe('The store of an informer', () => {
   })
 
   test('keeps what the transform makes of a value', () => {
-    const { store } = createStore({ transform: (value, { key }) => `${key}:${value}` })
+    const { store } = createStore({ transform: (value, { keyText }) => `${keyText}:${value}` })
     listed(store, { a: '1' })
     store.apply(batchOf(11, { b: '2' }))
     assert.deepEqual(values(store), { a: 'a:1', b: 'b:2' })
@@ -166,7 +166,7 @@ describe('The store of an informer', () => {
       store.apply(batchOf(11, { b: '3' }))
       assert.deepEqual(values(store), {})
       assert.deepEqual(
-        told.map(({ key }) => key),
+        told.map(({ keyText }) => keyText),
         ['a', 'b'],
       )
     }
@@ -211,7 +211,7 @@ describe('The store of an informer', () => {
       ['3'],
     )
     assert.deepEqual(
-      store.find('first', '1').map(({ key }) => key),
+      store.find('first', '1').map(({ keyText }) => keyText),
       ['a'],
     )
   })
@@ -278,7 +278,7 @@ describe('The store of an informer', () => {
     store.load([textEntry('a', '1'), textEntry('b', '2')], 7)
     assert.deepEqual([values(store), store.snapshot.revision], [{ a: '1' }, 7])
     assert.deepEqual(
-      store.find('first', '1').map(({ key }) => key),
+      store.find('first', '1').map(({ keyText }) => keyText),
       ['a'],
     )
   })

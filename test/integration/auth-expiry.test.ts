@@ -85,9 +85,9 @@ describe('Tokens that live for two seconds', () => {
     await jwt.restart(0)
     await poll('calls work again by themselves', () => load.successes > 20 || undefined)
     await load.stop()
-    assert.equal((await etcd.get('outage'))?.text, 'during')
+    assert.equal((await etcd.get('outage'))?.valueText, 'during')
     const told = new Set<string>()
-    for await (const { text } of watcher) if (told.add(text).has('during')) break
+    for await (const { valueText } of watcher) if (told.add(valueText).has('during')) break
     assert.deepEqual([...told], ['before', 'during'])
     assert.ok(load.failures.every(({ error }) => error instanceof Error && !error.message.includes(password)))
   })

@@ -268,8 +268,8 @@ describe('Bad input', () => {
       () => put('', 'x'),
       () => etcdkit.get(''),
       () => etcdkit.range(''),
-      () => etcdkit.del(''),
-      () => etcdkit.delRange(''),
+      () => etcdkit.deleteKey(''),
+      () => etcdkit.deleteRange(''),
       () => key(''),
       () => keys(''),
     ]
@@ -284,7 +284,7 @@ describe('Bad input', () => {
 
   test('NUL bytes and empty values are none', async () => {
     await etcd.put('a\0b\0', '\0')
-    assert.equal((await etcd.get('a\0b\0'))?.text, '\0')
+    assert.equal((await etcd.get('a\0b\0'))?.valueText, '\0')
     await etcd.put('\0', '')
     assert.equal((await etcd.range({ from: '', to: 'a' })).kvs[0]?.keyText, '\0')
   })

@@ -59,7 +59,7 @@ describe('Cached reads', () => {
     )
     const { mode, endpoint, revision } = await kv.range({ prefix: 'k/' }, cached)
     assert.deepEqual([mode, endpoint, revision], ['cached', cluster.endpoints[0], informer.revision])
-    assert.equal((await etcd.get(Buffer.concat([Buffer.from('no such key')]), cached))?.text, undefined)
+    assert.equal((await etcd.get(Buffer.concat([Buffer.from('no such key')]), cached))?.valueText, undefined)
   })
 
   test('go to the cluster for what no informer has as it is', async (t) => {
@@ -96,14 +96,14 @@ describe('Cached reads', () => {
       else if (number % 3 === 1) await kv.txn().then(put('k', value)).commit()
       else await kv.batcher().put('k', value)
       const { kvs, mode } = await kv.range('k', cached)
-      assert.equal(kvs[0]?.text, value)
+      assert.equal(kvs[0]?.valueText, value)
       if (mode === 'cached') fromMemory += 1
     }
     t.diagnostic(`${fromMemory} of 100 from memory`)
     await other.put('elsewhere', '')
     await etcd.get('elsewhere')
     const { kvs, stale } = await kv.range('k', cached)
-    assert.deepEqual([kvs[0]?.text, stale], ['99', true])
+    assert.deepEqual([kvs[0]?.valueText, stale], ['99', true])
     if (cluster.version.startsWith('3.4.')) return t.diagnostic('its members do not say reliably how far they are')
     await poll('the informer has asked how far it is', async () => !(await kv.range('k', cached)).stale || undefined)
   })
@@ -120,14 +120,14 @@ describe('Cached reads', () => {
     await other.put(`${prefix}a`, 'new')
     const sent = attempts.length
     const second = await ask()
-    assert.deepEqual([second.mode, second.kvs[0]?.text, second.revision], ['cached', 'old', first.revision])
+    assert.deepEqual([second.mode, second.kvs[0]?.valueText, second.revision], ['cached', 'old', first.revision])
     assert.notEqual(second.kvs[0], first.kvs[0])
     assert.equal(attempts.length, sent)
     const { kvs } = await poll('the answer is too old', async () => {
       const answer = await ask()
       return answer.mode === 'cached' ? undefined : answer
     })
-    assert.equal(kvs[0]?.text, 'new')
+    assert.equal(kvs[0]?.valueText, 'new')
     assert.equal((await ask()).mode, 'cached')
     await etcd.deleteRange({ prefix: prefix.slice(0, -1) })
     assert.deepEqual((await ask()).kvs, [])
@@ -144,7 +144,7 @@ describe('Cached reads', () => {
     for (let number = 0; number < 20; number += 1) {
       const lease = await etcd.lease.grant(60)
       for (const key of ['followed/a', 'kept']) await kv.put(key, 'value', { lease: lease.id })
-      assert.equal((await kv.get('kept', cached))?.text, 'value')
+      assert.equal((await kv.get('kept', cached))?.valueText, 'value')
       await informer.waitForRevision((await kv.get('followed/a'))?.modRevision ?? 0)
       await lease.revoke()
       assert.deepEqual([await kv.get('followed/a', cached), await kv.get('kept', cached)], [undefined, undefined])
@@ -159,7 +159,7 @@ describe('Cached reads', () => {
     await informer.ready()
     const read = async () => {
       const { kvs, mode, stale } = await etcd.range('followed/a', { ...cached, timeoutMs: 2000 })
-      return [kvs[0]?.text, mode, stale]
+      return [kvs[0]?.valueText, mode, stale]
     }
     // Longer than the member may be silent: it is asked when it is to be known.
     await delay(3200)

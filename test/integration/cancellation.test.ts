@@ -81,7 +81,7 @@ describe('A signal', () => {
     assert.equal(etcd.endpoints()[0]?.inFlight, 0)
     await poll('the streams are reset', () => resets() === 3 || undefined, { timeoutMs: 1000 })
     proxy.heal()
-    assert.equal((await etcd.get('key'))?.text, 'value')
+    assert.equal((await etcd.get('key'))?.valueText, 'value')
     assert.equal(proxy.connections, 1)
   })
 

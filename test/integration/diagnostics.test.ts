@@ -214,7 +214,7 @@ describe('The diagnostics channels', () => {
         channels[name].subscribe(({ method, outcome }) => console.log(name, method, outcome.ok))
       }
       await etcd.put('subscribed', 'value')
-      console.log((await etcd.get('subscribed')).text)
+      console.log((await etcd.get('subscribed')).valueText)
       await etcd.close()
     `
     const { code, stdout, stderr } = await runScript(source)

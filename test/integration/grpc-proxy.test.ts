@@ -22,9 +22,9 @@ describe("etcd's gRPC proxy, which gives watchers ids of its own", () => {
     for (const value of ['1', '2']) for (const name of names) await direct.put(name, value)
     for (const { name, watcher } of stay) {
       const told: string[] = []
-      for await (const { keyText, text } of watcher) {
-        told.push(`${keyText} ${text}`)
-        if (text === '2') break
+      for await (const { keyText, valueText } of watcher) {
+        told.push(`${keyText} ${valueText}`)
+        if (valueText === '2') break
       }
       assert.deepEqual(told, [`${name} 1`, `${name} 2`])
     }

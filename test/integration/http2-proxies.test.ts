@@ -30,7 +30,7 @@ describe("This library's HTTP/2 client", { skip: root instanceof Error ? root.me
       await Promise.all(keys.map((key) => etcd.put(key, key)))
       const values = await Promise.all(keys.map((key) => etcd.get(key)))
       assert.deepEqual(
-        values.map((kv) => kv?.text),
+        values.map((kv) => kv?.valueText),
         keys,
       )
       const seen = new Set<string>()

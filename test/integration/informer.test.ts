@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { type Change, del, type Etcd, type Informer, isEtcdError, json, put } from '../../src/index.js'
+import { type Change, deleteKey, type Etcd, type Informer, isEtcdError, json, put } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
 import { createClient, fill, uniquePrefix } from '../support/fixtures.js'
@@ -11,9 +11,9 @@ interface Service {
 }
 
 /** A change in a word: `+key=value`, `~key=old>value`, `-key=old`. */
-function inShort({ type, key, value, old }: Change<unknown>): string {
-  if (type === 'add') return `+${key}=${value}`
-  return type === 'update' ? `~${key}=${old.value}>${value}` : `-${key}=${old?.value}`
+function inShort({ type, keyText, value, old }: Change<unknown>): string {
+  if (type === 'add') return `+${keyText}=${value}`
+  return type === 'update' ? `~${keyText}=${old.value}>${value}` : `-${keyText}=${old?.value}`
 }
 
 /** An informer that closes itself before its client does. */
@@ -48,8 +48,8 @@ describe('An informer', () => {
       ['a', 'd', undefined],
     )
     const entry = informer.entry('k/b')
-    assert.deepEqual([entry?.key, entry?.value, entry?.version, entry?.lease], ['k/b', 'again', 2, undefined])
-    assert.deepEqual([entry?.revision, entry?.createRevision], [lease.revision, lease.revision - 3])
+    assert.deepEqual([entry?.keyText, entry?.value, entry?.version, entry?.lease], ['k/b', 'again', 2, undefined])
+    assert.deepEqual([entry?.modRevision, entry?.createRevision], [lease.revision, lease.revision - 3])
     assert.deepEqual([informer.has('k/c'), informer.has('k/x'), informer.size], [true, false, 4])
     assert.deepEqual(
       informer.list().map(({ value }) => value),
@@ -133,14 +133,14 @@ describe('An informer', () => {
           informer.revision === revision,
           informer
             .list()
-            .map(({ key }) => key)
+            .map(({ keyText }) => keyText)
             .join(),
         ])
     }).ready
     const names = Array.from({ length: 20 }, (_, index) => `k/${String(index).padStart(2, '0')}`)
     const { revision } = await space
       .txn()
-      .then(del('k/old'), ...names.map((name) => put(name, '1')))
+      .then(deleteKey('k/old'), ...names.map((name) => put(name, '1')))
       .commit()
     await informer.waitForRevision(revision)
     await poll('all is told', () => seen.length === 21 || undefined)
@@ -196,7 +196,7 @@ describe('An informer', () => {
         },
       ),
     )
-    const names = (entries: readonly { readonly key: string }[]) => entries.map(({ key }) => key)
+    const names = (entries: readonly { readonly keyText: string }[]) => entries.map(({ keyText }) => keyText)
     assert.deepEqual([names(informer.by('zone', 'X')), names(informer.by('port', 'even'))], [['svc/a'], ['svc/b']])
     await write('a', { zone: 'y', port: 4 })
     const { revision } = await write('b', { zone: 'y', port: 0 })
@@ -212,14 +212,16 @@ describe('An informer', () => {
     const informer = space.informer({ prefix: 'svc/' }, { codec: json<Service>() })
     t.after(() => informer.close())
     const told: string[] = []
-    informer.on('invalid', ({ key, raw, error }) => told.push(`${key} ${raw} ${(error as { code: string }).code}`))
+    informer.on('invalid', ({ keyText, raw, error }) =>
+      told.push(`${keyText} ${raw} ${(error as { code: string }).code}`),
+    )
     await informer.ready()
     const { revision } = await space.put('svc/a', '{')
     await informer.waitForRevision(revision)
     assert.deepEqual(told, ['svc/b not json DECODE_FAILED', 'svc/a { DECODE_FAILED'])
     assert.deepEqual([informer.get('svc/a')?.port, informer.get('svc/b')], [1, undefined])
     assert.deepEqual(
-      informer.invalid().map(({ key }) => key),
+      informer.invalid().map(({ keyText }) => keyText),
       ['svc/b', 'svc/a'],
     )
     await informer.waitForRevision((await space.put('svc/a', '{"zone":"x","port":2}')).revision)
@@ -267,7 +269,7 @@ describe('An informer', () => {
     assert.deepEqual([await value.ready(), value.invalid], [{ on: true }, undefined])
     await value.waitForRevision((await space.put('flag', '')).revision)
     // The last one that could be read.
-    assert.deepEqual([await value.ready(), value.invalid?.key], [{ on: true }, 'flag'])
+    assert.deepEqual([await value.ready(), value.invalid?.keyText], [{ on: true }, 'flag'])
   })
 
   test('gives its changes as an iteration, from each beginning', async (t) => {
@@ -281,7 +283,7 @@ describe('An informer', () => {
       const found: string[] = []
       for await (const change of stream) {
         found.push(inShort(change))
-        if (change.key === 'k/end') break
+        if (change.keyText === 'k/end') break
       }
       return found.join(' ')
     })
@@ -310,7 +312,7 @@ describe('An informer', () => {
     await beside.put('-neither', '1')
     await informer.waitForRevision((await inside.put('b', '1')).revision)
     assert.deepEqual(
-      informer.list().map(({ key }) => key),
+      informer.list().map(({ keyText }) => keyText),
       ['a', 'b'],
     )
   })
@@ -392,7 +394,7 @@ describe('An informer of a member whose word of progress is not trusted', () => 
       assert.ok(informer.revision >= revision)
     }
     assert.deepEqual(
-      informer.list().map(({ key }) => key),
+      informer.list().map(({ keyText }) => keyText),
       ['k/a'],
     )
     assert.equal(informer.stats().resyncs, 0)

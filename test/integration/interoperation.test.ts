@@ -130,13 +130,13 @@ describe('Locks and elections of others', () => {
     const abort = new AbortController()
     const observing = assert.rejects(
       (async () => {
-        for await (const kv of electionService.observe(name, { signal: abort.signal })) seen.push(kv.text)
+        for await (const kv of electionService.observe(name, { signal: abort.signal })) seen.push(kv.valueText)
       })(),
       { name: 'AbortError' },
     )
     await poll('the service tells of the leader', () => seen.length === 1 || undefined)
     await electionService.proclaim(leader, 'proclaimed')
-    assert.equal((await electionService.leader(name))?.text, 'proclaimed')
+    assert.equal((await electionService.leader(name))?.valueText, 'proclaimed')
     const campaign = election.campaign('from here')
     await untilKeys(name, 2)
     await electionService.resign(leader)

@@ -5,8 +5,8 @@ import {
   type Codec,
   CompactedError,
   type Comparison,
-  del,
-  delRange,
+  deleteKey,
+  deleteRange,
   Etcd,
   get,
   isEtcdError,
@@ -59,7 +59,7 @@ describe('Keys and values', () => {
     const kv = await fourKeys(t)
     const { kvs, count, more } = await kv.range({ prefix: '' })
     assert.deepEqual(
-      kvs.map(({ keyText, text }) => [keyText, text]),
+      kvs.map(({ keyText, valueText }) => [keyText, valueText]),
       ['baz', 'foo1', 'foo2', 'foo3'].map((name) => [name, `${name} value`]),
     )
     assert.deepEqual({ count, more }, { count: 4, more: false })
@@ -154,14 +154,14 @@ describe('Keys and values', () => {
     const b = await kv.put('b', '1')
     const changed = await kv.put('a', '2')
     const names = async (...args: Parameters<Keyspace['range']>) =>
-      (await kv.range(...args)).kvs.map(({ keyText, text }) => keyText + text)
+      (await kv.range(...args)).kvs.map(({ keyText, valueText }) => keyText + valueText)
     const all = { prefix: '' }
     assert.deepEqual(await names(all, { minModRevision: changed.revision }), ['a2'])
     assert.deepEqual(await names(all, { maxModRevision: b.revision }), ['b1'])
     assert.deepEqual(await names(all, { minCreateRevision: b.revision }), ['b1'])
     assert.deepEqual(await names(all, { maxCreateRevision: a.revision }), ['a2'])
     assert.deepEqual(await names(all, { revision: a.revision }), ['a1'])
-    assert.equal((await kv.get('a', { revision: b.revision }))?.text, '1')
+    assert.equal((await kv.get('a', { revision: b.revision }))?.valueText, '1')
     assert.equal(await kv.exists('b', { revision: a.revision }), false)
     assert.equal(await kv.count(all, { revision: a.revision }), 1)
   })
@@ -177,11 +177,11 @@ describe('Keys and values', () => {
     const kv = await fourKeys(t)
     const { prevKvs } = await kv.deleteRange({ prefix: 'foo' }, { prevKv: true })
     assert.deepEqual(
-      prevKvs.map(({ keyText, text }) => [keyText, text]),
+      prevKvs.map(({ keyText, valueText }) => [keyText, valueText]),
       ['foo1', 'foo2', 'foo3'].map((name) => [name, `${name} value`]),
     )
     const one = await kv.delete('baz', { prevKv: true })
-    assert.equal(one.prevKvs[0]?.text, 'baz value')
+    assert.equal(one.prevKvs[0]?.valueText, 'baz value')
     const none = await kv.delete('baz', { prevKv: true })
     assert.deepEqual([none.deleted, none.prevKvs], [0, []])
   })
@@ -190,7 +190,7 @@ describe('Keys and values', () => {
     const kv = own(t)
     assert.equal((await kv.put('a', '1', { prevKv: true })).prevKv, undefined)
     const { prevKv } = await kv.put('a', '2', { prevKv: true })
-    assert.deepEqual([prevKv?.keyText, prevKv?.text], ['a', '1'])
+    assert.deepEqual([prevKv?.keyText, prevKv?.valueText], ['a', '1'])
     assert.equal((await kv.put('a', '3')).prevKv, undefined)
   })
 
@@ -200,7 +200,7 @@ describe('Keys and values', () => {
     const touched = await kv.touch('a')
     const now = await kv.get('a')
     assert.ok(touched.revision > revision)
-    assert.deepEqual([now?.modRevision, now?.text, now?.version], [touched.revision, '1', 2])
+    assert.deepEqual([now?.modRevision, now?.valueText, now?.version], [touched.revision, '1', 2])
     await assert.rejects(kv.touch('missing'), { code: 'KEY_NOT_FOUND', effect: 'none' })
   })
 
@@ -250,7 +250,7 @@ describe('Keys and values', () => {
     void etcd.put(name, '1')
     const second = createClient(t, cluster)
     for (let tries = 0; tries < 500 && !(await second.exists(name)); tries += 1);
-    assert.equal((await second.get(name))?.text, '1')
+    assert.equal((await second.get(name))?.valueText, '1')
   })
 
   test('results say who answered and at which revision', async (t) => {
@@ -272,18 +272,18 @@ describe('Keys and values', () => {
       const step = kv
         .txn()
         .if(key('a').value.equals('1'))
-        .then(put('a', '2', { prevKv: true }), get('a'), range({ prefix: 'b/' }), del('b/1', { prevKv: true }))
-        .else(get('a'), delRange({ prefix: 'b/' }))
+        .then(put('a', '2', { prevKv: true }), get('a'), range({ prefix: 'b/' }), deleteKey('b/1', { prevKv: true }))
+        .else(get('a'), deleteRange({ prefix: 'b/' }))
       const first = await step.commit()
       assert.ok(first.succeeded)
       const [written, read, ranged, deleted] = first.responses
-      assert.equal(written.prevKv?.text, '1')
-      assert.deepEqual([read?.keyText, read?.text, read?.modRevision], ['a', '2', first.revision])
+      assert.equal(written.prevKv?.valueText, '1')
+      assert.deepEqual([read?.keyText, read?.valueText, read?.modRevision], ['a', '2', first.revision])
       assert.deepEqual([ranged.kvs[0]?.keyText, ranged.count, ranged.more], ['b/1', 1, false])
-      assert.deepEqual([deleted.deleted, deleted.prevKvs[0]?.text], [1, 'x'])
+      assert.deepEqual([deleted.deleted, deleted.prevKvs[0]?.valueText], [1, 'x'])
       const second = await step.commit()
       assert.ok(!second.succeeded)
-      assert.equal(second.responses[0]?.text, '2')
+      assert.equal(second.responses[0]?.valueText, '2')
       assert.equal(second.responses[1].deleted, 0)
     })
 
@@ -295,10 +295,13 @@ describe('Keys and values', () => {
       assert.ok(first.succeeded)
       const [, nested, b] = first.responses
       assert.ok(!nested.succeeded)
-      assert.deepEqual([nested.responses[1]?.keyText, nested.responses[1]?.text, b?.text], ['a', 'inner', '1'])
+      assert.deepEqual(
+        [nested.responses[1]?.keyText, nested.responses[1]?.valueText, b?.valueText],
+        ['a', 'inner', '1'],
+      )
       const second = await outer.commit()
       assert.ok(second.succeeded && second.responses[1].succeeded)
-      assert.equal(second.responses[1].responses[0]?.text, 'inner')
+      assert.equal(second.responses[1].responses[0]?.valueText, 'inner')
     })
 
     test('compare every target of keys and ranges', async (t) => {
@@ -361,7 +364,14 @@ describe('Keys and values', () => {
     test('are made of parts that reject when they are awaited', { timeout: 5000 }, async (t) => {
       const kv = own(t)
       const nested = kv.txn().then(put('a', '1')).asOperation()
-      const operations = [put('a', '1'), get('a'), range({ prefix: 'a' }), del('a'), delRange({ prefix: 'a' }), nested]
+      const operations = [
+        put('a', '1'),
+        get('a'),
+        range({ prefix: 'a' }),
+        deleteKey('a'),
+        deleteRange({ prefix: 'a' }),
+        nested,
+      ]
       const comparisons = [key('a').exists(), key('a').value.equals('1'), keys({ prefix: 'a' }).version.less(2)]
       for (const part of [...operations, ...comparisons]) {
         const awaited: unknown = part
@@ -393,7 +403,7 @@ describe('Keys and values', () => {
       assert.equal(created.succeeded, true)
       const again = await kv.putIf('a', '2', 0)
       assert.ok(!again.succeeded)
-      assert.deepEqual([again.current?.text, again.current?.modRevision], ['1', created.revision])
+      assert.deepEqual([again.current?.valueText, again.current?.modRevision], ['1', created.revision])
       assert.equal((await kv.putIf('a', '2', created.revision)).succeeded, true)
       const gone = await kv.putIf('missing', '1', created.revision)
       assert.ok(!gone.succeeded)
@@ -405,16 +415,16 @@ describe('Keys and values', () => {
       const { revision } = await kv.put('a', '1')
       const refused = await kv.deleteIf('a', revision - 1)
       assert.ok(!refused.succeeded)
-      assert.equal(refused.current?.text, '1')
+      assert.equal(refused.current?.valueText, '1')
       assert.equal((await kv.deleteIf('a', revision)).succeeded, true)
       assert.equal(await kv.exists('a'), false)
     })
 
     test('30 concurrent increments by update() give exactly 30', async (t) => {
       const kv = own(t)
-      const increment = () => kv.update('n', (current) => String(Number(current?.text ?? 0) + 1))
+      const increment = () => kv.update('n', (current) => String(Number(current?.valueText ?? 0) + 1))
       const results = await Promise.all(Array.from({ length: 30 }, increment))
-      assert.equal((await kv.get('n'))?.text, '30')
+      assert.equal((await kv.get('n'))?.valueText, '30')
       assert.equal(new Set(results.map(({ revision }) => revision)).size, 30)
       assert.ok(results.every(({ changed }) => changed))
       assert.ok(results.some(({ attempts }) => attempts > 1))
@@ -457,7 +467,7 @@ describe('Keys and values', () => {
         { maxAttempts: 3 },
       )
       await assert.rejects(defeated, { code: 'UPDATE_CONFLICT', effect: 'none' })
-      assert.deepEqual([calls, (await kv.get('a'))?.text], [3, 'other 3'])
+      assert.deepEqual([calls, (await kv.get('a'))?.valueText], [3, 'other 3'])
       const bug = new Error('bug')
       await assert.rejects(
         kv.update('a', () => {
@@ -475,13 +485,13 @@ describe('Keys and values', () => {
       await kv.put('a', '1', { lease })
       assert.equal((await kv.get('a'))?.lease, lease)
       await kv.put('a', '2', { ignoreLease: true })
-      assert.deepEqual([(await kv.get('a'))?.lease, (await kv.get('a'))?.text], [lease, '2'])
+      assert.deepEqual([(await kv.get('a'))?.lease, (await kv.get('a'))?.valueText], [lease, '2'])
       await kv.touch('a', { ignoreLease: true })
       assert.equal((await kv.get('a'))?.lease, lease)
       await kv.put('a', '3')
       assert.equal((await kv.get('a'))?.lease, undefined)
       await revokeLease(lease)
-      assert.equal((await kv.get('a'))?.text, '3')
+      assert.equal((await kv.get('a'))?.valueText, '3')
     })
 
     test('end their keys, whichever call attached them', async (t) => {
@@ -523,7 +533,7 @@ describe('Keys and values', () => {
     assert.equal(stored?.as(text), JSON.stringify(config))
     assert.deepEqual((await kv.get('date'))?.as(date), day)
     assert.deepEqual(bad?.as(bytes), Buffer.from([0xff, 0xfe]))
-    for (const read of [() => bad?.text, () => bad?.as(text), () => bad?.as(json())]) {
+    for (const read of [() => bad?.valueText, () => bad?.as(text), () => bad?.as(json())]) {
       assert.throws(read, { code: 'DECODE_FAILED', effect: 'none', rawMessage: /^the value of "bad": not valid UTF-8/ })
     }
     await kv.put('bad json', '{')
@@ -545,7 +555,7 @@ describe('Keys and values', () => {
     const outer = createClient(t, cluster, { namespace: prefix })
     const inner = outer.namespace('inner/')
     await inner.put('a', '1')
-    assert.equal((await plain.get(`${prefix}inner/a`))?.text, '1')
+    assert.equal((await plain.get(`${prefix}inner/a`))?.valueText, '1')
     assert.deepEqual(
       (await outer.range({ prefix: '' })).kvs.map(({ keyText }) => keyText),
       ['inner/a'],
@@ -557,7 +567,7 @@ describe('Keys and values', () => {
     const { host } = new URL(cluster.endpoints[0] ?? '')
     await using etcd = new Etcd(`etcd://${host}/${prefix}`)
     await etcd.put('b', '2')
-    assert.equal((await plain.get(`${prefix}b`))?.text, '2')
+    assert.equal((await plain.get(`${prefix}b`))?.valueText, '2')
     assert.equal((await etcd.get('b'))?.keyText, 'b')
   })
 
@@ -578,7 +588,7 @@ describe('Keys and values', () => {
       assert.equal(error.effect, 'none')
       return true
     })
-    assert.equal((await kv.get('a', { revision: second.revision }))?.text, '2')
+    assert.equal((await kv.get('a', { revision: second.revision }))?.valueText, '2')
     await assert.rejects(kv.compact(first.revision), { code: 'COMPACTED' })
     await assert.rejects(kv.compact(second.revision + 1_000_000), { code: 'FUTURE_REVISION' })
   })

@@ -29,7 +29,7 @@ describe('A registration', () => {
     await sleep(2500)
     await registration.update('10.0.0.2')
     const kv = await tenant.get('svc/a')
-    assert.deepEqual([kv?.text, kv?.lease], ['10.0.0.2', registration.leaseId])
+    assert.deepEqual([kv?.valueText, kv?.lease], ['10.0.0.2', registration.leaseId])
     await registration.close()
     assert.equal(await tenant.get('svc/a'), undefined)
     assert.equal(registration.isRegistered, false)
@@ -63,7 +63,7 @@ describe('A registration', () => {
     proxy.accept()
     await poll('it is restored', () => told.length === 2 || undefined)
     assert.deepEqual(told, ['svc/c lost: expired', 'svc/c restored'])
-    assert.equal((await witness.get('svc/c'))?.text, 'there')
+    assert.equal((await witness.get('svc/c'))?.valueText, 'there')
     await etcd.close()
     await poll('the key is gone', async () => (await witness.get('svc/c')) === undefined || undefined)
     assert.equal(told.length, 2)
@@ -99,7 +99,7 @@ describe('A registration', () => {
     assert.deepEqual(told, ['svc/d lost: deleted', 'svc/d restored', 'svc/d lost: deleted', 'svc/d restored'])
     const kv = await tenant.get('svc/d')
     assert.deepEqual(
-      [kv?.text, kv?.lease, registration.leaseId, registration.isRegistered],
+      [kv?.valueText, kv?.lease, registration.leaseId, registration.isRegistered],
       ['here', leaseId, leaseId, true],
     )
   })
@@ -112,19 +112,19 @@ describe('A registration', () => {
     await poll('it is taken', () => told.length === 1 || undefined)
     assert.deepEqual([registration.state, registration.isRegistered, registration.leaseId], ['taken', false, undefined])
     await registration.update('mine again')
-    assert.equal((await etcd.get('svc/e'))?.text, 'theirs')
+    assert.equal((await etcd.get('svc/e'))?.valueText, 'theirs')
     assert.ok(second.isRegistered)
     await second.close()
     await poll('it is restored', () => told.length === 2 || undefined)
     assert.deepEqual(told, ['svc/e taken', 'svc/e restored'])
     assert.equal(registration.state, 'registered')
-    assert.equal((await etcd.get('svc/e'))?.text, 'mine again')
+    assert.equal((await etcd.get('svc/e'))?.valueText, 'mine again')
     await other.put('svc/e', 'for ever')
     await poll('it is taken again', () => told.length === 3 || undefined)
-    assert.equal((await etcd.get('svc/e'))?.text, 'for ever')
+    assert.equal((await etcd.get('svc/e'))?.valueText, 'for ever')
     await registration.close()
     assert.equal(registration.state, 'closed')
-    assert.equal((await etcd.get('svc/e'))?.text, 'for ever')
+    assert.equal((await etcd.get('svc/e'))?.valueText, 'for ever')
   })
 
   test('finds out what has become of its key while it could not be watched, in compacted history, too', async (t) => {

@@ -67,7 +67,8 @@ describe('A listing', () => {
 
     assert.equal(new Set(pages.map(({ revision }) => revision)).size, 1)
     const atThatRevision = await kv.range(all, { revision: pages[0]?.revision ?? 0 })
-    const shown = (kvs: Page['kvs']) => kvs.map(({ keyText, text, modRevision }) => [keyText, text, modRevision])
+    const shown = (kvs: Page['kvs']) =>
+      kvs.map(({ keyText, valueText, modRevision }) => [keyText, valueText, modRevision])
     assert.deepEqual(shown(pages.flatMap(({ kvs }) => kvs)), shown(atThatRevision.kvs))
     assert.ok(pages.length >= 20 && changes > 20, `${pages.length} pages, ${changes} changes`)
     assert.deepEqual([pages[0]?.count, pages.at(-1)?.count], [atThatRevision.count, pages.at(-1)?.kvs.length])
@@ -112,7 +113,7 @@ describe('A listing', () => {
     )
     const then = await collect(kv.list(all, { revision, maxPageSize: 7 }))
     assert.deepEqual(
-      then.map(({ keyText, text }) => keyText + text),
+      then.map(({ keyText, valueText }) => keyText + valueText),
       numberedNames(20).map((name) => name + (name === '000001' ? 'changed' : 'value')),
     )
   })

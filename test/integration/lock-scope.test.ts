@@ -45,7 +45,7 @@ describe('Locks of one client', () => {
     assert.equal(lock.key.startsWith('job/'), true)
     await assert.rejects(
       etcd.tryLock('tenant/job'),
-      (error) => isEtcdError(error, 'LOCK_UNAVAILABLE') && error.holder?.key === `tenant/${lock.key}`,
+      (error) => isEtcdError(error, 'LOCK_UNAVAILABLE') && error.holder?.keyText === `tenant/${lock.key}`,
     )
     const guarded = etcd.namespace('tenant/').txn().if(lock.guard()).then(put('written', ''))
     assert.equal((await guarded.commit()).succeeded, true)
@@ -57,7 +57,7 @@ describe('Locks of one client', () => {
     assert.equal((await guarded.commit()).succeeded, false)
     await assert.rejects(scoped.tryLock('job'), (error) => {
       assert.ok(error instanceof LockUnavailableError)
-      return error.holder?.key === next.key.replace('tenant/', '')
+      return error.holder?.keyText === next.key.replace('tenant/', '')
     })
     await next.release()
   })
@@ -129,7 +129,7 @@ describe('Locks of one client', () => {
     const whole = await etcd.lock('orders', { timeoutMs: 2000 })
     await assert.rejects(other.tryLock('orders'), (error) => {
       assert.ok(error instanceof LockUnavailableError)
-      return error.holder?.key === whole.key
+      return error.holder?.keyText === whole.key
     })
     await whole.release()
     const tried = await etcd.tryLock('orders')

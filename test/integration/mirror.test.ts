@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { del, Etcd, EtcdError, type Keyspace, put } from '../../src/index.js'
+import { deleteKey, Etcd, EtcdError, type Keyspace, put } from '../../src/index.js'
 import { Mirror } from '../../src/mirror/mirror.js'
 import type { MirrorSource } from '../../src/mirror/mirror-options.js'
 import { findEtcd } from '../../src/testing/etcd-binary.js'
@@ -73,7 +73,7 @@ describe('A mirror', () => {
         .commit()
       await ns
         .txn()
-        .then(del(names[round] ?? ''), put('round/last', `${round}`))
+        .then(deleteKey(names[round] ?? ''), put('round/last', `${round}`))
         .commit()
     }
     await ns.deleteRange({ prefix: '0000' })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { type Bytes, del, delRange, type Etcd, get, key, keys, put, range, txn } from '../../src/index.js'
+import { type Bytes, deleteKey, deleteRange, type Etcd, get, key, keys, put, range, txn } from '../../src/index.js'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { collect, createClient } from '../support/fixtures.js'
 
@@ -47,7 +47,7 @@ describe('Calls in a namespace within another', () => {
     const inside = Buffer.concat([outerPrefix, innerPrefix])
     return kvs
       .filter((kv) => !kv.key.subarray(0, inside.length).equals(inside))
-      .map((kv) => [kv.key.toString('hex'), kv.text, kv.modRevision])
+      .map((kv) => [kv.key.toString('hex'), kv.valueText, kv.modRevision])
   }
 
   const names = (kvs: readonly { readonly key: Buffer }[]) => kvs.map((kv) => kv.key.toString('latin1'))
@@ -55,7 +55,7 @@ describe('Calls in a namespace within another', () => {
   test('read and list keys of it by their short names', async (t) => {
     const { etcd, kv, untouched } = await enter(t)
     for (const name of ['a', 'b', 'c']) await kv.put(name, name)
-    assert.equal((await etcd.get(Buffer.concat([outerPrefix, innerPrefix, Buffer.from('a')])))?.text, 'a')
+    assert.equal((await etcd.get(Buffer.concat([outerPrefix, innerPrefix, Buffer.from('a')])))?.valueText, 'a')
     assert.equal((await kv.get('a'))?.keyText, 'a')
     assert.equal(await kv.exists('ns'), false)
     for (const all of [{ prefix: '' }, { from: '' }, { from: '\0' }] as const) {
@@ -85,7 +85,7 @@ describe('Calls in a namespace within another', () => {
     const { kv, untouched } = await enter(t)
     const inner = txn()
       .if(keys({ prefix: '' }).exists())
-      .then(delRange({ from: 'b' }, { prevKv: true }), get('a'))
+      .then(deleteRange({ from: 'b' }, { prevKv: true }), get('a'))
     const result = await kv
       .txn()
       .if(key('ns').missing(), keys({ prefix: '' }).missing())
@@ -95,22 +95,22 @@ describe('Calls in a namespace within another', () => {
     const outer = await kv
       .txn()
       .if(key('a').value.equals('1'))
-      .then(range({ prefix: '' }), put('a', '3', { prevKv: true }), inner.asOperation(), del('zz'))
+      .then(range({ prefix: '' }), put('a', '3', { prevKv: true }), inner.asOperation(), deleteKey('zz'))
       .commit()
     assert.ok(outer.succeeded)
     const [all, written, nested] = outer.responses
     assert.deepEqual([names(all.kvs), written.prevKv?.keyText], [['a', 'b'], 'a'])
     assert.ok(nested.succeeded)
     const [deleted, read] = nested.responses
-    assert.deepEqual([names(deleted.prevKvs), read?.keyText, read?.text], [['b'], 'a', '3'])
+    assert.deepEqual([names(deleted.prevKvs), read?.keyText, read?.valueText], [['b'], 'a', '3'])
     await untouched()
   })
 
   test('by update(), putIf(), deleteIf() and touch() change keys of it', async (t) => {
     const { kv, untouched } = await enter(t)
-    const count = (current: { readonly text: string } | undefined) => String(Number(current?.text ?? 0) + 1)
+    const count = (current: { readonly valueText: string } | undefined) => String(Number(current?.valueText ?? 0) + 1)
     await Promise.all(Array.from({ length: 5 }, () => kv.update('n', count)))
-    assert.equal((await kv.get('n'))?.text, '5')
+    assert.equal((await kv.get('n'))?.valueText, '5')
     const refused = await kv.putIf('n', 'x', 0)
     assert.ok(!refused.succeeded)
     assert.equal(refused.current?.keyText, 'n')

@@ -74,7 +74,7 @@ describe('The endpoints of a service', () => {
       { name: 'b', address: '10.0.0.2:80', metadata: { zone: 'b' } },
     ]
     assert.deepEqual(await service.list(), [first, second])
-    assert.equal((await etcd.get('svc/one/b'))?.text, '{"Op":0,"Addr":"10.0.0.2:80","Metadata":{"zone":"b"}}')
+    assert.equal((await etcd.get('svc/one/b'))?.valueText, '{"Op":0,"Addr":"10.0.0.2:80","Metadata":{"zone":"b"}}')
     await service.update([
       { op: 'delete', name: 'b' },
       { op: 'add', endpoint: { name: 'c', address: '10.0.0.3:80' } },

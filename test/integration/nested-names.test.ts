@@ -143,13 +143,13 @@ const scenarios: Record<string, Scenario> = {
     assert.equal(await queueOf(place()).size(), 3)
     await pause(random)
     for (let index = 0; index < 3; index += 1) {
-      assert.equal((await queueOf(place()).dequeue(bounds)).text, `${mark} ${index}`)
+      assert.equal((await queueOf(place()).dequeue(bounds)).valueText, `${mark} ${index}`)
     }
     const none = queueOf(place()).dequeue({ timeoutMs: 100 })
     await assert.rejects(none, (error) => isEtcdError(error, 'DEADLINE_EXCEEDED'))
     const next = queueOf(place()).dequeue(bounds)
     await queueOf(place()).enqueue(`${mark} last`)
-    assert.equal((await next).text, `${mark} last`)
+    assert.equal((await next).valueText, `${mark} last`)
   },
   'priority queue': async (place, random) => {
     const queueOf = ({ keyspace, name }: Place) => keyspace.priorityQueue(name)
@@ -158,7 +158,7 @@ const scenarios: Record<string, Scenario> = {
     await pause(random)
     assert.equal(await queueOf(place()).size(), 4)
     for (const priority of [0, 5, 5, 17]) {
-      assert.equal((await queueOf(place()).dequeue(bounds)).text, `${mark} ${priority}`)
+      assert.equal((await queueOf(place()).dequeue(bounds)).valueText, `${mark} ${priority}`)
     }
     const none = queueOf(place()).dequeue({ timeoutMs: 100 })
     await assert.rejects(none, (error) => isEtcdError(error, 'DEADLINE_EXCEEDED'))
@@ -277,8 +277,8 @@ describe('Recipes whose names begin with each other', () => {
     await urgent.enqueue('first', 17)
     await queue.enqueue('mine')
     assert.deepEqual([await queue.size(), await urgent.size()], [1, 2])
-    assert.equal((await queue.dequeue(bounds)).text, 'mine')
-    assert.deepEqual([(await urgent.dequeue()).text, (await urgent.dequeue()).text], ['first', 'second'])
+    assert.equal((await queue.dequeue(bounds)).valueText, 'mine')
+    assert.deepEqual([(await urgent.dequeue()).valueText, (await urgent.dequeue()).valueText], ['first', 'second'])
     assert.equal(await etcd.queue(`${at}17`).size(), 500)
   })
 })

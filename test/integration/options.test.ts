@@ -137,7 +137,7 @@ describe('The option', () => {
     // The member, which was paused before, knows again who leads.
     await etcd.get('key')
     await etcd.put('key', 'value')
-    assert.equal((await etcd.get('key'))?.text, 'value')
+    assert.equal((await etcd.get('key'))?.valueText, 'value')
   })
 
   test('maxRequestBytes is checked here, and the servers have their own', async (t) => {
@@ -252,7 +252,7 @@ describe('The option', () => {
     await following.connect()
     members = [1, 2]
     await poll('the change is seen', () => following.endpoints()[1])
-    assert.equal((await following.range('discovered')).kvs[0]?.text, 'value')
+    assert.equal((await following.range('discovered')).kvs[0]?.valueText, 'value')
   })
 
   test('discovery never leads a client off TLS', async (t) => {
@@ -314,7 +314,7 @@ describe('The option', () => {
     for (const [options, endpoints] of forms) {
       const etcd = openClient(t, options)
       await etcd.put('form', JSON.stringify(options))
-      assert.equal((await etcd.get('form'))?.text, JSON.stringify(options))
+      assert.equal((await etcd.get('form'))?.valueText, JSON.stringify(options))
       assert.deepEqual(
         etcd.endpoints().map(({ endpoint }) => endpoint),
         endpoints,
@@ -322,7 +322,7 @@ describe('The option', () => {
       await etcd.close()
     }
     const etcd = createClient(t, cluster)
-    assert.equal((await etcd.get('form//form'))?.text, `"etcd://127.0.0.1:${a}/form%2F/"`)
+    assert.equal((await etcd.get('form//form'))?.valueText, `"etcd://127.0.0.1:${a}/form%2F/"`)
   })
 
   test('endpoints can be replaced while calls go on', async (t) => {

@@ -65,7 +65,7 @@ describe('A key that stands for a holder', () => {
     await other.put(foreign, 'theirs', { lease: leaseOf(keeper) })
     await assert.rejects(
       etcd.tryLock(name),
-      (error) => isEtcdError(error, 'LOCK_UNAVAILABLE') && error.holder?.key === foreign,
+      (error) => isEtcdError(error, 'LOCK_UNAVAILABLE') && error.holder?.keyText === foreign,
     )
     const waiting = etcd.lock(name)
     const campaign = etcd.election(name).campaign('me')
@@ -145,7 +145,7 @@ describe('A key that stands for a holder', () => {
     await Promise.all(values.map((value, index) => queues[index % queues.length]?.enqueue(value, 5)))
     const taken: string[] = []
     for (let count = 0; count < values.length; count += 1) {
-      taken.push((await etcd.priorityQueue(`${at}mails`).dequeue({ timeoutMs: 5000 })).text)
+      taken.push((await etcd.priorityQueue(`${at}mails`).dequeue({ timeoutMs: 5000 })).valueText)
     }
     assert.deepEqual(
       taken.map(Number).sort((a, b) => a - b),

@@ -26,14 +26,14 @@ describe('A queue', () => {
   test('gives its items first in, first out, to consumers that come before and after them', async () => {
     const name = someName()
     const queue = etcd.queue(name)
-    const { key, revision } = await queue.enqueue('1')
-    assert.match(key, new RegExp(`^${name}/\\d{19}$`))
-    assert.equal((await etcd.get(key))?.modRevision, revision)
+    const { keyText, revision } = await queue.enqueue('1')
+    assert.match(keyText, new RegExp(`^${name}/\\d{19}$`))
+    assert.equal((await etcd.get(keyText))?.modRevision, revision)
     for (const value of ['2', '3']) await queue.enqueue(value)
     assert.equal(await queue.size(), 3)
     const taken = [await other.queue(name).dequeue(), await queue.dequeue(), await queue.dequeue()]
     assert.deepEqual(
-      taken.map(({ text }) => text),
+      taken.map(({ valueText }) => valueText),
       ['1', '2', '3'],
     )
     const waiting = [queue.dequeue(), queue.dequeue()]
@@ -41,7 +41,7 @@ describe('A queue', () => {
     await other.queue(name).enqueue('4')
     await other.queue(name).enqueue('5')
     assert.deepEqual(
-      (await Promise.all(waiting)).map(({ text }) => text),
+      (await Promise.all(waiting)).map(({ valueText }) => valueText),
       ['4', '5'],
     )
     assert.equal(await queue.size(), 0)
@@ -54,7 +54,7 @@ describe('A queue', () => {
     const consuming = queues.flatMap((queue) =>
       Array.from({ length: 4 }, async () => {
         const texts: string[] = []
-        for (let count = 0; count < 5; count += 1) texts.push((await queue.dequeue({ timeoutMs: 30_000 })).text)
+        for (let count = 0; count < 5; count += 1) texts.push((await queue.dequeue({ timeoutMs: 30_000 })).valueText)
         return texts
       }),
     )
@@ -77,7 +77,7 @@ describe('A queue', () => {
     const settled = Promise.allSettled(waiting)
     await poll('they wait', async () => (await watchers()) >= 1 || undefined)
     await other.put(`${name}/1700000000000000000`, 'item')
-    assert.equal((await Promise.race(waiting)).text, 'item')
+    assert.equal((await Promise.race(waiting)).valueText, 'item')
     await poll('the next one waits', () => records.length >= 4 || undefined)
     // Two readings and a claim of the first, a reading of the second, and the put.
     assert.ok(records.length <= 6, `${records.length} calls`)
@@ -97,44 +97,44 @@ describe('A queue', () => {
     await second
     await first
     await queue.enqueue('late')
-    assert.equal((await third).text, 'late')
+    assert.equal((await third).valueText, 'late')
   })
 
   test('whose item was taken without an answer says so, with the item', async (t) => {
     await using single = await EtcdCluster.start({ proxy: true })
     const client = createClient(t, single)
     const queue = client.queue('jobs')
-    const { key } = await queue.enqueue('1')
+    const { keyText } = await queue.enqueue('1')
     await queue.enqueue('2')
-    loseAnswerTo(proxyAt(single, 0), key)
+    loseAnswerTo(proxyAt(single, 0), keyText)
     await assert.rejects(queue.dequeue(), (error) => {
       assert.ok(error instanceof ClaimUnknownError && isEtcdError(error, 'CLAIM_UNKNOWN'))
-      assert.deepEqual([error.effect, error.item.text], ['unknown', '1'])
+      assert.deepEqual([error.effect, error.item.valueText], ['unknown', '1'])
       return true
     })
-    const rest = [(await queue.dequeue()).text]
-    if (rest[0] === '1') rest.push((await queue.dequeue()).text)
+    const rest = [(await queue.dequeue()).valueText]
+    if (rest[0] === '1') rest.push((await queue.dequeue()).valueText)
     assert.equal(rest.at(-1), '2')
   })
 
   test('with priorities gives the lowest number first, and has the keys of clientv3', async () => {
     const name = someName()
     const queue = etcd.priorityQueue(name)
-    const { key } = await queue.enqueue('later', 10)
-    assert.equal(key, `${name}/00010/0000000000000000`)
+    const { keyText } = await queue.enqueue('later', 10)
+    assert.equal(keyText, `${name}/00010/0000000000000000`)
     await Promise.all(['a', 'b', 'c', 'd'].map((value) => other.priorityQueue(name).enqueue(value, 9)))
-    const { key: last } = await queue.enqueue('e', 9)
+    const { keyText: last } = await queue.enqueue('e', 9)
     assert.equal(last, `${name}/00009/0000000000000004`)
     assert.equal((await storedKeys(cluster, `__${name}/`)).length, 2)
     await queue.enqueue('now', 0)
     const texts: string[] = []
-    for (let count = await queue.size(); count > 0; count -= 1) texts.push((await queue.dequeue()).text)
+    for (let count = await queue.size(); count > 0; count -= 1) texts.push((await queue.dequeue()).valueText)
     assert.equal(texts[0], 'now')
     assert.deepEqual(texts.slice(1, 5).sort(), ['a', 'b', 'c', 'd'])
     assert.deepEqual(texts.slice(5), ['e', 'later'])
     const waiting = queue.dequeue()
     await other.priorityQueue(name).enqueue('last', 65_535)
-    assert.equal((await waiting).text, 'last')
+    assert.equal((await waiting).valueText, 'last')
     await assert.rejects(queue.enqueue('x', 65_536), /`priority` must be a whole number from 0 to 65535, got 65536/)
   })
 })

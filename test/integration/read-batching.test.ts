@@ -146,7 +146,7 @@ describe('Reads in batches', () => {
       while (!isDone) {
         const floor = acknowledged
         const kv = await etcd.get('counter', { mode })
-        assert.ok(Number(kv?.text ?? 0) >= floor, `${mode}: ${kv?.text} after ${floor}`)
+        assert.ok(Number(kv?.valueText ?? 0) >= floor, `${mode}: ${kv?.valueText} after ${floor}`)
       }
     }
     const readers = Array.from({ length: 32 }, (_, index) => reader(index % 2 === 0 ? 'linearizable' : 'serializable'))
@@ -182,7 +182,7 @@ describe('Reads in batches', () => {
     const attempts = attemptRecords(t)
     const found = await Promise.all(['one/', 'two/'].map((prefix) => etcd.namespace(prefix).get('k')))
     assert.deepEqual(
-      found.map((kv) => [kv?.keyText, kv?.text]),
+      found.map((kv) => [kv?.keyText, kv?.valueText]),
       [
         ['k', '1'],
         ['k', '2'],
@@ -199,13 +199,13 @@ describe('Reads in batches', () => {
     const reads = [etcd.get(key), etcd.get('buffer/b')]
     key.write('buffer/b')
     assert.deepEqual(
-      (await Promise.all(reads)).map((kv) => kv?.text),
+      (await Promise.all(reads)).map((kv) => kv?.valueText),
       ['a', 'b'],
     )
     key.write('buffer/a')
     const alone = etcd.get(key)
     key.write('buffer/b')
-    assert.equal((await alone)?.text, 'a')
+    assert.equal((await alone)?.valueText, 'a')
   })
 
   test('end with CLOSED when the client is closed, whether they were sent or not', async (t) => {

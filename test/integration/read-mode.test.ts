@@ -101,7 +101,7 @@ describe('The read mode', () => {
     for (let count = 0; count < 150; count += 1) {
       const { revision } = await etcd.put('own', String(count))
       const read = await etcd.range('own', serializable)
-      assert.deepEqual([read.kvs[0]?.text, read.kvs[0]?.modRevision], [String(count), revision])
+      assert.deepEqual([read.kvs[0]?.valueText, read.kvs[0]?.modRevision], [String(count), revision])
       answered.add(read.endpoint)
     }
     assert.equal(answered.size, 3)
@@ -114,8 +114,8 @@ describe('The read mode', () => {
     await fill(kv, 700)
     await pause(...others)
     const read = await kv.range('000001', serializable)
-    assert.deepEqual([read.kvs[0]?.text, read.mode, read.stale], ['value', 'serializable', false])
-    assert.equal((await kv.get('000001', serializable))?.text, 'value')
+    assert.deepEqual([read.kvs[0]?.valueText, read.mode, read.stale], ['value', 'serializable', false])
+    assert.equal((await kv.get('000001', serializable))?.valueText, 'value')
     assert.equal(await kv.exists('000001', serializable), true)
     assert.equal(await kv.count({ prefix: '' }, serializable), 700)
     assert.equal((await collect(kv.list({ prefix: '' }, serializable))).length, 700)
@@ -136,7 +136,7 @@ describe('The read mode', () => {
     const startedAt = performance.now()
     const { kvs, mode, stale } = await etcd.range('flags/beta', { timeoutMs: 1200 })
     const tookMs = performance.now() - startedAt
-    assert.deepEqual([kvs[0]?.text, mode, stale], ['on', 'serializable', true])
+    assert.deepEqual([kvs[0]?.valueText, mode, stale], ['on', 'serializable', true])
     assert.ok(tookMs < 800, `it took ${tookMs} ms`)
     await assert.rejects(etcd.range('other', { timeoutMs: 600 }), isEtcdError)
     const own = await etcd.range('other', { timeoutMs: 600, fallback: 'serializable' })
@@ -156,21 +156,25 @@ describe('The read mode', () => {
     await using watcher = watching.watch('moving')
     await watcher.ready()
     const { revision } = await putUnseen(clientOf(t, leader, upToDate), 'moving')
-    for await (const { text } of watcher) if (text === 'new') break
+    for await (const { valueText } of watcher) if (valueText === 'new') break
     const upToDateOnly = clientOf(t, upToDate)
-    while ((await upToDateOnly.get('moving', serializable))?.text !== 'new');
+    while ((await upToDateOnly.get('moving', serializable))?.valueText !== 'new');
     // Until the two others have elected a leader, the one that was paused learns nothing new.
     await pause(leader)
     await resumeOnly(behind, witness)
     const records = attemptRecords(t)
-    assert.equal((await witness.get('moving', serializable))?.text, 'old')
+    assert.equal((await witness.get('moving', serializable))?.valueText, 'old')
     while ((await etcd.range('moving', serializable)).revision < revision);
     for (let count = 0; count < 20; count += 1) {
-      assert.equal((await etcd.get('moving', serializable))?.text, 'new')
-      assert.equal((await newcomer.get('moving', { ...serializable, revision }))?.text, 'new')
-      assert.equal((await watching.get('moving', serializable))?.text, 'new', 'older than what its watch has shown')
+      assert.equal((await etcd.get('moving', serializable))?.valueText, 'new')
+      assert.equal((await newcomer.get('moving', { ...serializable, revision }))?.valueText, 'new')
+      assert.equal(
+        (await watching.get('moving', serializable))?.valueText,
+        'new',
+        'older than what its watch has shown',
+      )
     }
-    assert.equal((await witness.get('moving', serializable))?.text, 'old', 'the member has caught up too early')
+    assert.equal((await witness.get('moving', serializable))?.valueText, 'old', 'the member has caught up too early')
     const asked = records.filter(({ endpoint }) => endpoint === endpointBehind).length
     assert.ok(asked > 10, `the member that is behind was asked ${asked} times`)
     await resumeAll()
@@ -184,18 +188,18 @@ describe('The read mode', () => {
     await witness.get('floor')
     await pause(behind)
     await putUnseen(clientOf(t, leader, other), 'floor')
-    assert.equal((await etcd.get('floor'))?.text, 'new')
+    assert.equal((await etcd.get('floor'))?.valueText, 'new')
     await pause(leader, other)
     await resumeOnly(behind, witness)
-    assert.equal((await witness.get('floor', serializable))?.text, 'old')
+    assert.equal((await witness.get('floor', serializable))?.valueText, 'old')
     for (const policy of [serializable, {}]) {
       await assert.rejects(etcd.get('floor', { ...policy, timeoutMs: 1000 }), isEtcdError)
     }
-    assert.equal((await witness.get('floor', serializable))?.text, 'old', 'the member has caught up too early')
+    assert.equal((await witness.get('floor', serializable))?.valueText, 'old', 'the member has caught up too early')
     const stale = await etcd.range('floor', { fallback: 'serializable', timeoutMs: 1500 })
-    assert.deepEqual([stale.kvs[0]?.text, stale.stale], ['old', true])
+    assert.deepEqual([stale.kvs[0]?.valueText, stale.stale], ['old', true])
     await resumeAll()
-    assert.equal((await etcd.get('floor', serializable))?.text, 'new')
+    assert.equal((await etcd.get('floor', serializable))?.valueText, 'new')
   })
 
   /** Writes a key behind more than two kernels hold on the way to a member that is paused: it will not find the key there. */

@@ -105,7 +105,7 @@ describe('Every RPC', () => {
       leader = await etcd.electionService.campaign('election', lease.id, 'me')
     },
     'Election.Proclaim': () => etcd.electionService.proclaim(leader, 'still me'),
-    'Election.Leader': async () => assert.equal((await etcd.electionService.leader('election'))?.text, 'still me'),
+    'Election.Leader': async () => assert.equal((await etcd.electionService.leader('election'))?.valueText, 'still me'),
     'Election.Observe': async () => {
       const observing = etcd.electionService.observe('election')
       assert.equal((await observing.next()).done, false)

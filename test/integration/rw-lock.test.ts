@@ -71,7 +71,7 @@ describe('A read/write lock', () => {
     const theirs = (key: string) => other.put(`${name}/${key}`, '', { lease: lease.id })
     const reader = await etcd.rwLock(name).read({ value: 'me' })
     assert.match(reader.key, new RegExp(`^${name}/read/\\d{19}-[0-9a-f]{32}$`))
-    assert.equal((await etcd.get(reader.key))?.text, 'me')
+    assert.equal((await etcd.get(reader.key))?.valueText, 'me')
     await theirs('write/1700000000000000000')
     const second = etcd.rwLock(name).read()
     await untilKeys(name, 3)
@@ -156,7 +156,7 @@ describe('A read/write lock', () => {
     const second = await other.rwLock(name).tryRead()
     await assert.rejects(other.rwLock(name).tryWrite(), (error) => {
       assert.ok(error instanceof LockUnavailableError)
-      assert.deepEqual([error.holder?.key, error.holder?.value], [reader.key, 'host 7'])
+      assert.deepEqual([error.holder?.keyText, error.holder?.value], [reader.key, 'host 7'])
       return true
     })
     await second.release()

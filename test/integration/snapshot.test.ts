@@ -94,7 +94,7 @@ describe('A snapshot', () => {
     await other.restart(0)
     const restored = createClient(t, other)
     const result = await restored.range('key')
-    assert.deepEqual([result.revision, result.kvs[0]?.text], [revision, 'in the snapshot'])
+    assert.deepEqual([result.revision, result.kvs[0]?.valueText], [revision, 'in the snapshot'])
   })
 
   test('that breaks off rejects and leaves no file', async () => {

@@ -43,7 +43,7 @@ describe('A software transaction', () => {
     await cluster.stop()
   })
 
-  const numberAt = async (tx: StmTransaction, key: string) => Number((await tx.get(key))?.text ?? 0)
+  const numberAt = async (tx: StmTransaction, key: string) => Number((await tx.get(key))?.valueText ?? 0)
 
   test('commits what it wrote at one revision, and sees its own writes', async () => {
     const at = uniquePrefix()
@@ -51,12 +51,12 @@ describe('A software transaction', () => {
     const { value, changed, revision, attempts } = await etcd.stm(async (tx) => {
       tx.put(`${at}a`, '1')
       const own = await tx.get(`${at}a`)
-      assert.deepEqual([own?.text, own?.modRevision], ['1', 0])
-      assert.equal((await tx.get(`${at}b`))?.text, 'old')
+      assert.deepEqual([own?.valueText, own?.modRevision], ['1', 0])
+      assert.equal((await tx.get(`${at}b`))?.valueText, 'old')
       tx.delete(`${at}b`)
       const all = await tx.getAll([`${at}b`, `${at}none`, `${at}a`])
       assert.deepEqual(
-        all.map((kv) => kv?.text),
+        all.map((kv) => kv?.valueText),
         [undefined, undefined, '1'],
       )
       tx.put(`${at}a`, '2')
@@ -66,7 +66,7 @@ describe('A software transaction', () => {
     assert.deepEqual([value, changed, attempts], ['returned', true, 1])
     const { kvs } = await etcd.range({ prefix: at })
     assert.deepEqual(
-      kvs.map(({ text, modRevision, version }) => [text, modRevision, version]),
+      kvs.map(({ valueText, modRevision, version }) => [valueText, modRevision, version]),
       [['2', revision, 1]],
     )
   })
@@ -152,7 +152,7 @@ describe('A software transaction', () => {
         const [from, to] = [(seed + round) % 6, (seed + round * 5 + 1) % 6]
         if (from !== to) await transfer(client, `${at}${from}`, `${at}${to}`)
         const balances = await client.stm((tx) => tx.getAll(accounts))
-        sums.add(balances.value.reduce((sum, kv) => sum + Number(kv?.text), 0))
+        sums.add(balances.value.reduce((sum, kv) => sum + Number(kv?.valueText), 0))
       }
     }
     await Promise.all(clients.flatMap((client, index) => [work(client, index), work(client, index + 3)]))
@@ -163,13 +163,13 @@ describe('A software transaction', () => {
     const key = `${uniquePrefix()}counter`
     const increment = async (tx: StmTransaction, rivals: number) => {
       const now = await numberAt(tx, key)
-      if (tx.attempt <= rivals) await other.update(key, (current) => String(Number(current?.text ?? 0) + 10))
+      if (tx.attempt <= rivals) await other.update(key, (current) => String(Number(current?.valueText ?? 0) + 10))
       tx.put(key, String(now + 1))
       return now
     }
     const { value, attempts } = await etcd.stm((tx) => increment(tx, 3))
     assert.deepEqual([value, attempts], [30, 4])
-    assert.equal((await etcd.get(key))?.text, '31')
+    assert.equal((await etcd.get(key))?.valueText, '31')
     await assert.rejects(
       etcd.stm((tx) => increment(tx, 100), { maxAttempts: 3 }),
       (error) => {
@@ -177,7 +177,7 @@ describe('A software transaction', () => {
         return error.attempts === 3 && error.effect === 'none'
       },
     )
-    assert.equal((await etcd.get(key))?.text, '61')
+    assert.equal((await etcd.get(key))?.valueText, '61')
   })
 
   for (const isolation of levels) {
@@ -193,13 +193,13 @@ describe('A software transaction', () => {
           async (tx) => {
             const states = await tx.getAll([`${at}a`, `${at}b`])
             await arrive()
-            if (states.every((kv) => kv?.text === 'on')) tx.put(`${at}${mine}`, 'off')
+            if (states.every((kv) => kv?.valueText === 'on')) tx.put(`${at}${mine}`, 'off')
           },
           { isolation },
         )
       await Promise.all([switchOff(etcd, 'a'), switchOff(other, 'b')])
       const { kvs } = await etcd.range({ prefix: at })
-      const on = kvs.filter(({ text }) => text === 'on').length
+      const on = kvs.filter(({ valueText }) => valueText === 'on').length
       assert.equal(on, isRefused ? 1 : 0)
     })
 
@@ -212,12 +212,12 @@ describe('A software transaction', () => {
       await etcd.put(`${at}b`, '1')
       const { attempts } = await etcd.stm(
         async (tx) => {
-          const a = (await tx.get(`${at}a`))?.text
+          const a = (await tx.get(`${at}a`))?.valueText
           if (tx.attempt === 1) {
             await other.put(`${at}a`, '2')
             await etcd.put(`${at}b`, '2')
           }
-          seen.push([a, (await tx.get(`${at}a`))?.text, (await tx.get(`${at}b`))?.text])
+          seen.push([a, (await tx.get(`${at}a`))?.valueText, (await tx.get(`${at}b`))?.valueText])
           tx.put(`${at}c`, 'written')
         },
         { isolation },
@@ -238,7 +238,7 @@ describe('A software transaction', () => {
         { isolation },
       )
       assert.equal(attempts, isolation === 'serializableSnapshot' ? 2 : 1)
-      assert.equal((await etcd.get(`${at}b`))?.text, 'mine')
+      assert.equal((await etcd.get(`${at}b`))?.valueText, 'mine')
     })
   }
 
@@ -367,7 +367,7 @@ describe('A software transaction', () => {
       assert.equal(await tx.get('a'), undefined)
       tx.put('a', '1')
     })
-    assert.equal((await etcd.get(`${at}a`))?.text, '1')
+    assert.equal((await etcd.get(`${at}a`))?.valueText, '1')
   })
 
   test('refuses wrong arguments by name', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { del, Etcd, EtcdError, put, type WatchBatch, type WatchEvent, type Watcher } from '../../src/index.js'
+import { deleteKey, Etcd, EtcdError, put, type WatchBatch, type WatchEvent, type Watcher } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { trustsProgress } from '../../src/watch/progress-trust.js'
 import { addUser, rootPassword } from '../support/auth.js'
@@ -21,8 +21,8 @@ function firstEvents(watcher: Watcher, count: number): Promise<WatchEvent[]> {
   return first(watcher[Symbol.asyncIterator](), count)
 }
 
-function shown({ type, keyText, text, revision }: WatchEvent): unknown[] {
-  return [type, keyText, text, revision]
+function shown({ type, keyText, valueText, revision }: WatchEvent): unknown[] {
+  return [type, keyText, valueText, revision]
 }
 
 describe('A watch', () => {
@@ -61,7 +61,7 @@ describe('A watch', () => {
       ['put', `${prefix}a`, 'three', again.revision],
     ])
     assert.deepEqual(
-      events.map((event) => [event.created, event.kv.version, event.prevKv?.text]),
+      events.map((event) => [event.created, event.kv.version, event.prevKv?.valueText]),
       [
         [true, 1, undefined],
         [false, 2, 'one'],
@@ -81,7 +81,7 @@ describe('A watch', () => {
     await etcd.put(`${prefix}a`, 'two')
     const events = await firstEvents(watcher, 2)
     assert.deepEqual(
-      events.map(({ text, prevKv }) => [text, prevKv]),
+      events.map(({ valueText, prevKv }) => [valueText, prevKv]),
       [
         ['one', undefined],
         ['two', undefined],
@@ -106,7 +106,7 @@ describe('A watch', () => {
       ],
     )
     assert.deepEqual(
-      (await firstEvents(deletions, 2)).map(({ type, prevKv }) => [type, prevKv?.text]),
+      (await firstEvents(deletions, 2)).map(({ type, prevKv }) => [type, prevKv?.valueText]),
       [
         ['delete', 'a'],
         ['delete', 'b'],
@@ -139,7 +139,7 @@ describe('A watch', () => {
       await using watcher = etcd.watch({ prefix })
       await watcher.ready()
       await etcd.put(`${prefix}key`, `after ${round}`)
-      assert.equal((await firstEvents(watcher, 1))[0]?.text, `after ${round}`)
+      assert.equal((await firstEvents(watcher, 1))[0]?.valueText, `after ${round}`)
     }
   })
 
@@ -151,7 +151,7 @@ describe('A watch', () => {
     const names = Array.from({ length: 100 }, (_, index) => `${prefix}${String(index).padStart(3, '0')}`)
     const { revision } = await etcd
       .txn()
-      .then(...names.map((name) => put(name, 'value')), del(`${prefix}gone`))
+      .then(...names.map((name) => put(name, 'value')), deleteKey(`${prefix}gone`))
       .commit()
     await etcd.put(`${prefix}last`, '')
     const [batch, last] = await first<WatchBatch>(watcher.batches(), 2)
@@ -236,13 +236,13 @@ describe('A watch', () => {
     }
     for (const watcher of watching) {
       const [, event] = await firstEvents(watcher, 2)
-      assert.deepEqual([event?.keyText, event?.prevKv?.keyText, event?.prevKv?.text], ['key', 'key', 'old'])
+      assert.deepEqual([event?.keyText, event?.prevKv?.keyText, event?.prevKv?.valueText], ['key', 'key', 'old'])
       await watcher.close()
     }
     await using inside = etcd.namespace(outer).namespace('0/').watch('key')
     await inside.ready()
     await etcd.put(`${outer}0/key`, 'from outside')
-    assert.equal((await firstEvents(inside, 1))[0]?.text, 'from outside')
+    assert.equal((await firstEvents(inside, 1))[0]?.valueText, 'from outside')
   })
 
   test('shares watchers and the stream with all others on the same ranges, and leaves nothing behind', async () => {
@@ -254,7 +254,7 @@ describe('A watch', () => {
     const told = many.map((watcher) => firstEvents(watcher, 1))
     for (let range = 0; range < 100; range += 1) await etcd.put(`${prefix}${range}/key`, String(range))
     const events = await Promise.all(told)
-    assert.ok(events.every(([event], index) => event?.text === String(index % 100)))
+    assert.ok(events.every(([event], index) => event?.valueText === String(index % 100)))
     // Those with other filters see something else, and have watchers of their own.
     const filtered = etcd.watch({ prefix: `${prefix}0/` }, { only: 'put' })
     await filtered.ready()
@@ -275,11 +275,11 @@ describe('A watch', () => {
     for (let count = 50; count < 100; count += 1) await etcd.put(`${prefix}key`, String(count))
     const expected = Array.from({ length: 90 }, (_, index) => String(index + 10))
     assert.deepEqual(
-      (await firstEvents(late, 90)).map(({ text }) => text),
+      (await firstEvents(late, 90)).map(({ valueText }) => valueText),
       expected,
     )
     assert.deepEqual(
-      (await first(earlyEvents, 50)).map(({ text }) => text),
+      (await first(earlyEvents, 50)).map(({ valueText }) => valueText),
       expected.slice(40),
     )
     await poll('they share a watcher', async () => (await watchers()) === 1 || undefined)
@@ -418,11 +418,11 @@ describe('A watch', () => {
     assert.equal(old.status.state, 'ended')
     await etcd.put(`${prefix}key`, '5')
     assert.deepEqual(
-      (await firstEvents(exact, 3)).map(({ text }) => text),
+      (await firstEvents(exact, 3)).map(({ valueText }) => valueText),
       ['3', '4', '5'],
     )
     assert.deepEqual(
-      (await firstEvents(live, 1)).map(({ text }) => text),
+      (await firstEvents(live, 1)).map(({ valueText }) => valueText),
       ['5'],
     )
   })
@@ -503,14 +503,14 @@ describe('A watch', () => {
     const clumsy = etcd.watch({ prefix })
     await Promise.all([other.ready(), clumsy.ready()])
     const clumsily = async (): Promise<void> => {
-      for await (const event of clumsy) throw new Error(`clumsy at ${event.text}`)
+      for await (const event of clumsy) throw new Error(`clumsy at ${event.valueText}`)
     }
     const failing = assert.rejects(clumsily(), /clumsy at 1/)
     for (const value of ['1', '2', '3']) await etcd.put(`${prefix}key`, value)
     await failing
     assert.equal(clumsy.status.state, 'ended')
     assert.deepEqual(
-      (await firstEvents(other, 3)).map(({ text }) => text),
+      (await firstEvents(other, 3)).map(({ valueText }) => valueText),
       ['1', '2', '3'],
     )
   })
@@ -541,7 +541,7 @@ describe('A watch on what the user may not read', () => {
     const next = alice.watch({ prefix: 'open/' })
     await next.ready()
     await alice.put('open/0', 'value')
-    assert.equal((await firstEvents(next, 1))[0]?.text, 'value')
+    assert.equal((await firstEvents(next, 1))[0]?.valueText, 'value')
     assert.equal(all[0]?.status.reconnects, 0)
   })
 

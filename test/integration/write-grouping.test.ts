@@ -32,10 +32,10 @@ async function outcomeOf(kv: Keyspace, { key, call, prevKv, lease }: Write, valu
   try {
     if (call === 'delete') {
       const { deleted, prevKvs } = await kv.delete(key, { prevKv })
-      return { deleted, previous: prevKvs.map(({ keyText, text }) => [keyText, text]) }
+      return { deleted, previous: prevKvs.map(({ keyText, valueText }) => [keyText, valueText]) }
     }
     const { prevKv: previous } = call === 'put' ? await kv.put(key, value, options) : await kv.touch(key, options)
-    return { previous: previous && [previous.keyText, previous.text, previous.lease] }
+    return { previous: previous && [previous.keyText, previous.valueText, previous.lease] }
   } catch (error) {
     assert.ok(error instanceof EtcdError)
     const { code, effect, retryable, method, message } = error
@@ -45,7 +45,7 @@ async function outcomeOf(kv: Keyspace, { key, call, prevKv, lease }: Write, valu
 
 async function stored(kv: Keyspace): Promise<unknown> {
   const { kvs } = await kv.range({ prefix: 'app/' })
-  return kvs.map(({ keyText, text, version, lease }) => [keyText, text, version, lease])
+  return kvs.map(({ keyText, valueText, version, lease }) => [keyText, valueText, version, lease])
 }
 
 describe('Writes in groups', () => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeRange } from '../../src/core/key-range.js'
 import { KeyValue } from '../../src/core/key-value.js'
-import { type LocalCopy, ReadMemory } from '../../src/kv/reads/read-cache.js'
-import { readMemoryLayer } from '../../src/kv/reads/read-cache-layer.js'
+import { type LocalCopy, ReadCache } from '../../src/kv/reads/read-cache.js'
+import { readCacheLayer } from '../../src/kv/reads/read-cache-layer.js'
 import { type Method, methods } from '../../src/protobuf/methods.js'
 import { callContext } from '../../src/transport/transport.js'
 import { fakeTransport, header } from '../support/fake-transport.js'
@@ -16,19 +16,19 @@ const answer = (revision: number, size = 10) => ({
 })
 
 /** Asks for a range and keeps what comes, as a read does. */
-function keep(memory: ReadMemory, name: string, revision: number, size?: number): void {
+function keep(memory: ReadCache, name: string, revision: number, size?: number): void {
   const request = encodeRange(name)
   memory.asked(memory.ask(request, request), answer(revision, size))
 }
 
-function kept(memory: ReadMemory, name: string): number | undefined {
+function kept(memory: ReadCache, name: string): number | undefined {
   const request = encodeRange(name)
   return memory.answer(request, request)?.response.header?.revision
 }
 
 /** Makes a write that is answered, or fails, after `meanwhile`. */
 async function write<Request>(
-  memory: ReadMemory,
+  memory: ReadCache,
   [method, request]: readonly [Method<Request, unknown>, Request],
   meanwhile: () => void,
   revision: number | Error,
@@ -39,12 +39,12 @@ async function write<Request>(
     return { header: header({ revision }) }
   })
   const context = callContext(undefined, { consistent: true, proposal: true })
-  await readMemoryLayer(memory)(transport).unary(method, request, context)
+  await readCacheLayer(memory)(transport).unary(method, request, context)
 }
 
 describe('The memory of reads', () => {
   test('keeps answers within its bytes, those that were asked for last', () => {
-    const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 25 })
+    const memory = new ReadCache({ maxAgeMs: 10_000, maxBytes: 25 })
     for (const [index, name] of ['a', 'b', 'c'].entries()) keep(memory, name, index + 1)
     assert.deepEqual(
       ['a', 'b', 'c'].map((name) => kept(memory, name)),
@@ -58,7 +58,7 @@ describe('The memory of reads', () => {
   })
 
   test('gives each who asks key-value pairs of its own', () => {
-    const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 1000 })
+    const memory = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
     const request = encodeRange('a')
     const kv = Object.assign(new KeyValue(), { key: Buffer.from('a'), value: Buffer.from('value') })
     const { response, ...rest } = answer(1)
@@ -69,13 +69,13 @@ describe('The memory of reads', () => {
   })
 
   test('keeps nothing without limits', () => {
-    const memory = new ReadMemory(undefined)
+    const memory = new ReadCache(undefined)
     keep(memory, 'a', 1)
     assert.deepEqual([kept(memory, 'a'), memory.isInUse], [undefined, false])
   })
 
   test('forgets what this client has written, and what was under way meanwhile', () => {
-    const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 1000 })
+    const memory = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
     for (const name of ['a/1', 'b']) keep(memory, name, 1)
     const [asking, other] = ['a/2', 'b/2'].map((name) => memory.ask(encodeRange(name), encodeRange(name)))
     memory.wrote(range, undefined)
@@ -92,7 +92,7 @@ describe('The memory of reads', () => {
   test('asks a copy for no less than what this client has written there, and not one that is over', () => {
     const asked: number[] = []
     const copy = { range, answer: (_: unknown, revision: number) => void asked.push(revision) }
-    const memory = new ReadMemory(undefined)
+    const memory = new ReadCache(undefined)
     const end = memory.add(copy as LocalCopy)
     kept(memory, 'a/1')
     memory.wrote(encodeRange('a/1'), 7)
@@ -106,7 +106,7 @@ describe('The memory of reads', () => {
   })
 
   test('forgets what it was given while a write was under way, also where it was empty when that began', async () => {
-    const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 1000 })
+    const memory = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
     const asked: number[] = []
     const meanwhile = (): void => {
       for (const name of ['a/1', 'b']) keep(memory, name, 1)
@@ -125,7 +125,7 @@ describe('The memory of reads', () => {
   })
 
   test('forgets every key when this client revokes a lease, whose keys it does not know', async () => {
-    const memory = new ReadMemory({ maxAgeMs: 10_000, maxBytes: 1000 })
+    const memory = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
     const asked: number[] = []
     const copy = { range, answer: (_: unknown, revision: number) => void asked.push(revision) }
     memory.add(copy as LocalCopy)

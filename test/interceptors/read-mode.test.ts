@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type ErrorCode, EtcdError } from '../../src/core/errors.js'
 import { type ReadPolicy, type ReadPolicyOptions, ReadPolicyTable } from '../../src/core/read-policy.js'
-import { ReadMemory } from '../../src/kv/reads/read-cache.js'
+import { ReadCache } from '../../src/kv/reads/read-cache.js'
 import { readModeLayer } from '../../src/kv/reads/read-mode-layer.js'
 import type { RangeRequest } from '../../src/protobuf/generated/messages.js'
 import { methods } from '../../src/protobuf/methods.js'
@@ -11,7 +11,7 @@ import { fakeTransport, header } from '../support/fake-transport.js'
 
 type Answer = number | ErrorCode
 
-const memory = new ReadMemory(undefined)
+const memory = new ReadCache(undefined)
 
 /** Reads through the layer; each member answers with a revision or an error, `quorum` answers linearizable reads. */
 async function read(
@@ -25,7 +25,7 @@ async function read(
   const asked: string[] = []
   const bounds: number[] = []
   const transport = fakeTransport(({ request }) => {
-    const fresh = members.findIndex((_, index) => !context.failedOn?.has(`m${index}`))
+    const fresh = members.findIndex((_, index) => !context.excludedEndpoints?.has(`m${index}`))
     const index = Math.max(0, fresh)
     const { serializable } = request as RangeRequest
     context.endpoint = serializable ? `m${index}` : 'quorum'
@@ -35,8 +35,14 @@ async function read(
     if (typeof answer !== 'number') throw new EtcdError('failed', { code: answer ?? 'UNKNOWN', effect: 'none' })
     return { header: header({ revision: answer }), kvs: [], more: false, count: 0 }
   })
-  const hasFresh = (_: unknown, failedOn: ReadonlySet<string>) => members.some((_, index) => !failedOn.has(`m${index}`))
-  const layer = readModeLayer({ policy: new ReadPolicyTable(options), floor: () => floor, memory, hasFresh })(transport)
+  const hasUntriedEndpoint = (_: unknown, excludedEndpoints: ReadonlySet<string>) =>
+    members.some((_, index) => !excludedEndpoints.has(`m${index}`))
+  const layer = readModeLayer({
+    policy: new ReadPolicyTable(options),
+    floor: () => floor,
+    memory,
+    hasUntriedEndpoint,
+  })(transport)
   const outcome = await layer.unary(methods.KV.Range, { key: Buffer.from('k'), revision }, context).then(
     (response) => response.header?.revision,
     (error: unknown) => (error instanceof EtcdError ? error.code : error),
@@ -116,7 +122,7 @@ describe('A linearizable read with fallback', () => {
 test('other calls than reads of ranges pass untouched', async () => {
   const transport = fakeTransport(() => ({ header: header() }))
   const policy = new ReadPolicyTable({ default: 'serializable' })
-  const layer = readModeLayer({ policy, floor: () => 9, memory, hasFresh: () => false })(transport)
+  const layer = readModeLayer({ policy, floor: () => 9, memory, hasUntriedEndpoint: () => false })(transport)
   const context = callContext(undefined, { consistent: true })
   await layer.unary(methods.KV.Put, { key: Buffer.from('k') }, context)
   assert.deepEqual([context.route.serializable, context.consistent], [false, true])

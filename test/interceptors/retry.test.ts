@@ -38,8 +38,9 @@ async function run(failures: readonly EtcdErrorInit[], setting: Setting = {}) {
     if (init !== undefined) throw failure(init)
     return { kvs: [], attempt: index, call }
   })
-  const hasFresh = (_: unknown, failedOn: ReadonlySet<string>) => members.some((member) => !failedOn.has(member))
-  const layer = retryLayer({ queues, hasFresh })(transport)
+  const hasUntriedEndpoint = (_: unknown, excludedEndpoints: ReadonlySet<string>) =>
+    members.some((member) => !excludedEndpoints.has(member))
+  const layer = retryLayer({ queues, hasUntriedEndpoint })(transport)
   const startedAt = performance.now()
   const outcome = await layer.unary(methods.KV.Range, {}, context).then(
     () => 'ok',
@@ -68,7 +69,7 @@ describe('The retry layer', () => {
     const transport = fakeTransport(() => {
       throw failure({ code: 'NOT_CONNECTED', effect: 'none', retryable: true })
     })
-    const layer = retryLayer({ queues: new CallQueues(), hasFresh: () => false })(transport)
+    const layer = retryLayer({ queues: new CallQueues(), hasUntriedEndpoint: () => false })(transport)
     const call = layer.unary(methods.KV.Range, {}, callContext(undefined, read))
     await assert.rejects(call, { code: 'NOT_CONNECTED' })
     assert.equal(transport.calls.length, 1)
@@ -90,7 +91,7 @@ describe('The retry layer', () => {
     const fresh = await run(failures, { members: ['e0', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6'] })
     assert.equal(fresh.outcome, 'ok')
     assert.ok(fresh.context.backoffMs < 20, `it waited ${fresh.context.backoffMs} ms`)
-    assert.deepEqual([...(fresh.context.failedOn ?? [])], ['e0', 'e1', 'e2', 'e3', 'e4', 'e5'])
+    assert.deepEqual([...(fresh.context.excludedEndpoints ?? [])], ['e0', 'e1', 'e2', 'e3', 'e4', 'e5'])
     const known = await run(failures)
     assert.ok(known.context.backoffMs > 20, `it waited ${known.context.backoffMs} ms`)
   })
@@ -138,7 +139,9 @@ describe('The retry layer', () => {
     const transport = fakeTransport(() => {
       throw failure(controller.signal.aborted ? closed : refused)
     })
-    const layer = retryLayer({ queues, hasFresh: () => false, closing: shareable(controller.signal) })(transport)
+    const layer = retryLayer({ queues, hasUntriedEndpoint: () => false, closing: shareable(controller.signal) })(
+      transport,
+    )
     const calls = Array.from({ length: 20 }, () => layer.unary(methods.KV.Range, {}, callContext(undefined, read)))
     const outcomes = Promise.allSettled(calls)
     await sleep(100)

@@ -15,7 +15,7 @@ import { header } from '../support/fake-transport.js'
 interface FakeStream {
   readonly sent: string[]
   readonly listener: StreamListener<LeaseKeepAliveResponse>
-  readonly failedOn: readonly string[]
+  readonly excludedEndpoints: readonly string[]
   isCancelled: boolean
   answer(id: string, ttlSeconds: number, raftTerm?: number): void
 }
@@ -44,7 +44,8 @@ class Bench {
         refused: () => this.replacesTokens,
         used: () => {},
         // The hub uses no more of a stream than this.
-        open: async (_method, listener, { failedOn }) => this.#open(listener as never, failedOn) as never,
+        open: async (_method, listener, { excludedEndpoints }) =>
+          this.#open(listener as never, excludedEndpoints) as never,
       },
     })
     t.after(() => this.hub.close())
@@ -63,12 +64,12 @@ class Bench {
     return record
   }
 
-  #open(listener: StreamListener<LeaseKeepAliveResponse>, failedOn: Set<string> = new Set()): unknown {
+  #open(listener: StreamListener<LeaseKeepAliveResponse>, excludedEndpoints: Set<string> = new Set()): unknown {
     const sent: string[] = []
     const stream: FakeStream = {
       sent,
       listener,
-      failedOn: [...failedOn],
+      excludedEndpoints: [...excludedEndpoints],
       isCancelled: false,
       answer: (ID, TTL, raftTerm = 2) => listener.onMessage({ header: header({ raftTerm }), ID, TTL }),
     }
@@ -76,12 +77,12 @@ class Bench {
     const cancel = (): void => {
       stream.isCancelled = true
     }
-    const [endpoint] = [...this.#fresh([...failedOn]), ...this.members]
+    const [endpoint] = [...this.#fresh([...excludedEndpoints]), ...this.members]
     return { call: { endpoint, send: ({ ID }: { ID: string }) => sent.push(ID), cancel } }
   }
 
-  #fresh(failedOn: readonly string[]): string[] {
-    return this.members.filter((member) => !failedOn.includes(member))
+  #fresh(excludedEndpoints: readonly string[]): string[] {
+    return this.members.filter((member) => !excludedEndpoints.includes(member))
   }
 }
 
@@ -171,7 +172,7 @@ describe('The keep-alive hub', () => {
     const waitedMs = performance.now() - sentAt
     assert.ok(waitedMs > 250 && waitedMs < 500, `${waitedMs} ms`)
     assert.equal(bench.streams[0]?.isCancelled, false)
-    assert.deepEqual([bench.streams[1]?.failedOn, bench.suspected, bench.told], [['a'], ['a'], []])
+    assert.deepEqual([bench.streams[1]?.excludedEndpoints, bench.suspected, bench.told], [['a'], ['a'], []])
     bench.streams[1]?.answer('1', 3)
     assert.ok(bench.streams[0]?.isCancelled)
     assert.deepEqual(
@@ -201,7 +202,7 @@ describe('The keep-alive hub', () => {
     await poll('there are six', () => bench.streams[5]?.sent.length === 1 || undefined)
     assert.equal(bench.streams.filter(({ isCancelled }) => !isCancelled).length, 3)
     assert.deepEqual(
-      bench.streams.map(({ failedOn }) => failedOn.join('')),
+      bench.streams.map(({ excludedEndpoints }) => excludedEndpoints.join('')),
       ['', 'a', 'ab', 'c', 'ca', 'b'],
     )
     assert.deepEqual([bench.told.map(([name]) => name), bench.hub.isConnected], [['keepAliveLost'], false])

@@ -22,7 +22,7 @@ function leases(failures: readonly EtcdErrorInit[], asked: unknown[] = []): Leas
     return { TTL: 10 }
   })
   const telemetry = new ClientTelemetry({ name: 'test', namespace: undefined, keys: true, slowCallMs: 1000 })
-  const retry = retryLayer({ queues: new CallQueues(), hasFresh: () => true })
+  const retry = retryLayer({ queues: new CallQueues(), hasUntriedEndpoint: () => true })
   // Only what these calls use of it.
   const hub = { revoked: () => {}, add: () => {} } as unknown as KeepAliveHub
   const transport = stack(

@@ -15,7 +15,7 @@ const source = `
     const watcher = etcd.watch({ key: 'key' })
     await watcher.ready()
     await etcd.put('key', 'value')
-    for await (const event of watcher) { console.log(event.kv.text); break }
+    for await (const event of watcher) { console.log(event.kv.valueText); break }
     const lease = await etcd.lease.grant(60)
     console.log((await etcd.lease.list()).includes(lease.id), 'require' in globalThis)
     await etcd.close()

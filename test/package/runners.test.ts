@@ -7,7 +7,7 @@ import { toolModules } from './tools.js'
 const body = `
   const etcd = new Etcd({ endpoints: process.env.ETCD, transport: process.env.TRANSPORT })
   await etcd.put('key', 'value')
-  expect((await etcd.get('key')).text).toBe('value')
+  expect((await etcd.get('key')).valueText).toBe('value')
   const lease = await etcd.lease.grant(60)
   expect(await etcd.lease.list()).toContain(lease.id)
   await etcd.close()`

@@ -128,7 +128,7 @@ describe('decoded answers', () => {
     const [kv] = KV.Range.decode(bytes).kvs
     assert.ok(kv instanceof KeyValue)
     bytes.fill('x')
-    assert.equal(kv.keyText + kv.text, 'xx')
+    assert.equal(kv.keyText + kv.valueText, 'xx')
   })
 
   test('hold key-values of the same class from the protobuf library', () => {

@@ -127,7 +127,7 @@ describe('Leases over a broken link', () => {
       proxy.heal()
       await putting
       const putAt = performance.now()
-      assert.equal((await witness.get(`held/${direction}`))?.text, 'late')
+      assert.equal((await witness.get(`held/${direction}`))?.valueText, 'late')
       for await (const { kv } of watcher) {
         if ((await witness.get(kv.key)) === undefined) break
       }

@@ -26,7 +26,7 @@ describe('A cluster that loses its quorum', () => {
     const hasty = { put: (key: string, value: string) => etcd.put(key, value, { timeoutMs: 2000 }) }
     const clock = setInterval(() => writes.push(recordedPut(hasty, `${prefix}${writes.length}`)), 20)
     await sleep(1500)
-    assert.equal((await etcd.get(`${prefix}first`, { mode: 'serializable' }))?.text, 'value')
+    assert.equal((await etcd.get(`${prefix}first`, { mode: 'serializable' }))?.valueText, 'value')
     await sleep(1500)
     clearInterval(clock)
     const during = await Promise.all(writes)

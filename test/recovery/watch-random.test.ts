@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { del, Etcd, isEtcdError, put, type WatchBatch, type WatchOptions } from '../../src/index.js'
+import { deleteKey, Etcd, isEtcdError, put, type WatchBatch, type WatchOptions } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { StreamCall } from '../../src/transport/connection/stream-call.js'
 import { trustsProgress } from '../../src/watch/progress-trust.js'
@@ -50,7 +50,7 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
       const keys = new Set(Array.from({ length: 1 + Math.floor(random() ** 3 * 6) }, () => Math.floor(random() * 30)))
       const operations = [...keys].map((name) => {
         const key = `${prefix}${name}`
-        return random() < 0.3 ? del(key) : put(key, `${count} `.padEnd(Math.floor(random() ** 4 * 10_000), 'x'))
+        return random() < 0.3 ? deleteKey(key) : put(key, `${count} `.padEnd(Math.floor(random() ** 4 * 10_000), 'x'))
       })
       await tolerant(() =>
         direct

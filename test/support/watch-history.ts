@@ -66,10 +66,10 @@ export class History {
   #step(kvs: readonly KeyValue[]): void {
     const revision = this.#revision + 1
     const keys = new Set(kvs.map(({ keyText }) => keyText))
-    for (const { modRevision, keyText: key, text: value } of kvs) {
+    for (const { modRevision, keyText, valueText: value } of kvs) {
       if (modRevision !== revision) continue
-      this.changes.push({ revision, key, type: 'put', value, before: this.#state.get(key) })
-      this.#state.set(key, value)
+      this.changes.push({ revision, key: keyText, type: 'put', value, before: this.#state.get(keyText) })
+      this.#state.set(keyText, value)
     }
     for (const [key, before] of this.#state) {
       if (keys.has(key)) continue
@@ -132,8 +132,8 @@ function describeChange({ revision, key, type, value, before }: HistoricChange, 
   return `${revision} ${type} ${key} ${digest(value)}${prevKv ? ` before ${digest(before)}` : ''}`
 }
 
-function describeEvent({ revision, type, keyText, text, prevKv: before }: WatchEvent, prevKv: boolean): string {
-  return `${revision} ${type} ${keyText} ${digest(text)}${prevKv ? ` before ${digest(before?.text)}` : ''}`
+function describeEvent({ revision, type, keyText, valueText, prevKv: before }: WatchEvent, prevKv: boolean): string {
+  return `${revision} ${type} ${keyText} ${digest(valueText)}${prevKv ? ` before ${digest(before?.valueText)}` : ''}`
 }
 
 function digest(value: string | undefined): string {

@@ -32,11 +32,11 @@ const linearizable: Route = { serializable: false, prefer: undefined, endpoint: 
 const serializable: Route = { ...linearizable, serializable: true }
 
 /** Who is picked in twelve picks, and how often. */
-function picks(members: Readonly<Record<string, Member>>, route: Route, failedOn?: readonly string[]): object {
+function picks(members: Readonly<Record<string, Member>>, route: Route, excludedEndpoints?: readonly string[]): object {
   const picker = pickerOf(members)
   const counts: Record<string, number> = {}
   for (let count = 0; count < 12; count += 1) {
-    const url = picker.pick(route, failedOn && new Set(failedOn))?.url ?? 'none'
+    const url = picker.pick(route, excludedEndpoints && new Set(excludedEndpoints))?.url ?? 'none'
     counts[url] = (counts[url] ?? 0) + 1
   }
   return counts
@@ -67,9 +67,9 @@ describe('The picker', () => {
     assert.deepEqual(picks(three, linearizable, ['a', 'b']), { c: 12 })
     assert.deepEqual(picks(three, linearizable, ['a', 'b', 'c']), { a: 4, b: 4, c: 4 })
     const picker = pickerOf(three)
-    assert.equal(picker.hasFresh(linearizable, new Set(['a', 'b'])), true)
-    assert.equal(picker.hasFresh(linearizable, new Set(['a', 'b', 'c'])), false)
-    assert.equal(picker.hasFresh({ ...linearizable, endpoint: 'c' }, new Set(['a'])), false)
+    assert.equal(picker.hasUntriedEndpoint(linearizable, new Set(['a', 'b'])), true)
+    assert.equal(picker.hasUntriedEndpoint(linearizable, new Set(['a', 'b', 'c'])), false)
+    assert.equal(picker.hasUntriedEndpoint({ ...linearizable, endpoint: 'c' }, new Set(['a'])), false)
   })
 
   test('keeps learners out of everything but serializable reads that prefer them', () => {

@@ -32,7 +32,7 @@ describe('Events from the wire', () => {
     const prevKv = keyValue({ value: Buffer.from('old') })
     const gone = new WatchEvent('delete', keyValue({ modRevision: 9, name: 'gone' }), prevKv)
     assert.deepEqual(
-      [gone.created, gone.revision, gone.keyText, gone.text, gone.prevKv?.text],
+      [gone.created, gone.revision, gone.keyText, gone.valueText, gone.prevKv?.valueText],
       [false, 9, 'gone', '', 'old'],
     )
   })

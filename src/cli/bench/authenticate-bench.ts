@@ -1,4 +1,4 @@
-import { type Wired, wire } from '../../client/compose-client.js'
+import { type ClientParts, composeClient } from '../../client/compose-client.js'
 import { resolveOptions } from '../../client/options.js'
 import { Emitter } from '../../core/emitter.js'
 import { methods } from '../../protobuf/methods.js'
@@ -41,6 +41,8 @@ export const authenticateBench = defineBench({
 })
 
 /** Clients that do not log in by themselves: a public one asks for a token once and then no more. */
-function bareClients({ clientOptions }: Context, { conns }: BenchSettings): Wired[] {
-  return Array.from({ length: conns }, () => wire(resolveOptions({ ...clientOptions, auth: undefined }), new Emitter()))
+function bareClients({ clientOptions }: Context, { conns }: BenchSettings): ClientParts[] {
+  return Array.from({ length: conns }, () =>
+    composeClient(resolveOptions({ ...clientOptions, auth: undefined }), new Emitter()),
+  )
 }

@@ -1,5 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import { del, type Etcd, type KeyValue, key, type Operation, txn } from '../../index.js'
+import { deleteKey, type Etcd, type KeyValue, key, type Operation, txn } from '../../index.js'
 import { UsageError } from '../usage-error.js'
 import type { KeySettings } from './bench-flags.js'
 
@@ -74,5 +74,5 @@ function isNamed(key: Buffer, { prefix, count, nameOf, numberOf }: KeyNames): bo
 
 /** Deletes a key unless it was deleted and made anew meanwhile. */
 function deletion({ key: name, createRevision }: KeyValue): Operation<unknown> {
-  return txn().if(key(name).createRevision.equals(createRevision)).then(del(name)).asOperation()
+  return txn().if(key(name).createRevision.equals(createRevision)).then(deleteKey(name)).asOperation()
 }

@@ -15,17 +15,7 @@ import { checkProcesses, shareOf } from './share.js'
 import { runShare } from './share-worker.js'
 import { type Summary, summarize } from './summary.js'
 import { summaryText } from './summary-text.js'
-
-/** A benchmark that is ready to be run. */
-export interface Workload {
-  /** As it is called on the command line. */
-  readonly name: string
-  /** How many samples it gives. */
-  readonly total: number
-  run(samples: Samples, signal: AbortSignal): Promise<void>
-  /** Takes back what it has done, also when the process was asked to end: it heeds no signal. */
-  readonly cleanUp?: (() => Promise<void>) | undefined
-}
+import type { Workload } from './workload.js'
 
 /** A workload of operations that are made one after the other by each client. */
 export function operations(name: string, load: Omit<LoadOptions, 'signal'>, operation: Operation): Workload {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Context } from '../command.js'
-import type { Workload } from './run-bench.js'
 import { Samples } from './samples.js'
+import type { Workload } from './workload.js'
 
 /** The messages of a process that makes a share of a benchmark. */
 export type ShareMessage =

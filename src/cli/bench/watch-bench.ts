@@ -76,7 +76,7 @@ async function follow(
   let left = puts
   if (left <= 0) return watcher.close()
   for await (const { kv } of watcher) {
-    samples.succeeded(performance.now() - (sentAt[Number.parseInt(kv.text, 10)] ?? 0), watcher.status.endpoint)
+    samples.succeeded(performance.now() - (sentAt[Number.parseInt(kv.valueText, 10)] ?? 0), watcher.status.endpoint)
     left -= 1
     if (left <= 0) break
   }

@@ -3,7 +3,7 @@ import { EtcdError, withReason } from '../../core/errors.js'
 /** Who holds a lock, as far as its key tells. */
 export interface LockHolder {
   /** The key of the holder: the lock's name, a slash and the lease. */
-  readonly key: string
+  readonly keyText: string
   /** What the holder has put there. */
   readonly value: string
   readonly lease: string | undefined
@@ -41,7 +41,7 @@ export class LockUnavailableError extends EtcdError {
 
   /** `cause` is why it could not be found out who holds it. */
   constructor(lockName: string, holder: LockHolder | undefined, cause?: unknown) {
-    const by = holder === undefined ? 'or awaited by this client' : `by ${holder.key}`
+    const by = holder === undefined ? 'or awaited by this client' : `by ${holder.keyText}`
     const value = holder === undefined || holder.value === '' ? '' : `, with the value ${JSON.stringify(holder.value)}`
     super(withReason(`lock ${JSON.stringify(lockName)} is held ${by}${value}`, cause), {
       code: 'LOCK_UNAVAILABLE',

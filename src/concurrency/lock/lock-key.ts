@@ -4,7 +4,7 @@ import { isEtcdError, isPassing } from '../../core/errors.js'
 import type { KeyRange } from '../../core/key-range.js'
 import type { KeyValue } from '../../core/key-value.js'
 import { key, keys } from '../../kv/compare.js'
-import { del, get, put, range } from '../../kv/operation.js'
+import { deleteKey, get, put, range } from '../../kv/operation.js'
 import type { Txn } from '../../kv/txn.js'
 import type { Watcher } from '../../watch/watcher.js'
 import { ForeignKeyError } from './foreign-key-error.js'
@@ -175,13 +175,13 @@ export class LockKey {
       this.#createRevision === undefined
         ? key(this.key).lease.equals(this.session.id)
         : key(this.key).createRevision.equals(this.#createRevision)
-    await this.#settle(() => this.#store.txn().if(ours).then(del(this.key)).commit(), this.session.signal)
+    await this.#settle(() => this.#store.txn().if(ours).then(deleteKey(this.key)).commit(), this.session.signal)
   }
 
   /** Deletes what was created late. To be called when nobody else comes to use the lease for this lock. */
   async sweep(): Promise<void> {
     const ours = key(this.key).lease.equals(this.session.id)
-    await this.#store.txn().if(ours).then(del(this.key)).commit()
+    await this.#store.txn().if(ours).then(deleteKey(this.key)).commit()
   }
 
   async #enqueue(value: string, signal: AbortSignal): Promise<Place> {

@@ -253,7 +253,7 @@ export class LockQueue {
   #hold(hold: Hold, { name, kind, ownKey }: LockRequest, fence: number): Lock {
     const onRelease = (written: Promise<unknown>): Promise<void> => {
       const releasing = written.then(() => this.#release(lock))
-      return releaseWithin(releasing, { kind, key: lock.key }, this.#host)
+      return releaseWithin(releasing, { kind, keyText: lock.key }, this.#host)
     }
     const onRewrite = (written: Promise<void>): Promise<void> => rewriteWithin(written, lock.key, this.#host)
     const lock = new Lock({ name, fence, ownKey, key: hold.key, gone: hold.gone, onRelease, onRewrite })
@@ -325,5 +325,5 @@ export class LockQueue {
 /** Who holds a lock in this process, as one sees it who knows the lock by this name: it may be in another namespace. */
 function holding({ hold }: Extract<QueueState, { kind: 'held' }>, { name }: LockRequest): LockHolder {
   const { value, createRevision, session } = hold.key
-  return { key: `${name}/${session.id}`, value, lease: session.id, createRevision }
+  return { keyText: `${name}/${session.id}`, value, lease: session.id, createRevision }
 }

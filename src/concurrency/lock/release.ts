@@ -24,7 +24,7 @@ export interface ReleaseEvents {
 export interface ReleaseDelayed {
   readonly kind: LockKind | 'barrier'
   /** The key that stands for it. */
-  readonly key: string
+  readonly keyText: string
   readonly error: unknown
 }
 
@@ -40,7 +40,7 @@ export async function releaseWithin<T>(
   released: Released,
   host: ReleaseHost,
 ): Promise<T | undefined> {
-  const tooLate = (): Error => notInTime(`${released.key} could not be deleted in time`, host.obstacle())
+  const tooLate = (): Error => notInTime(`${released.keyText} could not be deleted in time`, host.obstacle())
   try {
     return await waitWithin(releasing, { timeoutMs: host.releaseMs }, tooLate)
   } catch (error) {

@@ -56,7 +56,7 @@ export class BarrierEntry implements AsyncDisposable {
 
   async #goAway(): Promise<void> {
     const { name: key } = this.#own
-    await releaseWithin(this.#own.leave(), { kind: 'barrier', key }, this.#host)
+    await releaseWithin(this.#own.leave(), { kind: 'barrier', keyText: key }, this.#host)
   }
 
   async #leave(options: CallOptions): Promise<void> {

@@ -1,7 +1,7 @@
 import type { KeyRange } from '../../core/key-range.js'
 import type { KeyValue } from '../../core/key-value.js'
 import { type Comparison, key } from '../../kv/compare.js'
-import { del, type Operation, put } from '../../kv/operation.js'
+import { deleteKey, type Operation, put } from '../../kv/operation.js'
 import { txn } from '../../kv/txn.js'
 import { isForeignPlace, isOfForm, numbered } from './key-form.js'
 import { openedKey } from './reserved-names.js'
@@ -81,6 +81,6 @@ export class BarrierKeys {
   /** Takes the signs away that it is open. Only for the last who leaves: until then nobody can have opened it again. */
   close(openedAt: number): Operation[] {
     const isOurs = key(this.openedOfGo).modRevision.equals(openedAt)
-    return [del(this.opened), txn().if(isOurs).then(del(this.openedOfGo)).asOperation()]
+    return [deleteKey(this.opened), txn().if(isOurs).then(deleteKey(this.openedOfGo)).asOperation()]
   }
 }

@@ -2,7 +2,7 @@ import { isEtcdError } from '../../core/errors.js'
 import { hexId } from '../../core/validate.js'
 import { Wait } from '../../core/wait.js'
 import { key } from '../../kv/compare.js'
-import { del, get, put } from '../../kv/operation.js'
+import { deleteKey, get, put } from '../../kv/operation.js'
 import { callOptionNames, checkCall } from '../../transport/call-options.js'
 import type { CallOptions } from '../../transport/transport.js'
 import { checkLockName } from '../lock/lock-options.js'
@@ -44,7 +44,7 @@ export class Barrier {
   /** Lets all who wait go on. Sent once: with a lost answer its effect is unknown. */
   async release(options: CallOptions = {}): Promise<void> {
     checkCall('release()', options)
-    await this.#host.store.txn().then(del(this.name)).commit(options)
+    await this.#host.store.txn().then(deleteKey(this.name)).commit(options)
   }
 
   /**

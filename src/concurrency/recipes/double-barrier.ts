@@ -93,7 +93,7 @@ export class DoubleBarrier {
       await own.leave()
       return undefined
     })
-    const entry = await releaseWithin(withdrawing, { kind: 'barrier', key: own.name }, this.#host)
+    const entry = await releaseWithin(withdrawing, { kind: 'barrier', keyText: own.name }, this.#host)
     // The caller has been refused: an entry that comes later is left again.
     if (entry === undefined) void withdrawing.then((late) => late?.[Symbol.asyncDispose]())
     return entry

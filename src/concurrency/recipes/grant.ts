@@ -86,7 +86,7 @@ export class Grant implements AsyncDisposable {
   #release(): Promise<void> {
     this.#host.observer.lockReleased(this)
     this.#close()
-    return releaseWithin(this.#key.leave(), { kind: this.#kind, key: this.key }, this.#host)
+    return releaseWithin(this.#key.leave(), { kind: this.#kind, keyText: this.key }, this.#host)
   }
 
   async #watch(): Promise<void> {

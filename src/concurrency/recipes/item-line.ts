@@ -3,7 +3,7 @@ import { EtcdError, isEtcdError } from '../../core/errors.js'
 import type { KeyValue } from '../../core/key-value.js'
 import { Wait } from '../../core/wait.js'
 import { key } from '../../kv/compare.js'
-import { del } from '../../kv/operation.js'
+import { deleteKey } from '../../kv/operation.js'
 import { checkCall } from '../../transport/call-options.js'
 import type { CallOptions } from '../../transport/transport.js'
 import { ClaimUnknownError } from './claim-unknown-error.js'
@@ -100,7 +100,7 @@ export class ItemLine {
   async #claim(item: KeyValue): Promise<boolean> {
     const isThere = key(item.key).modRevision.equals(item.modRevision)
     try {
-      const { succeeded } = await this.#host.store.txn().if(isThere).then(del(item.key)).commit()
+      const { succeeded } = await this.#host.store.txn().if(isThere).then(deleteKey(item.key)).commit()
       return succeeded
     } catch (error) {
       this.#wake.abort()

@@ -4,7 +4,7 @@ import { isEtcdError, isPassing } from '../../core/errors.js'
 import type { KeyRange } from '../../core/key-range.js'
 import type { KeyValue } from '../../core/key-value.js'
 import { type Comparison, key } from '../../kv/compare.js'
-import { del, get, type Operation, put, range } from '../../kv/operation.js'
+import { deleteKey, get, type Operation, put, range } from '../../kv/operation.js'
 import { ForeignKeyError } from '../lock/foreign-key-error.js'
 import type { LockSession } from '../lock/lock-key.js'
 import { sweepLater } from '../lock/sweep.js'
@@ -117,7 +117,7 @@ export class OwnKey {
     const transaction = this.#store
       .txn()
       .if(this.guard, condition)
-      .then(del(this.name))
+      .then(deleteKey(this.name))
       .else(get(this.name), ...seen.map((one) => range(one)))
     const outcome = await this.#settle(() => transaction.commit(), this.session.signal)
     if (outcome.succeeded) return []
@@ -159,7 +159,7 @@ export class OwnKey {
 
   /** Deletes what was created late. */
   async sweep(): Promise<void> {
-    await this.#store.txn().if(this.#hasOurLease()).then(del(this.name)).commit()
+    await this.#store.txn().if(this.#hasOurLease()).then(deleteKey(this.name)).commit()
   }
 
   async #delete(others: readonly Operation[]): Promise<void> {
@@ -168,7 +168,7 @@ export class OwnKey {
     const transaction = this.#store
       .txn()
       .if(ours)
-      .then(del(this.name), ...others)
+      .then(deleteKey(this.name), ...others)
     await this.#settle(() => transaction.commit(), this.session.signal)
   }
 

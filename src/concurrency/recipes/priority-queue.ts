@@ -80,6 +80,6 @@ export class PriorityQueue {
       .if(key(counter).modRevision.less(revision + 1), key(item).missing())
       .then(put(counter, ''), put(item, value))
     const added = await transaction.commit(bounds())
-    return added.succeeded ? { key: item, revision: added.revision } : undefined
+    return added.succeeded ? { keyText: item, revision: added.revision } : undefined
   }
 }

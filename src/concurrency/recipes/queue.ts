@@ -12,7 +12,7 @@ import { itemName } from './unique-name.js'
 
 /** What `enqueue()` resolves to. */
 export interface Enqueued {
-  readonly key: string
+  readonly keyText: string
   readonly revision: number
 }
 
@@ -41,7 +41,7 @@ export class Queue {
       const item = `${this.name}/${itemName()}`
       const transaction = this.#store.txn().if(key(item).missing()).then(put(item, bytes))
       const { succeeded, revision } = await transaction.commit(options)
-      if (succeeded) return { key: item, revision }
+      if (succeeded) return { keyText: item, revision }
     }
   }
 

@@ -60,9 +60,9 @@ export class Semaphore {
       if (written.succeeded) return
       stored = written.responses[0]
     }
-    if (stored === undefined || stored.text === mine) return
+    if (stored === undefined || stored.valueText === mine) return
     throw new EtcdError(
-      `semaphore ${JSON.stringify(this.name)} has ${stored.text} permits, not ${mine}: see ${count}`,
+      `semaphore ${JSON.stringify(this.name)} has ${stored.valueText} permits, not ${mine}: see ${count}`,
       {
         code: 'PERMITS_MISMATCH',
         effect: 'none',

@@ -1,7 +1,7 @@
 import type { Bytes } from '../../core/key-range.js'
 import { KeyValue } from '../../core/key-value.js'
 import { keyBytes } from '../../core/validate.js'
-import { del, type Operation, put } from '../../kv/operation.js'
+import { deleteKey, type Operation, put } from '../../kv/operation.js'
 import { someKey } from '../../kv/requests.js'
 import { idOf } from './read-set.js'
 import type { StmPutOptions } from './stm-transaction.js'
@@ -34,7 +34,7 @@ export class WriteSet {
 
   delete(name: Bytes): void {
     const key = someKey(name)
-    this.#writes.set(idOf(key), { key, kv: undefined, operation: del(key) })
+    this.#writes.set(idOf(key), { key, kv: undefined, operation: deleteKey(key) })
   }
 
   /** What was written to the key, if anything was. */

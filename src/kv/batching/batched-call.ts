@@ -139,7 +139,7 @@ export class BatchedCall implements GroupOperation {
     this.#carrier = undefined
     context.endpoint = carrier.endpoint
     context.attempts += carrier.attempts
-    context.failedOn = carrier.failedOn
+    context.excludedEndpoints = carrier.excludedEndpoints
     context.trouble = carrier.trouble
     // The waits of a group that it has joined under way may have been over before it was made.
     if (context.startedAt <= carrier.startedAt) {

@@ -66,8 +66,13 @@ class ReadBatchTransport implements Transport {
 }
 
 /** A call that has been somewhere already is sent where it has not been; one that is over is sent nowhere. */
-function isFree({ route, failedOn, signal, deadlineAt, startedAt }: CallContext): boolean {
-  return route.endpoint === undefined && failedOn === undefined && signal?.aborted !== true && deadlineAt > startedAt
+function isFree({ route, excludedEndpoints, signal, deadlineAt, startedAt }: CallContext): boolean {
+  return (
+    route.endpoint === undefined &&
+    excludedEndpoints === undefined &&
+    signal?.aborted !== true &&
+    deadlineAt > startedAt
+  )
 }
 
 function isOneKeyNow({ rangeEnd, revision }: RangeRequest): boolean {

@@ -3,12 +3,12 @@ import type { DeleteRangeRequest, PutRequest, RequestOp, TxnRequest } from '../.
 import { methods } from '../../protobuf/methods.js'
 import type { Layer } from '../../transport/transport.js'
 import { rangeOf } from '../wire-range.js'
-import type { ReadMemory } from './read-cache.js'
+import type { ReadCache } from './read-cache.js'
 
 const everyKey = prefixRange(Buffer.alloc(0))
 
 /** Tells the memory of reads what this client has written, so that nothing it is given is older than that. */
-export function readMemoryLayer(memory: ReadMemory): Layer {
+export function readCacheLayer(memory: ReadCache): Layer {
   return (inner) => ({
     unary(method, request, context) {
       const answer = inner.unary(method, request, context)
@@ -33,7 +33,7 @@ function revisionOf(response: unknown): number | undefined {
  * Told when a write ends, of all that the memory has by then: whatever came to it while the write was under way, an answer
  * to a read or a new copy, may be from before the write.
  */
-function tell(memory: ReadMemory, method: unknown, request: unknown, revision: number | undefined): void {
+function tell(memory: ReadCache, method: unknown, request: unknown, revision: number | undefined): void {
   if (!memory.isInUse) return
   for (const range of writtenBy(method, request)) memory.wrote(range, revision)
 }

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import { type EncodedRange, overlap } from '../../core/key-range.js'
 import { KeyValue } from '../../core/key-value.js'
+import { LRUCache } from '../../core/lru.js'
 import type { RangeRequest, RangeResponse } from '../../protobuf/generated/messages.js'
 import { methods } from '../../protobuf/methods.js'
 
@@ -52,7 +52,7 @@ const mostAnswers = 1000
  * What this process remembers of the keys: copies that follow the cluster, and answers of a bounded age and size. What
  * this client has written itself is never missing from what it gives.
  */
-export class ReadMemory {
+export class ReadCache {
   readonly #limits: ReadCacheLimits | undefined
   /** The copies, and the newest revision at which this client has written one of their keys. */
   readonly #copies = new Map<LocalCopy, number>()

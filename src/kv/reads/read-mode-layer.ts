@@ -5,7 +5,7 @@ import type { RangeRequest, RangeResponse } from '../../protobuf/generated/messa
 import { type Method, methods } from '../../protobuf/methods.js'
 import { anyMember, type CallContext, type Layer, type Route, type Transport } from '../../transport/transport.js'
 import { rangeOf } from '../wire-range.js'
-import type { MemoryAnswer, ReadMemory } from './read-cache.js'
+import type { MemoryAnswer, ReadCache } from './read-cache.js'
 
 /** What the read-mode layer works with. */
 export interface ReadModeOptions {
@@ -13,9 +13,9 @@ export interface ReadModeOptions {
   /** The highest revision this client has seen. */
   readonly floor: () => number
   /** What reads of the mode `cached` may be answered from. */
-  readonly memory: ReadMemory
+  readonly memory: ReadCache
   /** Whether a healthy member is left that has not been asked yet. */
-  readonly hasFresh: (route: Route, failedOn: ReadonlySet<string>) => boolean
+  readonly hasUntriedEndpoint: (route: Route, excludedEndpoints: ReadonlySet<string>) => boolean
 }
 
 const fallbackShare = 1 / 3
@@ -86,17 +86,17 @@ class ReadModeTransport implements Transport {
     context: CallContext,
     resolved: ResolvedReadPolicy,
   ): Promise<RangeResponse> {
-    const { floor, hasFresh } = this.#options
+    const { floor, hasUntriedEndpoint } = this.#options
     const seen = floor()
     const serializable = { ...request, serializable: true }
     routeTo(context, resolved, true)
     const behind = new Set<string>()
-    let failedOn: ReadonlySet<string>
+    let excludedEndpoints: ReadonlySet<string>
     do {
       const response = await rangeUnlessBehind(this.#inner, serializable, context, seen)
       if (response !== undefined) return response
-      failedOn = leave(context, behind)
-    } while (hasFresh(context.route, failedOn))
+      excludedEndpoints = leave(context, behind)
+    } while (hasUntriedEndpoint(context.route, excludedEndpoints))
     routeTo(context, resolved, false)
     return this.#inner.unary(methods.KV.Range, request, context)
   }
@@ -130,7 +130,7 @@ class ReadModeTransport implements Transport {
   ): Promise<RangeResponse | undefined> {
     routeTo(context, resolved, true)
     // Those that have no leader can serve it, too.
-    context.failedOn = undefined
+    context.excludedEndpoints = undefined
     const behind = new Set<string>()
     // Without a leader no member is healthy: that all were asked shows when one is asked again.
     for (let known = -1; known < behind.size; ) {
@@ -146,9 +146,9 @@ class ReadModeTransport implements Transport {
 /** Keeps the call away from the member that was just found to be behind. */
 function leave(context: CallContext, behind: Set<string>): ReadonlySet<string> {
   if (context.endpoint !== undefined) behind.add(context.endpoint)
-  const failedOn = new Set([...(context.failedOn ?? []), ...behind])
-  context.failedOn = failedOn
-  return failedOn
+  const excludedEndpoints = new Set([...(context.excludedEndpoints ?? []), ...behind])
+  context.excludedEndpoints = excludedEndpoints
+  return excludedEndpoints
 }
 
 /** The answer, or `undefined` from a member that has not come as far as this client has seen. */

@@ -6,7 +6,7 @@ import type { Connection } from './connection.js'
 import type { ConnectionManager } from './connection-manager.js'
 
 /** The base of the stack: sends each call once, on the connection that the manager picks. */
-export class Balancer implements Transport {
+export class BaseTransport implements Transport {
   readonly #manager: ConnectionManager
   readonly #maxRequestBytes: number
 

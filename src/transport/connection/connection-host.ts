@@ -4,11 +4,10 @@ import type { Credentials } from '../credentials.js'
 import type { Endpoint } from '../endpoint.js'
 import type { CallMetadata } from '../transport.js'
 import type { ClusterIdentity } from './cluster-identity.js'
-import type { Connection } from './connection.js'
 import type { ConnectionState } from './connection-state.js'
 
 /** What a connection needs from the set it belongs to. */
-export interface ConnectionHost {
+export interface ConnectionHost<Connection> {
   readonly identity: ClusterIdentity
   readonly settings: ChannelSettings
   credentials(endpoint: Endpoint): Credentials

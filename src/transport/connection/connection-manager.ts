@@ -50,7 +50,7 @@ const staleStatusMs = 10_000
  * All connections of one client: chooses one for each call, watches their health while calls are under way, and replaces
  * them when the endpoints change.
  */
-export class ConnectionManager implements ConnectionHost, FollowerHost {
+export class ConnectionManager implements ConnectionHost<Connection>, FollowerHost {
   readonly events: EventSink
   readonly identity: ClusterIdentity
   readonly settings: ChannelSettings
@@ -138,11 +138,11 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
 
   /** A connection for this call, if there is one now. */
   pick(context: CallContext): Connection | undefined {
-    const { route, failedOn } = context
+    const { route, excludedEndpoints } = context
     if (this.#state.kind === 'idle') this.#open()
     if (this.#state.kind !== 'open' && route.endpoint === undefined) return undefined
     if (route.prefer !== undefined) this.#refreshStale()
-    const connection = this.#picker.pick(route, failedOn)
+    const connection = this.#picker.pick(route, excludedEndpoints)
     if (connection === undefined) return undefined
     this.#startClock()
     return context.repeatable || !connection.isDoubtful(performance.now()) ? connection : this.#pickTrusted(context)
@@ -160,8 +160,8 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
   }
 
   /** Whether a healthy member is left that has not failed this call yet. */
-  hasFresh(route: Route, failedOn: ReadonlySet<string>): boolean {
-    return this.#picker.hasFresh(route, failedOn)
+  hasUntriedEndpoint(route: Route, excludedEndpoints: ReadonlySet<string>): boolean {
+    return this.#picker.hasUntriedEndpoint(route, excludedEndpoints)
   }
 
   /**
@@ -313,9 +313,9 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
    * For what cannot be sent twice. Where the connections have been silent for some seconds, all of them are checked, and the
    * call waits for the first that gives a sign of life.
    */
-  #pickTrusted({ route, failedOn }: CallContext): Connection | undefined {
+  #pickTrusted({ route, excludedEndpoints }: CallContext): Connection | undefined {
     const now = performance.now()
-    const doubtful = new Set(failedOn)
+    const doubtful = new Set(excludedEndpoints)
     for (const connection of this.#connections) {
       if (!connection.isDoubtful(now)) continue
       doubtful.add(connection.url)
@@ -324,7 +324,9 @@ export class ConnectionManager implements ConnectionHost, FollowerHost {
     const connection = this.#picker.pick(route, doubtful)
     if (connection === undefined || connection.isDoubtful(now)) return undefined
     // Rather wait for a check than go where it has failed before.
-    return failedOn?.has(connection.url) === true && this.#picker.hasFresh(route, failedOn) ? undefined : connection
+    return excludedEndpoints?.has(connection.url) === true && this.#picker.hasUntriedEndpoint(route, excludedEndpoints)
+      ? undefined
+      : connection
   }
 
   /** The clock runs while something is waited for, and never holds the process open. */

@@ -35,7 +35,7 @@ const patienceProbes = 3
  */
 export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   readonly endpoint: Endpoint
-  readonly #host: ConnectionHost
+  readonly #host: ConnectionHost<Connection>
   readonly #calls: OpenCalls
   #lanes: Lanes | undefined
   #state: ConnectionState = { kind: 'idle' }
@@ -48,7 +48,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   #refreshedAt = Number.NEGATIVE_INFINITY
   #draining = false
 
-  constructor(endpoint: Endpoint, host: ConnectionHost) {
+  constructor(endpoint: Endpoint, host: ConnectionHost<Connection>) {
     this.endpoint = endpoint
     this.#host = host
     this.#calls = new OpenCalls(endpoint.url)

@@ -12,7 +12,7 @@ const heldBackMs = 400
 
 /** Who asks. */
 export interface Asker {
-  readonly host: Pick<ConnectionHost, 'probeMetadata' | 'tokenHeldBack'>
+  readonly host: Pick<ConnectionHost<never>, 'probeMetadata' | 'tokenHeldBack'>
   readonly latency: Latency
   /** Sends a question like any other call. */
   send<Request, Response>(method: Method<Request, Response>, request: Request, context: CallContext): Promise<Response>

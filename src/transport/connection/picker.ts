@@ -18,18 +18,18 @@ export class Picker {
     this.#voters = onePerMember(connections.filter((c) => c.state.kind === 'ready' && c.role !== 'learner'))
   }
 
-  /** The next connection for `route`, one that is not in `failedOn` where there is a choice; `undefined` for none. */
-  pick(route: Route, failedOn: ReadonlySet<string> | undefined): Connection | undefined {
-    const simple = route.prefer === undefined && route.endpoint === undefined && failedOn === undefined
+  /** The next connection for `route`, one that is not in `excludedEndpoints` where there is a choice; `undefined` for none. */
+  pick(route: Route, excludedEndpoints: ReadonlySet<string> | undefined): Connection | undefined {
+    const simple = route.prefer === undefined && route.endpoint === undefined && excludedEndpoints === undefined
     if (simple && this.#voters.length > 0) return this.#next(this.#voters)
     const candidates = this.#candidates(route)
-    const fresh = failedOn === undefined ? candidates : candidates.filter((c) => !failedOn.has(c.url))
+    const fresh = excludedEndpoints === undefined ? candidates : candidates.filter((c) => !excludedEndpoints.has(c.url))
     return this.#next(fresh.length > 0 ? fresh : candidates)
   }
 
   /** Whether a healthy member that `route` may use has not failed this call yet. */
-  hasFresh(route: Route, failedOn: ReadonlySet<string>): boolean {
-    return route.endpoint === undefined && this.#healthy(route).some((c) => !failedOn.has(c.url))
+  hasUntriedEndpoint(route: Route, excludedEndpoints: ReadonlySet<string>): boolean {
+    return route.endpoint === undefined && this.#healthy(route).some((c) => !excludedEndpoints.has(c.url))
   }
 
   #next(candidates: readonly Connection[]): Connection | undefined {

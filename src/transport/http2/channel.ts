@@ -1,6 +1,6 @@
 import type { ChannelSettings } from '../channel-settings.js'
-import { DeadlineClock } from '../deadline-clock.js'
 import type { Credentials } from '../credentials.js'
+import { DeadlineClock } from '../deadline-clock.js'
 import type { Endpoint } from '../endpoint.js'
 import { Reconnector } from '../reconnector.js'
 import type { CallMetadata } from '../transport.js'

@@ -251,7 +251,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
       return
     }
     this.#writer.headers(stream.id, block, false)
-    stream.outgoing = new OutgoingBody(stream)
+    stream.outgoing = new OutgoingBody<Http2Stream>(stream)
     stream.outgoing.push(message, undefined)
     stream.outgoing.end()
     this.#sending.add(stream)

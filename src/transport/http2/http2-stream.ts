@@ -22,7 +22,7 @@ export abstract class Http2Stream implements Expiring {
   /** With the peer's initial window, what may be sent: what its updates gave, less what was sent. May be below zero. */
   windowDelta = 0
   /** What is to be sent and is not, or not completely; `undefined` for nothing. */
-  outgoing: OutgoingBody | undefined
+  outgoing: OutgoingBody<Http2Stream> | undefined
   /** Whether nothing more will be sent on it. */
   hasSentEnd = false
   /** What it is opened with; dropped then. */

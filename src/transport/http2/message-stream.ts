@@ -55,14 +55,14 @@ export class MessageStream extends Http2Stream implements ChannelStream {
 
   sendMessageWithContext({ callback }: { readonly callback?: (() => void) | undefined }, message: Buffer): void {
     if (this.#listener === undefined) return
-    this.outgoing ??= new OutgoingBody(this)
+    this.outgoing ??= new OutgoingBody<Http2Stream>(this)
     this.outgoing.push(message, callback)
     this.#host.wantsToSend(this)
   }
 
   halfClose(): void {
     if (this.#listener === undefined || this.hasSentEnd) return
-    this.outgoing ??= new OutgoingBody(this)
+    this.outgoing ??= new OutgoingBody<Http2Stream>(this)
     this.outgoing.end()
     this.#host.wantsToSend(this)
   }

@@ -1,5 +1,4 @@
 import { messagePrefix, messagePrefixBytes } from './grpc-protocol.js'
-import type { Http2Stream } from './http2-stream.js'
 
 interface Message {
   readonly prefix: Buffer
@@ -18,14 +17,14 @@ export interface FramePart {
 const nothing = Buffer.alloc(0)
 
 /** What a stream has to send, in order. */
-export class OutgoingBody {
-  readonly stream: Http2Stream
+export class OutgoingBody<Stream> {
+  readonly stream: Stream
   readonly #messages: Message[] = []
   /** How much of the first message is sent, with its prefix. */
   #sent = 0
   #isEnding = false
 
-  constructor(stream: Http2Stream) {
+  constructor(stream: Stream) {
     this.stream = stream
   }
 

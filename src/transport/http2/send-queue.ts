@@ -17,7 +17,7 @@ export class SendQueue {
   readonly #writer: FrameWriter
   readonly #peer: PeerSettings
   /** Bodies that may be sent as far as their own windows go, in the order of their turns. */
-  readonly #ready = new Set<OutgoingBody>()
+  readonly #ready = new Set<OutgoingBody<Http2Stream>>()
   #connectionWindow = initialWindowBytes
   #isPumping = false
 
@@ -90,7 +90,7 @@ export class SendQueue {
   }
 
   /** Returns whether there may be more to send. */
-  #sendFrame(body: OutgoingBody): boolean {
+  #sendFrame(body: OutgoingBody<Http2Stream>): boolean {
     const { stream } = body
     const room = Math.min(this.#windowOf(stream), this.#connectionWindow, defaultMaxFrameBytes)
     if (room <= 0 && !body.isEmpty) return false

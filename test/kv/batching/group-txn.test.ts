@@ -65,7 +65,7 @@ describe('A group of encoded operations', () => {
     assert.deepEqual([header?.revision, header?.raftTerm], [9, 3])
     assert.ok(answers.every((answer) => answer.header === header))
     const [range, put, deleted, none] = answers
-    assert.ok(range !== undefined && 'kvs' in range && range.kvs[0]?.text === 'v' && range.count === 1)
+    assert.ok(range !== undefined && 'kvs' in range && range.kvs[0]?.valueText === 'v' && range.count === 1)
     assert.deepEqual(put, { header, prevKv: undefined })
     assert.deepEqual(deleted, { header, deleted: 2, prevKvs: [] })
     assert.deepEqual(none, { header, kvs: [], more: false, count: 0 })
