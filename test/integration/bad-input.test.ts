@@ -239,8 +239,8 @@ describe('Bad input', () => {
       [() => js.put?.('a', 'x', options), 'unknown option `timeoutMs` of put()'],
       [() => js.put?.('a', 'x', { lease: 5 }), '`lease` must be 1 to 16 hexadecimal digits, got 5'],
       [() => js.put?.('a', 5), '`value` must be a string or bytes, got 5'],
-      [() => js.del?.('a', options), 'unknown option `timeoutMs` of del()'],
-      [() => js.delRange?.('a', options), 'unknown option `timeoutMs` of delRange()'],
+      [() => js.deleteKey?.('a', options), 'unknown option `timeoutMs` of deleteKey()'],
+      [() => js.deleteRange?.('a', options), 'unknown option `timeoutMs` of deleteRange()'],
       [() => etcdkit.txn().commit(), 'a transaction made by txn() is for nesting'],
     ])
   })

@@ -324,10 +324,10 @@ describe('An informer', () => {
        await etcd.put('exit/a', '1')
        const informer = etcd.informer({ prefix: 'exit/' })
        const value = etcd.value('exit/a')
-       informer.on('change', ({ key }) => console.log(key))
+       informer.on('change', ({ keyText }) => console.log(keyText))
        await Promise.all([informer.ready(), value.ready()])
        setTimeout(async () => { await informer.close(); await value.close(); await etcd.close() }, 50)
-       for await (const { key } of informer.events()) console.log('iterated', key)
+       for await (const { keyText } of informer.events()) console.log('iterated', keyText)
        console.log('over')`,
       { ENDPOINTS: cluster.endpoints.join() },
     )

@@ -130,7 +130,7 @@ describe('A lock', () => {
     const { lease, createRevision } = (await etcd.get(lock.key)) ?? {}
     const refused = (error: unknown): boolean => {
       assert.ok(error instanceof LockUnavailableError && isEtcdError(error, 'LOCK_UNAVAILABLE'))
-      assert.deepEqual(error.holder, { key: stored?.key, value: 'host 7', lease, createRevision })
+      assert.deepEqual(error.holder, { keyText: stored?.key, value: 'host 7', lease, createRevision })
       return error.message.includes('with the value "host 7"')
     }
     await assert.rejects(other.tryLock(name), refused)
