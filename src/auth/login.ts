@@ -75,7 +75,7 @@ export class Login {
    * Members leave calls with `token` unanswered. Returns whether it is replaced, which is done once in a while: a member that
    * is behind holds the next one back, too.
    */
-  heldBack(token: Token): boolean {
+  onStalled(token: Token): boolean {
     const now = performance.now()
     if (now - this.#heldBackAt < heldBackPauseMs) return false
     this.#heldBackAt = now

@@ -146,11 +146,11 @@ export class TokenSource {
   }
 
   /** Members leave calls with this token unanswered. Returns whether another one takes its place. */
-  heldBack(value: string): boolean {
+  onStalled(value: string): boolean {
     if (!this.renews) return false
     const login = this.#loginOfNow()
     // Another client of the login, or another member, was first.
-    return login.held?.value === value ? login.heldBack(login.held) : true
+    return login.held?.value === value ? login.onStalled(login.held) : true
   }
 
   /** The client goes on with this cluster: a token of another one is worth nothing there. */

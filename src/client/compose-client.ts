@@ -79,7 +79,7 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
   // With separate queues: calls that have their turn wait for the token.
   const tokenRetry = retryLayer({ queues: new CallQueues(), ...repeats })
   const tokens = tokenSource(options, events, manager, telemetry, stack(base, tokenRetry, attempts, metadataLayer()))
-  const obstacle = (): EtcdError | undefined => manager.obstacle() ?? tokens?.obstacle()
+  const obstacle = (): EtcdError | undefined => manager.unavailability() ?? tokens?.obstacle()
   const memory = readMemory(options, events)
   const floor = (): number => manager.identity.revision
   const calls = [
@@ -215,7 +215,7 @@ function connectionManager(
     discover,
     credentials,
     probeMetadata: () => metadataWith(tokens()?.held),
-    onTokenHeldBack: (token) => tokens()?.heldBack(token) === true,
+    onTokenStalled: (token) => tokens()?.onStalled(token) === true,
   })
 }
 
@@ -232,7 +232,7 @@ function tokenSource(
     client,
     endpoints: () => (discovery === undefined ? manager.endpoints.map(({ url }) => url) : [`srv:${discovery.domain}`]),
     events,
-    obstacle: () => manager.obstacle(),
+    obstacle: () => manager.unavailability(),
     // Members that refused to tell who they are without a token tell it now.
     renewed: () => manager.refreshAll(),
   })

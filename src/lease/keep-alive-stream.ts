@@ -112,7 +112,7 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
     this.#host.lost(this, error ?? ended(this.endpoint))
   }
 
-  onLeaving(): void {
+  onDraining(): void {
     this.#host.leaving(this)
   }
 

@@ -106,7 +106,7 @@ class StreamReader<Response> implements StreamListener<Response> {
     else waiter?.reject(error)
   }
 
-  onLeaving(): void {}
+  onDraining(): void {}
 
   readonly #onAbort = (): void => {
     this.#open?.call.cancel()

@@ -7,7 +7,7 @@ import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
 import type { Connection } from '../transport/connection/connection.js'
 import type { ConnectionManager } from '../transport/connection/connection-manager.js'
 import type { StreamCall, StreamListener } from '../transport/connection/stream-call.js'
-import { noPlace, type StreamPurpose } from '../transport/stream-slots.js'
+import { noStreamSlot, type StreamPurpose } from '../transport/stream-slots.js'
 import { anyMember, type CallContext, callContext } from '../transport/transport.js'
 import { StreamTrace } from './stream-trace.js'
 
@@ -74,7 +74,7 @@ export class StreamSource {
       signal?.throwIfAborted()
       // What was the token when the wait began may be of a cluster that is gone.
       if (token !== this.#tokens?.current()) continue
-      if (!connection.streamPlaces.has(purpose)) {
+      if (!connection.streamSlots.has(purpose)) {
         this.#avoid(connection, purpose, context, full)
         continue
       }
@@ -88,7 +88,7 @@ export class StreamSource {
 
   /** Whether a member has a place for a call that is a stream. */
   hasPlace(endpoint: string): boolean {
-    return this.#manager.connections.some(({ url, streamPlaces }) => url === endpoint && streamPlaces.has('call'))
+    return this.#manager.connections.some(({ url, streamSlots }) => url === endpoint && streamSlots.has('call'))
   }
 
   /** A member refused what the stream asked for. Returns whether that was about its token and a new one may help. */
@@ -107,13 +107,13 @@ export class StreamSource {
 
   /** Another member may have a place: first of all one that has not failed. Throws where there is none. */
   #avoid(connection: Connection, purpose: StreamPurpose, context: CallContext, full: Set<string>): void {
-    const { streamPlaces, url } = connection
-    this.#tell(url, streamPlaces.maxStreams, purpose)
+    const { streamSlots, url } = connection
+    this.#tell(url, streamSlots.maxStreams, purpose)
     full.add(url)
     const both = new Set([...(context.excludedEndpoints ?? []), ...full])
     if (this.#manager.hasUntriedEndpoint(context.route, both)) context.excludedEndpoints = both
     else if (this.#manager.hasUntriedEndpoint(context.route, full)) context.excludedEndpoints = full
-    else throw noPlace(streamPlaces, purpose, url)
+    else throw noStreamSlot(streamSlots, purpose, url)
   }
 
   #tell(endpoint: string, maxStreams: number, purpose: StreamPurpose): void {

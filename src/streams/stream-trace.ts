@@ -40,8 +40,8 @@ export class StreamTrace<Response> implements StreamListener<Response> {
     this.#listener.onEnd(error)
   }
 
-  onLeaving(): void {
-    this.#listener.onLeaving()
+  onDraining(): void {
+    this.#listener.onDraining()
   }
 
   onCancelled(): void {

@@ -6,7 +6,7 @@ interface Attempt {
 }
 
 /** Hears of attempts that fail. */
-export interface AttemptsListener {
+export interface ConnectAttemptsListener {
   /** One failed, or takes too long; others follow. */
   onFailed(reason: string | undefined): void
 }
@@ -16,9 +16,9 @@ const backoff = { baseMs: 100, maxMs: 2000 }
  * How long an attempt is the only one. The kernel tries to reach a path that swallows packets for minutes, and nobody else
  * bounds the wait for HTTP/2's settings; and behind a name, the member may have another address by now.
  */
-const aloneMs = 3000
+const hedgeAfterMs = 3000
 /** How long the first of several may take, for links on which nothing connects any sooner. */
-const longestMs = 24_000
+const maxAttemptMs = 24_000
 
 /**
  * Tries to connect until something does: again after a failure, with a backoff, and beside an attempt that takes long. Each
@@ -27,7 +27,7 @@ const longestMs = 24_000
  */
 export class ConnectAttempts<C extends Attempt> {
   readonly #open: () => C
-  readonly #listener: AttemptsListener
+  readonly #listener: ConnectAttemptsListener
   #failures: number
   #newest: C | undefined
   #timer: NodeJS.Timeout | undefined
@@ -35,7 +35,7 @@ export class ConnectAttempts<C extends Attempt> {
   #startedAt = 0
 
   /** The first attempt is made now, or after a backoff where others have failed already. */
-  constructor(open: () => C, listener: AttemptsListener, failures: number) {
+  constructor(open: () => C, listener: ConnectAttemptsListener, failures: number) {
     this.#open = open
     this.#listener = listener
     this.#failures = failures
@@ -98,17 +98,17 @@ export class ConnectAttempts<C extends Attempt> {
   }
 
   #next(): void {
-    this.#timer = setTimeout(() => this.#takesLong(), aloneMs)
+    this.#timer = setTimeout(() => this.#hedge(), hedgeAfterMs)
     this.#timer.unref()
     this.#newest = this.#open()
   }
 
-  #takesLong(): void {
+  #hedge(): void {
     const slow = this.#newest
     this.#next()
     if (slow !== undefined && this.#oldest === undefined) this.#keep(slow)
     else slow?.close()
-    const tookMs = Math.round((performance.now() - this.#startedAt) / aloneMs) * aloneMs
+    const tookMs = Math.round((performance.now() - this.#startedAt) / hedgeAfterMs) * hedgeAfterMs
     this.#listener.onFailed(`no connection within ${tookMs} ms`)
   }
 
@@ -116,7 +116,7 @@ export class ConnectAttempts<C extends Attempt> {
     const timer = setTimeout(() => {
       this.#oldest = undefined
       connection.close()
-    }, longestMs - aloneMs)
+    }, maxAttemptMs - hedgeAfterMs)
     timer.unref()
     this.#oldest = { connection, timer }
   }

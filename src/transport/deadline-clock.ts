@@ -14,12 +14,12 @@ export interface Expiring {
 export class DeadlineClock {
   readonly #open = new Set<Expiring>()
   #timer: NodeJS.Timeout | undefined
-  #ringsAt = Number.POSITIVE_INFINITY
+  #firesAt = Number.POSITIVE_INFINITY
 
   add(item: Expiring): void {
     if (this.#open.size === 0) this.#timer?.ref()
     this.#open.add(item)
-    if (item.deadlineAt < this.#ringsAt || this.#ringsAt === Number.POSITIVE_INFINITY) this.#setFor(item.deadlineAt)
+    if (item.deadlineAt < this.#firesAt || this.#firesAt === Number.POSITIVE_INFINITY) this.#arm(item.deadlineAt)
   }
 
   delete(item: Expiring): void {
@@ -32,22 +32,22 @@ export class DeadlineClock {
     this.#open.clear()
   }
 
-  #setFor(time: number): void {
+  #arm(time: number): void {
     clearTimeout(this.#timer)
     const now = performance.now()
-    this.#ringsAt = Math.min(time, now + longestTimerMs)
-    this.#timer = setTimeout(() => this.#ring(), Math.min(longestTimerMs, Math.max(1, time - now)))
+    this.#firesAt = Math.min(time, now + longestTimerMs)
+    this.#timer = setTimeout(() => this.#fire(), Math.min(longestTimerMs, Math.max(1, time - now)))
   }
 
-  #ring(): void {
+  #fire(): void {
     const now = performance.now()
-    this.#ringsAt = Number.POSITIVE_INFINITY
+    this.#firesAt = Number.POSITIVE_INFINITY
     let nextAt = Number.POSITIVE_INFINITY
     for (const item of this.#open) {
       if (item.deadlineAt <= now) item.expire()
       else nextAt = Math.min(nextAt, item.deadlineAt)
     }
     // What was added meanwhile has set the timer by itself.
-    if (this.#open.size > 0 && this.#ringsAt >= nextAt) this.#setFor(nextAt)
+    if (this.#open.size > 0 && this.#firesAt >= nextAt) this.#arm(nextAt)
   }
 }

@@ -104,11 +104,11 @@ function unknown(context: StatusContext): Verdict {
 }
 
 function deadlineExceeded(text: string, context: StatusContext): Verdict {
-  return { code: 'DEADLINE_EXCEEDED', effect: stillWaiting.test(text) ? 'none' : effectOf(context), retryable: false }
+  return { code: 'DEADLINE_EXCEEDED', effect: neverPicked.test(text) ? 'none' : effectOf(context), retryable: false }
 }
 
 /** How grpc-js ends the text of a deadline that passed before it gave the call to a connection. */
-const stillWaiting = /waiting for (LB pick|name resolution|metadata filters)$/i
+const neverPicked = /waiting for (LB pick|name resolution|metadata filters)$/i
 
 /** A member that sees the deadline pass first resets the stream, which looks like a cancellation. */
 function canceled(text: string, context: StatusContext): Verdict {

@@ -1,12 +1,12 @@
+import type { ChannelState } from './channel.js'
 import { ConnectAttempts } from './connect-attempts.js'
-import type { LaneState } from './unary-channel.js'
 
 /** One connection to a member, which is made once and lost once. */
 export interface SingleConnection {
   /** Bytes that came from the member. */
   readonly bytesRead: number
   /** Takes no new calls, and ends with the last of those on it. */
-  leave(): void
+  drain(): void
   /** Ends it now, with every call on it. */
   close(): void
 }
@@ -16,13 +16,13 @@ export interface SingleConnectionListener<C> {
   /** Calls may be made. */
   onConnected(connection: C): void
   /** The member wants no new calls on it; those under way go on. */
-  onLeaving(connection: C): void
+  onDraining(connection: C): void
   /** It is over, or was never made, for this reason where one is known. The last call. */
   onLost(connection: C, reason: string | undefined): void
 }
 
 /** A connection that was there for less was of no use: the next one is made after a backoff. */
-const minUsefulMs = 100
+const minLifetimeMs = 100
 /** How long a connection that was replaced because it was silent may stay silent until its calls are given up. */
 const silentGraceMs = 500
 
@@ -40,14 +40,14 @@ interface Current<C> {
  */
 export class Reconnector<C extends SingleConnection> implements SingleConnectionListener<C> {
   readonly #open: (listener: SingleConnectionListener<C>) => C
-  readonly #onState: (state: LaneState) => void
-  readonly #leaving = new Map<C, NodeJS.Timeout | undefined>()
+  readonly #onState: (state: ChannelState) => void
+  readonly #draining = new Map<C, NodeJS.Timeout | undefined>()
   #current: Current<C> | undefined
   /** Under way while there is no connection, or beside a silent one that is to be replaced. */
   #attempts: ConnectAttempts<C> | undefined
   #isClosed = false
 
-  constructor(open: (listener: SingleConnectionListener<C>) => C, onState: (state: LaneState) => void) {
+  constructor(open: (listener: SingleConnectionListener<C>) => C, onState: (state: ChannelState) => void) {
     this.#open = open
     this.#onState = onState
   }
@@ -66,8 +66,8 @@ export class Reconnector<C extends SingleConnection> implements SingleConnection
     this.#connect(0, (reason) => this.#onState({ kind: 'failed', reason }))
   }
 
-  /** Opens a second connection beside a silent one; see `UnaryLane.replace`. */
-  replace(): void {
+  /** Opens a second connection beside a silent one; see `UnaryChannel.replaceConnection`. */
+  replaceConnection(): void {
     const first = this.connected
     if (first === undefined || this.#attempts !== undefined) return
     const { bytesRead } = first
@@ -83,7 +83,7 @@ export class Reconnector<C extends SingleConnection> implements SingleConnection
     this.#current = undefined
     this.#stopConnecting()
     current?.close()
-    for (const connection of [...this.#leaving.keys()]) this.#end(connection)
+    for (const connection of [...this.#draining.keys()]) this.#end(connection)
   }
 
   onConnected(connection: C): void {
@@ -93,20 +93,20 @@ export class Reconnector<C extends SingleConnection> implements SingleConnection
     this.#attempts = undefined
     this.#current = { connection, since: performance.now(), failures: attempts.failures }
     this.#onState({ kind: 'connected' })
-    if (first !== undefined) this.#leaveSilent(first)
+    if (first !== undefined) this.#drainSilent(first)
   }
 
-  onLeaving(connection: C): void {
+  onDraining(connection: C): void {
     if (connection === this.connected) {
-      this.#leaving.set(connection, undefined)
-      this.#again()
+      this.#draining.set(connection, undefined)
+      this.#reconnect()
     } else if (this.#attempts?.lost(connection, undefined) === true) connection.close()
   }
 
   onLost(connection: C, reason: string | undefined): void {
-    clearTimeout(this.#leaving.get(connection))
-    this.#leaving.delete(connection)
-    if (connection === this.connected) this.#again()
+    clearTimeout(this.#draining.get(connection))
+    this.#draining.delete(connection)
+    if (connection === this.connected) this.#reconnect()
     else this.#attempts?.lost(connection, reason)
   }
 
@@ -121,28 +121,28 @@ export class Reconnector<C extends SingleConnection> implements SingleConnection
   }
 
   /** The connection in use is no more. What was being made beside it is as good as a new one. */
-  #again(): void {
+  #reconnect(): void {
     const current = this.#current
     this.#current = undefined
     if (current !== undefined && this.#attempts === undefined) {
-      const wasOfUse = performance.now() - current.since > minUsefulMs
+      const wasOfUse = performance.now() - current.since > minLifetimeMs
       this.#connect(wasOfUse ? 0 : current.failures + 1, (reason) => this.#onState({ kind: 'failed', reason }))
     }
     this.#onState({ kind: 'connecting' })
   }
 
-  #leaveSilent(first: C): void {
+  #drainSilent(first: C): void {
     const { bytesRead } = first
     const timer = setTimeout(() => {
       if (first.bytesRead === bytesRead) this.#end(first)
     }, silentGraceMs)
     timer.unref()
-    this.#leaving.set(first, timer)
-    first.leave()
+    this.#draining.set(first, timer)
+    first.drain()
   }
 
   #end(leaving: C): void {
-    clearTimeout(this.#leaving.get(leaving))
-    if (this.#leaving.delete(leaving)) leaving.close()
+    clearTimeout(this.#draining.get(leaving))
+    if (this.#draining.delete(leaving)) leaving.close()
   }
 }

@@ -9,18 +9,18 @@ export interface ServerError {
   readonly retryable: boolean
 }
 
-const row =
+const serverError =
   (effect: Effect, retryable: boolean) =>
   (code: ServerError['code']): ServerError => ({ code, effect, retryable })
 
 /** Refused, and it would be again. */
-const refused = row('none', false)
+const refused = serverError('none', false)
 /** Refused before anything was done, for a reason that passes, or that another member or a new token does not have. */
-const passing = row('none', true)
+const transient = serverError('none', true)
 /** Given up by the server while it was at it, for a reason that passes. */
-const lost = row('unknown', true)
+const interrupted = serverError('unknown', true)
 /** Answered with an error that does not say for certain that nothing was done. */
-const doubtful = row('unknown', false)
+const uncertain = serverError('unknown', false)
 
 /**
  * Every error text of etcd 3.4 to 3.7. The text decides, not the gRPC code: codes differ between releases and proxies.
@@ -39,22 +39,22 @@ export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['etcdserver: invalid sort option', refused('INVALID_SORT_OPTION')],
   ['etcdserver: mvcc: required revision has been compacted', refused('COMPACTED')],
   ['etcdserver: mvcc: required revision is a future revision', refused('FUTURE_REVISION')],
-  ['etcdserver: mvcc: database space exceeded', doubtful('NO_SPACE')],
+  ['etcdserver: mvcc: database space exceeded', uncertain('NO_SPACE')],
   ['etcdserver: requested lease not found', refused('LEASE_NOT_FOUND')],
   ['etcdserver: lease already exists', refused('LEASE_EXISTS')],
   ['etcdserver: too large lease TTL', refused('LEASE_TTL_TOO_LARGE')],
-  ['etcdserver: watch canceled', lost('WATCH_CANCELED')],
+  ['etcdserver: watch canceled', interrupted('WATCH_CANCELED')],
   ['etcdserver: member ID already exist', refused('MEMBER_EXISTS')],
   ['etcdserver: Peer URLs already exists', refused('PEER_URL_EXISTS')],
-  ['etcdserver: re-configuration failed due to not enough started members', passing('MEMBER_NOT_ENOUGH_STARTED')],
+  ['etcdserver: re-configuration failed due to not enough started members', transient('MEMBER_NOT_ENOUGH_STARTED')],
   ['etcdserver: given member URLs are invalid', refused('MEMBER_BAD_URLS')],
   ['etcdserver: member not found', refused('MEMBER_NOT_FOUND')],
   ['etcdserver: can only promote a learner member', refused('MEMBER_NOT_LEARNER')],
-  ['etcdserver: can only promote a learner member which is in sync with leader', passing('LEARNER_NOT_READY')],
+  ['etcdserver: can only promote a learner member which is in sync with leader', transient('LEARNER_NOT_READY')],
   ['etcdserver: too many learner members in cluster', refused('TOO_MANY_LEARNERS')],
   ['etcdserver: cluster ID mismatch', refused('CLUSTER_ID_MISMATCH')],
   ['etcdserver: request is too large', refused('REQUEST_TOO_LARGE')],
-  ['etcdserver: too many requests', passing('TOO_MANY_REQUESTS')],
+  ['etcdserver: too many requests', transient('TOO_MANY_REQUESTS')],
   ['etcdserver: root user does not exist', refused('ROOT_USER_NOT_EXIST')],
   ['etcdserver: root user does not have root role', refused('ROOT_ROLE_NOT_EXIST')],
   ['etcdserver: user name already exists', refused('USER_ALREADY_EXISTS')],
@@ -69,38 +69,44 @@ export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['etcdserver: role is not granted to the user', refused('ROLE_NOT_GRANTED')],
   ['etcdserver: permission is not granted to the role', refused('PERMISSION_NOT_GRANTED')],
   ['etcdserver: authentication is not enabled', refused('AUTH_NOT_ENABLED')],
-  ['etcdserver: invalid auth token', passing('INVALID_AUTH_TOKEN')],
+  ['etcdserver: invalid auth token', transient('INVALID_AUTH_TOKEN')],
   ['etcdserver: invalid auth management', refused('INVALID_AUTH_MANAGEMENT')],
-  ['etcdserver: revision of auth store is old', passing('AUTH_OLD_REVISION')],
-  ['etcdserver: no leader', passing('NO_LEADER')],
-  ['etcdserver: not leader', passing('NOT_LEADER')],
-  ['etcdserver: leader changed', lost('LEADER_CHANGED')],
+  ['etcdserver: revision of auth store is old', transient('AUTH_OLD_REVISION')],
+  ['etcdserver: no leader', transient('NO_LEADER')],
+  ['etcdserver: not leader', transient('NOT_LEADER')],
+  ['etcdserver: leader changed', interrupted('LEADER_CHANGED')],
   ['etcdserver: not capable', refused('NOT_CAPABLE')],
-  ['etcdserver: server stopped', lost('SERVER_STOPPED')],
-  ['etcdserver: request timed out', lost('SERVER_TIMEOUT')],
-  ['etcdserver: request timed out, possibly due to previous leader failure', lost('SERVER_TIMEOUT_LEADER_FAILED')],
-  ['etcdserver: request timed out, possibly due to connection lost', lost('SERVER_TIMEOUT_CONNECTION_LOST')],
-  ['etcdserver: request timed out, waiting for the applied index took too long', lost('SERVER_TIMEOUT_APPLY_WAIT')],
-  ['etcdserver: unhealthy cluster', passing('UNHEALTHY')],
+  ['etcdserver: server stopped', interrupted('SERVER_STOPPED')],
+  ['etcdserver: request timed out', interrupted('SERVER_TIMEOUT')],
+  [
+    'etcdserver: request timed out, possibly due to previous leader failure',
+    interrupted('SERVER_TIMEOUT_LEADER_FAILED'),
+  ],
+  ['etcdserver: request timed out, possibly due to connection lost', interrupted('SERVER_TIMEOUT_CONNECTION_LOST')],
+  [
+    'etcdserver: request timed out, waiting for the applied index took too long',
+    interrupted('SERVER_TIMEOUT_APPLY_WAIT'),
+  ],
+  ['etcdserver: unhealthy cluster', transient('UNHEALTHY')],
   ['etcdserver: corrupt cluster', refused('CORRUPT')],
-  ['etcdserver: rpc not supported for learner', passing('NOT_SUPPORTED_FOR_LEARNER')],
+  ['etcdserver: rpc not supported for learner', transient('NOT_SUPPORTED_FOR_LEARNER')],
   ['etcdserver: bad leader transferee', refused('BAD_LEADER_TRANSFEREE')],
   ['etcdserver: wrong downgrade target version format', refused('WRONG_DOWNGRADE_VERSION')],
   ['etcdserver: invalid downgrade target version', refused('INVALID_DOWNGRADE_TARGET')],
-  ['etcdserver: cluster version not found during downgrade', passing('CLUSTER_VERSION_UNAVAILABLE')],
+  ['etcdserver: cluster version not found during downgrade', transient('CLUSTER_VERSION_UNAVAILABLE')],
   ['etcdserver: cluster has a downgrade job in progress', refused('DOWNGRADE_IN_PROCESS')],
   ['etcdserver: no inflight downgrade job', refused('NO_INFLIGHT_DOWNGRADE')],
-  ['etcdserver: request canceled', lost('SERVER_CANCELED')],
-  ['etcdserver: context deadline exceeded', doubtful('SERVER_DEADLINE_EXCEEDED')],
+  ['etcdserver: request canceled', interrupted('SERVER_CANCELED')],
+  ['etcdserver: context deadline exceeded', uncertain('SERVER_DEADLINE_EXCEEDED')],
   // Texts that are not in etcd's table of errors: raft's, older releases', the proxy's, those of the lock and election
   // services, reasons for the end of a watch, and the auth store's own, which some releases and calls let through.
-  ['raft proposal dropped', passing('PROPOSAL_DROPPED')],
-  ['raft: stopped', lost('SERVER_STOPPED')],
-  ['etcdserver: request cancelled', lost('SERVER_CANCELED')],
-  ['etcdserver: request timed out, leader transfer took too long', lost('SERVER_TIMEOUT')],
+  ['raft proposal dropped', transient('PROPOSAL_DROPPED')],
+  ['raft: stopped', interrupted('SERVER_STOPPED')],
+  ['etcdserver: request cancelled', interrupted('SERVER_CANCELED')],
+  ['etcdserver: request timed out, leader transfer took too long', interrupted('SERVER_TIMEOUT')],
   ['etcdserver: unknown method', refused('UNIMPLEMENTED')],
   ['not implemented', refused('UNIMPLEMENTED')],
-  ['not a primary lessor', passing('NO_LEADER')],
+  ['not a primary lessor', transient('NO_LEADER')],
   ['mvcc: required revision has been compacted', refused('COMPACTED')],
   ['mvcc: required revision is a future revision', refused('FUTURE_REVISION')],
   ['mvcc: duplicate watch ID provided on the WatchStream', refused('UNKNOWN')],
@@ -123,7 +129,7 @@ export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['auth: role is not granted to the user', refused('ROLE_NOT_GRANTED')],
   ['auth: permission is not granted to the role', refused('PERMISSION_NOT_GRANTED')],
   ['auth: authentication is not enabled', refused('AUTH_NOT_ENABLED')],
-  ['auth: invalid auth token', passing('INVALID_AUTH_TOKEN')],
+  ['auth: invalid auth token', transient('INVALID_AUTH_TOKEN')],
   ['auth: invalid auth management', refused('INVALID_AUTH_MANAGEMENT')],
-  ['auth: revision in header is old', passing('AUTH_OLD_REVISION')],
+  ['auth: revision in header is old', transient('AUTH_OLD_REVISION')],
 ])

@@ -196,7 +196,7 @@ export class WatchStream implements StreamListener<WatchResponse> {
     this.#host.lost(this, error ?? ended(this.endpoint))
   }
 
-  onLeaving(): void {
+  onDraining(): void {
     this.#host.leaving(this)
   }
 

@@ -52,13 +52,13 @@ describe('a login', () => {
     const clock = manualClock(t)
     const [old, next] = [newToken('old.500'), newToken('next.600')]
     const login = await heldLogin(old)
-    assert.equal(login.heldBack(old), true)
+    assert.equal(login.onStalled(old), true)
     assert.equal(login.held, undefined)
     await login.get(async () => next, 'rejected')
-    assert.equal(login.heldBack(next), false)
+    assert.equal(login.onStalled(next), false)
     assert.equal(login.held, next)
     clock.advance(10_000)
-    assert.equal(login.heldBack(next), true)
+    assert.equal(login.onStalled(next), true)
   })
 
   test('asks once for any number of callers, and keeps the token', async () => {

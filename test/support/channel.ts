@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { poll } from '../../src/testing/index.js'
+import type { CallStatus, ChannelCall, ChannelState, ChannelStream } from '../../src/transport/channel.js'
 import type { ChannelSettings } from '../../src/transport/channel-settings.js'
 import { plainCredentials } from '../../src/transport/credentials.js'
 import { parseEndpoints } from '../../src/transport/endpoint.js'
-import { Http2Channel } from '../../src/transport/http2/channel.js'
-import type { CallStatus, ChannelStream, LaneCall, LaneState } from '../../src/transport/unary-channel.js'
+import { Http2Channel } from '../../src/transport/http2/http2-channel.js'
 
 const settings: ChannelSettings = {
   transport: 'http2',
@@ -22,7 +22,7 @@ export interface Outcome {
 }
 
 export interface TestCall {
-  readonly call: LaneCall
+  readonly call: ChannelCall
   readonly outcome: Promise<Outcome>
 }
 
@@ -37,13 +37,13 @@ export type TestChannelOptions = Partial<ChannelSettings> & { readonly lastStrea
 
 /** A channel over HTTP/2 without a client around it. */
 export class TestChannel {
-  readonly states: LaneState[] = []
+  readonly states: ChannelState[] = []
   readonly channel: Http2Channel
 
   constructor(t: TestContext, endpoint: string, { lastStreamId, ...overrides }: TestChannelOptions = {}) {
     const [parsed] = parseEndpoints(endpoint, { hasTls: false })
     assert.ok(parsed)
-    const onState = (state: LaneState): unknown => this.states.push(state)
+    const onState = (state: ChannelState): unknown => this.states.push(state)
     this.channel = new Http2Channel(parsed, plainCredentials, { ...settings, ...overrides }, onState, lastStreamId)
     t.after(() => this.close())
     this.channel.connect()

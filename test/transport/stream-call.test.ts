@@ -28,7 +28,7 @@ function openStream() {
     listener: {
       onMessage: (response) => told.push(response),
       onEnd: (error) => told.push(error?.code),
-      onLeaving() {},
+      onDraining() {},
     },
   })
   const answer = (response: object): void => stream.onReceiveMessage(Buffer.from(JSON.stringify(response)))

@@ -135,7 +135,7 @@ export class FakeStream {
   }
 
   leave(): void {
-    this.#listener.onLeaving()
+    this.#listener.onDraining()
   }
 }
 

@@ -1,6 +1,6 @@
 import { EtcdError } from '../../core/errors.js'
 import type { Method } from '../../protobuf/methods.js'
-import { noPlace, waitsForOthers } from '../stream-slots.js'
+import { isBlockingCall, noStreamSlot } from '../stream-slots.js'
 import type { CallContext, Transport } from '../transport.js'
 import type { Connection } from './connection.js'
 import type { ConnectionManager } from './connection-manager.js'
@@ -40,7 +40,7 @@ export class BaseTransport implements Transport {
     const connection = await this.#wait(context)
     context.signal?.throwIfAborted()
     // It may be of a cluster that was replaced meanwhile, which would keep the call waiting for ever.
-    if (this.#manager.hasOldToken(context)) throw oldToken(method)
+    if (this.#manager.hasStaleToken(context)) throw staleToken(method)
     return this.#send(connection, method, message, context)
   }
 
@@ -50,17 +50,17 @@ export class BaseTransport implements Transport {
     message: Buffer,
     context: CallContext,
   ): Promise<Response> {
-    const chosen = waitsForOthers(method) ? this.#withPlace(connection, context) : connection
-    if (chosen === undefined) return Promise.reject(noPlace(connection.streamPlaces, 'call', connection.url, false))
+    const chosen = isBlockingCall(method) ? this.#withStreamSlot(connection, context) : connection
+    if (chosen === undefined) return Promise.reject(noStreamSlot(connection.streamSlots, 'call', connection.url, false))
     return send(chosen, method, message, context)
   }
 
   /** A call that waits for other clients leaves a place for calls that do not. */
-  #withPlace(connection: Connection, { route }: CallContext): Connection | undefined {
-    if (connection.streamPlaces.hasForWaiting) return connection
+  #withStreamSlot(connection: Connection, { route }: CallContext): Connection | undefined {
+    if (connection.streamSlots.hasForBlockingCall) return connection
     if (route.endpoint !== undefined) return undefined
     return this.#manager.connections.find(
-      ({ state, role, streamPlaces }) => state.kind === 'ready' && role !== 'learner' && streamPlaces.hasForWaiting,
+      ({ state, role, streamSlots }) => state.kind === 'ready' && role !== 'learner' && streamSlots.hasForBlockingCall,
     )
   }
 
@@ -106,7 +106,7 @@ function encodeOnce<Request>(
 }
 
 /** As if a member had refused it: the call gets the token of now and goes on. */
-function oldToken(method: { readonly name: string }): EtcdError {
+function staleToken(method: { readonly name: string }): EtcdError {
   return new EtcdError('the token was replaced while the call waited for a connection', {
     code: 'INVALID_AUTH_TOKEN',
     effect: 'none',

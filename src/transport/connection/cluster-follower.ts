@@ -100,10 +100,10 @@ export class ClusterFollower {
 }
 
 /** Whether it takes part in the agreement: a connection to a member that does not answer is as good as none. */
-function isReachable({ state, connected, clusterId }: Connection): boolean {
+function isReachable({ state, isConnected, clusterId }: Connection): boolean {
   if (state.kind === 'ready') return true
   const silent = (state.kind === 'ejected' ? state.reason : state.kind === 'probing' && state.after) === 'unresponsive'
-  return connected && clusterId !== undefined && !silent
+  return isConnected && clusterId !== undefined && !silent
 }
 
 function isMost(connections: readonly Connection[], clusterId: string): boolean {

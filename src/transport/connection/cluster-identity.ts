@@ -33,7 +33,7 @@ export class ClusterIdentity {
   #raftTerm = 0
   #termRaisedAt = Number.NEGATIVE_INFINITY
   /** The clusters that endpoints were found to belong to, each told once. */
-  readonly #strangers = new Map<string, string>()
+  readonly #otherClusters = new Map<string, string>()
   readonly #listener: IdentityListener
   readonly #followers = new Set<() => void>()
 
@@ -98,7 +98,7 @@ export class ClusterIdentity {
     this.#clusterId = clusterId
     this.#revision = 0
     this.#raftTerm = 0
-    this.#strangers.clear()
+    this.#otherClusters.clear()
     this.#begin({ after: 'CLUSTER_CHANGED' })
   }
 
@@ -113,8 +113,8 @@ export class ClusterIdentity {
   #otherCluster(header: ResponseHeader, endpoint: string): EtcdError {
     const expected = this.#clusterId ?? ''
     const actual = header.clusterId ?? ''
-    if (this.#strangers.get(endpoint) !== actual) this.#listener.clusterChanged(endpoint, expected, actual)
-    this.#strangers.set(endpoint, actual)
+    if (this.#otherClusters.get(endpoint) !== actual) this.#listener.clusterChanged(endpoint, expected, actual)
+    this.#otherClusters.set(endpoint, actual)
     return new EtcdError(`answer from cluster ${actual}, this client belongs to ${expected}`, {
       code: 'CLUSTER_CHANGED',
       effect: 'unknown',

@@ -52,7 +52,7 @@ export interface StateChange {
 }
 
 /** Tells of the states of connections what matters to listeners, each change once, however often it is tried again. */
-export class Announcer {
+export class StateReporter {
   readonly #events: EventSink
   readonly #onChange: ((change: StateChange) => void) | undefined
   /** Those whose loss was told and that have not been ready since. */
@@ -68,7 +68,7 @@ export class Announcer {
   /** The connection has entered a new state. */
   stateChanged(connection: Connection, previous: ConnectionState): void {
     const { state, url: endpoint } = connection
-    this.#tellChange(connection, previous)
+    this.#reportChange(connection, previous)
     switch (state.kind) {
       case 'ready':
         this.#lost.delete(connection)
@@ -88,7 +88,7 @@ export class Announcer {
     }
   }
 
-  #tellChange(connection: Connection, before: ConnectionState): void {
+  #reportChange(connection: Connection, before: ConnectionState): void {
     const { state, url: endpoint } = connection
     if (state === before) return
     const now = performance.now()

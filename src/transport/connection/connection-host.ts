@@ -14,13 +14,13 @@ export interface ConnectionHost<Connection> {
   /** Metadata for the probes: the token, where there is one. */
   probeMetadata(): CallMetadata
   /** The member answers, but not the calls with this token. Returns whether another one is got. */
-  tokenHeldBack(token: string): boolean
+  tokenStalled(token: string): boolean
   /** The member turned out to belong to another cluster than the client's. */
-  foundStranger(connection: Connection): void
+  otherClusterFound(connection: Connection): void
   /** Something of this connection is dead, or has been silent for long: it is checked, and the others are, too. */
-  foundSilent(connection: Connection): void
+  silenceFound(connection: Connection): void
   /** The connection entered a new state. */
   stateChanged(connection: Connection, previous: ConnectionState): void
   /** The member told who it is, or who leads. */
-  learned(connection: Connection, status: StatusResponse): void
+  statusReceived(connection: Connection, status: StatusResponse): void
 }

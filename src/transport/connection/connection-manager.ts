@@ -8,7 +8,7 @@ import type { CallContext, CallMetadata, Route } from '../transport.js'
 import { type ClusterFollowed, ClusterFollower, type FollowerHost } from './cluster-follower.js'
 import { ClusterIdentity } from './cluster-identity.js'
 import { Connection } from './connection.js'
-import { Announcer, type EventSink, reasonOf, type StateChange } from './connection-events.js'
+import { type EventSink, reasonOf, type StateChange, StateReporter } from './connection-events.js'
 import type { ConnectionHost } from './connection-host.js'
 import type { ConnectionState, Role } from './connection-state.js'
 import { type EndpointStatus, statusOf } from './endpoint-status.js'
@@ -26,7 +26,7 @@ export interface ConnectionManagerOptions {
   readonly credentials: (endpoint: Endpoint) => Credentials
   readonly probeMetadata: () => CallMetadata
   /** Told of a token with which members leave calls unanswered. Returns whether another one is got. */
-  readonly onTokenHeldBack?: ((token: string) => boolean) | undefined
+  readonly onTokenStalled?: ((token: string) => boolean) | undefined
   /** Told of every new state of a connection. */
   readonly onStateChange?: ((change: StateChange) => void) | undefined
 }
@@ -61,19 +61,19 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   #seeds: readonly Endpoint[]
   /** Those of former endpoints, until the calls under way on them have ended. */
   readonly #draining = new Set<Connection>()
-  readonly #announcer: Announcer
+  readonly #reporter: StateReporter
   readonly #follower = new ClusterFollower(this)
   #state: ManagerState = { kind: 'idle' }
   readonly #closing = new AbortController()
   #leader: string | undefined
   #clock: NodeJS.Timeout | undefined
   #tickedAt = 0
-  #proposalsGivenUpAt = Number.NEGATIVE_INFINITY
+  #proposalsFailedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: ConnectionManagerOptions) {
     this.#options = options
     this.events = options.events
-    this.#announcer = new Announcer(options.events, options.onStateChange)
+    this.#reporter = new StateReporter(options.events, options.onStateChange)
     this.settings = options.settings
     this.identity = new ClusterIdentity({
       clusterChanged: (endpoint, expected, actual) =>
@@ -123,12 +123,12 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
    * Why nothing can be sent now to a member that is healthy: what a wait that was in vain is explained by. `undefined` while
    * there is one, and while nobody has wanted one.
    */
-  obstacle(): EtcdError | undefined {
+  unavailability(): EtcdError | undefined {
     const states = this.#connections.map(({ state }) => state)
     const isWanted = this.#state.kind === 'opening' || this.#state.kind === 'open'
     if (!isWanted || states.some(({ kind }) => kind === 'ready')) return undefined
     const hasNoLeader = states.some((state) => state.kind !== 'closed' && reasonOf(state) === 'no leader')
-    return hasNoLeader ? this.#outOfReach('NO_LEADER', 'no member has a leader') : this.#notConnected()
+    return hasNoLeader ? this.#unreachable('NO_LEADER', 'no member has a leader') : this.#notConnected()
   }
 
   /** What the member at an endpoint does, as far as it is known. */
@@ -145,7 +145,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     const connection = this.#picker.pick(route, excludedEndpoints)
     if (connection === undefined) return undefined
     this.#startClock()
-    return context.repeatable || !connection.isDoubtful(performance.now()) ? connection : this.#pickTrusted(context)
+    return context.repeatable || !connection.isSuspect(performance.now()) ? connection : this.#pickVerified(context)
   }
 
   /** Waits for a connection for this call, no longer than its deadline, its signal and `maxMs` allow. */
@@ -218,18 +218,18 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     if (connection.state.kind === 'closed') this.#draining.delete(connection)
     if (this.#state.kind === 'closed' || !this.#connections.includes(connection)) return
     this.#changed()
-    this.#announcer.stateChanged(connection, previous)
+    this.#reporter.stateChanged(connection, previous)
     this.#follower.check()
   }
 
   /** What has made one connection silent, as a firewall that has forgotten it, may have done so to others. */
-  foundSilent(): void {
+  silenceFound(): void {
     if (this.#state.kind === 'closed') return
     for (const connection of this.#connections) connection.check()
     this.#startClock()
   }
 
-  foundStranger(connection: Connection): void {
+  otherClusterFound(connection: Connection): void {
     if (this.#connections.includes(connection)) this.#follower.found(connection)
   }
 
@@ -238,17 +238,17 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   }
 
   /** Whether the call was given a token that is not in use any more. */
-  hasOldToken({ token }: CallContext): boolean {
+  hasStaleToken({ token }: CallContext): boolean {
     return token !== undefined && token !== this.probeMetadata().token
   }
 
-  tokenHeldBack(token: string): boolean {
-    if (this.#options.onTokenHeldBack?.(token) !== true) return false
-    for (const connection of this.#all()) connection.giveUpHeldBack(token)
+  tokenStalled(token: string): boolean {
+    if (this.#options.onTokenStalled?.(token) !== true) return false
+    for (const connection of this.#all()) connection.failCallsWithToken(token)
     return true
   }
 
-  learned(connection: Connection, status: StatusResponse): void {
+  statusReceived(connection: Connection, status: StatusResponse): void {
     this.#changed()
     this.#follower.found(connection)
     const memberId = status.leader
@@ -285,7 +285,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
 
   #settle(opening: Extract<ManagerState, { kind: 'opening' }>): void {
     if (this.#connections.length === 0) return
-    const settled = this.#connections.every(({ state }) => hasShownItself(state))
+    const settled = this.#connections.every(({ state }) => isSettled(state))
     if (settled) {
       this.#opened()
       return
@@ -313,16 +313,16 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
    * For what cannot be sent twice. Where the connections have been silent for some seconds, all of them are checked, and the
    * call waits for the first that gives a sign of life.
    */
-  #pickTrusted({ route, excludedEndpoints }: CallContext): Connection | undefined {
+  #pickVerified({ route, excludedEndpoints }: CallContext): Connection | undefined {
     const now = performance.now()
     const doubtful = new Set(excludedEndpoints)
     for (const connection of this.#connections) {
-      if (!connection.isDoubtful(now)) continue
+      if (!connection.isSuspect(now)) continue
       doubtful.add(connection.url)
       connection.check()
     }
     const connection = this.#picker.pick(route, doubtful)
-    if (connection === undefined || connection.isDoubtful(now)) return undefined
+    if (connection === undefined || connection.isSuspect(now)) return undefined
     // Rather wait for a check than go where it has failed before.
     return excludedEndpoints?.has(connection.url) === true && this.#picker.hasUntriedEndpoint(route, excludedEndpoints)
       ? undefined
@@ -342,7 +342,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     const late = now - this.#tickedAt > 2 * tickMs
     this.#tickedAt = now
     const connections = this.#all()
-    if (connections.every(({ isWaiting }) => !isWaiting)) {
+    if (connections.every(({ needsTicks }) => !needsTicks)) {
       clearInterval(this.#clock)
       this.#clock = undefined
       return
@@ -350,14 +350,14 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     // When this process itself was stalled, answers may lie unread: nobody is judged by such a tick.
     if (late) return
     for (const connection of connections) connection.tick()
-    this.#giveUpProposals(now)
+    this.#failProposals(now)
   }
 
-  #giveUpProposals(now: number): void {
+  #failProposals(now: number): void {
     const raisedAt = this.identity.termRaisedAt
-    if (raisedAt <= this.#proposalsGivenUpAt || now - raisedAt < electionGraceMs) return
-    this.#proposalsGivenUpAt = raisedAt
-    for (const connection of this.#all()) connection.giveUpProposals(raisedAt)
+    if (raisedAt <= this.#proposalsFailedAt || now - raisedAt < electionGraceMs) return
+    this.#proposalsFailedAt = raisedAt
+    for (const connection of this.#all()) connection.failProposals(raisedAt)
     // Members that heard of the election late have named the leader before when they were asked.
     this.refreshAll()
   }
@@ -367,10 +367,10 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   }
 
   #notConnected(): EtcdError {
-    return this.#outOfReach('NOT_CONNECTED', 'no member could be reached in time')
+    return this.#unreachable('NOT_CONNECTED', 'no member could be reached in time')
   }
 
-  #outOfReach(code: 'NOT_CONNECTED' | 'NO_LEADER', message: string): EtcdError {
+  #unreachable(code: 'NOT_CONNECTED' | 'NO_LEADER', message: string): EtcdError {
     const reasons = this.#connections.map(({ url, state }) => `${url} (${reasonOf(state) ?? state.kind})`)
     return new EtcdError(`${message}: ${reasons.join(', ')}`, { code, effect: 'none', retryable: true })
   }
@@ -381,7 +381,7 @@ export function closedError(effect: 'none' | 'unknown' = 'none'): EtcdError {
   return new EtcdError('the client is closed', { code: 'CLOSED', effect })
 }
 
-function hasShownItself(state: ConnectionState): boolean {
+function isSettled(state: ConnectionState): boolean {
   if (state.kind === 'connecting') return state.error !== undefined
   return state.kind !== 'idle' && state.kind !== 'probing'
 }

@@ -18,7 +18,7 @@ export type ConnectionState =
 export type Role = 'leader' | 'follower' | 'learner'
 
 /** Why a member is not healthy; `undefined` also for a new connection, of which nobody knows yet whose it is. */
-export function ejectedFor(state: ConnectionState): EjectReason | undefined {
+export function ejectReasonOf(state: ConnectionState): EjectReason | undefined {
   if (state.kind === 'ejected') return state.reason
   return state.kind === 'probing' ? state.after : undefined
 }

@@ -1,30 +1,30 @@
 import { EtcdError } from '../../core/errors.js'
 import type { ResponseHeader, StatusResponse } from '../../protobuf/generated/messages.js'
 import { type Method, methods } from '../../protobuf/methods.js'
+import type { ChannelState } from '../channel.js'
 import type { Credentials } from '../credentials.js'
 import type { Endpoint } from '../endpoint.js'
 import { isTransportCode } from '../grpc-status.js'
-import { StreamPlaces } from '../stream-slots.js'
+import { StreamSlots } from '../stream-slots.js'
 import type { CallContext } from '../transport.js'
-import type { LaneState } from '../unary-channel.js'
 import type { ConnectionHost } from './connection-host.js'
-import { type ConnectionState, ejectedFor, type Role } from './connection-state.js'
+import { ConnectionLiveness } from './connection-liveness.js'
+import { type ConnectionState, ejectReasonOf, type Role } from './connection-state.js'
 import { type EjectReason, ejectionMs } from './ejection.js'
+import { InFlightCalls } from './in-flight-calls.js'
 import { Latency } from './latency.js'
-import { type Lanes, type LanesListener, openLanes } from './member-channels.js'
+import { type MemberChannels, type MemberChannelsListener, openMemberChannels } from './member-channels.js'
 import { isRefusal } from './member-probe.js'
-import { MemberQuestions } from './member-questions.js'
-import { OpenCalls } from './open-calls.js'
-import { Pulse } from './pulse.js'
+import { MemberProber } from './member-prober.js'
 import { StreamCall, type StreamInit, type StreamOwner } from './stream-call.js'
 import { type AttemptOwner, UnaryAttempt } from './unary-attempt.js'
 
-const unlimited = { maxStreams: Number.POSITIVE_INFINITY, unaryPlaces: 0 }
+const unlimited = { maxStreams: Number.POSITIVE_INFINITY, unarySlots: 0 }
 /** Probes in a row that a silent member may leave unanswered before the calls on it are given up. */
-const patienceProbes = 3
+const maxUnansweredProbes = 3
 
 /**
- * One endpoint: its lanes, its health and the calls under way on it.
+ * One endpoint: its channels, its health and the calls under way on it.
  *
  *     idle → connecting → probing → ready ⇄ ejected
  *
@@ -33,14 +33,14 @@ const patienceProbes = 3
  * silent. An ejected member is probed again after a backoff, and gets traffic when it answers well. Calls go to ejected
  * members only where there is no other choice, which is the manager's decision.
  */
-export class Connection implements AttemptOwner, StreamOwner, LanesListener {
+export class Connection implements AttemptOwner, StreamOwner, MemberChannelsListener {
   readonly endpoint: Endpoint
   readonly #host: ConnectionHost<Connection>
-  readonly #calls: OpenCalls
-  #lanes: Lanes | undefined
+  readonly #calls: InFlightCalls
+  #channels: MemberChannels | undefined
   #state: ConnectionState = { kind: 'idle' }
-  readonly #pulse: Pulse
-  readonly #questions: MemberQuestions
+  readonly #liveness: ConnectionLiveness
+  readonly #prober: MemberProber
   readonly #latency = new Latency()
   #status: StatusResponse | undefined
   #clusterId: string | undefined
@@ -51,13 +51,13 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   constructor(endpoint: Endpoint, host: ConnectionHost<Connection>) {
     this.endpoint = endpoint
     this.#host = host
-    this.#calls = new OpenCalls(endpoint.url)
-    this.#pulse = this.#makePulse()
-    this.#questions = new MemberQuestions({
+    this.#calls = new InFlightCalls(endpoint.url)
+    this.#liveness = this.#createLiveness()
+    this.#prober = new MemberProber({
       host,
       latency: this.#latency,
       send: (method, request, context) => this.#send(method, method.encode(request), context, 0),
-      behind: () => this.eject('unresponsive'),
+      memberBehind: () => this.eject('unresponsive'),
     })
   }
 
@@ -70,17 +70,17 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   /** Whether a call could be sent now, wise or not. */
-  get connected(): boolean {
+  get isConnected(): boolean {
     return this.#state.kind === 'ready' || this.#state.kind === 'ejected' || this.#state.kind === 'probing'
   }
 
   get inFlight(): number {
-    return this.#calls.inFlight
+    return this.#calls.count
   }
 
   /** Whether something is waited for, so that ticks are needed. */
-  get isWaiting(): boolean {
-    return this.#pulse.isWaiting
+  get needsTicks(): boolean {
+    return this.#liveness.needsTicks
   }
 
   /** Moving average of the time that small calls take; `undefined` before the first. */
@@ -113,8 +113,8 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   /** The places for streams, as far as it is known how many there are. */
-  get streamPlaces(): StreamPlaces {
-    return new StreamPlaces(this.#lanes?.streamLimit ?? unlimited, this.#calls)
+  get streamSlots(): StreamSlots {
+    return new StreamSlots(this.#channels?.streamLimit ?? unlimited, this.#calls)
   }
 
   /** When the member was last asked for its status. */
@@ -124,7 +124,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
 
   connect(): void {
     if (this.#state.kind !== 'idle') return
-    this.#openLanes()
+    this.#openChannels()
   }
 
   /** Sends one call. The caller has made sure that the connection is `connected`. */
@@ -133,19 +133,19 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     message: Buffer,
     context: CallContext,
   ): Promise<Response> {
-    if (!this.connected) return Promise.reject(this.#notConnected())
+    if (!this.isConnected) return Promise.reject(this.#notConnected())
     const floor = context.consistent && !context.ownView ? this.#host.identity.revision : 0
     return this.#send(method, message, context, floor)
   }
 
   /** Opens one stream. Its first sign of trouble, as of everything that follows, is the listener's `onEnd`. */
   stream<Request, Response>(init: StreamInit<Request, Response>): StreamCall<Request, Response> | undefined {
-    const lanes = this.#lanes
-    if (lanes === undefined || !this.connected || this.#draining) return undefined
+    const channels = this.#channels
+    if (channels === undefined || !this.isConnected || this.#draining) return undefined
     const stream = new StreamCall(this, init)
-    if (this.#pulse.doubtsStreams(performance.now())) this.#host.foundSilent(this)
+    if (this.#liveness.isStreamChannelSuspect(performance.now())) this.#host.silenceFound(this)
     this.#calls.addStream(stream as StreamCall)
-    stream.start(lanes.streams(), init.metadata)
+    stream.start(channels.streamChannel(), init.metadata)
     return stream
   }
 
@@ -153,21 +153,21 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   async refresh(): Promise<void> {
     this.#refreshedAt = performance.now()
     try {
-      this.#learn(await this.#questions.status())
+      this.#onStatus(await this.#prober.status())
     } catch {
-      // A member that stays silent is noticed by `tick`, a lost connection by its lane.
+      // A member that stays silent is noticed by `tick`, a lost connection by its channel.
     }
   }
 
   /** Whether what cannot be sent twice may have to wait until the member has given a sign of life. */
-  isDoubtful(now: number): boolean {
-    const reason = ejectedFor(this.#state)
-    return reason === 'unresponsive' || (this.#state.kind === 'ready' && this.#pulse.isDoubtful(now))
+  isSuspect(now: number): boolean {
+    const reason = ejectReasonOf(this.#state)
+    return reason === 'unresponsive' || (this.#state.kind === 'ready' && this.#liveness.isSuspect(now))
   }
 
   /** Asks a healthy member whether it is alive, unless it has just shown that. If it is silent, it is ejected. */
   check(): void {
-    if (this.#state.kind === 'ready') this.#pulse.check()
+    if (this.#state.kind === 'ready') this.#liveness.check()
   }
 
   /**
@@ -176,8 +176,8 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
    * up, to be repeated elsewhere. Slow answers of a member that is alive never lead to this.
    */
   tick(): void {
-    if (this.#state.kind === 'ready') this.#pulse.tick()
-    else this.#pulse.rest()
+    if (this.#state.kind === 'ready') this.#liveness.tick()
+    else this.#liveness.reset()
   }
 
   /** Keeps calls away until a probe, after a backoff, is answered well. */
@@ -187,8 +187,8 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     const timer = setTimeout(() => void this.#probe(ejections, reason), delayMs)
     timer.unref()
     this.#enter({ kind: 'ejected', ejections, reason, timer })
-    if (reason === 'unresponsive') this.#leaveSilent(ejections)
-    if (reason !== 'no leader') this.#calls.giveUpStreams(undefined)
+    if (reason === 'unresponsive') this.#abandonSilent(ejections)
+    if (reason !== 'no leader') this.#calls.failStreams(undefined)
   }
 
   /** Probes an ejected member now instead of after its backoff. */
@@ -197,37 +197,37 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   /** Gives up the reads that wait with a token which is held back: they are sent again with another one. */
-  giveUpHeldBack(token: string): void {
-    this.#calls.giveUpHeldBack(token)
+  failCallsWithToken(token: string): void {
+    this.#calls.failWithToken(token)
   }
 
   /** Gives up the proposals that were sent before `raisedAt`, when the term rose: their leader is gone. */
-  giveUpProposals(raisedAt: number): void {
-    this.#calls.giveUpProposals(raisedAt)
+  failProposals(raisedAt: number): void {
+    this.#calls.failProposals(raisedAt)
   }
 
   /** Closes as soon as the calls under way have ended; streams move elsewhere now. */
   drain(): void {
     this.#draining = true
-    this.#calls.giveUpStreams(undefined)
-    if (this.#calls.inFlight === 0) this.close(undefined)
+    this.#calls.failStreams(undefined)
+    if (this.#calls.count === 0) this.close(undefined)
   }
 
   /** Ends the connection now; calls under way reject with a `reason` each, by default that the connection was lost. */
   close(reason: (() => EtcdError) | undefined): void {
     if (this.#state.kind === 'closed') return
     this.#enter({ kind: 'closed' })
-    this.#calls.giveUpAll(reason)
-    this.#lanes?.close()
+    this.#calls.failAll(reason)
+    this.#channels?.close()
   }
 
   ended(attempt: UnaryAttempt): void {
     this.#calls.attemptEnded(attempt)
-    if (this.#draining && this.#calls.inFlight === 0) this.close(undefined)
+    if (this.#draining && this.#calls.count === 0) this.close(undefined)
   }
 
   streamAnswered(header: ResponseHeader): EtcdError | undefined {
-    this.#pulse.streamAnswered()
+    this.#liveness.streamAnswered()
     return this.#observe(header, 0)
   }
 
@@ -237,7 +237,7 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
 
   answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined {
     const now = performance.now()
-    this.#pulse.answered(now)
+    this.#liveness.answered(now)
     this.#latency.sample(now - attempt.sentAt, attempt.context.responseBytes)
     const refused = this.#observe(header, attempt.floor)
     // What a member tells about itself is true in whatever cluster it is, and a token that it gives is for that one.
@@ -246,18 +246,18 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   failed(error: EtcdError): void {
-    if (!isTransportCode(error.code)) this.#pulse.answered(performance.now())
+    if (!isTransportCode(error.code)) this.#liveness.answered(performance.now())
     if (error.code === 'NOT_SUPPORTED_FOR_LEARNER') this.#becomeLearner()
     else if (error.code === 'NO_LEADER' && this.#state.kind === 'ready') this.eject('no leader')
     else if (error.code === 'DEADLINE_EXCEEDED') this.check() // Short calls end before any of them notices the silence.
   }
 
-  onState(state: LaneState): void {
+  onState(state: ChannelState): void {
     switch (state.kind) {
       case 'connected':
         // The address may lead to another member now.
         this.#clusterId = undefined
-        this.#pulse.connected()
+        this.#liveness.connected()
         void this.#probe(0, undefined)
         return
       case 'connecting':
@@ -270,21 +270,21 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
   }
 
   /** A member that is shut down in order takes no new calls, but serves the streams that it has for some seconds. */
-  onStreamsLeaving(): void {
-    this.#host.foundSilent(this)
-    this.#calls.leaving()
+  onStreamsDraining(): void {
+    this.#host.silenceFound(this)
+    this.#calls.notifyDraining()
   }
 
   async #probe(ejections: number, after: EjectReason | undefined): Promise<void> {
     this.#enter({ kind: 'probing', ejections, after })
     const probing = this.#state
     try {
-      const status = await this.#questions.status()
-      if (this.#state === probing) this.#judge(status)
+      const status = await this.#prober.status()
+      if (this.#state === probing) this.#onProbeAnswered(status)
     } catch (error) {
       if (this.#state !== probing) return
       if (!isRefusal(error)) this.eject('unresponsive')
-      else if (this.#isStranger()) this.eject('other cluster')
+      else if (this.#isOfOtherCluster()) this.eject('other cluster')
       else this.#enter({ kind: 'ready' })
     }
   }
@@ -294,28 +294,28 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     const refused = this.#host.identity.observe(header, this.url, floor)
     if (refused?.code !== 'CLUSTER_CHANGED') return refused
     this.#clusterId = header?.clusterId
-    this.#host.foundStranger(this)
-    if (this.#state.kind === 'ready' && this.#isStranger()) this.eject('other cluster')
+    this.#host.otherClusterFound(this)
+    if (this.#state.kind === 'ready' && this.#isOfOtherCluster()) this.eject('other cluster')
     return refused
   }
 
-  #isStranger(): boolean {
+  #isOfOtherCluster(): boolean {
     return this.#clusterId !== undefined && this.#clusterId !== this.#host.identity.clusterId
   }
 
-  #judge(status: StatusResponse): void {
-    this.#learn(status)
+  #onProbeAnswered(status: StatusResponse): void {
+    this.#onStatus(status)
     if (!this.#host.identity.admits(status.header)) this.eject('other cluster')
     else if (status.leader === undefined && !status.isLearner) this.eject('no leader')
     else this.#enter({ kind: 'ready' })
   }
 
-  #learn(status: StatusResponse): void {
+  #onStatus(status: StatusResponse): void {
     this.#status = status
     this.#clusterId = status.header?.clusterId
     this.#knownLearner = status.isLearner
     this.#refreshedAt = performance.now()
-    this.#host.learned(this, status)
+    this.#host.statusReceived(this, status)
     if (this.#state.kind === 'ready' && status.leader === undefined && !status.isLearner) this.eject('no leader')
   }
 
@@ -329,46 +329,46 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     return this.#state.kind === 'connecting' ? this.#state.error : undefined
   }
 
-  #openLanes(): void {
+  #openChannels(): void {
     this.#enter({ kind: 'connecting', error: this.#connectError() })
     const { endpoint } = this
     const credentials = (): Credentials => this.#host.credentials(endpoint)
-    this.#lanes = openLanes({ endpoint, credentials, settings: this.#host.settings }, this)
-    this.#lanes.unary.connect()
+    this.#channels = openMemberChannels({ endpoint, credentials, settings: this.#host.settings }, this)
+    this.#channels.unary.connect()
   }
 
-  #makePulse(): Pulse {
-    const lanes = (): Lanes | undefined => this.#lanes
-    return new Pulse({
-      get lanes() {
-        return lanes()
+  #createLiveness(): ConnectionLiveness {
+    const channels = (): MemberChannels | undefined => this.#channels
+    return new ConnectionLiveness({
+      get channels() {
+        return channels()
       },
       calls: this.#calls,
       latency: this.#latency,
-      ask: (over) => this.#ask(over),
-      trusted: () => this.#host.stateChanged(this, this.#state),
-      silent: (over) => this.#isSilent(over),
+      probe: (over) => this.#sendProbe(over),
+      verified: () => this.#host.stateChanged(this, this.#state),
+      silent: (over) => this.#onSilent(over),
     })
   }
 
-  #ask(over: 'unary' | 'streams'): void {
-    const streams = this.#lanes?.separateStreams
+  #sendProbe(over: 'unary' | 'streams'): void {
+    const streams = this.#channels?.separateStreamChannel
     if (over === 'unary') void this.refresh()
-    else if (streams !== undefined) this.#questions.life(streams)
+    else if (streams !== undefined) this.#prober.ping(streams)
   }
 
-  #isSilent(over: 'unary' | 'streams'): void {
+  #onSilent(over: 'unary' | 'streams'): void {
     if (over === 'unary') this.eject('unresponsive')
-    else this.#calls.giveUpStreams(undefined)
-    this.#host.foundSilent(this)
+    else this.#calls.failStreams(undefined)
+    this.#host.silenceFound(this)
   }
 
   /** The path may be gone for good while the member lives: another connection is tried beside the silent one. */
-  #leaveSilent(ejections: number): void {
-    this.#lanes?.unary.replace()
-    this.#lanes?.separateStreams?.replace()
-    if (ejections > patienceProbes) this.#calls.giveUpAll(undefined)
-    else this.#calls.giveUpReads()
+  #abandonSilent(ejections: number): void {
+    this.#channels?.unary.replaceConnection()
+    this.#channels?.separateStreamChannel?.replaceConnection()
+    if (ejections > maxUnansweredProbes) this.#calls.failAll(undefined)
+    else this.#calls.failRepeatable()
   }
 
   #send<Request, Response>(
@@ -377,12 +377,12 @@ export class Connection implements AttemptOwner, StreamOwner, LanesListener {
     context: CallContext,
     floor: number,
   ): Promise<Response> {
-    const lane = this.#lanes?.unary
-    if (lane === undefined) return Promise.reject(this.#notConnected())
-    if (this.#calls.inFlight === 0) this.#pulse.begin()
+    const channel = this.#channels?.unary
+    if (channel === undefined) return Promise.reject(this.#notConnected())
+    if (this.#calls.count === 0) this.#liveness.callsStarted()
     const attempt = new UnaryAttempt(this, method, context, floor)
     this.#calls.addAttempt(attempt as UnaryAttempt)
-    return attempt.run(lane, message)
+    return attempt.run(channel, message)
   }
 
   #notConnected(): EtcdError {

@@ -31,7 +31,7 @@ export interface EndpointStatus {
 const unlimitedStreams = 2 ** 32 - 1
 
 export function statusOf(connection: Connection): EndpointStatus {
-  const { open, maxStreams } = connection.streamPlaces
+  const { open, maxStreams } = connection.streamSlots
   return {
     endpoint: connection.url,
     state: connection.state.kind,

@@ -5,7 +5,7 @@ import { isTransportCode } from '../grpc-status.js'
 import type { CallMetadata } from '../transport.js'
 
 /** What a probe needs from the connection that it is made on. */
-export interface ProbeHost {
+export interface ProbeCaller {
   /** Makes one call, within the time of a probe. */
   call<Request, Response>(
     method: Method<Request, Response>,
@@ -14,9 +14,9 @@ export interface ProbeHost {
     signal?: AbortSignal,
   ): Promise<Response>
   /** How long the member may take to answer a call that it takes up, when it has just answered another one. */
-  readonly patienceMs: number
+  readonly stallTimeoutMs: number
   /** The member answers, but not the calls with this token. */
-  heldBack(token: string): void
+  tokenStalled(token: string): void
 }
 
 /**
@@ -26,32 +26,32 @@ export interface ProbeHost {
  * so far holds each call with it back, without a word, until it has: for ever, if the token is of another cluster, or of
  * the time before this one was restored.
  */
-export async function askStatus(host: ProbeHost, metadata: CallMetadata): Promise<StatusResponse> {
+export async function probeStatus(host: ProbeCaller, metadata: CallMetadata): Promise<StatusResponse> {
   const { token, ...bare } = metadata
   const asked = host.call(methods.Maintenance.Status, {}, bare)
   if (token === undefined) return asked
   const status = await unlessRefused(asked)
   if (status === undefined)
-    return heldBackOr(host, token, (signal) => host.call(methods.Maintenance.Status, {}, metadata, signal))
-  if (namesIndex(token)) await unlessRefused(heldBackOr(host, token, (signal) => tryToken(host, metadata, signal)))
+    return callOrStall(host, token, (signal) => host.call(methods.Maintenance.Status, {}, metadata, signal))
+  if (namesIndex(token)) await unlessRefused(callOrStall(host, token, (signal) => tryToken(host, metadata, signal)))
   return status
 }
 
 /** A read that costs nothing and asks for no right that matters: whatever comes back, the token was looked at. */
-function tryToken(host: ProbeHost, metadata: CallMetadata, signal: AbortSignal): Promise<unknown> {
+function tryToken(host: ProbeCaller, metadata: CallMetadata, signal: AbortSignal): Promise<unknown> {
   const request = { key: Buffer.from([0]), countOnly: true, serializable: true }
   return host.call(methods.KV.Range, request, metadata, signal)
 }
 
 /** What the call comes to; if nothing comes of it, an error by which the member is known to be alive. */
-async function heldBackOr<T>(host: ProbeHost, token: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function callOrStall<T>(host: ProbeCaller, token: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const giveUp = new AbortController()
-  const timer = setTimeout(() => giveUp.abort(heldBack()), host.patienceMs)
+  const timer = setTimeout(() => giveUp.abort(stalledTokenError()), host.stallTimeoutMs)
   timer.unref()
   try {
     return await call(giveUp.signal)
   } catch (error) {
-    if (error === giveUp.signal.reason) host.heldBack(token)
+    if (error === giveUp.signal.reason) host.tokenStalled(token)
     throw error
   } finally {
     clearTimeout(timer)
@@ -79,7 +79,7 @@ function namesIndex(token: string): boolean {
 }
 
 /** The error of calls whose token a member does not get ready to look at. A new one helps. */
-export function heldBack(init: Partial<EtcdErrorInit> = {}): EtcdError {
+export function stalledTokenError(init: Partial<EtcdErrorInit> = {}): EtcdError {
   return new EtcdError('members hold calls with this token back: it is of another cluster, or of a later time', {
     code: 'INVALID_AUTH_TOKEN',
     effect: 'none',

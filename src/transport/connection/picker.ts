@@ -1,6 +1,6 @@
 import type { Route } from '../transport.js'
 import type { Connection } from './connection.js'
-import { ejectedFor } from './connection-state.js'
+import { ejectReasonOf } from './connection-state.js'
 
 /**
  * Chooses the connection for a call: in turn among the healthy voting members, unless the route says otherwise. The
@@ -40,7 +40,7 @@ export class Picker {
 
   #candidates(route: Route): readonly Connection[] {
     if (route.endpoint !== undefined) {
-      return this.#connections.filter((c) => c.url === route.endpoint && c.connected)
+      return this.#connections.filter((c) => c.url === route.endpoint && c.isConnected)
     }
     const healthy = this.#healthy(route)
     if (healthy.length > 0) return preferred(healthy, route)
@@ -60,11 +60,11 @@ export class Picker {
   #lastResort(route: Route): readonly Connection[] {
     const ejected = this.#connections.filter(
       (c) =>
-        ejectedFor(c.state) !== undefined &&
-        ejectedFor(c.state) !== 'other cluster' &&
+        ejectReasonOf(c.state) !== undefined &&
+        ejectReasonOf(c.state) !== 'other cluster' &&
         (route.serializable || c.role !== 'learner'),
     )
-    const alive = ejected.filter((c) => ejectedFor(c.state) === 'no leader')
+    const alive = ejected.filter((c) => ejectReasonOf(c.state) === 'no leader')
     return alive.length > 0 ? alive : ejected
   }
 }

@@ -1,10 +1,10 @@
 import { EtcdError } from '../../core/errors.js'
 import type { ResponseHeader } from '../../protobuf/generated/messages.js'
 import type { Method } from '../../protobuf/methods.js'
+import type { CallListener, CallStatus, ChannelStream, StreamChannel } from '../channel.js'
 import { toEtcdError } from '../grpc-status.js'
 import type { StreamPurpose } from '../stream-slots.js'
 import type { CallMetadata } from '../transport.js'
-import type { CallStatus, ChannelStream, StreamChannel, UnaryListener } from '../unary-channel.js'
 
 /** Who reads a stream. Nothing is called any more after `onEnd`, nor after `cancel`. */
 export interface StreamListener<Response> {
@@ -12,7 +12,7 @@ export interface StreamListener<Response> {
   /** The stream is over; `undefined` where the member ended it without an error. */
   onEnd(error: EtcdError | undefined): void
   /** The member will end the stream in some seconds: it is shutting down, or no longer an endpoint. */
-  onLeaving(): void
+  onDraining(): void
   /** A message was sent. */
   onSent?(): void
   /** The stream was ended from this side. */
@@ -45,7 +45,7 @@ const unavailableStatus = 14
  * One streaming call on one connection. Messages are read one at a time and only while it is not paused, so that a slow
  * reader holds back the member by HTTP/2's flow control instead of filling memory.
  */
-export class StreamCall<Request = unknown, Response = unknown> implements UnaryListener {
+export class StreamCall<Request = unknown, Response = unknown> implements CallListener {
   readonly method: Method<Request, Response>
   readonly endpoint: string
   readonly purpose: StreamPurpose
@@ -120,15 +120,15 @@ export class StreamCall<Request = unknown, Response = unknown> implements UnaryL
   }
 
   /** Ends the stream with `error` for its listener, whatever the member thinks of it. */
-  giveUp(error: EtcdError): void {
+  fail(error: EtcdError): void {
     const listener = this.#listener
     this.#cancel()
     listener?.onEnd(error)
   }
 
   /** The member, or this connection to it, is going away. */
-  leaving(): void {
-    this.#listener?.onLeaving()
+  draining(): void {
+    this.#listener?.onDraining()
   }
 
   onReceiveMetadata(): void {}
@@ -143,7 +143,7 @@ export class StreamCall<Request = unknown, Response = unknown> implements UnaryL
   onReceiveStatus(status: CallStatus): void {
     const listener = this.#listener
     if (listener === undefined) return
-    this.#leave()
+    this.#detach()
     listener.onEnd(status.code === okStatus ? undefined : this.#failure(status))
   }
 
@@ -152,16 +152,14 @@ export class StreamCall<Request = unknown, Response = unknown> implements UnaryL
     const header = headerOf(response)
     const refused = header === undefined ? undefined : this.#owner.streamAnswered(header)
     if (refused === undefined) this.#listener.onMessage(response)
-    else this.giveUp(refused)
+    else this.fail(refused)
   }
 
   #decode(message: Buffer): Response | undefined {
     try {
       return this.method.decode(message)
     } catch (error) {
-      this.giveUp(
-        error instanceof EtcdError ? error : this.#failure({ code: unavailableStatus, details: String(error) }),
-      )
+      this.fail(error instanceof EtcdError ? error : this.#failure({ code: unavailableStatus, details: String(error) }))
       return undefined
     }
   }
@@ -191,14 +189,14 @@ export class StreamCall<Request = unknown, Response = unknown> implements UnaryL
 
   #cancel(): void {
     if (this.#listener === undefined) return
-    this.#leave()
+    this.#detach()
     const cancel = (): void => this.#call?.cancelWithStatus(cancelledStatus, 'cancelled')
     cancel()
     // In the tick of its start, grpc-js takes a call for cancelled and starts it on the connection all the same.
     setImmediate(cancel)
   }
 
-  #leave(): void {
+  #detach(): void {
     this.#listener = undefined
     this.#owner.streamEnded(this as StreamCall)
   }

@@ -1,9 +1,9 @@
 import type { EtcdError } from '../../core/errors.js'
 import type { ResponseHeader } from '../../protobuf/generated/messages.js'
 import type { Method } from '../../protobuf/methods.js'
+import type { CallListener, CallStatus, ChannelCall, UnaryChannel } from '../channel.js'
 import { toEtcdError } from '../grpc-status.js'
 import type { CallContext } from '../transport.js'
-import type { CallStatus, LaneCall, UnaryLane, UnaryListener } from '../unary-channel.js'
 
 /** Who started the attempt and wants to know how it ended. */
 export interface AttemptOwner {
@@ -22,17 +22,17 @@ const internalStatus = 13
 const unavailableStatus = 14
 
 /**
- * One unary call on one connection, from sending to its end. It listens to the lane itself, so that a call costs one
+ * One unary call on one connection, from sending to its end. It listens to the channel itself, so that a call costs one
  * object and one promise.
  */
-export class UnaryAttempt<Request = unknown, Response = unknown> implements UnaryListener {
+export class UnaryAttempt<Request = unknown, Response = unknown> implements CallListener {
   readonly method: Method<Request, Response>
   readonly context: CallContext
   readonly sentAt: number
   /** The cluster's revision when it was sent, which a consistent answer may not fall below. */
   readonly floor: number
   readonly #owner: AttemptOwner
-  #call: LaneCall | undefined
+  #call: ChannelCall | undefined
   #message: Buffer | undefined
   /** There for calls with a signal only, which are few. */
   #onAbort: (() => void) | undefined
@@ -48,17 +48,17 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Unar
   }
 
   /** Sends `message`. Settles exactly once: with the answer, an `EtcdError`, or the reason of the caller's abort. */
-  run(lane: UnaryLane, message: Buffer): Promise<Response> {
+  run(channel: UnaryChannel, message: Buffer): Promise<Response> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
       const { deadlineAt, metadata, signal } = this.context
       if (signal !== undefined) this.#listenTo(signal)
       try {
-        this.#call = lane.startUnary(this.method.path, message, metadata, deadlineAt, this)
+        this.#call = channel.startUnary(this.method.path, message, metadata, deadlineAt, this)
       } catch (error) {
-        // A lane throws when it was closed under the call, among others.
-        this.#end()
+        // A channel throws when it was closed under the call, among others.
+        this.#detach()
         const details = `Channel closed before call started: ${String(error)}`
         reject(this.#failure({ code: unavailableStatus, details, sent: false }))
       }
@@ -66,10 +66,10 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Unar
   }
 
   /** Gives the attempt up: it rejects with `reason` now, and the member is told to stop. */
-  giveUp(reason: unknown): void {
+  cancel(reason: unknown): void {
     const reject = this.#reject
     if (reject === undefined) return
-    this.#end()
+    this.#detach()
     reject(reason)
     this.#call?.cancelWithStatus(cancelledStatus, 'given up')
   }
@@ -84,7 +84,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Unar
     const resolve = this.#resolve
     const reject = this.#reject
     if (resolve === undefined || reject === undefined) return
-    this.#end()
+    this.#detach()
     try {
       resolve(this.#response(status))
     } catch (error) {
@@ -102,11 +102,11 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Unar
   }
 
   #listenTo(signal: AbortSignal): void {
-    this.#onAbort = () => this.giveUp(signal.reason)
+    this.#onAbort = () => this.cancel(signal.reason)
     signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  #end(): void {
+  #detach(): void {
     this.#resolve = undefined
     this.#reject = undefined
     if (this.#onAbort !== undefined) this.context.signal?.removeEventListener('abort', this.#onAbort)
@@ -119,7 +119,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Unar
       {
         method: this.method.name,
         endpoint: this.#owner.url,
-        // Calls start on connected lanes only, so every attempt may have reached the member unless the lane knows better.
+        // Calls start on connected channels only, so every attempt may have reached the member unless the channel knows better.
         sent: status.sent !== false,
         deadlineAt: this.context.deadlineAt,
         now: performance.now(),

@@ -2,7 +2,7 @@ import { longestTimerMs } from '../../core/abort.js'
 import type { CallContext } from '../transport.js'
 import type { Connection } from './connection.js'
 
-interface Waiter {
+interface WaitingCall {
   readonly context: CallContext
   readonly resolve: (connection: Connection) => void
   readonly fail: (reason: unknown) => void
@@ -10,7 +10,7 @@ interface Waiter {
 
 /** Calls that wait for a connection. */
 export class WaitingCalls {
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiting = new Set<WaitingCall>()
 
   /** Waits no longer than `waitMs` and the call's signal allow. `onTimeout` makes the error of one that is over. */
   wait(context: CallContext, waitMs: number, onTimeout: () => unknown): Promise<Connection> {
@@ -21,9 +21,9 @@ export class WaitingCalls {
       const leave = (): void => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', onAbort)
-        this.#waiters.delete(waiter)
+        this.#waiting.delete(waiter)
       }
-      const waiter: Waiter = {
+      const waiter: WaitingCall = {
         context,
         resolve: (connection) => {
           leave()
@@ -36,13 +36,13 @@ export class WaitingCalls {
       }
       const onAbort = (): void => waiter.fail(signal?.reason)
       signal?.addEventListener('abort', onAbort, { once: true })
-      this.#waiters.add(waiter)
+      this.#waiting.add(waiter)
     })
   }
 
   /** Gives a connection to each call for which there is one now. */
   serve(pick: (context: CallContext) => Connection | undefined): void {
-    for (const waiter of this.#waiters) {
+    for (const waiter of this.#waiting) {
       const connection = pick(waiter.context)
       if (connection !== undefined) waiter.resolve(connection)
     }
@@ -50,6 +50,6 @@ export class WaitingCalls {
 
   /** Fails all of them, each with its own reason. */
   fail(reason: () => unknown): void {
-    for (const waiter of this.#waiters) waiter.fail(reason())
+    for (const waiter of this.#waiting) waiter.fail(reason())
   }
 }

@@ -1,9 +1,9 @@
+import type { CallListener, ChannelState, StreamChannel, UnaryChannel } from '../channel.js'
 import type { ChannelSettings } from '../channel-settings.js'
 import type { Credentials } from '../credentials.js'
 import type { Endpoint } from '../endpoint.js'
 import { Reconnector } from '../reconnector.js'
 import type { CallMetadata } from '../transport.js'
-import type { LaneState, StreamChannel, UnaryLane, UnaryListener } from '../unary-channel.js'
 import { type GrpcCall, GrpcConnection } from './grpc-connection.js'
 import { type GrpcJs, loadedGrpcJs, loadGrpcJs } from './grpc-js.js'
 
@@ -11,10 +11,10 @@ import { type GrpcJs, loadedGrpcJs, loadGrpcJs } from './grpc-js.js'
  * Unary calls and streams through grpc-js. Without the module, which `connect` loads, it carries nothing: unary calls wait
  * for `connected`, and so do those who open streams.
  */
-export class GrpcChannel implements UnaryLane, StreamChannel {
+export class GrpcChannel implements UnaryChannel, StreamChannel {
   readonly bytesUnsent = 0
   readonly #connections: Reconnector<GrpcConnection>
-  readonly #onState: (state: LaneState) => void
+  readonly #onState: (state: ChannelState) => void
   #grpc: GrpcJs | undefined
   #isClosed = false
 
@@ -22,7 +22,7 @@ export class GrpcChannel implements UnaryLane, StreamChannel {
     endpoint: Endpoint,
     credentials: () => Credentials,
     settings: ChannelSettings,
-    onState: (state: LaneState) => void,
+    onState: (state: ChannelState) => void,
   ) {
     this.#onState = onState
     this.#connections = new Reconnector((listener) => {
@@ -50,17 +50,17 @@ export class GrpcChannel implements UnaryLane, StreamChannel {
     message: Buffer,
     metadata: CallMetadata,
     deadlineAt: number,
-    listener: UnaryListener,
+    listener: CallListener,
   ): GrpcCall {
     return this.#connection().startUnary(path, message, metadata, deadlineAt, listener)
   }
 
-  startStream(path: string, metadata: CallMetadata, listener: UnaryListener): GrpcCall {
+  startStream(path: string, metadata: CallMetadata, listener: CallListener): GrpcCall {
     return this.#connection().startStream(path, metadata, listener)
   }
 
-  replace(): void {
-    this.#connections.replace()
+  replaceConnection(): void {
+    this.#connections.replaceConnection()
   }
 
   close(): void {

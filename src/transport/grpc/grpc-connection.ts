@@ -1,16 +1,16 @@
 import type { Socket } from 'node:net'
 import type { ChannelInterface, connectivityState, Metadata } from '@grpc/grpc-js'
+import type { CallListener, CallStatus } from '../channel.js'
 import type { ChannelSettings } from '../channel-settings.js'
 import type { Credentials } from '../credentials.js'
 import type { Endpoint } from '../endpoint.js'
 import { connectReason } from '../grpc-status.js'
 import type { SingleConnection, SingleConnectionListener } from '../reconnector.js'
 import type { CallMetadata } from '../transport.js'
-import type { CallStatus, UnaryListener } from '../unary-channel.js'
 import type { GrpcJs } from './grpc-js.js'
 import { peerMaxStreams } from './grpc-settings.js'
 import { socketCredentials } from './grpc-sockets.js'
-import { StreamSilence } from './stream-silence.js'
+import { KeepaliveWatchdog } from './keepalive-watchdog.js'
 
 /** A call on the wire, as grpc-js makes it. */
 export type GrpcCall = ReturnType<ChannelInterface['createCall']>
@@ -41,11 +41,11 @@ export interface GrpcConnectionInit {
 export class GrpcConnection implements SingleConnection {
   readonly #grpc: GrpcJs
   readonly #channel: ChannelInterface
-  readonly #silence: StreamSilence
+  readonly #watchdog: KeepaliveWatchdog
   #listener: SingleConnectionListener<GrpcConnection>
   /** One, or several for a moment while grpc-js tries several addresses of a name. */
   readonly #sockets = new Set<Socket>()
-  #state: 'connecting' | 'connected' | 'failing' | 'leaving' | 'lost' = 'connecting'
+  #state: 'connecting' | 'connected' | 'failing' | 'draining' | 'lost' = 'connecting'
 
   constructor(
     grpc: GrpcJs,
@@ -57,7 +57,7 @@ export class GrpcConnection implements SingleConnection {
     const name = settings.servername ?? endpoint.serverName
     const onSocket = (socket: Socket): void => this.#onSocket(socket)
     const shown = socketCredentials(grpc, { credentials, name, onSocket })
-    this.#silence = new StreamSilence(settings, this, () => this.#lose(undefined))
+    this.#watchdog = new KeepaliveWatchdog(settings, this, () => this.#lose(undefined))
     this.#channel = new grpc.Channel(endpoint.target, shown, channelOptions(settings))
     this.#watch(this.#channel.getConnectivityState(true))
   }
@@ -78,7 +78,7 @@ export class GrpcConnection implements SingleConnection {
     message: Buffer,
     metadata: CallMetadata,
     deadlineAt: number,
-    listener: UnaryListener,
+    listener: CallListener,
   ): GrpcCall {
     // The deadline of a grpc-js call is a wall clock time; waiting is measured on the monotonic clock everywhere else.
     const deadline = Date.now() + (deadlineAt - performance.now())
@@ -90,14 +90,14 @@ export class GrpcConnection implements SingleConnection {
     return call
   }
 
-  startStream(path: string, metadata: CallMetadata, listener: UnaryListener): GrpcCall {
+  startStream(path: string, metadata: CallMetadata, listener: CallListener): GrpcCall {
     const call = this.#channel.createCall(path, Number.POSITIVE_INFINITY, null, null, null)
-    this.#silence.streamStarted()
+    this.#watchdog.streamStarted()
     call.start(grpcMetadata(this.#grpc, metadata), {
       onReceiveMetadata() {},
       onReceiveMessage: (message) => listener.onReceiveMessage(message),
       onReceiveStatus: (status) => {
-        this.#silence.streamEnded()
+        this.#watchdog.streamEnded()
         listener.onReceiveStatus(status)
       },
     })
@@ -105,19 +105,19 @@ export class GrpcConnection implements SingleConnection {
   }
 
   /** Closing a channel leaves the calls on it alone. */
-  leave(): void {
+  drain(): void {
     if (this.#state !== 'connected') return
-    this.#state = 'leaving'
+    this.#state = 'draining'
     this.#channel.close()
   }
 
   close(): void {
     if (this.#state === 'lost') return
     this.#state = 'lost'
-    this.#silence.stop()
+    this.#watchdog.stop()
     this.#channel.close()
     // The timer of a channel that has failed goes on for `reconnectMs`, and holds this connection, but not its client.
-    this.#listener = nobody
+    this.#listener = noListener
     for (const socket of this.#sockets) socket.destroy()
   }
 
@@ -129,13 +129,13 @@ export class GrpcConnection implements SingleConnection {
     this.#sockets.add(socket)
     socket.once('close', () => {
       this.#sockets.delete(socket)
-      if (this.#state === 'leaving' && this.#sockets.size === 0) this.#lose(undefined)
+      if (this.#state === 'draining' && this.#sockets.size === 0) this.#lose(undefined)
     })
   }
 
   #watch(state: connectivityState): void {
     this.#channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
-      if (this.#state === 'lost' || this.#state === 'leaving') return
+      if (this.#state === 'lost' || this.#state === 'draining') return
       const next = this.#channel.getConnectivityState(false)
       this.#enter(next)
       if (this.#state === 'connecting' || this.#state === 'connected') this.#watch(next)
@@ -144,7 +144,7 @@ export class GrpcConnection implements SingleConnection {
 
   #enter(state: connectivityState): void {
     const { connectivityState } = this.#grpc
-    if (this.#state === 'connected') this.#leaveOrLose()
+    if (this.#state === 'connected') this.#drainOrLose()
     else if (state === connectivityState.READY) {
       this.#state = 'connected'
       this.#listener.onConnected(this)
@@ -152,13 +152,13 @@ export class GrpcConnection implements SingleConnection {
   }
 
   /** The socket is there still where the member has asked to leave it. */
-  #leaveOrLose(): void {
+  #drainOrLose(): void {
     if ([...this.#sockets].every(({ destroyed }) => destroyed)) {
       this.#lose(undefined)
       return
     }
-    this.leave()
-    this.#listener.onLeaving(this)
+    this.drain()
+    this.#listener.onDraining(this)
   }
 
   /** A call on a channel that cannot connect fails at once, and its text says why. */
@@ -184,7 +184,7 @@ export class GrpcConnection implements SingleConnection {
   }
 }
 
-const nobody: SingleConnectionListener<GrpcConnection> = { onConnected() {}, onLeaving() {}, onLost() {} }
+const noListener: SingleConnectionListener<GrpcConnection> = { onConnected() {}, onDraining() {}, onLost() {} }
 
 function channelOptions(settings: ChannelSettings): Record<string, number | string> {
   return {

@@ -1,4 +1,4 @@
-import { defaultMaxFrameBytes, flags, frameHeadBytes, frameTypes } from './frame.js'
+import { defaultMaxFrameBytes, flags, frameHeaderBytes, frameTypes } from './frame.js'
 import { frameSizeError, protocolError } from './http2-error.js'
 
 /** What the frames of a connection are for. It may throw an `Http2Error`, which ends the connection. */
@@ -23,7 +23,7 @@ const nothing = Buffer.alloc(0)
 export class FrameReader {
   readonly #handler: FrameHandler
   /** The head of a frame that has not come completely, and how much of it is there. */
-  readonly #head = Buffer.alloc(frameHeadBytes)
+  readonly #head = Buffer.alloc(frameHeaderBytes)
   #headLength = 0
   #type = 0
   #flags = 0
@@ -52,14 +52,14 @@ export class FrameReader {
 
   /** Reads a head, and the payload if there is none. */
   #readHead(chunk: Buffer, at: number, length: number): number {
-    if (this.#headLength === 0 && length - at >= frameHeadBytes) {
+    if (this.#headLength === 0 && length - at >= frameHeaderBytes) {
       this.#begin(chunk, at)
-      return at + frameHeadBytes
+      return at + frameHeaderBytes
     }
-    const end = Math.min(length, at + frameHeadBytes - this.#headLength)
+    const end = Math.min(length, at + frameHeaderBytes - this.#headLength)
     chunk.copy(this.#head, this.#headLength, at, end)
     this.#headLength += end - at
-    if (this.#headLength === frameHeadBytes) {
+    if (this.#headLength === frameHeaderBytes) {
       this.#headLength = 0
       this.#begin(this.#head, 0)
     }

@@ -1,3 +1,4 @@
+import { FloodGuard } from './flood-guard.js'
 import { flags, frameTypes } from './frame.js'
 import type { FrameHandler } from './frame-reader.js'
 import type { FrameWriter } from './frame-writer.js'
@@ -5,11 +6,10 @@ import { statusCodes } from './grpc-protocol.js'
 import { HeaderReader } from './header-reader.js'
 import { errorCodes, excessError, frameSizeError, protocolError } from './http2-error.js'
 import type { Http2Stream } from './http2-stream.js'
-import type { ResponseHead } from './response-head.js'
+import type { ResponseHeaders } from './response-headers.js'
 import type { SendQueue } from './send-queue.js'
 import { connectionWindowBytes, type PeerSettings } from './settings.js'
 import type { Streams } from './streams.js'
-import { UselessFrames } from './useless-frames.js'
 
 /** What the frames about a whole connection are for. */
 export interface ControlListener {
@@ -36,13 +36,13 @@ export class FrameRouter implements FrameHandler {
   readonly #peer: PeerSettings
   readonly #listener: ControlListener
   readonly #headers = new HeaderReader()
-  readonly #useless = new UselessFrames()
+  readonly #floodGuard = new FloodGuard()
   #hasSettings = false
   /** The stream that a DATA frame is for while its bytes come. */
   #receiving: Http2Stream | undefined
   #hasData = false
   /** Bytes of the connection's window that were not given back. */
-  #takenBytes = 0
+  #unreleasedBytes = 0
 
   constructor(
     parts: { streams: Streams; sending: SendQueue; writer: FrameWriter; peer: PeerSettings },
@@ -59,10 +59,10 @@ export class FrameRouter implements FrameHandler {
     this.#checkOrder(frameTypes.DATA, 0)
     this.#receiving = this.#streamOf('DATA', streamId)
     this.#hasData = false
-    this.#takenBytes += flowBytes
-    if (this.#takenBytes >= connectionWindowBytes / 2) {
-      this.#writer.windowUpdate(0, this.#takenBytes)
-      this.#takenBytes = 0
+    this.#unreleasedBytes += flowBytes
+    if (this.#unreleasedBytes >= connectionWindowBytes / 2) {
+      this.#writer.windowUpdate(0, this.#unreleasedBytes)
+      this.#unreleasedBytes = 0
     }
     this.#receiving?.onFlow(flowBytes)
   }
@@ -73,8 +73,8 @@ export class FrameRouter implements FrameHandler {
   }
 
   onDataEnd(endsStream: boolean, paddingBytes: number): void {
-    if (this.#hasData) this.#useless.reset()
-    else this.#useless.add()
+    if (this.#hasData) this.#floodGuard.reset()
+    else this.#floodGuard.countUseless()
     this.#receiving?.onDataEnd(endsStream, paddingBytes)
     this.#receiving = undefined
   }
@@ -83,10 +83,10 @@ export class FrameRouter implements FrameHandler {
     this.#checkOrder(type, frameFlags)
     switch (type) {
       case frameTypes.HEADERS:
-        this.#onHeaders(frameFlags, streamId, payload)
+        this.#onHeadersFrame(frameFlags, streamId, payload)
         break
       case frameTypes.CONTINUATION:
-        this.#onHead(streamId, this.#headers.continue(frameFlags, streamId, payload))
+        this.#onHeaders(streamId, this.#headers.continue(frameFlags, streamId, payload))
         break
       case frameTypes.WINDOW_UPDATE:
         this.#onWindowUpdate(streamId, payload)
@@ -110,7 +110,7 @@ export class FrameRouter implements FrameHandler {
 
   /** Frames of unknown types are for extensions that nobody has agreed on, and priorities are not heeded. */
   #onOther(type: number, streamId: number, payload: Buffer): void {
-    this.#useless.add()
+    this.#floodGuard.countUseless()
     if (type === frameTypes.PUSH_PROMISE) throw protocolError('a push came, and pushes are switched off')
     if (type !== frameTypes.PRIORITY) return
     checkLength('PRIORITY', payload, 5)
@@ -136,24 +136,25 @@ export class FrameRouter implements FrameHandler {
     return stream
   }
 
-  #onHeaders(frameFlags: number, streamId: number, payload: Buffer): void {
+  #onHeadersFrame(frameFlags: number, streamId: number, payload: Buffer): void {
     this.#streamOf('HEADERS', streamId)
-    this.#onHead(streamId, this.#headers.begin(frameFlags, streamId, payload))
+    this.#onHeaders(streamId, this.#headers.begin(frameFlags, streamId, payload))
   }
 
-  #onHead(streamId: number, head: ResponseHead | undefined): void {
+  #onHeaders(streamId: number, head: ResponseHeaders | undefined): void {
     if (head === undefined) return
     const stream = this.#streams.get(streamId)
     // Headers for information only may come any number of times.
-    if (stream === undefined || (head.httpStatus !== undefined && head.httpStatus < 200)) this.#useless.add()
-    else this.#useless.reset()
-    stream?.onHead(head, this.#headers.endsStream)
+    if (stream === undefined || (head.httpStatus !== undefined && head.httpStatus < 200))
+      this.#floodGuard.countUseless()
+    else this.#floodGuard.reset()
+    stream?.onHeaders(head, this.#headers.endsStream)
   }
 
   #onWindowUpdate(streamId: number, payload: Buffer): void {
     checkLength('WINDOW_UPDATE', payload, 4)
     const bytes = payload.readUInt32BE() & 0x7fff_ffff
-    this.#useless.add()
+    this.#floodGuard.countUseless()
     if (streamId === 0) {
       this.#sending.growConnectionWindow(bytes)
       return
@@ -169,7 +170,7 @@ export class FrameRouter implements FrameHandler {
   #onReset(streamId: number, payload: Buffer): void {
     checkLength('RST_STREAM', payload, 4)
     const stream = this.#streamOf('RST_STREAM', streamId)
-    this.#useless.add()
+    this.#floodGuard.countUseless()
     if (stream === undefined) return
     // A reset is not answered with another one.
     stream.hasSentEnd = true
@@ -178,7 +179,7 @@ export class FrameRouter implements FrameHandler {
 
   #onSettings(frameFlags: number, streamId: number, payload: Buffer): void {
     if (streamId !== 0) throw protocolError('a SETTINGS frame is for a stream')
-    this.#useless.add()
+    this.#floodGuard.countUseless()
     if ((frameFlags & flags.ACK) !== 0) {
       checkLength('SETTINGS answer', payload, 0)
       return
@@ -197,7 +198,7 @@ export class FrameRouter implements FrameHandler {
   #onPing(frameFlags: number, streamId: number, payload: Buffer): void {
     if (streamId !== 0) throw protocolError('a PING frame is for a stream')
     checkLength('PING', payload, 8)
-    this.#useless.add()
+    this.#floodGuard.countUseless()
     if ((frameFlags & flags.ACK) === 0) this.#answer(frameTypes.PING, payload)
     else this.#listener.onPong()
   }
@@ -211,7 +212,7 @@ export class FrameRouter implements FrameHandler {
     if (streamId !== 0) throw protocolError('a GOAWAY frame is for a stream')
     if (payload.length < 8) throw frameSizeError('a GOAWAY frame is too short')
     const text = payload.toString('latin1', 8, 8 + maxGoawayTextBytes).replace(/[^\x20-\x7e]/g, '?')
-    this.#useless.add()
+    this.#floodGuard.countUseless()
     this.#listener.onGoaway(payload.readUInt32BE() & 0x7fff_ffff, payload.readUInt32BE(4), text)
   }
 }

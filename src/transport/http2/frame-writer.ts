@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { defaultMaxFrameBytes, flags, frameHeadBytes, frameTypes } from './frame.js'
+import { defaultMaxFrameBytes, flags, frameHeaderBytes, frameTypes } from './frame.js'
 import { messagePrefixBytes } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 
@@ -42,7 +42,7 @@ export class FrameWriter {
   /** A call of one message: its headers, and the only frame of its body. The message fits into a frame. */
   call(streamId: number, block: Buffer, message: Buffer): void {
     this.headers(streamId, block, false)
-    this.#reserve(frameHeadBytes + messagePrefixBytes + copiedBytes(message))
+    this.#reserve(frameHeaderBytes + messagePrefixBytes + copiedBytes(message))
     this.#head(messagePrefixBytes + message.length, frameTypes.DATA, flags.END_STREAM, streamId)
     this.#slab[this.#at++] = 0
     this.#uint32(message.length)
@@ -51,7 +51,7 @@ export class FrameWriter {
 
   /** A part of a body, with as much of the prefix of its message as has not been sent. */
   data(streamId: number, endsStream: boolean, prefix: Buffer, bytes: Buffer): void {
-    this.#reserve(frameHeadBytes + prefix.length + copiedBytes(bytes))
+    this.#reserve(frameHeaderBytes + prefix.length + copiedBytes(bytes))
     this.#head(prefix.length + bytes.length, frameTypes.DATA, endsStream ? flags.END_STREAM : 0, streamId)
     this.#copy(prefix)
     this.#payload(bytes)
@@ -61,7 +61,7 @@ export class FrameWriter {
   headers(streamId: number, block: Buffer, endsStream: boolean): void {
     const end = endsStream ? flags.END_STREAM : 0
     if (block.length <= defaultMaxFrameBytes) {
-      this.#reserve(frameHeadBytes + block.length)
+      this.#reserve(frameHeaderBytes + block.length)
       this.#head(block.length, frameTypes.HEADERS, flags.END_HEADERS | end, streamId)
       this.#copy(block)
       return
@@ -76,7 +76,7 @@ export class FrameWriter {
 
   /** A frame of any type. */
   frame(type: number, frameFlags: number, streamId: number, payload: Buffer): void {
-    this.#reserve(frameHeadBytes + copiedBytes(payload))
+    this.#reserve(frameHeaderBytes + copiedBytes(payload))
     this.#head(payload.length, type, frameFlags, streamId)
     this.#payload(payload)
   }
@@ -182,7 +182,7 @@ export class FrameWriter {
   }
 
   #control(type: number, streamId: number, value: number): void {
-    this.#reserve(frameHeadBytes + 4)
+    this.#reserve(frameHeaderBytes + 4)
     this.#head(4, type, 0, streamId)
     this.#uint32(value)
   }

@@ -22,7 +22,7 @@ export const flags = {
 } as const
 
 /** Length, type, flags and stream of a frame. */
-export const frameHeadBytes = 9
+export const frameHeaderBytes = 9
 
 /** The largest payload that may be sent until the other side allows more, which this side never does. */
 export const defaultMaxFrameBytes = 16_384

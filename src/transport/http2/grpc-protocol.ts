@@ -1,4 +1,4 @@
-import type { CallStatus } from '../unary-channel.js'
+import type { CallStatus } from '../channel.js'
 import { errorCodes } from './http2-error.js'
 
 /** gRPC's status codes, those that this side makes statuses of. */
@@ -30,9 +30,9 @@ export function messagePrefix(length: number): Buffer {
 export interface TimeoutHeader {
   /** `undefined` for no bound. */
   readonly text: string | undefined
-  /** The times are longer than this, and at most `mostMs`. */
+  /** The times are longer than this, and at most `maxMs`. */
   readonly overMs: number
-  readonly mostMs: number
+  readonly maxMs: number
 }
 
 const timeoutUnits = [
@@ -41,7 +41,7 @@ const timeoutUnits = [
   { unit: 'M', ms: 60_000 },
   { unit: 'H', ms: 3_600_000 },
 ] as const
-const mostTimeoutDigits = 99_999_999
+const maxTimeoutValue = 99_999_999
 
 /**
  * The header for a time to wait, rounded up to two digits: so calls with one timeout share one header, and the caller's own
@@ -49,11 +49,11 @@ const mostTimeoutDigits = 99_999_999
  */
 export function timeoutHeader(waitMs: number): TimeoutHeader {
   const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, waitMs))) - 1)
-  const mostMs = Math.max(1, Math.ceil(waitMs / step) * step)
-  const fitting = timeoutUnits.find(({ ms }) => mostMs / ms <= mostTimeoutDigits)
+  const maxMs = Math.max(1, Math.ceil(waitMs / step) * step)
+  const fitting = timeoutUnits.find(({ ms }) => maxMs / ms <= maxTimeoutValue)
   if (fitting === undefined)
-    return { text: undefined, overMs: mostTimeoutDigits * 3_600_000, mostMs: Number.POSITIVE_INFINITY }
-  return { text: `${Math.ceil(mostMs / fitting.ms)}${fitting.unit}`, overMs: mostMs - step, mostMs }
+    return { text: undefined, overMs: maxTimeoutValue * 3_600_000, maxMs: Number.POSITIVE_INFINITY }
+  return { text: `${Math.ceil(maxMs / fitting.ms)}${fitting.unit}`, overMs: maxMs - step, maxMs }
 }
 
 /** Bytes that are no visible ASCII letters come as `%xx`; anything else, a `%` among it, stands for itself. */

@@ -1,14 +1,14 @@
 import { flags } from './frame.js'
 import { HpackDecoder } from './hpack/decoder.js'
 import { excessError, protocolError } from './http2-error.js'
-import { type ResponseHead, responseHead } from './response-head.js'
+import { parseResponseHeaders, type ResponseHeaders } from './response-headers.js'
 import { decoderTableBytes, maxHeaderListBytes } from './settings.js'
 
 /** A block of more frames than this is made of frames that carry next to nothing. */
 const maxBlockFrames = 64
 /** The longest block that is remembered: as many bytes as a number holds exactly beside their count. */
-const maxKnownBytes = 6
-const maxKnown = 64
+const maxCachedBlockBytes = 6
+const maxCachedBlocks = 64
 const priorityBytes = 5
 
 interface OpenBlock {
@@ -25,8 +25,8 @@ export class HeaderReader {
    * What short blocks mean, which are made of indexes: etcd answers with the same two again and again. True as long as the
    * decoder's table is the one of `#knownAt`.
    */
-  readonly #known = new Map<number, ResponseHead>()
-  #knownAt = 0
+  readonly #cache = new Map<number, ResponseHeaders>()
+  #cachedAt = 0
   #open: OpenBlock | undefined
   #endsStream = false
 
@@ -41,17 +41,17 @@ export class HeaderReader {
   }
 
   /** Takes a HEADERS frame, and returns what the block says if it is complete. */
-  begin(frameFlags: number, streamId: number, payload: Buffer): ResponseHead | undefined {
+  begin(frameFlags: number, streamId: number, payload: Buffer): ResponseHeaders | undefined {
     const block = (frameFlags & (flags.PADDED | flags.PRIORITY)) === 0 ? payload : unpadded(frameFlags, payload)
     this.#endsStream = (frameFlags & flags.END_STREAM) !== 0
-    if ((frameFlags & flags.END_HEADERS) !== 0) return this.#head(block)
+    if ((frameFlags & flags.END_HEADERS) !== 0) return this.#headers(block)
     this.#open = { streamId, endsStream: this.#endsStream, parts: [], bytes: 0 }
     this.#add(this.#open, block)
     return undefined
   }
 
   /** Takes a CONTINUATION frame, and returns what the block says if it is complete now. */
-  continue(frameFlags: number, streamId: number, payload: Buffer): ResponseHead | undefined {
+  continue(frameFlags: number, streamId: number, payload: Buffer): ResponseHeaders | undefined {
     const open = this.#open
     if (open === undefined) throw protocolError('a CONTINUATION frame continues nothing')
     if (open.streamId !== streamId) throw protocolError('a CONTINUATION frame is for another stream')
@@ -59,7 +59,7 @@ export class HeaderReader {
     if ((frameFlags & flags.END_HEADERS) === 0) return undefined
     this.#open = undefined
     this.#endsStream = open.endsStream
-    return this.#head(Buffer.concat(open.parts))
+    return this.#headers(Buffer.concat(open.parts))
   }
 
   #add(open: OpenBlock, part: Buffer): void {
@@ -72,20 +72,20 @@ export class HeaderReader {
       throw excessError(`a header block of more than ${maxBlockFrames} frames came`)
   }
 
-  #head(block: Buffer): ResponseHead {
-    const key = block.length <= maxKnownBytes ? keyOf(block) : undefined
-    const known = key === undefined ? undefined : this.#known.get(key)
+  #headers(block: Buffer): ResponseHeaders {
+    const key = block.length <= maxCachedBlockBytes ? keyOf(block) : undefined
+    const known = key === undefined ? undefined : this.#cache.get(key)
     return known ?? this.#decode(block, key)
   }
 
-  #decode(block: Buffer, key: number | undefined): ResponseHead {
+  #decode(block: Buffer, key: number | undefined): ResponseHeaders {
     const { fields, isTooLarge } = this.#decoder.decode(block)
-    const head = responseHead(fields, isTooLarge)
-    if (this.#decoder.changes !== this.#knownAt || this.#known.size >= maxKnown) this.#known.clear()
+    const headers = parseResponseHeaders(fields, isTooLarge)
+    if (this.#decoder.changes !== this.#cachedAt || this.#cache.size >= maxCachedBlocks) this.#cache.clear()
     // A block that has changed the table would not mean the same a second time.
-    if (this.#decoder.changes === this.#knownAt && key !== undefined) this.#known.set(key, head)
-    this.#knownAt = this.#decoder.changes
-    return head
+    if (this.#decoder.changes === this.#cachedAt && key !== undefined) this.#cache.set(key, headers)
+    this.#cachedAt = this.#decoder.changes
+    return headers
   }
 }
 

@@ -1,8 +1,8 @@
+import type { CallStatus } from '../channel.js'
 import type { Expiring } from '../deadline-clock.js'
-import type { CallStatus } from '../unary-channel.js'
 import type { OutgoingBody } from './outgoing-body.js'
 import type { RequestInit } from './request-headers.js'
-import type { ResponseHead } from './response-head.js'
+import type { ResponseHeaders } from './response-headers.js'
 
 /** What a stream needs from its connection. */
 export interface StreamHost {
@@ -11,7 +11,7 @@ export interface StreamHost {
   /** The stream has more to send, or its end. */
   wantsToSend(stream: Http2Stream): void
   /** The peer may send `bytes` more on the stream. */
-  giveBack(stream: Http2Stream, bytes: number): void
+  releaseWindow(stream: Http2Stream, bytes: number): void
 }
 
 /** One call of gRPC, as the connection that carries it knows it. */
@@ -29,7 +29,7 @@ export abstract class Http2Stream implements Expiring {
   request: RequestInit | undefined
 
   /** The first headers have come, or some for information only, or the trailers. */
-  abstract onHead(head: ResponseHead, endsStream: boolean): void
+  abstract onHeaders(head: ResponseHeaders, endsStream: boolean): void
   /** A frame of `flowBytes` begins. */
   abstract onFlow(flowBytes: number): void
   /** Bytes of its body have come. */

@@ -1,12 +1,12 @@
 import type { ChannelSettings } from '../channel-settings.js'
 
 /** What is kept alive. */
-export interface Pinged {
+export interface KeepaliveHost {
   /** Whether calls wait for an answer. */
   isBusy(): boolean
   /** Sends a ping; `false` where that is not possible, as there is no connection yet. */
   ping(answered: () => void): boolean
-  giveUp(error: Error): void
+  onTimeout(error: Error): void
 }
 
 /**
@@ -15,25 +15,25 @@ export interface Pinged {
  */
 export class Keepalive {
   readonly #settings: ChannelSettings
-  readonly #pinged: Pinged
+  readonly #host: KeepaliveHost
   #timer: NodeJS.Timeout | undefined
-  #heardAt = 0
+  #readAt = 0
 
-  constructor(settings: ChannelSettings, pinged: Pinged) {
+  constructor(settings: ChannelSettings, pinged: KeepaliveHost) {
     this.#settings = settings
-    this.#pinged = pinged
+    this.#host = pinged
   }
 
   /** A call was made: the member should say something. */
-  expect(): void {
+  callStarted(): void {
     if (this.#timer !== undefined) return
-    this.#heardAt = performance.now()
+    this.#readAt = performance.now()
     this.#wait(this.#settings.keepaliveMs)
   }
 
   /** The member said something. */
-  heard(): void {
-    this.#heardAt = performance.now()
+  bytesRead(): void {
+    this.#readAt = performance.now()
   }
 
   stop(): void {
@@ -46,15 +46,15 @@ export class Keepalive {
   }
 
   #check(): void {
-    const silentMs = performance.now() - this.#heardAt
-    if (!this.#pinged.isBusy()) this.#timer = undefined
+    const silentMs = performance.now() - this.#readAt
+    if (!this.#host.isBusy()) this.#timer = undefined
     else if (silentMs < this.#settings.keepaliveMs) this.#wait(this.#settings.keepaliveMs - silentMs)
     else this.#ping()
   }
 
   #ping(): void {
     const { keepaliveMs, keepaliveTimeoutMs } = this.#settings
-    const isSent = this.#pinged.ping(() => {
+    const isSent = this.#host.ping(() => {
       if (this.#timer !== undefined) this.#wait(keepaliveMs)
     })
     if (isSent) this.#waitForAnswer(keepaliveTimeoutMs)
@@ -65,21 +65,21 @@ export class Keepalive {
   #waitForAnswer(ms: number): void {
     const { keepaliveTimeoutMs } = this.#settings
     this.#set(ms, () => {
-      const silentMs = performance.now() - this.#heardAt
+      const silentMs = performance.now() - this.#readAt
       if (silentMs < keepaliveTimeoutMs) this.#waitForAnswer(keepaliveTimeoutMs - silentMs)
-      else this.#giveUpAfterReads()
+      else this.#timeOutAfterReads()
     })
   }
 
   /** Where this process was busy for long, its timers ring before it reads what has come meanwhile. */
-  #giveUpAfterReads(): void {
+  #timeOutAfterReads(): void {
     const timer = this.#timer
-    const heardAt = this.#heardAt
+    const heardAt = this.#readAt
     setImmediate(() => {
       const { keepaliveTimeoutMs } = this.#settings
       if (this.#timer !== timer) return
-      if (this.#heardAt !== heardAt) this.#waitForAnswer(keepaliveTimeoutMs)
-      else this.#pinged.giveUp(new Error(`Ping timeout: no answer within ${keepaliveTimeoutMs} ms`))
+      if (this.#readAt !== heardAt) this.#waitForAnswer(keepaliveTimeoutMs)
+      else this.#host.onTimeout(new Error(`Ping timeout: no answer within ${keepaliveTimeoutMs} ms`))
     })
   }
 

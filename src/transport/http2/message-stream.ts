@@ -1,12 +1,12 @@
-import type { CallStatus, ChannelStream, UnaryListener } from '../unary-channel.js'
-import { AnswerHead } from './answer-head.js'
+import type { CallListener, CallStatus, ChannelStream } from '../channel.js'
 import { ByteQueue } from './byte-queue.js'
 import { statusCodes, statusOfReset } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 import { Http2Stream, type StreamHost } from './http2-stream.js'
 import { MessageAssembler } from './message-assembler.js'
 import { OutgoingBody } from './outgoing-body.js'
-import type { ResponseHead } from './response-head.js'
+import type { ResponseHeaders } from './response-headers.js'
+import { ResponseState } from './response-state.js'
 import { streamWindowBytes } from './settings.js'
 
 const overWindow: CallStatus = {
@@ -27,8 +27,8 @@ export class MessageStream extends Http2Stream implements ChannelStream {
   /** It keeps the process open, and never expires. */
   readonly deadlineAt = Number.POSITIVE_INFINITY
   readonly #host: StreamHost
-  #listener: UnaryListener | undefined
-  readonly #head = new AnswerHead()
+  #listener: CallListener | undefined
+  readonly #response = new ResponseState()
   readonly #assembler = new MessageAssembler()
   /** What has come and was not asked for. */
   readonly #queue = new ByteQueue()
@@ -40,7 +40,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
   #usedBytes = 0
   #freeBytes = 0
 
-  constructor(host: StreamHost, listener: UnaryListener) {
+  constructor(host: StreamHost, listener: CallListener) {
     super()
     this.#host = host
     this.#listener = listener
@@ -68,19 +68,19 @@ export class MessageStream extends Http2Stream implements ChannelStream {
   }
 
   cancelWithStatus(): void {
-    this.#leave(errorCodes.CANCEL)
+    this.#detach(errorCodes.CANCEL)
   }
 
   expire(): void {}
 
   fail(status: CallStatus, resetCode?: number): void {
     const listener = this.#listener
-    this.#leave(resetCode)
+    this.#detach(resetCode)
     listener?.onReceiveStatus(status)
   }
 
-  onHead(head: ResponseHead, endsStream: boolean): void {
-    const verdict = this.#head.next(head, endsStream)
+  onHeaders(head: ResponseHeaders, endsStream: boolean): void {
+    const verdict = this.#response.next(head, endsStream)
     if (verdict.kind === 'end') this.#finish(verdict.status)
     else if (verdict.kind === 'refuse') this.fail(verdict.status, endsStream ? undefined : verdict.resetCode)
   }
@@ -92,7 +92,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
 
   onData(bytes: Buffer): void {
     if (this.#listener === undefined) return
-    if (!this.#head.isThere) {
+    if (!this.#response.hasHeaders) {
       this.fail(noHeaders, errorCodes.PROTOCOL_ERROR)
       return
     }
@@ -101,12 +101,12 @@ export class MessageStream extends Http2Stream implements ChannelStream {
   }
 
   onDataEnd(endsStream: boolean, paddingBytes: number): void {
-    this.#giveBack(paddingBytes)
-    if (endsStream) this.#finish(this.#head.statusWithoutTrailers())
+    this.#release(paddingBytes)
+    if (endsStream) this.#finish(this.#response.statusWithoutTrailers())
   }
 
   onReset(code: number): void {
-    this.fail(code === errorCodes.NO_ERROR ? this.#head.statusWithoutTrailers() : statusOfReset(code))
+    this.fail(code === errorCodes.NO_ERROR ? this.#response.statusWithoutTrailers() : statusOfReset(code))
   }
 
   /** An error is reported at once. The end of all messages comes after them. */
@@ -136,7 +136,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
     this.#isDelivering = true
     while (at < chunk.length && this.#isReading && this.#listener !== undefined) {
       const end = this.#assemble(chunk, at)
-      this.#giveBack(end - at)
+      this.#release(end - at)
       at = end
       const message = this.#assembler.take()
       if (message === undefined) continue
@@ -157,15 +157,15 @@ export class MessageStream extends Http2Stream implements ChannelStream {
     }
   }
 
-  #giveBack(bytes: number): void {
+  #release(bytes: number): void {
     this.#freeBytes += bytes
     if (this.#freeBytes < streamWindowBytes / 2 || this.#end !== undefined) return
     this.#usedBytes -= this.#freeBytes
-    this.#host.giveBack(this, this.#freeBytes)
+    this.#host.releaseWindow(this, this.#freeBytes)
     this.#freeBytes = 0
   }
 
-  #leave(resetCode: number | undefined): void {
+  #detach(resetCode: number | undefined): void {
     if (this.#listener === undefined) return
     this.#listener = undefined
     if (this.#end === undefined) this.#host.streamEnded(this, resetCode)

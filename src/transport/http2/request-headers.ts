@@ -13,7 +13,7 @@ export interface RequestInit {
 }
 
 /** The headers of a call that was made, which are most likely those of the next one. */
-interface Known {
+interface CachedHeaders {
   readonly metadata: CallMetadata
   readonly timeout: TimeoutHeader
   readonly fields: readonly HeaderField[]
@@ -25,7 +25,7 @@ interface Known {
 }
 
 /** Calls of one method with this many different metadata and times to wait are known at a time. */
-const maxKnownPerPath = 4
+const maxCachedPerPath = 4
 
 /**
  * Tokens are never indexed. A connection is this client's alone, and no header on it is chosen by anybody else, so that the
@@ -41,7 +41,7 @@ const secretNames: ReadonlySet<string> = new Set(['token', 'authorization'])
 export class RequestHeaders {
   readonly #encoder = new HpackEncoder((name) => secretNames.has(name))
   readonly #common: readonly HeaderField[]
-  readonly #known = new Map<string, Known[]>()
+  readonly #cache = new Map<string, CachedHeaders[]>()
 
   /** `common` are the fields that all calls have; pseudo-headers first, and none of them is `:path`. */
   constructor(common: readonly HeaderField[]) {
@@ -68,25 +68,25 @@ export class RequestHeaders {
     return block
   }
 
-  #find(path: string, metadata: CallMetadata, deadlineAt: number): Known {
+  #find(path: string, metadata: CallMetadata, deadlineAt: number): CachedHeaders {
     const waitMs = deadlineAt - performance.now()
-    const list = this.#known.get(path)
-    if (list === undefined) return this.#remember(path, metadata, waitMs, [])
+    const list = this.#cache.get(path)
+    if (list === undefined) return this.#add(path, metadata, waitMs, [])
     for (const known of list) {
-      const { overMs, mostMs } = known.timeout
-      if (known.metadata === metadata && waitMs > overMs && waitMs <= mostMs) return known
+      const { overMs, maxMs } = known.timeout
+      if (known.metadata === metadata && waitMs > overMs && waitMs <= maxMs) return known
     }
-    return this.#remember(path, metadata, waitMs, list)
+    return this.#add(path, metadata, waitMs, list)
   }
 
-  #remember(path: string, metadata: CallMetadata, waitMs: number, list: readonly Known[]): Known {
+  #add(path: string, metadata: CallMetadata, waitMs: number, list: readonly CachedHeaders[]): CachedHeaders {
     const timeout = timeoutHeader(waitMs)
     const fields: HeaderField[] = [...this.#common.filter(isPseudo), [':path', path]]
     if (timeout.text !== undefined) fields.push(['grpc-timeout', timeout.text])
     fields.push(...this.#common.filter((field) => !isPseudo(field)), ...Object.entries(metadata))
     const listBytes = fields.reduce((sum, [name, value]) => sum + fieldBytes(name, value), 0)
-    const known: Known = { metadata, timeout, fields, listBytes, block: undefined, changes: 0 }
-    this.#known.set(path, [known, ...list.slice(0, maxKnownPerPath - 1)])
+    const known: CachedHeaders = { metadata, timeout, fields, listBytes, block: undefined, changes: 0 }
+    this.#cache.set(path, [known, ...list.slice(0, maxCachedPerPath - 1)])
     return known
   }
 }

@@ -8,7 +8,7 @@ export class Streams {
   readonly #lastId: number
   #nextId = 1
   /** The last stream that the peer took up or will take up. */
-  #lastTakenId = Number.POSITIVE_INFINITY
+  #lastProcessedId = Number.POSITIVE_INFINITY
 
   /** `lastId` is the ID of the last stream that there may be. */
   constructor(lastId = maxUint31) {
@@ -60,8 +60,8 @@ export class Streams {
 
   /** The peer takes up no stream after `id`. Returns those that it never will. */
   refuseAfter(id: number): Http2Stream[] {
-    this.#lastTakenId = Math.min(this.#lastTakenId, id)
-    return [...this.#open.values()].filter((stream) => stream.id > this.#lastTakenId)
+    this.#lastProcessedId = Math.min(this.#lastProcessedId, id)
+    return [...this.#open.values()].filter((stream) => stream.id > this.#lastProcessedId)
   }
 
   openStreams(): Http2Stream[] {

@@ -1,10 +1,10 @@
-import type { CallStatus, LaneCall, UnaryListener } from '../unary-channel.js'
-import { AnswerHead } from './answer-head.js'
+import type { CallListener, CallStatus, ChannelCall } from '../channel.js'
 import { statusCodes, statusOfReset } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 import { Http2Stream, type StreamHost } from './http2-stream.js'
 import { MessageAssembler, wholeMessage } from './message-assembler.js'
-import type { ResponseHead } from './response-head.js'
+import type { ResponseHeaders } from './response-headers.js'
+import { ResponseState } from './response-state.js'
 import { streamWindowBytes } from './settings.js'
 
 const twoMessages: CallStatus = { code: statusCodes.internal, details: 'the answer has more than one message' }
@@ -14,18 +14,18 @@ const noHeaders: CallStatus = {
 }
 
 /** One message each way. What arrives is taken in at once, hence the peer is never held back. */
-export class UnaryCall extends Http2Stream implements LaneCall {
+export class UnaryCall extends Http2Stream implements ChannelCall {
   readonly deadlineAt: number
   readonly #host: StreamHost
-  readonly #head = new AnswerHead()
-  #listener: UnaryListener | undefined
+  readonly #response = new ResponseState()
+  #listener: CallListener | undefined
   #message: Buffer | undefined
   /** There where the message came in more than one piece. */
   #assembler: MessageAssembler | undefined
   /** Bytes that have come and were not given back to the peer. */
-  #takenBytes = 0
+  #unreleasedBytes = 0
 
-  constructor(host: StreamHost, deadlineAt: number, listener: UnaryListener) {
+  constructor(host: StreamHost, deadlineAt: number, listener: CallListener) {
     super()
     this.#host = host
     this.deadlineAt = deadlineAt
@@ -33,7 +33,7 @@ export class UnaryCall extends Http2Stream implements LaneCall {
   }
 
   cancelWithStatus(): void {
-    if (this.#listener !== undefined) this.#leave(errorCodes.CANCEL)
+    if (this.#listener !== undefined) this.#detach(errorCodes.CANCEL)
   }
 
   expire(): void {
@@ -43,26 +43,26 @@ export class UnaryCall extends Http2Stream implements LaneCall {
 
   fail(status: CallStatus, resetCode?: number): void {
     const listener = this.#listener
-    this.#leave(resetCode)
+    this.#detach(resetCode)
     listener?.onReceiveStatus(status)
   }
 
-  onHead(head: ResponseHead, endsStream: boolean): void {
-    const verdict = this.#head.next(head, endsStream)
+  onHeaders(head: ResponseHeaders, endsStream: boolean): void {
+    const verdict = this.#response.next(head, endsStream)
     if (verdict.kind === 'end') this.#finish(verdict.status)
     else if (verdict.kind === 'refuse') this.fail(verdict.status, endsStream ? undefined : verdict.resetCode)
   }
 
   onFlow(flowBytes: number): void {
-    this.#takenBytes += flowBytes
-    if (this.#takenBytes < streamWindowBytes / 2) return
-    this.#host.giveBack(this, this.#takenBytes)
-    this.#takenBytes = 0
+    this.#unreleasedBytes += flowBytes
+    if (this.#unreleasedBytes < streamWindowBytes / 2) return
+    this.#host.releaseWindow(this, this.#unreleasedBytes)
+    this.#unreleasedBytes = 0
   }
 
   onData(bytes: Buffer): void {
     if (this.#listener === undefined) return
-    if (!this.#head.isThere) this.fail(noHeaders, errorCodes.PROTOCOL_ERROR)
+    if (!this.#response.hasHeaders) this.fail(noHeaders, errorCodes.PROTOCOL_ERROR)
     else if (this.#message !== undefined) this.fail(twoMessages, errorCodes.CANCEL)
     else if (this.#assembler !== undefined) this.#assemble(this.#assembler, bytes)
     else {
@@ -74,11 +74,11 @@ export class UnaryCall extends Http2Stream implements LaneCall {
   }
 
   onDataEnd(endsStream: boolean): void {
-    if (endsStream && this.#listener !== undefined) this.fail(this.#head.statusWithoutTrailers())
+    if (endsStream && this.#listener !== undefined) this.fail(this.#response.statusWithoutTrailers())
   }
 
   onReset(code: number): void {
-    this.fail(code === errorCodes.NO_ERROR ? this.#head.statusWithoutTrailers() : statusOfReset(code))
+    this.fail(code === errorCodes.NO_ERROR ? this.#response.statusWithoutTrailers() : statusOfReset(code))
   }
 
   #assemble(assembler: MessageAssembler, bytes: Buffer): void {
@@ -99,12 +99,12 @@ export class UnaryCall extends Http2Stream implements LaneCall {
       this.fail(this.#assembler?.isWithinMessage === true && status.code === statusCodes.ok ? cutShort : status)
       return
     }
-    this.#leave(undefined)
+    this.#detach(undefined)
     listener?.onReceiveMessage(message)
     listener?.onReceiveStatus(status)
   }
 
-  #leave(resetCode: number | undefined): void {
+  #detach(resetCode: number | undefined): void {
     if (this.#listener === undefined) return
     this.#listener = undefined
     this.#host.streamEnded(this, resetCode)

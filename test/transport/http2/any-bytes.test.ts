@@ -3,14 +3,14 @@ import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import type { CallListener, CallStatus } from '../../../src/transport/channel.js'
 import { DeadlineClock } from '../../../src/transport/deadline-clock.js'
-import { type ConnectionInit, Http2Connection } from '../../../src/transport/http2/connection.js'
 import { flags, frameTypes } from '../../../src/transport/http2/frame.js'
 import { HpackEncoder } from '../../../src/transport/http2/hpack/encoder.js'
 import type { HeaderField } from '../../../src/transport/http2/hpack/header-field.js'
+import { type ConnectionInit, Http2Connection } from '../../../src/transport/http2/http2-connection.js'
 import { MessageStream } from '../../../src/transport/http2/message-stream.js'
 import { UnaryCall } from '../../../src/transport/http2/unary-call.js'
-import type { CallStatus, UnaryListener } from '../../../src/transport/unary-channel.js'
 import { framed } from '../../support/grpc-server.js'
 import { frameBytes, okHead, okTrailers, settingsBytes, uint32 } from '../../support/http2-peer.js'
 
@@ -67,10 +67,10 @@ function converse(chunks: readonly Buffer[]): { readonly results: Result[]; read
   const reasons: (string | undefined)[] = []
   const connection = new Http2Connection(
     { dial, headers: [[':method', 'POST']], settings, deadlines },
-    { onConnected() {}, onLeaving() {}, onLost: (_, reason) => reasons.push(reason) },
+    { onConnected() {}, onDraining() {}, onLost: (_, reason) => reasons.push(reason) },
   )
   const results: Result[] = []
-  const listener = (onMessage: () => void): UnaryListener => {
+  const listener = (onMessage: () => void): CallListener => {
     const result: Result = { messages: [], statuses: [] }
     results.push(result)
     return {

@@ -3,7 +3,7 @@ import { constants } from 'node:http2'
 import { createServer } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { FaultProxy, poll } from '../../../src/testing/index.js'
-import type { CallStatus } from '../../../src/transport/unary-channel.js'
+import type { CallStatus } from '../../../src/transport/channel.js'
 import { TestChannel, type TestChannelOptions } from '../../support/channel.js'
 import { framed, GrpcServer, type ServedCall } from '../../support/grpc-server.js'
 

@@ -23,9 +23,9 @@ describe('The header of a deadline', () => {
 
   test('stands for times that are no longer than it says, and for none that a smaller one says', () => {
     for (const waitMs of [1, 3.5, 42, 99.9, 100, 5000, 9999, 10_000, 86_400_000, Number.POSITIVE_INFINITY]) {
-      const { text, overMs, mostMs } = timeoutHeader(waitMs)
-      assert.ok(waitMs > overMs && waitMs <= mostMs, String(waitMs))
-      assert.equal(timeoutHeader(mostMs).text, text)
+      const { text, overMs, maxMs } = timeoutHeader(waitMs)
+      assert.ok(waitMs > overMs && waitMs <= maxMs, String(waitMs))
+      assert.equal(timeoutHeader(maxMs).text, text)
       if (overMs >= 1 && text !== undefined) assert.notEqual(timeoutHeader(overMs).text, text)
     }
   })

@@ -1,42 +1,42 @@
 import type { StatusResponse } from '../../protobuf/generated/messages.js'
 import { type Method, methods } from '../../protobuf/methods.js'
+import type { CallListener, UnaryChannel } from '../channel.js'
 import { type CallContext, type CallMetadata, callContext } from '../transport.js'
-import type { UnaryLane, UnaryListener } from '../unary-channel.js'
 import type { ConnectionHost } from './connection-host.js'
 import type { Latency } from './latency.js'
-import { askStatus } from './member-probe.js'
+import { probeStatus } from './member-probe.js'
 
 const probeTimeoutMs = 1000
 /** How long a member that answers may keep a call with a token waiting, beside the time of some round trips. */
-const heldBackMs = 400
+const stallMs = 400
 
 /** Who asks. */
-export interface Asker {
-  readonly host: Pick<ConnectionHost<never>, 'probeMetadata' | 'tokenHeldBack'>
+export interface ProberHost {
+  readonly host: Pick<ConnectionHost<never>, 'probeMetadata' | 'tokenStalled'>
   readonly latency: Latency
   /** Sends a question like any other call. */
   send<Request, Response>(method: Method<Request, Response>, request: Request, context: CallContext): Promise<Response>
   /** The next token is held back like the one before: the member itself is behind. */
-  behind(): void
+  memberBehind(): void
 }
 
 /** The questions that a connection has for its member. */
-export class MemberQuestions {
-  readonly #asker: Asker
+export class MemberProber {
+  readonly #host: ProberHost
 
-  constructor(asker: Asker) {
-    this.#asker = asker
+  constructor(asker: ProberHost) {
+    this.#host = asker
   }
 
   /** Who the member is, and who leads. */
   status(): Promise<StatusResponse> {
-    const { host, latency } = this.#asker
-    return askStatus(
+    const { host, latency } = this.#host
+    return probeStatus(
       {
-        call: (method, request, metadata, signal) => this.#ask(method, request, metadata, signal),
-        patienceMs: heldBackMs + latency.fourTimesMs,
-        heldBack: (token) => {
-          if (!host.tokenHeldBack(token)) this.#asker.behind()
+        call: (method, request, metadata, signal) => this.#call(method, request, metadata, signal),
+        stallTimeoutMs: stallMs + latency.fourTimesMs,
+        tokenStalled: (token) => {
+          if (!host.tokenStalled(token)) this.#host.memberBehind()
         },
       },
       host.probeMetadata(),
@@ -44,12 +44,12 @@ export class MemberQuestions {
   }
 
   /** Whether anything at all comes from the member: shows in the bytes that the channel has read. */
-  life(channel: UnaryLane): void {
+  ping(channel: UnaryChannel): void {
     const { path, encode } = methods.Maintenance.Status
-    channel.startUnary(path, encode({}), {}, performance.now() + this.#timeoutMs, nobody)
+    channel.startUnary(path, encode({}), {}, performance.now() + this.#timeoutMs, ignoreAnswer)
   }
 
-  #ask<Request, Response>(
+  #call<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
     metadata: CallMetadata,
@@ -58,12 +58,12 @@ export class MemberQuestions {
     const context = callContext({ signal }, {})
     context.metadata = metadata
     context.deadlineAt = context.startedAt + this.#timeoutMs
-    return this.#asker.send(method, request, context)
+    return this.#host.send(method, request, context)
   }
 
   get #timeoutMs(): number {
-    return Math.max(probeTimeoutMs, this.#asker.latency.fourTimesMs)
+    return Math.max(probeTimeoutMs, this.#host.latency.fourTimesMs)
   }
 }
 
-const nobody: UnaryListener = { onReceiveMetadata() {}, onReceiveMessage() {}, onReceiveStatus() {} }
+const ignoreAnswer: CallListener = { onReceiveMetadata() {}, onReceiveMessage() {}, onReceiveStatus() {} }

@@ -1,30 +1,30 @@
-import type { CallStatus } from '../unary-channel.js'
+import type { CallStatus } from '../channel.js'
 import { statusCodes, statusOfHttp } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
-import type { ResponseHead } from './response-head.js'
+import type { ResponseHeaders } from './response-headers.js'
 
 /** What follows from the headers of an answer. */
-export type HeadVerdict =
+export type HeadersVerdict =
   | { readonly kind: 'go on' }
   /** The answer is over. */
   | { readonly kind: 'end'; readonly status: CallStatus }
   /** Nothing of what follows is of use, which `resetCode` reports to the peer. */
   | { readonly kind: 'refuse'; readonly status: CallStatus; readonly resetCode: number }
 
-const goOn: HeadVerdict = { kind: 'go on' }
-const ended = new WeakMap<CallStatus, HeadVerdict>()
+const goOn: HeadersVerdict = { kind: 'go on' }
+const ended = new WeakMap<CallStatus, HeadersVerdict>()
 
 /** The order in which the headers of one answer may come: some for information only, the first ones, and the trailers. */
-export class AnswerHead {
+export class ResponseState {
   #httpStatus: number | undefined
 
   /** Whether data may come. */
-  get isThere(): boolean {
+  get hasHeaders(): boolean {
     return this.#httpStatus !== undefined
   }
 
   /** Takes headers in the order in which they come. */
-  next(head: ResponseHead, endsStream: boolean): HeadVerdict {
+  next(head: ResponseHeaders, endsStream: boolean): HeadersVerdict {
     if (head.malformed !== undefined) return malformed(head.malformed)
     if (this.#httpStatus !== undefined) return this.#trailers(head, endsStream)
     const { httpStatus } = head
@@ -41,7 +41,7 @@ export class AnswerHead {
     return { code: statusCodes.internal, details: 'Received RST_STREAM with code 0 (Call ended without gRPC status)' }
   }
 
-  #trailers(head: ResponseHead, endsStream: boolean): HeadVerdict {
+  #trailers(head: ResponseHeaders, endsStream: boolean): HeadersVerdict {
     if (head.httpStatus !== undefined) return malformed(':status in the trailers')
     if (!endsStream) return malformed('headers between the first and the last')
     return head.status === undefined ? { kind: 'end', status: statusOfHttp(this.#httpStatus) } : endOf(head.status)
@@ -49,7 +49,7 @@ export class AnswerHead {
 }
 
 /** A proxy's page is no answer; what comes as gRPC has its status at the end, whatever HTTP says. */
-function isGrpc({ httpStatus, contentType }: ResponseHead): boolean {
+function isGrpc({ httpStatus, contentType }: ResponseHeaders): boolean {
   if (contentType === undefined) return httpStatus === 200
   return contentType.startsWith('application/grpc')
 }
@@ -60,19 +60,19 @@ function statusOfPage(httpStatus: number, contentType: string | undefined): Call
 }
 
 /** One object for each status, as most answers have the same one. */
-function endOf(status: CallStatus): HeadVerdict {
+function endOf(status: CallStatus): HeadersVerdict {
   const known = ended.get(status)
   if (known !== undefined) return known
-  const verdict: HeadVerdict = { kind: 'end', status }
+  const verdict: HeadersVerdict = { kind: 'end', status }
   if (status.code === statusCodes.ok) ended.set(status, verdict)
   return verdict
 }
 
-function malformed(what: string): HeadVerdict {
+function malformed(what: string): HeadersVerdict {
   const details = `HTTP/2 PROTOCOL_ERROR: the headers of the answer have ${what}`
   return refused({ code: statusCodes.internal, details }, errorCodes.PROTOCOL_ERROR)
 }
 
-function refused(status: CallStatus, resetCode: number): HeadVerdict {
+function refused(status: CallStatus, resetCode: number): HeadersVerdict {
   return { kind: 'refuse', status, resetCode }
 }

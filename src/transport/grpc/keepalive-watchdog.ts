@@ -1,39 +1,39 @@
+import type { Traffic } from '../channel.js'
 import type { ChannelSettings } from '../channel-settings.js'
-import type { Traffic } from '../unary-channel.js'
 
 /**
  * Gives up a connection with streams on it that is silent although it was pinged: grpc-js pings every `keepaliveMs`, and
  * knows no sign of life but the answer, which may be behind a large one. Looks at the bytes from time to time, while there
  * are streams: unary calls have deadlines and a clock of their own. Its timer does not hold the process open.
  */
-export class StreamSilence {
-  readonly #boundMs: number
-  readonly #lookEveryMs: number
+export class KeepaliveWatchdog {
+  readonly #maxSilenceMs: number
+  readonly #sampleEveryMs: number
   readonly #traffic: Pick<Traffic, 'bytesRead'>
-  readonly #giveUp: () => void
+  readonly #onSilent: () => void
   #streams = 0
   #timer: NodeJS.Timeout | undefined
   #bytesRead = 0
-  #heardAt = 0
-  #lookedAt = 0
+  #readAt = 0
+  #sampledAt = 0
 
   constructor(
     { keepaliveMs, keepaliveTimeoutMs }: ChannelSettings,
     traffic: Pick<Traffic, 'bytesRead'>,
     giveUp: () => void,
   ) {
-    this.#lookEveryMs = keepaliveTimeoutMs / 5
-    this.#boundMs = keepaliveMs + keepaliveTimeoutMs - this.#lookEveryMs
+    this.#sampleEveryMs = keepaliveTimeoutMs / 5
+    this.#maxSilenceMs = keepaliveMs + keepaliveTimeoutMs - this.#sampleEveryMs
     this.#traffic = traffic
-    this.#giveUp = giveUp
+    this.#onSilent = giveUp
   }
 
   streamStarted(): void {
     this.#streams += 1
     if (this.#timer !== undefined) return
-    this.#heardAt = performance.now()
-    this.#lookedAt = this.#heardAt
-    this.#timer = setInterval(() => this.#look(), this.#lookEveryMs)
+    this.#readAt = performance.now()
+    this.#sampledAt = this.#readAt
+    this.#timer = setInterval(() => this.#sample(), this.#sampleEveryMs)
     this.#timer.unref()
   }
 
@@ -47,14 +47,14 @@ export class StreamSilence {
     this.#timer = undefined
   }
 
-  #look(): void {
+  #sample(): void {
     const { bytesRead } = this.#traffic
     const now = performance.now()
-    const isLate = now - this.#lookedAt > 2 * this.#lookEveryMs
-    if (bytesRead !== this.#bytesRead) this.#heardAt = now
+    const isLate = now - this.#sampledAt > 2 * this.#sampleEveryMs
+    if (bytesRead !== this.#bytesRead) this.#readAt = now
     this.#bytesRead = bytesRead
-    this.#lookedAt = now
+    this.#sampledAt = now
     // When this process itself was stalled, answers may lie unread until the next look.
-    if (now - this.#heardAt >= this.#boundMs && !isLate) this.#giveUp()
+    if (now - this.#readAt >= this.#maxSilenceMs && !isLate) this.#onSilent()
   }
 }

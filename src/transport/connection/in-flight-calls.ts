@@ -1,16 +1,16 @@
 import { EtcdError } from '../../core/errors.js'
-import { type StreamPurpose, waitsForOthers } from '../stream-slots.js'
-import { heldBack } from './member-probe.js'
+import { isBlockingCall, type StreamPurpose } from '../stream-slots.js'
+import { stalledTokenError } from './member-probe.js'
 import type { StreamCall } from './stream-call.js'
 import type { UnaryAttempt } from './unary-attempt.js'
 
 /** Requests above this size take their time on a slow link. */
 const largeRequestBytes = 64 * 1024
 /** Half of 2 Mbit/s: what a link is thought to carry at least. */
-const slowBytesPerMs = 125
+const minLinkBytesPerMs = 125
 
 /** What is under way on one connection, and the errors that it ends with when the connection does. */
-export class OpenCalls {
+export class InFlightCalls {
   readonly #url: string
   readonly #attempts = new Set<UnaryAttempt>()
   readonly #streams = new Set<StreamCall>()
@@ -20,7 +20,7 @@ export class OpenCalls {
   }
 
   /** Unary calls under way. */
-  get inFlight(): number {
+  get count(): number {
     return this.#attempts.size
   }
 
@@ -36,13 +36,13 @@ export class OpenCalls {
       bytes += size
       since = Math.min(since, sentAt)
     }
-    return bytes === 0 ? Number.NEGATIVE_INFINITY : since + bytes / slowBytesPerMs
+    return bytes === 0 ? Number.NEGATIVE_INFINITY : since + bytes / minLinkBytesPerMs
   }
 
   /** Unary calls that wait for other clients. */
-  get waitingCalls(): number {
+  get blockingCalls(): number {
     let waiting = 0
-    for (const { method } of this.#attempts) if (waitsForOthers(method)) waiting += 1
+    for (const { method } of this.#attempts) if (isBlockingCall(method)) waiting += 1
     return waiting
   }
 
@@ -68,40 +68,40 @@ export class OpenCalls {
   }
 
   /** Gives everything up because of `reason`, or because the connection was lost; each call with an error of its own. */
-  giveUpAll(reason: (() => EtcdError) | undefined): void {
+  failAll(reason: (() => EtcdError) | undefined): void {
     for (const attempt of this.#attempts) {
-      attempt.giveUp(reason?.() ?? connectionLost('the connection was given up', this.#url, attempt.method.name))
+      attempt.cancel(reason?.() ?? connectionLost('the connection was given up', this.#url, attempt.method.name))
     }
-    this.giveUpStreams(reason)
+    this.failStreams(reason)
   }
 
   /** Gives the calls up that may be sent again elsewhere. */
-  giveUpReads(): void {
+  failRepeatable(): void {
     for (const attempt of this.#attempts) {
       if (!attempt.context.repeatable) continue
-      attempt.giveUp(connectionLost('the member stopped answering', this.#url, attempt.method.name))
+      attempt.cancel(connectionLost('the member stopped answering', this.#url, attempt.method.name))
     }
   }
 
   /** Gives the calls up that wait with this token and may be sent again with another one. */
-  giveUpHeldBack(token: string): void {
+  failWithToken(token: string): void {
     for (const attempt of this.#attempts) {
       if (!attempt.context.repeatable || attempt.context.token !== token) continue
-      attempt.giveUp(heldBack({ effect: 'unknown', endpoint: this.#url, method: attempt.method.name }))
+      attempt.cancel(stalledTokenError({ effect: 'unknown', endpoint: this.#url, method: attempt.method.name }))
     }
   }
 
-  giveUpStreams(reason: (() => EtcdError) | undefined): void {
+  failStreams(reason: (() => EtcdError) | undefined): void {
     for (const stream of this.#streams) {
-      stream.giveUp(reason?.() ?? connectionLost('the connection was given up', this.#url, stream.method.name))
+      stream.fail(reason?.() ?? connectionLost('the connection was given up', this.#url, stream.method.name))
     }
   }
 
   /** Gives up the proposals that were sent before `raisedAt`, when the term rose: their leader is gone. */
-  giveUpProposals(raisedAt: number): void {
+  failProposals(raisedAt: number): void {
     for (const attempt of this.#attempts) {
       if (!attempt.context.proposal || attempt.sentAt >= raisedAt) continue
-      attempt.giveUp(
+      attempt.cancel(
         new EtcdError('a leader was elected while the write was under way, and no answer came', {
           code: 'LEADER_LOST',
           effect: 'unknown',
@@ -114,8 +114,8 @@ export class OpenCalls {
   }
 
   /** Tells the streams that the member will end them soon. */
-  leaving(): void {
-    for (const stream of this.#streams) stream.leaving()
+  notifyDraining(): void {
+    for (const stream of this.#streams) stream.draining()
   }
 }
 

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { noPlace, StreamPlaces, type StreamPurpose } from '../../src/transport/stream-slots.js'
+import { noStreamSlot, type StreamPurpose, StreamSlots } from '../../src/transport/stream-slots.js'
 
 const purposes: readonly StreamPurpose[] = ['keep-alive', 'watch', 'call', 'slow watch']
 
 /** What may still be opened. */
-function allowed(
-  maxStreams: number,
-  unaryPlaces: number,
-  ...taken: readonly StreamPurpose[]
-): readonly StreamPurpose[] {
-  const places = new StreamPlaces({ maxStreams, unaryPlaces }, { streamPurposes: taken, waitingCalls: 0 })
-  return purposes.filter((purpose) => places.has(purpose))
+function allowed(maxStreams: number, unarySlots: number, ...taken: readonly StreamPurpose[]): readonly StreamPurpose[] {
+  const slots = new StreamSlots({ maxStreams, unarySlots }, { streamPurposes: taken, blockingCalls: 0 })
+  return purposes.filter((purpose) => slots.has(purpose))
 }
 
 describe('Places for streams', () => {
@@ -41,15 +37,15 @@ describe('Places for streams', () => {
   })
 
   test('are left for other calls by unary calls that wait for other clients', () => {
-    const has = (unaryPlaces: number, waitingCalls: number): boolean =>
-      new StreamPlaces({ maxStreams: 4, unaryPlaces }, { streamPurposes: [], waitingCalls }).hasForWaiting
+    const has = (unarySlots: number, blockingCalls: number): boolean =>
+      new StreamSlots({ maxStreams: 4, unarySlots }, { streamPurposes: [], blockingCalls }).hasForBlockingCall
     assert.deepEqual([has(0, 2), has(0, 3)], [true, false])
     assert.deepEqual([has(1, 0), has(1, 1)], [true, false])
   })
 
   test('that are missing are told with the limit', () => {
-    const error = noPlace(
-      new StreamPlaces({ maxStreams: 1, unaryPlaces: 1 }, { streamPurposes: [], waitingCalls: 0 }),
+    const error = noStreamSlot(
+      new StreamSlots({ maxStreams: 1, unarySlots: 1 }, { streamPurposes: [], blockingCalls: 0 }),
       'watch',
       'http://a:2379',
     )

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import type { CallStatus } from '../channel.js'
 import type { ChannelSettings } from '../channel-settings.js'
 import type { DeadlineClock } from '../deadline-clock.js'
 import { plainReason } from '../grpc-status.js'
 import type { SingleConnection, SingleConnectionListener } from '../reconnector.js'
-import type { CallStatus } from '../unary-channel.js'
 import { frameTypes, preface } from './frame.js'
 import { FrameReader } from './frame-reader.js'
 import { type ControlListener, FrameRouter } from './frame-router.js'
@@ -38,9 +38,9 @@ const initialWindowBytes = 65_535
 /**
  * One connection of HTTP/2, and the calls on it.
  *
- *     connecting → open → leaving → lost
+ *     connecting → open → draining → lost
  *
- * `open` begins with the settings of the peer. `leaving`, after a GOAWAY or when the IDs for streams are used up, takes no
+ * `open` begins with the settings of the peer. `draining`, after a GOAWAY or when the IDs for streams are used up, takes no
  * new calls, and ends with the last of those that are there. Whatever breaks the rules of HTTP/2, or the socket, leads to
  * `lost` from everywhere: each call ends with a status that says why, and whether it may have been taken up.
  */
@@ -55,14 +55,14 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   readonly #sending: SendQueue
   readonly #streams: Streams
   readonly #reader: FrameReader
-  #state: 'connecting' | 'open' | 'leaving' | 'lost' = 'connecting'
+  #state: 'connecting' | 'open' | 'draining' | 'lost' = 'connecting'
   #bytesRead = 0
   /** What came before the settings of the peer. */
   #firstBytes: Buffer = Buffer.alloc(0)
   /** Whether this side has sent its own first bytes. */
-  #hasBegun = false
+  #hasSentPreface = false
   #pong: (() => void) | undefined
-  #lastTakenId = Number.POSITIVE_INFINITY
+  #lastProcessedId = Number.POSITIVE_INFINITY
   #error: Error | undefined
 
   constructor(
@@ -82,7 +82,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     this.#keepalive = new Keepalive(settings, {
       isBusy: () => this.#streams.count > 0,
       ping: (answered) => this.#ping(answered),
-      giveUp: (error) => this.#lose(error),
+      onTimeout: (error) => this.#lose(error),
     })
     this.#listen()
   }
@@ -108,7 +108,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   /** Opens a stream for a call now, or as soon as there is a connection and the peer allows one more. */
   start(stream: Http2Stream, request: RequestInit): void {
     this.#deadlines.add(stream)
-    this.#keepalive.expect()
+    this.#keepalive.callStarted()
     if (this.#canOpen()) this.#open(stream, request)
     else {
       stream.request = request
@@ -116,8 +116,8 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     }
   }
 
-  leave(): void {
-    this.#leave('another connection has taken its place')
+  drain(): void {
+    this.#drain('another connection has taken its place')
   }
 
   /** Ends it now, with every call on it. */
@@ -133,7 +133,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     // The peer ended it while this side had more to say.
     const code = stream.hasSentEnd ? resetCode : (resetCode ?? errorCodes.CANCEL)
     if (code !== undefined && this.#state !== 'lost') this.#writer.resetStream(stream.id, code)
-    if (this.#state === 'leaving' && this.#streams.openCount === 0) this.#lose(undefined)
+    if (this.#state === 'draining' && this.#streams.openCount === 0) this.#lose(undefined)
     else if (this.#streams.waiting.size > 0) this.#openWaiting()
   }
 
@@ -141,7 +141,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     this.#sending.add(stream)
   }
 
-  giveBack(stream: Http2Stream, bytes: number): void {
+  releaseWindow(stream: Http2Stream, bytes: number): void {
     if (this.#state !== 'lost') this.#writer.windowUpdate(stream.id, bytes)
   }
 
@@ -156,9 +156,9 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
 
   /** A member that shuts down in order sends this with the highest ID there is, and later with the last that it took up. */
   onGoaway(lastStreamId: number, code: number, text: string): void {
-    this.#lastTakenId = Math.min(this.#lastTakenId, lastStreamId)
+    this.#lastProcessedId = Math.min(this.#lastProcessedId, lastStreamId)
     if (code === errorCodes.NO_ERROR) {
-      this.#leave('the member takes no new calls')
+      this.#drain('the member takes no new calls')
       for (const stream of this.#streams.refuseAfter(lastStreamId)) stream.fail(refused)
     } else {
       const details = text === '' ? '' : `: ${text}`
@@ -174,19 +174,19 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
 
   #listen(): void {
     const socket = this.#socket
-    socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => this.#begin())
+    socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => this.#sendPreface())
     socket.on('drain', () => this.#onWritable())
     socket.on('error', (error) => this.#lose(error))
     socket.on('close', () => this.#lose(undefined))
   }
 
-  #begin(): void {
+  #sendPreface(): void {
     // Without ALPN the other side may take the bytes for anything.
     if (this.#socket instanceof TLSSocket && this.#socket.alpnProtocol !== 'h2') {
       this.#lose(new Error('TLS: the other side does not offer HTTP/2 (ALPN h2)'))
       return
     }
-    this.#hasBegun = true
+    this.#hasSentPreface = true
     this.#writer.raw(preface)
     this.#writer.frame(frameTypes.SETTINGS, 0, 0, ownSettings)
     this.#writer.windowUpdate(0, connectionWindowBytes - initialWindowBytes)
@@ -195,7 +195,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   #onBytes(chunk: Buffer, length: number): void {
     if (this.#state === 'lost') return
     this.#bytesRead += length
-    this.#keepalive.heard()
+    this.#keepalive.bytesRead()
     if (this.#state === 'connecting') {
       this.#firstBytes = firstBytesKept(this.#firstBytes, chunk.subarray(0, length))
       if (!mayBeHttp2(this.#firstBytes)) {
@@ -211,7 +211,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   }
 
   #onWritable(): void {
-    if (this.#state !== 'open' && this.#state !== 'leaving') return
+    if (this.#state !== 'open' && this.#state !== 'draining') return
     this.#sending.pump()
     if (this.#streams.waiting.size > 0) this.#openWaiting()
   }
@@ -241,7 +241,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
       this.#writer.headers(stream.id, block, false)
       this.#sending.add(stream)
     } else this.#send(stream, block, message)
-    if (!this.#streams.hasNextId) this.#leave('the connection has no more IDs for streams')
+    if (!this.#streams.hasNextId) this.#drain('the connection has no more IDs for streams')
   }
 
   #send(stream: Http2Stream, block: Buffer, message: Buffer): void {
@@ -265,10 +265,10 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   }
 
   /** Takes no new calls. */
-  #leave(why: string): void {
+  #drain(why: string): void {
     if (this.#state !== 'connecting' && this.#state !== 'open') return
-    this.#state = 'leaving'
-    this.#listener.onLeaving(this)
+    this.#state = 'draining'
+    this.#listener.onDraining(this)
     for (const stream of this.#streams.waitingStreams()) stream.fail(notStarted(why))
     if (this.#streams.openCount === 0) this.#lose(undefined)
   }
@@ -278,7 +278,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     this.#state = 'lost'
     this.#error = error
     this.#keepalive.stop()
-    this.#sayWhy(error instanceof Http2Error ? error : undefined)
+    this.#sendGoaway(error instanceof Http2Error ? error : undefined)
     this.#socket.destroy()
     this.#listener.onLost(this, reasonOf(error))
     const waiting = this.#streams.waitingStreams()
@@ -287,8 +287,8 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   }
 
   /** Some servers, as Node's, take the end of a socket for no end of what is on it. */
-  #sayWhy(error: Http2Error | undefined): void {
-    if (!this.#hasBegun || this.#socket.destroyed) return
+  #sendGoaway(error: Http2Error | undefined): void {
+    if (!this.#hasSentPreface || this.#socket.destroyed) return
     const payload = Buffer.alloc(8)
     payload.writeUInt32BE(error?.code ?? errorCodes.NO_ERROR, 4)
     const text = Buffer.from(error?.message ?? '', 'latin1')
@@ -297,7 +297,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   }
 
   #statusOfLoss(stream: Http2Stream): CallStatus {
-    if (stream.id > this.#lastTakenId) return refused
+    if (stream.id > this.#lastProcessedId) return refused
     return { code: statusCodes.unavailable, details: this.#error?.message ?? 'Connection dropped' }
   }
 }

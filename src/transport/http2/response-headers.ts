@@ -1,9 +1,9 @@
-import type { CallStatus } from '../unary-channel.js'
+import type { CallStatus } from '../channel.js'
 import { percentDecoded, statusCodes } from './grpc-protocol.js'
 import type { HeaderField } from './hpack/header-field.js'
 
 /** What a block of headers of an answer says, its first ones or its trailers. */
-export interface ResponseHead {
+export interface ResponseHeaders {
   /** `undefined` for trailers. */
   readonly httpStatus: number | undefined
   readonly contentType: string | undefined
@@ -20,7 +20,7 @@ const okStatus: CallStatus = Object.freeze({ code: statusCodes.ok, details: '' }
 const connectionHeaders = new Set(['connection', 'proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade'])
 
 /** Reads the fields that matter, and checks all of them. */
-export function responseHead(fields: readonly HeaderField[], isTooLarge: boolean): ResponseHead {
+export function parseResponseHeaders(fields: readonly HeaderField[], isTooLarge: boolean): ResponseHeaders {
   const values = new Map(fields)
   const httpStatus = values.get(':status')
   return {

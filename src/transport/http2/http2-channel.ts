@@ -1,18 +1,18 @@
+import type { CallListener, ChannelCall, ChannelState, ChannelStream, StreamChannel, UnaryChannel } from '../channel.js'
 import type { ChannelSettings } from '../channel-settings.js'
 import type { Credentials } from '../credentials.js'
 import { DeadlineClock } from '../deadline-clock.js'
 import type { Endpoint } from '../endpoint.js'
 import { Reconnector } from '../reconnector.js'
 import type { CallMetadata } from '../transport.js'
-import type { ChannelStream, LaneCall, LaneState, StreamChannel, UnaryLane, UnaryListener } from '../unary-channel.js'
-import { type ConnectionInit, Http2Connection } from './connection.js'
 import { commonHeaders, dial } from './dial.js'
 import { statusCodes } from './grpc-protocol.js'
+import { type ConnectionInit, Http2Connection } from './http2-connection.js'
 import { MessageStream } from './message-stream.js'
 import { UnaryCall } from './unary-call.js'
 
 /** Calls and streams over HTTP/2 without anything but sockets below it. */
-export class Http2Channel implements UnaryLane, StreamChannel {
+export class Http2Channel implements UnaryChannel, StreamChannel {
   readonly #deadlines = new DeadlineClock()
   readonly #connections: Reconnector<Http2Connection>
 
@@ -20,7 +20,7 @@ export class Http2Channel implements UnaryLane, StreamChannel {
     endpoint: Endpoint,
     credentials: () => Credentials,
     settings: ChannelSettings,
-    onState: (state: LaneState) => void,
+    onState: (state: ChannelState) => void,
     lastStreamId?: number,
   ) {
     const headers = commonHeaders(endpoint)
@@ -52,8 +52,8 @@ export class Http2Channel implements UnaryLane, StreamChannel {
     message: Buffer,
     metadata: CallMetadata,
     deadlineAt: number,
-    listener: UnaryListener,
-  ): LaneCall {
+    listener: CallListener,
+  ): ChannelCall {
     const connection = this.#connections.connected
     if (connection === undefined) {
       listener.onReceiveStatus({ code: statusCodes.unavailable, details: 'not connected', sent: false })
@@ -64,7 +64,7 @@ export class Http2Channel implements UnaryLane, StreamChannel {
     return call
   }
 
-  startStream(path: string, metadata: CallMetadata, listener: UnaryListener): ChannelStream {
+  startStream(path: string, metadata: CallMetadata, listener: CallListener): ChannelStream {
     const connection = this.#connections.latest
     if (connection === undefined) throw new Error('not connected')
     const stream = new MessageStream(connection, listener)
@@ -72,8 +72,8 @@ export class Http2Channel implements UnaryLane, StreamChannel {
     return stream
   }
 
-  replace(): void {
-    this.#connections.replace()
+  replaceConnection(): void {
+    this.#connections.replaceConnection()
   }
 
   close(): void {
@@ -82,4 +82,4 @@ export class Http2Channel implements UnaryLane, StreamChannel {
   }
 }
 
-const noCall: LaneCall = { cancelWithStatus() {} }
+const noCall: ChannelCall = { cancelWithStatus() {} }

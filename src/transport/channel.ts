@@ -1,10 +1,10 @@
 import type { CallMetadata } from './transport.js'
 
 /**
- * What becomes of a lane's connection. `connecting` is told when a connection was lost, or takes no new calls any more;
+ * What becomes of a channel's connection. `connecting` is told when a connection was lost, or takes no new calls any more;
  * `failed` when one could not be made, and once more when the reason is known.
  */
-export type LaneState =
+export type ChannelState =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'connected' }
   | { readonly kind: 'failed'; readonly reason: string | undefined }
@@ -18,14 +18,14 @@ export interface CallStatus {
 }
 
 /** Who started a call and hears what comes of it: at most one message, then one status, then nothing. */
-export interface UnaryListener {
+export interface CallListener {
   onReceiveMetadata(): void
   onReceiveMessage(message: Buffer): void
   onReceiveStatus(status: CallStatus): void
 }
 
 /** A call under way. */
-export interface LaneCall {
+export interface ChannelCall {
   /** Ends the call from this side; the member is told to stop. */
   cancelWithStatus(code: number, details: string): void
 }
@@ -72,9 +72,9 @@ export interface StreamChannel extends Traffic {
    * Opens a stream without a deadline, as soon as there is a connection where one is being made. `listener` hears one
    * message for each `startRead`, then one status, then nothing.
    */
-  startStream(path: string, metadata: CallMetadata, listener: UnaryListener): ChannelStream
-  /** As of `UnaryLane`. */
-  replace(): void
+  startStream(path: string, metadata: CallMetadata, listener: CallListener): ChannelStream
+  /** As of `UnaryChannel`. */
+  replaceConnection(): void
 }
 
 /**
@@ -83,7 +83,7 @@ export interface StreamChannel extends Traffic {
  * no new calls, and those on it go on, whatever becomes of its successor. Each attempt to connect takes the credentials
  * of the moment and looks the name up anew; after some seconds another one is made beside it (`ConnectAttempts`).
  */
-export interface UnaryLane extends Traffic {
+export interface UnaryChannel extends Traffic {
   /** Starts to connect, and keeps at it until closed; each change of state is told from now on. */
   connect(): void
   /** Sends one message. `deadlineAt` is on the clock of `performance.now()`; the member is told of it. */
@@ -92,15 +92,15 @@ export interface UnaryLane extends Traffic {
     message: Buffer,
     metadata: CallMetadata,
     deadlineAt: number,
-    listener: UnaryListener,
-  ): LaneCall
+    listener: CallListener,
+  ): ChannelCall
   /**
    * The member has been silent for long: opens a second connection beside the one in use. As soon as that is connected, it
    * takes the place of the first, and `connected` is reported again. The first takes no new calls from then on; if it stays
    * silent for another half second, it is closed, and its calls end with a status. Does nothing while there is no
    * connection in use, or a second one is being made. `Reconnector` does all this for any kind of connection.
    */
-  replace(): void
+  replaceConnection(): void
   /** Ends the connection and every call on it. */
   close(): void
 }

@@ -1,9 +1,9 @@
-import type { Traffic } from '../unary-channel.js'
+import type { Traffic } from '../channel.js'
 
 /** Ticks without a sign of life, while one is due, before the member is asked whether it is alive. */
 const probeAfterTicks = 3
 /** Ticks that it has to answer that question, at least. */
-const patienceTicks = 4
+const probeTimeoutTicks = 4
 /** Ticks between questions, while bytes come but no answers. */
 const probeEveryTicks = 10
 /**
@@ -17,14 +17,14 @@ const busyTicks = 50
 const backlogBytes = 16 * 1024
 
 /** What to do with a member, as far as its life is concerned. */
-export type Verdict = 'wait' | 'ask' | 'give up'
+export type Verdict = 'wait' | 'probe' | 'unresponsive'
 
 /**
  * Judges by the traffic of one connection whether its member is alive. Any byte from it is a sign of life, and so is any
  * that the network takes of a backlog: an answer that takes minutes to arrive, or a request that takes minutes to be sent,
  * never makes a member unresponsive. What does is silence, although it was asked.
  */
-export class LifeSigns {
+export class SilenceDetector {
   #bytesRead = 0
   #bytesUnsent = 0
   #silentTicks = 0
@@ -39,7 +39,7 @@ export class LifeSigns {
   }
 
   /** Looks at the traffic since the last look. Returns whether there was a sign of life in it. */
-  look({ bytesRead, bytesUnsent }: Traffic): boolean {
+  sample({ bytesRead, bytesUnsent }: Traffic): boolean {
     const came = bytesRead !== this.#bytesRead
     const left = this.#bytesUnsent >= backlogBytes && bytesUnsent < this.#bytesUnsent
     // Another connection counts from the start.
@@ -53,9 +53,10 @@ export class LifeSigns {
   tick(hasSign: boolean, extraTicks: number): Verdict {
     this.#answerlessTicks += 1
     this.#silentTicks = hasSign ? 0 : this.#silentTicks + 1
-    if (this.#silentTicks >= probeAfterTicks + patienceTicks + extraTicks || this.#isStuck(extraTicks)) return 'give up'
+    if (this.#silentTicks >= probeAfterTicks + probeTimeoutTicks + extraTicks || this.#isStuck(extraTicks))
+      return 'unresponsive'
     const asks = this.#silentTicks === probeAfterTicks || this.#answerlessTicks % probeEveryTicks === probeAfterTicks
-    return asks ? 'ask' : 'wait'
+    return asks ? 'probe' : 'wait'
   }
 
   #isStuck(extraTicks: number): boolean {
