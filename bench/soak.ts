@@ -2,7 +2,7 @@
  * A client at work for a long time: reads, writes, transactions, listings, watches, leases and locks at a steady rate on three
  * members. Nothing may grow: heap, open resources of the process, listeners, watchers and leases on the members.
  *
- *     node --expose-gc --import tsx bench/soak.ts [--seconds 600] [--rate 2000] [--transport http2]
+ *     node --expose-gc --import tsx bench/soak.ts [--seconds 600] [--rate 2000] [--transport grpc-js]
  */
 import { parseArgs } from 'node:util'
 import { Etcd, get, isEtcdError, put } from '../src/index.js'
@@ -12,7 +12,7 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '600' },
     rate: { type: 'string', default: '2000' },
-    transport: { type: 'string', default: 'grpc-js' },
+    transport: { type: 'string', default: 'http2' },
   },
 })
 const seconds = Number(values.seconds)
@@ -31,7 +31,7 @@ interface Sample {
 await using cluster = await EtcdCluster.start({ members: 3 })
 await using etcd = new Etcd({
   endpoints: cluster.endpoints,
-  transport: values.transport === 'http2' ? 'http2' : 'grpc-js',
+  transport: values.transport === 'grpc-js' ? 'grpc-js' : 'http2',
 })
 /** Of the service: all its calls take this signal. */
 const { signal } = new AbortController()

@@ -20,9 +20,9 @@ export interface Assignment {
 const { row: name, contender: who, target, scale, prepared }: Assignment = JSON.parse(process.argv[2] ?? '')
 
 const contenders: Readonly<Record<Assignment['contender'], () => Contender>> = {
-  ours: () => ours(target, { transport: 'http2', batching: { reads: false } }),
+  ours: () => ours(target, { batching: { reads: false } }),
   'ours-grpcjs': () => ours(target, { transport: 'grpc-js', batching: { reads: false } }),
-  'ours-batching': () => ours(target, { transport: 'http2', batching: { writes: true } }),
+  'ours-batching': () => ours(target, { batching: { writes: true } }),
   etcd3: () => etcd3(target),
   grpcjs: () => grpcjs(target),
   http2: () => http2(target),

@@ -1,10 +1,10 @@
 /**
  * Runs the tests: all of them, or those whose path contains one of the arguments.
  *
- *     npm test                              every test, on the default etcd
+ *     npm test                              every test on the default etcd and transport, and the important half over grpc-js
  *     npm test -- kv fault                  only files with `kv` or `fault` in their path
  *     ETCDKIT_ETCD_VERSION=3.7 npm test     on another etcd
- *     ETCDKIT_TRANSPORT=grpc-js npm test    with another transport than the default one
+ *     ETCDKIT_TRANSPORT=grpc-js npm test    every test over grpc-js
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,6 +16,29 @@ const root = join(import.meta.dirname, '..')
 
 /** Folders whose tests are about time: one after another, since elections suffer when they share the cores with others. */
 const aloneFolders = ['recovery']
+
+/** What a run of all tests repeats over grpc-js: each kind of call and stream, lost connections, TLS and tokens. */
+const grpcJsFiles = [
+  'fault/connect-faults',
+  'fault/endpoints',
+  'fault/lifecycle',
+  'fault/lost-answers',
+  'fault/tls',
+  'fault/watch-consumers',
+  'integration/auth-tokens',
+  'integration/cancellation',
+  'integration/informer.',
+  'integration/kv',
+  'integration/lease.',
+  'integration/listing.',
+  'integration/lock.',
+  'integration/maintenance',
+  'integration/read-batching',
+  'integration/rpcs',
+  'integration/snapshot',
+  'integration/watch',
+  'integration/write-grouping',
+].map((part) => join('test', part))
 
 /** A test that hangs is a test that fails. */
 const testTimeoutMs = 120_000
@@ -48,6 +71,16 @@ async function run(files: readonly string[], concurrency: number, env: NodeJS.Pr
   return code === 0
 }
 
+/** Members that share the cores with other tests miss heartbeats, and elections come where no test expects one. */
+function runTogether(files: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<boolean> {
+  return run(files, availableParallelism() + 1, { ETCDKIT_ETCD_TIMERS: 'default', ...env })
+}
+
+function runOverGrpcJs(): Promise<boolean> {
+  const repeated = testFiles().filter((file) => grpcJsFiles.some((part) => file.startsWith(part)))
+  return runTogether(repeated, { ETCDKIT_TRANSPORT: 'grpc-js' })
+}
+
 const wanted = process.argv.slice(2)
 const files = testFiles().filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
 const isAlone = (file: string): boolean => aloneFolders.some((folder) => file.startsWith(join('test', folder)))
@@ -56,12 +89,8 @@ if (files.length === 0) {
   console.error(`no test file has ${wanted.join(' or ')} in its path`)
   process.exitCode = 1
 } else {
-  const shared = await run(
-    files.filter((file) => !isAlone(file)),
-    availableParallelism() + 1,
-    // Members that share the cores with other tests miss heartbeats, and elections come where no test expects one.
-    { ETCDKIT_ETCD_TIMERS: 'default' },
-  )
+  const shared = await runTogether(files.filter((file) => !isAlone(file)))
+  const overGrpcJs = wanted.length > 0 || process.env.ETCDKIT_TRANSPORT !== undefined || (await runOverGrpcJs())
   const alone = await run(files.filter(isAlone), 1)
-  process.exitCode = shared && alone ? 0 : 1
+  process.exitCode = shared && overGrpcJs && alone ? 0 : 1
 }

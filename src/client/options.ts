@@ -84,8 +84,9 @@ export interface ClientOptions {
   readonly keepaliveTimeoutMs?: number | undefined
   /**
    * What carries calls and streams: `http2` is this library's own HTTP/2 client, with one connection to each member for
-   * calls and one for streams; `grpc-js` is one channel of that package for both. `useProxyEnvironment` needs `grpc-js`.
-   * @default 'grpc-js'
+   * calls and one for streams; `grpc-js` is one channel of that package for both. `useProxyEnvironment` needs `grpc-js`
+   * and selects it.
+   * @default 'http2'
    */
   readonly transport?: TransportKind | undefined
   /** Whether to obey `https_proxy` and its kin in the environment. @default false */
@@ -132,7 +133,7 @@ export const defaults = {
   connectTimeoutMs: 5000,
   keepaliveMs: 10_000,
   keepaliveTimeoutMs: 5000,
-  transport: 'grpc-js' satisfies TransportKind as TransportKind,
+  transport: 'http2' satisfies TransportKind as TransportKind,
   discoveryRefreshMs: 60_000,
   memberSyncMs: 60_000,
   maxRequestBytes: 1_572_864,
