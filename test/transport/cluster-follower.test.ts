@@ -44,9 +44,9 @@ function followerOf(t: TestContext, members: readonly Member[]) {
 }
 
 function connection(url: string, { clusterId, state = 'ready', reason }: Member): Connection {
-  const connected = state !== 'connecting'
+  const isConnected = state !== 'connecting'
   // The follower uses these fields only.
-  return { url, clusterId, connected, state: { kind: state, reason }, probeNow: () => {} } as unknown as Connection
+  return { url, clusterId, isConnected, state: { kind: state, reason }, probeNow: () => {} } as unknown as Connection
 }
 
 describe('Another cluster', () => {

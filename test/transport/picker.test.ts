@@ -16,8 +16,8 @@ interface Member {
 
 function connection(url: string, { role = 'follower', memberId, latencyMs, state, ejectedFor }: Member): Connection {
   const kind = state ?? (ejectedFor === undefined ? 'ready' : 'ejected')
-  const connected = ['ready', 'ejected', 'probing'].includes(kind)
-  const fake = { url, role, memberId: memberId ?? url, latencyMs, connected, state: { kind, reason: ejectedFor } }
+  const isConnected = ['ready', 'ejected', 'probing'].includes(kind)
+  const fake = { url, role, memberId: memberId ?? url, latencyMs, isConnected, state: { kind, reason: ejectedFor } }
   // The picker reads these fields only.
   return fake as unknown as Connection
 }
