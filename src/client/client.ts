@@ -24,7 +24,7 @@ import type { EndpointStatus } from '../transport/connection/endpoint-status.js'
 import { memberEndpoints } from '../transport/connection/member-sync.js'
 import { type Endpoint, parseEndpoints } from '../transport/endpoint.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
-import type { WatchHub } from '../watch/watch-hub.js'
+import type { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import { composeClient, discovered, type PartEvents } from './compose-client.js'
 import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
@@ -84,7 +84,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #directory: EndpointDirectory
   readonly #rangeStreams: RangeStreamSource
   readonly #tokens: TokenSource | undefined
-  readonly #watches: WatchHub
+  readonly #watches: WatchMultiplexer
   readonly #events: Emitter<ClientEvents>
   readonly #stats: () => ClientStats
   readonly #timers: NodeJS.Timeout[] = []

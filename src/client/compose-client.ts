@@ -14,7 +14,7 @@ import { writeGroupLayer } from '../kv/batching/write-group-layer.js'
 import { ReadCache } from '../kv/reads/read-cache.js'
 import { readCacheLayer } from '../kv/reads/read-cache-layer.js'
 import { readModeLayer } from '../kv/reads/read-mode-layer.js'
-import { KeepAliveHub } from '../lease/keep-alive-hub.js'
+import { KeepAliveScheduler } from '../lease/keep-alive-scheduler.js'
 import type { LeaseEvents } from '../lease/lease-events.js'
 import { Leases } from '../lease/leases.js'
 import type { RegistrationEvents } from '../lease/registration.js'
@@ -30,8 +30,8 @@ import { EndpointDirectory } from '../transport/connection/endpoint-directory.js
 import { discoverEndpoints } from '../transport/connection/srv-discovery.js'
 import { type Endpoint, parseEndpoints } from '../transport/endpoint.js'
 import { callContext, type Layer, stack, type Transport } from '../transport/transport.js'
-import { WatchHub } from '../watch/watch-hub.js'
-import type { WatchEvents } from '../watch/watch-lane.js'
+import type { WatchEvents } from '../watch/shared-watch-stream.js'
+import { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import type { ResolvedOptions } from './options.js'
 
 /** What the parts of a client tell its listeners. */
@@ -57,7 +57,7 @@ export interface ClientParts {
   readonly grouping: Transport
   readonly streams: StreamSource
   readonly rangeStreams: RangeStreamSource
-  readonly watches: WatchHub
+  readonly watches: WatchMultiplexer
   readonly leases: Leases
   readonly stats: () => ClientStats
 }
@@ -100,10 +100,10 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
   const transport = options.batching.writes ? grouping : stack(sendings, ...calls)
   const streams = new StreamSource(manager, tokens, telemetry)
   const watches = watchHub(manager, streams, transport, events)
-  const hub = keepAliveHub(manager, streams, events, telemetry)
+  const keepAlives = keepAliveScheduler(manager, streams, events, telemetry)
   const leases = new Leases({
     transport,
-    hub,
+    keepAlives,
     events,
     onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
     timeoutMs: options.timeoutMs,
@@ -111,7 +111,7 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
   })
   tellOfStreams(events, telemetry)
   const [directory, rangeStreams] = [new EndpointDirectory(manager), new RangeStreamSource(streams)]
-  const stats = statsOf({ telemetry, manager, hub, queues })
+  const stats = statsOf({ telemetry, manager, keepAlives, queues })
   const release = releaseHost(options, events, obstacle)
   const calling = { tokens, transport, grouping, memory, obstacle, release }
   return { telemetry, manager, directory, ...calling, streams, rangeStreams, watches, leases, stats }
@@ -132,11 +132,11 @@ function readMemory({ cache }: ResolvedOptions, events: Emitter<PartEvents>): Re
 interface Counted {
   readonly telemetry: ClientTelemetry
   readonly manager: ConnectionManager
-  readonly hub: KeepAliveHub
+  readonly keepAlives: KeepAliveScheduler
   readonly queues: CallQueues
 }
 
-function statsOf({ telemetry, manager, hub, queues }: Counted): () => ClientStats {
+function statsOf({ telemetry, manager, keepAlives, queues }: Counted): () => ClientStats {
   return () => ({
     client: telemetry.client,
     cluster: { id: manager.identity.clusterId, followed: manager.lastFollowed },
@@ -144,7 +144,7 @@ function statsOf({ telemetry, manager, hub, queues }: Counted): () => ClientStat
     endpoints: manager.status(),
     watches: telemetry.watches,
     informers: telemetry.informers,
-    leases: hub.keptAlive,
+    leases: keepAlives.keptAlive,
     throttled: queues.throttled,
     writes: queues.writes,
   })
@@ -163,13 +163,13 @@ function writeGroups({ maxTxnOps, maxRequestBytes }: ResolvedOptions): Layer {
   return writeGroupLayer({ maxOps: maxTxnOps, maxBytes: Math.min(maxRequestBytes, maxGroupBytes) })
 }
 
-function keepAliveHub(
+function keepAliveScheduler(
   { identity }: ConnectionManager,
   streams: StreamSource,
   events: Emitter<PartEvents>,
   telemetry: ClientTelemetry,
-): KeepAliveHub {
-  return new KeepAliveHub({
+): KeepAliveScheduler {
+  return new KeepAliveScheduler({
     streams,
     events,
     raftTerm: () => identity.raftTerm,
@@ -182,9 +182,9 @@ function watchHub(
   streams: StreamSource,
   transport: Transport,
   events: Emitter<PartEvents>,
-): WatchHub {
+): WatchMultiplexer {
   const { identity } = manager
-  return new WatchHub({
+  return new WatchMultiplexer({
     streams,
     events,
     identity,

@@ -38,7 +38,7 @@ import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { ClusterIdentity } from '../transport/connection/cluster-identity.js'
 import type { Transport } from '../transport/transport.js'
 import { type WatchOptions, watch } from '../watch/watch.js'
-import type { WatchHub } from '../watch/watch-hub.js'
+import type { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import type { Watcher } from '../watch/watcher.js'
 import { informerCopy } from './informer-copy.js'
 import { namespaceLayer } from './namespace/namespace-layer.js'
@@ -52,7 +52,7 @@ export interface KeyspaceParts {
   /** The same, with writes in groups. */
   readonly grouping: Transport
   readonly memory: ReadCache
-  readonly watches: WatchHub
+  readonly watches: WatchMultiplexer
   readonly identity: ClusterIdentity
   /** The user that the client logs in as, where it has one. */
   readonly user: string | undefined
@@ -97,7 +97,7 @@ export class Keyspace extends Kv {
     const { watches, prefix, telemetry, obstacle } = this.#parts
     return watch(
       {
-        hub: watches,
+        multiplexer: watches,
         obstacle,
         translation: prefix.length === 0 ? undefined : namespaceWatch(prefix),
         pages: (listed) => (paging) =>

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Watcher } from '../watch/watcher.js'
 
 /** The watch that is judged. */
-export type PingedWatch = Pick<Watcher, 'heardAt' | 'ping' | 'requestProgress'>
+export type PingedWatch = Pick<Watcher, 'lastMessageAt' | 'ping' | 'requestProgress'>
 
 /** A member that has sent nothing for so long may have been cut off. */
 export const freshMs = 3000
@@ -32,20 +32,20 @@ export class Freshness {
   }
 
   get isFresh(): boolean {
-    return performance.now() - this.#heardAt <= freshMs
+    return performance.now() - this.#lastMessageAt <= freshMs
   }
 
   /** What a reader has to wait for before `isFresh` is the truth; `undefined` for nothing. */
   confirm(): Promise<void> | undefined {
     const now = performance.now()
-    const silentMs = now - this.#heardAt
+    const silentMs = now - this.#lastMessageAt
     if (silentMs > pingAfterMs && now - this.#pingedAt > pingAfterMs) this.#ping(now)
     if (silentMs <= freshMs) {
       this.#isSilent = false
       return undefined
     }
     if (this.#isSilent) return undefined
-    this.#answering ??= this.#untilAnswered(this.#heardAt)
+    this.#answering ??= this.#untilAnswered(this.#lastMessageAt)
     return this.#answering
   }
 
@@ -57,8 +57,8 @@ export class Freshness {
     this.#watch()?.requestProgress()
   }
 
-  get #heardAt(): number {
-    return this.#watch()?.heardAt ?? Number.NEGATIVE_INFINITY
+  get #lastMessageAt(): number {
+    return this.#watch()?.lastMessageAt ?? Number.NEGATIVE_INFINITY
   }
 
   #ping(now: number): void {
@@ -69,7 +69,7 @@ export class Freshness {
   async #untilAnswered(before: number): Promise<void> {
     // Whoever waits for this has a bound that holds the process open.
     const look = (): Promise<void> => delay(lookEveryMs, undefined, { ref: false })
-    for (const until = performance.now() + patienceMs; performance.now() < until && this.#heardAt <= before; )
+    for (const until = performance.now() + patienceMs; performance.now() < until && this.#lastMessageAt <= before; )
       await look()
     this.#isSilent = !this.isFresh
     this.#answering = undefined

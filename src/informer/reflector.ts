@@ -16,7 +16,7 @@ export interface ReflectorSource {
 }
 
 /** A watch, as far as a reflector needs one. */
-export type ReflectedWatch = Pick<Watcher, 'batches' | 'requestProgress' | 'status' | 'heardAt' | 'ping'>
+export type ReflectedWatch = Pick<Watcher, 'batches' | 'requestProgress' | 'status' | 'lastMessageAt' | 'ping'>
 
 /** A page of a listing. */
 export interface ReflectedPage {

@@ -3,7 +3,7 @@ import type { LeaseKeepAliveResponse, ResponseHeader } from '../protobuf/generat
 import { methods } from '../protobuf/methods.js'
 import type { OpenStream, StreamSource } from '../streams/stream-source.js'
 import type { StreamListener } from '../transport/connection/stream-call.js'
-import type { Renewal } from './renewal.js'
+import type { KeepAliveTarget } from './keep-alive-target.js'
 
 /** What happens on a keep-alive stream, for its owner. */
 export interface KeepAliveStreamHost {
@@ -11,7 +11,7 @@ export interface KeepAliveStreamHost {
   readonly raftTerm: number
   opened(stream: KeepAliveStream): void
   /** A member has answered; a TTL of 0 means that the lease does not exist. */
-  answered(stream: KeepAliveStream, renewal: Renewal, ttlSeconds: number, sentAt: number): void
+  answered(stream: KeepAliveStream, renewal: KeepAliveTarget, ttlSeconds: number, sentAt: number): void
   /** The stream is over, or could not be opened. */
   lost(stream: KeepAliveStream, error: unknown): void
   /** The stream will be over in some seconds. */
@@ -19,7 +19,7 @@ export interface KeepAliveStreamHost {
 }
 
 /** A renewal that was sent and not answered yet. */
-interface Pending {
+interface PendingRenewal {
   readonly sentAt: number
   /** The highest raft term that was known when it was sent. */
   readonly raftTerm: number
@@ -30,9 +30,9 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
   readonly #host: KeepAliveStreamHost
   readonly #abort = new AbortController()
   /** In the order of sending. */
-  readonly #pending = new Map<Renewal, Pending>()
+  readonly #pending = new Map<KeepAliveTarget, PendingRenewal>()
   #open: OpenStream<Parameters<typeof methods.Lease.LeaseKeepAlive.encode>[0], LeaseKeepAliveResponse> | undefined
-  #heardAt = 0
+  #lastMessageAt = 0
 
   constructor(host: KeepAliveStreamHost) {
     this.#host = host
@@ -49,14 +49,14 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
   }
 
   /** The first that was not answered: what the member was at when it ended the stream. */
-  get unanswered(): Renewal | undefined {
+  get unanswered(): KeepAliveTarget | undefined {
     return this.#pending.keys().next().value
   }
 
   /** Since when an answer is owed and nothing has come; `undefined` while none is owed. */
   get silentSince(): number | undefined {
     const oldest = this.#pending.values().next().value
-    return oldest === undefined ? undefined : Math.max(oldest.sentAt, this.#heardAt)
+    return oldest === undefined ? undefined : Math.max(oldest.sentAt, this.#lastMessageAt)
   }
 
   async open(source: Pick<StreamSource, 'open'>, excludedEndpoints: Set<string>): Promise<void> {
@@ -76,11 +76,11 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
     }
   }
 
-  isPending(renewal: Renewal): boolean {
+  isPending(renewal: KeepAliveTarget): boolean {
     return this.#pending.has(renewal)
   }
 
-  send(renewal: Renewal, now: number): void {
+  send(renewal: KeepAliveTarget, now: number): void {
     if (this.#open === undefined) return
     this.#pending.set(renewal, { sentAt: now, raftTerm: this.#host.raftTerm })
     this.#open.call.send({ ID: renewal.id })
@@ -88,7 +88,7 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
 
   /** This process itself did not listen: the member gets its time anew. */
   excuse(now: number): void {
-    this.#heardAt = now
+    this.#lastMessageAt = now
   }
 
   close(): void {
@@ -97,7 +97,7 @@ export class KeepAliveStream implements StreamListener<LeaseKeepAliveResponse> {
   }
 
   onMessage({ header, ID, TTL }: LeaseKeepAliveResponse): void {
-    this.#heardAt = performance.now()
+    this.#lastMessageAt = performance.now()
     for (const [renewal, { sentAt, raftTerm }] of this.#pending) {
       if (renewal.id !== ID) continue
       this.#pending.delete(renewal)

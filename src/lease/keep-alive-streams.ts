@@ -4,11 +4,11 @@ import { methods } from '../protobuf/methods.js'
 import type { StreamSource } from '../streams/stream-source.js'
 import { Latency } from '../transport/connection/latency.js'
 import { KeepAliveStream, type KeepAliveStreamHost } from './keep-alive-stream.js'
+import type { KeepAliveTarget } from './keep-alive-target.js'
 import type { LeaseEvents } from './lease-events.js'
-import type { Renewal } from './renewal.js'
 
 /** What the streams need from the client. */
-export interface StreamsClient {
+export interface KeepAliveStreamsClient {
   readonly streams: Pick<StreamSource, 'open' | 'hasOther' | 'refused' | 'used' | 'suspect'>
   readonly events: { emit<Name extends keyof LeaseEvents>(name: Name, payload: LeaseEvents[Name]): void }
   /** The highest raft term that any answer has shown; 0 while none is known. */
@@ -16,7 +16,7 @@ export interface StreamsClient {
 }
 
 /** The owner of the renewals that go over the streams. */
-export interface StreamsHost {
+export interface KeepAliveStreamsHost {
   /** How many renewals need a stream. */
   readonly keptAlive: number
   /** How long the shortest of them lasts. */
@@ -24,9 +24,9 @@ export interface StreamsHost {
   /** There is a stream to send what is due on. */
   opened(): void
   /** Takes in an answer. Returns whether the renewal is up to date with it, and not due again. */
-  answered(renewal: Renewal, ttlSeconds: number, sentAt: number): boolean
+  answered(renewal: KeepAliveTarget, ttlSeconds: number, sentAt: number): boolean
   /** The members do not renew it for this user. */
-  refused(renewal: Renewal, error: EtcdError): void
+  refused(renewal: KeepAliveTarget, error: EtcdError): void
   /** Renewals have failed; they are sent again. */
   interrupted(error: unknown, isReopened: boolean): void
 }
@@ -50,8 +50,8 @@ const suspiciousMs = 50
  * At most three are open at a time; the oldest makes room for the next.
  */
 export class KeepAliveStreams implements KeepAliveStreamHost {
-  readonly #client: StreamsClient
-  readonly #host: StreamsHost
+  readonly #client: KeepAliveStreamsClient
+  readonly #host: KeepAliveStreamsHost
   readonly #excludedEndpoints = new Set<string>()
   readonly #latency = new Latency()
   /** Oldest first: renewals are sent on the last one. */
@@ -64,7 +64,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
   #lostAt: number | undefined
   #lastError: unknown
 
-  constructor(client: StreamsClient, host: StreamsHost) {
+  constructor(client: KeepAliveStreamsClient, host: KeepAliveStreamsHost) {
     this.#client = client
     this.#host = host
   }
@@ -95,11 +95,11 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
   }
 
   /** Whether there is an open stream that does not owe the answer to this renewal. */
-  takes(renewal: Renewal): boolean {
+  takes(renewal: KeepAliveTarget): boolean {
     return this.#current?.isPending(renewal) === false
   }
 
-  send(renewal: Renewal, now: number): void {
+  send(renewal: KeepAliveTarget, now: number): void {
     if (this.takes(renewal)) this.#current?.send(renewal, now)
   }
 
@@ -149,7 +149,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     if (stream === this.#current) this.#host.opened()
   }
 
-  answered(stream: KeepAliveStream, renewal: Renewal, ttlSeconds: number, sentAt: number): void {
+  answered(stream: KeepAliveStream, renewal: KeepAliveTarget, ttlSeconds: number, sentAt: number): void {
     if (!this.#streams.includes(stream)) return
     const durationMs = performance.now() - sentAt
     const isUpToDate = this.#host.answered(renewal, ttlSeconds, sentAt)

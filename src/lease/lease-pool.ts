@@ -1,14 +1,14 @@
 import { LRUCache } from '../core/lru.js'
 import type { Obstacle } from '../core/wait-within.js'
 import type { CallOptions } from '../transport/transport.js'
-import type { Granted } from './granted.js'
-import { grantWaits, leaseTooLate } from './lease-too-late.js'
+import type { GrantedLease } from './granted-lease.js'
+import { grantTimeout, grantWaiter } from './lease-timeouts.js'
 import { PooledLease, type RenewOnce } from './pooled-lease.js'
 
 /** Grants a lease that nobody renews. */
-export type GrantOnly = (ttlSeconds: number) => Promise<Granted>
+export type GrantOnly = (ttlSeconds: number) => Promise<GrantedLease>
 
-interface Pooled {
+interface TtlPool {
   current: PooledLease | undefined
   granting: Promise<PooledLease> | undefined
 }
@@ -17,7 +17,7 @@ interface Pooled {
 const maxTtls = 100
 /** All keys of a lease are deleted at one revision when it ends: this bounds the work of that. */
 const maxKeys = 1000
-const slack = { share: 0.1, leastSeconds: 1, mostSeconds: 60 }
+const slack = { share: 0.1, minSeconds: 1, maxSeconds: 60 }
 /** What a put takes as a rule: the lease of one that takes longer is renewed before it resolves. */
 const putMs = 50
 
@@ -29,18 +29,18 @@ const putMs = 50
 export class LeasePool {
   readonly #grant: GrantOnly
   readonly #renewOnce: RenewOnce
-  readonly #tooLate: () => Error
-  readonly #pooled = new LRUCache<number, Pooled>({ max: maxTtls })
+  readonly #timedOut: () => Error
+  readonly #pooled = new LRUCache<number, TtlPool>({ max: maxTtls })
 
   constructor(grant: GrantOnly, renewOnce: RenewOnce, obstacle?: Obstacle) {
     this.#grant = grant
     this.#renewOnce = renewOnce
-    this.#tooLate = leaseTooLate(obstacle)
+    this.#timedOut = grantTimeout(obstacle)
   }
 
   /** A lease for one more key that lives for `ttlSeconds` at least; the put of that key has begun with it. */
   async take(ttlSeconds: number, options: CallOptions): Promise<PooledLease> {
-    const wait = grantWaits(options, this.#tooLate)
+    const wait = grantWaiter(options, this.#timedOut)
     for (;;) {
       const pooled = this.#of(ttlSeconds)
       const { current } = pooled
@@ -52,15 +52,15 @@ export class LeasePool {
     }
   }
 
-  #of(ttlSeconds: number): Pooled {
+  #of(ttlSeconds: number): TtlPool {
     const known = this.#pooled.get(ttlSeconds)
     if (known !== undefined) return known
-    const pooled: Pooled = { current: undefined, granting: undefined }
+    const pooled: TtlPool = { current: undefined, granting: undefined }
     this.#pooled.set(ttlSeconds, pooled)
     return pooled
   }
 
-  async #replace(pooled: Pooled, ttlSeconds: number): Promise<PooledLease> {
+  async #replace(pooled: TtlPool, ttlSeconds: number): Promise<PooledLease> {
     try {
       const granted = await this.#grant(ttlSeconds + slackSeconds(ttlSeconds))
       pooled.current = new PooledLease(granted, ttlSeconds, this.#renewOnce)
@@ -72,7 +72,7 @@ export class LeasePool {
 }
 
 function slackSeconds(ttlSeconds: number): number {
-  return Math.max(slack.leastSeconds, Math.min(slack.mostSeconds, Math.ceil(ttlSeconds * slack.share)))
+  return Math.max(slack.minSeconds, Math.min(slack.maxSeconds, Math.ceil(ttlSeconds * slack.share)))
 }
 
 function entered(lease: PooledLease): PooledLease {

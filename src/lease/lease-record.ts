@@ -1,5 +1,5 @@
+import type { KeepAliveTarget } from './keep-alive-target.js'
 import { LeaseLostError, type LeaseLostReason } from './lease-lost-error.js'
-import type { Renewal } from './renewal.js'
 
 /** What a record is made of. */
 export interface LeaseRecordInit {
@@ -20,7 +20,7 @@ export interface LeaseRecordInit {
 const spacing = { share: 1 / 3, leftMs: 2500, minShare: 1 / 6 }
 
 /** What is known of one lease that this client was granted. */
-export class LeaseRecord implements Renewal {
+export class LeaseRecord implements KeepAliveTarget {
   readonly id: string
   readonly ttlSeconds: number
   readonly isKeptAlive: boolean

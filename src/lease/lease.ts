@@ -1,7 +1,7 @@
 import { isEtcdError } from '../core/errors.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
-import type { KeepAliveHub } from './keep-alive-hub.js'
+import type { KeepAliveScheduler } from './keep-alive-scheduler.js'
 import type { LeaseRecord } from './lease-record.js'
 
 /**
@@ -15,7 +15,7 @@ export type LeaseState = 'active' | 'activeNoConnection' | 'expired' | 'revoked'
 
 /** What a lease object works with. */
 export interface LeaseHost {
-  readonly hub: KeepAliveHub
+  readonly keepAlives: KeepAliveScheduler
   revoke(id: string, options: CallOptions | undefined): Promise<void>
 }
 
@@ -50,7 +50,7 @@ export class Lease implements AsyncDisposable {
   get state(): LeaseState {
     switch (this.#checked().ended) {
       case undefined:
-        return this.#record.isKeptAlive && !this.#host.hub.isConnected ? 'activeNoConnection' : 'active'
+        return this.#record.isKeptAlive && !this.#host.keepAlives.isConnected ? 'activeNoConnection' : 'active'
       case 'revoked':
         return 'revoked'
       case 'closed':
@@ -116,12 +116,12 @@ export class Lease implements AsyncDisposable {
   }
 
   #give(reason: 'revoked' | 'closed'): void {
-    this.#host.hub.remove(this.#record)
+    this.#host.keepAlives.remove(this.#record)
     this.#record.give(reason)
   }
 
   #checked(): LeaseRecord {
-    this.#host.hub.check(this.#record)
+    this.#host.keepAlives.check(this.#record)
     return this.#record
   }
 }

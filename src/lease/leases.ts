@@ -9,8 +9,9 @@ import { formatId, highWord, lowWord } from '../protobuf/id.js'
 import { type Method, methods } from '../protobuf/methods.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
-import type { Granted } from './granted.js'
-import type { KeepAliveHub } from './keep-alive-hub.js'
+import type { GrantedLease } from './granted-lease.js'
+import { KeepAliveOnce, type KeepAliveResult } from './keep-alive-once.js'
+import type { KeepAliveScheduler } from './keep-alive-scheduler.js'
 import { Lease } from './lease.js'
 import type { LeaseLostError } from './lease-lost-error.js'
 import { LeasePool } from './lease-pool.js'
@@ -20,7 +21,6 @@ import type { RegistrationKv } from './registered-key.js'
 import { type RegisterOptions, Registration, type RegistrationHost } from './registration.js'
 import type { Session } from './session.js'
 import { SessionPool } from './session-pool.js'
-import { type Renewed, SingleRenewal } from './single-renewal.js'
 
 /** Options of `grant()`. */
 export interface GrantOptions extends CallOptions {
@@ -50,7 +50,7 @@ export interface LeaseStatus {
 /** What leases work with. */
 export interface LeasesHost {
   readonly transport: Transport
-  readonly hub: KeepAliveHub
+  readonly keepAlives: KeepAliveScheduler
   readonly onLost: (error: LeaseLostError) => void
   readonly events: RegistrationHost['events']
   /** Bound of calls for which none is given, in milliseconds. */
@@ -91,10 +91,10 @@ export class Leases {
     checkCall('grant()', options, grantOptions)
     const isKeptAlive = optionalBoolean('keepAlive', options.keepAlive) ?? true
     const granted = await this.#grantOnly(ttlSeconds, options)
-    const { hub, onLost } = this.#host
+    const { keepAlives, onLost } = this.#host
     const record = new LeaseRecord({ ...granted, isKeptAlive, onLost })
-    hub.add(record)
-    return new Lease(record, { hub, revoke: (id, callOptions) => this.revoke(id, callOptions) })
+    keepAlives.add(record)
+    return new Lease(record, { keepAlives, revoke: (id, callOptions) => this.revoke(id, callOptions) })
   }
 
   /** Ends a lease and deletes its keys. `LEASE_NOT_FOUND` if there is none. */
@@ -108,7 +108,7 @@ export class Leases {
       // It is gone by the attempt whose answer was lost. Attempts that were refused have done nothing.
       if (!context.mayBeApplied || !isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
     }
-    this.#host.hub.revoked(ID)
+    this.#host.keepAlives.revoked(ID)
   }
 
   /** What the cluster knows about a lease; `undefined` if there is none. */
@@ -151,12 +151,12 @@ export class Leases {
     pair: readonly [Bytes, Bytes],
     { ttlSeconds = defaultRegistrationSeconds, ...options }: RegisterOptions,
   ): Promise<Registration> {
-    const { events, timeoutMs, hub } = this.#host
+    const { events, timeoutMs, keepAlives } = this.#host
     const host: RegistrationHost = {
       events,
       timeoutMs,
       grant: (seconds, callOptions) => this.grant(seconds, callOptions),
-      revoked: (id) => hub.revoked(id),
+      revoked: (id) => keepAlives.revoked(id),
       onClosed: (closed) => this.#registrations.delete(closed),
     }
     const registration = new Registration(host, kv, pair, positiveInteger('ttlSeconds', ttlSeconds))
@@ -182,7 +182,7 @@ export class Leases {
   async close(): Promise<void> {
     const registrations = [...this.#registrations].map((each) => each.close({ timeoutMs: closingMs }).catch(() => {}))
     const revoked = Promise.all([this.#sessions.close(), ...registrations])
-    this.#host.hub.close()
+    this.#host.keepAlives.close()
     await revoked
   }
 
@@ -190,7 +190,7 @@ export class Leases {
    * Grants a lease that nobody renews, and whose end is not reported. One that was over when its grant was answered is
    * granted again.
    */
-  async #grantOnly(ttlSeconds: number, options: Omit<GrantOptions, 'keepAlive'>): Promise<Granted> {
+  async #grantOnly(ttlSeconds: number, options: Omit<GrantOptions, 'keepAlive'>): Promise<GrantedLease> {
     const TTL = positiveInteger('ttlSeconds', ttlSeconds)
     const chosen = options.id === undefined ? undefined : toLeaseId('id', options.id)
     const left = timeLeft(options.timeoutMs ?? this.#host.timeoutMs)
@@ -209,10 +209,10 @@ export class Leases {
     request: { readonly TTL: number; readonly ID: string },
     isChosen: boolean,
     options: CallOptions,
-  ): Promise<Granted | undefined> {
+  ): Promise<GrantedLease | undefined> {
     const context = callContext(options, { repeatable: true, consistent: true, proposal: true })
     const left = timeLeft(options.timeoutMs)
-    const renewed = (): Promise<Granted | undefined> =>
+    const renewed = (): Promise<GrantedLease | undefined> =>
       this.#asGranted(request, { signal: options.signal, timeoutMs: left() })
     try {
       const { TTL } = await this.#host.transport.unary(methods.Lease.LeaseGrant, request, context)
@@ -231,7 +231,7 @@ export class Leases {
   async #asGranted(
     { ID, TTL }: { readonly ID: string; readonly TTL: number },
     options: CallOptions,
-  ): Promise<Granted | undefined> {
+  ): Promise<GrantedLease | undefined> {
     try {
       const { ttlSeconds, sentAt } = await this.#renewOnce(ID, options, TTL)
       const expiresAt = sentAt + ttlSeconds * 1000
@@ -247,21 +247,21 @@ export class Leases {
     id: string,
     { signal, timeoutMs = this.#host.timeoutMs }: CallOptions,
     ttlSeconds?: number,
-  ): Promise<Renewed> {
+  ): Promise<KeepAliveResult> {
     signal?.throwIfAborted()
-    const { hub, obstacle } = this.#host
+    const { keepAlives, obstacle } = this.#host
     let leave = (): void => {}
     try {
       return await new Promise((resolve, reject) => {
         const deadlineAt = performance.now() + timeoutMs
-        const renewal = new SingleRenewal({ id, ttlSeconds, deadlineAt, obstacle, resolve, reject })
+        const renewal = new KeepAliveOnce({ id, ttlSeconds, deadlineAt, obstacle, resolve, reject })
         const onAbort = (): void => reject(signal?.reason)
         leave = () => {
           signal?.removeEventListener('abort', onAbort)
-          hub.remove(renewal)
+          keepAlives.remove(renewal)
         }
         signal?.addEventListener('abort', onAbort, { once: true })
-        hub.add(renewal)
+        keepAlives.add(renewal)
       })
     } finally {
       leave()

@@ -1,12 +1,12 @@
 import { isEtcdError } from '../core/errors.js'
 import { waitWithin } from '../core/wait-within.js'
 import type { CallOptions } from '../transport/transport.js'
-import type { Granted } from './granted.js'
-import { renewalTooLate } from './lease-too-late.js'
-import type { Renewed } from './single-renewal.js'
+import type { GrantedLease } from './granted-lease.js'
+import type { KeepAliveResult } from './keep-alive-once.js'
+import { renewalTimeout } from './lease-timeouts.js'
 
 /** Renews a lease once. */
-export type RenewOnce = (id: string, ttlSeconds: number) => Promise<Renewed>
+export type RenewOnce = (id: string, ttlSeconds: number) => Promise<KeepAliveResult>
 
 /** When less than this share of a key's time is left, the lease is renewed for the puts that are still under way. */
 const renewalShare = 2 / 3
@@ -30,7 +30,7 @@ export class PooledLease {
   #renewing: Promise<boolean> | undefined
   #isRetired = false
 
-  constructor({ id, ttlSeconds, expiresAt }: Granted, keySeconds: number, renewOnce: RenewOnce) {
+  constructor({ id, ttlSeconds, expiresAt }: GrantedLease, keySeconds: number, renewOnce: RenewOnce) {
     this.id = id
     this.#ttlSeconds = ttlSeconds
     this.#keyMs = keySeconds * 1000
@@ -80,7 +80,7 @@ export class PooledLease {
   }
 
   async #cover(options: CallOptions): Promise<boolean> {
-    if (!(await waitWithin(this.#lastUntil(performance.now() + this.#keyMs), options, renewalTooLate))) return false
+    if (!(await waitWithin(this.#lastUntil(performance.now() + this.#keyMs), options, renewalTimeout))) return false
     // The answer took longer than the lease outlasts its keys: one more renewal makes up for that.
     if (this.#leftMs() < this.#keyMs) this.#lastUntil(performance.now() + this.#keyMs).catch(() => {})
     return true

@@ -17,7 +17,7 @@ export interface RegistrationKv {
 }
 
 /** What a key was at a revision: missing, or attached to a lease, or to none. */
-export interface KeyFact {
+export interface ObservedKey {
   readonly revision: number
   readonly exists: boolean
   readonly leaseId: string | undefined
@@ -36,13 +36,13 @@ export class RegisteredKey {
   }
 
   /** Writes it, also over another owner's. */
-  async take(value: Buffer, lease: string, options: CallOptions): Promise<KeyFact> {
+  async take(value: Buffer, lease: string, options: CallOptions): Promise<ObservedKey> {
     const { revision } = await this.#kv.put(this.key, value, { ...options, lease })
     return { revision, exists: true, leaseId: lease }
   }
 
   /** Writes it where it is missing, or attached to `lease` or one of `former`. Resolves to what it is then. */
-  claim(value: Buffer, lease: string, former: ReadonlySet<string>, options: CallOptions): Promise<KeyFact> {
+  claim(value: Buffer, lease: string, former: ReadonlySet<string>, options: CallOptions): Promise<ObservedKey> {
     return this.#ifReadable(
       async () => {
         for (;;) {
@@ -58,7 +58,7 @@ export class RegisteredKey {
   }
 
   /** Gives it another value, if it is attached to `lease`. Resolves to what it is then. */
-  update(value: Buffer, lease: string, options: CallOptions): Promise<KeyFact> {
+  update(value: Buffer, lease: string, options: CallOptions): Promise<ObservedKey> {
     return this.#ifReadable(
       async () => {
         const { succeeded, responses, revision } = await this.#kv
@@ -73,13 +73,13 @@ export class RegisteredKey {
     )
   }
 
-  async read(options: CallOptions): Promise<KeyFact> {
+  async read(options: CallOptions): Promise<ObservedKey> {
     const { responses, revision } = await this.#kv.txn().then(get(this.key)).commit(options)
     return factOf(responses[0], revision)
   }
 
   /** What becomes of it after `revision`. */
-  async *changes(revision: number, signal: AbortSignal): AsyncGenerator<KeyFact, void, undefined> {
+  async *changes(revision: number, signal: AbortSignal): AsyncGenerator<ObservedKey, void, undefined> {
     for await (const { type, kv } of this.#kv.watch(this.key, { startRevision: revision + 1, signal })) {
       yield factOf(type === 'put' ? kv : undefined, kv.modRevision)
     }
@@ -89,7 +89,7 @@ export class RegisteredKey {
     value: Buffer,
     lease: string,
     options: CallOptions,
-  ): Promise<KeyFact & { readonly isUpToDate: boolean }> {
+  ): Promise<ObservedKey & { readonly isUpToDate: boolean }> {
     const { succeeded, responses, revision } = await this.#kv
       .txn()
       .if(keyOf(this.key).missing())
@@ -102,11 +102,11 @@ export class RegisteredKey {
   }
 
   async #replace(
-    { leaseId }: KeyFact,
+    { leaseId }: ObservedKey,
     value: Buffer,
     lease: string,
     options: CallOptions,
-  ): Promise<KeyFact | undefined> {
+  ): Promise<ObservedKey | undefined> {
     const { succeeded, revision } = await this.#kv
       .txn()
       .if(keyOf(this.key).lease.equals(leaseId ?? '0'))
@@ -129,6 +129,6 @@ export class RegisteredKey {
   }
 }
 
-function factOf(kv: KeyValue | undefined, revision: number): KeyFact {
+function factOf(kv: KeyValue | undefined, revision: number): ObservedKey {
   return { revision, exists: kv !== undefined, leaseId: kv?.lease }
 }

@@ -8,7 +8,7 @@ import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease } from './lease.js'
 import { LeaseLostError, type LeaseLostReason } from './lease-lost-error.js'
-import { type KeyFact, RegisteredKey, type RegistrationKv } from './registered-key.js'
+import { type ObservedKey, RegisteredKey, type RegistrationKv } from './registered-key.js'
 
 /** A client's events about its registrations. */
 export interface RegistrationEvents {
@@ -176,7 +176,7 @@ export class Registration implements AsyncDisposable {
   }
 
   /** Takes in what the key was at a revision. Older news than what is known already changes nothing. */
-  #learn({ revision, exists, leaseId }: KeyFact): void {
+  #learn({ revision, exists, leaseId }: ObservedKey): void {
     if (revision <= this.#revision || this.#closing.signal.aborted) return
     this.#revision = revision
     if (!exists) this.#missing('deleted')
@@ -253,7 +253,7 @@ export class Registration implements AsyncDisposable {
     const lease = await this.#aliveLease(options)
     try {
       let value: Buffer
-      let fact: KeyFact
+      let fact: ObservedKey
       do {
         value = this.#value
         fact = await this.#key.claim(value, lease.id, this.#former, options)

@@ -4,13 +4,13 @@ import { closedError } from '../transport/connection/connection-manager.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease } from './lease.js'
 import { LeaseLostError } from './lease-lost-error.js'
-import { grantWaits, leaseTooLate } from './lease-too-late.js'
+import { grantTimeout, grantWaiter } from './lease-timeouts.js'
 import { Session } from './session.js'
 
 /** Grants a lease that is kept alive. */
 export type GrantKeptAlive = (ttlSeconds: number) => Promise<Lease>
 
-interface Shared {
+interface SharedLease {
   readonly lease: Lease
   /** What was asked for. */
   readonly ttlSeconds: number
@@ -22,26 +22,26 @@ interface Shared {
 /** As many keys as one lease should delete at its end. */
 const maxSessions = 1000
 /** Least and longest time that a lease is kept for the next one who asks; a third of its time to live between them. */
-const idleMs = { least: 1000, most: 10_000 }
+const idleMs = { min: 1000, max: 10_000 }
 /** Bound of a revocation that nobody waits for. */
 const closingMs = 1000
 
 /** Leases that are kept alive for as long as somebody uses them, one for each time to live. */
 export class SessionPool {
   readonly #grant: GrantKeptAlive
-  readonly #tooLate: () => Error
-  readonly #current = new Map<number, Shared>()
+  readonly #timedOut: () => Error
+  readonly #current = new Map<number, SharedLease>()
   readonly #granting = new Map<number, Promise<void>>()
-  readonly #all = new Set<Shared>()
+  readonly #all = new Set<SharedLease>()
   #isClosed = false
 
   constructor(grant: GrantKeptAlive, obstacle?: Obstacle) {
     this.#grant = grant
-    this.#tooLate = leaseTooLate(obstacle)
+    this.#timedOut = grantTimeout(obstacle)
   }
 
   async acquire(ttlSeconds: number, options: CallOptions): Promise<Session> {
-    const wait = grantWaits(options, this.#tooLate)
+    const wait = grantWaiter(options, this.#timedOut)
     for (;;) {
       if (this.#isClosed) throw closedError()
       const shared = this.#current.get(ttlSeconds)
@@ -63,7 +63,7 @@ export class SessionPool {
     return ends.length === 0 ? undefined : Promise.all(ends)
   }
 
-  #join(shared: Shared): Session {
+  #join(shared: SharedLease): Session {
     clearTimeout(shared.idle)
     shared.users += 1
     return new Session(shared.lease, {
@@ -75,23 +75,23 @@ export class SessionPool {
     })
   }
 
-  #retire(shared: Shared): void {
+  #retire(shared: SharedLease): void {
     if (this.#current.get(shared.ttlSeconds) === shared) this.#current.delete(shared.ttlSeconds)
     if (shared.users === 0 && this.#all.has(shared)) void this.#drop(shared)
   }
 
-  #idle(shared: Shared): void {
+  #idle(shared: SharedLease): void {
     if (this.#current.get(shared.ttlSeconds) !== shared) {
       if (this.#all.has(shared)) void this.#drop(shared)
       return
     }
-    const waitMs = Math.min(idleMs.most, Math.max(idleMs.least, (shared.lease.ttlSeconds * 1000) / 3))
+    const waitMs = Math.min(idleMs.max, Math.max(idleMs.min, (shared.lease.ttlSeconds * 1000) / 3))
     shared.idle = setTimeout(() => void this.#drop(shared), waitMs)
     shared.idle.unref()
   }
 
   /** What cannot be revoked ends by itself. */
-  async #drop(shared: Shared): Promise<void> {
+  async #drop(shared: SharedLease): Promise<void> {
     this.#forget(shared)
     await shared.lease.revoke({ timeoutMs: closingMs }).catch(() => {})
   }
@@ -100,7 +100,7 @@ export class SessionPool {
    * A lease that ran out by this process's clock may be there for a while yet, by the server's: what it stands for is free
    * sooner when it is revoked.
    */
-  #onEnd(shared: Shared): void {
+  #onEnd(shared: SharedLease): void {
     this.#forget(shared)
     const { reason } = shared.lease.signal
     if (reason instanceof LeaseLostError && (reason.reason === 'expired' || reason.reason === 'stalled')) {
@@ -108,7 +108,7 @@ export class SessionPool {
     }
   }
 
-  #forget(shared: Shared): void {
+  #forget(shared: SharedLease): void {
     clearTimeout(shared.idle)
     this.#all.delete(shared)
     if (this.#current.get(shared.ttlSeconds) === shared) this.#current.delete(shared.ttlSeconds)
@@ -116,7 +116,7 @@ export class SessionPool {
 
   async #replace(ttlSeconds: number): Promise<void> {
     try {
-      const shared: Shared = { lease: await this.#grant(ttlSeconds), ttlSeconds, users: 0, idle: undefined }
+      const shared: SharedLease = { lease: await this.#grant(ttlSeconds), ttlSeconds, users: 0, idle: undefined }
       if (this.#isClosed) {
         await this.#drop(shared)
         return
@@ -136,5 +136,5 @@ export class SessionPool {
 
 /** Its end, whatever that is, or the end of the time that a closing client has for it. */
 async function settledSoon(granting: Promise<void>): Promise<void> {
-  await waitWithin(granting, { timeoutMs: closingMs }, leaseTooLate(undefined)).catch(() => {})
+  await waitWithin(granting, { timeoutMs: closingMs }, grantTimeout(undefined)).catch(() => {})
 }

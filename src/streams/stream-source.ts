@@ -37,7 +37,7 @@ export class StreamSource {
   readonly #manager: ConnectionManager
   readonly #tokens: TokenSource | undefined
   readonly #telemetry: ClientTelemetry
-  readonly #told = new Set<string>()
+  readonly #reported = new Set<string>()
   /** Why the next token is asked for, if one has to be. */
   #reason: TokenReason = 'first'
 
@@ -108,7 +108,7 @@ export class StreamSource {
   /** Another member may have a place: first of all one that has not failed. Throws where there is none. */
   #avoid(connection: Connection, purpose: StreamPurpose, context: CallContext, full: Set<string>): void {
     const { streamSlots, url } = connection
-    this.#tell(url, streamSlots.maxStreams, purpose)
+    this.#reportLimit(url, streamSlots.maxStreams, purpose)
     full.add(url)
     const both = new Set([...(context.excludedEndpoints ?? []), ...full])
     if (this.#manager.hasUntriedEndpoint(context.route, both)) context.excludedEndpoints = both
@@ -116,10 +116,10 @@ export class StreamSource {
     else throw noStreamSlot(streamSlots, purpose, url)
   }
 
-  #tell(endpoint: string, maxStreams: number, purpose: StreamPurpose): void {
+  #reportLimit(endpoint: string, maxStreams: number, purpose: StreamPurpose): void {
     const id = `${endpoint} ${purpose}`
-    if (this.#told.has(id)) return
-    this.#told.add(id)
+    if (this.#reported.has(id)) return
+    this.#reported.add(id)
     this.#manager.events.emit('streamLimit', { endpoint, maxStreams, purpose })
   }
 }

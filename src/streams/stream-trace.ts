@@ -23,15 +23,15 @@ export class StreamTrace<Response> implements StreamListener<Response> {
   }
 
   opened(): void {
-    this.#tell({ type: 'opened' })
+    this.#report({ type: 'opened' })
   }
 
   onSent(): void {
-    this.#tell({ type: 'sent' })
+    this.#report({ type: 'sent' })
   }
 
   onMessage(response: Response): void {
-    this.#tell({ type: 'received' })
+    this.#report({ type: 'received' })
     this.#listener.onMessage(response)
   }
 
@@ -49,10 +49,10 @@ export class StreamTrace<Response> implements StreamListener<Response> {
   }
 
   #ended(outcome: CallOutcome): void {
-    this.#tell({ type: 'ended', durationMs: performance.now() - this.#openedAt, outcome })
+    this.#report({ type: 'ended', durationMs: performance.now() - this.#openedAt, outcome })
   }
 
-  #tell(event: StreamEvent): void {
+  #report(event: StreamEvent): void {
     const { name: method, path } = this.#method
     this.#telemetry.stream({ method, path, endpoint: this.#endpoint }, event)
   }

@@ -7,7 +7,7 @@ export interface BatchSource {
   /** The next batch; `undefined` at the end. */
   take(): Promise<WatchBatch | undefined>
   /** The consumer has all events of a batch that was taken. */
-  given(batch: WatchBatch): void
+  delivered(batch: WatchBatch): void
 }
 
 type Result = IteratorResult<WatchEvent, undefined>
@@ -84,6 +84,6 @@ export class EventIterator implements AsyncIterator<WatchEvent, undefined> {
 
   #finish(batch: WatchBatch): void {
     this.#batch = undefined
-    this.#source.given(batch)
+    this.#source.delivered(batch)
   }
 }

@@ -41,16 +41,16 @@ export class WatchQueue implements Subscriber {
   #head = 0
   #next = 0
   /** The consumer has all events up to here, whatever has arrived since. */
-  #given = 0
+  #deliveredRevision = 0
   /** Batches that were taken, but whose events the consumer has not all got. */
-  #begun = 0
+  #inDelivery = 0
   /** Events were dropped that the consumer never got. */
   #hasDropped = false
   #buffered = 0
   #bufferedBytes = 0
   #wasFull = false
   #state: WatchState = 'connecting'
-  #trouble: unknown
+  #lastError: unknown
   #endpoint: string | undefined
   #reconnects = 0
   #ending: Ending | undefined
@@ -76,8 +76,8 @@ export class WatchQueue implements Subscriber {
   }
 
   /** Why a stream was lost last. */
-  get trouble(): unknown {
-    return this.#trouble
+  get lastError(): unknown {
+    return this.#lastError
   }
 
   get state(): WatchState {
@@ -98,8 +98,8 @@ export class WatchQueue implements Subscriber {
 
   /** Everything up to this revision has been given to the consumer. */
   get revision(): number {
-    const isBehind = this.#buffered > 0 || this.#begun > 0 || this.#hasDropped
-    return isBehind ? this.#given : Math.max(this.#given, this.#next - 1)
+    const isBehind = this.#buffered > 0 || this.#inDelivery > 0 || this.#hasDropped
+    return isBehind ? this.#deliveredRevision : Math.max(this.#deliveredRevision, this.#next - 1)
   }
 
   /** By how many revisions the consumer is behind what has arrived. */
@@ -130,7 +130,7 @@ export class WatchQueue implements Subscriber {
     }
     this.#buffered -= batch.events.length
     this.#bufferedBytes -= bytesOf(batch)
-    this.#begun += 1
+    this.#inDelivery += 1
     if (this.#wasFull && !this.#isOver(0.5)) {
       this.#wasFull = false
       this.#host.drained(this)
@@ -138,9 +138,9 @@ export class WatchQueue implements Subscriber {
     return batch
   }
 
-  given({ revision }: WatchBatch): void {
-    this.#begun -= 1
-    this.#given = Math.max(this.#given, revision)
+  delivered({ revision }: WatchBatch): void {
+    this.#inDelivery -= 1
+    this.#deliveredRevision = Math.max(this.#deliveredRevision, revision)
   }
 
   /** Ends it from the consumer's side and drops what is buffered. */
@@ -160,7 +160,7 @@ export class WatchQueue implements Subscriber {
 
   /** What comes begins with `next`. Where it joins again behind a listing, the consumer may not have got that yet. */
   join(next: number): void {
-    if (this.#next === 0) this.#given = Math.max(this.#given, next - 1)
+    if (this.#next === 0) this.#deliveredRevision = Math.max(this.#deliveredRevision, next - 1)
     this.#next = next
   }
 
@@ -183,7 +183,7 @@ export class WatchQueue implements Subscriber {
   }
 
   onLost(error: unknown): void {
-    this.#trouble = error
+    this.#lastError = error
     if (this.#state === 'active') this.#reconnects += 1
     this.#state = this.#reconnects === 0 ? 'connecting' : 'reconnecting'
     this.#endpoint = undefined
@@ -208,11 +208,11 @@ export class WatchQueue implements Subscriber {
 
   /** Adds a batch as the consumer is to get it. */
   protected push(batch: WatchBatch): void {
-    this.#given = this.revision
+    this.#deliveredRevision = this.revision
     this.#next = batch.revision + 1
     const waiter = this.#waiters.shift()
     if (waiter !== undefined) {
-      this.#begun += 1
+      this.#inDelivery += 1
       waiter.resolve(batch)
       return
     }

@@ -4,7 +4,7 @@ import { methods } from '../protobuf/methods.js'
 import type { OpenStream, StreamSource } from '../streams/stream-source.js'
 import type { StreamListener } from '../transport/connection/stream-call.js'
 import { toEtcdError } from '../transport/grpc-status.js'
-import { trustsProgress } from './progress-trust.js'
+import { hasReliableProgress } from './progress-support.js'
 import { ServerWatch } from './server-watch.js'
 import { batchesOf, completeCount } from './watch-event.js'
 
@@ -78,7 +78,7 @@ export class WatchStream implements StreamListener<WatchResponse> {
   #asked = 0
   #answered = 0
   #isPaused = false
-  #heardAt = Number.NEGATIVE_INFINITY
+  #lastMessageAt = Number.NEGATIVE_INFINITY
 
   constructor(host: WatchStreamHost) {
     this.#host = host
@@ -90,8 +90,8 @@ export class WatchStream implements StreamListener<WatchResponse> {
   }
 
   /** When the member sent something last, on the clock of `performance.now()`. */
-  get heardAt(): number {
-    return this.#heardAt
+  get lastMessageAt(): number {
+    return this.#lastMessageAt
   }
 
   /** The open stream, for its token. */
@@ -101,7 +101,7 @@ export class WatchStream implements StreamListener<WatchResponse> {
 
   /** Whether the member's word of progress may move a watcher on. */
   get #trusted(): boolean {
-    return trustsProgress(this.#open?.call.serverVersion)
+    return hasReliableProgress(this.#open?.call.serverVersion)
   }
 
   async open(
@@ -182,7 +182,7 @@ export class WatchStream implements StreamListener<WatchResponse> {
   }
 
   onMessage(response: WatchResponse): void {
-    this.#heardAt = performance.now()
+    this.#lastMessageAt = performance.now()
     const { watchId, created, canceled, events, fragment, header } = response
     if (created) this.#onCreated(response)
     else if (canceled) this.#onCanceled(response)

@@ -6,7 +6,7 @@ import type { FilterType } from '../protobuf/generated/messages.js'
 import { type RangePages, ResyncQueue } from './resync-queue.js'
 import type { WatchSpec } from './server-watch.js'
 import type { WatchBatch } from './watch-event.js'
-import type { WatchHub } from './watch-hub.js'
+import type { WatchMultiplexer } from './watch-multiplexer.js'
 import { WatchQueue } from './watch-queue.js'
 import { Watcher } from './watcher.js'
 
@@ -44,7 +44,7 @@ export interface WatchTranslation {
 
 /** Where the watches of a keyspace are made. */
 export interface WatchScope {
-  readonly hub: WatchHub
+  readonly multiplexer: WatchMultiplexer
   readonly obstacle: Obstacle
   readonly translation: WatchTranslation | undefined
   /** Reads a range, as the keyspace has it. */
@@ -66,7 +66,7 @@ const filtersOf: Readonly<Record<'put' | 'delete', readonly FilterType[]>> = { p
 /** Begins to watch a range. */
 export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions): Watcher {
   checkOptions(options)
-  const { hub, obstacle } = scope
+  const { multiplexer, obstacle } = scope
   const { signal, startRevision } = options
   const spec = specOf(scope, range, options)
   const queue = queueOf(scope, range, spec, options, (error) => {
@@ -75,20 +75,20 @@ export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions)
   })
   const ended = scope.opened?.(spec, queue)
   const onAbort = (): void => {
-    hub.unsubscribe(queue)
+    multiplexer.unsubscribe(queue)
     queue.fail(signal?.reason)
   }
   if (signal?.aborted === true) queue.fail(signal.reason)
   else {
     signal?.addEventListener('abort', onAbort, { once: true })
-    hub.subscribe(spec, startRevision, queue)
+    multiplexer.subscribe(spec, startRevision, queue)
   }
   return new Watcher(queue, {
     obstacle,
-    leave: () => hub.unsubscribe(queue),
-    requestProgress: () => hub.requestProgress(queue),
-    heardAt: () => hub.heardAt(queue),
-    ping: () => hub.ping(queue),
+    leave: () => multiplexer.unsubscribe(queue),
+    requestProgress: () => multiplexer.requestProgress(queue),
+    lastMessageAt: () => multiplexer.lastMessageAt(queue),
+    ping: () => multiplexer.ping(queue),
   })
 }
 
@@ -100,7 +100,7 @@ function specOf({ translation }: WatchScope, range: KeyRange, { prevKv = false, 
 }
 
 function queueOf(
-  { hub, translation, pages }: WatchScope,
+  { multiplexer, translation, pages }: WatchScope,
   range: KeyRange,
   spec: WatchSpec,
   { bufferLimit = defaultBufferLimit, progress = false, onCompacted, only }: WatchOptions,
@@ -108,13 +108,13 @@ function queueOf(
 ): WatchQueue {
   const map = translation?.batch ?? ((batch: WatchBatch) => batch)
   const options = { bufferLimit, progress, map, onEnded }
-  if (onCompacted !== 'resync') return new WatchQueue(hub, options)
+  if (onCompacted !== 'resync') return new WatchQueue(multiplexer, options)
   if (only === 'delete') {
     throw new InvalidArgumentError('`onCompacted: "resync"` needs to see puts, got it together with `only: "delete"`')
   }
-  const resume = (queue: WatchQueue, revision: number): void => hub.subscribe(spec, revision, queue)
-  const source = { pages: pages(range), closing: hub.closing, history: () => hub.history, resume }
-  return new ResyncQueue(hub, { ...options, only, source })
+  const resume = (queue: WatchQueue, revision: number): void => multiplexer.subscribe(spec, revision, queue)
+  const source = { pages: pages(range), closing: multiplexer.closing, history: () => multiplexer.history, resume }
+  return new ResyncQueue(multiplexer, { ...options, only, source })
 }
 
 function checkOptions(options: WatchOptions): void {

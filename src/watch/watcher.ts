@@ -30,7 +30,7 @@ export interface WatcherHost {
   /** No more events are wanted. */
   leave(): void
   requestProgress(): void
-  heardAt(): number
+  lastMessageAt(): number
   ping(): void
 }
 
@@ -61,7 +61,7 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   async ready(options: CallOptions = {}): Promise<number> {
     checkCall('ready()', options)
     return waitWithin(this.#queue.ready, options, () =>
-      notInTime('no member has confirmed the watch in time', this.#host.obstacle() ?? this.#queue.trouble),
+      notInTime('no member has confirmed the watch in time', this.#host.obstacle() ?? this.#queue.lastError),
     )
   }
 
@@ -76,8 +76,8 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 
   /** @internal When its member sent something last, on the clock of `performance.now()`. */
-  get heardAt(): number {
-    return this.#host.heardAt()
+  get lastMessageAt(): number {
+    return this.#host.lastMessageAt()
   }
 
   /** @internal Makes its member send something, if it is alive. */
@@ -97,7 +97,7 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
       next: async () => {
         const value = await this.#queue.take()
         if (value === undefined) return { value, done: true }
-        this.#queue.given(value)
+        this.#queue.delivered(value)
         return { value, done: false }
       },
       return: async () => {

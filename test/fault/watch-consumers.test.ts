@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, type WatchEvent } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
-import { trustsProgress } from '../../src/watch/progress-trust.js'
+import { hasReliableProgress } from '../../src/watch/progress-support.js'
 import { rootPassword } from '../support/auth.js'
 import { proxyAt } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
@@ -104,7 +104,7 @@ describe('A consumer that does not keep up', () => {
   })
 
   test('who asks for progress and never reads it fills no memory', async (t) => {
-    if (!trustsProgress(cluster.version)) {
+    if (!hasReliableProgress(cluster.version)) {
       t.skip(`the progress of ${cluster.version} is not trusted`)
       return
     }

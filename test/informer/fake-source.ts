@@ -55,7 +55,7 @@ export class FakeWatch implements ReflectedWatch {
     this.asked += 1
   }
 
-  get heardAt(): number {
+  get lastMessageAt(): number {
     return performance.now()
   }
 

@@ -9,7 +9,7 @@ function watchOf(t: TestContext, answersAfterMs: number | undefined) {
   const now = performance.now.bind(performance)
   t.mock.method(performance, 'now', () => now() + offsetMs)
   const watch = {
-    heardAt: performance.now(),
+    lastMessageAt: performance.now(),
     pings: 0,
     questions: 0,
     requestProgress(): void {
@@ -20,7 +20,7 @@ function watchOf(t: TestContext, answersAfterMs: number | undefined) {
       watch.pings += 1
       if (watch.answersAfterMs === undefined) return
       setTimeout(() => {
-        watch.heardAt = performance.now()
+        watch.lastMessageAt = performance.now()
       }, watch.answersAfterMs)
     },
   }

@@ -7,7 +7,7 @@ import type { MirrorSource } from '../../src/mirror/mirror-options.js'
 import { findEtcd } from '../../src/testing/etcd-binary.js'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { poll } from '../../src/testing/poll.js'
-import { trustsProgress } from '../../src/watch/progress-trust.js'
+import { hasReliableProgress } from '../../src/watch/progress-support.js'
 import { memberAt, proxyAt, served } from '../support/cluster-view.js'
 import { collect, createClient, fill, uniquePrefix, untyped } from '../support/fixtures.js'
 
@@ -273,7 +273,7 @@ describe('A mirror', () => {
 
   test('of a quiet prefix comes to revisions that were made elsewhere', async (t) => {
     const version = clusters[0].version
-    if (!trustsProgress(version)) {
+    if (!hasReliableProgress(version)) {
       t.skip(`the progress of ${version} is not trusted`)
       return
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { deleteKey, Etcd, EtcdError, put, type WatchBatch, type WatchEvent, type Watcher } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
-import { trustsProgress } from '../../src/watch/progress-trust.js'
+import { hasReliableProgress } from '../../src/watch/progress-support.js'
 import { addUser, rootPassword } from '../support/auth.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
@@ -161,7 +161,7 @@ describe('A watch', () => {
   })
 
   test('tells in empty batches how far it is, when asked to', async (t) => {
-    if (!trustsProgress(cluster.version)) {
+    if (!hasReliableProgress(cluster.version)) {
       t.skip(`the progress of ${cluster.version} is not trusted`)
       return
     }

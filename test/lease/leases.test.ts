@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { type ErrorCode, EtcdError, type EtcdErrorInit } from '../../src/core/errors.js'
 import { callObserver } from '../../src/interceptors/observe-layer.js'
 import { CallQueues, retryLayer } from '../../src/interceptors/retry-layer.js'
-import type { KeepAliveHub } from '../../src/lease/keep-alive-hub.js'
+import type { KeepAliveScheduler } from '../../src/lease/keep-alive-scheduler.js'
 import { Leases } from '../../src/lease/leases.js'
 import { ClientTelemetry } from '../../src/telemetry/client-telemetry.js'
 import { stack } from '../../src/transport/transport.js'
@@ -24,7 +24,7 @@ function leases(failures: readonly EtcdErrorInit[], asked: unknown[] = []): Leas
   const telemetry = new ClientTelemetry({ name: 'test', namespace: undefined, keys: true, slowCallMs: 1000 })
   const retry = retryLayer({ queues: new CallQueues(), hasUntriedEndpoint: () => true })
   // Only what these calls use of it.
-  const hub = { revoked: () => {}, add: () => {} } as unknown as KeepAliveHub
+  const keepAlives = { revoked: () => {}, add: () => {} } as unknown as KeepAliveScheduler
   const transport = stack(
     base,
     callObserver(telemetry, () => undefined),
@@ -32,7 +32,7 @@ function leases(failures: readonly EtcdErrorInit[], asked: unknown[] = []): Leas
   )
   return new Leases({
     transport,
-    hub,
+    keepAlives,
     events: { emit: () => {} },
     onLost: () => {},
     timeoutMs: 1000,

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteKey, Etcd, isEtcdError, put, type WatchBatch, type WatchOptions } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { StreamCall } from '../../src/transport/connection/stream-call.js'
-import { trustsProgress } from '../../src/watch/progress-trust.js'
+import { hasReliableProgress } from '../../src/watch/progress-support.js'
 import { WatchStream } from '../../src/watch/watch-stream.js'
 import { randomFrom } from '../support/random.js'
 import { collectTo, History, type WatchRecord, watchViolations } from '../support/watch-history.js'
@@ -221,7 +221,7 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
     const { revision: last } = await direct.put('elsewhere', '')
     const lastEvent = (only: WatchOptions['only']): number => (only === 'put' ? lastPut : lastDelete)
     const isThere = ({ batches, only }: Told): boolean =>
-      (batches.at(-1)?.revision ?? 0) >= (trustsProgress(cluster.version) ? last : lastEvent(only))
+      (batches.at(-1)?.revision ?? 0) >= (hasReliableProgress(cluster.version) ? last : lastEvent(only))
     await poll(`all are at ${last}`, () => records.every(isThere) || undefined)
     return last
   }

@@ -60,7 +60,7 @@ function toldOfThree(setup: Setup) {
   put(made.queue, 'b', 11)
   put(made.queue, 'c', 12)
   deleted(made.queue, 'c', 13)
-  for (let batch = made.queue.takeNow(); batch !== undefined; batch = made.queue.takeNow()) made.queue.given(batch)
+  for (let batch = made.queue.takeNow(); batch !== undefined; batch = made.queue.takeNow()) made.queue.delivered(batch)
   return made
 }
 

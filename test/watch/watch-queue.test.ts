@@ -33,7 +33,7 @@ function queueWith({ bufferLimit = 10, progress = false } = {}) {
 
 async function giveNext(queue: WatchQueue): Promise<void> {
   const batch = await queue.take()
-  if (batch !== undefined) queue.given(batch)
+  if (batch !== undefined) queue.delivered(batch)
 }
 
 describe('The queue between stream and consumer', () => {

@@ -63,11 +63,11 @@ test('A ping is answered like a create, and leaves no watcher behind', async () 
   stream.add(watch)
   await stream.open(streams, new Set())
   streams.last.created(1, 100)
-  const before = stream.heardAt
+  const before = stream.lastMessageAt
   stream.ping()
   assert.deepEqual([streams.last.creates.length, streams.last.creates[1]?.startRevision], [2, 0])
   streams.last.created(2, 105)
-  assert.ok(stream.heardAt >= before)
+  assert.ok(stream.lastMessageAt >= before)
   assert.deepEqual([streams.last.canceledIds, told], [[2], ['created 100']])
   stream.remove(watch)
   stream.ping()

@@ -3,7 +3,7 @@ import { describe, mock, test } from 'node:test'
 import { EtcdError } from '../../src/core/errors.js'
 import { ClusterIdentity } from '../../src/transport/connection/cluster-identity.js'
 import type { WatchBatch } from '../../src/watch/watch-event.js'
-import { WatchHub, type WatchHubHost } from '../../src/watch/watch-hub.js'
+import { WatchMultiplexer, type WatchMultiplexerHost } from '../../src/watch/watch-multiplexer.js'
 import { WatchQueue } from '../../src/watch/watch-queue.js'
 import { header } from '../support/fake-transport.js'
 import { type FakeStream, FakeStreams, settled, specFor } from './fake-streams.js'
@@ -22,11 +22,11 @@ function identityAt(revision = 0): ClusterIdentity {
   return identity
 }
 
-function hubWith(setup: Setup = {}) {
+function multiplexerWith(setup: Setup = {}) {
   const { currentRevision = async () => 1000 } = setup
   const streams = new FakeStreams()
   const events: string[] = []
-  const host: WatchHubHost = {
+  const host: WatchMultiplexerHost = {
     streams,
     events: {
       emit: (name) => {
@@ -37,7 +37,7 @@ function hubWith(setup: Setup = {}) {
     currentRevision,
     identity: setup.identity ?? identityAt(setup.seen),
   }
-  return { hub: new WatchHub(host), streams, events }
+  return { multiplexer: new WatchMultiplexer(host), streams, events }
 }
 
 interface Subscription {
@@ -46,9 +46,12 @@ interface Subscription {
   readonly name?: string
 }
 
-function subscribe(hub: WatchHub, { start, bufferLimit = 100, name = 'key' }: Subscription = {}): WatchQueue {
-  const queue = new WatchQueue(hub, { bufferLimit, progress: false, map: (same: WatchBatch) => same })
-  hub.subscribe(specFor(name), start, queue)
+function subscribe(
+  multiplexer: WatchMultiplexer,
+  { start, bufferLimit = 100, name = 'key' }: Subscription = {},
+): WatchQueue {
+  const queue = new WatchQueue(multiplexer, { bufferLimit, progress: false, map: (same: WatchBatch) => same })
+  multiplexer.subscribe(specFor(name), start, queue)
   return queue
 }
 
@@ -67,40 +70,40 @@ function refuse(stream: FakeStream, text: string): void {
   stream.answer({ watchId: -1, created: true, canceled: true, cancelReason: text })
 }
 
-describe('The hub of a client', () => {
+describe('The multiplexer of a client', () => {
   test('shares one watcher among all that watch the same from now on', async () => {
-    const { hub, streams } = hubWith()
-    const queues = [subscribe(hub), subscribe(hub)]
+    const { multiplexer, streams } = multiplexerWith()
+    const queues = [subscribe(multiplexer), subscribe(multiplexer)]
     await settled()
     streams.last.created(1, 100)
-    queues.push(subscribe(hub))
+    queues.push(subscribe(multiplexer))
     streams.last.events(1, 101)
     assert.deepEqual([starts(streams.last), streams.opened.length], [[0], 1])
     assert.deepEqual(queues.map(taken), [[101], [101], [101]])
-    for (const queue of queues) hub.unsubscribe(queue)
+    for (const queue of queues) multiplexer.unsubscribe(queue)
     assert.equal(streams.last.isCanceled, true)
   })
 
   test('begins for one who joins after all that the client has seen by then', async () => {
     const identity = identityAt(0)
-    const { hub, streams } = hubWith({ identity })
-    const first = subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith({ identity })
+    const first = subscribe(multiplexer)
     await settled()
     streams.last.created(1, 100)
     streams.last.events(1, 104)
     identity.observe(header({ revision: 105 }), 'm', 0)
-    const second = subscribe(hub)
+    const second = subscribe(multiplexer)
     streams.last.events(1, 105)
     streams.last.events(1, 106)
     assert.deepEqual([taken(first), taken(second)], [[104, 105, 106], [106]])
   })
 
   test('gives one who begins in the past a watcher of his own until he has caught up', async () => {
-    const { hub, streams } = hubWith()
-    const live = subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith()
+    const live = subscribe(multiplexer)
     await settled()
     streams.last.created(1, 100)
-    const late = subscribe(hub, { start: 10 })
+    const late = subscribe(multiplexer, { start: 10 })
     streams.last.created(2, 100)
     assert.deepEqual(starts(streams.last), [0, 10])
     streams.last.events(1, 101)
@@ -120,11 +123,11 @@ describe('The hub of a client', () => {
   })
 
   test('neither loses nor doubles events when the one who catches up is ahead', async () => {
-    const { hub, streams } = hubWith()
-    const live = subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith()
+    const live = subscribe(multiplexer)
     await settled()
     streams.last.created(1, 100)
-    const late = subscribe(hub, { start: 10 })
+    const late = subscribe(multiplexer, { start: 10 })
     streams.last.created(2, 100)
     streams.last.events(2, 101, 102)
     streams.last.events(1, 101)
@@ -139,20 +142,20 @@ describe('The hub of a client', () => {
   })
 
   test('lets one who begins in the future join, and tells him nothing older', async () => {
-    const { hub, streams } = hubWith()
-    subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith()
+    subscribe(multiplexer)
     await settled()
     streams.last.created(1, 100)
-    const future = subscribe(hub, { start: 110 })
+    const future = subscribe(multiplexer, { start: 110 })
     streams.last.events(1, 105, 110)
     assert.deepEqual([taken(future), streams.last.creates.length], [[110], 1])
     assert.equal(await future.ready, 109)
   })
 
   test('does not end one who needs no more than is left, when another one is compacted away', async () => {
-    const { hub, streams } = hubWith()
-    const old = subscribe(hub, { start: 10 })
-    const newer = subscribe(hub, { start: 60 })
+    const { multiplexer, streams } = multiplexerWith()
+    const old = subscribe(multiplexer, { start: 10 })
+    const newer = subscribe(multiplexer, { start: 60 })
     await settled()
     assert.deepEqual(starts(streams.last), [10], 'they share a watcher')
     streams.last.created(1, 100)
@@ -166,8 +169,8 @@ describe('The hub of a client', () => {
   })
 
   test('makes all watchers anew on the next stream, each behind what it has seen', async () => {
-    const { hub, streams, events } = hubWith()
-    const [a, b] = [subscribe(hub, { name: 'a' }), subscribe(hub, { name: 'b', start: 50 })]
+    const { multiplexer, streams, events } = multiplexerWith()
+    const [a, b] = [subscribe(multiplexer, { name: 'a' }), subscribe(multiplexer, { name: 'b', start: 50 })]
     await settled()
     streams.last.created(1, 100)
     streams.last.created(2, 100)
@@ -182,20 +185,20 @@ describe('The hub of a client', () => {
     streams.last.events(2, 70, 71)
     assert.deepEqual(taken(b), [70, 71])
     assert.deepEqual(events, ['watchLost', 'watchResumed'])
-    hub.close()
+    multiplexer.close()
   })
 
   test('bears with listeners that make watches and close them', async () => {
     for (const leave of [(member: FakeStream) => member.end(), (member: FakeStream) => member.leave()]) {
       const setup: Setup = {}
-      const { hub, streams } = hubWith(setup)
-      const first = subscribe(hub, { name: 'a' })
+      const { multiplexer, streams } = multiplexerWith(setup)
+      const first = subscribe(multiplexer, { name: 'a' })
       await settled()
       streams.last.created(1, 100)
       const made: WatchQueue[] = []
       setup.onEvent = (name) => {
-        if (name === 'watchLost') made.push(subscribe(hub, { name: 'b' }))
-        else made.push(...(first.state === 'active' ? [subscribe(hub, { name: 'c' })] : []))
+        if (name === 'watchLost') made.push(subscribe(multiplexer, { name: 'b' }))
+        else made.push(...(first.state === 'active' ? [subscribe(multiplexer, { name: 'c' })] : []))
       }
       const [old] = streams.opened
       leave(streams.last)
@@ -210,19 +213,19 @@ describe('The hub of a client', () => {
       )
       assert.deepEqual([streams.opened.length, starts(streams.last)], [2, [101, 0, 0]])
       setup.onEvent = () => {
-        for (const queue of [first, ...made]) hub.unsubscribe(queue)
+        for (const queue of [first, ...made]) multiplexer.unsubscribe(queue)
       }
       leave(streams.last)
       // Longer than the pause before another stream would be opened.
       await new Promise((resolve) => setTimeout(resolve, 100))
       assert.ok(streams.opened.every(({ isCanceled }) => isCanceled))
-      hub.close()
+      multiplexer.close()
     }
   })
 
   test('moves to another member at once when one is about to close its connections', async () => {
-    const { hub, streams } = hubWith()
-    const queue = subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith()
+    const queue = subscribe(multiplexer)
     await settled()
     const [first] = streams.opened
     first?.created(1, 100)
@@ -233,13 +236,13 @@ describe('The hub of a client', () => {
     streams.last.created(1, 100)
     streams.last.events(1, 101)
     assert.deepEqual(taken(queue), [101])
-    hub.close()
+    multiplexer.close()
   })
 
   test('gives up a member that does not answer, and goes on from one of another cluster', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
-    const { hub, streams } = hubWith()
-    const queue = subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith()
+    const queue = subscribe(multiplexer)
     await settled()
     t.mock.timers.tick(2999)
     assert.equal(streams.last.isCanceled, false)
@@ -255,13 +258,13 @@ describe('The hub of a client', () => {
     await settled()
     streams.last.created(1, 100)
     assert.deepEqual([streams.opened.length, queue.state, await queue.ready], [3, 'active', 100])
-    hub.close()
+    multiplexer.close()
   })
 
   test('waits longer and longer for streams that break as soon as they work', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
-    const { hub, streams } = hubWith()
-    const queue = subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith()
+    const queue = subscribe(multiplexer)
     await settled()
     for (let passedMs = 0; passedMs < 10_000; passedMs += 1) {
       const { last } = streams
@@ -275,12 +278,12 @@ describe('The hub of a client', () => {
     // Pauses of 50 ms and of twice as much each time, up to 2 s.
     assert.ok(streams.opened.length > 8 && streams.opened.length < 25, `${streams.opened.length} streams in 10 s`)
     assert.ok(queue.reconnects >= streams.opened.length - 1)
-    hub.close()
+    multiplexer.close()
   })
 
   test('takes a refused token for a reason to open another stream, up to a point', async () => {
-    const { hub, streams } = hubWith()
-    const [a, b] = [subscribe(hub, { name: 'a' }), subscribe(hub, { name: 'b' })]
+    const { multiplexer, streams } = multiplexerWith()
+    const [a, b] = [subscribe(multiplexer, { name: 'a' }), subscribe(multiplexer, { name: 'b' })]
     await settled()
     streams.last.created(1, 100)
     refuse(streams.last, 'etcdserver: invalid auth token')
@@ -295,20 +298,20 @@ describe('The hub of a client', () => {
     await assert.rejects(b.take(), { code: 'INVALID_AUTH_TOKEN' })
     streams.last.events(1, 101)
     assert.deepEqual(taken(a), [101])
-    hub.close()
+    multiplexer.close()
   })
 
   test('ends all with an error that would come again', async () => {
-    const { hub, streams } = hubWith()
+    const { multiplexer, streams } = multiplexerWith()
     streams.failure = new EtcdError('wrong password', { code: 'AUTH_FAILED', effect: 'none' })
-    const queues = [subscribe(hub, { name: 'a' }), subscribe(hub, { name: 'b' })]
+    const queues = [subscribe(multiplexer, { name: 'a' }), subscribe(multiplexer, { name: 'b' })]
     for (const queue of queues) await assert.rejects(queue.take(), { code: 'AUTH_FAILED' })
     for (const queue of queues) await assert.rejects(queue.ready, { code: 'AUTH_FAILED' })
   })
 
   test('tells a cluster that has taken the place of the old one', async () => {
-    const { hub, streams } = hubWith()
-    const queue = subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith()
+    const queue = subscribe(multiplexer)
     await settled()
     streams.last.created(1, 100, 'c1')
     streams.last.end()
@@ -319,20 +322,20 @@ describe('The hub of a client', () => {
   })
 
   test('closes everything, and takes nothing more', async () => {
-    const { hub, streams } = hubWith()
-    const waiting = subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith()
+    const waiting = subscribe(multiplexer)
     await settled()
-    hub.close()
+    multiplexer.close()
     await assert.rejects(waiting.take(), { code: 'CLOSED' })
     assert.equal(streams.last.isCanceled, true)
-    await assert.rejects(subscribe(hub).take(), { code: 'CLOSED' })
+    await assert.rejects(subscribe(multiplexer).take(), { code: 'CLOSED' })
   })
 })
 
 describe('A member that shows less than a watch has seen', () => {
   async function resumedAt(revision: number, currentRevision: () => Promise<number>) {
-    const { hub, streams } = hubWith({ currentRevision })
-    const queue = subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith({ currentRevision })
+    const queue = subscribe(multiplexer)
     await settled()
     streams.last.created(1, 100)
     streams.last.events(1, 105)
@@ -341,14 +344,14 @@ describe('A member that shows less than a watch has seen', () => {
     await streams.openedAgain()
     streams.last.created(1, revision)
     await settled()
-    return { hub, streams, queue }
+    return { multiplexer, streams, queue }
   }
 
   test('may lag behind: the watch waits for it', async () => {
-    const { hub, streams, queue } = await resumedAt(90, async () => 105)
+    const { multiplexer, streams, queue } = await resumedAt(90, async () => 105)
     streams.last.events(1, 106)
     assert.deepEqual(taken(queue), [106])
-    hub.close()
+    multiplexer.close()
   })
 
   test('belongs to a restored cluster if a linearizable read shows less, too', async () => {
@@ -380,11 +383,11 @@ describe('A member that shows less than a watch has seen', () => {
     const currentRevision = mock.fn(async () => {
       throw new EtcdError('no answer', { code: 'DEADLINE_EXCEEDED', effect: 'none' })
     })
-    const { hub } = await resumedAt(90, currentRevision)
+    const { multiplexer } = await resumedAt(90, currentRevision)
     const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
     await settled()
     const before = timers()
-    hub.close()
+    multiplexer.close()
     await settled()
     assert.ok(timers() < before)
     assert.equal(currentRevision.mock.callCount(), 1)
@@ -392,8 +395,8 @@ describe('A member that shows less than a watch has seen', () => {
 
   test('is not waited for when the client closes while the read is under way', async () => {
     let fail = (_error: Error): void => {}
-    const { hub } = await resumedAt(90, () => new Promise((_, reject) => (fail = reject)))
-    hub.close()
+    const { multiplexer } = await resumedAt(90, () => new Promise((_, reject) => (fail = reject)))
+    multiplexer.close()
     await settled()
     const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
     const before = timers()
@@ -404,22 +407,22 @@ describe('A member that shows less than a watch has seen', () => {
 
   test('is not asked about when the start was in the future', async () => {
     const currentRevision = mock.fn(async () => 50)
-    const { hub, streams } = hubWith({ seen: 60, currentRevision })
-    subscribe(hub, { start: 1000 })
+    const { multiplexer, streams } = multiplexerWith({ seen: 60, currentRevision })
+    subscribe(multiplexer, { start: 1000 })
     await settled()
     streams.last.created(1, 60)
     await settled()
     assert.equal(currentRevision.mock.callCount(), 0)
-    hub.close()
+    multiplexer.close()
   })
 
   test('is found out at the first start behind a read', async () => {
-    const { hub, streams } = hubWith({ seen: 60, currentRevision: async () => 40 })
-    const queue = subscribe(hub, { start: 61 })
+    const { multiplexer, streams } = multiplexerWith({ seen: 60, currentRevision: async () => 40 })
+    const queue = subscribe(multiplexer, { start: 61 })
     await settled()
     streams.last.created(1, 40)
     await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
-    hub.close()
+    multiplexer.close()
   })
 })
 
@@ -430,8 +433,8 @@ describe('A cluster that was restored, as another call has found out,', () => {
 
   test('ends the watches that have seen more, and no others', async () => {
     const identity = identityAt(0)
-    const { hub, streams } = hubWith({ identity, currentRevision: async () => 103 })
-    const [quiet, busy] = [subscribe(hub, { name: 'quiet' }), subscribe(hub, { name: 'busy' })]
+    const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: async () => 103 })
+    const [quiet, busy] = [subscribe(multiplexer, { name: 'quiet' }), subscribe(multiplexer, { name: 'busy' })]
     await settled()
     streams.last.created(1, 100)
     await settled()
@@ -442,28 +445,28 @@ describe('A cluster that was restored, as another call has found out,', () => {
     restored(identity, 103)
     await assert.rejects(busy.take(), { code: 'REVISION_REWOUND' })
     assert.equal(quiet.state, 'active')
-    hub.close()
+    multiplexer.close()
   })
 
   test('is watched from now on by a later watch, not from where earlier ones had come to', async () => {
     const identity = identityAt(105)
-    const { hub, streams } = hubWith({ identity, currentRevision: () => new Promise(() => {}) })
-    subscribe(hub)
+    const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: () => new Promise(() => {}) })
+    subscribe(multiplexer)
     await settled()
     streams.last.created(1, 105)
     restored(identity, 103)
-    const late = subscribe(hub)
+    const late = subscribe(multiplexer)
     await settled()
     assert.deepEqual(starts(streams.last), [0, 0])
     streams.last.created(2, 103)
     assert.equal(await late.ready, 103)
-    hub.close()
+    multiplexer.close()
   })
 
   test('ends the watch of a consumer that was too slow to notice', async () => {
     const identity = identityAt(100)
-    const { hub, streams } = hubWith({ identity, currentRevision: async () => 1000 })
-    const slow = subscribe(hub, { bufferLimit: 2 })
+    const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: async () => 1000 })
+    const slow = subscribe(multiplexer, { bufferLimit: 2 })
     await settled()
     streams.last.created(1, 100)
     streams.last.events(1, 101, 102)
@@ -471,25 +474,25 @@ describe('A cluster that was restored, as another call has found out,', () => {
     restored(identity, 103)
     assert.deepEqual(taken(slow), [101, 102])
     await assert.rejects(slow.take(), { code: 'REVISION_REWOUND' })
-    hub.close()
+    multiplexer.close()
   })
 
   test('is not watched in place of another cluster', async () => {
     const identity = identityAt(100)
-    const { hub, streams } = hubWith({ identity })
-    const queue = subscribe(hub, { start: 90 })
+    const { multiplexer, streams } = multiplexerWith({ identity })
+    const queue = subscribe(multiplexer, { start: 90 })
     identity.adopt('c2')
     await settled()
     streams.last.created(1, 200, 'c2')
     await assert.rejects(queue.take(), { code: 'CLUSTER_CHANGED' })
-    hub.close()
+    multiplexer.close()
   })
 })
 
 describe('A consumer that does not keep up', () => {
   test('is taken off the shared watcher, and goes on where he was on a stream of his own', async () => {
-    const { hub, streams } = hubWith()
-    const [fast, slow] = [subscribe(hub), subscribe(hub, { bufferLimit: 4 })]
+    const { multiplexer, streams } = multiplexerWith()
+    const [fast, slow] = [subscribe(multiplexer), subscribe(multiplexer, { bufferLimit: 4 })]
     await settled()
     const common = streams.last
     common.created(1, 100)
@@ -516,17 +519,17 @@ describe('A consumer that does not keep up', () => {
       ],
     )
     assert.equal(own.isPaused, false)
-    hub.unsubscribe(slow)
+    multiplexer.unsubscribe(slow)
     assert.deepEqual([own.isCanceled, common.isCanceled], [true, false])
-    hub.close()
+    multiplexer.close()
   })
 
   test('shares the stream again when he has kept up for a while', async (t) => {
     let now = 0
     t.mock.method(performance, 'now', () => now)
-    const { hub, streams } = hubWith()
-    t.after(() => hub.close())
-    const [fast, slow] = [subscribe(hub), subscribe(hub, { bufferLimit: 2 })]
+    const { multiplexer, streams } = multiplexerWith()
+    t.after(() => multiplexer.close())
+    const [fast, slow] = [subscribe(multiplexer), subscribe(multiplexer, { bufferLimit: 2 })]
     await settled()
     const common = streams.last
     common.created(1, 100)
@@ -557,8 +560,8 @@ describe('A consumer that does not keep up', () => {
   })
 
   test('who is alone leaves no watcher on the server until there is room', async () => {
-    const { hub, streams } = hubWith()
-    const queue = subscribe(hub, { bufferLimit: 1 })
+    const { multiplexer, streams } = multiplexerWith()
+    const queue = subscribe(multiplexer, { bufferLimit: 1 })
     await settled()
     streams.last.created(1, 100)
     streams.last.events(1, 101)
@@ -566,17 +569,17 @@ describe('A consumer that does not keep up', () => {
     assert.deepEqual(taken(queue), [101])
     await settled()
     assert.deepEqual(starts(streams.last), [102])
-    hub.close()
+    multiplexer.close()
     await assert.rejects(queue.take(), { code: 'CLOSED' })
   })
 
   test('is told when the client closes while he is off', async () => {
-    const { hub, streams } = hubWith()
-    const queue = subscribe(hub, { bufferLimit: 1 })
+    const { multiplexer, streams } = multiplexerWith()
+    const queue = subscribe(multiplexer, { bufferLimit: 1 })
     await settled()
     streams.last.created(1, 100)
     streams.last.events(1, 101)
-    hub.close()
+    multiplexer.close()
     assert.equal((await queue.take())?.revision, 101)
     await assert.rejects(queue.take(), { code: 'CLOSED' })
   })

@@ -1,17 +1,17 @@
 import { longestTimerMs } from '../core/abort.js'
 import { type ErrorCode, type EtcdError, isEtcdError } from '../core/errors.js'
-import { KeepAliveStreams, type StreamsClient, type StreamsHost } from './keep-alive-streams.js'
+import { KeepAliveStreams, type KeepAliveStreamsClient, type KeepAliveStreamsHost } from './keep-alive-streams.js'
+import type { KeepAliveTarget } from './keep-alive-target.js'
 import type { LeaseLostReason } from './lease-lost-error.js'
-import type { Renewal } from './renewal.js'
 
-/** What the hub needs from its client. */
-export interface KeepAliveHost extends StreamsClient {
+/** What the scheduler needs from its client. */
+export interface KeepAliveSchedulerHost extends KeepAliveStreamsClient {
   /** A lease was renewed. */
-  renewed?(renewed: Renewed): void
+  renewed?(renewed: LeaseRenewal): void
 }
 
 /** A renewal that was answered. */
-export interface Renewed {
+export interface LeaseRenewal {
   readonly leaseId: string
   readonly ttlSeconds: number
   /** From its sending to its answer. */
@@ -44,16 +44,16 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
  *
  * One timer serves all: what is due is found by going through the leases.
  */
-export class KeepAliveHub implements StreamsHost {
-  readonly #host: KeepAliveHost
-  readonly #renewals = new Set<Renewal>()
+export class KeepAliveScheduler implements KeepAliveStreamsHost {
+  readonly #host: KeepAliveSchedulerHost
+  readonly #targets = new Set<KeepAliveTarget>()
   readonly #streams: KeepAliveStreams
   #timer: NodeJS.Timeout | undefined
   #plannedFor = Number.POSITIVE_INFINITY
   #keptAlive = 0
   #isClosed = false
 
-  constructor(host: KeepAliveHost) {
+  constructor(host: KeepAliveSchedulerHost) {
     this.#host = host
     this.#streams = new KeepAliveStreams(host, this)
   }
@@ -70,16 +70,16 @@ export class KeepAliveHub implements StreamsHost {
 
   get shortestTtlMs(): number {
     let shortestMs = Number.POSITIVE_INFINITY
-    for (const { isKeptAlive, ttlMs } of this.#renewals) if (isKeptAlive) shortestMs = Math.min(shortestMs, ttlMs)
+    for (const { isKeptAlive, ttlMs } of this.#targets) if (isKeptAlive) shortestMs = Math.min(shortestMs, ttlMs)
     return shortestMs
   }
 
-  add(renewal: Renewal): void {
+  add(renewal: KeepAliveTarget): void {
     if (this.#isClosed) {
       renewal.end('closed', undefined)
       return
     }
-    this.#renewals.add(renewal)
+    this.#targets.add(renewal)
     if (renewal.isKeptAlive) {
       this.#keptAlive += 1
       this.#timer?.ref()
@@ -89,38 +89,38 @@ export class KeepAliveHub implements StreamsHost {
   }
 
   /** Forgets it; an answer that is still to come changes nothing. */
-  remove(renewal: Renewal): void {
-    if (!this.#renewals.delete(renewal)) return
+  remove(renewal: KeepAliveTarget): void {
+    if (!this.#targets.delete(renewal)) return
     if (renewal.isKeptAlive) this.#keptAlive -= 1
     if (this.#keptAlive === 0) {
       this.#streams.rest()
       this.#timer?.unref()
     }
-    if (this.#renewals.size === 0) this.#stopTimer()
+    if (this.#targets.size === 0) this.#stopTimer()
   }
 
   /** Ends it if its time is over, for those who ask before the timer goes off. */
-  check(renewal: Renewal): void {
+  check(renewal: KeepAliveTarget): void {
     const now = performance.now()
-    if (now >= renewal.expiresAt && this.#renewals.has(renewal)) this.#expire(renewal, now)
+    if (now >= renewal.expiresAt && this.#targets.has(renewal)) this.#expire(renewal, now)
   }
 
   /** Ends all that have this ID: it was revoked here. */
   revoked(id: string): void {
-    for (const renewal of [...this.#renewals]) if (renewal.id === id) this.#end(renewal, 'revoked', undefined)
+    for (const renewal of [...this.#targets]) if (renewal.id === id) this.#end(renewal, 'revoked', undefined)
   }
 
   close(): void {
     this.#isClosed = true
-    for (const renewal of [...this.#renewals]) this.#end(renewal, 'closed', undefined)
+    for (const renewal of [...this.#targets]) this.#end(renewal, 'closed', undefined)
   }
 
   opened(): void {
     this.#tick()
   }
 
-  answered(renewal: Renewal, ttlSeconds: number, sentAt: number): boolean {
-    if (!this.#renewals.has(renewal)) return false
+  answered(renewal: KeepAliveTarget, ttlSeconds: number, sentAt: number): boolean {
+    if (!this.#targets.has(renewal)) return false
     const now = performance.now()
     if (ttlSeconds <= 0) {
       if (now < renewal.expiresAt) this.#end(renewal, 'revoked', undefined)
@@ -134,12 +134,12 @@ export class KeepAliveHub implements StreamsHost {
     return renewal.renewAt > now
   }
 
-  refused(renewal: Renewal, error: EtcdError): void {
+  refused(renewal: KeepAliveTarget, error: EtcdError): void {
     this.#end(renewal, 'refused', error)
   }
 
   interrupted(error: unknown, isReopened: boolean): void {
-    for (const renewal of [...this.#renewals]) {
+    for (const renewal of [...this.#targets]) {
       if (!renewal.isKeptAlive) continue
       // Nobody knows how long the next stream lasts.
       if (isReopened) renewal.renewAt = 0
@@ -150,19 +150,19 @@ export class KeepAliveHub implements StreamsHost {
   #tick(): void {
     const now = performance.now()
     if (this.#isLate(now)) this.#streams.excuse(now)
-    for (const renewal of this.#renewals) {
+    for (const renewal of this.#targets) {
       if (now >= renewal.expiresAt) this.#expire(renewal, now)
       else if (renewal.isKeptAlive && renewal.renewAt <= now + tickMs) this.#streams.send(renewal, now)
     }
     this.#stopTimer()
     this.#streams.review(now)
-    if (this.#renewals.size > 0) this.#planBy(this.#next())
+    if (this.#targets.size > 0) this.#planBy(this.#next())
   }
 
   /** When there is something to do next. Without an open stream, that is only to end leases. */
   #next(): number {
     let next = this.#streams.reviewAt()
-    for (const renewal of this.#renewals) {
+    for (const renewal of this.#targets) {
       const isToSend = renewal.isKeptAlive && this.#streams.takes(renewal)
       next = Math.min(next, renewal.expiresAt, isToSend ? renewal.renewAt : Number.POSITIVE_INFINITY)
     }
@@ -191,7 +191,7 @@ export class KeepAliveHub implements StreamsHost {
     return now - this.#plannedFor > stallMs
   }
 
-  #expire(renewal: Renewal, now: number): void {
+  #expire(renewal: KeepAliveTarget, now: number): void {
     const { isKeptAlive, expiresAt } = renewal
     // Something was to be done before its end, and was not.
     const stalled = isKeptAlive && this.#isLate(now) && this.#plannedFor < expiresAt
@@ -199,7 +199,7 @@ export class KeepAliveHub implements StreamsHost {
     this.#end(renewal, stalled ? 'stalled' : isRefusal(lastError) ? 'refused' : 'expired', lastError)
   }
 
-  #end(renewal: Renewal, reason: LeaseLostReason, cause: unknown): void {
+  #end(renewal: KeepAliveTarget, reason: LeaseLostReason, cause: unknown): void {
     this.remove(renewal)
     renewal.end(reason, cause)
   }

@@ -3,7 +3,7 @@ import { timeLeft } from '../core/time-left.js'
 import { notInTime, type Obstacle, type WaitBounds, waitWithin } from '../core/wait-within.js'
 
 /** Makes the error of a caller whose time is over before a lease was granted that several wait for. */
-export function leaseTooLate(obstacle: Obstacle | undefined): () => EtcdError {
+export function grantTimeout(obstacle: Obstacle | undefined): () => EtcdError {
   return () => notInTime('the deadline passed while waiting for a lease', obstacle?.())
 }
 
@@ -11,14 +11,14 @@ export function leaseTooLate(obstacle: Obstacle | undefined): () => EtcdError {
  * The waits of one caller for grants that several share. A grant has a separate time limit: where that is over before the
  * caller's is, the wait resolves to nothing, and the caller asks for another grant.
  */
-export function grantWaits(
+export function grantWaiter(
   { signal, timeoutMs }: WaitBounds,
-  tooLate: () => Error,
+  timedOut: () => Error,
 ): <T>(granting: Promise<T>) => Promise<T | undefined> {
   const left = timeLeft(timeoutMs)
   return async (granting) => {
     try {
-      return await waitWithin(granting, { signal, timeoutMs: left() }, tooLate)
+      return await waitWithin(granting, { signal, timeoutMs: left() }, timedOut)
     } catch (error) {
       if (!isEtcdError(error, 'DEADLINE_EXCEEDED') || (left() ?? 0) === 0) throw error
       return undefined
@@ -27,7 +27,7 @@ export function grantWaits(
 }
 
 /** For a caller whose key was written, but whose time is over before the lease of the key was renewed. */
-export function renewalTooLate(): EtcdError {
+export function renewalTimeout(): EtcdError {
   return new EtcdError(
     'the key was written, but its lease was not renewed before the deadline: the key may end early',
     {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdError } from '../../src/core/errors.js'
-import { KeepAliveHub } from '../../src/lease/keep-alive-hub.js'
+import { KeepAliveOnce } from '../../src/lease/keep-alive-once.js'
+import { KeepAliveScheduler } from '../../src/lease/keep-alive-scheduler.js'
 import type { LeaseEvents } from '../../src/lease/lease-events.js'
 import { LeaseLostError } from '../../src/lease/lease-lost-error.js'
 import { LeaseRecord } from '../../src/lease/lease-record.js'
-import { SingleRenewal } from '../../src/lease/single-renewal.js'
 import type { LeaseKeepAliveResponse } from '../../src/protobuf/generated/messages.js'
 import { poll } from '../../src/testing/index.js'
 import type { StreamListener } from '../../src/transport/connection/stream-call.js'
@@ -22,20 +22,20 @@ interface FakeStream {
 
 type Told = { [Name in keyof LeaseEvents]: readonly [Name, LeaseEvents[Name]] }[keyof LeaseEvents]
 
-/** A hub whose streams the test answers by hand. */
+/** A scheduler whose streams the test answers by hand. */
 class Bench {
   readonly streams: FakeStream[] = []
   readonly told: Told[] = []
   readonly lost: LeaseLostError[] = []
   readonly suspected: string[] = []
-  readonly hub: KeepAliveHub
+  readonly scheduler: KeepAliveScheduler
   replacesTokens = false
   raftTerm = 2
   /** Members that streams are opened on, in turn; those that failed are avoided where there is a choice. */
   members: readonly string[] = ['a']
 
   constructor(t: TestContext) {
-    this.hub = new KeepAliveHub({
+    this.scheduler = new KeepAliveScheduler({
       events: { emit: (name, payload) => this.told.push([name, payload] as unknown as Told) },
       raftTerm: () => this.raftTerm,
       streams: {
@@ -43,12 +43,12 @@ class Bench {
         suspect: (endpoint) => this.suspected.push(endpoint),
         refused: () => this.replacesTokens,
         used: () => {},
-        // The hub uses no more of a stream than this.
+        // The scheduler uses no more of a stream than this.
         open: async (_method, listener, { excludedEndpoints }) =>
           this.#open(listener as never, excludedEndpoints) as never,
       },
     })
-    t.after(() => this.hub.close())
+    t.after(() => this.scheduler.close())
   }
 
   get stream(): FakeStream {
@@ -60,7 +60,7 @@ class Bench {
   lease(id: string, ttlSeconds: number, { isKeptAlive = true, ageMs = 0 } = {}): LeaseRecord {
     const expiresAt = performance.now() + ttlSeconds * 1000 - ageMs
     const record = new LeaseRecord({ id, ttlSeconds, isKeptAlive, expiresAt, onLost: (error) => this.lost.push(error) })
-    this.hub.add(record)
+    this.scheduler.add(record)
     return record
   }
 
@@ -94,7 +94,7 @@ function denied(): EtcdError {
   return new EtcdError('permission denied', { code: 'PERMISSION_DENIED', effect: 'none' })
 }
 
-describe('The keep-alive hub', () => {
+describe('The keep-alive scheduler', () => {
   test('renews after a third of the time, what is due together in one go, and never what is outstanding', async (t) => {
     const bench = new Bench(t)
     for (const id of ['a', 'b', 'c']) bench.lease(id, 6, { ageMs: 1700 })
@@ -146,7 +146,7 @@ describe('The keep-alive hub', () => {
     await sleep(20)
     const until = performance.now() + 600
     while (performance.now() < until);
-    bench.hub.check(first)
+    bench.scheduler.check(first)
     assert.equal(reasonOf(first), 'stalled')
     assert.equal(second.ended, undefined)
     await poll('the other is lost, too', () => second.ended)
@@ -182,7 +182,7 @@ describe('The keep-alive hub', () => {
         ['keepAliveResumed', 'b'],
       ],
     )
-    assert.ok(bench.hub.isConnected)
+    assert.ok(bench.scheduler.isConnected)
     assert.deepEqual([lease.ended, other.ended, bench.streams.length], [undefined, undefined, 2])
   })
 
@@ -205,10 +205,10 @@ describe('The keep-alive hub', () => {
       bench.streams.map(({ excludedEndpoints }) => excludedEndpoints.join('')),
       ['', 'a', 'ab', 'c', 'ca', 'b'],
     )
-    assert.deepEqual([bench.told.map(([name]) => name), bench.hub.isConnected], [['keepAliveLost'], false])
+    assert.deepEqual([bench.told.map(([name]) => name), bench.scheduler.isConnected], [['keepAliveLost'], false])
     bench.stream.answer('1', 3)
     assert.equal(bench.streams.filter(({ isCancelled }) => !isCancelled).length, 1)
-    assert.deepEqual([lease.ended, bench.hub.isConnected], [undefined, true])
+    assert.deepEqual([lease.ended, bench.scheduler.isConnected], [undefined, true])
     assert.ok(lease.expiresAt - performance.now() > 2900)
   })
 
@@ -216,7 +216,7 @@ describe('The keep-alive hub', () => {
     const bench = new Bench(t)
     const ask = (): void => {
       const callbacks = { resolve: () => {}, reject: () => {} }
-      bench.hub.add(new SingleRenewal({ id: '1', deadlineAt: performance.now() + 10_000, ...callbacks }))
+      bench.scheduler.add(new KeepAliveOnce({ id: '1', deadlineAt: performance.now() + 10_000, ...callbacks }))
     }
     const asking = setInterval(ask, 200)
     t.after(() => clearInterval(asking))
@@ -229,7 +229,7 @@ describe('The keep-alive hub', () => {
     const bench = new Bench(t)
     await assert.rejects(
       new Promise((resolve, reject) => {
-        bench.hub.add(new SingleRenewal({ id: '1', deadlineAt: performance.now() + 200, resolve, reject }))
+        bench.scheduler.add(new KeepAliveOnce({ id: '1', deadlineAt: performance.now() + 200, resolve, reject }))
       }),
       { code: 'DEADLINE_EXCEEDED' },
     )
@@ -252,7 +252,7 @@ describe('The keep-alive hub', () => {
 
   test('ends a stream that was opened after nobody needed it any more', async (t) => {
     const bench = new Bench(t)
-    bench.hub.remove(bench.lease('1', 60))
+    bench.scheduler.remove(bench.lease('1', 60))
     await poll('it is opened', () => bench.streams[0])
     assert.ok(bench.stream.isCancelled)
   })
@@ -300,7 +300,7 @@ describe('The keep-alive hub', () => {
     assert.equal(bench.streams.length, 0)
     const lease = bench.lease('b', 60)
     await poll('there is a stream', () => bench.streams.length > 0 || undefined)
-    bench.hub.remove(lease)
+    bench.scheduler.remove(lease)
     assert.ok(bench.stream.isCancelled)
   })
 
@@ -318,7 +318,7 @@ describe('The keep-alive hub', () => {
   test('ends all leases when the client is closed, and takes no more', (t) => {
     const bench = new Bench(t)
     const lease = bench.lease('a', 60)
-    bench.hub.close()
+    bench.scheduler.close()
     assert.equal(reasonOf(lease), 'closed')
     assert.equal(reasonOf(bench.lease('b', 60)), 'closed')
     assert.deepEqual(bench.lost, [])

@@ -15,8 +15,8 @@ export interface WatchEvents {
   watchResumed: { readonly endpoint: string; readonly watches: number; readonly downMs: number }
 }
 
-/** What lanes need from the client. */
-export interface LaneHost {
+/** What streams need from the client. */
+export interface SharedWatchStreamHost {
   readonly streams: Pick<StreamSource, 'open' | 'hasOther' | 'refused' | 'used'>
   readonly events: { emit<Name extends keyof WatchEvents>(name: Name, payload: WatchEvents[Name]): void }
   /** The revision of the cluster by a linearizable read within the watch's range. */
@@ -24,12 +24,12 @@ export interface LaneHost {
 }
 
 /** Who shares watchers out. */
-export interface LaneOwner {
-  advanced(lane: WatchLane, watch: ServerWatch): void
+export interface SharedWatchStreamOwner {
+  advanced(stream: SharedWatchStream, watch: ServerWatch): void
   /** The watcher is over; what its subscribers are told of that is the owner's. */
-  ended(lane: WatchLane, watch: ServerWatch, error: unknown): void
-  /** No member has a place for a stream of this one: its watchers are to be taken off it. */
-  hasNoPlace(lane: WatchLane, watches: readonly ServerWatch[]): void
+  ended(stream: SharedWatchStream, watch: ServerWatch, error: unknown): void
+  /** No member has a assignment for a stream of this one: its watchers are to be taken off it. */
+  streamLimitReached(stream: SharedWatchStream, watches: readonly ServerWatch[]): void
 }
 
 const backoff = { baseMs: 50, maxMs: 2000 }
@@ -46,9 +46,9 @@ const maxRefusals = 3
  * Watchers that share a stream, and go on with the next one when it ends: each at the revision after the last that it has
  * seen, all created at once. There is at most one stream at a time, and none without watchers.
  */
-export class WatchLane implements WatchStreamHost {
-  readonly #host: LaneHost
-  readonly #owner: LaneOwner
+export class SharedWatchStream implements WatchStreamHost {
+  readonly #host: SharedWatchStreamHost
+  readonly #owner: SharedWatchStreamOwner
   readonly #purpose: WatchPurpose
   readonly #watches = new Set<ServerWatch>()
   readonly #excludedEndpoints = new Set<string>()
@@ -65,7 +65,7 @@ export class WatchLane implements WatchStreamHost {
   #silences = 0
   #isPaused = false
 
-  constructor(host: LaneHost, owner: LaneOwner, purpose: WatchPurpose) {
+  constructor(host: SharedWatchStreamHost, owner: SharedWatchStreamOwner, purpose: WatchPurpose) {
     this.#purpose = purpose
     this.#host = host
     this.#owner = owner
@@ -100,8 +100,8 @@ export class WatchLane implements WatchStreamHost {
   }
 
   /** When the member of the stream sent something last. */
-  get heardAt(): number {
-    return this.#stream?.heardAt ?? Number.NEGATIVE_INFINITY
+  get lastMessageAt(): number {
+    return this.#stream?.lastMessageAt ?? Number.NEGATIVE_INFINITY
   }
 
   requestProgress(): void {
@@ -153,7 +153,7 @@ export class WatchLane implements WatchStreamHost {
     const revision = header?.revision ?? 0
     this.#works(stream)
     const error = this.#take(watch, revision, header?.clusterId, endpoint)
-    this.#tellResumed(endpoint)
+    this.#emitResumed(endpoint)
     return error
   }
 
@@ -191,7 +191,7 @@ export class WatchLane implements WatchStreamHost {
       return
     }
     if (this.#purpose === 'slow watch' && isEtcdError(error, 'STREAM_LIMIT')) {
-      this.#owner.hasNoPlace(this, [...this.#watches])
+      this.#owner.streamLimitReached(this, [...this.#watches])
       return
     }
     if (isEtcdError(error)) this.#refused(stream, error)
@@ -201,7 +201,7 @@ export class WatchLane implements WatchStreamHost {
       this.#failures === 1 && stream.endpoint !== undefined && this.#host.streams.hasOther(stream.endpoint)
     const delayMs = elsewhere ? 0 : halfJitterMs(this.#failures, backoff)
     this.#reopening = setTimeout(() => this.#open(), delayMs)
-    this.#tellLost(stream.endpoint, error)
+    this.#emitLost(stream.endpoint, error)
   }
 
   leaving(stream: WatchStream): void {
@@ -227,7 +227,7 @@ export class WatchLane implements WatchStreamHost {
     this.#worksSince = undefined
     this.#leave(endpoint, reason)
     this.#open()
-    this.#tellLost(endpoint, reason)
+    this.#emitLost(endpoint, reason)
   }
 
   #open(): void {
@@ -276,14 +276,14 @@ export class WatchLane implements WatchStreamHost {
   }
 
   /** Listeners may make watches and close them, or the client: everything else is done before. So for `#tellLost`. */
-  #tellResumed(endpoint: string): void {
+  #emitResumed(endpoint: string): void {
     if (this.#lostAt === undefined) return
     const downMs = performance.now() - this.#lostAt
     this.#lostAt = undefined
     this.#host.events.emit('watchResumed', { endpoint, watches: this.size, downMs })
   }
 
-  #tellLost(endpoint: string | undefined, error: unknown): void {
+  #emitLost(endpoint: string | undefined, error: unknown): void {
     if (this.#lostAt !== undefined) return
     this.#lostAt = performance.now()
     this.#host.events.emit('watchLost', { endpoint, watches: this.size, error })

@@ -1,5 +1,5 @@
 /** A lease as it was granted. */
-export interface Granted {
+export interface GrantedLease {
   readonly id: string
   readonly ttlSeconds: number
   /** Until when it certainly exists, on the clock of `performance.now()`. */

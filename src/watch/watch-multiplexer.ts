@@ -3,28 +3,28 @@ import { CompactedError } from '../core/errors.js'
 import { type ClusterIdentity, type History, otherHistory } from '../transport/connection/cluster-identity.js'
 import { closedError } from '../transport/connection/connection-manager.js'
 import { ServerWatch, type Subscriber, specId, type WatchSpec } from './server-watch.js'
-import { type LaneHost, type LaneOwner, WatchLane } from './watch-lane.js'
+import { SharedWatchStream, type SharedWatchStreamHost, type SharedWatchStreamOwner } from './shared-watch-stream.js'
 
-/** What a hub needs from its client. */
-export interface WatchHubHost extends LaneHost {
+/** What a multiplexer needs from its client. */
+export interface WatchMultiplexerHost extends SharedWatchStreamHost {
   /** What all answers have shown to this client. */
   readonly identity: Pick<ClusterIdentity, 'clusterId' | 'revision' | 'history' | 'onHistory'>
 }
 
 /** Who subscribes; it learns by `join` from which revision on. */
-export interface HubSubscriber extends Subscriber {
+export interface WatchSubscriber extends Subscriber {
   join(next: number): void
 }
 
 /** A subscriber that a full buffer took off its watcher; it goes on, on its own, when there is room. */
-interface Parked {
+interface ParkedSubscriber {
   readonly spec: WatchSpec
   readonly history: History
 }
 
-interface Place {
+interface Assignment {
   readonly watch: ServerWatch
-  readonly lane: WatchLane
+  readonly stream: SharedWatchStream
   /** When the subscriber was last full, or came here. */
   readonly steadySince: number
 }
@@ -39,17 +39,17 @@ const steadyMs = 10_000
  * taken off, and gets a stream of his own when there is room again, on which the member is held back: nobody else waits
  * for him. He shares again when he has kept up for a while, or where the members allow too few streams for one of his own.
  */
-export class WatchHub implements LaneOwner {
-  readonly #host: WatchHubHost
-  readonly #common: WatchLane
-  /** Watchers of the common lane by what they watch; the first of each is the one that others join in the end. */
+export class WatchMultiplexer implements SharedWatchStreamOwner {
+  readonly #host: WatchMultiplexerHost
+  readonly #shared: SharedWatchStream
+  /** Watchers of the common stream by what they watch; the first of each is the one that others join in the end. */
   readonly #watches = new Map<string, ServerWatch[]>()
-  readonly #places = new Map<Subscriber, Place | Parked>()
+  readonly #assignments = new Map<Subscriber, Assignment | ParkedSubscriber>()
   readonly #closing = new AbortController()
 
-  constructor(host: WatchHubHost) {
+  constructor(host: WatchMultiplexerHost) {
     this.#host = host
-    this.#common = new WatchLane(host, this, 'watch')
+    this.#shared = new SharedWatchStream(host, this, 'watch')
     host.identity.onHistory(() => this.#suspectAll())
   }
 
@@ -63,13 +63,13 @@ export class WatchHub implements LaneOwner {
     return this.#host.identity.onHistory(follower)
   }
 
-  /** Aborts when the hub, and its client with it, closes. */
+  /** Aborts when the multiplexer, and its client with it, closes. */
   get closing(): AbortSignal {
     return shareable(this.#closing.signal)
   }
 
   /** Tells `subscriber` everything from revision `start` on, or everything that happens from now on. */
-  subscribe(spec: WatchSpec, start: number | undefined, subscriber: HubSubscriber): void {
+  subscribe(spec: WatchSpec, start: number | undefined, subscriber: WatchSubscriber): void {
     if (this.closing.aborted) {
       subscriber.onEnd(closedError())
       return
@@ -80,70 +80,70 @@ export class WatchHub implements LaneOwner {
   }
 
   unsubscribe(subscriber: Subscriber): void {
-    const place = this.#places.get(subscriber)
-    this.#places.delete(subscriber)
-    if (place !== undefined && 'watch' in place) this.#leave(subscriber, place)
+    const assignment = this.#assignments.get(subscriber)
+    this.#assignments.delete(subscriber)
+    if (assignment !== undefined && 'watch' in assignment) this.#leave(subscriber, assignment)
   }
 
   /** There is room again for the subscriber, which was full. */
   drained(subscriber: Subscriber): void {
-    const place = this.#places.get(subscriber)
-    if (place === undefined) return
-    if ('watch' in place) {
-      if (place.lane === this.#common) return
-      this.#place(subscriber, place)
-      place.lane.resume()
+    const assignment = this.#assignments.get(subscriber)
+    if (assignment === undefined) return
+    if ('watch' in assignment) {
+      if (assignment.stream === this.#shared) return
+      this.#assign(subscriber, assignment)
+      assignment.stream.resume()
       return
     }
-    if (place.history !== this.history) {
+    if (assignment.history !== this.history) {
       this.#end(subscriber, otherHistory(this.history))
       return
     }
-    const watch = new ServerWatch(place.spec, subscriber.next, this.#host.identity)
-    const lane = new WatchLane(this.#host, this, 'slow watch')
-    this.#place(subscriber, { watch, lane })
-    lane.add(watch)
+    const watch = new ServerWatch(assignment.spec, subscriber.next, this.#host.identity)
+    const stream = new SharedWatchStream(this.#host, this, 'slow watch')
+    this.#assign(subscriber, { watch, stream })
+    stream.add(watch)
   }
 
   /** Asks how far the subscriber's watcher is; the answer comes as progress, if the member can give it. */
   requestProgress(subscriber: Subscriber): void {
-    this.#laneOf(subscriber)?.requestProgress()
+    this.#streamOf(subscriber)?.requestProgress()
   }
 
   /** When the member that the subscriber's watcher is on sent something last. */
-  heardAt(subscriber: Subscriber): number {
-    return this.#laneOf(subscriber)?.heardAt ?? Number.NEGATIVE_INFINITY
+  lastMessageAt(subscriber: Subscriber): number {
+    return this.#streamOf(subscriber)?.lastMessageAt ?? Number.NEGATIVE_INFINITY
   }
 
   /** Makes that member send something, if it is alive. */
   ping(subscriber: Subscriber): void {
-    this.#laneOf(subscriber)?.ping()
+    this.#streamOf(subscriber)?.ping()
   }
 
   close(): void {
     this.#closing.abort()
-    const places = [...this.#places]
-    const lanes = new Set([this.#common])
-    for (const [subscriber, place] of places) {
-      if ('lane' in place) lanes.add(place.lane)
+    const assignments = [...this.#assignments]
+    const streams = new Set([this.#shared])
+    for (const [subscriber, assignment] of assignments) {
+      if ('stream' in assignment) streams.add(assignment.stream)
       else subscriber.onEnd(closedError())
     }
-    for (const lane of lanes) lane.close(closedError())
-    this.#places.clear()
+    for (const stream of streams) stream.close(closedError())
+    this.#assignments.clear()
     this.#watches.clear()
   }
 
-  advanced(lane: WatchLane, watch: ServerWatch): void {
-    if (lane === this.#common) this.#mergeIfCaughtUp(watch)
-    if (watch.isFull) this.#relieve(lane, watch)
-    else if (lane !== this.#common) this.#rejoinIfSteady(lane, watch)
+  advanced(stream: SharedWatchStream, watch: ServerWatch): void {
+    if (stream === this.#shared) this.#mergeIfCaughtUp(watch)
+    if (watch.isFull) this.#relieve(stream, watch)
+    else if (stream !== this.#shared) this.#rejoinIfSteady(stream, watch)
   }
 
-  ended(lane: WatchLane, watch: ServerWatch, error: unknown): void {
-    if (lane === this.#common) this.#forget(watch)
+  ended(stream: SharedWatchStream, watch: ServerWatch, error: unknown): void {
+    if (stream === this.#shared) this.#forget(watch)
     const unaffected = [...watch.subscribers].filter(({ next }) => isUnaffected(next, error))
     for (const subscriber of unaffected) watch.subscribers.delete(subscriber)
-    for (const subscriber of watch.subscribers) this.#places.delete(subscriber)
+    for (const subscriber of watch.subscribers) this.#assignments.delete(subscriber)
     watch.end(error)
     for (const subscriber of unaffected) this.#attach(watch.spec, subscriber.next, subscriber)
   }
@@ -152,11 +152,11 @@ export class WatchHub implements LaneOwner {
    * They share the common stream. Those that are full wait without one; so do others as soon as they are, since that stream
    * is never held back.
    */
-  hasNoPlace(lane: WatchLane, watches: readonly ServerWatch[]): void {
+  streamLimitReached(stream: SharedWatchStream, watches: readonly ServerWatch[]): void {
     for (const watch of watches) {
       for (const subscriber of [...watch.subscribers]) {
-        this.#leave(subscriber, { watch, lane })
-        if (subscriber.isFull) this.#places.set(subscriber, { spec: watch.spec, history: watch.history })
+        this.#leave(subscriber, { watch, stream })
+        if (subscriber.isFull) this.#assignments.set(subscriber, { spec: watch.spec, history: watch.history })
         else if (watch.history === this.history) this.#attach(watch.spec, subscriber.next, subscriber)
         else this.#end(subscriber, otherHistory(this.history))
       }
@@ -177,33 +177,33 @@ export class WatchHub implements LaneOwner {
   #attach(spec: WatchSpec, next: number, subscriber: Subscriber): void {
     const found = this.#watchesOf(spec).find((one) => one.next === next || (one.next !== 0 && one.next < next))
     const watch = found ?? new ServerWatch(spec, next, this.#host.identity)
-    this.#place(subscriber, { watch, lane: this.#common })
+    this.#assign(subscriber, { watch, stream: this.#shared })
     if (found === undefined) this.#add(watch)
-    else if (found.isCreated) subscriber.onCreated(next - 1, this.#common.endpoint ?? '')
+    else if (found.isCreated) subscriber.onCreated(next - 1, this.#shared.endpoint ?? '')
   }
 
   #add(watch: ServerWatch): void {
     const watches = this.#watches.get(watch.specId)
     if (watches === undefined) this.#watches.set(watch.specId, [watch])
     else watches.push(watch)
-    this.#common.add(watch)
+    this.#shared.add(watch)
   }
 
-  #place(subscriber: Subscriber, { watch, lane }: Pick<Place, 'watch' | 'lane'>): void {
-    this.#places.set(subscriber, { watch, lane, steadySince: performance.now() })
+  #assign(subscriber: Subscriber, { watch, stream }: Pick<Assignment, 'watch' | 'stream'>): void {
+    this.#assignments.set(subscriber, { watch, stream, steadySince: performance.now() })
     watch.subscribers.add(subscriber)
   }
 
   #end(subscriber: Subscriber, error: unknown): void {
-    this.#places.delete(subscriber)
+    this.#assignments.delete(subscriber)
     subscriber.onEnd(error)
   }
 
-  #leave(subscriber: Subscriber, { watch, lane }: Pick<Place, 'watch' | 'lane'>): void {
+  #leave(subscriber: Subscriber, { watch, stream }: Pick<Assignment, 'watch' | 'stream'>): void {
     watch.subscribers.delete(subscriber)
     if (watch.subscribers.size > 0) return
-    lane.remove(watch)
-    if (lane === this.#common) this.#forget(watch)
+    stream.remove(watch)
+    if (stream === this.#shared) this.#forget(watch)
   }
 
   #forget(watch: ServerWatch): void {
@@ -219,41 +219,46 @@ export class WatchHub implements LaneOwner {
     if (shared.history !== watch.history) return
     for (const subscriber of [...watch.subscribers]) {
       watch.subscribers.delete(subscriber)
-      this.#place(subscriber, { watch: shared, lane: this.#common })
+      this.#assign(subscriber, { watch: shared, stream: this.#shared })
     }
-    this.#common.remove(watch)
+    this.#shared.remove(watch)
     this.#forget(watch)
   }
 
-  #laneOf(subscriber: Subscriber): WatchLane | undefined {
-    const place = this.#places.get(subscriber)
-    return place !== undefined && 'lane' in place ? place.lane : undefined
+  #streamOf(subscriber: Subscriber): SharedWatchStream | undefined {
+    const assignment = this.#assignments.get(subscriber)
+    return assignment !== undefined && 'stream' in assignment ? assignment.stream : undefined
   }
 
   #suspectAll(): void {
-    const lanes = new Set([this.#common])
-    for (const place of this.#places.values()) if ('lane' in place) lanes.add(place.lane)
-    for (const lane of lanes) lane.suspect()
+    const streams = new Set([this.#shared])
+    for (const assignment of this.#assignments.values()) if ('stream' in assignment) streams.add(assignment.stream)
+    for (const stream of streams) stream.suspect()
   }
 
-  #rejoinIfSteady(lane: WatchLane, watch: ServerWatch): void {
+  #rejoinIfSteady(stream: SharedWatchStream, watch: ServerWatch): void {
     for (const subscriber of [...watch.subscribers]) {
-      const place = this.#places.get(subscriber)
-      if (place === undefined || !('lane' in place) || performance.now() - place.steadySince < steadyMs) continue
-      this.#leave(subscriber, { watch, lane })
+      const assignment = this.#assignments.get(subscriber)
+      if (
+        assignment === undefined ||
+        !('stream' in assignment) ||
+        performance.now() - assignment.steadySince < steadyMs
+      )
+        continue
+      this.#leave(subscriber, { watch, stream })
       this.#attach(watch.spec, subscriber.next, subscriber)
     }
   }
 
-  #relieve(lane: WatchLane, watch: ServerWatch): void {
-    if (lane !== this.#common) {
-      lane.pause()
+  #relieve(stream: SharedWatchStream, watch: ServerWatch): void {
+    if (stream !== this.#shared) {
+      stream.pause()
       return
     }
     for (const subscriber of [...watch.subscribers]) {
       if (!subscriber.isFull) continue
-      this.#leave(subscriber, { watch, lane })
-      this.#places.set(subscriber, { spec: watch.spec, history: this.history })
+      this.#leave(subscriber, { watch, stream })
+      this.#assignments.set(subscriber, { spec: watch.spec, history: this.history })
     }
   }
 }

@@ -1,23 +1,23 @@
 import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import type { Obstacle } from '../core/wait-within.js'
 import { closedError } from '../transport/connection/connection-manager.js'
+import type { KeepAliveTarget } from './keep-alive-target.js'
 import type { LeaseLostReason } from './lease-lost-error.js'
-import type { Renewal } from './renewal.js'
 
 /** One renewal that was answered. */
-export interface Renewed {
+export interface KeepAliveResult {
   readonly ttlSeconds: number
   readonly sentAt: number
 }
 
 /** What the caller of a renewal waits for. */
-export interface SingleRenewalInit {
+export interface KeepAliveOnceInit {
   readonly id: string
   /** What one renewal lasts, where that is known. */
   readonly ttlSeconds?: number | undefined
   readonly deadlineAt: number
   readonly obstacle?: Obstacle
-  readonly resolve: (renewed: Renewed) => void
+  readonly resolve: (renewed: KeepAliveResult) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -26,16 +26,16 @@ const terminal: ReadonlySet<ErrorCode> = new Set(['AUTH_FAILED', 'CLOSED', 'NOT_
 const method = 'Lease.LeaseKeepAlive'
 
 /** One renewal that a caller waits for. It rides on the stream that is there. */
-export class SingleRenewal implements Renewal {
+export class KeepAliveOnce implements KeepAliveTarget {
   readonly id: string
   readonly isKeptAlive = true
   /** The caller's time is no measure of how soon the member has to answer. */
   readonly ttlMs: number
   readonly expiresAt: number
   renewAt = 0
-  readonly #init: SingleRenewalInit
+  readonly #init: KeepAliveOnceInit
 
-  constructor(init: SingleRenewalInit) {
+  constructor(init: KeepAliveOnceInit) {
     this.#init = init
     this.id = init.id
     this.ttlMs = init.ttlSeconds === undefined ? Number.POSITIVE_INFINITY : init.ttlSeconds * 1000

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { trustsProgress } from '../../src/watch/progress-trust.js'
+import { hasReliableProgress } from '../../src/watch/progress-support.js'
 
 const cases: readonly (readonly [version: string | undefined, isTrusted: boolean])[] = [
   ['3.4.30', false],
@@ -22,6 +22,6 @@ const cases: readonly (readonly [version: string | undefined, isTrusted: boolean
 
 for (const [version, isTrusted] of cases) {
   test(`The progress of a member of version ${version || 'unknown'} is ${isTrusted ? '' : 'not '}trusted`, () => {
-    assert.equal(trustsProgress(version), isTrusted)
+    assert.equal(hasReliableProgress(version), isTrusted)
   })
 }

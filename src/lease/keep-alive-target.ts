@@ -1,7 +1,7 @@
 import type { LeaseLostReason } from './lease-lost-error.js'
 
-/** One that the hub keeps alive, or whose end it tells in time. All times are of `performance.now()`. */
-export interface Renewal {
+/** One that the scheduler keeps alive, or whose end it tells in time. All times are of `performance.now()`. */
+export interface KeepAliveTarget {
   readonly id: string
   /** Whether it is renewed; otherwise only its end is told. */
   readonly isKeptAlive: boolean
@@ -15,6 +15,6 @@ export interface Renewal {
   answered(ttlSeconds: number, sentAt: number): void
   /** The stream was lost; another one is opened. */
   interrupted(error: unknown): void
-  /** It is over, and the hub has forgotten it. */
+  /** It is over, and the scheduler has forgotten it. */
   end(reason: LeaseLostReason, cause: unknown): void
 }
