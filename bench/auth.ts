@@ -174,7 +174,7 @@ async function compareCertificates(): Promise<void> {
   await using closed = await EtcdCluster.start({ tls: { clientCertAuth: true }, auth: { rootPassword: password } })
   const tlsOf = ({ tls }: EtcdCluster, user: string): ClientOptions['tls'] => {
     const { cert, key } = tls?.clientCert(user) ?? { cert: undefined, key: undefined }
-    return { ca: tls?.caPem, cert, key }
+    return { ca: tls?.ca, cert, key }
   }
   await using none = steady('no authentication', open, { tls: tlsOf(open, 'root') })
   await using token = steady('password, token', closed, { tls: tlsOf(closed, 'nobody'), auth })

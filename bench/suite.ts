@@ -63,7 +63,7 @@ async function measure(row: Row): Promise<Result> {
   await using cluster = await EtcdCluster.start(clusterOptions(row))
   const target: Target = {
     endpoints: cluster.endpoints,
-    ca: row.tls === true ? cluster.tls?.caPem : undefined,
+    ca: row.tls === true ? cluster.tls?.ca : undefined,
     auth: row.auth === true ? { username: 'root', password } : undefined,
   }
   const prepared = (await row.prepare?.(target, scale)) ?? 0

@@ -33,8 +33,8 @@ config.on('change', ({ value, revision }) => {
   console.log(`connections: ${current.connections} (revision ${revision})`)
   applied.dispatchEvent(new Event('applied'))
 })
-config.on('invalid', ({ keyText, raw, error }) => {
-  console.log(`${keyText} = ${raw}: ${error instanceof Error ? error.message : error}; kept ${current.connections}`)
+config.on('invalid', ({ keyText, value, error }) => {
+  console.log(`${keyText} = ${value}: ${error instanceof Error ? error.message : error}; kept ${current.connections}`)
   applied.dispatchEvent(new Event('applied'))
 })
 

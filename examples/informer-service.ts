@@ -35,8 +35,8 @@ const configure = async (zone: string, { signal }: { readonly signal: AbortSigna
 const onError = (error: unknown, zone: string): void => say(`    config/${zone} later again: ${error}`)
 await using zones = new WorkQueue(configure, { concurrency: 4, onError })
 
-backends.on('change', ({ type, keyText, value, old, revision, cause }) => {
-  say(`${type} ${keyText} at revision ${revision} (${cause})`)
+backends.on('change', ({ type, keyText, value, old, revision, source }) => {
+  say(`${type} ${keyText} at revision ${revision} (${source})`)
   for (const backend of [old?.value, value]) if (backend !== undefined) zones.add(backend.zone)
 })
 etcd.on('watchLost', ({ endpoint }) => say(`the watch is lost with ${memberOf(endpoint)}`))

@@ -44,7 +44,7 @@ async function startWorker(name: string, diesWith?: string): Promise<() => Promi
   const onError = (error: unknown, key: string): void => {
     if (!isEtcdError(error, 'LOCK_UNAVAILABLE')) console.log(`${name} leaves ${key}: ${error}`)
   }
-  const queue = new WorkQueue(work, { concurrency: 2, retryBaseMs: 100, retryMaxMs: 500, onError })
+  const queue = new WorkQueue(work, { concurrency: 2, minRetryMs: 100, maxRetryMs: 500, onError })
   jobs.on('add', ({ keyText }) => queue.add(keyText))
   await jobs.ready()
   return async () => {

@@ -13,7 +13,7 @@ await using observer = new Etcd({ endpoints: cluster.endpoints })
 const watching = new AbortController()
 const observing = (async () => {
   for await (const leader of observer.election('scheduler').observe({ signal: watching.signal })) {
-    console.log(leader === null ? '    nobody leads' : `    ${leader.value} leads`)
+    console.log(leader === null ? '    nobody leads' : `    ${leader.valueText} leads`)
   }
 })().catch(() => {})
 

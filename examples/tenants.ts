@@ -7,7 +7,7 @@ import { EtcdCluster } from 'etcdkit/testing'
 
 const rootPassword = 'a-secret-of-the-operator'
 await using cluster = await EtcdCluster.start({ auth: { rootPassword }, tls: true })
-const tls = { ca: cluster.tls?.caPem }
+const tls = { ca: cluster.tls?.ca }
 
 await using admin = new Etcd({ endpoints: cluster.endpoints, tls, auth: { username: 'root', password: rootPassword } })
 

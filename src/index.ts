@@ -1,5 +1,5 @@
 export type { Auth, AuthStatus } from './auth/auth.js'
-export type { Permission, PermissionType, RolePermissions, Roles } from './auth/roles.js'
+export type { Permission, PermissionType, Role, Roles } from './auth/roles.js'
 export type { TokenReason } from './auth/token.js'
 export type { AuthOptions, AuthStats } from './auth/token-source.js'
 export type { User, Users } from './auth/users.js'
@@ -12,7 +12,7 @@ export type {
   MemberSyncOptions,
   ReadCacheOptions,
 } from './client/options.js'
-export type { Cluster, MemberAdded, MemberListOptions } from './cluster/cluster.js'
+export type { Cluster, MemberAddResult, MemberListOptions } from './cluster/cluster.js'
 export type { Member } from './cluster/member.js'
 export type { Compactor, CompactorEvents, CompactorOptions, CompactorState } from './compactor/compactor.js'
 export type { Election, ElectionOptions } from './concurrency/election/election.js'
@@ -33,7 +33,7 @@ export type { DoubleBarrier, DoubleBarrierOptions } from './concurrency/recipes/
 export type { Grant } from './concurrency/recipes/grant.js'
 export type { MultiLock } from './concurrency/recipes/multi-lock.js'
 export type { PriorityQueue } from './concurrency/recipes/priority-queue.js'
-export type { Enqueued, Queue } from './concurrency/recipes/queue.js'
+export type { EnqueueResult, Queue } from './concurrency/recipes/queue.js'
 export type { RwLock } from './concurrency/recipes/rw-lock.js'
 export type { Semaphore } from './concurrency/recipes/semaphore.js'
 export type { Isolation } from './concurrency/stm/isolation.js'
@@ -59,7 +59,7 @@ export type { Bytes, KeyRange } from './core/key-range.js'
 export { KeyValue } from './core/key-value.js'
 export type { Preference, ReadMode, ReadPolicy, ReadPolicyOptions, ReadRule } from './core/read-policy.js'
 export type { Health, MemberHealth } from './health/health.js'
-export type { Change, ChangeCause } from './informer/change.js'
+export type { Change, ChangeSource } from './informer/change.js'
 export type { InvalidEntry } from './informer/draft.js'
 export type { Entry } from './informer/entry.js'
 export type { ChangeHandler } from './informer/handler-queue.js'
@@ -73,7 +73,7 @@ export type {
   InformerSubscription,
   ReadyOptions,
 } from './informer/informer-options.js'
-export { Snapshot } from './informer/snapshot.js'
+export { InformerSnapshot } from './informer/snapshot.js'
 export { ValueInformer, type ValueListener } from './informer/value-informer.js'
 export type { BatchingOptions } from './kv/batching/batching-options.js'
 export { type Comparable, type ComparableKey, type Comparison, key, keys } from './kv/compare.js'
@@ -162,8 +162,8 @@ export type {
   LockWaitRecord,
   RangeKind,
   StreamEvent,
-  StreamPlace,
   StreamRecord,
+  StreamTarget,
   WatchCreateRecord,
   WatchRecord,
   WatchStart,
@@ -171,7 +171,7 @@ export type {
 export type { TransportKind } from './transport/channel-settings.js'
 export type { ClusterFollowed } from './transport/connection/cluster-follower.js'
 export type { ConnectionEvents } from './transport/connection/connection-events.js'
-export type { Role } from './transport/connection/connection-state.js'
+export type { MemberRole } from './transport/connection/connection-state.js'
 export type { EjectReason } from './transport/connection/ejection.js'
 export type { EndpointStatus } from './transport/connection/endpoint-status.js'
 export type { Pem, TlsOptions } from './transport/credentials.js'

@@ -18,7 +18,7 @@ export interface Permission {
 }
 
 /** What a role allows. */
-export interface RolePermissions {
+export interface Role {
   readonly name: string
   readonly permissions: readonly Permission[]
 }
@@ -41,7 +41,7 @@ export class Roles {
   }
 
   /** One role and what it allows; `ROLE_NOT_FOUND` if there is none of that name. */
-  async get(name: string, options?: CallOptions): Promise<RolePermissions> {
+  async get(name: string, options?: CallOptions): Promise<Role> {
     checkCall('auth.roles.get()', options)
     const { perm } = await this.#call(methods.Auth.RoleGet, { role: someName('name', name) }, options)
     return { name, permissions: perm.map(({ permType, key, rangeEnd }) => ({ type: types[permType], key, rangeEnd })) }

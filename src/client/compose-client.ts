@@ -245,8 +245,8 @@ function tellOfStreams(events: Emitter<PartEvents>, telemetry: ClientTelemetry):
   events.on('watchLost', (lost) => telemetry.watch({ type: 'lost', ...lost }))
   events.on('watchResumed', (resumed) => telemetry.watch({ type: 'resumed', ...resumed }))
   events.on('leaseLost', (lost) => telemetry.lease({ type: 'lost', ...lost }))
-  events.on('keepAliveLost', (lost) => telemetry.lease({ type: 'interrupted', ...lost }))
-  events.on('keepAliveResumed', (resumed) => telemetry.lease({ type: 'resumed', ...resumed }))
+  events.on('keepAliveLost', (lost) => telemetry.lease({ type: 'keepAliveLost', ...lost }))
+  events.on('keepAliveResumed', (resumed) => telemetry.lease({ type: 'keepAliveResumed', ...resumed }))
 }
 
 /** The endpoints that DNS knows now. */

@@ -23,7 +23,7 @@ import { type Endpoint, parseConnectionString, parseEndpoints } from '../transpo
 /** Finding the endpoints in DNS. */
 export interface DiscoveryOptions extends SrvDiscovery {
   /** How often to look again, in milliseconds; `Infinity` for once. @default 60 000 */
-  readonly refreshMs?: number | undefined
+  readonly intervalMs?: number | undefined
 }
 
 /** Following the cluster's own list of members. */
@@ -264,14 +264,14 @@ function secretText(name: string, value: unknown): string {
 
 function resolveDiscovery(discovery: DiscoveryOptions | undefined): ResolvedOptions['discovery'] {
   if (discovery === undefined) return undefined
-  assertKnownOptions('discovery', discovery, ['domain', 'name', 'resolver', 'refreshMs'])
+  assertKnownOptions('discovery', discovery, ['domain', 'name', 'resolver', 'intervalMs'])
   if (typeof discovery.domain !== 'string' || discovery.domain === '') {
     throw new InvalidArgumentError(`\`discovery.domain\` must be a domain name, got ${describe(discovery.domain)}`)
   }
   if (discovery.name !== undefined && typeof discovery.name !== 'string') {
     throw new InvalidArgumentError(`\`discovery.name\` must be a string, got ${describe(discovery.name)}`)
   }
-  const refreshMs = intervalMs('discovery.refreshMs', discovery.refreshMs ?? defaults.discoveryRefreshMs)
+  const refreshMs = intervalMs('discovery.intervalMs', discovery.intervalMs ?? defaults.discoveryRefreshMs)
   return { ...discovery, refreshMs }
 }
 

@@ -19,7 +19,7 @@ export interface MemberListOptions extends CallOptions {
 }
 
 /** What `cluster.add()` and `cluster.addLearner()` resolve to. */
-export interface MemberAdded {
+export interface MemberAddResult {
   /** The new member, with the ID that it has from now on. It has no name before it is started. */
   readonly member: Member
   /** All members, the new one among them: what its `--initial-cluster` has to name. */
@@ -61,7 +61,7 @@ export class Cluster {
    * answer that was lost may be the new one; `MEMBER_BAD_URLS`, `UNHEALTHY` and `MEMBER_NOT_ENOUGH_STARTED` are the
    * other refusals.
    */
-  async add(peerUrls: string | readonly string[], options?: CallOptions): Promise<MemberAdded> {
+  async add(peerUrls: string | readonly string[], options?: CallOptions): Promise<MemberAddResult> {
     checkCall('cluster.add()', options)
     return this.#add(peerUrls, false, options)
   }
@@ -70,7 +70,7 @@ export class Cluster {
    * Adds a member that follows the log without a vote, to be promoted when it has caught up; etcd 3.4 or later. Refused
    * as `add()`, and with `TOO_MANY_LEARNERS` where there is one already.
    */
-  async addLearner(peerUrls: string | readonly string[], options?: CallOptions): Promise<MemberAdded> {
+  async addLearner(peerUrls: string | readonly string[], options?: CallOptions): Promise<MemberAddResult> {
     checkCall('cluster.addLearner()', options)
     return this.#add(peerUrls, true, options)
   }
@@ -104,7 +104,7 @@ export class Cluster {
     return this.#change(methods.Cluster.MemberUpdate, request, options)
   }
 
-  async #add(peerUrls: unknown, isLearner: boolean, options: CallOptions | undefined): Promise<MemberAdded> {
+  async #add(peerUrls: unknown, isLearner: boolean, options: CallOptions | undefined): Promise<MemberAddResult> {
     const request = { peerURLs: checkPeerUrls(peerUrls), isLearner }
     const { MemberAdd } = methods.Cluster
     const { member, members } = await this.#transport.unary(MemberAdd, request, callContext(options, {}))

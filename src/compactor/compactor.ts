@@ -29,7 +29,7 @@ export type CompactorState =
   | { readonly kind: 'waiting' }
   | { readonly kind: 'working' }
   /** Its last turn failed; it tries again by itself. */
-  | { readonly kind: 'failing'; readonly error: unknown }
+  | { readonly kind: 'retrying'; readonly error: unknown }
   | { readonly kind: 'closed' }
 
 /** What happens to a compactor. */
@@ -39,7 +39,7 @@ export interface CompactorEvents {
   /** Another one had the turn, and has discarded the history before `revision`. */
   yielded: { readonly revision: number }
   /** A turn failed: nothing was discarded, or that is unknown. */
-  failed: { readonly error: unknown }
+  retrying: { readonly error: unknown }
 }
 
 /** What a compactor works with. */
@@ -59,7 +59,7 @@ interface Turn {
 
 const defaults = { retainMs: 300_000, key: 'compact_rev_key' }
 const optionNames = ['retainMs', 'intervalMs', 'key']
-const eventNames = ['compacted', 'yielded', 'failed'] as const
+const eventNames = ['compacted', 'yielded', 'retrying'] as const
 const retryBackoff = { baseMs: 500, maxMs: 60_000 }
 /** Node's timers may go off a millisecond early, when what was seen at the last turn would not be old enough yet. */
 const timerSlackMs = 2
@@ -153,8 +153,8 @@ export class Compactor implements AsyncDisposable {
     } catch (error) {
       if (isEtcdError(error, 'CLOSED')) this.#closing.abort()
       if (this.#closing.signal.aborted) return false
-      this.#state = { kind: 'failing', error }
-      this.#events.emit('failed', { error })
+      this.#state = { kind: 'retrying', error }
+      this.#events.emit('retrying', { error })
       return false
     }
   }

@@ -60,7 +60,7 @@ async function memberHealth(parts: HealthParts, url: string, options: CallOption
   return {
     endpoint: url,
     isHealthy: error === undefined,
-    tookMs: performance.now() - startedAt,
+    durationMs: performance.now() - startedAt,
     memberId: memberId ?? known?.memberId,
     isLearner: isLearner ?? known?.role === 'learner',
     error,

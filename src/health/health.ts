@@ -6,7 +6,7 @@ export interface MemberHealth {
   /** It answered a linearizable read, or, a learner, a serializable one. To refuse the caller's right to read counts as well. */
   readonly isHealthy: boolean
   /** How long it took to find out, in milliseconds. */
-  readonly tookMs: number
+  readonly durationMs: number
   /** As far as it is known; `undefined` for a member that could not be reached yet. */
   readonly memberId: string | undefined
   readonly isLearner: boolean

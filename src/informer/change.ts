@@ -1,5 +1,5 @@
 import type { Entry } from './entry.js'
-import type { Snapshot } from './snapshot.js'
+import type { InformerSnapshot } from './snapshot.js'
 
 /**
  * Why a change is told:
@@ -8,14 +8,14 @@ import type { Snapshot } from './snapshot.js'
  * - `watch`: it has just happened;
  * - `resync`: it happened while the informer, or this handler, could not follow: what came in between is not told.
  */
-export type ChangeCause = 'list' | 'watch' | 'resync'
+export type ChangeSource = 'list' | 'watch' | 'resync'
 
 /** @inline */
 interface ChangeCommon {
   readonly keyText: string
   /** The revision of the change; of a deletion that was found by a resync, the revision at which the key was gone. */
   readonly revision: number
-  readonly cause: ChangeCause
+  readonly source: ChangeSource
   /** Part of what there was when the handler joined. */
   readonly initial: boolean
 }
@@ -33,25 +33,25 @@ export type Change<T> = ChangeCommon &
 export function changeOf<T>(
   old: Entry<T> | undefined,
   entry: Entry<T> | undefined,
-  { revision, cause, initial }: Pick<ChangeCommon, 'revision' | 'cause' | 'initial'>,
+  { revision, source, initial }: Pick<ChangeCommon, 'revision' | 'source' | 'initial'>,
 ): Change<T> | undefined {
   if (entry !== undefined) {
     const { keyText, value } = entry
-    if (old === undefined) return { type: 'add', keyText, value, entry, revision: entry.modRevision, cause, initial }
-    return { type: 'update', keyText, value, entry, old, revision: entry.modRevision, cause, initial }
+    if (old === undefined) return { type: 'add', keyText, value, entry, revision: entry.modRevision, source, initial }
+    return { type: 'update', keyText, value, entry, old, revision: entry.modRevision, source, initial }
   }
-  return old && { type: 'delete', keyText: old.keyText, old, revision, cause, initial }
+  return old && { type: 'delete', keyText: old.keyText, old, revision, source, initial }
 }
 
 /** What leads from one snapshot to another one, in key order. */
 export function* changesBetween<T>(
-  from: Snapshot<T>,
-  to: Snapshot<T>,
-  cause: ChangeCause,
+  from: InformerSnapshot<T>,
+  to: InformerSnapshot<T>,
+  cause: ChangeSource,
   initial: boolean,
 ): Generator<Change<T>, void, undefined> {
   for (const { old, entry } of from.differences(to)) {
-    const change = changeOf(old, entry, { revision: to.revision, cause, initial })
+    const change = changeOf(old, entry, { revision: to.revision, source: cause, initial })
     if (change !== undefined) yield change
   }
 }

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from '../core/errors.js'
 import type { EncodedRange } from '../core/key-range.js'
 import { putInPlace } from '../core/put-in-place.js'
 import type { Entry } from './entry.js'
-import type { Snapshot } from './snapshot.js'
+import type { InformerSnapshot } from './snapshot.js'
 
 /** Whose keys a file holds. */
 export interface DiskOwner {
@@ -58,7 +58,7 @@ export class DiskSnapshot<T> {
   readonly #owner: DiskOwner
   readonly #codec: Codec<T>
   readonly #onError: (error: unknown) => void
-  #unsaved: { readonly snapshot: Snapshot<T> } | undefined
+  #unsaved: { readonly snapshot: InformerSnapshot<T> } | undefined
   #timer: NodeJS.Timeout | undefined
   #writing = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -101,7 +101,7 @@ export class DiskSnapshot<T> {
   }
 
   /** Has the state written before long. */
-  save(state: { readonly snapshot: Snapshot<T> }): void {
+  save(state: { readonly snapshot: InformerSnapshot<T> }): void {
     this.#unsaved = state
     this.#timer ??= setTimeout(() => this.#write(), gatherMs).unref()
   }
@@ -131,7 +131,7 @@ export class DiskSnapshot<T> {
   }
 
   /** The file's text. The snapshot stays as it is for as long as writing takes. */
-  *#pieces(snapshot: Snapshot<T>): Generator<string, void, undefined> {
+  *#pieces(snapshot: InformerSnapshot<T>): Generator<string, void, undefined> {
     const { range, user = null } = this.#owner
     const clusterId = this.#owner.clusterId() ?? null
     const { revision } = snapshot

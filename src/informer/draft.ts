@@ -8,7 +8,7 @@ export interface InvalidEntry {
   /** The key as text. */
   readonly keyText: string
   /** The value as it is in etcd. */
-  readonly raw: Buffer
+  readonly value: Buffer
   readonly modRevision: number
   readonly error: unknown
 }
@@ -95,5 +95,5 @@ export class Draft<T, Name extends string> {
 /** What is kept of a value that could not be taken in. */
 export function invalidEntry(kv: KeyValue, error: unknown): InvalidEntry {
   // A copy, since the value is a view of a whole answer.
-  return { keyText: kv.key.toString(), raw: Buffer.from(kv.value), modRevision: kv.modRevision, error }
+  return { keyText: kv.key.toString(), value: Buffer.from(kv.value), modRevision: kv.modRevision, error }
 }

@@ -1,5 +1,5 @@
-import { type Change, type ChangeCause, changesBetween } from './change.js'
-import { Snapshot } from './snapshot.js'
+import { type Change, type ChangeSource, changesBetween } from './change.js'
+import { InformerSnapshot } from './snapshot.js'
 
 /** Called for each change, in order. Where it returns a promise, the next change waits for it. */
 export type ChangeHandler<T> = (change: Change<T>) => unknown
@@ -12,8 +12,8 @@ export interface HandlerQueueHost {
 
 /** What a handler is to be told: the changes of one revision, or all that leads to a snapshot. */
 type Item<T> =
-  | { readonly kind: 'changes'; readonly changes: readonly Change<T>[]; readonly to: Snapshot<T> }
-  | { readonly kind: 'difference'; readonly to: Snapshot<T>; readonly cause: ChangeCause }
+  | { readonly kind: 'changes'; readonly changes: readonly Change<T>[]; readonly to: InformerSnapshot<T> }
+  | { readonly kind: 'difference'; readonly to: InformerSnapshot<T>; readonly cause: ChangeSource }
 
 /** Changes handled in a row before other work of the process gets its turn. */
 const turnLength = 500
@@ -28,8 +28,8 @@ export class HandlerQueue<T> {
   readonly #limit: number
   readonly #onCaughtUp: () => void
   #items: Item<T>[] = []
-  #pending = 0
-  #seen: Snapshot<T>
+  #queued = 0
+  #seen: InformerSnapshot<T>
   /** What the handler knows may be later than `#seen`: up to here nothing is news, until that has come to it. */
   #known: number | undefined
   #isFirst: boolean
@@ -44,7 +44,7 @@ export class HandlerQueue<T> {
       readonly limit: number
       readonly onCaughtUp: () => void
       /** What the handler knows already; without it, it is told everything there is, as `initial`. */
-      readonly from?: Snapshot<T> | undefined
+      readonly from?: InformerSnapshot<T> | undefined
       /** It knows all changes up to this revision. */
       readonly known?: number | undefined
     },
@@ -53,14 +53,14 @@ export class HandlerQueue<T> {
     this.#handler = handler
     this.#limit = options.limit
     this.#onCaughtUp = options.onCaughtUp
-    this.#seen = options.from ?? Snapshot.empty<T>()
+    this.#seen = options.from ?? InformerSnapshot.empty<T>()
     this.#known = options.known
     this.#isFirst = options.from === undefined
   }
 
   /** Changes that wait; one for a difference that is not worked out yet. */
-  get pending(): number {
-    return this.#pending
+  get queued(): number {
+    return this.#queued
   }
 
   /** How often the handler fell too far behind. */
@@ -69,20 +69,20 @@ export class HandlerQueue<T> {
   }
 
   /** Tells the handler what happened at one revision. */
-  push(changes: readonly Change<T>[], to: Snapshot<T>): void {
+  push(changes: readonly Change<T>[], to: InformerSnapshot<T>): void {
     if (changes.length === 0 || this.#isClosed) return
     const [head] = this.#items
-    if (head !== undefined && this.#pending + changes.length > this.#limit) {
+    if (head !== undefined && this.#queued + changes.length > this.#limit) {
       this.#overflows += 1
       this.#enqueue([{ kind: 'difference', to, cause: 'resync' }], 1)
       return
     }
     this.#items.push({ kind: 'changes', changes, to })
-    this.#enqueue(this.#items, this.#pending + changes.length)
+    this.#enqueue(this.#items, this.#queued + changes.length)
   }
 
   /** Tells the handler all that leads to `to`, in place of what waits. */
-  replace(to: Snapshot<T>, cause: ChangeCause): void {
+  replace(to: InformerSnapshot<T>, cause: ChangeSource): void {
     if (!this.#isClosed) this.#enqueue([{ kind: 'difference', to, cause }], 1)
   }
 
@@ -94,12 +94,12 @@ export class HandlerQueue<T> {
   close(): void {
     this.#isClosed = true
     this.#items = []
-    this.#pending = 0
+    this.#queued = 0
   }
 
-  #enqueue(items: Item<T>[], pending: number): void {
+  #enqueue(items: Item<T>[], queued: number): void {
     this.#items = items
-    this.#pending = pending
+    this.#queued = queued
     if (this.#isRunning) return
     this.#isRunning = true
     queueMicrotask(() => void this.#run())
@@ -127,11 +127,11 @@ export class HandlerQueue<T> {
     const from = this.#seen
     if (item.kind === 'changes') {
       this.#seen = item.to
-      this.#pending = Math.max(0, this.#pending - item.changes.length)
+      this.#queued = Math.max(0, this.#queued - item.changes.length)
       return item.changes
     }
     this.#seen = item.to
-    this.#pending = Math.max(0, this.#pending - 1)
+    this.#queued = Math.max(0, this.#queued - 1)
     return changesBetween(from, this.#seen, this.#isFirst ? 'list' : item.cause, this.#isFirst)
   }
 

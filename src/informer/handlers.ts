@@ -1,13 +1,13 @@
-import type { Change, ChangeCause } from './change.js'
+import type { Change, ChangeSource } from './change.js'
 import { ChangeStream } from './change-stream.js'
 import { type ChangeHandler, HandlerQueue, type HandlerQueueHost } from './handler-queue.js'
 import type { InformerStats, InformerSubscription } from './informer-options.js'
-import type { Snapshot } from './snapshot.js'
+import type { InformerSnapshot } from './snapshot.js'
 
 /** Where a handler begins: with all that there is, once there is something, or with what follows a snapshot. */
 export interface Beginning<T> {
-  readonly from: Snapshot<T> | undefined
-  readonly now: Snapshot<T> | undefined
+  readonly from: InformerSnapshot<T> | undefined
+  readonly now: InformerSnapshot<T> | undefined
   readonly known?: Known | undefined
 }
 
@@ -25,19 +25,19 @@ interface Member<T> {
 /** Everybody who is told the changes of an informer. */
 export class Handlers<T> {
   readonly #host: HandlerQueueHost
-  readonly #queueLimit: number
+  readonly #maxQueuedChanges: number
   readonly #members = new Set<Member<T>>()
   readonly #streams = new Set<ChangeStream<T>>()
   /** Counts the times that the cluster became another one, or an older one. */
   #history = 0
 
-  constructor(host: HandlerQueueHost, queueLimit: number) {
+  constructor(host: HandlerQueueHost, maxQueuedChanges: number) {
     this.#host = host
-    this.#queueLimit = queueLimit
+    this.#maxQueuedChanges = maxQueuedChanges
   }
 
   get stats(): InformerStats['handlers'] {
-    return [...this.#members].map(({ queue: { pending, overflows } }) => ({ pending, overflows }))
+    return [...this.#members].map(({ queue: { queued, overflows } }) => ({ queued, overflows }))
   }
 
   /** Somebody knows all changes up to a revision of the cluster as it is now. */
@@ -48,7 +48,7 @@ export class Handlers<T> {
   subscribe(handler: ChangeHandler<T>, { from, now, known }: Beginning<T>): InformerSubscription {
     const { promise, resolve, reject } = caughtUp()
     const queue = new HandlerQueue<T>(this.#host, handler, {
-      limit: this.#queueLimit,
+      limit: this.#maxQueuedChanges,
       onCaughtUp: resolve,
       from,
       known: known?.history === this.#history ? known.revision : undefined,
@@ -84,12 +84,12 @@ export class Handlers<T> {
     return stream
   }
 
-  push(changes: readonly Change<T>[], to: Snapshot<T>): void {
+  push(changes: readonly Change<T>[], to: InformerSnapshot<T>): void {
     for (const { queue } of this.#members) queue.push(changes, to)
   }
 
   /** `isSameHistory` is false where the cluster is another one, or an older one, than before. */
-  replace(to: Snapshot<T>, cause: ChangeCause, isSameHistory: boolean): void {
+  replace(to: InformerSnapshot<T>, cause: ChangeSource, isSameHistory: boolean): void {
     if (!isSameHistory) this.#history += 1
     for (const { queue } of this.#members) {
       if (!isSameHistory) queue.forgetKnown()

@@ -24,7 +24,7 @@ export interface InformerOptions<T, Name extends string = never> {
   /** Most keys in a page of a listing. @default 10 000 */
   readonly maxPageSize?: number | undefined
   /** Changes that may wait for one handler; one that falls further behind is told only what came of them. @default 1000 */
-  readonly queueLimit?: number | undefined
+  readonly maxQueuedChanges?: number | undefined
   /**
    * A file for the state, so that a service can start with it while etcd is out of reach: `ready({ allowStale: true })`.
    * Needs a codec that encodes. Written, for the owner alone, some seconds after changes and when the informer is closed.
@@ -106,7 +106,7 @@ export interface InformerSource {
 
 /** What is known of an informer now. */
 export interface InformerStats {
-  readonly state: 'listing' | 'watching' | 'waiting' | 'failed' | 'closed'
+  readonly state: 'listing' | 'watching' | 'retrying' | 'failed' | 'closed'
   /** The member that its watch is on. */
   readonly endpoint: string | undefined
   readonly size: number
@@ -117,7 +117,7 @@ export interface InformerStats {
   /** How often the watch was lost and went on elsewhere, since the last listing. */
   readonly reconnects: number
   /** For each handler, the changes that wait for it and how often it fell too far behind. */
-  readonly handlers: readonly { readonly pending: number; readonly overflows: number }[]
+  readonly handlers: readonly { readonly queued: number; readonly overflows: number }[]
 }
 
 /** A handler that was subscribed. */
@@ -127,13 +127,13 @@ export interface InformerSubscription extends Disposable {
   close(): void
 }
 
-const optionNames = ['codec', 'filter', 'transform', 'indexes', 'maxPageSize', 'queueLimit', 'persist']
+const optionNames = ['codec', 'filter', 'transform', 'indexes', 'maxPageSize', 'maxQueuedChanges', 'persist']
 
 /** Checks the options of `informer()`. */
 export function checkInformerOptions(options: InformerOptions<unknown, string>): void {
   assertKnownOptions('informer()', options, optionNames)
   if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
-  if (options.queueLimit !== undefined) positiveInteger('queueLimit', options.queueLimit)
+  if (options.maxQueuedChanges !== undefined) positiveInteger('maxQueuedChanges', options.maxQueuedChanges)
   if (options.filter !== undefined) checkHandler(options.filter, 'filter')
   if (options.transform !== undefined) checkHandler(options.transform, 'transform')
   if (options.persist !== undefined && (typeof options.persist !== 'string' || options.persist === '')) {

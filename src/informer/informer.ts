@@ -7,7 +7,7 @@ import { notInTime, waitWithin } from '../core/wait-within.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchBatch } from '../watch/watch-event.js'
-import type { Change, ChangeCause } from './change.js'
+import type { Change, ChangeSource } from './change.js'
 import type { InvalidEntry } from './draft.js'
 import type { Entry } from './entry.js'
 import { Freshness } from './freshness.js'
@@ -30,10 +30,10 @@ import { PersistedState } from './persisted-state.js'
 import { Probe } from './probe.js'
 import { type Gap, isRewind, type ReflectedWatch, Reflector } from './reflector.js'
 import { RevisionWaiters } from './revision-waiters.js'
-import type { Snapshot } from './snapshot.js'
+import type { InformerSnapshot } from './snapshot.js'
 import { Store } from './store.js'
 
-const defaultQueueLimit = 1000
+const defaultMaxQueuedChanges = 1000
 const defaultWaitMs = 10_000
 /** A linearizable read waits so long for the informer before it asks the cluster. */
 const freshWaitMs = 3000
@@ -91,7 +91,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     })
     this.#handlers = new Handlers<T>(
       { handlerFailed: (error) => this.#events.emit('handlerError', { error }) },
-      options.queueLimit ?? defaultQueueLimit,
+      options.maxQueuedChanges ?? defaultMaxQueuedChanges,
     )
     this.#ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject }
@@ -170,7 +170,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   }
 
   /** Everything as it is now: a view of one revision that stays as it is. */
-  snapshot(): Snapshot<T> {
+  snapshot(): InformerSnapshot<T> {
     return this.#store.snapshot
   }
 
@@ -313,14 +313,14 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return state.kind === 'watching' ? state.watcher : undefined
   }
 
-  #subscribe(handler: ChangeHandler<T>, from?: Snapshot<T>, known?: Known): InformerSubscription {
+  #subscribe(handler: ChangeHandler<T>, from?: InformerSnapshot<T>, known?: Known): InformerSubscription {
     this.#throwIfOver()
     const now = this.#isListed || this.isStale ? this.#store.snapshot : undefined
     return this.#handlers.subscribe(handler, { from, now, known })
   }
 
   /** What the range was like at a revision, or is now. */
-  async #startOf(from: 'now' | number, signal: AbortSignal): Promise<Snapshot<T>> {
+  async #startOf(from: 'now' | number, signal: AbortSignal): Promise<InformerSnapshot<T>> {
     await this.ready({ signal })
     if (from === 'now' || from >= this.revision) return this.#store.snapshot
     const history = this.#store.history()
@@ -331,7 +331,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   }
 
   #listed(revision: number, reflected: Gap | undefined): void {
-    const cause: ChangeCause = this.#isListed || this.isStale ? 'resync' : 'list'
+    const cause: ChangeSource = this.#isListed || this.isStale ? 'resync' : 'list'
     const gap = reflected ?? this.#persisted.replaced(revision)
     const isFirst = !this.#isListed
     this.#isListed = true

@@ -3,7 +3,7 @@ import { DiskSnapshot } from './disk-snapshot.js'
 import type { Entry } from './entry.js'
 import type { InformerSource } from './informer-options.js'
 import type { Gap } from './reflector.js'
-import type { Snapshot } from './snapshot.js'
+import type { InformerSnapshot } from './snapshot.js'
 
 /** What an earlier process left of an informer, until the first listing takes its place, and what this one will leave. */
 export class PersistedState<T> {
@@ -57,7 +57,7 @@ export class PersistedState<T> {
   }
 
   /** Has the state written before long. */
-  save(state: { readonly snapshot: Snapshot<T> }): void {
+  save(state: { readonly snapshot: InformerSnapshot<T> }): void {
     this.#disk?.save(state)
   }
 

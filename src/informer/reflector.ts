@@ -51,7 +51,7 @@ export type ReflectorState =
   | { readonly kind: 'listing' }
   | { readonly kind: 'watching'; readonly watcher: ReflectedWatch }
   /** It failed and waits before it lists again. */
-  | { readonly kind: 'waiting'; readonly error: unknown }
+  | { readonly kind: 'retrying'; readonly error: unknown }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'closed' }
 
@@ -225,7 +225,7 @@ export class Reflector {
     const isGap = wasWatching && isEtcdError(error) && gaps.has(error.code)
     if (!isGap) this.#target.troubled(error)
     else if (this.#failures === 1) return
-    this.#state = { kind: 'waiting', error }
+    this.#state = { kind: 'retrying', error }
     this.#trouble = error
     await sleep(halfJitterMs(this.#failures, backoff), this.#closing.signal, this.#sourceClosing).catch(() => {})
   }

@@ -14,7 +14,7 @@ export type Edit<T> =
  * The keys of an informer as they were at one revision, in etcd's key order. It never changes; the next one shares with
  * it all that stayed the same, so that keeping one costs little.
  */
-export class Snapshot<T> implements Iterable<Entry<T>> {
+export class InformerSnapshot<T> implements Iterable<Entry<T>> {
   /** All keys are as they were at this revision; 0 for none yet. */
   readonly revision: number
   readonly size: number
@@ -27,15 +27,15 @@ export class Snapshot<T> implements Iterable<Entry<T>> {
   }
 
   /** @internal */
-  static empty<T>(): Snapshot<T> {
-    return new Snapshot<T>(0, 0, [])
+  static empty<T>(): InformerSnapshot<T> {
+    return new InformerSnapshot<T>(0, 0, [])
   }
 
   /** @internal Of entries in key order. */
-  static of<T>(entries: readonly Entry<T>[], revision: number): Snapshot<T> {
+  static of<T>(entries: readonly Entry<T>[], revision: number): InformerSnapshot<T> {
     const chunks: Chunk<T>[] = []
     for (let at = 0; at < entries.length; at += chunkSize / 2) chunks.push(entries.slice(at, at + chunkSize / 2))
-    return new Snapshot(revision, entries.length, chunks)
+    return new InformerSnapshot(revision, entries.length, chunks)
   }
 
   get(key: string | Uint8Array): Entry<T> | undefined {
@@ -70,22 +70,22 @@ export class Snapshot<T> implements Iterable<Entry<T>> {
   }
 
   /** @internal The next snapshot. */
-  with(edits: Iterable<Edit<T>>, revision: number): Snapshot<T> {
+  with(edits: Iterable<Edit<T>>, revision: number): InformerSnapshot<T> {
     const chunks = [...this.#chunks]
     const owned = new Set<Chunk<T>>()
     let size = this.size
     for (const { id, entry } of edits) size += edit(chunks, owned, id, entry)
-    return new Snapshot(revision, size, chunks)
+    return new InformerSnapshot(revision, size, chunks)
   }
 
   /** The same keys, known to be so at a later revision. */
-  at(revision: number): Snapshot<T> {
-    return new Snapshot(revision, this.size, this.#chunks)
+  at(revision: number): InformerSnapshot<T> {
+    return new InformerSnapshot(revision, this.size, this.#chunks)
   }
 
   /** The keys that differ, in key order, each as it is here and as it is in `next`. */
   *differences(
-    next: Snapshot<T>,
+    next: InformerSnapshot<T>,
   ): Generator<{ readonly old: Entry<T> | undefined; readonly entry: Entry<T> | undefined }> {
     const before = new Walk(this.#chunks)
     const after = new Walk(next.#chunks)

@@ -5,7 +5,7 @@ import { Draft, type InvalidEntry, invalidEntry } from './draft.js'
 import { type Entry, idOf, idOfKey } from './entry.js'
 import { EntryReader, type ReaderOptions } from './entry-reader.js'
 import { type Indexes, IndexTable } from './index-table.js'
-import { type Edit, Snapshot } from './snapshot.js'
+import { type Edit, InformerSnapshot } from './snapshot.js'
 
 /** How a store reads what it is given. */
 export interface StoreOptions<T, Name extends string> extends ReaderOptions<T> {
@@ -22,7 +22,7 @@ export class Store<T, Name extends string> {
   readonly #reader: EntryReader<T>
   #invalid = new Map<string, InvalidEntry>()
   #entries = new Map<string, Entry<T>>()
-  #snapshot = Snapshot.empty<T>()
+  #snapshot = InformerSnapshot.empty<T>()
   #table: IndexTable<T, Name>
   #keyCount = 0
   #untold: InvalidEntry[] = []
@@ -33,7 +33,7 @@ export class Store<T, Name extends string> {
     this.#table = new IndexTable(options.indexes)
   }
 
-  get snapshot(): Snapshot<T> {
+  get snapshot(): InformerSnapshot<T> {
     return this.#snapshot
   }
 
@@ -80,7 +80,7 @@ export class Store<T, Name extends string> {
       const entry = event.type === 'delete' ? this.#forget(id) : this.#take(event, id, old)
       if (old === entry) continue
       edits.push({ id, entry })
-      const change = changeOf(old, entry, { revision, cause: 'watch', initial: false })
+      const change = changeOf(old, entry, { revision, source: 'watch', initial: false })
       if (change !== undefined) changes.push(change)
     }
     this.#snapshot = edits.length === 0 ? this.#snapshot.at(revision) : this.#snapshot.with(edits, revision)
@@ -112,9 +112,12 @@ export class Store<T, Name extends string> {
   }
 
   /** Begins a snapshot of an earlier revision of the same cluster, for who wants to know what has changed since. */
-  history(): { add(kv: KeyValue): void; snapshot(revision: number): Snapshot<T> } {
+  history(): { add(kv: KeyValue): void; snapshot(revision: number): InformerSnapshot<T> } {
     const draft = this.#draft({ isSameHistory: true, keepsLast: false })
-    return { add: (kv) => draft.add(kv), snapshot: (revision) => Snapshot.of([...draft.entries.values()], revision) }
+    return {
+      add: (kv) => draft.add(kv),
+      snapshot: (revision) => InformerSnapshot.of([...draft.entries.values()], revision),
+    }
   }
 
   #draft(options: { readonly isSameHistory: boolean; readonly keepsLast: boolean }): Draft<T, Name> {
@@ -125,7 +128,7 @@ export class Store<T, Name extends string> {
   #replace({ entries, table, invalid, keyCount }: Draft<T, Name>, revision: number): void {
     this.#table = table
     this.#entries = entries
-    this.#snapshot = Snapshot.of([...entries.values()], revision)
+    this.#snapshot = InformerSnapshot.of([...entries.values()], revision)
     this.#invalid = invalid
     this.#keyCount = keyCount
   }

@@ -9,7 +9,7 @@ import { methods } from '../protobuf/methods.js'
 import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
 import type { CallRequest } from '../telemetry/records.js'
 
-const noKeys: CallRequest = Object.freeze({ range: undefined, key: undefined, operations: 1 })
+const noKeys: CallRequest = Object.freeze({ range: undefined, keyText: undefined, operations: 1 })
 
 type KeyedRequest = Pick<RangeRequest & PutRequest & DeleteRangeRequest, 'key' | 'rangeEnd'>
 

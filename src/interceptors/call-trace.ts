@@ -85,7 +85,7 @@ class Trail implements CallTrail {
   }
 
   /** Why the next attempt is made. */
-  get why(): AttemptStart['why'] {
+  get why(): AttemptStart['reason'] {
     const outcome = this.#sendings.at(-1)?.record.outcome
     if (outcome === undefined) return 'first'
     if (outcome.ok) return 'behind'
@@ -109,12 +109,12 @@ class Trail implements CallTrail {
   }
 
   /** All attempts of a call that was made at `startedAt` and ends with `outcome`, and the time that they took of it. */
-  told(startedAt: number, outcome: CallOutcome): Pick<CallRecord, 'tries' | 'wireMs' | 'connectMs'> {
+  told(startedAt: number, outcome: CallOutcome): Pick<CallRecord, 'attemptRecords' | 'wireMs' | 'connectMs'> {
     const left = this.#left
     const all =
       left === undefined ? this.#sendings : [...this.#sendings, { ...left, record: { ...left.record, outcome } }]
     return {
-      tries: all.map(({ record }) => record),
+      attemptRecords: all.map(({ record }) => record),
       wireMs: all.reduce((sum, sending) => sum + wireMsSince(startedAt, sending), 0),
       // Of all others, the context has it.
       connectMs: left === undefined || left.record.endpoint !== undefined ? 0 : msSince(startedAt, left),
@@ -184,7 +184,7 @@ export class CallTrace {
   #ending(outcome: CallOutcome, keys: number): Omit<CallRecord, keyof CallStart> {
     const { startedAt, authMs, backoffMs, attempts, endpoint, encoded, responseBytes, route } = this.#context
     const durationMs = performance.now() - startedAt
-    const { wireMs, tries, ...left } = this.#trail.told(startedAt, outcome)
+    const { wireMs, attemptRecords, ...left } = this.#trail.told(startedAt, outcome)
     const connectMs = this.#context.connectMs + left.connectMs
     const mode = route.serializable ? 'serializable' : 'linearizable'
     return {
@@ -195,7 +195,7 @@ export class CallTrace {
       backoffMs,
       wireMs,
       attempts,
-      tries,
+      attemptRecords,
       endpoint,
       role: endpoint === undefined ? undefined : this.#roleOf(endpoint),
       mode: (this.#method as unknown) === methods.KV.Range ? mode : undefined,
@@ -226,7 +226,7 @@ export async function traceAttempt<Response>(traced: TracedAttempt, send: () => 
     path: method.path,
     operations: operationsOf(method, request),
     attempt: context.attempts + 1,
-    why: trail.why,
+    reason: trail.why,
   }
   const attempt = new UnderWay(start, context)
   const end = (outcome: CallOutcome, error?: unknown): void => {

@@ -165,21 +165,16 @@ export class Kv {
     return new Txn((request, options) => this.#commit(request, options))
   }
 
-  /** Writes a key if the revision that wrote it last is `expectedRevision`; 0 stands for a key that does not exist. */
-  async putIf(
-    key: Bytes,
-    value: Bytes,
-    expectedRevision: number,
-    options: PutIfOptions = {},
-  ): Promise<ConditionalResult> {
+  /** Writes a key if the revision that wrote it last is `modRevision`; 0 stands for a key that does not exist. */
+  async putIf(key: Bytes, value: Bytes, modRevision: number, options: PutIfOptions = {}): Promise<ConditionalResult> {
     checkCall('putIf()', options, optionNames.conditional)
-    return this.#applyIf(key, expectedRevision, put(key, value, putFields(options)), options)
+    return this.#applyIf(key, modRevision, put(key, value, putFields(options)), options)
   }
 
-  /** Deletes a key if the revision that wrote it last is `expectedRevision`. */
-  async deleteIf(key: Bytes, expectedRevision: number, options: CallOptions = {}): Promise<ConditionalResult> {
+  /** Deletes a key if the revision that wrote it last is `modRevision`. */
+  async deleteIf(key: Bytes, modRevision: number, options: CallOptions = {}): Promise<ConditionalResult> {
     checkCall('deleteIf()', options, optionNames.call)
-    return this.#applyIf(key, expectedRevision, deleteKey(key), options)
+    return this.#applyIf(key, modRevision, deleteKey(key), options)
   }
 
   /**
@@ -284,11 +279,11 @@ export class Kv {
 
   async #applyIf(
     key: Bytes,
-    expectedRevision: number,
+    modRevision: number,
     operation: Operation,
     { signal, timeoutMs }: CallOptions,
   ): Promise<ConditionalResult> {
-    const expected = nonNegativeInteger('expectedRevision', expectedRevision)
+    const expected = nonNegativeInteger('modRevision', modRevision)
     const result = await this.txn()
       .if(keyOf(key).modRevision.equals(expected))
       .then(operation)

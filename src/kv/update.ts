@@ -25,8 +25,8 @@ export type UpdateOptions = Pick<PutOptions, 'lease' | 'ignoreLease'> &
 /** The part of the KV service that an update is made of. */
 export interface UpdateTarget {
   range(key: Bytes, options: CallOptions): Promise<RangeResult>
-  putIf(key: Bytes, value: Bytes, expectedRevision: number, options: PutOptions): Promise<ConditionalResult>
-  deleteIf(key: Bytes, expectedRevision: number, options: CallOptions): Promise<ConditionalResult>
+  putIf(key: Bytes, value: Bytes, modRevision: number, options: PutOptions): Promise<ConditionalResult>
+  deleteIf(key: Bytes, modRevision: number, options: CallOptions): Promise<ConditionalResult>
 }
 
 const conflictBackoff = { baseMs: 5, maxMs: 250 }
@@ -72,11 +72,11 @@ function write(
   kv: UpdateTarget,
   key: Buffer,
   value: Bytes | null,
-  expectedRevision: number,
+  modRevision: number,
   { lease, ignoreLease, signal }: UpdateOptions,
   timeoutMs: number | undefined,
 ): Promise<ConditionalResult> {
-  if (value === null) return kv.deleteIf(key, expectedRevision, { signal, timeoutMs })
+  if (value === null) return kv.deleteIf(key, modRevision, { signal, timeoutMs })
   const fields = ignoreLease === true ? { ignoreLease } : { lease }
-  return kv.putIf(key, value, expectedRevision, { ...fields, signal, timeoutMs })
+  return kv.putIf(key, value, modRevision, { ...fields, signal, timeoutMs })
 }

@@ -29,7 +29,7 @@ export type MirrorState =
   /** It compares both sides, as the source was at `revision`. */
   | { readonly kind: 'listing'; readonly revision: number }
   /** It copies what happens; the destination has all up to `revision`. */
-  | { readonly kind: 'following'; readonly revision: number }
+  | { readonly kind: 'watching'; readonly revision: number }
   /** A side is out of reach; it tries again by itself. */
   | { readonly kind: 'retrying'; readonly error: unknown }
   | { readonly kind: 'failed'; readonly error: unknown }
@@ -40,7 +40,7 @@ export interface MirrorEvents {
   /** Both sides were compared, and are the same as of `revision`. */
   synced: { readonly revision: number }
   /** The source has no way on from where the mirror was, so both sides are compared anew. */
-  resync: { readonly reason: unknown }
+  resync: { readonly error: unknown }
   /** A read or a write failed, and is tried again. */
   retrying: { readonly error: unknown }
   /** It has ended, for an error that would be the same again. */
@@ -244,14 +244,14 @@ export class Mirror implements AsyncDisposable {
   }
 
   #advance(revision: number): void {
-    this.#state = { kind: 'following', revision }
+    this.#state = { kind: 'watching', revision }
     this.#gate.advance(revision)
   }
 
   #resync(reason: unknown): void {
     this.#hasGap = true
     this.#gate.reset()
-    this.#events.emit('resync', { reason })
+    this.#events.emit('resync', { error: reason })
   }
 
   #retrying(error: unknown): void {

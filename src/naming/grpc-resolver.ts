@@ -87,7 +87,7 @@ class Resolver {
   }
 
   updateResolution(): void {
-    this.#follower ??= this.#service.follow({
+    this.#follower ??= this.#service.subscribe({
       onEndpoints: (endpoints) => this.#resolved(endpoints),
       onError: (error, terminal) => {
         // What is known is better than nothing, which is what a failure leaves.

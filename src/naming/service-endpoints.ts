@@ -108,7 +108,7 @@ export class ServiceEndpoints {
     optionalSignal('signal', signal)
     signal?.throwIfAborted()
     const latest = new Latest<readonly ServiceEndpoint[]>()
-    const follower = this.follow({
+    const follower = this.subscribe({
       onEndpoints: (endpoints) => latest.set(endpoints),
       onError: (error, terminal) => {
         if (terminal) latest.fail(error)
@@ -125,7 +125,7 @@ export class ServiceEndpoints {
   }
 
   /** Tells `listener` of all endpoints, now and after each change, until what it returns is closed. */
-  follow(listener: EndpointListener): { close(): Promise<void> } {
+  subscribe(listener: EndpointListener): { close(): Promise<void> } {
     const informer = this.#store.informer({ prefix: this.#prefix }, { codec: endpointCodec })
     return new Follower(informer, this.#prefix, listener)
   }

@@ -68,7 +68,7 @@ export class SpanMaker {
       name: ({ client, method }) => this.#name(operationName(method), client),
       attributes: (start) => callAttributes(start),
       ending: callEnding,
-      links: ({ tries, callId }) => tries.filter((each) => each.callId !== callId),
+      links: ({ attemptRecords, callId }) => attemptRecords.filter((each) => each.callId !== callId),
     })
     if (options.attempts) this.#followAttempts()
     this.#follow<AuthenticateStart, AuthenticateRecord>(tracing.authenticate, {
@@ -90,10 +90,10 @@ export class SpanMaker {
     })
     this.#follow<WatchStart, WatchCreateRecord>(tracing.watch, {
       name: ({ client }) => this.#name('watch.create', client),
-      attributes: ({ client, range, key }) => ({
+      attributes: ({ client, range, keyText }) => ({
         ...operationAttributes('watch.create', client),
         'etcd.range': range,
-        'etcd.key': key,
+        'etcd.key': keyText,
       }),
       ending: ({ endpoint }) => serverAttributes(endpoint),
     })
@@ -109,12 +109,12 @@ export class SpanMaker {
   #followAttempts(): void {
     this.#follow<AttemptStart, AttemptRecord>(tracing.attempt, {
       name: ({ path }) => path.slice(1),
-      attributes: ({ path, attempt, why, operations }) => ({
+      attributes: ({ path, attempt, reason, operations }) => ({
         'rpc.system.name': 'grpc',
         'rpc.method': path.slice(1),
         'db.operation.batch.size': operations > 1 ? operations : undefined,
         'etcd.attempt': attempt,
-        'etcd.reason': why,
+        'etcd.reason': reason,
       }),
       ending: ({ endpoint, outcome }) => ({ 'rpc.status_code': grpcCode(outcome), ...serverAttributes(endpoint) }),
       parent: ({ callId }) => (callId === undefined ? undefined : this.#calls.get(callId)),
@@ -187,13 +187,13 @@ function operationAttributes(operation: string, { name, namespace }: ClientIdent
 }
 
 function callAttributes({ client, method, request }: CallStart): Attributes {
-  const { operations, range, key } = request
+  const { operations, range, keyText } = request
   return {
     ...operationAttributes(operationName(method), client),
     // One operation is no batch.
     'db.operation.batch.size': operations > 1 ? operations : undefined,
     'etcd.range': range,
-    'etcd.key': key,
+    'etcd.key': keyText,
   }
 }
 

@@ -23,13 +23,13 @@ export const promDefinitions: ReadonlyMap<string, PromDefinition> = new Map([
 
 /** The metrics of all clients in one registry. They are registered while there is a client. */
 export class Exposition {
-  readonly #client: ExposeOptions['client']
+  readonly #client: ExposeOptions['promClient']
   readonly #registry: Registry
   readonly #prefix: string
   readonly #series = new Set<Series>()
   #metrics = new Map<string, Metric>()
 
-  constructor(client: ExposeOptions['client'], registry: Registry, prefix: string) {
+  constructor(client: ExposeOptions['promClient'], registry: Registry, prefix: string) {
     this.#client = client
     this.#registry = registry
     this.#prefix = prefix

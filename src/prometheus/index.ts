@@ -19,11 +19,13 @@ const expositions = new WeakMap<PromClient.Registry, Map<string, Exposition>>()
  * which is the option `diagnostics.name`.
  */
 export function expose(etcd: ObservedClient, options: ExposeOptions): () => void {
-  assertKnownOptions('expose()', options, ['client', 'registry', 'prefix'])
+  assertKnownOptions('expose()', options, ['promClient', 'registry', 'prefix'])
   if (typeof etcd?.stats !== 'function')
     throw new InvalidArgumentError(`expose() takes a client, got ${describe(etcd)}`)
-  if (typeof options.client?.Counter !== 'function') {
-    throw new InvalidArgumentError(`\`client\` must be the package prom-client, got ${describe(options.client)}`)
+  if (typeof options.promClient?.Counter !== 'function') {
+    throw new InvalidArgumentError(
+      `\`promClient\` must be the package prom-client, got ${describe(options.promClient)}`,
+    )
   }
   const { client } = etcd.stats()
   const exposition = expositionOf(options)
@@ -40,10 +42,10 @@ export function expose(etcd: ObservedClient, options: ExposeOptions): () => void
   return stop
 }
 
-function expositionOf({ client, registry = client.register, prefix = '' }: ExposeOptions): Exposition {
+function expositionOf({ promClient, registry = promClient.register, prefix = '' }: ExposeOptions): Exposition {
   const byPrefix = expositions.get(registry) ?? new Map<string, Exposition>()
   expositions.set(registry, byPrefix)
-  const exposition = byPrefix.get(prefix) ?? new Exposition(client, registry, prefix)
+  const exposition = byPrefix.get(prefix) ?? new Exposition(promClient, registry, prefix)
   byPrefix.set(prefix, exposition)
   return exposition
 }

@@ -17,7 +17,7 @@ export interface LeaderKey {
   /** The key of the leader. */
   readonly key: Buffer
   /** The revision that created the key. */
-  readonly rev: number
+  readonly createRevision: number
   readonly lease: string
 }
 
@@ -50,7 +50,12 @@ export class ElectionService {
     const { leader } = await this.#call(methods.Election.Campaign, request, options)
     if (leader === undefined) throw new EtcdError('the answer lacks the leader', badAnswer)
     const { key, rev } = leader
-    return { name: this.#names.outOf(election), key: this.#names.outOf(key), rev, lease: leader.lease ?? id }
+    return {
+      name: this.#names.outOf(election),
+      key: this.#names.outOf(key),
+      createRevision: rev,
+      lease: leader.lease ?? id,
+    }
   }
 
   /** Changes what the leader tells. `ELECTION_NOT_LEADER` if it is another one by now. */
@@ -98,9 +103,14 @@ export class ElectionService {
     if (typeof leader !== 'object' || leader === null) {
       throw new InvalidArgumentError(`\`leader\` must be what campaign() resolved with, got ${describe(leader)}`)
     }
-    const { rev, lease } = leader
+    const { createRevision, lease } = leader
     const name = this.#names.into('leader.name', leader.name)
-    return { name, key: this.#names.into('leader.key', leader.key), rev, lease: hexId('leader.lease', lease) }
+    return {
+      name,
+      key: this.#names.into('leader.key', leader.key),
+      rev: createRevision,
+      lease: hexId('leader.lease', lease),
+    }
   }
 
   #keyOf({ kv }: LeaderResponse): KeyValue | undefined {

@@ -36,7 +36,7 @@ export interface InformerStats {
   readonly revision: number
   readonly resyncs: number
   readonly reconnects: number
-  readonly handlers: readonly { readonly pending: number; readonly overflows: number }[]
+  readonly handlers: readonly { readonly queued: number; readonly overflows: number }[]
 }
 
 /**
@@ -46,7 +46,7 @@ export interface InformerStats {
 export interface StatsRange {
   readonly range: RangeKind
   /** `undefined` for all keys, and with `diagnostics: { keys: false }`. */
-  readonly key: string | undefined
+  readonly keyText: string | undefined
 }
 
 /** What is known of a client now. */

@@ -14,7 +14,7 @@ import type {
   LockRecord,
   RangeKind,
   StreamEvent,
-  StreamPlace,
+  StreamTarget,
   WatchRecord,
 } from './records.js'
 
@@ -30,7 +30,7 @@ export interface TelemetryOptions {
 /** A range as records show it. */
 export interface RangeText {
   readonly range: RangeKind
-  readonly key: string | undefined
+  readonly keyText: string | undefined
 }
 
 /** What a watch tells of itself. */
@@ -109,7 +109,7 @@ export class ClientTelemetry {
   /** A range as records show it; without the key if they are not to. */
   range(key: Uint8Array, rangeEnd: Uint8Array | undefined): RangeText {
     const range = rangeOf(key, rangeEnd)
-    return { range: range.kind, key: range.key === undefined || !this.#keys ? undefined : keyText(range.key) }
+    return { range: range.kind, keyText: range.key === undefined || !this.#keys ? undefined : keyText(range.key) }
   }
 
   connect(change: Omit<ConnectRecord, 'client'>): void {
@@ -120,7 +120,7 @@ export class ClientTelemetry {
     if (channels.cluster.hasSubscribers) channels.cluster.publish({ client: this.client, ...change })
   }
 
-  stream(place: StreamPlace, event: StreamEvent): void {
+  stream(place: StreamTarget, event: StreamEvent): void {
     if (channels.stream.hasSubscribers) channels.stream.publish({ client: this.client, ...place, ...event })
   }
 

@@ -81,9 +81,9 @@ function leaseLine(record: LeaseRecord): string | undefined {
       return undefined
     case 'lost':
       return `lease ${record.leaseId} is lost: ${record.reason}${because(record.error)}`
-    case 'interrupted':
+    case 'keepAliveLost':
       return `${record.leases} leases are not renewed: lost ${record.endpoint ?? 'their member'}${because(record.error)}`
-    case 'resumed':
+    case 'keepAliveResumed':
       return `${record.leases} leases are renewed on ${record.endpoint} after ${ms(record.downMs)}`
   }
 }
@@ -126,24 +126,24 @@ function informerLine(record: InformerRecord): string {
 function slowLine(record: CallRecord): string {
   const { method, callId, durationMs, queueMs, authMs, connectMs, backoffMs, wireMs, request } = record
   const { range, operations } = request
-  const what = range === undefined ? '' : ` of ${rangeOf({ range, key: request.key })}`
+  const what = range === undefined ? '' : ` of ${rangeOf({ range, keyText: request.keyText })}`
   const size = `${operations > 1 ? `${operations} operations, ` : ''}${record.requestBytes} B sent`
   const answer = `${record.responseKeys} keys, ${record.responseBytes} B received`
   const times = `queue ${ms(queueMs)}, auth ${ms(authMs)}, connect ${ms(connectMs)}, backoff ${ms(backoffMs)}, wire ${ms(wireMs)}`
   const place = `${record.endpoint ?? 'no member'}${record.role === undefined ? '' : ` (${record.role})`}`
   const mode = record.mode === undefined ? '' : `, ${record.mode}`
-  const tries = record.tries.map(tryText).join(', ')
+  const tries = record.attemptRecords.map(tryText).join(', ')
   return `slow call ${method} #${callId}${what}${mode}: ${resultOf(record.outcome)} from ${place} after ${ms(durationMs)} (${times}; ${size}, ${answer}; attempts: ${tries || 'none'})`
 }
 
-function tryText({ why, endpoint, batch }: AttemptRecord): string {
+function tryText({ reason, endpoint, batch }: AttemptRecord): string {
   const others = batch === undefined ? '' : `, one of ${batch.calls} calls`
-  return `${why} → ${endpoint ?? 'no member'}${others}`
+  return `${reason} → ${endpoint ?? 'no member'}${others}`
 }
 
-function rangeOf({ range, key }: { readonly range: string; readonly key: string | undefined }): string {
+function rangeOf({ range, keyText }: { readonly range: string; readonly keyText: string | undefined }): string {
   if (range === 'all') return 'all keys'
-  return key === undefined ? `a ${range}` : `${range} ${JSON.stringify(key)}`
+  return keyText === undefined ? `a ${range}` : `${range} ${JSON.stringify(keyText)}`
 }
 
 function resultOf(outcome: CallOutcome): string {

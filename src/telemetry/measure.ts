@@ -120,7 +120,7 @@ export function readings({
     const attributes = { 'etcd.range': rangeText(informer) }
     read('etcd.informer.size', informer.size, attributes)
     read('etcd.informer.lag', Math.max(0, revision - informer.revision), attributes)
-    read('etcd.informer.queue', Math.max(0, ...informer.handlers.map(({ pending }) => pending)), attributes)
+    read('etcd.informer.queue', Math.max(0, ...informer.handlers.map(({ queued: pending }) => pending)), attributes)
   }
   return all
 }
@@ -160,10 +160,10 @@ function measureCall({ client, method, durationMs, responseKeys, outcome }: Call
   if (outcome.ok && method === 'KV.Range') take('db.client.response.returned_rows', responseKeys, operation)
 }
 
-function measureAttempt({ why, method, batch }: AttemptRecord, take: Measure): void {
+function measureAttempt({ reason, method, batch }: AttemptRecord, take: Measure): void {
   if (batch !== undefined) take('etcd.batch.size', batch.calls, { 'db.operation.name': operationName(batch.method) })
-  if (why !== 'first')
-    take('etcd.retry.attempts', 1, { 'db.operation.name': operationName(method), 'etcd.reason': why })
+  if (reason !== 'first')
+    take('etcd.retry.attempts', 1, { 'db.operation.name': operationName(method), 'etcd.reason': reason })
 }
 
 function measureResync(record: InformerRecord, take: Measure): void {
@@ -211,6 +211,6 @@ function countBy(all: readonly { readonly state: string }[]): Map<string, number
 }
 
 /** A range as an attribute: few informers make few of them. */
-function rangeText({ range, key }: StatsRange): string {
-  return key === undefined ? range : `${range} ${key}`
+function rangeText({ range, keyText }: StatsRange): string {
+  return keyText === undefined ? range : `${range} ${keyText}`
 }

@@ -33,7 +33,7 @@ export interface CallRequest {
    * The key, the prefix or the first key, with the namespaces before it; of a transaction, the first one that it names. Bytes
    * that are no text are hexadecimal, after `0x`. `undefined` for all keys, and with `diagnostics: { keys: false }`.
    */
-  readonly key: string | undefined
+  readonly keyText: string | undefined
   /** The operations of a transaction, in both branches; 1 for every other call. */
   readonly operations: number
 }
@@ -67,7 +67,7 @@ export interface CallRecord extends CallStart {
   /** How often it was sent. */
   readonly attempts: number
   /** Each sending, of the call itself or of the batch that it was in, with why it was made and what came of it. */
-  readonly tries: readonly AttemptRecord[]
+  readonly attemptRecords: readonly AttemptRecord[]
   /** The member that answered, or failed to, last. */
   readonly endpoint: string | undefined
   /** What that member does, as far as it is known. */
@@ -100,7 +100,7 @@ export interface AttemptStart {
   /** Which attempt of the call it is, from 1. */
   readonly attempt: number
   /** `first`, the code that the attempt before has failed with, or `behind`: its member had not come far enough. */
-  readonly why: 'first' | 'behind' | 'aborted' | ErrorCode
+  readonly reason: 'first' | 'behind' | 'aborted' | ErrorCode
 }
 
 /** Calls that this client has made one request of. */
@@ -182,7 +182,7 @@ export type StreamEvent =
   | { readonly type: 'ended'; readonly durationMs: number; readonly outcome: CallOutcome }
 
 /** Where a stream goes. */
-export interface StreamPlace {
+export interface StreamTarget {
   /** The RPC, for example `Watch.Watch`. */
   readonly method: string
   readonly path: string
@@ -190,13 +190,13 @@ export interface StreamPlace {
 }
 
 /** Something happened on a gRPC stream: of watches, of renewals of leases, of a listing or a snapshot. */
-export type StreamRecord = { readonly client: ClientIdentity } & StreamPlace & StreamEvent
+export type StreamRecord = { readonly client: ClientIdentity } & StreamTarget & StreamEvent
 
 /** What is known of a watch when it is asked for. */
 export interface WatchStart {
   readonly client: ClientIdentity
   readonly range: RangeKind
-  readonly key: string | undefined
+  readonly keyText: string | undefined
 }
 
 /** A watch that a member has confirmed, or that never came to be. */
@@ -210,7 +210,7 @@ export interface WatchCreateRecord extends WatchStart {
 
 /** Something happened to the watches of a client. */
 export type WatchRecord = { readonly client: ClientIdentity } & (
-  | { readonly type: 'opened'; readonly range: RangeKind; readonly key: string | undefined }
+  | { readonly type: 'opened'; readonly range: RangeKind; readonly keyText: string | undefined }
   /** The stream was lost; the watches on it go on elsewhere with nothing missed. */
   | {
       readonly type: 'lost'
@@ -223,7 +223,7 @@ export type WatchRecord = { readonly client: ClientIdentity } & (
   | {
       readonly type: 'ended'
       readonly range: RangeKind
-      readonly key: string | undefined
+      readonly keyText: string | undefined
       readonly reconnects: number
       readonly error: unknown
     }
@@ -243,19 +243,19 @@ export type LeaseRecord = { readonly client: ClientIdentity } & (
   | { readonly type: 'lost'; readonly leaseId: string; readonly reason: string; readonly error: unknown }
   /** The stream that renews the leases was lost; nothing else is, yet. */
   | {
-      readonly type: 'interrupted'
+      readonly type: 'keepAliveLost'
       readonly endpoint: string | undefined
       readonly leases: number
       readonly error: unknown
     }
-  | { readonly type: 'resumed'; readonly endpoint: string; readonly leases: number; readonly downMs: number }
+  | { readonly type: 'keepAliveResumed'; readonly endpoint: string; readonly leases: number; readonly downMs: number }
 )
 
 /** Something happened to an informer. */
 export type InformerRecord = {
   readonly client: ClientIdentity
   readonly range: RangeKind
-  readonly key: string | undefined
+  readonly keyText: string | undefined
 } & (
   | { readonly type: 'ready'; readonly revision: number; readonly size: number }
   | {

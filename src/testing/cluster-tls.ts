@@ -16,11 +16,11 @@ export interface ClusterTls {
   /** Issues further certificates that the cluster's members and clients trust. */
   readonly authority: CertificateAuthority
   /** The authority's certificate, as PEM text and as a file. */
-  readonly caPem: string
+  readonly ca: string
   readonly caFile: string
   /** A client certificate without a user name, as PEM text and as files. */
-  readonly certPem: string
-  readonly keyPem: string
+  readonly cert: string
+  readonly key: string
   readonly certFile: string
   readonly keyFile: string
   /** Makes a client certificate whose common name etcd takes as the user name, with `clientCertAuth`. */
@@ -30,10 +30,10 @@ export interface ClusterTls {
 /** Makes a cluster's certificates and writes them into a folder. */
 export class ClusterCertificates implements ClusterTls {
   readonly authority = new CertificateAuthority()
-  readonly caPem: string
+  readonly ca: string
   readonly caFile: string
-  readonly certPem: string
-  readonly keyPem: string
+  readonly cert: string
+  readonly key: string
   readonly certFile: string
   readonly keyFile: string
   readonly #folder: string
@@ -44,14 +44,14 @@ export class ClusterCertificates implements ClusterTls {
     mkdirSync(folder, { recursive: true })
     this.#folder = folder
     this.#options = options
-    this.caPem = this.authority.cert
-    this.caFile = this.#write('ca.crt', this.caPem)
+    this.ca = this.authority.cert
+    this.caFile = this.#write('ca.crt', this.ca)
     this.#server = this.#save('server', this.authority.issue(options.serverCertificate))
     const client = this.#save('client', this.authority.issue())
     this.certFile = client.certFile
     this.keyFile = client.keyFile
-    this.certPem = client.cert
-    this.keyPem = client.key
+    this.cert = client.cert
+    this.key = client.key
   }
 
   clientCert(commonName: string): CertificateFiles {
@@ -68,7 +68,7 @@ export class ClusterCertificates implements ClusterTls {
   /** What the harness itself needs to talk to the members. */
   gatewayTls(): GatewayTls {
     const verify = this.#options.serverCertificate === undefined
-    return { ca: this.caPem, cert: this.certPem, key: this.keyPem, verify }
+    return { ca: this.ca, cert: this.cert, key: this.key, verify }
   }
 
   #save(name: string, certificate: Certificate): CertificateFiles {

@@ -153,7 +153,7 @@ export class EtcdCluster {
     const giveUp = (error: unknown) => {
       if (error !== undefined) throw error
     }
-    await poll(`${member.name} has caught up`, () => this.#promoteNow(message), { everyMs: 20, giveUp })
+    await poll(`${member.name} has caught up`, () => this.#promoteNow(message), { intervalMs: 20, giveUp })
     member.markPromoted()
     await member.serving()
   }

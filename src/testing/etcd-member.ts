@@ -27,7 +27,7 @@ export interface EtcdMember {
   /** Version of the program that the member runs, for example `3.5.30`. */
   readonly version: string
   /** Where etcd keeps the member's data. */
-  readonly dataFolder: string
+  readonly dataDir: string
   /** Everything that the process has written, over all restarts. */
   log(): string
   /** Sums the samples of one of the member's metrics that carry these labels; 0 when there are none. */

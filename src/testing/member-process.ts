@@ -88,7 +88,7 @@ export class MemberProcess implements EtcdMember {
     return this.#launch.flags
   }
 
-  get dataFolder(): string {
+  get dataDir(): string {
     return join(this.#setup.folder, 'data')
   }
 
@@ -160,7 +160,7 @@ export class MemberProcess implements EtcdMember {
     const pid = this.#runningPid('paused')
     process.kill(pid, 'SIGSTOP')
     this.#state = 'paused'
-    await poll(`${this.name} is paused`, () => isStopped(pid) || undefined, { everyMs: 1 })
+    await poll(`${this.name} is paused`, () => isStopped(pid) || undefined, { intervalMs: 1 })
   }
 
   /** Lets a paused process go on. */
@@ -168,7 +168,7 @@ export class MemberProcess implements EtcdMember {
     const { pid } = this
     if (this.#state !== 'paused' || pid === undefined) throw new Error(`${this.name} is ${this.#state}, not paused`)
     process.kill(pid, 'SIGCONT')
-    await poll(`${this.name} runs again`, () => !isStopped(pid) || undefined, { everyMs: 1 })
+    await poll(`${this.name} runs again`, () => !isStopped(pid) || undefined, { intervalMs: 1 })
     this.#state = 'running'
   }
 
@@ -181,7 +181,7 @@ export class MemberProcess implements EtcdMember {
   async discard(): Promise<void> {
     await this.signal('SIGKILL')
     this.#state = 'removed'
-    rmSync(this.dataFolder, { recursive: true, force: true })
+    rmSync(this.dataDir, { recursive: true, force: true })
   }
 
   /** Ends the process from an exit handler, where nothing can be awaited. */
@@ -196,7 +196,7 @@ export class MemberProcess implements EtcdMember {
   #ownFlags(): EtcdFlags {
     return {
       name: this.name,
-      'data-dir': this.dataFolder,
+      'data-dir': this.dataDir,
       'listen-client-urls': this.clientUrl,
       'advertise-client-urls': this.endpoint,
       'listen-peer-urls': this.peerUrl,
@@ -222,7 +222,7 @@ export class MemberProcess implements EtcdMember {
     const giveUp = () => {
       if (this.#state !== 'running') throw new Error(`${this.name} ended before it ${what}:\n${this.log()}`)
     }
-    return poll(`${this.name} ${what}`, attempt, { timeoutMs: 30_000, everyMs, giveUp })
+    return poll(`${this.name} ${what}`, attempt, { timeoutMs: 30_000, intervalMs: everyMs, giveUp })
   }
 }
 

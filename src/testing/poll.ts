@@ -5,7 +5,7 @@ export interface PollOptions {
   /** @default 15000 */
   readonly timeoutMs?: number | undefined
   /** @default 10 */
-  readonly everyMs?: number | undefined
+  readonly intervalMs?: number | undefined
   /** Called after each failed attempt with what it threw, if anything; throws when waiting on is of no use. */
   readonly giveUp?: (error: unknown) => void
 }
@@ -17,7 +17,7 @@ export interface PollOptions {
 export async function poll<T>(
   what: string,
   attempt: () => Promise<T | undefined> | T | undefined,
-  { timeoutMs = 15_000, everyMs = 10, giveUp }: PollOptions = {},
+  { timeoutMs = 15_000, intervalMs = 10, giveUp }: PollOptions = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs
   let lastError: unknown
@@ -32,7 +32,7 @@ export async function poll<T>(
     }
     giveUp?.(error)
     if (performance.now() > deadline) throw new Error(timeoutMessage(what, timeoutMs, lastError), { cause: lastError })
-    await sleep(everyMs)
+    await sleep(intervalMs)
   }
 }
 

@@ -13,7 +13,7 @@ export interface WatchQueueHost {
 
 /** How a queue is made. */
 export interface WatchQueueOptions {
-  readonly bufferLimit: number
+  readonly maxBufferedEvents: number
   readonly progress: boolean
   map(batch: WatchBatch): WatchBatch
   /** It has ended, whoever ended it; with the error that its consumer is told. */
@@ -31,7 +31,7 @@ type Ending = { readonly kind: 'closed' } | { readonly kind: 'failed'; readonly 
 /** Whatever the number of events: large values fill memory as well. */
 const bufferBytesLimit = 64 * 1024 * 1024
 
-/** Batches between the stream and one consumer. It asks for no more while `bufferLimit` events are waiting. */
+/** Batches between the stream and one consumer. It asks for no more while `maxBufferedEvents` events are waiting. */
 export class WatchQueue implements Subscriber {
   readonly #host: WatchQueueHost
   readonly #options: WatchQueueOptions
@@ -229,7 +229,7 @@ export class WatchQueue implements Subscriber {
   }
 
   #isOver(share: number): boolean {
-    return this.#buffered >= this.#options.bufferLimit * share || this.#bufferedBytes >= bufferBytesLimit * share
+    return this.#buffered >= this.#options.maxBufferedEvents * share || this.#bufferedBytes >= bufferBytesLimit * share
   }
 }
 

@@ -31,7 +31,7 @@ export interface WatchOptions {
    */
   readonly onCompacted?: 'throw' | 'resync' | undefined
   /** Events that may wait for the consumer before the member is held back; 64 MiB of them have the same effect. @default 10 000 */
-  readonly bufferLimit?: number | undefined
+  readonly maxBufferedEvents?: number | undefined
   /** Ends the watch: the iteration throws its reason. */
   readonly signal?: AbortSignal | undefined
 }
@@ -59,8 +59,8 @@ export type OpenedWatch = Pick<
   'ready' | 'state' | 'endpoint' | 'revision' | 'lag' | 'buffered' | 'reconnects'
 >
 
-const optionNames = ['startRevision', 'prevKv', 'only', 'progress', 'onCompacted', 'bufferLimit', 'signal']
-const defaultBufferLimit = 10_000
+const optionNames = ['startRevision', 'prevKv', 'only', 'progress', 'onCompacted', 'maxBufferedEvents', 'signal']
+const defaultMaxBufferedEvents = 10_000
 const filtersOf: Readonly<Record<'put' | 'delete', readonly FilterType[]>> = { put: ['NODELETE'], delete: ['NOPUT'] }
 
 /** Begins to watch a range. */
@@ -103,11 +103,11 @@ function queueOf(
   { multiplexer, translation, pages }: WatchScope,
   range: KeyRange,
   spec: WatchSpec,
-  { bufferLimit = defaultBufferLimit, progress = false, onCompacted, only }: WatchOptions,
+  { maxBufferedEvents = defaultMaxBufferedEvents, progress = false, onCompacted, only }: WatchOptions,
   onEnded: (error?: unknown) => void,
 ): WatchQueue {
   const map = translation?.batch ?? ((batch: WatchBatch) => batch)
-  const options = { bufferLimit, progress, map, onEnded }
+  const options = { maxBufferedEvents, progress, map, onEnded }
   if (onCompacted !== 'resync') return new WatchQueue(multiplexer, options)
   if (only === 'delete') {
     throw new InvalidArgumentError('`onCompacted: "resync"` needs to see puts, got it together with `only: "delete"`')
@@ -120,7 +120,7 @@ function queueOf(
 function checkOptions(options: WatchOptions): void {
   assertKnownOptions('watch()', options, optionNames)
   if (options.startRevision !== undefined) positiveInteger('startRevision', options.startRevision)
-  if (options.bufferLimit !== undefined) positiveInteger('bufferLimit', options.bufferLimit)
+  if (options.maxBufferedEvents !== undefined) positiveInteger('maxBufferedEvents', options.maxBufferedEvents)
   if (options.only !== undefined) oneOf('only', options.only, ['put', 'delete'])
   if (options.onCompacted !== undefined) oneOf('onCompacted', options.onCompacted, ['throw', 'resync'])
   optionalBoolean('prevKv', options.prevKv)

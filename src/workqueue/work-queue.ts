@@ -8,9 +8,9 @@ export interface WorkQueueOptions {
   /** Keys worked on at the same time, never the same one. @default 1 */
   readonly concurrency?: number | undefined
   /** Wait after the first failure of a key in milliseconds; it doubles with each further one in a row. @default 100 */
-  readonly retryBaseMs?: number | undefined
+  readonly minRetryMs?: number | undefined
   /** The longest such wait. @default 60 000 */
-  readonly retryMaxMs?: number | undefined
+  readonly maxRetryMs?: number | undefined
   /** Called when the work on a key has failed, with how often that was so in a row. */
   readonly onError: (error: unknown, key: string, failures: number) => void
 }
@@ -18,7 +18,7 @@ export interface WorkQueueOptions {
 /** What is known of a queue now. */
 export interface WorkQueueStats {
   /** Keys that wait to be worked on. */
-  readonly waiting: number
+  readonly queued: number
   readonly active: number
   /** Keys that wait for their time, after a failure or by `addAfter`. */
   readonly delayed: number
@@ -27,7 +27,7 @@ export interface WorkQueueStats {
 /** The work on one key. Where it fails, the key comes again after a wait. */
 export type Work = (key: string, options: { readonly signal: AbortSignal }) => unknown
 
-const optionNames = ['concurrency', 'retryBaseMs', 'retryMaxMs', 'onError']
+const optionNames = ['concurrency', 'minRetryMs', 'maxRetryMs', 'onError']
 
 /** The work that the running code is a part of. */
 const current = new AsyncLocalStorage<{ readonly queue: WorkQueue; readonly key: string }>()
@@ -40,10 +40,10 @@ const current = new AsyncLocalStorage<{ readonly queue: WorkQueue; readonly key:
 export class WorkQueue implements AsyncDisposable {
   readonly #work: Work
   readonly #concurrency: number
-  readonly #retryBaseMs: number
-  readonly #retryMaxMs: number
+  readonly #minRetryMs: number
+  readonly #maxRetryMs: number
   readonly #onError: WorkQueueOptions['onError']
-  readonly #waiting = new Set<string>()
+  readonly #queued = new Set<string>()
   readonly #active = new Map<string, Promise<void>>()
   /** Added while being worked on. */
   readonly #again = new Set<string>()
@@ -59,8 +59,8 @@ export class WorkQueue implements AsyncDisposable {
     assertKnownOptions('new WorkQueue()', options, optionNames)
     this.#work = work
     this.#concurrency = positiveInteger('concurrency', options.concurrency ?? 1)
-    this.#retryBaseMs = durationMs('retryBaseMs', options.retryBaseMs ?? 100)
-    this.#retryMaxMs = Math.min(longestTimerMs, durationMs('retryMaxMs', options.retryMaxMs ?? 60_000))
+    this.#minRetryMs = durationMs('minRetryMs', options.minRetryMs ?? 100)
+    this.#maxRetryMs = Math.min(longestTimerMs, durationMs('maxRetryMs', options.maxRetryMs ?? 60_000))
     if (typeof options.onError !== 'function') {
       throw new InvalidArgumentError(`\`onError\` must be a function, got ${describe(options.onError)}`)
     }
@@ -68,7 +68,7 @@ export class WorkQueue implements AsyncDisposable {
   }
 
   stats(): WorkQueueStats {
-    return { waiting: this.#waiting.size, active: this.#active.size, delayed: this.#delayed.size }
+    return { queued: this.#queued.size, active: this.#active.size, delayed: this.#delayed.size }
   }
 
   /** Has a key worked on as soon as there is room; one that waits already stays where it is. */
@@ -77,7 +77,7 @@ export class WorkQueue implements AsyncDisposable {
     if (this.#closing.signal.aborted) return
     this.#undelay(key)
     if (this.#active.has(key)) this.#again.add(key)
-    else this.#waiting.add(key)
+    else this.#queued.add(key)
     this.#fill()
   }
 
@@ -108,7 +108,7 @@ export class WorkQueue implements AsyncDisposable {
     const isOwnWork = caller?.queue === this && this.#active.has(caller.key)
     if (isOwnWork) this.#closers.add(caller.key)
     this.#closing.abort()
-    this.#waiting.clear()
+    this.#queued.clear()
     this.#again.clear()
     for (const { timer } of this.#delayed.values()) clearTimeout(timer)
     this.#delayed.clear()
@@ -122,13 +122,13 @@ export class WorkQueue implements AsyncDisposable {
   }
 
   get #isIdle(): boolean {
-    return this.#waiting.size === 0 && this.#active.size === 0
+    return this.#queued.size === 0 && this.#active.size === 0
   }
 
   #fill(): void {
-    for (const key of this.#waiting) {
+    for (const key of this.#queued) {
       if (this.#active.size >= this.#concurrency) return
-      this.#waiting.delete(key)
+      this.#queued.delete(key)
       this.#active.set(key, this.#run(key))
     }
   }
@@ -156,7 +156,7 @@ export class WorkQueue implements AsyncDisposable {
     if (this.#closing.signal.aborted) return
     const failures = this.failures(key) + 1
     this.#failures.set(key, failures)
-    this.#delay(key, Math.min(this.#retryMaxMs, this.#retryBaseMs * 2 ** Math.min(failures - 1, 30)))
+    this.#delay(key, Math.min(this.#maxRetryMs, this.#minRetryMs * 2 ** Math.min(failures - 1, 30)))
     this.#tellError(error, key, failures)
   }
 

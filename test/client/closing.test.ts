@@ -78,7 +78,7 @@ const cases: Record<string, Case> = {
     return etcd.put(prefix, '')
   },
   'a follower of a service, by its listener': (etcd, closing, prefix) => {
-    const following = new ServiceEndpoints(etcd, `${prefix}service`).follow({
+    const following = new ServiceEndpoints(etcd, `${prefix}service`).subscribe({
       onEndpoints: () => closing(() => following.close()),
       onError: () => {},
     })

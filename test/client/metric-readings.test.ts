@@ -26,7 +26,14 @@ let ids = 1_000_000
 
 /** A client that says always the same of itself. */
 function clientThat({ name = 'etcd', leases, throttled, latencyMs, lag, pending }: Has): ObservedClient {
-  const watch = { range: 'prefix', key: 'app/', state: 'open', endpoint: 'a:1', revision: 100, reconnects: 0 } as const
+  const watch = {
+    range: 'prefix',
+    keyText: 'app/',
+    state: 'open',
+    endpoint: 'a:1',
+    revision: 100,
+    reconnects: 0,
+  } as const
   const stats: ClientStats = {
     client: { id: ids++, name, namespace: undefined },
     cluster: { id: 'c1', followed: undefined },
@@ -34,7 +41,7 @@ function clientThat({ name = 'etcd', leases, throttled, latencyMs, lag, pending 
     endpoints: [{ endpoint: 'a:1', state: 'ready', latencyMs, inFlight: 0 }],
     watches: [{ ...watch, lag, buffered: 0 }],
     informers: [
-      { ...watch, revision: 100 - lag, size: leases, resyncs: 0, handlers: [{ pending, overflows: 0 }] },
+      { ...watch, revision: 100 - lag, size: leases, resyncs: 0, handlers: [{ queued: pending, overflows: 0 }] },
       { ...watch, revision: 100, size: 1, resyncs: 0, handlers: [] },
     ],
     leases,
@@ -130,7 +137,9 @@ describe('What is read off clients of one name', () => {
 
   test('is one series in Prometheus: sums, and the largest of latencies, lags and queues', async () => {
     const registry = new promClient.Registry()
-    const stops = [first, second, third, other].map((has) => expose(clientThat(has), { client: promClient, registry }))
+    const stops = [first, second, third, other].map((has) =>
+      expose(clientThat(has), { promClient: promClient, registry }),
+    )
     const values = async (name: string): Promise<unknown[]> => {
       const metrics = await registry.getMetricsAsJSON()
       return valuesOf(name, 'client', (metric) => {
@@ -153,11 +162,11 @@ describe('A registry in which a name is taken', () => {
     const name = 'etcd_lock_lost_total'
     const foreign = new promClient.Counter({ name, help: 'of somebody else', registers: [registry] })
     const etcd = clientThat(first)
-    assert.throws(() => expose(etcd, { client: promClient, registry }), /etcd_lock_lost_total/)
+    assert.throws(() => expose(etcd, { promClient: promClient, registry }), /etcd_lock_lost_total/)
     assert.deepEqual(registry.getMetricsAsArray(), [foreign])
-    assert.throws(() => expose(etcd, { client: promClient, registry }), /etcd_lock_lost_total/)
+    assert.throws(() => expose(etcd, { promClient: promClient, registry }), /etcd_lock_lost_total/)
     registry.removeSingleMetric(name)
-    const stop = expose(etcd, { client: promClient, registry })
+    const stop = expose(etcd, { promClient: promClient, registry })
     assert.ok(registry.getMetricsAsArray().length > 20)
     registry.clear()
     registry.registerMetric(foreign)

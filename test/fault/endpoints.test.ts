@@ -227,7 +227,7 @@ describe('The endpoints of a client', () => {
       proxy.refuse()
       proxy.cut()
       await poll('it was tried again three times', () => proxy.refused > 2 || undefined)
-      assert.deepEqual(events.splice(0), [['endpointLost', { endpoint: urls[1], error: undefined }]])
+      assert.deepEqual(events.splice(0), [['endpointLost', { endpoint: urls[1], reason: undefined }]])
       proxy.heal()
       await allReady(etcd)
       assert.deepEqual(events, [['endpointReady', { endpoint: urls[1] }]])
@@ -240,7 +240,7 @@ describe('The endpoints of a client', () => {
       const etcd = createClient(t, { endpoints: [endpoint] }, { connectTimeoutMs: 800 })
       const events = eventsOf(etcd)
       await assert.rejects(etcd.connect(), { code: 'NOT_CONNECTED' })
-      assert.deepEqual(events, [['endpointLost', { endpoint, error: `connect ECONNREFUSED 127.0.0.1:${port}` }]])
+      assert.deepEqual(events, [['endpointLost', { endpoint, reason: `connect ECONNREFUSED 127.0.0.1:${port}` }]])
     })
 
     test('that they are ejected and ready again', async (t) => {

@@ -6,13 +6,13 @@ import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 const maxStreams = 4
-const bufferLimit = 4
+const maxBufferedEvents = 4
 const eventCount = 12
 
 /** Watches that have had a stream of their own, and whose consumers read no further. */
 async function stalledWatches(t: TestContext, etcd: Etcd, prefix: string, count: number) {
   const watchers = Array.from({ length: count }, (_, index) =>
-    etcd.watch({ prefix: `${prefix}${index}/` }, { bufferLimit }),
+    etcd.watch({ prefix: `${prefix}${index}/` }, { maxBufferedEvents }),
   )
   await Promise.all(watchers.map((watcher) => watcher.ready()))
   const revisions: number[][] = await Promise.all(
@@ -26,7 +26,10 @@ async function stalledWatches(t: TestContext, etcd: Etcd, prefix: string, count:
   )
   const iterators = watchers.map((watcher) => watcher[Symbol.asyncIterator]())
   const told: number[][] = await Promise.all(iterators.map((iterator) => take(iterator, 3)))
-  await poll('all are full again', () => watchers.every(({ status }) => status.buffered >= bufferLimit) || undefined)
+  await poll(
+    'all are full again',
+    () => watchers.every(({ status }) => status.buffered >= maxBufferedEvents) || undefined,
+  )
   t.after(() => Promise.all(watchers.map((watcher) => watcher.close())))
   const rest = async (): Promise<void> => {
     const others = await Promise.all(iterators.map((iterator) => take(iterator, eventCount - 3)))

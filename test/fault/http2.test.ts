@@ -169,7 +169,7 @@ describe('Calls over HTTP/2, with streams beside them', () => {
 describe('TLS over HTTP/2', () => {
   test('verifies the members, shows a certificate, and says what is wrong', async (t) => {
     await using cluster = await EtcdCluster.start({ tls: { clientCertAuth: true } })
-    const { caPem: ca, certPem: cert, keyPem: key } = cluster.tls ?? assert.fail()
+    const { ca, cert, key } = cluster.tls ?? assert.fail()
     const etcd = createClient(t, cluster, { transport: 'http2', tls: { ca, cert, key } })
     await etcd.put('key', 'value')
     assert.equal((await etcd.get('key'))?.valueText, 'value')

@@ -28,13 +28,13 @@ class Mirror {
   }
 
   #take(change: Change<string>): void {
-    const { type, keyText, value, old, revision, cause } = change
+    const { type, keyText, value, old, revision, source } = change
     this.told.push(change)
     if (old?.value !== this.#values.get(keyText))
       this.mistakes.push(`${type} of ${keyText}: ${old?.value} was not told before`)
-    if (cause === 'watch' && revision < this.#revision) this.mistakes.push(`${revision} after ${this.#revision}`)
+    if (source === 'watch' && revision < this.#revision) this.mistakes.push(`${revision} after ${this.#revision}`)
     // A resync is told in key order, and may lead to an older cluster.
-    this.#revision = cause === 'resync' ? 0 : revision
+    this.#revision = source === 'resync' ? 0 : revision
     if (type === 'delete') this.#values.delete(keyText)
     else this.#values.set(keyText, value)
   }
@@ -45,8 +45,8 @@ function shown(informer: Informer<string>): [string, string][] {
 }
 
 /** An informer that closes itself before its client does, with what it tells of itself. */
-async function follow(t: TestContext, etcd: Etcd, prefix: string, queueLimit?: number) {
-  const informer = etcd.informer({ prefix }, { queueLimit })
+async function follow(t: TestContext, etcd: Etcd, prefix: string, maxQueuedChanges?: number) {
+  const informer = etcd.informer({ prefix }, { maxQueuedChanges })
   t.after(() => informer.close())
   const mirror = new Mirror(informer)
   const resyncs: InformerEvents['resync'][] = []
@@ -99,7 +99,13 @@ describe('An informer, cut off', () => {
     assert.deepEqual(
       mirror.told
         .slice(length)
-        .map(({ type, keyText, value, old, cause }) => [type, keyText.slice(prefix.length), value, old?.value, cause]),
+        .map(({ type, keyText, value, old, source }) => [
+          type,
+          keyText.slice(prefix.length),
+          value,
+          old?.value,
+          source,
+        ]),
       [
         ['update', 'again', 'new', '1', 'resync'],
         ['update', 'changed', '49', '2', 'resync'],
@@ -123,7 +129,7 @@ describe('An informer, cut off', () => {
     await informer.waitForRevision(last)
     await poll('all is told', () => mirror.shows(informer))
     assert.deepEqual(
-      mirror.told.map(({ value, cause }) => `${value} ${cause}`),
+      mirror.told.map(({ value, source }) => `${value} ${source}`),
       Array.from({ length: 200 }, (_, round) => `${round} watch`),
     )
     assert.deepEqual([resyncs, mirror.mistakes], [[], []])
@@ -242,7 +248,7 @@ describe('An informer of a cluster', () => {
         .then(...operations)
         .commit()
       await informer.waitForRevision(revision)
-      for (const { pending } of informer.stats().handlers) worst = Math.max(worst, pending)
+      for (const { queued } of informer.stats().handlers) worst = Math.max(worst, queued)
     }
     await poll('the healthy handler is told', () => mirror.shows(informer))
     t.diagnostic(`${updates} updates in ${(performance.now() - startedAt).toFixed()} ms`)
@@ -275,8 +281,8 @@ describe('An informer of a cluster that is restored from a backup', () => {
     const prefix = uniquePrefix()
     await etcd.put(`${prefix}kept`, '1')
     await cluster.kill(0)
-    const { dataFolder } = memberAt(cluster, 0)
-    cpSync(dataFolder, `${dataFolder}-backup`, { recursive: true })
+    const { dataDir } = memberAt(cluster, 0)
+    cpSync(dataDir, `${dataDir}-backup`, { recursive: true })
     await cluster.restart(0)
     const { informer, mirror, resyncs } = await follow(t, etcd, prefix)
     for (const name of ['same', 'lost']) await etcd.put(prefix + name, 'before')
@@ -285,8 +291,8 @@ describe('An informer of a cluster that is restored from a backup', () => {
     const before = informer.entry(`${prefix}same`)
 
     await cluster.kill(0)
-    rmSync(dataFolder, { recursive: true })
-    cpSync(`${dataFolder}-backup`, dataFolder, { recursive: true })
+    rmSync(dataDir, { recursive: true })
+    cpSync(`${dataDir}-backup`, dataDir, { recursive: true })
     await cluster.restart(0)
     // The first new write has the revision of the first one that is lost, and its key as well.
     await cluster.call('/v3/kv/put', { key: base64(`${prefix}same`), value: base64('after') })
@@ -314,7 +320,7 @@ describe('An informer of a cluster whose place another one takes', () => {
     await informer.waitForRevision(revision)
 
     await cluster.kill(0)
-    rmSync(memberAt(cluster, 0).dataFolder, { recursive: true })
+    rmSync(memberAt(cluster, 0).dataDir, { recursive: true })
     await cluster.restart(0, { flags: { 'initial-cluster-token': 'another' } })
     // Not one revision more than the old one had, and some keys with the same.
     for (const [name, value] of [

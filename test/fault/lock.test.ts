@@ -175,7 +175,7 @@ describe('A lock over a broken link', () => {
     const observer = createClient(t, cluster)
     const told: (string | undefined)[] = []
     void (async () => {
-      for await (const seen of observer.election('observed').observe()) told.push(seen?.value)
+      for await (const seen of observer.election('observed').observe()) told.push(seen?.valueText)
     })().catch(() => {})
     await poll('the observer has begun', () => told.length === 1 || undefined)
     await (await other.election('observed').campaign('first')).proclaim('first again')
@@ -205,7 +205,7 @@ describe('A lock over a broken link', () => {
     const told: (string | undefined)[] = []
     const observer = createClient(t, { endpoints: [memberAt(cluster, 0).clientUrl] })
     void (async () => {
-      for await (const seen of observer.election('zombie').observe()) told.push(seen?.value)
+      for await (const seen of observer.election('zombie').observe()) told.push(seen?.valueText)
     })().catch(() => {})
     await poll('the observer has begun', () => told.length > 0 || undefined)
     proxy.blackhole()

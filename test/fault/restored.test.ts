@@ -16,7 +16,7 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     cluster = await EtcdCluster.start({ members: 3 })
     await cluster.call('/v3/kv/put', { key: base64('kept'), value: base64('from the backup') })
     await Promise.all(members.map((index) => cluster.kill(index)))
-    for (const member of cluster.members) cpSync(member.dataFolder, backupOf(member), { recursive: true })
+    for (const member of cluster.members) cpSync(member.dataDir, backupOf(member), { recursive: true })
     await startAll()
   })
   after(() => cluster.stop())
@@ -30,8 +30,8 @@ describe('A cluster restored from a backup, behind the same addresses and with t
   async function restore(): Promise<void> {
     await Promise.all(members.map((index) => cluster.kill(index)))
     for (const member of cluster.members) {
-      rmSync(member.dataFolder, { recursive: true })
-      cpSync(backupOf(member), member.dataFolder, { recursive: true })
+      rmSync(member.dataDir, { recursive: true })
+      cpSync(backupOf(member), member.dataDir, { recursive: true })
     }
     await startAll()
   }
@@ -172,8 +172,8 @@ describe('A cluster restored from a backup, behind the same addresses and with t
   }
 })
 
-function backupOf({ dataFolder }: EtcdMember): string {
-  return `${dataFolder}-backup`
+function backupOf({ dataDir }: EtcdMember): string {
+  return `${dataDir}-backup`
 }
 
 function base64(text: string): string {

@@ -25,7 +25,7 @@ describe('Over a slow link', () => {
         const kv = etcd.namespace(prefix)
         const trouble: string[] = []
         etcd.on('endpointEjected', ({ reason }) => trouble.push(reason))
-        etcd.on('endpointLost', ({ error = 'lost' }) => trouble.push(error))
+        etcd.on('endpointLost', ({ reason = 'lost' }) => trouble.push(reason))
         etcd.on('watchLost', ({ endpoint }) => trouble.push(`watch on ${endpoint}`))
         await kv.watch('seen').ready()
         await kv.put('large', Buffer.alloc(2_000_000, 1))

@@ -50,7 +50,7 @@ describe('TLS to members that demand certificates', () => {
 
   function encryptedKey(): string {
     const format = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase } as const
-    return createPrivateKey(tls.keyPem).export(format).toString()
+    return createPrivateKey(tls.key).export(format).toString()
   }
 
   async function assertWorks(t: TestContext, options: TlsOptions): Promise<void> {
@@ -63,13 +63,13 @@ describe('TLS to members that demand certificates', () => {
   test('takes certificates and keys as paths, as PEM text and as bytes, and keys with a passphrase', async (t) => {
     const encryptedFile = join(folderOf(t), 'encrypted.key')
     writeFileSync(encryptedFile, encryptedKey())
-    const { caFile, certFile, keyFile, caPem, certPem, keyPem } = tls
+    const { caFile, certFile, keyFile, ca, cert, key: keyPem } = tls
     await assertWorks(t, { ca: caFile, cert: certFile, key: keyFile })
-    await assertWorks(t, { ca: caPem, cert: certPem, key: keyPem })
-    await assertWorks(t, { ca: Buffer.from(caPem), cert: new TextEncoder().encode(certPem), key: Buffer.from(keyPem) })
-    await assertWorks(t, { ca: caPem, cert: certFile, key: encryptedFile, passphrase })
-    await assertWorks(t, { ca: caPem, cert: certPem, key: encryptedKey(), passphrase })
-    await assertWorks(t, { cert: certPem, key: keyPem, dangerouslySkipVerification: true })
+    await assertWorks(t, { ca, cert, key: keyPem })
+    await assertWorks(t, { ca: Buffer.from(ca), cert: new TextEncoder().encode(cert), key: Buffer.from(keyPem) })
+    await assertWorks(t, { ca, cert: certFile, key: encryptedFile, passphrase })
+    await assertWorks(t, { ca, cert, key: encryptedKey(), passphrase })
+    await assertWorks(t, { cert, key: keyPem, dangerouslySkipVerification: true })
   })
 
   for (const transport of ['grpc-js', 'http2'] as const) {
@@ -78,7 +78,7 @@ describe('TLS to members that demand certificates', () => {
       const onWarning = (warning: Error): unknown => warnings.push(warning)
       process.on('warning', onWarning)
       t.after(() => process.off('warning', onWarning))
-      const { caPem: ca, certPem: cert, keyPem: key } = tls
+      const { ca, cert, key } = tls
       const etcd = createClient(t, cluster, { tls: { ca, cert, key }, transport })
       assert.match(cluster.endpoints[0] ?? '', /^https:\/\/127\.0\.0\.1:/)
       const watcher = etcd.watch('key')
@@ -96,28 +96,28 @@ describe('TLS to members that demand certificates', () => {
   }
 
   test('refuses material that is of no use when the client is made, and never shows it', (t) => {
-    const { caPem, certPem, keyPem, certFile } = tls
+    const { ca, cert, key: keyPem, certFile } = tls
     const other = tls.authority.issue()
     const folder = folderOf(t)
     const nowhere = join(folder, 'nothing')
     const der = join(folder, 'ca.der')
-    writeFileSync(der, new X509Certificate(caPem).raw)
+    writeFileSync(der, new X509Certificate(ca).raw)
     const cases: (readonly [TlsOptions, RegExp])[] = [
-      [{ cert: certPem }, /`tls.cert` and `tls.key` go together/],
+      [{ cert }, /`tls.cert` and `tls.key` go together/],
       [{ key: keyPem }, /`tls.cert` and `tls.key` go together/],
       [{ ca: der }, /`tls.ca` must be PEM, which begins with -----BEGIN/],
-      [{ ca: new X509Certificate(caPem).raw }, /`tls.ca` must be PEM/],
+      [{ ca: new X509Certificate(ca).raw }, /`tls.ca` must be PEM/],
       [{ ca: nowhere }, /`tls.ca` cannot be read: ENOENT.*nothing/],
       [{ cert: certFile, key: nowhere }, /`tls.key` cannot be read: ENOENT/],
-      [{ cert: certPem, key: encryptedKey() }, /`tls.key` is not usable/],
-      [{ cert: certPem, key: encryptedKey(), passphrase: 'wrong' }, /`tls.passphrase` is wrong/],
-      [{ cert: certPem, key: certPem }, /`tls.key` is not usable/],
-      [{ cert: certPem, key: other.key }, /`tls` is not usable: .*key values mismatch/],
+      [{ cert, key: encryptedKey() }, /`tls.key` is not usable/],
+      [{ cert, key: encryptedKey(), passphrase: 'wrong' }, /`tls.passphrase` is wrong/],
+      [{ cert, key: cert }, /`tls.key` is not usable/],
+      [{ cert, key: other.key }, /`tls` is not usable: .*key values mismatch/],
       [{ cert: '-----BEGIN CERTIFICATE-----\nnone', key: keyPem }, /`tls` is not usable/],
     ]
     for (const [options, message] of cases) {
       assert.throws(
-        () => createClient(t, cluster, { tls: { ca: caPem, ...options } }),
+        () => createClient(t, cluster, { tls: { ca, ...options } }),
         (error) => {
           assert.ok(error instanceof InvalidArgumentError)
           assert.match(error.message, message)
@@ -128,14 +128,14 @@ describe('TLS to members that demand certificates', () => {
   })
 
   test('names the problem when the members come from another authority', async (t) => {
-    const { certPem: cert, keyPem: key } = tls
+    const { cert, key } = tls
     const ca = new CertificateAuthority().cert
     await assertRefused(createClient(t, cluster, { tls: { ca, cert, key } }), /unable to verify|self.signed|signature/)
     await assertRefused(createClient(t, cluster, { tls: { cert, key } }), /(unable to|self.signed).*`tls.ca` must be/)
   })
 
   test('says that it was refused where the members want a certificate and there is none, or one of others', async (t) => {
-    const { caPem: ca } = tls
+    const { ca } = tls
     await assertRefused(createClient(t, cluster, { tls: { ca } }), /TLS: .*certificate.*want the options `tls.cert`/)
     const stranger = new CertificateAuthority().issue()
     await assertRefused(createClient(t, cluster, { tls: { ca, ...stranger } }), /TLS: .*(certificate|unknown ca)/)
@@ -147,12 +147,12 @@ describe('TLS to members that demand certificates', () => {
     const lifeMs = 2500
     const old = tls.authority.issue({ notAfter: new Date(Date.now() + lifeMs) })
     const expired = sleep(lifeMs + 1000)
-    writeFileSync(files.ca, tls.caPem)
+    writeFileSync(files.ca, tls.ca)
     writeFileSync(files.cert, old.cert)
     writeFileSync(files.key, old.key)
     const [etcd, forgotten] = [
       createClient(t, cluster, { tls: files }),
-      createClient(t, cluster, { tls: { ...old, ca: tls.caPem } }),
+      createClient(t, cluster, { tls: { ...old, ca: tls.ca } }),
     ]
     await Promise.all([etcd.get('key'), forgotten.get('key')])
     await using reads = new Load(() => etcd.get('key'))
@@ -175,9 +175,9 @@ describe('TLS to members that demand certificates', () => {
   test('connects when a wrong file is put right', async (t) => {
     const ca = join(folderOf(t), 'ca.crt')
     writeFileSync(ca, new CertificateAuthority().cert)
-    const etcd = createClient(t, cluster, { tls: { ca, cert: tls.certPem, key: tls.keyPem } })
+    const etcd = createClient(t, cluster, { tls: { ca, cert: tls.cert, key: tls.key } })
     await assertRefused(etcd, /unable to verify|self.signed|signature/)
-    writeFileSync(ca, tls.caPem)
+    writeFileSync(ca, tls.ca)
     await etcd.put('key', 'value')
   })
 
@@ -193,7 +193,7 @@ describe('TLS to members that demand certificates', () => {
 describe('TLS to members whose certificate is not right', () => {
   test('names the host that the certificate is not for, unless `servername` tells who they are', async (t) => {
     await using cluster = await EtcdCluster.start({ tls: { serverCertificate: { hosts: ['etcd.example'] } } })
-    const ca = cluster.tls?.caPem
+    const ca = cluster.tls?.ca
     await assertRefused(
       createClient(t, cluster, { tls: { ca } }),
       /127\.0\.0\.1.*(cert's list|altnames).*`tls.servername`/,
@@ -207,7 +207,7 @@ describe('TLS to members whose certificate is not right', () => {
   test('says that it has expired', async (t) => {
     const notAfter = new Date(Date.now() - 60_000)
     await using cluster = await EtcdCluster.start({ tls: { serverCertificate: { notAfter } } })
-    await assertRefused(createClient(t, cluster, { tls: { ca: cluster.tls?.caPem } }), /certificate has expired/)
+    await assertRefused(createClient(t, cluster, { tls: { ca: cluster.tls?.ca } }), /certificate has expired/)
   })
 })
 
@@ -216,7 +216,7 @@ describe('TLS on one side only', () => {
     await using secure = await EtcdCluster.start({ tls: true })
     await using plain = await EtcdCluster.start()
     const withoutScheme = (cluster: EtcdCluster) => cluster.endpoints.map((url) => url.replace(/^https?:\/\//, ''))
-    const ca = secure.tls?.caPem
+    const ca = secure.tls?.ca
     const plainToSecure = createClient(t, { endpoints: withoutScheme(secure).map((host) => `http://${host}`) })
     const secureToPlain = createClient(t, { endpoints: withoutScheme(plain) }, { tls: { ca } })
     for (const [etcd, why] of [

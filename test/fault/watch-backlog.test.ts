@@ -43,7 +43,7 @@ describe('A watch that is in the middle of 5,000 revisions', () => {
     const watcher = etcd.watch({ prefix }, { startRevision: first })
     const told: string[] = []
     const following = follow(watcher.batches(), told)
-    await poll('part of the backlog has come', () => told.length > 0 || undefined, { everyMs: 1 })
+    await poll('part of the backlog has come', () => told.length > 0 || undefined, { intervalMs: 1 })
     const before = told.length
     const { endpoint = '' } = watcher.status
     const on = cluster.endpoints.indexOf(endpoint)

@@ -38,8 +38,8 @@ describe('A consumer that does not keep up', () => {
     const prefix = uniquePrefix()
     const etcd = createClient(t, cluster)
     const [slow, unread, fast] = [
-      etcd.watch({ prefix }, { bufferLimit: 20 }),
-      etcd.watch({ prefix }, { bufferLimit: 20 }),
+      etcd.watch({ prefix }, { maxBufferedEvents: 20 }),
+      etcd.watch({ prefix }, { maxBufferedEvents: 20 }),
       etcd.watch({ prefix }),
     ]
     await Promise.all([slow, unread, fast].map((watcher) => watcher.ready()))
@@ -88,7 +88,7 @@ describe('A consumer that does not keep up', () => {
   test('keeps what has come when its history is compacted, and is told of the gap behind it', async (t) => {
     const prefix = uniquePrefix()
     const etcd = createClient(t, cluster)
-    const watcher = etcd.watch({ prefix }, { bufferLimit: 10 })
+    const watcher = etcd.watch({ prefix }, { maxBufferedEvents: 10 })
     await watcher.ready()
     const revisions = await write(prefix, 200)
     await poll('it is full', () => watcher.status.buffered >= 10 || undefined)

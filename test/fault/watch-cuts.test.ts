@@ -70,7 +70,7 @@ describe('A watch whose connection is cut', () => {
       { only: 'delete' },
       { only: 'put' },
       { prevKv: true },
-      { bufferLimit: 50 },
+      { maxBufferedEvents: 50 },
     ]
     const watching = variants.map(async (options) => {
       const last =

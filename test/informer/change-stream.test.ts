@@ -5,7 +5,7 @@ import { ChangeStream } from '../../src/informer/change-stream.js'
 import { settled, textEntry } from './fixtures.js'
 
 function added(key: string): Change<string> {
-  const change = changeOf(undefined, textEntry(key), { revision: 1, cause: 'watch', initial: false })
+  const change = changeOf(undefined, textEntry(key), { revision: 1, source: 'watch', initial: false })
   assert.ok(change)
   return change
 }

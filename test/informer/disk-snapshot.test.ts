@@ -17,7 +17,7 @@ import { type Codec, json, text } from '../../src/core/codec.js'
 import { encodeRange } from '../../src/core/key-range.js'
 import { type DiskOwner, DiskSnapshot, type Left } from '../../src/informer/disk-snapshot.js'
 import { entryOf } from '../../src/informer/entry.js'
-import { Snapshot } from '../../src/informer/snapshot.js'
+import { InformerSnapshot } from '../../src/informer/snapshot.js'
 import { kvOf, textEntry } from './fixtures.js'
 
 const owner: DiskOwner = { range: encodeRange({ prefix: 'p/' }), user: undefined, clusterId: () => 'c1' }
@@ -46,7 +46,7 @@ describe('The state of an informer on disk', () => {
     const kvs = [kvOf(Uint8Array.of(0, 0xff), '{"a":1}', 4, 2), Object.assign(kvOf('p/é', '"x"', 5), { lease: '7f' })]
     const entries = kvs.map((kv) => entryOf(kv, kv.as(json())))
     const { disk, errors } = createDisk(path, json())
-    disk.save({ snapshot: Snapshot.of(entries, 9) })
+    disk.save({ snapshot: InformerSnapshot.of(entries, 9) })
     await disk.close()
     assert.deepEqual(errors, [])
     assert.deepEqual(await leftAt(path, json()), { revision: 9, clusterId: 'c1', entries })
@@ -59,7 +59,7 @@ describe('The state of an informer on disk', () => {
       const names = Array.from({ length: count }, (_, index) => `p/${String(index).padStart(6, '0')}`)
       const entries = names.map((name) => textEntry(name))
       const { disk, errors } = createDisk(path, text)
-      disk.save({ snapshot: Snapshot.of(entries, 9) })
+      disk.save({ snapshot: InformerSnapshot.of(entries, 9) })
       let turns = 0
       const counting = setInterval(() => {
         turns += 1
@@ -79,10 +79,10 @@ describe('The state of an informer on disk', () => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const path = join(createFolder(t), 'state')
     const { disk } = createDisk(path, text)
-    const state = { snapshot: Snapshot.of([textEntry('p/a')], 1) }
+    const state = { snapshot: InformerSnapshot.of([textEntry('p/a')], 1) }
     disk.save(state)
     t.mock.timers.tick(3000)
-    state.snapshot = Snapshot.of([textEntry('p/a', 'new', 2)], 2)
+    state.snapshot = InformerSnapshot.of([textEntry('p/a', 'new', 2)], 2)
     disk.save(state)
     t.mock.timers.tick(2000)
     await disk.close()
@@ -93,7 +93,7 @@ describe('The state of an informer on disk', () => {
   test('is refused with an error when the file is damaged, or of another range, user or cluster', async (t) => {
     const path = join(createFolder(t), 'state')
     const { disk } = createDisk(path, text)
-    disk.save({ snapshot: Snapshot.of([textEntry('p/a')], 1) })
+    disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1) })
     await disk.close()
     const whole = readFileSync(path, 'utf8')
     const errorOf = async (over: Partial<DiskOwner> = {}): Promise<string> => {
@@ -126,7 +126,7 @@ describe('The state of an informer on disk', () => {
         message: /`persist` must be a file that no other/,
       })
     }
-    disk.save({ snapshot: Snapshot.empty() })
+    disk.save({ snapshot: InformerSnapshot.empty() })
     const closed = disk.close()
     assert.throws(() => createDisk(path, text), /no other informer/)
     await closed
@@ -136,12 +136,12 @@ describe('The state of an informer on disk', () => {
   test('tells when it cannot be written, and leaves nothing half done', async (t) => {
     const folder = createFolder(t)
     const { disk, errors } = createDisk(join(folder, 'no such folder', 'state'), text)
-    disk.save({ snapshot: Snapshot.of([textEntry('p/a')], 1) })
+    disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1) })
     await disk.close()
     assert.match(String(errors[0]), /ENOENT/)
     mkdirSync(join(folder, 'taken'))
     const other = createDisk(join(folder, 'taken'), text)
-    other.disk.save({ snapshot: Snapshot.of([textEntry('p/a')], 1) })
+    other.disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1) })
     await other.disk.close()
     assert.match(String(other.errors[0]), /EISDIR/)
     assert.deepEqual(readdirSync(folder), ['taken'])
@@ -158,7 +158,7 @@ describe('The state of an informer on disk', () => {
       },
     }
     const { disk, errors } = createDisk(path, refusing)
-    disk.save({ snapshot: Snapshot.of([textEntry('p/a')], 1) })
+    disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1) })
     await disk.close()
     assert.match(String(errors[0]), /cannot encode/)
     assert.equal(readFileSync(path, 'utf8'), 'what was there')
@@ -167,7 +167,7 @@ describe('The state of an informer on disk', () => {
   test('does not hold the process open', (t) => {
     const { disk } = createDisk(join(createFolder(t), 'state'), text)
     const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
-    disk.save({ snapshot: Snapshot.empty() })
+    disk.save({ snapshot: InformerSnapshot.empty() })
     assert.equal(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length, before)
     return disk.close()
   })

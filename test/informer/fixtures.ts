@@ -1,7 +1,7 @@
 import { KeyValue } from '../../src/core/key-value.js'
 import type { Change } from '../../src/informer/change.js'
 import { type Entry, entryOf } from '../../src/informer/entry.js'
-import { Snapshot } from '../../src/informer/snapshot.js'
+import { InformerSnapshot } from '../../src/informer/snapshot.js'
 import { type WatchBatch, WatchEvent } from '../../src/watch/watch-event.js'
 
 /** A key as etcd would return it. */
@@ -16,8 +16,8 @@ export function textEntry(key: string | Uint8Array, value = 'value', revision = 
 }
 
 /** A snapshot of keys with text, which are given in order. */
-export function snapshotOf(keys: readonly string[], revision: number): Snapshot<string> {
-  return Snapshot.of(
+export function snapshotOf(keys: readonly string[], revision: number): InformerSnapshot<string> {
+  return InformerSnapshot.of(
     keys.map((key) => textEntry(key)),
     revision,
   )

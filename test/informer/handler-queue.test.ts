@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Change } from '../../src/informer/change.js'
 import { type ChangeHandler, HandlerQueue } from '../../src/informer/handler-queue.js'
-import type { Snapshot } from '../../src/informer/snapshot.js'
+import type { InformerSnapshot } from '../../src/informer/snapshot.js'
 import { Store } from '../../src/informer/store.js'
 import { batchOf, gate, inShort, kvOf, settled, snapshotOf } from './fixtures.js'
 
@@ -21,7 +21,7 @@ class Bench {
   readonly queue: HandlerQueue<string>
   caughtUp = 0
 
-  constructor(handler: ChangeHandler<string> = () => {}, limit = 5, from?: Snapshot<string>) {
+  constructor(handler: ChangeHandler<string> = () => {}, limit = 5, from?: InformerSnapshot<string>) {
     this.queue = new HandlerQueue<string>(
       { handlerFailed: (error) => this.errors.push(error) },
       (change) => {
@@ -66,10 +66,10 @@ describe('The queue of a handler', () => {
     await settled()
     assert.deepEqual(bench.words, ['+a=1', '+b=2', '~a=1>3', '+c=4', '-b=2'])
     assert.deepEqual(
-      bench.told.map(({ cause, initial }) => `${cause} ${initial}`),
+      bench.told.map(({ source, initial }) => `${source} ${initial}`),
       ['list true', 'list true', 'watch false', 'watch false', 'watch false'],
     )
-    assert.deepEqual([bench.caughtUp, bench.queue.pending, bench.queue.overflows], [1, 0, 0])
+    assert.deepEqual([bench.caughtUp, bench.queue.queued, bench.queue.overflows], [1, 0, 0])
   })
 
   test('is caught up once it was told that there is nothing', async () => {
@@ -109,7 +109,7 @@ describe('The queue of a handler', () => {
     await settled()
     for (let round = 1; round <= 20_000; round += 1) {
       bench.apply({ a: String(round) })
-      assert.ok(bench.queue.pending <= 5)
+      assert.ok(bench.queue.queued <= 5)
     }
     assert.equal(bench.words.length, 1)
     assert.ok(bench.queue.overflows > 1000)
@@ -128,10 +128,10 @@ describe('The queue of a handler', () => {
     await settled()
     // Each key once, and nothing of e, which came and went.
     assert.deepEqual(bench.words.slice(4), ['~a=1>19', '-b=1', '~c=1>2', '+f=1'])
-    for (const { cause, initial } of bench.told.slice(4)) assert.deepEqual([cause, initial], ['resync', false])
+    for (const { source, initial } of bench.told.slice(4)) assert.deepEqual([source, initial], ['resync', false])
     bench.apply({ a: '20' })
     await settled()
-    assert.deepEqual([bench.words.at(-1), bench.told.at(-1)?.cause], ['~a=19>20', 'watch'])
+    assert.deepEqual([bench.words.at(-1), bench.told.at(-1)?.source], ['~a=19>20', 'watch'])
   })
 
   test('is replaced while it runs without a change twice or none', async () => {
@@ -145,7 +145,7 @@ describe('The queue of a handler', () => {
     await settled()
     assert.deepEqual(bench.words.slice(1, 3), ['+b=1', '+c=1'])
     assert.deepEqual(bench.words.slice(3), ['~a=wait>wait', '-b=1', '~c=1>3', '+d=1'])
-    assert.deepEqual([...new Set(bench.told.slice(3).map(({ cause }) => cause))], ['resync'])
+    assert.deepEqual([...new Set(bench.told.slice(3).map(({ source }) => source))], ['resync'])
   })
 
   test('begins after what its handler knows already', async () => {
@@ -154,7 +154,7 @@ describe('The queue of a handler', () => {
     bench.queue.replace(snapshotOf(['b', 'c'], 4), 'resync')
     await settled()
     assert.deepEqual(bench.words, ['-a=value', '~b=value>value', '+c=value'])
-    assert.ok(bench.told.every(({ initial, cause }) => !initial && cause === 'resync'))
+    assert.ok(bench.told.every(({ initial, source }) => !initial && source === 'resync'))
   })
 
   test('tells nothing more once it is closed, not even what was waiting', async () => {
@@ -166,7 +166,7 @@ describe('The queue of a handler', () => {
     bench.list({ a: '4' })
     await settled()
     assert.deepEqual(bench.words, ['+a=1'])
-    assert.equal(bench.queue.pending, 0)
+    assert.equal(bench.queue.queued, 0)
   })
 
   test('leaves the process its turns while it tells very many changes', async () => {
@@ -218,7 +218,7 @@ describe('The queue of a handler', () => {
             else if (kind === 'list') bench.list(values as Record<string, string>, 'resync')
             else await settled()
           }
-          while (bench.queue.pending > 0) await settled()
+          while (bench.queue.queued > 0) await settled()
           for (let round = 0; round < 10; round += 1) await settled()
           assert.deepEqual(bench.errors, [])
           const shown = bench.store.snapshot.list().map(({ keyText, value }) => [keyText, value])

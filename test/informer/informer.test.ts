@@ -72,7 +72,7 @@ describe('An informer', () => {
     await settled()
     assert.deepEqual(words().slice(3), ['~b=1>2', '-c=1', '+d=1'])
     assert.deepEqual(
-      told.slice(3).map(({ cause, revision, initial }) => [cause, revision, initial]),
+      told.slice(3).map(({ source, revision, initial }) => [source, revision, initial]),
       [
         ['resync', 30, false],
         ['resync', 40, false],
@@ -337,7 +337,7 @@ describe('An informer', () => {
     assert.equal(third.informer.isStale, false)
     assert.deepEqual(third.words().slice(3), ['~a=1>other', '-c=1'])
     assert.deepEqual(
-      third.told.map(({ cause, initial }) => `${cause} ${initial}`),
+      third.told.map(({ source, initial }) => `${source} ${initial}`),
       [...Array(3).fill('list true'), ...Array(2).fill('resync false')],
     )
     assert.deepEqual([source.watches.length, told.length], [0, 3])
@@ -358,7 +358,7 @@ describe('An informer', () => {
 
   test('refuses options and arguments that are wrong', async (t) => {
     for (const [options, message] of [
-      [{ queueLimit: 0 }, /`queueLimit`/],
+      [{ maxQueuedChanges: 0 }, /`maxQueuedChanges`/],
       [{ maxPageSize: -1 }, /`maxPageSize`/],
       [{ filter: 1 }, /`filter` must be a function/],
       [{ transform: 'x' }, /`transform` must be a function/],

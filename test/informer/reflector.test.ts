@@ -95,7 +95,7 @@ describe('A reflector', () => {
     source.listings.push(failure('NOT_CONNECTED'), failure('NO_LEADER'), new Error('odd'), [pageOf({ a: '1' }, 7)])
     reflector.start()
     await settled()
-    assert.equal(reflector.state.kind, 'waiting')
+    assert.equal(reflector.state.kind, 'retrying')
     for (const [tooShort, enough] of [
       [49, 51],
       [99, 101],
@@ -141,7 +141,7 @@ describe('A reflector', () => {
     await settled()
     source.fail(compacted(12))
     await settled()
-    assert.equal(reflector.state.kind, 'waiting')
+    assert.equal(reflector.state.kind, 'retrying')
     assert.deepEqual(target.told, ['@10', '@11'])
     await tick(200)
     assert.equal(target.told.length, 3)
@@ -260,7 +260,7 @@ describe('A reflector', () => {
   test('leaves nothing behind when it is closed while it lists, waits or watches', async (t) => {
     for (const [during, listing] of [
       ['listing', undefined],
-      ['waiting', failure('NO_LEADER')],
+      ['retrying', failure('NO_LEADER')],
       ['watching', [pageOf({ a: '1' }, 7)]],
     ] as const) {
       const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
@@ -290,7 +290,7 @@ describe('A reflector', () => {
     source.listings.push(failure('NO_LEADER'), failure('CLOSED'))
     reflector.start()
     await settled()
-    assert.equal(reflector.state.kind, 'waiting')
+    assert.equal(reflector.state.kind, 'retrying')
     client.abort()
     await settled()
     assert.deepEqual(target.told, ['troubled by NO_LEADER', 'failed by CLOSED'])

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { type Entry, idOf } from '../../src/informer/entry.js'
-import { type Edit, Snapshot } from '../../src/informer/snapshot.js'
+import { type Edit, InformerSnapshot } from '../../src/informer/snapshot.js'
 import { textEntry } from './fixtures.js'
 
 const key = fc.uint8Array({ minLength: 1, maxLength: 3 })
@@ -37,7 +37,7 @@ function applied(model: Model, edits: readonly Edit<string>[]): Model {
 
 /** The snapshots of some revisions, each with what it should hold. */
 function history(rounds: readonly (readonly { key: Uint8Array; value: string | null }[])[]) {
-  let snapshot = Snapshot.empty<string>()
+  let snapshot = InformerSnapshot.empty<string>()
   let model: Model = new Map()
   const all = [{ snapshot, model }]
   for (const [index, round] of rounds.entries()) {
@@ -103,8 +103,8 @@ describe('A snapshot', () => {
 
   test('made of a listing is the same as one made by edits', () => {
     const entries = Array.from({ length: 1000 }, (_, index) => textEntry(String(index).padStart(4, '0')))
-    const listed = Snapshot.of(entries, 5)
-    const edited = Snapshot.empty<string>().with(
+    const listed = InformerSnapshot.of(entries, 5)
+    const edited = InformerSnapshot.empty<string>().with(
       entries.map((entry) => ({ id: entry.id, entry })),
       5,
     )
@@ -116,7 +116,7 @@ describe('A snapshot', () => {
 
   test('shares what has not changed: one key of 100,000 costs little', () => {
     const entries = Array.from({ length: 100_000 }, (_, index) => textEntry(String(index).padStart(6, '0')))
-    const before = Snapshot.of(entries, 1)
+    const before = InformerSnapshot.of(entries, 1)
     const startedAt = performance.now()
     let snapshot = before
     for (let revision = 2; revision < 1002; revision += 1) {
@@ -131,7 +131,7 @@ describe('A snapshot', () => {
 
   test('finds keys that are text beyond ASCII, and orders by bytes rather than by UTF-16', () => {
     const keys = ['z', 'é', '\uffee', '\u{1f600}']
-    const snapshot = Snapshot.empty<string>().with(
+    const snapshot = InformerSnapshot.empty<string>().with(
       keys.map((text) => ({ id: idOf(text), entry: textEntry(text) })),
       1,
     )

@@ -49,7 +49,7 @@ describe('The store of an informer', () => {
     ]
     assert.deepEqual(changes.map(inShort), ['~a=1>3', '-b=2', '+c=4', '-c=4'])
     assert.deepEqual(
-      changes.map(({ revision, cause, initial }) => [revision, cause, initial]),
+      changes.map(({ revision, source, initial }) => [revision, source, initial]),
       [11, 11, 11, 12].map((revision) => [revision, 'watch', false]),
     )
     assert.deepEqual(values(store), { a: '3' })
@@ -71,7 +71,7 @@ describe('The store of an informer', () => {
     assert.deepEqual(store.apply(batchOf(11, { a: 'bad now' })), [])
     assert.deepEqual(values(store), { a: '1' })
     assert.deepEqual(
-      told.map(({ keyText, raw, modRevision }) => [keyText, raw.toString(), modRevision]),
+      told.map(({ keyText, value, modRevision }) => [keyText, value.toString(), modRevision]),
       [
         ['b', 'bad from the start', 10],
         ['a', 'bad now', 11],

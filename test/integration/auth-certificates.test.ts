@@ -40,7 +40,7 @@ describe('Users by client certificate', () => {
     const { tls } = cluster
     const { cert, key } = tls?.clientCert('mallory') ?? assert.fail()
     const auth = { username: 'root', password: rootPassword }
-    const etcd = createClient(t, cluster, { tls: { ca: tls?.caPem, cert, key }, auth })
+    const etcd = createClient(t, cluster, { tls: { ca: tls?.ca, cert, key }, auth })
     assert.ok((await etcd.auth.users.list()).includes('root'))
   })
 })

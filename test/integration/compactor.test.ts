@@ -40,7 +40,7 @@ describe('A compactor', () => {
     const compactors = clients.map((client) => client.compactor({ retainMs, intervalMs: 50 }))
     const compactions = compactionsOf(compactors)
     const failures: unknown[] = []
-    for (const compactor of compactors) compactor.on('failed', ({ error }) => failures.push(error))
+    for (const compactor of compactors) compactor.on('retrying', ({ error }) => failures.push(error))
     const writes: { readonly sentAt: number; readonly revision: number }[] = []
     while (compactions.length < 12) {
       const sentAt = performance.now()
@@ -89,12 +89,12 @@ describe('A compactor', () => {
     t.after(() => compactor.close())
     await etcd.compact((await etcd.put('key', 'value')).revision)
     await etcd.put('key', 'value')
-    const next = (event: 'compacted' | 'failed') => new Promise((resolve) => compactor.on(event, resolve))
+    const next = (event: 'compacted' | 'retrying') => new Promise((resolve) => compactor.on(event, resolve))
     await next('compacted')
-    const failed = next('failed')
+    const failed = next('retrying')
     await cluster.kill(0)
     await failed
-    assert.equal(compactor.state.kind, 'failing')
+    assert.equal(compactor.state.kind, 'retrying')
     await cluster.restart(0)
     const again = next('compacted')
     await etcd.put('key', 'value')

@@ -64,7 +64,7 @@ describe('The diagnostics channels', () => {
     const place = { client, callId, method, path, operations: 1, batch: undefined, attempt: 1, why: 'first', endpoint }
     assert.deepEqual(attempt, { ...place, requestBytes, responseBytes, outcome: ok })
     assert.equal(waitedMs, connectMs)
-    assert.deepEqual(call.tries, attempts)
+    assert.deepEqual(call.attemptRecords, attempts)
     assert.ok(attemptMs > 0 && attemptMs <= durationMs)
     assert.deepEqual([...otherCalls, ...otherAttempts], [], 'probes are no calls')
 
@@ -165,8 +165,8 @@ describe('The diagnostics channels', () => {
     await etcd.count({ from: 'a/' })
     await etcd.namespace('a/').deleteRange({ prefix: '' })
     await etcd.count({ prefix: '' })
-    const asked = calls.map(({ request: { range, key, operations }, responseKeys }) => {
-      return `${range} ${key} ${operations} ${responseKeys}`
+    const asked = calls.map(({ request: { range, keyText, operations }, responseKeys }) => {
+      return `${range} ${keyText} ${operations} ${responseKeys}`
     })
     assert.deepEqual(asked, [
       'key a/1 1 0',

@@ -30,7 +30,7 @@ describe('An election', () => {
   test('is lost to its leader as soon as the key is gone', async () => {
     const leader = await first.election('watched').campaign('me')
     // It is watched from the beginning, not only when it has been held for a while.
-    assert.equal(first.stats().watches.filter(({ key }) => key === leader.key).length, 1)
+    assert.equal(first.stats().watches.filter(({ keyText }) => keyText === leader.key).length, 1)
     const lost = once(leader.signal, 'abort')
     await second.delete(leader.key)
     await lost
@@ -46,12 +46,12 @@ describe('An election', () => {
       campaigns.push(etcd.election('order').campaign(`number ${index + 2}`))
       await untilCandidates('order', index + 2)
     }
-    assert.equal((await third.election('order').leader())?.value, 'first')
+    assert.equal((await third.election('order').leader())?.valueText, 'first')
     await leader.resign()
     assert.equal(leader.isLeader(), false)
     const [next, last] = campaigns
     const two = await next
-    assert.equal((await third.election('order').leader())?.value, 'number 2')
+    assert.equal((await third.election('order').leader())?.valueText, 'number 2')
     await two?.resign()
     const three = await last
     assert.ok(leader.fence < (two?.fence ?? 0) && (two?.fence ?? 0) < (three?.fence ?? 0))
@@ -66,7 +66,7 @@ describe('An election', () => {
     const abort = new AbortController()
     const observing = (async () => {
       for await (const leader of third.election('observed').observe({ signal: abort.signal }))
-        seen.push(leader === null ? null : leader.value)
+        seen.push(leader === null ? null : leader.valueText)
     })()
     await poll('the observer has begun', () => seen.length === 1 || undefined)
     const leader = await election.campaign('a')
@@ -124,7 +124,7 @@ describe('An election', () => {
     })
     try {
       await untilCandidates('shared', 1)
-      assert.equal((await first.election('shared').leader())?.value, 'from etcdctl')
+      assert.equal((await first.election('shared').leader())?.valueText, 'from etcdctl')
       const campaign = first.election('shared').campaign('from here')
       await untilCandidates('shared', 2)
       rival.kill('SIGINT')

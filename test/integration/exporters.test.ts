@@ -101,7 +101,7 @@ describe('OpenTelemetry and Prometheus', () => {
       meterProvider: sdk.meterProvider,
       attributes: { team: 'x' },
     })
-    expose(etcd, { client: promClient, registry })
+    expose(etcd, { promClient: promClient, registry })
     await work(t, etcd, uniquePrefix())
 
     await t.test('spans of calls by the conventions for databases, of attempts by those for RPCs', () => {
@@ -281,7 +281,7 @@ describe('OpenTelemetry and Prometheus', () => {
     const registry = new promClient.Registry()
     const [a, b, twin] = [client(t, 'a'), client(t, 'b'), client(t, 'b')]
     const bystander = client(t, 'bystander')
-    for (const etcd of [a, b, twin]) expose(etcd, { client: promClient, registry })
+    for (const etcd of [a, b, twin]) expose(etcd, { promClient: promClient, registry })
     for (const etcd of [a, b, twin, bystander]) await etcd.get('key')
     const gets = async (name: string): Promise<number | undefined> =>
       seriesValue(
@@ -297,7 +297,7 @@ describe('OpenTelemetry and Prometheus', () => {
     await b.close()
     assert.deepEqual([await gets('a'), await gets('b')], [undefined, 2])
     const again = client(t, 'a')
-    expose(again, { client: promClient, registry })
+    expose(again, { promClient: promClient, registry })
     await again.get('key')
     assert.equal(await gets('a'), 1)
     await Promise.all([again.close(), twin.close()])
@@ -311,7 +311,7 @@ describe('OpenTelemetry and Prometheus', () => {
       (run: (...args: never[]) => unknown, ...args: unknown[]) =>
       () =>
         run(...(args as never[]))
-    assert.throws(call(expose, etcd, {}), /`client` must be the package prom-client, got undefined/)
+    assert.throws(call(expose, etcd, {}), /`promClient` must be the package prom-client, got undefined/)
     assert.throws(call(expose, {}, { client: promClient }), /expose\(\) takes a client/)
     assert.throws(call(expose, etcd, { client: promClient, registrry: 1 }), /registry/)
     assert.throws(call(instrument, undefined), /instrument\(\) takes a client, got undefined/)

@@ -82,7 +82,7 @@ describe('The file of an informer', () => {
     {
       await using informer = stranger.informer({ prefix }, { persist })
       const { resyncs } = eventsOf(informer)
-      informer.on('change', ({ type, keyText, cause }) => told.push(`${cause} ${type} ${keyText}`))
+      informer.on('change', ({ type, keyText, source }) => told.push(`${source} ${type} ${keyText}`))
       assert.equal(informer.isStale, true, 'no member has answered yet')
       const toRevision = await informer.ready()
       assert.deepEqual(resyncs, [{ reason: 'CLUSTER_CHANGED', fromRevision, compactRevision: undefined, toRevision }])

@@ -92,7 +92,7 @@ describe('An informer', () => {
     const told: string[] = []
     for (const type of ['add', 'update', 'delete', 'change'] as const) {
       informer.on(type, (change: Change<string>) =>
-        told.push(`${type} ${inShort(change)} ${change.initial} ${change.cause}`),
+        told.push(`${type} ${inShort(change)} ${change.initial} ${change.source}`),
       )
     }
     await informer.ready()
@@ -212,8 +212,8 @@ describe('An informer', () => {
     const informer = space.informer({ prefix: 'svc/' }, { codec: json<Service>() })
     t.after(() => informer.close())
     const told: string[] = []
-    informer.on('invalid', ({ keyText, raw, error }) =>
-      told.push(`${keyText} ${raw} ${(error as { code: string }).code}`),
+    informer.on('invalid', ({ keyText, value, error }) =>
+      told.push(`${keyText} ${value} ${(error as { code: string }).code}`),
     )
     await informer.ready()
     const { revision } = await space.put('svc/a', '{')
@@ -261,7 +261,7 @@ describe('An informer', () => {
       assert.ok(isEtcdError(error, 'DECODE_FAILED') && error.cause instanceof SyntaxError)
       return /the value of "flag": not valid JSON/.test(error.message)
     })
-    assert.deepEqual([value.current, value.invalid?.raw.toString()], [undefined, 'neither'])
+    assert.deepEqual([value.current, value.invalid?.value.toString()], [undefined, 'neither'])
     const own = space.value('flag', { encode: Buffer.from, decode: () => assert.fail('odd') })
     t.after(() => own.close())
     await assert.rejects(own.ready(), { code: 'DECODE_FAILED', rawMessage: 'the value of "flag" cannot be read: odd' })

@@ -55,7 +55,7 @@ describe('Locks and elections of others', () => {
     const rival = run(t, 'elect', name, 'from etcdctl')
     await untilKeys(name, 1)
     const election = etcd.election(name)
-    assert.equal((await election.leader())?.value, 'from etcdctl')
+    assert.equal((await election.leader())?.valueText, 'from etcdctl')
     const campaign = election.campaign('from here')
     await untilKeys(name, 2)
     rival.kill('SIGINT')
@@ -66,7 +66,7 @@ describe('Locks and elections of others', () => {
     await untilKeys(name, 2)
     await leader.resign()
     await untilPrinted(second, 'from etcdctl again')
-    assert.equal((await election.leader())?.value, 'from etcdctl again')
+    assert.equal((await election.leader())?.valueText, 'from etcdctl again')
   })
 
   test('a lock of etcdctl does not wait for a semaphore that has the same name', async (t) => {
@@ -125,7 +125,7 @@ describe('Locks and elections of others', () => {
       [name, `${name}/${lease.id}`, lease.id],
     )
     const election = etcd.election(name)
-    assert.equal((await election.leader())?.value, 'from the service')
+    assert.equal((await election.leader())?.valueText, 'from the service')
     const seen: (string | undefined)[] = []
     const abort = new AbortController()
     const observing = assert.rejects(
@@ -151,7 +151,7 @@ describe('Locks and elections of others', () => {
     await untilKeys(name, 2)
     await here.resign()
     await next
-    assert.equal((await election.leader())?.value, 'again')
+    assert.equal((await election.leader())?.valueText, 'again')
     abort.abort()
     await observing
     await lease.revoke()

@@ -60,7 +60,7 @@ const watches: Record<string, Round> = {
   },
   'a watch that was left': (etcd, signal) => left(etcd.watch({ prefix }, { startRevision: 2, signal })),
   'a watch with events that nobody has read': async (etcd, signal) => {
-    const watcher = etcd.watch({ prefix }, { startRevision: 2, signal, bufferLimit: 3 })
+    const watcher = etcd.watch({ prefix }, { startRevision: 2, signal, maxBufferedEvents: 3 })
     await poll('events have come', () => watcher.status.buffered > 0 || undefined)
     await watcher.close()
     return [watcher]
@@ -91,7 +91,7 @@ const watches: Record<string, Round> = {
   },
   'endpoints of a service': async (etcd, signal) => {
     const service = new ServiceEndpoints(etcd, 'service')
-    const follower = service.follow({ onEndpoints() {}, onError() {} })
+    const follower = service.subscribe({ onEndpoints() {}, onError() {} })
     await left(service.watch({ signal }))
     await follower.close()
     return [service, follower]

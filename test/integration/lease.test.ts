@@ -179,7 +179,7 @@ describe('Leases', () => {
     const leases = await Promise.all(Array.from({ length: 2000 }, () => etcd.lease.grant(6)))
     const sent = await renewals()
     const cpu = process.cpuUsage()
-    await poll('all are renewed twice', async () => (await renewals()) - sent >= 4000 || undefined, { everyMs: 100 })
+    await poll('all are renewed twice', async () => (await renewals()) - sent >= 4000 || undefined, { intervalMs: 100 })
     const { user, system } = process.cpuUsage(cpu)
     t.diagnostic(`${((user + system) / 4000).toFixed()} µs of CPU for a renewal, this test's polling among it`)
     assert.equal((await streams()) - before, 1)

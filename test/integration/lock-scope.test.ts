@@ -114,7 +114,7 @@ describe('Locks of one client', () => {
     await assert.rejects(etcd.election('one').campaign('third', { timeoutMs: 200 }), LockTimeoutError)
     assert.equal((await keysOf('one')).length, 1)
     await leader.resign()
-    assert.equal((await other.election('one').leader())?.value, 'second')
+    assert.equal((await other.election('one').leader())?.valueText, 'second')
     const next = await second
     assert.ok(next.isLeader() && !leader.isLeader())
     await next.proclaim('second again')

@@ -239,7 +239,7 @@ describe('A mirror', () => {
     const came = await Promise.allSettled(mirrors.map((mirror) => mirror.synced(revision)))
     assert.deepEqual(came.map(({ status }) => status).sort(), ['fulfilled', 'rejected', 'rejected'])
     for (const result of came) if (result.status === 'rejected') assert.equal(result.reason.code, 'MIRROR_CONFLICT')
-    assert.deepEqual(mirrors.map(({ state }) => state.kind).sort(), ['failed', 'failed', 'following'])
+    assert.deepEqual(mirrors.map(({ state }) => state.kind).sort(), ['failed', 'failed', 'watching'])
     assert.equal((await destination.get(`${prefix}key`))?.version, 1)
   })
 

@@ -122,7 +122,7 @@ describe('The endpoints of a service', () => {
     const told: string[][] = []
     const service = new ServiceEndpoints(etcd, 'svc/unreadable')
     await service.add({ name: 'a', address: 'h:1' })
-    const following = service.follow({
+    const following = service.subscribe({
       onEndpoints: (endpoints) => told.push(endpoints.map(({ address }) => address)),
       onError: (error) => errors.push(error),
     })

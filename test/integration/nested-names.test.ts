@@ -69,7 +69,7 @@ const scenarios: Record<string, Scenario> = {
         }
         const election = keyspace.election(name)
         const leadership = await election.campaign(`candidate ${index}`, bounds)
-        assert.equal((await election.leader())?.value, `candidate ${index}`)
+        assert.equal((await election.leader())?.valueText, `candidate ${index}`)
         return { fence: leadership.fence, end: () => leadership.resign() }
       },
       random,

@@ -64,8 +64,8 @@ describe('What a client tells of itself', () => {
     assert.deepEqual([record.responseKeys, record.attempts, record.outcome.ok], [3, 2, true])
     assert.ok(record.requestBytes > prefix.length && record.responseBytes > 3 * prefix.length)
     assert.ok(['leader', 'follower'].includes(record.role ?? ''))
-    const [first, second] = record.tries
-    assert.deepEqual([first?.why, second?.why], ['first', 'CONNECTION_LOST'])
+    const [first, second] = record.attemptRecords
+    assert.deepEqual([first?.reason, second?.reason], ['first', 'CONNECTION_LOST'])
     assert.ok(first?.outcome.ok === false && second?.outcome.ok)
     assert.equal(second.endpoint, record.endpoint)
     assert.ok(record.wireMs >= 100 && record.durationMs >= record.wireMs, `${record.wireMs} of ${record.durationMs} ms`)
@@ -136,7 +136,7 @@ describe('What a client tells of itself', () => {
     const informer = etcd.namespace(prefix).informer({ prefix: 'a/' })
     await informer.ready()
     assert.deepEqual(
-      informers.map(({ type, range, key }) => [type, range, key]),
+      informers.map(({ type, range, keyText }) => [type, range, keyText]),
       [['ready', 'prefix', `${prefix}a/`]],
     )
     const watch = etcd.watch({ prefix })
@@ -145,12 +145,12 @@ describe('What a client tells of itself', () => {
     await poll('the watches go on', () => watches.find(({ type }) => type === 'resumed'))
     await watch.close()
     await informer.close()
-    const told = watches.map((record) => ('key' in record ? `${record.type} ${record.key}` : record.type))
+    const told = watches.map((record) => ('keyText' in record ? `${record.type} ${record.keyText}` : record.type))
     assert.deepEqual(
       told.sort(),
       ['lost', `opened ${prefix}`, `opened ${prefix}a/`, 'resumed', `ended ${prefix}`, `ended ${prefix}a/`].sort(),
     )
-    const ended = watches.find((record) => record.type === 'ended' && record.key === prefix)
+    const ended = watches.find((record) => record.type === 'ended' && record.keyText === prefix)
     assert.ok(ended?.type === 'ended' && ended.reconnects === 1 && ended.error === undefined)
     await lease.revoke()
   })

@@ -228,7 +228,7 @@ describe('The option', () => {
     assert.equal(alone.endpoints().length, 1)
   })
 
-  test('discovery asks DNS, and again every refreshMs', async (t) => {
+  test('discovery asks DNS, and again every `intervalMs`', async (t) => {
     const domain = 'cluster.example'
     const record = (member: number) => ({ priority: 0, weight: 0, port: portOf(member), target: '127.0.0.1' })
     await using server = await DnsServer.start({ [`_etcd-client._tcp.${domain}`]: [record(0), record(1)] })
@@ -248,7 +248,7 @@ describe('The option', () => {
       if (name.includes('-ssl')) throw Object.assign(new Error('none'), { code: 'ENOTFOUND' })
       return members.map((member) => ({ ...record(member), name: '127.0.0.1' }))
     }
-    const following = openClient(t, { discovery: { domain, resolver: { resolveSrv }, refreshMs: 50 } })
+    const following = openClient(t, { discovery: { domain, resolver: { resolveSrv }, intervalMs: 50 } })
     await following.connect()
     members = [1, 2]
     await poll('the change is seen', () => following.endpoints()[1])
@@ -262,7 +262,7 @@ describe('The option', () => {
       return [{ name: '127.0.0.1', port: portOf(0), priority: 0, weight: 0 }]
     }
     const auth = { username: 'root', password: 'secret' }
-    const etcd = openClient(t, { discovery: { domain: 'x', resolver: { resolveSrv }, refreshMs: 50 }, auth })
+    const etcd = openClient(t, { discovery: { domain: 'x', resolver: { resolveSrv }, intervalMs: 50 }, auth })
     await assert.rejects(etcd.connect({ timeoutMs: 100 }), { code: 'NOT_CONNECTED' })
     hasSsl = false
     const failures: unknown[] = []

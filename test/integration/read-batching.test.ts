@@ -170,7 +170,8 @@ describe('Reads in batches', () => {
       calls.map(({ method, attempts, endpoint, role, outcome }) => [method, attempts, endpoint, role, outcome.ok]),
       Array.from({ length: 3 }, () => ['KV.Range', 1, cluster.endpoints[0], 'leader', true]),
     )
-    for (const { tries, wireMs } of calls) assert.ok(tries[0] === attempts[0] && tries.length === 1 && wireMs > 0)
+    for (const { attemptRecords, wireMs } of calls)
+      assert.ok(attemptRecords[0] === attempts[0] && attemptRecords.length === 1 && wireMs > 0)
     const [large = 0, small = 0] = calls.map(({ responseBytes }) => responseBytes)
     assert.ok(large > 500 && large < 600 && small < 50, `${large} and ${small} bytes`)
   })

@@ -156,7 +156,7 @@ describe('A read/write lock', () => {
     const second = await other.rwLock(name).tryRead()
     await assert.rejects(other.rwLock(name).tryWrite(), (error) => {
       assert.ok(error instanceof LockUnavailableError)
-      assert.deepEqual([error.holder?.keyText, error.holder?.value], [reader.key, 'host 7'])
+      assert.deepEqual([error.holder?.keyText, error.holder?.valueText], [reader.key, 'host 7'])
       return true
     })
     await second.release()

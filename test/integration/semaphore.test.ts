@@ -74,7 +74,7 @@ describe('A semaphore', () => {
     await assert.rejects(other.semaphore(name, 1).acquire({ timeoutMs: 200 }), LockTimeoutError)
     await assert.rejects(
       other.semaphore(name, 1).tryAcquire(),
-      (error) => error instanceof LockUnavailableError && error.holder?.value === 'host 7',
+      (error) => error instanceof LockUnavailableError && error.holder?.valueText === 'host 7',
     )
     await untilHolders(name, 1)
     await permit.release()

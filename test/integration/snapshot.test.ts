@@ -79,18 +79,14 @@ describe('A snapshot', () => {
     await client.maintenance.saveSnapshot(path)
     await client.put('key', 'after it')
     await client.close()
-    const { name, peerUrl, dataFolder } = memberAt(other, 0)
+    const { name, peerUrl, dataDir } = memberAt(other, 0)
     await other.kill(0)
-    await rm(dataFolder, { recursive: true })
+    await rm(dataDir, { recursive: true })
     const { etcdctl, etcdutl } = other.binary
     const args = ['--name', name, '--initial-cluster', `${name}=${peerUrl}`, '--initial-advertise-peer-urls', peerUrl]
-    await promisify(execFile)(
-      etcdutl ?? etcdctl ?? '',
-      ['snapshot', 'restore', path, '--data-dir', dataFolder, ...args],
-      {
-        env: { ...process.env, ETCDCTL_API: '3' },
-      },
-    )
+    await promisify(execFile)(etcdutl ?? etcdctl ?? '', ['snapshot', 'restore', path, '--data-dir', dataDir, ...args], {
+      env: { ...process.env, ETCDCTL_API: '3' },
+    })
     await other.restart(0)
     const restored = createClient(t, other)
     const result = await restored.range('key')

@@ -388,7 +388,7 @@ describe('A watch', () => {
       ['key', { startRevision: 0 }],
       ['key', { startRevision: 1.5 }],
       ['key', { startRevision: '5' }],
-      ['key', { bufferLimit: 0 }],
+      ['key', { maxBufferedEvents: 0 }],
       ['key', { only: 'puts' }],
       ['key', { prevKv: 'yes' }],
       ['key', { progress: 1 }],

@@ -123,7 +123,7 @@ describe('The keep-alive scheduler', () => {
     const lease = bench.lease('a', 0.3)
     const quiet = bench.lease('b', 0.3, { isKeptAlive: false })
     for (const record of [lease, quiet]) {
-      await poll('it is lost', () => record.ended, { everyMs: 1 })
+      await poll('it is lost', () => record.ended, { intervalMs: 1 })
       const lateMs = performance.now() - record.expiresAt
       assert.ok(lateMs >= 0 && lateMs < 80, `${lateMs} ms late`)
       assert.equal(reasonOf(record), 'expired')

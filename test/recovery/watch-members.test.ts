@@ -203,14 +203,14 @@ describe('A watch on a cluster of one member', () => {
   }
 
   test('ends with a typed error when the cluster was restored from a backup', async (t) => {
-    const { dataFolder } = memberAt(cluster, 0)
+    const { dataDir } = memberAt(cluster, 0)
     await cluster.kill(0)
-    cpSync(dataFolder, `${dataFolder}-backup`, { recursive: true })
+    cpSync(dataDir, `${dataDir}-backup`, { recursive: true })
     await cluster.restart(0)
     const watcher = await watchedTo(t, 10)
     await cluster.kill(0)
-    rmSync(dataFolder, { recursive: true })
-    cpSync(`${dataFolder}-backup`, dataFolder, { recursive: true })
+    rmSync(dataDir, { recursive: true })
+    cpSync(`${dataDir}-backup`, dataDir, { recursive: true })
     await cluster.restart(0)
     await assertEndsAfter(watcher, 10, 'REVISION_REWOUND')
   })
@@ -218,7 +218,7 @@ describe('A watch on a cluster of one member', () => {
   test('ends with a typed error when another cluster has taken its place', async (t) => {
     const watcher = await watchedTo(t, 10)
     await cluster.kill(0)
-    rmSync(memberAt(cluster, 0).dataFolder, { recursive: true })
+    rmSync(memberAt(cluster, 0).dataDir, { recursive: true })
     await cluster.restart(0, { flags: { 'initial-cluster-token': 'another' } })
     await assertEndsAfter(watcher, 10, 'CLUSTER_CHANGED')
   })

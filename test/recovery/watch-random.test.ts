@@ -172,7 +172,7 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
       { prevKv: true },
       { only: 'put' },
       { only: 'delete' },
-      { bufferLimit: 20 },
+      { maxBufferedEvents: 20 },
     ]
     const followed = variants.map((options) => ({
       options: { ...options, progress: true },

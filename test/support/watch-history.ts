@@ -66,10 +66,10 @@ export class History {
   #step(kvs: readonly KeyValue[]): void {
     const revision = this.#revision + 1
     const keys = new Set(kvs.map(({ keyText }) => keyText))
-    for (const { modRevision, keyText, valueText: value } of kvs) {
+    for (const { modRevision, keyText, valueText } of kvs) {
       if (modRevision !== revision) continue
-      this.changes.push({ revision, key: keyText, type: 'put', value, before: this.#state.get(keyText) })
-      this.#state.set(keyText, value)
+      this.changes.push({ revision, key: keyText, type: 'put', value: valueText, before: this.#state.get(keyText) })
+      this.#state.set(keyText, valueText)
     }
     for (const [key, before] of this.#state) {
       if (keys.has(key)) continue

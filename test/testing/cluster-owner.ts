@@ -7,7 +7,7 @@ const { members, endpoints } = cluster
 const ports = [...endpoints, ...members.flatMap(({ clientUrl, peerUrl }) => [clientUrl, peerUrl])]
 const pids = members.map(({ pid }) => pid)
 const [first] = members
-console.log(JSON.stringify({ pids, ports, dataFolder: first?.dataFolder }))
+console.log(JSON.stringify({ pids, ports, dataFolder: first?.dataDir }))
 
 if (process.argv[2] === 'exit') process.exit()
 // Only this read keeps the process alive: a forgotten cluster must not.

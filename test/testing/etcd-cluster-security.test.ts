@@ -23,7 +23,7 @@ describe('EtcdCluster with TLS', () => {
     const { tls, endpoints } = cluster
     assert.ok(tls)
     assert.ok(endpoints.every((endpoint) => endpoint.startsWith('https://127.0.0.1:')))
-    assert.equal(await askVersion(String(endpoints[0]), { ca: tls.caPem }), 200)
+    assert.equal(await askVersion(String(endpoints[0]), { ca: tls.ca }), 200)
     await assert.rejects(askVersion(String(endpoints[0]), { ca: new CertificateAuthority().cert }))
     assert.equal(await cluster.etcdctl('put', 'key', 'value'), 'OK\n')
     assert.equal(await cluster.metric('etcd_server_has_leader'), 3)
@@ -34,8 +34,8 @@ describe('EtcdCluster with TLS', () => {
     const { tls } = cluster
     assert.ok(tls)
     const { clientUrl } = cluster.members[0] ?? assert.fail()
-    await assert.rejects(askVersion(clientUrl, { ca: tls.caPem }))
-    assert.equal(await askVersion(clientUrl, { ca: tls.caPem, cert: tls.certPem, key: tls.keyPem }), 200)
+    await assert.rejects(askVersion(clientUrl, { ca: tls.ca }))
+    assert.equal(await askVersion(clientUrl, { ca: tls.ca, cert: tls.cert, key: tls.key }), 200)
 
     await cluster.call('/v3/auth/user/add', { name: 'alice', options: { no_password: true } })
     const alice = tls.clientCert('alice')
@@ -50,9 +50,9 @@ describe('EtcdCluster with TLS', () => {
     await using expired = await EtcdCluster.start({ tls: { serverCertificate: { notAfter } } })
     const { tls, endpoints } = expired
     assert.ok(tls)
-    await assert.rejects(askVersion(String(endpoints[0]), { ca: tls.caPem }), { code: 'CERT_HAS_EXPIRED' })
+    await assert.rejects(askVersion(String(endpoints[0]), { ca: tls.ca }), { code: 'CERT_HAS_EXPIRED' })
     await using elsewhere = await EtcdCluster.start({ tls: { serverCertificate: { hosts: ['etcd.example'] } } })
-    const ca = elsewhere.tls?.caPem ?? ''
+    const ca = elsewhere.tls?.ca ?? ''
     const mismatch = { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }
     await assert.rejects(askVersion(String(elsewhere.endpoints[0]), { ca }), mismatch)
   })

@@ -168,10 +168,10 @@ describe('EtcdCluster membership', () => {
 
     const third = await cluster.addMember()
     const leader = await cluster.leader()
-    const { dataFolder } = cluster.members[leader] ?? assert.fail()
+    const { dataDir } = cluster.members[leader] ?? assert.fail()
     await cluster.removeMember(leader)
     assert.equal(cluster.members[leader]?.state, 'removed')
-    assert.equal(existsSync(dataFolder), false)
+    assert.equal(existsSync(dataDir), false)
     assert.equal(cluster.endpoints.length, 2)
     assert.notEqual(await cluster.leader(), leader)
     await cluster.healthy()
@@ -248,7 +248,7 @@ describe('EtcdCluster.start', () => {
 
   test('deletes the data when it stops, as often as that is asked', async () => {
     const cluster = await EtcdCluster.start({ members: 1 })
-    const folder = dirname(dirname(cluster.members[0]?.dataFolder ?? assert.fail()))
+    const folder = dirname(dirname(cluster.members[0]?.dataDir ?? assert.fail()))
     const { pid } = cluster.members[0] ?? assert.fail()
     assert.ok(existsSync(folder) && pid)
     await cluster.pause(0)

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Connection } from '../../src/transport/connection/connection.js'
-import type { ConnectionState, Role } from '../../src/transport/connection/connection-state.js'
+import type { ConnectionState, MemberRole } from '../../src/transport/connection/connection-state.js'
 import type { EjectReason } from '../../src/transport/connection/ejection.js'
 import { Picker } from '../../src/transport/connection/picker.js'
 import type { Route } from '../../src/transport/transport.js'
 
 interface Member {
-  readonly role?: Role
+  readonly role?: MemberRole
   readonly memberId?: string
   readonly latencyMs?: number
   readonly state?: ConnectionState['kind']

@@ -23,7 +23,7 @@ function queueWith({ pages, only, closing = new AbortController().signal, histor
     resumed.push(revision)
   }
   const map = (same: WatchBatch): WatchBatch => same
-  const options = { bufferLimit: 1000, progress: false, map, only, source: { pages, resume, closing, history } }
+  const options = { maxBufferedEvents: 1000, progress: false, map, only, source: { pages, resume, closing, history } }
   return { queue: new ResyncQueue({ drained: () => {} }, options), resumed }
 }
 

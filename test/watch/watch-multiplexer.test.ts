@@ -42,15 +42,15 @@ function multiplexerWith(setup: Setup = {}) {
 
 interface Subscription {
   readonly start?: number
-  readonly bufferLimit?: number
+  readonly maxBufferedEvents?: number
   readonly name?: string
 }
 
 function subscribe(
   multiplexer: WatchMultiplexer,
-  { start, bufferLimit = 100, name = 'key' }: Subscription = {},
+  { start, maxBufferedEvents = 100, name = 'key' }: Subscription = {},
 ): WatchQueue {
-  const queue = new WatchQueue(multiplexer, { bufferLimit, progress: false, map: (same: WatchBatch) => same })
+  const queue = new WatchQueue(multiplexer, { maxBufferedEvents, progress: false, map: (same: WatchBatch) => same })
   multiplexer.subscribe(specFor(name), start, queue)
   return queue
 }
@@ -466,7 +466,7 @@ describe('A cluster that was restored, as another call has found out,', () => {
   test('ends the watch of a consumer that was too slow to notice', async () => {
     const identity = identityAt(100)
     const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: async () => 1000 })
-    const slow = subscribe(multiplexer, { bufferLimit: 2 })
+    const slow = subscribe(multiplexer, { maxBufferedEvents: 2 })
     await settled()
     streams.last.created(1, 100)
     streams.last.events(1, 101, 102)
@@ -492,7 +492,7 @@ describe('A cluster that was restored, as another call has found out,', () => {
 describe('A consumer that does not keep up', () => {
   test('is taken off the shared watcher, and goes on where he was on a stream of his own', async () => {
     const { multiplexer, streams } = multiplexerWith()
-    const [fast, slow] = [subscribe(multiplexer), subscribe(multiplexer, { bufferLimit: 4 })]
+    const [fast, slow] = [subscribe(multiplexer), subscribe(multiplexer, { maxBufferedEvents: 4 })]
     await settled()
     const common = streams.last
     common.created(1, 100)
@@ -529,7 +529,7 @@ describe('A consumer that does not keep up', () => {
     t.mock.method(performance, 'now', () => now)
     const { multiplexer, streams } = multiplexerWith()
     t.after(() => multiplexer.close())
-    const [fast, slow] = [subscribe(multiplexer), subscribe(multiplexer, { bufferLimit: 2 })]
+    const [fast, slow] = [subscribe(multiplexer), subscribe(multiplexer, { maxBufferedEvents: 2 })]
     await settled()
     const common = streams.last
     common.created(1, 100)
@@ -561,7 +561,7 @@ describe('A consumer that does not keep up', () => {
 
   test('who is alone leaves no watcher on the server until there is room', async () => {
     const { multiplexer, streams } = multiplexerWith()
-    const queue = subscribe(multiplexer, { bufferLimit: 1 })
+    const queue = subscribe(multiplexer, { maxBufferedEvents: 1 })
     await settled()
     streams.last.created(1, 100)
     streams.last.events(1, 101)
@@ -575,7 +575,7 @@ describe('A consumer that does not keep up', () => {
 
   test('is told when the client closes while he is off', async () => {
     const { multiplexer, streams } = multiplexerWith()
-    const queue = subscribe(multiplexer, { bufferLimit: 1 })
+    const queue = subscribe(multiplexer, { maxBufferedEvents: 1 })
     await settled()
     streams.last.created(1, 100)
     streams.last.events(1, 101)

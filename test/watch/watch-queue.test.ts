@@ -14,13 +14,13 @@ function batch(revision: number, count = 1, value = ''): WatchBatch {
   return made
 }
 
-function queueWith({ bufferLimit = 10, progress = false } = {}) {
+function queueWith({ maxBufferedEvents = 10, progress = false } = {}) {
   const drained: number[] = []
   let ended = 0
   const queue = new WatchQueue(
     { drained: ({ next }) => drained.push(next) },
     {
-      bufferLimit,
+      maxBufferedEvents,
       progress,
       map: (same) => same,
       onEnded: () => {
@@ -50,7 +50,7 @@ describe('The queue between stream and consumer', () => {
   })
 
   test('is full at its limit of events, and tells when half of them are gone', async () => {
-    const { queue, drained } = queueWith({ bufferLimit: 4 })
+    const { queue, drained } = queueWith({ maxBufferedEvents: 4 })
     queue.onBatch(batch(1, 3))
     assert.equal(queue.isFull, false)
     queue.onBatch(batch(2))
@@ -61,7 +61,7 @@ describe('The queue between stream and consumer', () => {
   })
 
   test('is full when its events hold much memory, however few they are', () => {
-    const { queue, drained } = queueWith({ bufferLimit: 1000 })
+    const { queue, drained } = queueWith({ maxBufferedEvents: 1000 })
     const value = 'x'.repeat(1024 * 1024)
     for (let revision = 1; revision < 64; revision += 1) queue.onBatch(batch(revision, 1, value))
     assert.equal(queue.isFull, false)

@@ -54,7 +54,7 @@ describe('A work queue', () => {
     await settled()
     for (let count = 0; count < 5; count += 1) queue.add('a')
     await settled()
-    assert.deepEqual([worked, queue.stats()], [['a'], { waiting: 0, active: 1, delayed: 0 }])
+    assert.deepEqual([worked, queue.stats()], [['a'], { queued: 0, active: 1, delayed: 0 }])
     gates[0]?.open()
     await settled()
     assert.deepEqual(worked, ['a', 'a'])
@@ -75,7 +75,7 @@ describe('A work queue', () => {
     const { queue, worked } = createQueue(t, work, { concurrency: 3 })
     for (let key = 0; key < 20; key += 1) queue.add(String(key))
     await settled()
-    assert.deepEqual(queue.stats(), { waiting: 20 - worked.length, active: 3, delayed: 0 })
+    assert.deepEqual(queue.stats(), { queued: 20 - worked.length, active: 3, delayed: 0 })
     await queue.idle()
     assert.deepEqual([worked.length, most], [20, 3])
   })
@@ -86,12 +86,12 @@ describe('A work queue', () => {
     const work = (key: string): void => {
       if (isBroken) throw new Error(`${key} is broken`)
     }
-    const { queue, worked, errors } = createQueue(t, work, { retryBaseMs: 100, retryMaxMs: 300 })
+    const { queue, worked, errors } = createQueue(t, work, { minRetryMs: 100, maxRetryMs: 300 })
     queue.add('a')
     await settled()
     for (const waitMs of [100, 200, 300, 300]) {
       const { length } = worked
-      assert.deepEqual(queue.stats(), { waiting: 0, active: 0, delayed: 1 })
+      assert.deepEqual(queue.stats(), { queued: 0, active: 0, delayed: 1 })
       await tick(waitMs - 1)
       assert.equal(worked.length, length)
       await tick(1)
@@ -182,7 +182,7 @@ describe('A work queue', () => {
     queue.addAfter('e', 0)
     await settled()
     assert.deepEqual([worked, errors], [['a'], []])
-    assert.deepEqual(queue.stats(), { waiting: 0, active: 0, delayed: 0 })
+    assert.deepEqual(queue.stats(), { queued: 0, active: 0, delayed: 0 })
     assert.equal(timers(), before)
   })
 
@@ -218,7 +218,7 @@ describe('A work queue', () => {
       throw new Error('from the listener')
     }
     const fail = (): Promise<never> => Promise.reject(new Error('failed'))
-    const { queue, worked } = createQueue(t, fail, { onError, retryBaseMs: 1_000_000 })
+    const { queue, worked } = createQueue(t, fail, { onError, minRetryMs: 1_000_000 })
     queue.add('a')
     queue.add('b')
     await settled()
@@ -235,7 +235,7 @@ describe('A work queue', () => {
       [1, { onError }],
       [() => {}, {}],
       [() => {}, { onError, concurrency: 0 }],
-      [() => {}, { onError, retryBaseMs: -1 }],
+      [() => {}, { onError, minRetryMs: -1 }],
       [() => {}, { onError, retries: 3 }],
     ]) {
       assert.throws(() => create(work, options), { code: 'INVALID_ARGUMENT' })

@@ -44,5 +44,5 @@ export const electCommand = defineCommand({
 
 async function tell({ output }: Context, leader: LockHolder | null): Promise<void> {
   if (output.format === 'json') return output.json(leader ?? { key: null })
-  if (leader !== null) await output.line(`${leader.keyText}\n${leader.value}`)
+  if (leader !== null) await output.line(`${leader.keyText}\n${leader.valueText}`)
 }

@@ -5,7 +5,7 @@ export interface LockHolder {
   /** The key of the holder: the lock's name, a slash and the lease. */
   readonly keyText: string
   /** What the holder has put there. */
-  readonly value: string
+  readonly valueText: string
   readonly lease: string | undefined
   readonly createRevision: number
 }
@@ -42,7 +42,8 @@ export class LockUnavailableError extends EtcdError {
   /** `cause` is why it could not be found out who holds it. */
   constructor(lockName: string, holder: LockHolder | undefined, cause?: unknown) {
     const by = holder === undefined ? 'or awaited by this client' : `by ${holder.keyText}`
-    const value = holder === undefined || holder.value === '' ? '' : `, with the value ${JSON.stringify(holder.value)}`
+    const value =
+      holder === undefined || holder.valueText === '' ? '' : `, with the value ${JSON.stringify(holder.valueText)}`
     super(withReason(`lock ${JSON.stringify(lockName)} is held ${by}${value}`, cause), {
       code: 'LOCK_UNAVAILABLE',
       effect: 'none',

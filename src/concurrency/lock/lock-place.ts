@@ -33,5 +33,5 @@ export function oldestOf(queue: Uint8Array, kvs: Iterable<KeyValue>): KeyValue |
 
 /** What a key tells of its holder; `prefix` is the number of bytes before the keys of the caller's keyspace. */
 export function holderOf({ key, value, lease, createRevision }: KeyValue, prefix: number): LockHolder {
-  return { keyText: key.subarray(prefix).toString(), value: value.toString(), lease, createRevision }
+  return { keyText: key.subarray(prefix).toString(), valueText: value.toString(), lease, createRevision }
 }

@@ -325,5 +325,5 @@ export class LockQueue {
 /** Who holds a lock in this process, as one sees it who knows the lock by this name: it may be in another namespace. */
 function holding({ hold }: Extract<QueueState, { kind: 'held' }>, { name }: LockRequest): LockHolder {
   const { value, createRevision, session } = hold.key
-  return { keyText: `${name}/${session.id}`, value, lease: session.id, createRevision }
+  return { keyText: `${name}/${session.id}`, valueText: value, lease: session.id, createRevision }
 }

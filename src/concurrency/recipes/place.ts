@@ -55,7 +55,7 @@ export class Place {
     const ahead = await this.#enter(value, signal)
     if (this.#isTurn(ahead) || ahead.oldest === undefined) return ahead.revision
     const { key, value: seen, lease, createRevision } = ahead.oldest
-    return { keyText: key.toString(), value: seen.toString(), lease, createRevision }
+    return { keyText: key.toString(), valueText: seen.toString(), lease, createRevision }
   }
 
   #isTurn({ keys }: Ahead): boolean {

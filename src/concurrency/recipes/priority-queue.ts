@@ -12,7 +12,7 @@ import type { CallOptions } from '../../transport/transport.js'
 import { checkLockName } from '../lock/lock-options.js'
 import { findFirst } from './find-first.js'
 import { ItemLine } from './item-line.js'
-import type { Enqueued } from './queue.js'
+import type { EnqueueResult } from './queue.js'
 import type { RecipeHost } from './recipe-host.js'
 import { counterKey } from './reserved-names.js'
 
@@ -39,7 +39,7 @@ export class PriorityQueue {
    * Adds an item; lower numbers of `priority` come first. Producers that add items of one priority at the same time wait for
    * each other. Not repeated when its answer was lost: its effect is then unknown.
    */
-  async enqueue(value: Bytes, priority: number, options: CallOptions = {}): Promise<Enqueued> {
+  async enqueue(value: Bytes, priority: number, options: CallOptions = {}): Promise<EnqueueResult> {
     checkCall('enqueue()', options)
     if (!Number.isInteger(priority) || priority < 0 || priority > maxPriority) {
       const expected = `a whole number from 0 to ${maxPriority}`
@@ -66,7 +66,7 @@ export class PriorityQueue {
   }
 
   /** Resolves with `undefined` if another item of this priority was added meanwhile. */
-  async #add(priority: string, value: Buffer, bounds: () => CallOptions): Promise<Enqueued | undefined> {
+  async #add(priority: string, value: Buffer, bounds: () => CallOptions): Promise<EnqueueResult | undefined> {
     const folder = `${this.name}/${priority}/`
     const sort = { target: 'key', order: 'descend' } as const
     const { found, revision } = await findFirst(this.#store, { folder, form: 'number', sort }, bounds)

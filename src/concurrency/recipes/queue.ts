@@ -11,7 +11,7 @@ import type { RecipeHost } from './recipe-host.js'
 import { itemName } from './unique-name.js'
 
 /** What `enqueue()` resolves to. */
-export interface Enqueued {
+export interface EnqueueResult {
   readonly keyText: string
   readonly revision: number
 }
@@ -34,7 +34,7 @@ export class Queue {
   }
 
   /** Adds an item. Sent once: with a lost answer its effect is unknown. */
-  async enqueue(value: Bytes, options: CallOptions = {}): Promise<Enqueued> {
+  async enqueue(value: Bytes, options: CallOptions = {}): Promise<EnqueueResult> {
     checkCall('enqueue()', options)
     const bytes = keyBytes('value', value)
     for (;;) {

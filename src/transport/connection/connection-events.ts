@@ -12,9 +12,9 @@ export interface ConnectionEvents {
   endpointEjected: { readonly endpoint: string; readonly reason: EjectReason }
   /**
    * The connection to a member was lost, or could not be made; it is tried again by itself. Told once until it is ready
-   * again. `error` is why it could not be made.
+   * again. `reason` is why it could not be made.
    */
-  endpointLost: { readonly endpoint: string; readonly error: string | undefined }
+  endpointLost: { readonly endpoint: string; readonly reason: string | undefined }
   /**
    * A member allows too few streams on a connection (`--max-concurrent-streams`) for what this client needs: what `purpose`
    * names waits, goes to another member, or shares a stream. Told once for each endpoint and purpose.
@@ -83,7 +83,7 @@ export class StateReporter {
         const hasFailed = state.error !== undefined || !['idle', 'connecting'].includes(previous.kind)
         if (!hasFailed || this.#lost.has(connection)) return
         this.#lost.add(connection)
-        this.#events.emit('endpointLost', { endpoint, error: state.error })
+        this.#events.emit('endpointLost', { endpoint, reason: state.error })
       }
     }
   }

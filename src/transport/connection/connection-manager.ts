@@ -10,7 +10,7 @@ import { ClusterIdentity } from './cluster-identity.js'
 import { Connection } from './connection.js'
 import { type EventSink, reasonOf, type StateChange, StateReporter } from './connection-events.js'
 import type { ConnectionHost } from './connection-host.js'
-import type { ConnectionState, Role } from './connection-state.js'
+import type { ConnectionState, MemberRole } from './connection-state.js'
 import { type EndpointStatus, statusOf } from './endpoint-status.js'
 import { Picker } from './picker.js'
 import { WaitingCalls } from './waiting-calls.js'
@@ -132,7 +132,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   }
 
   /** What the member at an endpoint does, as far as it is known. */
-  roleOf(endpoint: string): Role | undefined {
+  roleOf(endpoint: string): MemberRole | undefined {
     return this.#connections.find(({ url }) => url === endpoint)?.role
   }
 

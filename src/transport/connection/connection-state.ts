@@ -15,7 +15,7 @@ export type ConnectionState =
   | { readonly kind: 'closed' }
 
 /** What a member does in its cluster. */
-export type Role = 'leader' | 'follower' | 'learner'
+export type MemberRole = 'leader' | 'follower' | 'learner'
 
 /** Why a member is not healthy; `undefined` also for a new connection, of which nobody knows yet whose it is. */
 export function ejectReasonOf(state: ConnectionState): EjectReason | undefined {

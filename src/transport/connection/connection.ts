@@ -9,7 +9,7 @@ import { StreamSlots } from '../stream-slots.js'
 import type { CallContext } from '../transport.js'
 import type { ConnectionHost } from './connection-host.js'
 import { ConnectionLiveness } from './connection-liveness.js'
-import { type ConnectionState, ejectReasonOf, type Role } from './connection-state.js'
+import { type ConnectionState, ejectReasonOf, type MemberRole } from './connection-state.js'
 import { type EjectReason, ejectionMs } from './ejection.js'
 import { InFlightCalls } from './in-flight-calls.js'
 import { Latency } from './latency.js'
@@ -106,7 +106,7 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
     return this.#status?.dbSizeInUse
   }
 
-  get role(): Role | undefined {
+  get role(): MemberRole | undefined {
     if (this.#knownLearner) return 'learner'
     if (this.#status?.leader === undefined) return undefined
     return this.#status.leader === this.memberId ? 'leader' : 'follower'

@@ -1,6 +1,6 @@
 import type { Connection } from './connection.js'
 import { reasonOf } from './connection-events.js'
-import type { ConnectionState, Role } from './connection-state.js'
+import type { ConnectionState, MemberRole } from './connection-state.js'
 
 /** What a client knows about one of its endpoints now. */
 export interface EndpointStatus {
@@ -20,7 +20,7 @@ export interface EndpointStatus {
   readonly streams: number
   /** Streams and calls that the member allows on a connection (`--max-concurrent-streams`); `undefined` where it has set no limit. */
   readonly maxStreams: number | undefined
-  readonly role: Role | undefined
+  readonly role: MemberRole | undefined
   readonly memberId: string | undefined
   readonly version: string | undefined
   /** The cluster that the member belongs to, as far as it has said so since it was connected. */

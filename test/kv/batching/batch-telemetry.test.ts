@@ -63,7 +63,7 @@ function observed(reply: (call: FakeCall, index: number) => unknown) {
 
 function callsOf(t: TestContext): (key: string) => CallRecord {
   const records = recordsOf<CallRecord>(t, channels.call)
-  return (key) => records.find(({ request }) => request.key === key) ?? assert.fail(`nothing was told of ${key}`)
+  return (key) => records.find(({ request }) => request.keyText === key) ?? assert.fail(`nothing was told of ${key}`)
 }
 
 function assertTimesAddUp(record: CallRecord): void {
@@ -84,12 +84,12 @@ describe('What is told of calls in a batch', () => {
     await Promise.all(['a', 'b', 'b'].map((key) => read(key)))
     const [attempt = assert.fail(), ...others] = attempts
     assert.deepEqual(others, [])
-    assert.deepEqual([attempt.method, attempt.operations, attempt.why], ['KV.Txn', 2, 'first'])
+    assert.deepEqual([attempt.method, attempt.operations, attempt.reason], ['KV.Txn', 2, 'first'])
     assert.deepEqual(attempt.batch, { method: 'KV.Range', calls: 3 })
     assert.equal(attempt.callId, callOf('a').callId)
     for (const record of ['a', 'b'].map(callOf)) {
       assert.deepEqual([record.method, record.attempts, record.endpoint, record.role], ['KV.Range', 1, 'm0', 'leader'])
-      assert.equal(record.tries[0], attempt)
+      assert.equal(record.attemptRecords[0], attempt)
       assert.ok(record.authMs > 3 && record.connectMs === 4, `${record.authMs} and ${record.connectMs} ms`)
       assert.ok(record.wireMs > 10 && record.wireMs <= attempt.durationMs, `${record.wireMs} ms`)
       assert.ok(record.requestBytes > 0)
@@ -104,13 +104,13 @@ describe('What is told of calls in a batch', () => {
       throw new EtcdError('permission denied', { code: 'PERMISSION_DENIED', effect: 'none', method: 'KV.Txn' })
     })
     await Promise.all(['a', 'b'].map((key) => read(key)))
-    for (const { tries, attempts, callId } of ['a', 'b'].map(callOf)) {
-      const told = tries.map(({ method, attempt, why, batch }) => [method, attempt, why, batch?.calls])
+    for (const { attemptRecords, attempts, callId } of ['a', 'b'].map(callOf)) {
+      const told = attemptRecords.map(({ method, attempt, reason, batch }) => [method, attempt, reason, batch?.calls])
       assert.deepEqual(told, [
         ['KV.Txn', 1, 'first', 2],
         ['KV.Range', 2, 'PERMISSION_DENIED', undefined],
       ])
-      assert.deepEqual([attempts, tries[1]?.callId], [2, callId])
+      assert.deepEqual([attempts, attemptRecords[1]?.callId], [2, callId])
     }
   })
 
@@ -135,7 +135,7 @@ describe('What is told of calls in a batch', () => {
     await stayed
     for (const key of ['a', 'b']) {
       const record = callOf(key)
-      const [left = assert.fail(), ...others] = record.tries
+      const [left = assert.fail(), ...others] = record.attemptRecords
       assert.deepEqual([others, record.attempts, left.endpoint, record.endpoint], [[], 1, 'm0', 'm0'])
       assert.deepEqual(left.outcome, record.outcome)
       assert.deepEqual(left.batch, { method: 'KV.Range', calls: 3 })
@@ -165,11 +165,11 @@ describe('What is told of calls in a batch', () => {
     await Promise.all([first, second])
     assert.equal(inner.calls.length, 1)
     const [one = assert.fail(), joined = assert.fail()] = [...records].sort((a, b) => b.durationMs - a.durationMs)
-    assert.equal(callOf('a').tries[0], one.tries[0])
-    assert.deepEqual(joined.tries, one.tries)
-    assert.deepEqual(joined.tries[0]?.batch, { method: 'KV.Range', calls: 2 })
+    assert.equal(callOf('a').attemptRecords[0], one.attemptRecords[0])
+    assert.deepEqual(joined.attemptRecords, one.attemptRecords)
+    assert.deepEqual(joined.attemptRecords[0]?.batch, { method: 'KV.Range', calls: 2 })
     assert.deepEqual([joined.attempts, joined.connectMs, joined.endpoint], [1, 0, 'm0'])
-    assert.ok(joined.wireMs <= joined.durationMs && joined.durationMs < (one.tries[0]?.durationMs ?? 0))
+    assert.ok(joined.wireMs <= joined.durationMs && joined.durationMs < (one.attemptRecords[0]?.durationMs ?? 0))
     assertTimesAddUp(joined)
   })
 })
