@@ -55,7 +55,7 @@ describe('The diagnostics channels', () => {
     const [method, path] = ['KV.Put', '/etcdserverpb.KV/Put']
     assert.deepEqual([call.method, call.path, call.endpoint, call.outcome], [method, path, endpoint, ok])
     assert.deepEqual([call.attempts, call.backoffMs, call.authMs, call.mode], [1, 0, 0, undefined])
-    assert.deepEqual(call.request, { range: 'key', key: 'key', operations: 1 })
+    assert.deepEqual(call.request, { range: 'key', keyText: 'key', operations: 1 })
     assert.ok(Math.abs(call.queueMs + connectMs + call.wireMs - durationMs) < 1e-6)
     assert.ok(connectMs > 0 && durationMs > connectMs && tookMs >= durationMs, `${connectMs} of ${durationMs} ms`)
     assert.ok(responseBytes > 10 && responseBytes < 100)

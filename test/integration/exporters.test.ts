@@ -312,8 +312,8 @@ describe('OpenTelemetry and Prometheus', () => {
       () =>
         run(...(args as never[]))
     assert.throws(call(expose, etcd, {}), /`promClient` must be the package prom-client, got undefined/)
-    assert.throws(call(expose, {}, { client: promClient }), /expose\(\) takes a client/)
-    assert.throws(call(expose, etcd, { client: promClient, registrry: 1 }), /registry/)
+    assert.throws(call(expose, {}, { promClient }), /expose\(\) takes a client/)
+    assert.throws(call(expose, etcd, { promClient, registrry: 1 }), /registry/)
     assert.throws(call(instrument, undefined), /instrument\(\) takes a client, got undefined/)
     assert.throws(call(instrument, etcd, { tracer: 1 }), /tracerProvider/)
   })

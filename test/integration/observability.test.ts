@@ -60,7 +60,7 @@ describe('What a client tells of itself', () => {
     const [record = assert.fail(), ...others] = slow
     assert.deepEqual(others, [])
     assert.deepEqual([record.client.name, record.method, record.mode], ['app', 'KV.Range', 'serializable'])
-    assert.deepEqual(record.request, { range: 'prefix', key: prefix, operations: 1 })
+    assert.deepEqual(record.request, { range: 'prefix', keyText: prefix, operations: 1 })
     assert.deepEqual([record.responseKeys, record.attempts, record.outcome.ok], [3, 2, true])
     assert.ok(record.requestBytes > prefix.length && record.responseBytes > 3 * prefix.length)
     assert.ok(['leader', 'follower'].includes(record.role ?? ''))
