@@ -54,7 +54,7 @@ async function run(files: readonly string[], concurrency: number, env: NodeJS.Pr
   if (files.length === 0) return true
   const flags = [
     '--import',
-    'tsx',
+    './test/support/typescript.js',
     '--import',
     './test/support/transport.ts',
     '--test',

@@ -67,7 +67,7 @@ export class CliProcess {
 
   constructor(args: readonly string[], { endpoints, env }: CliOptions) {
     const variables = { ...process.env, ...env, ETCDCTL_ENDPOINTS: endpoints?.join(',') }
-    const bin = ['--import', 'tsx', 'src/cli/bin.ts', ...args]
+    const bin = ['--import', './test/support/typescript.js', 'src/cli/bin.ts', ...args]
     this.child = spawn(process.execPath, bin, { cwd: root, env: variables, stdio: 'pipe' })
     this.child.stdout?.on('data', (piece) => {
       this.stdout += piece

@@ -20,7 +20,7 @@ describe('The examples', () => {
 
   for (const name of programs) {
     test(`${name} runs, also a second time, and ends by itself`, async () => {
-      const args = ['--import', 'tsx', join('examples', name), ...cluster.endpoints]
+      const args = ['--import', './test/support/typescript.js', join('examples', name), ...cluster.endpoints]
       for (const _ of ['first', 'second']) {
         const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 30_000 })
         assert.equal(stderr, '')

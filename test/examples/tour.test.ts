@@ -24,7 +24,7 @@ class Tour {
   constructor(t: TestContext, env: NodeJS.ProcessEnv = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-tour-'))
     this.folder = folder
-    const child = spawn(process.execPath, ['--import', 'tsx', 'examples/tour.ts'], {
+    const child = spawn(process.execPath, ['--import', './test/support/typescript.js', 'examples/tour.ts'], {
       cwd: root,
       env: { ...process.env, TMPDIR: folder, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -282,7 +282,7 @@ describe('A lock whose holder does not run', () => {
       console.log(succeeded)
       await lock.release()
       await etcd.close()`
-    const flags = ['--import', 'tsx', '--input-type=module', '--eval', source]
+    const flags = ['--import', './test/support/typescript.js', '--input-type=module', '--eval', source]
     const child = spawn(process.execPath, flags, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
     return { child, exited: once(child, 'exit'), line: async () => String((await lines.next()).value) }

@@ -15,7 +15,7 @@ export interface ChildResult {
  * within 20 s is killed. Unhandled rejections end it with an error.
  */
 export function runScript(source: string, env: NodeJS.ProcessEnv = {}): Promise<ChildResult> {
-  const imports = ['--import', 'tsx', '--import', './test/support/transport.ts']
+  const imports = ['--import', './test/support/typescript.js', '--import', './test/support/transport.ts']
   const flags = [...imports, '--unhandled-rejections=strict', '--input-type=module', '--eval', source]
   return new Promise((resolve) => {
     const options = { cwd: root, env: { ...process.env, ...env }, timeout: 20_000, killSignal: 'SIGKILL' } as const

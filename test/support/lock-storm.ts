@@ -8,11 +8,15 @@ const root = join(import.meta.dirname, '../..')
 
 /** Runs one process of a storm of locks, to its end. */
 export async function runLockWorker(task: LockTask): Promise<LockReport> {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'lock-worker.ts')], {
-    cwd: root,
-    env: { ...process.env, LOCK_TASK: JSON.stringify(task) },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    ['--import', './test/support/typescript.js', join(import.meta.dirname, 'lock-worker.ts')],
+    {
+      cwd: root,
+      env: { ...process.env, LOCK_TASK: JSON.stringify(task) },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   let output = ''
   child.stdout.on('data', (bytes) => {
     output += bytes

@@ -21,7 +21,7 @@ const script = fileURLToPath(new URL('cluster-owner.ts', import.meta.url))
 
 /** Starts a process that starts a cluster with three members, of which the last is paused. */
 async function startOwner(ending: 'wait' | 'exit' | 'forget', env: NodeJS.ProcessEnv = {}): Promise<OwnedCluster> {
-  const owner = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script, ending], {
+  const owner = spawn(process.execPath, ['--import', import.meta.resolve('../support/typescript.js'), script, ending], {
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   })

@@ -187,7 +187,7 @@ describe('findEtcd', () => {
         import { findEtcd } from ${JSON.stringify(import.meta.resolve('../../src/testing/index.ts'))}
         console.log((await findEtcd('${version}')).etcd)`
       const run = async () => {
-        const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script]
+        const args = ['--import', import.meta.resolve('../support/typescript.js'), '--input-type=module', '-e', script]
         const child = spawn(process.execPath, args, { cwd: fileURLToPath(new URL('../..', import.meta.url)) })
         child.stderr.pipe(process.stderr)
         const [output] = await once(child.stdout, 'data')
