@@ -1,4 +1,4 @@
-import type { Alarm } from '../maintenance/alarms.js'
+import type { Alarm } from './alarms.js'
 
 /** How a member does. */
 export interface MemberHealth {

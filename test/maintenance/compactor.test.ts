@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Observations } from '../../src/compactor/observations.js'
+import { ObservedRevisions } from '../../src/maintenance/observed-revisions.js'
 
 describe('What a compactor has seen', () => {
   test('gives the newest revision that is old enough, and never one that is not', () => {
-    const seen = new Observations()
+    const seen = new ObservedRevisions()
     assert.equal(seen.olderThan(0, 1000), undefined)
     for (const [revision, at] of [
       [10, 0],
@@ -22,7 +22,7 @@ describe('What a compactor has seen', () => {
   })
 
   test('is nothing once the store has gone back', () => {
-    const seen = new Observations()
+    const seen = new ObservedRevisions()
     seen.add(1000, 0)
     seen.add(900, 10)
     assert.equal(seen.olderThan(50, 55), undefined)

@@ -8,7 +8,7 @@ import { assertKnownOptions, describe, intervalMs, keyBytes, oneOf } from '../co
 import { key as keyOf } from '../kv/compare.js'
 import type { Kv } from '../kv/kv.js'
 import { get, put } from '../kv/operation.js'
-import { Observations } from './observations.js'
+import { ObservedRevisions } from './observed-revisions.js'
 
 /** Options of `compactor()`. */
 export interface CompactorOptions {
@@ -81,7 +81,7 @@ export class Compactor implements AsyncDisposable {
   readonly #intervalMs: number
   readonly #key: Buffer
   readonly #events = new Emitter<CompactorEvents>()
-  readonly #observations = new Observations()
+  readonly #observed = new ObservedRevisions()
   readonly #closing = new AbortController()
   readonly #running: Promise<void>
   #state: CompactorState = { kind: 'waiting' }
@@ -128,7 +128,7 @@ export class Compactor implements AsyncDisposable {
   async #run(): Promise<void> {
     const { closing, onRestored } = this.#host
     const end = (): void => this.#closing.abort()
-    const leave = onRestored(() => this.#observations.clear())
+    const leave = onRestored(() => this.#observed.clear())
     closing.addEventListener('abort', end, { once: true })
     if (closing.aborted) end()
     for (let failures = 0; !this.#closing.signal.aborted; ) {
@@ -145,7 +145,7 @@ export class Compactor implements AsyncDisposable {
   async #takeTurn(): Promise<boolean> {
     this.#state = { kind: 'working' }
     try {
-      const candidate = this.#observations.olderThan(this.#retainMs, performance.now())
+      const candidate = this.#observed.olderThan(this.#retainMs, performance.now())
       if (this.#turn === undefined || candidate === undefined || candidate <= this.#turn.compacted) await this.#look()
       else if (await this.#claim(this.#turn.version, candidate)) await this.#compact(candidate)
       this.#state = { kind: 'waiting' }
@@ -175,7 +175,7 @@ export class Compactor implements AsyncDisposable {
       .else(get(this.#key))
       .commit({ signal })
     if (result.succeeded) {
-      this.#observations.add(result.revision, performance.now())
+      this.#observed.add(result.revision, performance.now())
       this.#turn = { version: version + 1, compacted: candidate }
       return true
     }
@@ -185,7 +185,7 @@ export class Compactor implements AsyncDisposable {
   }
 
   #learn(kv: Pick<KeyValue, 'version' | 'value'> | undefined, revision: number): void {
-    this.#observations.add(revision, performance.now())
+    this.#observed.add(revision, performance.now())
     this.#turn = { version: kv?.version ?? 0, compacted: Number.parseInt(kv?.value.toString('latin1') ?? '0', 10) || 0 }
   }
 

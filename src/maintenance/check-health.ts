@@ -1,13 +1,13 @@
 import { withAnySignal } from '../core/abort.js'
 import { isEtcdError } from '../core/errors.js'
-import { alarmsOf } from '../maintenance/alarms.js'
 import { methods } from '../protobuf/methods.js'
 import { checkCall } from '../transport/call-options.js'
 import { type EndpointDirectory, pinnedTo } from '../transport/connection/endpoint-directory.js'
 import type { EndpointStatus } from '../transport/connection/endpoint-status.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
+import { alarmsOf } from './alarms.js'
 import type { Health, MemberHealth } from './health.js'
-import { type ListedAlarms, notConnected, problemsOf } from './problems.js'
+import { type ListedAlarms, notConnected, problemsOf } from './health-problems.js'
 
 /** What a health check is made with. */
 export interface HealthParts {

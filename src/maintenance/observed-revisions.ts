@@ -6,7 +6,7 @@ interface Observation {
 }
 
 /** The revisions that the store was at, and when: which of them is old enough is never a guess. */
-export class Observations {
+export class ObservedRevisions {
   #seen: Observation[] = []
 
   /** The answer to a consistent read or write told this revision now. */

@@ -1,5 +1,5 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import type { Alarm } from '../maintenance/alarms.js'
+import type { Alarm } from './alarms.js'
 import type { MemberHealth } from './health.js'
 
 /** The alarms, or why they could not be read. */
