@@ -32,7 +32,7 @@ describe('Balancing over three members', () => {
     assert.ok(each.every(isThird), `the members served ${each.join(', ')} calls`)
   }
 
-  test('gives each member a third of the calls made one after another', () => assertEven(1))
+  test('gives each member a third of sequential calls', () => assertEven(1))
 
   test('gives each member a third of the calls made 64 at a time', () => assertEven(64))
 })

@@ -33,14 +33,14 @@ describe('Connecting', () => {
     return `http://127.0.0.1:${port}`
   }
 
-  test('passes over a closed port', async () => {
+  test('skips a closed port', async () => {
     await using etcd = new Etcd({ endpoints: [await closedEndpoint(), ...cluster.endpoints.slice(1)] })
     const { tookMs } = await timed(() => etcd.put('closed port', 'value'))
     assert.ok(tookMs < 500, `the first call took ${tookMs} ms`)
     await Promise.all(Array.from({ length: 30 }, () => etcd.get('closed port')))
   })
 
-  test('passes over a member that resets connections at once', async () => {
+  test('skips a member that resets connections immediately', async () => {
     proxy.refuse()
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     const { tookMs } = await timed(() => etcd.put('reset', 'value'))
@@ -48,7 +48,7 @@ describe('Connecting', () => {
     await Promise.all(Array.from({ length: 30 }, () => etcd.get('reset')))
   })
 
-  test('passes over a member that accepts connections and never answers', async () => {
+  test('skips a member that accepts connections and never answers', async () => {
     proxy.blackhole()
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     const { tookMs } = await timed(() => etcd.put('silent', 'value'))
@@ -73,7 +73,7 @@ describe('Connecting', () => {
     assert.ok(tookMs < 1250, `it took ${tookMs} ms`)
   })
 
-  test('to members that refuse is repeated with growing waits', async () => {
+  test('repeats refused attempts with increasing delays', async () => {
     proxy.refuse()
     const before = proxy.refused
     await using etcd = new Etcd({ endpoints: memberAt(cluster, 0).endpoint, connectTimeoutMs: 500 })
@@ -86,7 +86,7 @@ describe('Connecting', () => {
     await etcd.get('key')
   })
 
-  test('to a single member that never answers ends with the deadline', async () => {
+  test('fails at the deadline when a single member never answers', async () => {
     proxy.blackhole()
     await using etcd = new Etcd({ endpoints: memberAt(cluster, 0).endpoint })
     for (const call of [() => etcd.get('key', { timeoutMs: 700 }), () => etcd.put('key', '', { timeoutMs: 700 })]) {
@@ -100,7 +100,7 @@ describe('Connecting', () => {
     }
   })
 
-  test('to a single member that answers again ends the wait of a call', async () => {
+  test("ends a call's wait when a single member answers again", async () => {
     proxy.refuse()
     await using etcd = new Etcd({ endpoints: memberAt(cluster, 0).endpoint })
     const call = etcd.get('key')
@@ -109,7 +109,7 @@ describe('Connecting', () => {
     assert.equal(await call, undefined)
   })
 
-  test('ignores proxies that the environment names', async () => {
+  test('ignores proxies named by the environment', async () => {
     const source = `
       import { Etcd } from './src/index.ts'
       const etcd = new Etcd({ endpoints: '${cluster.endpoints[1]}', connectTimeoutMs: 3000 })
@@ -122,8 +122,8 @@ describe('Connecting', () => {
   })
 })
 
-describe('A client made before etcd is there', () => {
-  test('works when etcd comes, also for the calls that wait', async () => {
+describe('A client created before etcd starts', () => {
+  test('connects once etcd starts and sends the waiting calls', async () => {
     await using cluster = await EtcdCluster.start()
     await cluster.kill(0)
     await using etcd = new Etcd({ endpoints: cluster.endpoints, connectTimeoutMs: 300 })

@@ -29,7 +29,7 @@ async function allReady(etcd: Etcd): Promise<void> {
   await poll('all endpoints are ready', () => etcd.endpoints().every(({ state }) => state === 'ready') || undefined)
 }
 
-describe('The endpoints of a client', () => {
+describe('`setEndpoints()`', () => {
   let cluster: EtcdCluster
   let urls: readonly [string, string, string]
 
@@ -67,7 +67,7 @@ describe('The endpoints of a client', () => {
     await poll('the old connection is closed', () => proxyAt(cluster, index).connections === 0 || undefined)
   }
 
-  test('are replaced under traffic: no call fails, those under way end where they are, and shares are even', async (t) => {
+  test('replaces endpoints under traffic: no call fails, calls in flight finish, shares stay even', async (t) => {
     const etcd = clientOf(t, urls[0], urls[1])
     await etcd.connect()
     await allReady(etcd)
@@ -90,7 +90,7 @@ describe('The endpoints of a client', () => {
     )
   })
 
-  test('are replaced by others altogether, and back, under traffic', async (t) => {
+  test('replaces all endpoints by others and back, under traffic', async (t) => {
     const etcd = clientOf(t, urls[0])
     const events = eventsOf(etcd)
     await etcd.connect()
@@ -110,7 +110,7 @@ describe('The endpoints of a client', () => {
     await Promise.all([disconnected(0), disconnected(1)])
   })
 
-  test('that are no longer used still have their silence noticed, and end with the client', async (t) => {
+  test('keeps keepalive on removed endpoints and closes them with the client', async (t) => {
     const etcd = clientOf(t, urls[0])
     await etcd.put('key', 'value')
     proxyAt(cluster, 0).blackhole()
@@ -125,7 +125,7 @@ describe('The endpoints of a client', () => {
     assert.ok(tookMs < 100, `it took ${tookMs} ms`)
   })
 
-  test('that make no sense are refused, and nothing changes', async (t) => {
+  test('rejects invalid endpoints and changes nothing', async (t) => {
     const etcd = clientOf(t, urls[0])
     await etcd.connect()
     const before = etcd.endpoints().map(({ endpoint, state }) => [endpoint, state])
@@ -147,7 +147,7 @@ describe('The endpoints of a client', () => {
     )
   })
 
-  test('can be replaced before the first call, and while it waits for a connection', async (t) => {
+  test('works before the first call and while a call waits for a connection', async (t) => {
     const { port, release } = await reservePort()
     t.after(release)
     const nowhere = `http://127.0.0.1:${port}`
@@ -165,7 +165,7 @@ describe('The endpoints of a client', () => {
     assert.equal((await call).endpoint, urls[1])
   })
 
-  test('share evenly by member, however many addresses one has', async (t) => {
+  test('balances by member, however many addresses a member has', async (t) => {
     await using second = await FaultProxy.start(memberAt(cluster, 0).clientUrl)
     const etcd = clientOf(t, urls[0], `http://${second.endpoint}`, urls[1], urls[2])
     await etcd.connect()
@@ -180,7 +180,7 @@ describe('The endpoints of a client', () => {
     assert.deepEqual(await shares(etcd, 300), [100, 100, 100])
   })
 
-  test('show their state, latency, calls under way, role, member and version', async (t) => {
+  test('shows state, latency, calls in flight, role, member and version of each endpoint', async (t) => {
     const etcd = clientOf(t, ...urls)
     const none = { reason: undefined, inFlight: 0, streams: 0, maxStreams: undefined }
     const nothing = { ...none, latencyMs: undefined, role: undefined, memberId: undefined }
@@ -213,8 +213,8 @@ describe('The endpoints of a client', () => {
     assert.ok(etcd.endpoints().every(({ inFlight }) => inFlight === 0))
   })
 
-  describe('tell by one event each', () => {
-    test('that they are ready, lost and ready again', async (t) => {
+  describe('The client emits one event', () => {
+    test('when an endpoint is ready, is lost and is ready again', async (t) => {
       const etcd = clientOf(t, ...urls)
       const events = eventsOf(etcd)
       await etcd.connect()
@@ -233,7 +233,7 @@ describe('The endpoints of a client', () => {
       assert.deepEqual(events, [['endpointReady', { endpoint: urls[1] }]])
     })
 
-    test('that they cannot be reached, with the reason', async (t) => {
+    test('when an endpoint cannot be reached, with the reason', async (t) => {
       const { port, release } = await reservePort()
       t.after(release)
       const endpoint = `http://127.0.0.1:${port}`
@@ -243,7 +243,7 @@ describe('The endpoints of a client', () => {
       assert.deepEqual(events, [['endpointLost', { endpoint, reason: `connect ECONNREFUSED 127.0.0.1:${port}` }]])
     })
 
-    test('that they are ejected and ready again', async (t) => {
+    test('when an endpoint is ejected and ready again', async (t) => {
       const etcd = clientOf(t, ...urls)
       await etcd.connect()
       await allReady(etcd)
@@ -266,7 +266,7 @@ describe('The endpoints of a client', () => {
       assert.deepEqual(events, [['endpointReady', { endpoint }]])
     })
 
-    test('that another member leads', async (t) => {
+    test('when another member becomes leader', async (t) => {
       const etcd = clientOf(t, ...urls)
       await etcd.connect()
       await allReady(etcd)
@@ -285,7 +285,7 @@ describe('The endpoints of a client', () => {
       assert.deepEqual(changes, [['leaderChanged', { memberId: next.memberId, raftTerm }]])
     })
 
-    test('to every listener, also where one of them throws', async () => {
+    test('to every listener, even if one of them throws', async () => {
       const source = `
         import { Etcd } from './src/index.ts'
         process.on('uncaughtException', (error) => console.log('uncaught', error.message))
@@ -308,10 +308,10 @@ describe('The endpoints of a client', () => {
   }
 })
 
-describe('memberSync', () => {
+describe('`memberSync`', () => {
   const memberSync = { intervalMs: 50 }
 
-  test('sends traffic to a member that is added, and none to one that is removed', async (t) => {
+  test('sends traffic to an added member and none to a removed one', async (t) => {
     await using cluster = await EtcdCluster.start({ members: 3 })
     const [first, second] = cluster.endpoints
     const etcd = createClient(t, { endpoints: [String(first), String(second)] }, { memberSync })
@@ -338,7 +338,7 @@ describe('memberSync', () => {
     )
   })
 
-  test('keeps what the client was given, and never uses addresses of another cluster', async (t) => {
+  test('keeps the configured endpoints and never uses addresses of another cluster', async (t) => {
     await using other = await EtcdCluster.start({ members: 2 })
     const advertised = [...other.endpoints, 'http://127.0.0.1:1', 'https://127.0.0.1:2']
     const flags = { 'advertise-client-urls': advertised.join() }
@@ -377,7 +377,7 @@ describe('memberSync', () => {
     )
   })
 
-  test('says when it fails, and goes on with the endpoints that it has', async (t) => {
+  test('reports a failure and continues with the current endpoints', async (t) => {
     await using cluster = await EtcdCluster.start({ proxy: true })
     const etcd = createClient(t, cluster, { memberSync, connectTimeoutMs: 100 })
     const errors: unknown[] = []

@@ -52,7 +52,7 @@ async function take(iterator: AsyncIterator<WatchEvent, undefined>, count: numbe
 }
 
 for (const members of [1, 3]) {
-  describe(`Where ${members === 1 ? 'a member allows' : 'three members allow'} 4 streams on a connection`, {
+  describe(`${members === 1 ? 'A member that allows' : 'Three members that allow'} 4 streams per connection`, {
     concurrency: true,
   }, () => {
     let cluster: EtcdCluster
@@ -63,7 +63,7 @@ for (const members of [1, 3]) {
     after(() => cluster.stop())
 
     for (const transport of ['grpc-js', 'http2'] as const) {
-      test(`stalled watches leave places for leases, locks, new watches and calls: ${transport}`, async (t) => {
+      test(`leaves streams for leases, locks, new watches and calls beside stalled watches: ${transport}`, async (t) => {
         const etcd = createClient(t, cluster, { transport, timeoutMs: 4000 })
         const prefix = uniquePrefix()
         const limits = new Set<string>()
@@ -90,7 +90,7 @@ for (const members of [1, 3]) {
         await rest()
       })
 
-      test(`calls that wait in the member leave a place for others: ${transport}`, async (t) => {
+      test(`leaves streams for other calls beside calls that wait in the member: ${transport}`, async (t) => {
         const etcd = createClient(t, cluster, { transport, timeoutMs: 4000 })
         const name = uniquePrefix()
         const ejected: string[] = []

@@ -10,7 +10,7 @@ import { Load } from '../support/load.js'
 
 const transports = ['http2', 'grpc-js'] as const
 
-describe('Calls over HTTP/2, with streams beside them', () => {
+describe('Calls over HTTP/2, beside streams', () => {
   let cluster: EtcdCluster
   let proxy: FaultProxy
 
@@ -41,7 +41,7 @@ describe('Calls over HTTP/2, with streams beside them', () => {
     return { code, effect, retryable, grpcCode, method }
   }
 
-  test('have a connection of their own, and the one for streams is made for the first of them', async (t) => {
+  test('use their own connection; the stream connection opens with the first stream', async (t) => {
     const etcd = client(t)
     const acceptedBefore = proxy.accepted
     await etcd.put('key', 'value')
@@ -58,7 +58,7 @@ describe('Calls over HTTP/2, with streams beside them', () => {
     await poll('both are closed', () => proxy.connections === 0 || undefined)
   })
 
-  test('go on where streams find no connection, and these come as soon as there is one', async (t) => {
+  test('succeed while streams cannot connect, and streams open once they can', async (t) => {
     const etcd = client(t)
     await etcd.put('key', 'value')
     proxy.refuse()
@@ -105,7 +105,7 @@ describe('Calls over HTTP/2, with streams beside them', () => {
     await etcd.deleteRange({ prefix: 'large/' })
   })
 
-  test('that were sent when the connection broke have an unknown effect, and are not sent again', async (t) => {
+  test('have an unknown effect and are not retried when the connection breaks after they were sent', async (t) => {
     const etcd = client(t)
     await etcd.get('warm up')
     const before = await received(memberAt(cluster, 0), 'Put')
@@ -120,7 +120,7 @@ describe('Calls over HTTP/2, with streams beside them', () => {
     assert.equal((await storedKey(cluster, 'cut'))?.version, 1)
   })
 
-  test('end at their deadline and at once when they are aborted, and the member is told', async (t) => {
+  test('end at their deadline and immediately on abort, and cancel on the member', async (t) => {
     const etcd = client(t)
     await etcd.get('warm up')
     proxy.delay(3000, 'down')
@@ -134,7 +134,7 @@ describe('Calls over HTTP/2, with streams beside them', () => {
     assert.ok(performance.now() - startedAt < 2500)
   })
 
-  test('lose nothing when a member is shut down in order and comes back', async (t) => {
+  test('survive a graceful shutdown and restart of a member', async (t) => {
     const etcd = createClient(t, cluster, { transport: 'http2' })
     const records = attemptRecords(t)
     await using reads = new Load(() => etcd.get('key'))
@@ -152,7 +152,7 @@ describe('Calls over HTTP/2, with streams beside them', () => {
     assert.ok(reads.successes > 0 && writes.successes > 0)
   })
 
-  test('do not hold a process open when they are over, and do as long as they wait', async () => {
+  test('keep the process alive while they wait, and not afterwards', async () => {
     const endpoint = memberAt(cluster, 0).endpoint
     const source = `
       import { Etcd } from './src/index.ts'
@@ -167,7 +167,7 @@ describe('Calls over HTTP/2, with streams beside them', () => {
 })
 
 describe('TLS over HTTP/2', () => {
-  test('verifies the members, shows a certificate, and says what is wrong', async (t) => {
+  test('verifies members, presents a client certificate and reports what failed', async (t) => {
     await using cluster = await EtcdCluster.start({ tls: { clientCertAuth: true } })
     const { ca, cert, key } = cluster.tls ?? assert.fail()
     const etcd = createClient(t, cluster, { transport: 'http2', tls: { ca, cert, key } })
@@ -188,7 +188,7 @@ describe('TLS over HTTP/2', () => {
     await Promise.all(refusals)
   })
 
-  test('refuses a server that does not agree on HTTP/2', async (t) => {
+  test('rejects a server that does not negotiate HTTP/2', async (t) => {
     const authority = new CertificateAuthority()
     const server = createServer({ ...authority.issue() }, (socket) => socket.on('error', () => {})).listen(
       0,

@@ -61,7 +61,7 @@ async function stored(cluster: EtcdCluster, prefix: string): Promise<[string, st
   return (await storedKeys(cluster, prefix)).map(({ key, value }) => [key, value])
 }
 
-describe('An informer, cut off', () => {
+describe('An informer after a cut', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -69,7 +69,7 @@ describe('An informer, cut off', () => {
   })
   after(() => cluster.stop())
 
-  test('from history that is compacted meanwhile is what the cluster is, by one resync with the last known values', async (t) => {
+  test('matches the cluster after one resync with the last known values when the history was compacted', async (t) => {
     const prefix = uniquePrefix()
     const writer = createClient(t, { endpoints: [memberAt(cluster, 0).clientUrl] })
     for (const name of ['kept', 'changed', 'gone', 'again']) await writer.put(prefix + name, '1')
@@ -115,7 +115,7 @@ describe('An informer, cut off', () => {
     )
   })
 
-  test('from history that is still there misses nothing, and nobody who waits makes it list', async (t) => {
+  test('misses nothing when the history is still there, and waiting readers do not cause a list', async (t) => {
     const prefix = uniquePrefix()
     const writer = createClient(t, { endpoints: [memberAt(cluster, 0).clientUrl] })
     const { informer, mirror, resyncs } = await follow(t, createClient(t, cluster), prefix)
@@ -136,7 +136,7 @@ describe('An informer, cut off', () => {
   })
 })
 
-describe('An informer of a cluster', () => {
+describe('An informer on three members', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -144,7 +144,7 @@ describe('An informer of a cluster', () => {
   })
   after(() => cluster.stop())
 
-  test('misses nothing and tells nothing twice while its member is killed, three times', async (t) => {
+  test('delivers every change once while its member is killed three times', async (t) => {
     const etcd = createClient(t, cluster)
     const prefix = uniquePrefix()
     const { informer, mirror, resyncs, errors } = await follow(t, etcd, prefix, 100_000)
@@ -180,7 +180,7 @@ describe('An informer of a cluster', () => {
     t.diagnostic(`${mirror.told.length} changes, ${informer.stats().reconnects} reconnects`)
   })
 
-  test('shows in each snapshot one revision exactly, whatever is written meanwhile', async (t) => {
+  test('shows exactly one revision in each snapshot under concurrent writes', async (t) => {
     const etcd = createClient(t, cluster)
     const prefix = uniquePrefix()
     const { informer } = await follow(t, etcd, prefix)
@@ -218,7 +218,7 @@ describe('An informer of a cluster', () => {
     assert.equal(chosen.length, 50)
   })
 
-  test('keeps the pace of other handlers beside some that throw, hang, are slow or are not read', async (t) => {
+  test('is not slowed by handlers that throw, hang, are slow or are not read', async (t) => {
     const etcd = createClient(t, cluster)
     const prefix = uniquePrefix()
     const limit = 500
@@ -274,8 +274,8 @@ describe('An informer of a cluster', () => {
   })
 })
 
-describe('An informer of a cluster that is restored from a backup', () => {
-  test('tells the difference, also of keys that have the same revision in both', async (t) => {
+describe('An informer on a cluster restored from a backup', () => {
+  test('emits the difference, including keys with the same revision in both', async (t) => {
     await using cluster = await EtcdCluster.start()
     const etcd = createClient(t, cluster)
     const prefix = uniquePrefix()
@@ -309,8 +309,8 @@ describe('An informer of a cluster that is restored from a backup', () => {
   })
 })
 
-describe('An informer of a cluster whose place another one takes', () => {
-  test('tells the difference to that, as a resync', async (t) => {
+describe('An informer on a cluster replaced by another one', () => {
+  test('emits the difference as a resync', async (t) => {
     await using cluster = await EtcdCluster.start()
     const etcd = createClient(t, cluster)
     const prefix = uniquePrefix()

@@ -5,7 +5,7 @@ import { EtcdCluster } from '../../src/testing/index.js'
 import { memberAt, received, served } from '../support/cluster-view.js'
 
 describe('A learner among the endpoints', () => {
-  test('gets no linearizable calls, and fails none', async () => {
+  test('receives no linearizable call and fails none', async () => {
     await using cluster = await EtcdCluster.start({ members: 3 })
     const index = await cluster.addLearner()
     const learner = memberAt(cluster, index)

@@ -9,9 +9,9 @@ import { GrpcServer, type ServedCall } from '../support/grpc-server.js'
 const header = Buffer.from([0x0a, 8, 0x08, 1, 0x10, 1, 0x18, 1, 0x20, 1])
 const status = Buffer.concat([header, Buffer.from([0x20, 1])])
 
-describe('A member that asks to leave its connection and takes no new ones', { concurrency: true }, () => {
+describe('A member that sends GOAWAY and accepts no new connection', { concurrency: true }, () => {
   for (const transport of ['grpc-js', 'http2'] as const) {
-    test(`still answers what is under way, however long that takes: ${transport}`, async () => {
+    test(`answers the calls in flight, however long they take: ${transport}`, async () => {
       const held: ServedCall[] = []
       await using server = await GrpcServer.start((call) => {
         if (call.headers[':path']?.endsWith('/Status') === true) call.reply(status)

@@ -59,7 +59,7 @@ describe('A process', () => {
     })
   }
 
-  describe('whose client is closed ends by itself', () => {
+  describe('exits after `close()`', () => {
     test('after calls', async () => {
       const body = `
         await etcd.put('key', 'value')
@@ -75,7 +75,7 @@ describe('A process', () => {
       await assertEnds('await etcd.close()', { memberSync: { intervalMs: 100_000 } })
     })
 
-    test('while it connects', async () => {
+    test('while the client connects', async () => {
       proxy.blackhole()
       const body = `
         const connecting = outcome(etcd.connect())
@@ -87,7 +87,7 @@ describe('A process', () => {
       assert.equal(await assertEnds(body, { endpoints: proxy.endpoint }), 'CLOSED CLOSED')
     })
 
-    test('with calls under way', async () => {
+    test('with calls in flight', async () => {
       const body = `
         await etcd.connect()
         const calls = [outcome(etcd.get('key')), outcome(etcd.put('key', 'value')), outcome(etcd.update('key', () => 'b'))]
@@ -97,7 +97,7 @@ describe('A process', () => {
       assert.equal(await assertEnds(body), 'CLOSED CLOSED CLOSED')
     })
 
-    test('with calls that nobody answers', async () => {
+    test('with calls that are never answered', async () => {
       silenceOnDemand()
       const body = `
         await etcd.connect()
@@ -109,7 +109,7 @@ describe('A process', () => {
       assert.equal(await assertEnds(body, { endpoints: proxy.endpoint }), 'CLOSED CLOSED ok')
     })
 
-    test('with a member that is ejected, and one that cannot be reached', async () => {
+    test('with an ejected member and an unreachable one', async () => {
       silenceOnDemand()
       const body = `
         await etcd.connect()
@@ -122,7 +122,7 @@ describe('A process', () => {
       assert.equal(await assertEnds(body, { endpoints }), 'closed,closed,closed,closed')
     })
 
-    test('while repeats wait, for which nobody else does', async () => {
+    test('while retries wait and nothing else does', async () => {
       // Every attempt of a read breaks its connection, so that it waits longer and longer between them.
       proxy.onData((bytes) => (bytes.includes('silence') ? 'reset' : undefined))
       const body = `
@@ -139,7 +139,7 @@ describe('A process', () => {
       assert.equal(await assertEnds(body, options), "Set(1) { 'CLOSED' } true")
     })
 
-    test('after a connect that failed', async () => {
+    test('after a failed connect', async () => {
       const body = `
         console.log(await outcome(etcd.connect()), await outcome(etcd.get('key')))
         await etcd.close()
@@ -159,7 +159,7 @@ describe('A process', () => {
       assert.equal(await assertEnds(body), 'CLOSED')
     })
 
-    test('when a thousand clients came and went', async () => {
+    test('after a thousand clients opened and closed', async () => {
       const body = `
         for (let count = 0; count < 100; count += 1) {
           const clients = Array.from({ length: 10 }, () => new Etcd('${cluster.endpoints[1]}'))
@@ -172,12 +172,12 @@ describe('A process', () => {
     })
   })
 
-  test('is not held open by a client that has nothing to do', async () => {
+  test('is not kept alive by an idle client', async () => {
     await assertEnds('')
     await assertEnds(`await etcd.put('key', 'value')`, { memberSync: { intervalMs: 100 } })
   })
 
-  test('is held open by a call until it has settled', async () => {
+  test('is kept alive by a call until it settles', async () => {
     const body = `
       outcome(etcd.get('first')).then((result) => console.log('first', result))
       etcd.get('key').then(() => etcd.put('key', 'late')).then(() => console.log('written'))
@@ -201,7 +201,7 @@ describe('A process', () => {
   })
 })
 
-describe('close()', () => {
+describe('`close()`', () => {
   let cluster: EtcdCluster
   let proxy: FaultProxy
 
@@ -218,7 +218,7 @@ describe('close()', () => {
     await poll('no connection is left', () => proxy.connections === 0 || undefined)
   }
 
-  test('may be called any number of times, also at the same time, and leaves no connection', async (t) => {
+  test('can be called repeatedly and concurrently, and leaves no connection', async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.get('key')
     assert.equal(proxy.connections, 1)
@@ -231,7 +231,7 @@ describe('close()', () => {
     )
   })
 
-  test('rejects at once what is under way, of which it says what it may have done', async (t) => {
+  test('rejects calls in flight immediately and reports their effect', async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.connect()
     proxy.blackhole()
@@ -255,7 +255,7 @@ describe('close()', () => {
     await assertDisconnected()
   })
 
-  test('comes at the end of an `await using` block, however that is left', async () => {
+  test('runs at the end of an `await using` block, however it is left', async () => {
     let kept: Etcd | undefined
     await assert.rejects(async () => {
       await using etcd = new Etcd(cluster.endpoints.join())
@@ -267,7 +267,7 @@ describe('close()', () => {
     await assertDisconnected()
   })
 
-  test('of one client leaves the others alone', async (t) => {
+  test('does not affect other clients', async (t) => {
     const [closing, staying] = [createClient(t, cluster), createClient(t, cluster)]
     await Promise.all([closing.get('key'), staying.get('key')])
     const calls = Array.from({ length: 20 }, () => staying.put('key', 'value'))

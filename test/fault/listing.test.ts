@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { createClient, fill, uniquePrefix } from '../support/fixtures.js'
 
-test('A listing over connections that are cut gives every key of its revision once, in order', async (t) => {
+test('A listing over connections that are cut returns every key of its revision once, in order', async (t) => {
   await using cluster = await EtcdCluster.start({ members: 3, proxy: true })
   const prefix = uniquePrefix()
   const kv = createClient(t, cluster).namespace(prefix)

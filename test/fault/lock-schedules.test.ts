@@ -176,9 +176,9 @@ class Storm {
   }
 }
 
-describe('Locks, leaderships and permits of one process', () => {
+describe('Locks, leaderships and permits within one process', () => {
   for (const seed of (process.env.ETCDKIT_LOCK_SCHEDULE_SEEDS ?? '1').split(',').map(Number)) {
-    test(`are given to the first in the queue alone, whatever ends meanwhile (seed ${seed})`, {
+    test(`are granted in queue order under random endings (seed ${seed})`, {
       timeout: seconds * 1000 + 60_000,
     }, async (t) => {
       await using cluster = await EtcdCluster.start({ members: 3, proxy: true })

@@ -50,7 +50,7 @@ describe('A lock over a broken link', () => {
     return { result, cut }
   }
 
-  test('has a greater fence than its holders before, whatever answer was lost', async (t) => {
+  test('has a greater fence than earlier holders, whichever answer was lost', async (t) => {
     const etcd = createClient(t, cluster)
     const first = await other.lock('fence')
     await (await etcd.lock('warm up')).release()
@@ -70,7 +70,7 @@ describe('A lock over a broken link', () => {
     assert.deepEqual(await keysOf('fence'), [])
   })
 
-  test('is handed over once when the answer of that is lost, and released once', async (t) => {
+  test('is handed over and released once when the answer is lost', async (t) => {
     const etcd = createClient(t, cluster)
     const lock = await etcd.lock('handed', { value: 'first' })
     const next = etcd.lock('handed', { value: 'second' })
@@ -91,7 +91,7 @@ describe('A lock over a broken link', () => {
     await theirs.release()
   })
 
-  test('that is given up while its answer is outstanding leaves no key', async (t) => {
+  test('leaves no key when the request is aborted before its answer', async (t) => {
     const etcd = createClient(t, cluster)
     for (const take of [
       () => etcd.lock('given up', { timeoutMs: 1500 }),
@@ -107,7 +107,7 @@ describe('A lock over a broken link', () => {
     await (await other.tryLock('given up')).release()
   })
 
-  test('is waited for over an outage, or for as long as there is time, with the reason', async (t) => {
+  test('waits through an outage, or until its time limit, and reports the reason', async (t) => {
     const etcd = createClient(t, cluster, { connectTimeoutMs: 200, timeoutMs: 500 })
     proxy.refuse()
     const startedAt = performance.now()
@@ -128,7 +128,7 @@ describe('A lock over a broken link', () => {
     await poll('no key is left', async () => (await storedKeys(cluster, 'another/')).length === 0 || undefined)
   })
 
-  test('is lost at its deadline when its holder is cut off, before another one has it', async (t) => {
+  test('is lost at its deadline when its holder is cut off, before another client holds it', async (t) => {
     const etcd = createClient(t, cluster)
     const lock = await etcd.lock('cut off', { ttlSeconds: 2 })
     const expiresAt = performance.now() + lock.remainingMs
@@ -151,7 +151,7 @@ describe('A lock over a broken link', () => {
     await theirs.release()
   })
 
-  test('whose lease ends while it waits comes last, and is never granted by the place that it had', async (t) => {
+  test('moves to the end of the queue when its lease expires while waiting, and its old entry is never granted', async (t) => {
     const etcd = createClient(t, cluster)
     const lock = await other.lock('expired')
     const waiting = etcd.lock('expired', { ttlSeconds: 1 })
@@ -171,7 +171,7 @@ describe('A lock over a broken link', () => {
     await last.release()
   })
 
-  test('has observers that find the true leader again when the history of the others is compacted', async (t) => {
+  test('has observers that report the current leader after the history was compacted', async (t) => {
     const observer = createClient(t, cluster)
     const told: (string | undefined)[] = []
     void (async () => {
@@ -197,7 +197,7 @@ describe('A lock over a broken link', () => {
     assert.deepEqual(told.slice(-4), ['first', 'first again', 'third', undefined])
   })
 
-  test('is no zombie leader whose lease has ended while it waited', async (t) => {
+  test('does not report leadership after its lease expired while waiting', async (t) => {
     const etcd = createClient(t, cluster)
     const leader = await other.election('zombie').campaign('leader')
     const waiting = etcd.election('zombie', { ttlSeconds: 1 }).campaign('candidate')
@@ -222,7 +222,7 @@ describe('A lock over a broken link', () => {
 })
 
 describe('A lock whose request arrives late', () => {
-  test('blocks nobody when a member creates its key after it was given up', async (t) => {
+  test('blocks nobody when a member creates its key after it was aborted', async (t) => {
     await using cluster = await EtcdCluster.start({ members: 3, proxy: true })
     const options = { timeoutMs: 700 }
     const etcd = createClient(t, cluster, options)
@@ -290,7 +290,7 @@ describe('A lock whose holder does not run', () => {
 
   const found = JSON.stringify([true, false, 0, 'LOCK_LOST', 'stalled', true])
 
-  test('since its event loop is blocked is lost at once when that goes on', async () => {
+  test('is lost immediately when a blocked event loop resumes', async () => {
     const { exited, line } = holder(
       'blocked',
       'const until = performance.now() + 3000; while (performance.now() < until);',
@@ -304,7 +304,7 @@ describe('A lock whose holder does not run', () => {
     await exited
   })
 
-  test('since its process is stopped is lost at once when that goes on', async (t) => {
+  test('is lost immediately when a stopped process resumes', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-lock-'))
     t.after(() => rmSync(folder, { recursive: true }))
     const file = join(folder, 'go-on')

@@ -69,13 +69,13 @@ describe('A connection that loses messages and then breaks', () => {
     assert.equal((await storedKey(cluster, 'txn'))?.version, 1)
   })
 
-  test('does not show in a get, which is repeated', async () => {
+  test('does not fail a get, which is retried', async () => {
     await etcd.put('get', 'value')
     const found = await loseAnswer('Range', () => etcd.get('get'))
     assert.equal(found?.valueText, 'value')
   })
 
-  test('does not show in a transaction that only reads, which is repeated', async () => {
+  test('does not fail a read-only transaction, which is retried', async () => {
     await etcd.put('read', 'value')
     const before = await receivedBy('Txn')
     const { responses } = await loseAnswer('Txn', () => etcd.txn().then(get('read')).commit())
@@ -83,7 +83,7 @@ describe('A connection that loses messages and then breaks', () => {
     assert.equal((await receivedBy('Txn')) - before, 2)
   })
 
-  test('leaves a put with an unknown effect where the request was lost', async () => {
+  test('leaves a put with an unknown effect when the request was lost', async () => {
     let lost = 0
     proxy.onData((_, { direction }) => {
       if (direction !== 'up') return undefined

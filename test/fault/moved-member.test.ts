@@ -69,7 +69,7 @@ function mockLookups(): void {
   mock.method(dns.promises, 'lookup', lookupAll as unknown as typeof dns.promises.lookup)
 }
 
-describe('A member that moves to another address behind its name', { concurrency: true }, () => {
+describe('A member whose name resolves to a new address', { concurrency: true }, () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -82,14 +82,14 @@ describe('A member that moves to another address behind its name', { concurrency
   })
 
   const cases = [
-    { transport: 'grpc-js', leaves: 'refuse' },
-    { transport: 'grpc-js', leaves: 'fallSilent' },
-    { transport: 'http2', leaves: 'refuse' },
-    { transport: 'http2', leaves: 'fallSilent' },
+    { transport: 'grpc-js', reaction: 'refuse' },
+    { transport: 'grpc-js', reaction: 'fallSilent' },
+    { transport: 'http2', reaction: 'refuse' },
+    { transport: 'http2', reaction: 'fallSilent' },
   ] as const
 
-  for (const [index, { transport, leaves }] of cases.entries()) {
-    test(`is found within five seconds by ${transport} where its former address does ${leaves}`, async (t) => {
+  for (const [index, { transport, reaction }] of cases.entries()) {
+    test(`is found within five seconds by ${transport} when its former address ${reaction === 'refuse' ? 'refuses connections' : 'is silent'}`, async (t) => {
       const port = Number(new URL(memberAt(cluster, 0).clientUrl).port)
       const [name, formerHost] = [`member-${index}.test`, `127.0.0.${index + 2}`]
       const former = new FormerAddress(t, formerHost, port)
@@ -98,7 +98,7 @@ describe('A member that moves to another address behind its name', { concurrency
       const etcd = createClient(t, { endpoints: [`http://${name}:${port}`] }, { transport })
       await etcd.put('key', 'value')
 
-      former[leaves]()
+      former[reaction]()
       // The name is stale for a while: attempts are made, and fail or hang, meanwhile.
       const found = poll('a read succeeds', async () => {
         await etcd.get('key', { timeoutMs: 20_000 })

@@ -38,26 +38,26 @@ async function assertFails(endpoint: string): Promise<void> {
   }
 }
 
-describe('An endpoint that is no etcd', () => {
-  test('gives a typed error when it speaks HTTP/1.1', async () => {
+describe('An endpoint that is not etcd', () => {
+  test('causes a typed error when it speaks HTTP/1.1', async () => {
     const answer = 'HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n'
     using server = await listen((socket) => socket.end(answer))
     await assertFails(server.endpoint)
   })
 
-  test('gives a typed error when it sends random bytes', async () => {
+  test('causes a typed error when it sends random bytes', async () => {
     using server = await listen((socket) => socket.write(randomBytes(4096)))
     await assertFails(server.endpoint)
   })
 
-  test('gives a typed error when it closes after the first bytes', async () => {
+  test('causes a typed error when it closes after the first bytes', async () => {
     using server = await listen((socket) => socket.end())
     await assertFails(server.endpoint)
   })
 })
 
-describe('A network that damages bytes', () => {
-  test('gives typed errors, and the connection is replaced when it is over', async () => {
+describe('A network that corrupts bytes', () => {
+  test('causes typed errors, and the connection is replaced afterwards', async () => {
     await using cluster = await EtcdCluster.start({ proxy: true })
     await using etcd = new Etcd({ endpoints: memberAt(cluster, 0).endpoint, timeoutMs: 1000 })
     await etcd.put('key', 'value')

@@ -8,7 +8,7 @@ import { memberAt, storedKeys } from '../support/cluster-view.js'
 const root = { username: 'root', password: rootPassword }
 const app = { username: 'app', password: 'app-secret' }
 
-describe('A cluster with authentication that takes the place of another', () => {
+describe('A cluster with authentication that replaces another', () => {
   let old: EtcdCluster
   let other: EtcdCluster
 
@@ -61,7 +61,7 @@ describe('A cluster with authentication that takes the place of another', () => 
   }
 
   for (const auth of [root, app]) {
-    test(`at all addresses is gone on with, as the user ${auth.username}, by old and by new clients`, async (t) => {
+    test(`at all addresses is used as the user ${auth.username}, by old and new clients`, async (t) => {
       const { endpoints, replace } = await addresses(t)
       await using etcd = new Etcd({ endpoints, auth })
       await etcd.put('before', 'value')
@@ -80,7 +80,7 @@ describe('A cluster with authentication that takes the place of another', () => 
     })
   }
 
-  test('is not held up by a token that another client of the process got from the old one', async (t) => {
+  test('is not delayed by a token that another client of the process got from the old cluster', async (t) => {
     const { endpoints, replace } = await addresses(t)
     await using first = new Etcd({ endpoints, auth: root })
     await first.put('before', 'value')
@@ -93,7 +93,7 @@ describe('A cluster with authentication that takes the place of another', () => 
     assert.equal(value?.valueText, 'value')
   })
 
-  test('is what a watch goes on with that is all a client has', async (t) => {
+  test("is used by a watch that is the client's only call", async (t) => {
     const { endpoints, replace } = await addresses(t)
     await using etcd = new Etcd({ endpoints, auth: app })
     const watcher = etcd.watch('watched')
@@ -104,7 +104,7 @@ describe('A cluster with authentication that takes the place of another', () => 
     await watcher.close()
   })
 
-  test('at the one address that can be reached is gone on with after 5 s, with an event and in the stats', async (t) => {
+  test('at the only reachable address is used after 5 s, with an event and in the stats', async (t) => {
     const { endpoints, take, replace } = await addresses(t)
     await using etcd = new Etcd({ endpoints, auth: root, timeoutMs: 15_000, connectTimeoutMs: 10_000 })
     await etcd.put('before', 'value')

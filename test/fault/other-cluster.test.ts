@@ -39,7 +39,7 @@ describe('Another cluster at the same addresses', () => {
     proxies[index] = await FaultProxy.start(memberAt(other, index).clientUrl, { port: proxy.port })
   }
 
-  test('on one of three gets no calls at all', async () => {
+  test('receives no calls when it has one of three endpoints', async () => {
     await replace(0)
     await poll('the member is ejected', () => etcd.endpoints()[0]?.reason === 'other cluster' || undefined)
     assert.deepEqual([...new Set(changes)], [`http://${proxies[0]?.endpoint}`])
@@ -49,7 +49,7 @@ describe('Another cluster at the same addresses', () => {
     assert.equal(etcd.endpoints()[0]?.state, 'ejected')
   })
 
-  test('on most of them is gone on with, after an event', async () => {
+  test('is used after an event when it has most of the endpoints', async () => {
     await etcd.put('key', 'old')
     await replace(0)
     await poll('the first is noticed', () => changes.length > 0 || undefined)
@@ -67,7 +67,7 @@ describe('Another cluster at the same addresses', () => {
     await poll('all members are ready', () => etcd.endpoints().every(({ state }) => state === 'ready') || undefined)
   })
 
-  test('on the only one is never written to before it is known', async () => {
+  test('receives no write before it is identified when it has the only endpoint', async () => {
     const proxy = await FaultProxy.start(memberAt(old, 0).clientUrl)
     await using single = new Etcd({ endpoints: proxy.endpoint })
     let told = 0

@@ -25,15 +25,15 @@ const write = (etcd: Etcd, key: string): Promise<unknown> => etcd.put(key, 'valu
 const read = (etcd: Etcd, key: string): Promise<unknown> => etcd.get(key)
 
 const cases = [
-  ['writes that the member is too busy for', 'etcdserver: too many requests', write, 20],
+  ['writes to a busy member', 'etcdserver: too many requests', write, 20],
   ['writes without a leader', 'etcdserver: no leader', write, 60],
   ['reads without a leader', 'etcdserver: no leader', read, 60],
 ] as const
 
 for (const transport of ['grpc-js', 'http2'] as const) {
-  describe(`Over ${transport}, calls that are refused with nothing done`, () => {
+  describe(`Calls over ${transport} that are refused before processing`, () => {
     for (const [what, text, call, mostASecond] of cases) {
-      test(`wait together, ${what}, and all are made within seconds afterwards`, async (t) => {
+      test(`wait together and all succeed within seconds afterwards: ${what}`, async (t) => {
         const { etcd, member, recover } = await refusing(t, text, {
           transport,
           batching: { reads: false },
@@ -59,7 +59,7 @@ for (const transport of ['grpc-js', 'http2'] as const) {
       })
     }
 
-    test('end with what the member said, when their time is over and not before', async (t) => {
+    test("fail with the member's message at their deadline and not before", async (t) => {
       const { etcd } = await refusing(t, 'etcdserver: too many requests', { transport, timeoutMs: 1000 })
       const startedAt = performance.now()
       const ends = await Promise.all(

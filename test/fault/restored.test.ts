@@ -9,7 +9,7 @@ import { Load } from '../support/load.js'
 
 const members = [0, 1, 2]
 
-describe('A cluster restored from a backup, behind the same addresses and with the same id', () => {
+describe('A cluster restored from a backup, with the same addresses and cluster ID', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -52,7 +52,7 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     await poll('the client is connected', () => etcd.endpoints().every(({ state }) => state === 'ready') || undefined)
   }
 
-  test('fails the first read and tells it by one event; later calls see what the backup holds', async (t) => {
+  test("fails the first read and emits one event; later calls see the backup's content", async (t) => {
     const { etcd, rewound, changed, seen } = await clientAhead(t)
     await restore()
     await allReady(etcd)
@@ -80,7 +80,7 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     assert.equal(rewound.length, 1)
   })
 
-  test('fails every consistent call that was made before it was noticed', async (t) => {
+  test('fails every linearizable call sent before it was detected', async (t) => {
     const { etcd, rewound } = await clientAhead(t)
     await restore()
     await allReady(etcd)
@@ -91,7 +91,7 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     await Promise.all(Array.from({ length: 20 }, () => etcd.get('kept')))
   })
 
-  test('is noticed by a client that only makes serializable reads', async (t) => {
+  test('is detected by a client that only makes serializable reads', async (t) => {
     const { etcd, rewound } = await clientAhead(t, { reads: { default: 'serializable' } })
     await restore()
     await allReady(etcd)
@@ -100,7 +100,7 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     assert.equal(rewound.length, 1)
   })
 
-  test('interrupts traffic with typed errors, after which all of it goes on', async (t) => {
+  test('interrupts traffic with typed errors, after which all calls succeed', async (t) => {
     const { etcd, rewound } = await clientAhead(t)
     await using load = new Load(() => etcd.get('kept', { timeoutMs: 3000 }))
     await restore()
@@ -117,7 +117,7 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     assert.equal(rewound.length, 1)
   })
 
-  test('does not hide later elections, although raft terms begin anew', async (t) => {
+  test('does not hide later elections, although raft terms start again', async (t) => {
     for (let count = 0; count < 3; count += 1) await moveLeader()
     const { etcd } = await clientAhead(t)
     await restore()
@@ -134,7 +134,7 @@ describe('A cluster restored from a backup, behind the same addresses and with t
     })
   })
 
-  test('is not mistaken for a member that is behind', async (t) => {
+  test('is not mistaken for a member that lags', async (t) => {
     const leader = await cluster.leader()
     const [other, behind] = [(leader + 1) % 3, (leader + 2) % 3]
     const { etcd, rewound } = await clientAhead(t)

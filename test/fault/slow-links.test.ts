@@ -6,7 +6,7 @@ import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 const megabitsPerSecond = 125_000
 
-describe('Over a slow link', () => {
+describe('Calls over a slow link', () => {
   let cluster: EtcdCluster
   let proxy: FaultProxy
 
@@ -17,8 +17,8 @@ describe('Over a slow link', () => {
   after(() => cluster.stop())
 
   for (const transport of ['grpc-js', 'http2'] as const) {
-    describe(`by ${transport},`, () => {
-      test('answers and requests that take seconds arrive, and nothing else suffers from them', async (t) => {
+    describe(`by ${transport}`, () => {
+      test('succeed when requests and answers take seconds, and delay nothing else', async (t) => {
         t.after(() => proxy.heal())
         const prefix = uniquePrefix()
         const etcd = createClient(t, cluster, { transport, maxRequestBytes: 4_000_000 })

@@ -36,7 +36,7 @@ async function assertRefused(etcd: Etcd, why: RegExp): Promise<void> {
   }
 }
 
-describe('TLS to members that demand certificates', () => {
+describe('TLS with client certificates', () => {
   let cluster: EtcdCluster
   let tls: ClusterTls
   let proxy: FaultProxy
@@ -60,7 +60,7 @@ describe('TLS to members that demand certificates', () => {
     await etcd.close()
   }
 
-  test('takes certificates and keys as paths, as PEM text and as bytes, and keys with a passphrase', async (t) => {
+  test('accepts certificates and keys as paths, PEM text and bytes, and encrypted keys with a passphrase', async (t) => {
     const encryptedFile = join(folderOf(t), 'encrypted.key')
     writeFileSync(encryptedFile, encryptedKey())
     const { caFile, certFile, keyFile, ca, cert, key: keyPem } = tls
@@ -73,7 +73,7 @@ describe('TLS to members that demand certificates', () => {
   })
 
   for (const transport of ['grpc-js', 'http2'] as const) {
-    test(`carries calls, watches and leases to an address by ${transport}, without a warning`, async (t) => {
+    test(`carries calls, watches and leases to an IP address by ${transport}, without a warning`, async (t) => {
       const warnings: Error[] = []
       const onWarning = (warning: Error): unknown => warnings.push(warning)
       process.on('warning', onWarning)
@@ -95,7 +95,7 @@ describe('TLS to members that demand certificates', () => {
     })
   }
 
-  test('refuses material that is of no use when the client is made, and never shows it', (t) => {
+  test('rejects unusable key material when the client is created, and never shows it', (t) => {
     const { ca, cert, key: keyPem, certFile } = tls
     const other = tls.authority.issue()
     const folder = folderOf(t)
@@ -127,21 +127,21 @@ describe('TLS to members that demand certificates', () => {
     }
   })
 
-  test('names the problem when the members come from another authority', async (t) => {
+  test("names the problem when another authority signed the members' certificates", async (t) => {
     const { cert, key } = tls
     const ca = new CertificateAuthority().cert
     await assertRefused(createClient(t, cluster, { tls: { ca, cert, key } }), /unable to verify|self.signed|signature/)
     await assertRefused(createClient(t, cluster, { tls: { cert, key } }), /(unable to|self.signed).*`tls.ca` must be/)
   })
 
-  test('says that it was refused where the members want a certificate and there is none, or one of others', async (t) => {
+  test('reports a refusal when the client certificate is missing or from another authority', async (t) => {
     const { ca } = tls
     await assertRefused(createClient(t, cluster, { tls: { ca } }), /TLS: .*certificate.*want the options `tls.cert`/)
     const stranger = new CertificateAuthority().issue()
     await assertRefused(createClient(t, cluster, { tls: { ca, ...stranger } }), /TLS: .*(certificate|unknown ca)/)
   })
 
-  test('goes on under traffic when files are renewed: new connections use the new ones', async (t) => {
+  test('uses renewed files for new connections, under traffic', async (t) => {
     const folder = folderOf(t)
     const files = { ca: join(folder, 'ca.crt'), cert: join(folder, 'client.crt'), key: join(folder, 'client.key') }
     const lifeMs = 2500
@@ -172,7 +172,7 @@ describe('TLS to members that demand certificates', () => {
     await assertRefused(forgotten, /TLS: .*certificate/)
   })
 
-  test('connects when a wrong file is put right', async (t) => {
+  test('connects after a wrong file is replaced', async (t) => {
     const ca = join(folderOf(t), 'ca.crt')
     writeFileSync(ca, new CertificateAuthority().cert)
     const etcd = createClient(t, cluster, { tls: { ca, cert: tls.cert, key: tls.key } })
@@ -190,8 +190,8 @@ describe('TLS to members that demand certificates', () => {
   }
 })
 
-describe('TLS to members whose certificate is not right', () => {
-  test('names the host that the certificate is not for, unless `servername` tells who they are', async (t) => {
+describe('TLS with an invalid member certificate', () => {
+  test('names the host that the certificate does not cover, unless `servername` matches', async (t) => {
     await using cluster = await EtcdCluster.start({ tls: { serverCertificate: { hosts: ['etcd.example'] } } })
     const ca = cluster.tls?.ca
     await assertRefused(
@@ -204,7 +204,7 @@ describe('TLS to members whose certificate is not right', () => {
     await assertRefused(wrong, /other\.example.*altnames/)
   })
 
-  test('says that it has expired', async (t) => {
+  test('reports an expired certificate', async (t) => {
     const notAfter = new Date(Date.now() - 60_000)
     await using cluster = await EtcdCluster.start({ tls: { serverCertificate: { notAfter } } })
     await assertRefused(createClient(t, cluster, { tls: { ca: cluster.tls?.ca } }), /certificate has expired/)
@@ -212,7 +212,7 @@ describe('TLS to members whose certificate is not right', () => {
 })
 
 describe('TLS on one side only', () => {
-  test('fails within the time of the call, and says what came', async (t) => {
+  test('fails within the deadline and reports what was received', async (t) => {
     await using secure = await EtcdCluster.start({ tls: true })
     await using plain = await EtcdCluster.start()
     const withoutScheme = (cluster: EtcdCluster) => cluster.endpoints.map((url) => url.replace(/^https?:\/\//, ''))

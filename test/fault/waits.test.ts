@@ -12,7 +12,7 @@ async function took<Result>(work: () => Promise<Result>): Promise<{ readonly res
   return { result, ms: performance.now() - startedAt }
 }
 
-describe('While etcd is out of reach', () => {
+describe('Calls while etcd is unreachable', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -27,7 +27,7 @@ describe('While etcd is out of reach', () => {
     return etcd
   }
 
-  test('waits go on for their own time, however short that to connect is', async (t) => {
+  test('wait for their own time limit, however short the connect timeout is', async (t) => {
     const seed = await connected(t, {})
     await seed.queue('mails').enqueue('hello')
     await seed.barrier('held').hold()
@@ -67,7 +67,7 @@ describe('While etcd is out of reach', () => {
     await Promise.all(Object.values(waits))
   })
 
-  test('what was held is given up in the time of a call, not in that of its lease', async (t) => {
+  test("release held locks within a call's time limit, not a lease's", async (t) => {
     const etcd = await connected(t, { timeoutMs: 800, connectTimeoutMs: 400 })
     const hold = { ttlSeconds: 60 }
     const held = {
@@ -112,7 +112,7 @@ describe('While etcd is out of reach', () => {
     await poll('no key of a holder is left', async () => (await left()).length === 0 || undefined)
   })
 
-  test('everything that can be closed is closed in short', async (t) => {
+  test('do not delay `close()` of anything', async (t) => {
     const etcd = await connected(t, { timeoutMs: 800, connectTimeoutMs: 400 })
     const registration = await etcd.register('closing/r', '1', { ttlSeconds: 60 })
     const lease = await etcd.lease.grant(60)

@@ -12,7 +12,7 @@ const members = [0, 1, 2]
 const prefix = 'backlog/'
 const revisions = 5000
 
-describe('A watch that is in the middle of 5,000 revisions', () => {
+describe('A watch in the middle of 5,000 revisions', () => {
   let cluster: EtcdCluster
   /** What each revision wrote. */
   const expected: string[] = []
@@ -60,13 +60,13 @@ describe('A watch that is in the middle of 5,000 revisions', () => {
     }
   }
 
-  test('is told each of them once, in order, when its member is killed', async (t) => {
+  test('delivers each of them once and in order when its member is killed', async (t) => {
     const { told, following } = await disturbed(t, (index) => cluster.kill(index))
     await following
     assert.deepEqual(told, expected)
   })
 
-  test(`is told each of them once, in order, when its member is frozen for ${pauseSeconds} s`, async (t) => {
+  test(`delivers each of them once and in order when its member is frozen for ${pauseSeconds} s`, async (t) => {
     const { told, following, watcher, on } = await disturbed(t, (index) => cluster.pause(index))
     await sleep(pauseSeconds * 1000)
     await cluster.resume(on)
@@ -75,7 +75,7 @@ describe('A watch that is in the middle of 5,000 revisions', () => {
     assert.deepEqual(told, expected)
   })
 
-  test('goes on with the majority when its member is cut off from that', async (t) => {
+  test('moves to the majority when its member is partitioned from it', async (t) => {
     let on = 0
     const others = (): number[] => members.filter((index) => index !== on)
     const { etcd, told, following } = await disturbed(t, async (index) => {

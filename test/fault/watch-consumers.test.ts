@@ -8,7 +8,7 @@ import { rootPassword } from '../support/auth.js'
 import { proxyAt } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
-describe('A consumer that does not keep up', () => {
+describe('A slow watch consumer', () => {
   let cluster: EtcdCluster
   let direct: Etcd
 
@@ -34,7 +34,7 @@ describe('A consumer that does not keep up', () => {
     return proxyAt(cluster, 0).bytesDown
   }
 
-  test('holds the member back, in bounded memory, and is told everything in the end; others keep their pace', async (t) => {
+  test('applies backpressure in bounded memory and receives every event; others are not delayed', async (t) => {
     const prefix = uniquePrefix()
     const etcd = createClient(t, cluster)
     const [slow, unread, fast] = [
@@ -85,7 +85,7 @@ describe('A consumer that does not keep up', () => {
     await following
   })
 
-  test('keeps what has come when its history is compacted, and is told of the gap behind it', async (t) => {
+  test('keeps buffered events when the history is compacted, and then gets the gap error', async (t) => {
     const prefix = uniquePrefix()
     const etcd = createClient(t, cluster)
     const watcher = etcd.watch({ prefix }, { maxBufferedEvents: 10 })
@@ -103,7 +103,7 @@ describe('A consumer that does not keep up', () => {
     assert.deepEqual(told, revisions.slice(0, told.length))
   })
 
-  test('who asks for progress and never reads it fills no memory', async (t) => {
+  test('does not accumulate unread progress notifications', async (t) => {
     if (!hasReliableProgress(cluster.version)) {
       t.skip(`the progress of ${cluster.version} is not trusted`)
       return
@@ -126,8 +126,8 @@ describe('A consumer that does not keep up', () => {
   })
 })
 
-describe('Watches that are made when the token has run out', () => {
-  test('get a new token on a new stream, and those that were there lose nothing', async (t) => {
+describe('Watches created after the token expired', () => {
+  test('get a new token on a new stream, and existing watches miss nothing', async (t) => {
     const flags = { 'auth-token-ttl': 2 }
     await using cluster = await EtcdCluster.start({ members: 3, auth: { rootPassword }, flags })
     const auth = { username: 'root', password: rootPassword }

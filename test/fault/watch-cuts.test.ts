@@ -56,7 +56,7 @@ describe('A watch whose connection is cut', () => {
     return (await Promise.all(writers)).flat().sort((a, b) => a.revision - b.revision)
   }
 
-  test('at 50 random points of a backlog of 5,000 revisions tells every event once, in order', async (t) => {
+  test('delivers every event once and in order, cut at 50 random points of a backlog of 5,000 revisions', async (t) => {
     const seed = Date.now() % 100_000
     t.diagnostic(`seed ${seed}`)
     const random = randomFrom(seed)
@@ -91,7 +91,7 @@ describe('A watch whose connection is cut', () => {
     )
   })
 
-  test('tells what happened meanwhile, also when it was from now on and had not seen anything', async (t) => {
+  test('delivers what happened meanwhile, also when it started at the present and had seen no event', async (t) => {
     const prefix = uniquePrefix()
     const etcd = createClient(t, cluster)
     const watcher = etcd.watch({ prefix })
@@ -105,7 +105,7 @@ describe('A watch whose connection is cut', () => {
     assert.deepEqual(watchViolations({ name: 'from now on', from: revision + 1, batches }, changes), [])
   })
 
-  test('is gone on from again when the next connection is cut right after it was made', async (t) => {
+  test('resumes again when the next connection is cut right after it opened', async (t) => {
     const prefix = uniquePrefix()
     const etcd = createClient(t, cluster)
     const watcher = etcd.watch({ prefix })
@@ -120,7 +120,7 @@ describe('A watch whose connection is cut', () => {
     assert.deepEqual(watchViolations({ name: 'cut again', from: revision + 1, batches: await batches }, changes), [])
   })
 
-  test('at the first bytes of its answers, behind the creation or before, tells all there was since its start', async (t) => {
+  test('delivers everything since its start when cut at the first bytes of its answers', async (t) => {
     const prefix = uniquePrefix()
     const changes = await write(prefix, 51, () => 0.2)
     const [from, to] = [changes[0]?.revision ?? 0, changes.at(-1)?.revision ?? 0]
@@ -139,7 +139,7 @@ describe('A watch whose connection is cut', () => {
     assert.ok(reconnects > 0)
   })
 
-  test('can be closed and aborted before it is gone on with, and leaves nothing behind', async (t) => {
+  test('can be closed and aborted before it resumes, and leaves nothing', async (t) => {
     const etcd = createClient(t, cluster)
     const controller = new AbortController()
     const [closed, aborted, left] = [
@@ -165,7 +165,7 @@ describe('A watch whose connection is cut', () => {
     await poll('no watcher is left', async () => (await watchers()) === 0 || undefined)
   })
 
-  test('without a word is noticed within the keepalive time, although nobody calls', async (t) => {
+  test('detects a silent connection within the keepalive time without any call', async (t) => {
     const etcd = createClient(t, cluster, { keepaliveMs: 5000, keepaliveTimeoutMs: 500 })
     const watcher = etcd.watch('silent')
     await watcher.ready()
@@ -182,7 +182,7 @@ describe('A watch whose connection is cut', () => {
     assert.ok(noticedMs < 8000, `${noticedMs} ms`)
   })
 
-  test('holds 1,000 watchers, which are all back within seconds, although each answer takes a while', async (t) => {
+  test('brings 1,000 watchers back within seconds, although each answer is delayed', async (t) => {
     const prefix = uniquePrefix()
     const etcd = createClient(t, cluster)
     const resumed: number[] = []
@@ -204,7 +204,7 @@ describe('A watch whose connection is cut', () => {
     assert.equal(value?.keyText, `${prefix}999`)
   })
 
-  test('for so long that what it needs is compacted, ends with that; one that needs less goes on', async (t) => {
+  test('fails when the revisions it needs were compacted meanwhile; a watch that needs fewer resumes', async (t) => {
     const prefix = uniquePrefix()
     const etcd = createClient(t, cluster)
     const behind = etcd.watch(`${prefix}behind`)

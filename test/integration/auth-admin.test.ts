@@ -18,7 +18,7 @@ describe('Users, roles and authentication', () => {
     await cluster?.stop()
   })
 
-  test('users are added, listed, read, given roles, and removed', async () => {
+  test('users are added, listed, read, granted roles and deleted', async () => {
     const { users, roles } = etcd.auth
     await roles.add('reader')
     await users.add('alice', 'alice-secret')
@@ -34,7 +34,7 @@ describe('Users, roles and authentication', () => {
     assert.deepEqual(await roles.list(), ['root'])
   })
 
-  test('grants come back as they were given, and are revoked one by one', async () => {
+  test('grants are returned as they were given, and revoked one by one', async () => {
     const { roles } = etcd.auth
     const grants: readonly (readonly [PermissionType, KeyRange, string, string])[] = [
       ['read', 'key', 'key', ''],
@@ -61,7 +61,7 @@ describe('Users, roles and authentication', () => {
     await roles.remove('worker')
   })
 
-  test('a user has exactly what its roles allow', async (t) => {
+  test('a user has exactly the permissions of its roles', async (t) => {
     const { users, roles } = etcd.auth
     await roles.add('limited')
     await roles.grant('limited', 'readwrite', { prefix: 'own/' })
@@ -88,7 +88,7 @@ describe('Users, roles and authentication', () => {
     await roles.remove('limited')
   })
 
-  test('whatever is not there, or there already, is a typed error without effect', async () => {
+  test('missing and duplicate users and roles are typed errors without effect', async () => {
     const { users, roles } = etcd.auth
     await roles.add('known')
     await users.add('carol', 'carol-secret')
@@ -117,7 +117,7 @@ describe('Users, roles and authentication', () => {
     }
   })
 
-  test('arguments that make no sense are refused before anything is sent, without showing what they are', async () => {
+  test('invalid arguments are rejected before anything is sent, without showing their values', async () => {
     const users = untyped(etcd.auth.users)
     const roles = untyped(etcd.auth.roles)
     const mistakes = [
@@ -143,7 +143,7 @@ describe('Users, roles and authentication', () => {
     }
   })
 
-  test('authentication is switched off and on', async (t) => {
+  test('authentication is disabled and enabled', async (t) => {
     const anybody = createClient(t, cluster)
     const refused = { code: 'USER_EMPTY', effect: 'none' }
     await assert.rejects(anybody.auth.users.list(), refused)
@@ -154,7 +154,7 @@ describe('Users, roles and authentication', () => {
     assert.ok((await etcd.auth.users.list()).includes('root'))
   })
 
-  test('the status tells whether authentication is on, and its revision, from etcd 3.5 on', async () => {
+  test('the status reports whether authentication is enabled, and its revision, from etcd 3.5 on', async () => {
     const { auth } = etcd
     if (cluster.version.startsWith('3.4.')) {
       await assert.rejects(auth.status(), { code: 'UNIMPLEMENTED', effect: 'none' })
@@ -170,7 +170,7 @@ describe('Users, roles and authentication', () => {
     assert.equal((await auth.status()).enabled, true)
   })
 
-  test('authentication without a root user is refused', async (t) => {
+  test('authentication without a root user is rejected', async (t) => {
     await using empty = await EtcdCluster.start()
     const anybody = createClient(t, empty)
     await assert.rejects(anybody.auth.enable(), { code: 'ROOT_USER_NOT_EXIST', effect: 'none' })

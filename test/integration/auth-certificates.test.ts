@@ -5,7 +5,7 @@ import { EtcdCluster } from '../../src/testing/index.js'
 import { addUser, authenticateCalls, rootPassword, startLoad } from '../support/auth.js'
 import { createClient } from '../support/fixtures.js'
 
-describe('Users by client certificate', () => {
+describe('Users authenticated by client certificate', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -19,7 +19,7 @@ describe('Users by client certificate', () => {
     return createClient(t, cluster, { tls: { ca: tls?.caFile, cert: certFile, key: keyFile } })
   }
 
-  test('work without any Authenticate, while users and roles change, and have the rights of their name', async (t) => {
+  test('need no Authenticate while users and roles change, and have the permissions of their name', async (t) => {
     const admin = clientOf(t, 'root')
     await admin.put('secret/key', 'x')
     await addUser(admin, 'alice', undefined, { range: { prefix: 'alice/' } })
@@ -36,7 +36,7 @@ describe('Users by client certificate', () => {
     assert.equal(await authenticateCalls(cluster), before)
   })
 
-  test('are who their password says where they give one', async (t) => {
+  test('are identified by their password if they have one', async (t) => {
     const { tls } = cluster
     const { cert, key } = tls?.clientCert('mallory') ?? assert.fail()
     const auth = { username: 'root', password: rootPassword }

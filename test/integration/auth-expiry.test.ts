@@ -16,7 +16,7 @@ function asked(records: readonly AuthenticateRecord[], user: string, reason: str
   return records.filter(({ username, ...record }) => username === user && record.reason === reason).length
 }
 
-describe('Tokens that live for two seconds', () => {
+describe('Tokens with a TTL of two seconds', () => {
   const keys = new JwtKeys()
   let simple: EtcdCluster
   let jwt: EtcdCluster
@@ -31,7 +31,7 @@ describe('Tokens that live for two seconds', () => {
     keys[Symbol.dispose]()
   })
 
-  test('are replaced in time: over ten seconds no call fails, and none costs an Authenticate more than it must', async (t) => {
+  test('are renewed in time: no call fails in ten seconds, and no Authenticate is wasted', async (t) => {
     const admin = createClient(t, simple, { auth: root })
     for (const user of ['busy', 'bursts', 'lazy']) await addUser(admin, user, password)
     await addUser(createClient(t, jwt, { auth: root }), 'jwt', password)
@@ -73,7 +73,7 @@ describe('Tokens that live for two seconds', () => {
     assert.ok(records.every(({ outcome }) => outcome.ok))
   })
 
-  test('do not keep a client from coming back after an outage that was longer than their life', async (t) => {
+  test('do not prevent a client from recovering from an outage longer than the TTL', async (t) => {
     const etcd = createClient(t, jwt, { auth: { username: 'jwt', password }, timeoutMs: 1000, connectTimeoutMs: 500 })
     const watcher = etcd.watch('outage')
     await watcher.ready()

@@ -39,7 +39,7 @@ describe('JWTs on three members', () => {
     }
   }
 
-  test('users and roles that change while calls are made are noticed by no caller', async (t) => {
+  test('survive changes to users and roles during calls, unnoticed by callers', async (t) => {
     const admin = createClient(t, cluster, { auth: root })
     await addUser(admin, 'app', password)
     const auth = { username: 'app', password }
@@ -59,7 +59,7 @@ describe('JWTs on three members', () => {
     assert.ok(rejected >= 1 && rejected <= 80, `${rejected} tokens were replaced for 40 changes`)
   })
 
-  test('a fixed token is sent as it is; when it is old, calls say so at once', async (t) => {
+  test('that are fixed are sent unchanged; once one has expired, calls report that', async (t) => {
     const admin = createClient(t, cluster, { auth: root })
     await addUser(admin, 'fixed', password)
     const etcd = createClient(t, cluster, { auth: { token: await issue('fixed') } })
@@ -71,7 +71,7 @@ describe('JWTs on three members', () => {
     assert.deepEqual(etcd.auth.stats(), { authenticated: { first: 0, expiring: 0, rejected: 0 }, failed: 0 })
   })
 
-  test('a token provider is asked when it must be, and the calls wait for what it gives', async (t) => {
+  test('from a token provider are requested when needed, and the calls wait for them', async (t) => {
     const admin = createClient(t, cluster, { auth: root })
     await addUser(admin, 'provided', password)
     const reasons: string[] = []

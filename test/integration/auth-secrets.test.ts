@@ -42,7 +42,7 @@ describe('Passwords and tokens', () => {
     return String(token)
   }
 
-  test('are in nothing that a client shows, emits, publishes or throws', async (t) => {
+  test('appear in nothing that a client shows, emits, publishes or throws', async (t) => {
     const admin = createClient(t, cluster, { auth: root })
     await addUser(admin, 'app', 'app-hush-hush', { range: { prefix: 'own/' } })
     const token = await issue('app', 'app-hush-hush')

@@ -8,7 +8,7 @@ import { createClient } from '../support/fixtures.js'
 
 const ttlSeconds = 2
 
-describe('Streams under tokens that live for two seconds', () => {
+describe('Streams under tokens with a TTL of two seconds', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -30,7 +30,7 @@ describe('Streams under tokens that live for two seconds', () => {
     return written
   }
 
-  test('miss no event and lose no lease, for one Authenticate in the life of a token', async (t) => {
+  test('miss no event and lose no lease, with one Authenticate per token lifetime', async (t) => {
     const auth = { username: 'root', password: rootPassword, tokenTtlMs: ttlSeconds * 1000 }
     const etcd = createClient(t, cluster, { auth })
     const records = authenticateRecords(t)
@@ -51,7 +51,7 @@ describe('Streams under tokens that live for two seconds', () => {
     assert.ok(records.length >= 2 && records.length <= mostTokens, `${records.length} Authenticates`)
   })
 
-  test('are opened with a new token where theirs was refused', async (t) => {
+  test('are reopened with a new token after theirs was rejected', async (t) => {
     // This client does not know how short tokens live here.
     const etcd = createClient(t, cluster, { auth: { username: 'root', password: rootPassword } })
     const first = etcd.watch('first')

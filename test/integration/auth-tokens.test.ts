@@ -68,7 +68,7 @@ describe('Simple tokens on three members', () => {
     )
   })
 
-  test('a client that is made later, when the first is closed, has the token already', async (t) => {
+  test('a client created after the first one closed reuses its token', async (t) => {
     const auth = await newUser(t)
     await createClient(t, cluster, { auth }).put('later', '1')
     const again = async (): Promise<void> => {
@@ -81,7 +81,7 @@ describe('Simple tokens on three members', () => {
     assert.equal(await callsDuring(cluster, again), 0)
   })
 
-  test('a wrong password makes one Authenticate for 50 callers, an error that names who and where, and a pause', async (t) => {
+  test('a wrong password costs one Authenticate for 50 callers, an error with user and endpoint, and a pause', async (t) => {
     const { username } = await newUser(t)
     const records = authenticateRecords(t)
     const etcd = createClient(t, cluster, { auth: { username, password: 'not-the-secret' } })
@@ -109,7 +109,7 @@ describe('Simple tokens on three members', () => {
     assert.equal(next, 1)
   })
 
-  test('a wrong password of one client is no trouble for the others', async (t) => {
+  test('a wrong password of one client does not affect other clients', async (t) => {
     const auth = await newUser(t)
     const right = createClient(t, cluster, { auth })
     const wrong = createClient(t, cluster, { auth: { ...auth, password: 'not-the-secret' } })
@@ -119,7 +119,7 @@ describe('Simple tokens on three members', () => {
     await right.get('key')
   })
 
-  test('a restarted member has forgotten the token: no call fails, and one Authenticate makes a new one', async (t) => {
+  test('a restarted member forgets the token: no call fails, and one Authenticate gets a new one', async (t) => {
     const auth = await newUser(t)
     const clients = [createClient(t, cluster, { auth }), createClient(t, cluster, { auth })]
     const records = authenticateRecords(t)
@@ -152,7 +152,7 @@ describe('Simple tokens on three members', () => {
     )
   })
 
-  test('a changed password ends the old token; the old password is refused clearly, and the new one works', async (t) => {
+  test('a changed password invalidates the token; the old password is rejected and the new one works', async (t) => {
     const auth = await newUser(t)
     const [old, admin] = [createClient(t, cluster, { auth }), createClient(t, cluster, { auth: root })]
     await old.put('key', 'old')
@@ -170,7 +170,7 @@ describe('Simple tokens on three members', () => {
     await poll('the client recovers by itself', async () => await old.get('key'))
   })
 
-  test('a user who is removed is told so, and works again when it is back', async (t) => {
+  test('a deleted user gets a typed error, and works again once recreated', async (t) => {
     const { username, password } = await newUser(t)
     const [etcd, admin] = [
       createClient(t, cluster, { auth: { username, password } }),
@@ -184,7 +184,7 @@ describe('Simple tokens on three members', () => {
     await poll('the client recovers by itself', async () => await etcd.get('removed'))
   })
 
-  test('users and roles that change under load cost simple tokens nothing', async (t) => {
+  test('changes to users and roles under load do not invalidate simple tokens', async (t) => {
     const auth = await newUser(t)
     const [etcd, admin] = [createClient(t, cluster, { auth }), createClient(t, cluster, { auth: root })]
     const load = startLoad(t, () => etcd.put('changes', 'x'), { restMs: 0 })
@@ -197,7 +197,7 @@ describe('Simple tokens on three members', () => {
     assert.deepEqual(etcd.auth.stats().authenticated, { first: 1, expiring: 0, rejected: 0 })
   })
 
-  test('authentication goes off and on again under running clients', async (t) => {
+  test('authentication is disabled and enabled again under running clients', async (t) => {
     const auth = await newUser(t)
     const [early, admin] = [createClient(t, cluster, { auth }), createClient(t, cluster, { auth: root })]
     const loads = [startLoad(t, () => early.put('switch', 'early'))]
@@ -230,7 +230,7 @@ describe('Simple tokens on three members', () => {
     await cluster.healthy()
   })
 
-  test('another user has other rights and another token', async (t) => {
+  test('another user has other permissions and another token', async (t) => {
     const [first, second] = [await newUser(t), await newUser(t)]
     const admin = createClient(t, cluster, { auth: root })
     await admin.auth.roles.revoke(second.username, { prefix: '' })

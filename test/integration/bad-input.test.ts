@@ -66,7 +66,7 @@ describe('Bad input', () => {
     assert.equal(await sent(), before, 'something was sent')
   }
 
-  test('in keys and values is refused by the name of the argument', async () => {
+  test("in keys and values is rejected with the argument's name", async () => {
     const keyed = ['get', 'exists', 'touch', 'delete'] as const
     await assertRefused([
       ...keyed.flatMap((name): Case[] => [
@@ -100,7 +100,7 @@ describe('Bad input', () => {
     ])
   })
 
-  test('of as() is refused: it takes a codec', async () => {
+  test('to as() is rejected: it takes a codec', async () => {
     await etcd.put('as', '1')
     const kv = await etcd.get('as')
     assert.ok(kv)
@@ -111,7 +111,7 @@ describe('Bad input', () => {
     ])
   })
 
-  test('in ranges is refused', async () => {
+  test('in ranges is rejected', async () => {
     const ranged = ['range', 'count', 'list', 'deleteRange'] as const
     await assertRefused(
       ranged.flatMap((name): Case[] => [
@@ -129,7 +129,7 @@ describe('Bad input', () => {
     )
   })
 
-  test('in options of reads is refused by the name of the option', async () => {
+  test("in read options is rejected with the option's name", async () => {
     const read = (name: string, options: unknown) => call(name, 'a', options)
     const numbers = ['minModRevision', 'maxModRevision', 'minCreateRevision', 'maxCreateRevision'] as const
     const bad = [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '1', 1n, null]
@@ -162,7 +162,7 @@ describe('Bad input', () => {
     ])
   })
 
-  test('in options of writes is refused by the name of the option', async () => {
+  test("in write options is rejected with the option's name", async () => {
     const writes: Record<string, (options: unknown) => () => unknown> = {
       put: (options) => call('put', 'a', 'x', options),
       touch: (options) => call('touch', 'a', options),
@@ -185,7 +185,7 @@ describe('Bad input', () => {
     ])
   })
 
-  test('in the options that every call takes is refused, as are those that do not exist', async () => {
+  test('in common call options is rejected, and so are unknown options', async () => {
     const calls: Record<string, (options: unknown) => () => unknown> = {
       connect: (options) => call('connect', options),
       get: (options) => call('get', 'a', options),
@@ -219,7 +219,7 @@ describe('Bad input', () => {
     )
   })
 
-  test('in transactions is refused where it is made', async () => {
+  test('in transactions is rejected where the operation is created', async () => {
     const js = untyped(etcdkit)
     const txn = () => untyped(etcd.txn())
     const options = { timeoutMs: 5 }
@@ -245,7 +245,7 @@ describe('Bad input', () => {
     ])
   })
 
-  test('in events and endpoints of a running client is refused', async () => {
+  test('in events and endpoints of a running client is rejected', async () => {
     await assertRefused([
       [call('on', 'ready', () => {}), "`event` must be 'endpointReady' or"],
       [call('on', 'leaderChanged', 5), '`listener` must be a function, got 5'],
@@ -255,7 +255,7 @@ describe('Bad input', () => {
     ])
   })
 
-  test('empty keys are EMPTY_KEY wherever there must be one', async () => {
+  test('empty keys are EMPTY_KEY wherever a key is required', async () => {
     const before = await sent()
     const empty: (() => unknown)[] = [
       ...['get', 'exists', 'touch', 'delete', 'range', 'count', 'list', 'deleteRange'].map((name) => call(name, '')),
@@ -282,14 +282,14 @@ describe('Bad input', () => {
     assert.equal(await sent(), before)
   })
 
-  test('NUL bytes and empty values are none', async () => {
+  test('does not include NUL bytes and empty values', async () => {
     await etcd.put('a\0b\0', '\0')
     assert.equal((await etcd.get('a\0b\0'))?.valueText, '\0')
     await etcd.put('\0', '')
     assert.equal((await etcd.range({ from: '', to: 'a' })).kvs[0]?.keyText, '\0')
   })
 
-  test('too large requests and transactions are refused before they are sent, with size and limit', async (t) => {
+  test('requests and transactions over the limit are rejected before they are sent, with size and limit', async (t) => {
     const before = await sent()
     await assert.rejects(etcd.put('large', 'x'.repeat(1_572_864)), (error) => {
       assert.ok(isEtcdError(error, 'REQUEST_TOO_LARGE'))
@@ -349,7 +349,7 @@ describe('Bad input', () => {
     assert.equal(await sent(), before)
   })
 
-  test('a timeout of 0 rejects with DEADLINE_EXCEEDED at once, for that call only', async () => {
+  test('a timeout of 0 rejects with DEADLINE_EXCEEDED immediately, for that call only', async () => {
     const before = await sent()
     await assert.rejects(etcd.put('late', 'x', { timeoutMs: 0 }), { code: 'DEADLINE_EXCEEDED', effect: 'none' })
     assert.equal(await sent(), before)
@@ -357,7 +357,7 @@ describe('Bad input', () => {
     assert.equal(await etcd.get('late', { timeoutMs: 1e12 }), undefined)
   })
 
-  test('a revision that is not there yet is FUTURE_REVISION', async () => {
+  test('a revision in the future is FUTURE_REVISION', async () => {
     const expected = { code: 'FUTURE_REVISION', effect: 'none' }
     for (const mode of ['linearizable', 'serializable'] as const) {
       await assert.rejects(etcd.get('a', { revision: 1e12, mode }), expected)
@@ -391,14 +391,14 @@ describe('Bad input', () => {
   })
 })
 
-describe('Bad options of a client', () => {
+describe('Bad client options', () => {
   const made = (t: TestContext, options: unknown): Etcd => {
     const etcd = new Etcd(options as string)
     t.after(() => etcd.close())
     return etcd
   }
 
-  test('are refused by name when it is made', (t) => {
+  test('are rejected by name when the client is created', (t) => {
     const endpoints = 'http://127.0.0.1:1'
     const counts = ['maxRequestBytes', 'maxTxnOps', 'maxRangeKeys', 'maxRangeBytes']
     const durations = ['timeoutMs', 'connectTimeoutMs', 'keepaliveMs', 'keepaliveTimeoutMs']

@@ -26,7 +26,7 @@ describe('Barriers', () => {
     poll(`${count} keys`, async () => (await storedKeys(cluster, name)).length === count || undefined)
   const watchers = () => cluster.metric('etcd_debugging_mvcc_watcher_total')
 
-  test('a barrier lets all go on when it is released, and nobody waits at one that is not held', async () => {
+  test('a barrier releases all waiters, and nobody waits at one that is not held', async () => {
     const name = someName()
     const barrier = etcd.barrier(name)
     await barrier.wait()
@@ -53,7 +53,7 @@ describe('Barriers', () => {
     await poll('nobody watches', async () => (await watchers()) === 0 || undefined)
   })
 
-  test('a barrier falls with the lease that it is held with', async () => {
+  test('a barrier falls when its lease expires', async () => {
     const name = someName()
     const lease = await etcd.lease.grant(60)
     await etcd.barrier(name).hold({ lease: lease.id })
@@ -63,7 +63,7 @@ describe('Barriers', () => {
     await assert.rejects(etcd.barrier(name).hold({ lease: 'none' }), /`lease` must be 1 to 16 hexadecimal digits/)
   })
 
-  test('a double barrier lets all begin together and end together, also a second time', async () => {
+  test('a double barrier lets all participants enter together and leave together, also a second time', async () => {
     const name = someName()
     for (const _ of ['first', 'second']) {
       const log: string[] = []
@@ -85,7 +85,7 @@ describe('Barriers', () => {
     }
   })
 
-  test('a double barrier has keys as clientv3 has them, and refuses one too many', async () => {
+  test('a double barrier uses the keys of clientv3 and rejects one participant too many', async () => {
     const name = someName()
     const barrier = etcd.doubleBarrier(name, 2)
     const entering = Promise.all([barrier.enter(), other.doubleBarrier(name, 2).enter()])
@@ -98,7 +98,7 @@ describe('Barriers', () => {
     await Promise.all([first.leave(), second.leave()])
   })
 
-  test('a double barrier opens for a client in Go, and is opened by one, and is closed after them', async () => {
+  test('a double barrier interoperates with a Go client, entering and leaving', async () => {
     const name = someName()
     const lease = await other.lease.grant(60)
     /** As Go's recipe does: the key first, and for the last who comes the sign that all have come. */
@@ -132,7 +132,7 @@ describe('Barriers', () => {
     assert.deepEqual(await storedKeys(cluster, name), [])
   })
 
-  test('a double barrier has nothing to do with the barrier whose name is its own and "ready"', async () => {
+  test('a double barrier is independent of a barrier named like it with "ready" appended', async () => {
     const name = someName()
     const ready = other.barrier(`${name}/ready`)
     const entering = etcd.doubleBarrier(name, 2).enter()
@@ -149,7 +149,7 @@ describe('Barriers', () => {
     await ready.release()
   })
 
-  test('a double barrier counts nobody who gives up before it opens', async () => {
+  test('a double barrier does not count a participant that gives up before it opens', async () => {
     const name = someName()
     const barrier = etcd.doubleBarrier(name, 2)
     await assert.rejects(barrier.enter({ timeoutMs: 100 }), (error) => isEtcdError(error, 'DEADLINE_EXCEEDED'))
@@ -167,7 +167,7 @@ describe('Barriers', () => {
     await lost
   })
 
-  test('a double barrier lets nobody in alone, also after and beside one who gives up', async () => {
+  test('a double barrier lets nobody enter alone, also beside and after one that gives up', async () => {
     const entered = (client: Etcd, name: string, options: CallOptions) =>
       client
         .doubleBarrier(name, 2)
@@ -193,7 +193,7 @@ describe('Barriers', () => {
     }
   })
 
-  test('a double barrier does not wait for one that dies or goes, and keeps those of the next time apart', async () => {
+  test('a double barrier does not wait for a dead participant, and keeps the next round apart', async () => {
     const name = someName()
     const dying = new Etcd({ endpoints: cluster.endpoints })
     const barriers = [etcd, other, dying].map((client) => client.doubleBarrier(name, 3, { ttlSeconds: 60 }))
@@ -216,7 +216,7 @@ describe('Barriers', () => {
     assert.deepEqual(await storedKeys(cluster, name), [])
   })
 
-  test('refuse wrong arguments by name', () => {
+  test('reject wrong arguments by name', () => {
     assert.throws(() => etcd.barrier(''), /`name` must be a string of at least one letter/)
     assert.throws(() => etcd.doubleBarrier('a', 0), /`count` must be a whole number of at least 1/)
     // @ts-expect-error: a wrong name

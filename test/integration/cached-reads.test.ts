@@ -27,7 +27,7 @@ describe('Cached reads', () => {
   })
   after(() => cluster.stop())
 
-  test('are answered by an informer that has the keys, as the cluster would answer them', async (t) => {
+  test('are answered by an informer on the keys, exactly as by the cluster', async (t) => {
     const etcd = createClient(t, cluster)
     const kv = etcd.namespace(uniquePrefix())
     for (const name of ['a', 'b', 'b/1', 'b/2', 'c', 'é']) await kv.put(`k/${name}`, `value of ${name}`)
@@ -62,7 +62,7 @@ describe('Cached reads', () => {
     assert.equal((await etcd.get(Buffer.concat([Buffer.from('no such key')]), cached))?.valueText, undefined)
   })
 
-  test('go to the cluster for what no informer has as it is', async (t) => {
+  test('go to the cluster for everything that no informer can answer', async (t) => {
     const etcd = createClient(t, cluster)
     const kv = etcd.namespace(uniquePrefix())
     const { revision } = await kv.put('k/a', '{ "a": 1 }')
@@ -83,7 +83,7 @@ describe('Cached reads', () => {
     assert.deepEqual(await modes([own, {}]), ['serializable'])
   })
 
-  test('never lack what this client has written, whoever else may be ahead', async (t) => {
+  test("include this client's own writes, however far behind the informer is", async (t) => {
     const etcd = createClient(t, cluster)
     const other = createClient(t, cluster)
     const kv = etcd.namespace(uniquePrefix())
@@ -108,7 +108,7 @@ describe('Cached reads', () => {
     await poll('the informer has asked how far it is', async () => !(await kv.range('k', cached)).stale || undefined)
   })
 
-  test('are kept in the read cache up to their age, and each caller has an answer of its own', async (t) => {
+  test('are cached up to their maximum age, and each caller gets its own copy', async (t) => {
     const etcd = createClient(t, cluster, { cache: { maxAgeMs: 300 } })
     const other = createClient(t, cluster)
     const prefix = uniquePrefix()
@@ -136,7 +136,7 @@ describe('Cached reads', () => {
     assert.equal((await etcd.range({ prefix })).kvs.length, 1)
   })
 
-  test('lack the keys of a lease that this client has revoked', async (t) => {
+  test('do not include keys of a lease that this client revoked', async (t) => {
     const etcd = createClient(t, cluster, { cache: { maxAgeMs: 60_000 } })
     const kv = etcd.namespace(uniquePrefix())
     await using informer = kv.informer({ prefix: 'followed/' })
@@ -151,7 +151,7 @@ describe('Cached reads', () => {
     }
   })
 
-  test('are marked stale soon after the watch of their informer was cut off, and not while nothing happens', async (t) => {
+  test("are marked stale soon after the informer's watch is cut, and not while the range is idle", async (t) => {
     await using proxied = await EtcdCluster.start({ proxy: true })
     const etcd = createClient(t, proxied)
     await etcd.put('followed/a', 'old')
@@ -175,7 +175,7 @@ describe('Cached reads', () => {
     await poll('it follows again', async () => (await read()).join() === 'new,cached,false' || undefined)
   })
 
-  test('are answered by an informer again soon after a write that changed none of its keys', async (t) => {
+  test('are answered by an informer again soon after a write outside its range', async (t) => {
     const etcd = createClient(t, cluster)
     const kv = etcd.namespace(uniquePrefix())
     await kv.put('followed/a', 'value')

@@ -8,7 +8,7 @@ import { attemptRecords, createClient } from '../support/fixtures.js'
 
 const reason = new Error('no longer wanted')
 
-describe('A signal', () => {
+describe('An abort signal', () => {
   let cluster: EtcdCluster
   let proxy: FaultProxy
 
@@ -55,7 +55,7 @@ describe('A signal', () => {
     await poll('the call is sent', () => etcd.endpoints()[0]?.inFlight || undefined)
   }
 
-  test('that aborts while the client connects rejects the call with its reason, and others wait on', async (t) => {
+  test('that aborts while the client connects rejects the call with its reason, and other calls keep waiting', async (t) => {
     proxy.blackhole()
     const etcd = createClient(t, cluster)
     const other = etcd.get('key')
@@ -69,7 +69,7 @@ describe('A signal', () => {
     assert.equal(await storedKey(cluster, 'connecting'), undefined)
   })
 
-  test('that aborts during a call rejects it at once, and the member stops working on it', async (t) => {
+  test('that aborts during a call rejects it immediately, and the member cancels it', async (t) => {
     const etcd = await connected(t)
     const resets = withoutAnswers(proxy)
     for (let count = 0; count < 3; count += 1) {
@@ -85,7 +85,7 @@ describe('A signal', () => {
     assert.equal(proxy.connections, 1)
   })
 
-  test('that aborts after a write was sent neither takes it back nor sends it again', async (t) => {
+  test('that aborts after a write was sent neither undoes nor resends it', async (t) => {
     const etcd = await connected(t)
     const before = await received(memberAt(cluster, 0), 'Put')
     proxy.blackhole('down')
@@ -99,7 +99,7 @@ describe('A signal', () => {
     assert.equal((await storedKey(cluster, 'sent'))?.version, 1)
   })
 
-  test('that aborts while a repeat waits ends the waiting, and nothing is sent any more', async (t) => {
+  test('that aborts while a retry waits ends the wait, and nothing more is sent', async (t) => {
     const etcd = await connected(t)
     const attempts = attemptRecords(t)
     proxy.onData((bytes) => (bytes.includes('breaking') ? 'reset' : undefined))
@@ -146,7 +146,7 @@ describe('A signal', () => {
     assert.deepEqual(warnings, [])
   })
 
-  test('ends all the calls that share it at once', async (t) => {
+  test('aborts all calls that share it at the same time', async (t) => {
     const etcd = await connected(t)
     proxy.blackhole('down')
     await assertAborted(
@@ -162,7 +162,7 @@ describe('A signal', () => {
     assert.equal(etcd.endpoints()[0]?.inFlight, 0)
   })
 
-  test('of AbortSignal.timeout() rejects with its TimeoutError', async (t) => {
+  test('from AbortSignal.timeout() rejects with its TimeoutError', async (t) => {
     const etcd = await connected(t)
     proxy.blackhole('down')
     await assert.rejects(etcd.get('key', { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' })
@@ -197,7 +197,7 @@ describe('timeoutMs', () => {
     await assertTimesOut(etcd.connect({ timeoutMs: 300 }), 300, 'NOT_CONNECTED')
   })
 
-  test('bounds all attempts and the waits between them together', async (t) => {
+  test('bounds all attempts and the delays between them', async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.connect()
     const attempts = attemptRecords(t)
@@ -213,7 +213,7 @@ describe('timeoutMs', () => {
     assert.ok(attempts.length > 2)
   })
 
-  test('of a call is in place of that of the client, longer or shorter', async (t) => {
+  test('on a call overrides that of the client, longer or shorter', async (t) => {
     const etcd = createClient(t, cluster, { timeoutMs: 400 })
     await etcd.connect()
     proxy.blackhole()
@@ -224,7 +224,7 @@ describe('timeoutMs', () => {
     ])
   })
 
-  test('of Infinity bounds nothing', async (t) => {
+  test('of Infinity sets no bound', async (t) => {
     const etcd = createClient(t, cluster, { timeoutMs: 50 })
     await etcd.connect()
     proxy.blackhole()
@@ -238,7 +238,7 @@ describe('timeoutMs', () => {
     await assertTimesOut(unbounded.get('key', { timeoutMs: 0 }), 0, 'DEADLINE_EXCEEDED')
   })
 
-  test('ends the stream, so that the member stops working for nobody', async (t) => {
+  test('cancels the stream on the member', async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.connect()
     const resets = withoutAnswers(proxy)

@@ -23,7 +23,7 @@ describe('The members of a cluster', () => {
     await cluster.stop()
   })
 
-  test('are listed as the cluster knows them, and as one member does', async () => {
+  test('are listed linearizably and by one member', async () => {
     const expected = cluster.members.map(({ memberId, name, peerUrl, clientUrl }) => ({
       id: memberId,
       name,
@@ -38,7 +38,7 @@ describe('The members of a cluster', () => {
     assert.deepEqual(sorted(await etcd.cluster.list({ mode: 'serializable', endpoint })), expected)
   })
 
-  test('grow by a learner that is promoted, move, and are removed', async () => {
+  test('are added as learners, promoted, updated and removed', async () => {
     const { member, members } = await etcd.cluster.addLearner('http://127.0.0.1:1')
     assert.equal(members.length, 4)
     assert.deepEqual(byId(members, member.id), member)
@@ -66,7 +66,7 @@ describe('The members of a cluster', () => {
     assert.equal((await etcd.cluster.list()).length, 3)
   })
 
-  test('get the vote as soon as they have caught up', async () => {
+  test('are promoted as soon as they have caught up', async () => {
     const index = await cluster.addLearner()
     const { memberId } = memberAt(cluster, index)
     assert.equal(byId(await etcd.cluster.list(), memberId)?.isLearner, true)
@@ -74,7 +74,7 @@ describe('The members of a cluster', () => {
     await cluster.removeMember(index)
   })
 
-  test('are listed by one that has no majority, and not by the cluster', async (t) => {
+  test('are listed by a member without quorum, and not linearizably', async (t) => {
     await using lonely = await EtcdCluster.start({ members: 2 })
     const etcd = createClient(t, lonely)
     await etcd.connect()
@@ -87,7 +87,7 @@ describe('The members of a cluster', () => {
     await lonely.resume(1)
   })
 
-  test('are not asked for with arguments that are none', async () => {
+  test('are not requested with invalid arguments', async () => {
     const wrong: [Promise<unknown> | undefined, RegExp][] = [
       [untyped(etcd.cluster).add?.('127.0.0.1:1'), /`peerUrls` must be http:\/\/host:port .* got "127/],
       [untyped(etcd.cluster).add?.([]), /`peerUrls` must be .* got none/],

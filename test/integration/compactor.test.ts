@@ -34,7 +34,7 @@ describe('A compactor', () => {
     await cluster.stop()
   })
 
-  test('takes turns with others, and never discards what is younger than it says', async (t) => {
+  test('takes turns with others and keeps all history younger than its retention', async (t) => {
     const retainMs = 150
     const clients = Array.from({ length: 3 }, () => createClient(t, cluster, { namespace: 'tenant/' }))
     const compactors = clients.map((client) => client.compactor({ retainMs, intervalMs: 50 }))
@@ -64,7 +64,7 @@ describe('A compactor', () => {
     await etcd.get('key', { revision: revisions.at(-1) ?? 0 })
   })
 
-  test('goes on for one that is gone', async (t) => {
+  test('takes over from one that is gone', async (t) => {
     const [first, second] = [createClient(t, cluster), createClient(t, cluster)]
     const options = { retainMs: 60, intervalMs: 30, key: 'gone/compact' }
     const compactors = [first.compactor(options), second.compactor(options)]
@@ -83,7 +83,7 @@ describe('A compactor', () => {
     await compactors[1]?.close()
   })
 
-  test('tells of failures and goes on, also after the servers have compacted by themselves', async (t) => {
+  test('reports failures and continues, also after the servers compacted', async (t) => {
     const own = createClient(t, cluster, { connectTimeoutMs: 200 })
     const compactor = own.compactor({ retainMs: 100, intervalMs: 20, key: 'fail/compact' })
     t.after(() => compactor.close())
@@ -101,7 +101,7 @@ describe('A compactor', () => {
     await again
   })
 
-  test('keeps its process open until it is closed', async () => {
+  test('keeps its process alive until it is closed', async () => {
     const script = (end: string) => `
       import { Etcd } from './src/index.js'
       const etcd = new Etcd({ endpoints: ${JSON.stringify(cluster.endpoints)} })
@@ -113,7 +113,7 @@ describe('A compactor', () => {
     for (const { code, stdout } of results) assert.deepEqual([code, stdout], [0, 'open\n'])
   })
 
-  test('is refused options that make no sense', () => {
+  test('rejects invalid options', () => {
     assert.throws(() => etcd.compactor({ retainMs: 0 }), /`retainMs` must be milliseconds, at least 1/)
     assert.throws(
       () => etcd.compactor({ intervalMs: Number.POSITIVE_INFINITY }),

@@ -44,7 +44,7 @@ describe('The diagnostics channels', () => {
     return etcd
   }
 
-  test('tell a call that succeeded once, with its times, its member and the size of its answer', async (t) => {
+  test('publish one record for a successful call, with its times, member and response size', async (t) => {
     const etcd = createClient(t, cluster)
     const [calls, attempts] = [callRecords(t), attemptRecords(t)]
     const startedAt = performance.now()
@@ -72,7 +72,7 @@ describe('The diagnostics channels', () => {
     assert.deepEqual([calls[1]?.method, calls[1]?.connectMs], ['KV.Range', 0])
   })
 
-  test('tell every kind of call by its RPC, one record each', async (t) => {
+  test('publish one record for every kind of call, named by its RPC', async (t) => {
     const etcd = await connected(t)
     const [calls, attempts] = [callRecords(t), attemptRecords(t)]
     await etcd.get('key')
@@ -96,7 +96,7 @@ describe('The diagnostics channels', () => {
     )
   })
 
-  test('tell a failure with its code and effect, and the error that the caller gets', async (t) => {
+  test("publish a failure with its code, its effect and the caller's error", async (t) => {
     const etcd = await connected(t)
     const [calls, attempts] = [callRecords(t), attemptRecords(t)]
     const error = await etcd.get('key', { revision: 1e9 }).catch((thrown: unknown) => thrown)
@@ -105,7 +105,7 @@ describe('The diagnostics channels', () => {
     assert.deepEqual([attempts.length, attempts[0]?.outcome], [1, outcome])
   })
 
-  test('tell a repeated call once, and each of its attempts with its member', async (t) => {
+  test('publish a retried call once, and each of its attempts with its member', async (t) => {
     const etcd = await connected(t)
     const [calls, attempts] = [callRecords(t), attemptRecords(t)]
     for (const index of [0, 1]) {
@@ -133,7 +133,7 @@ describe('The diagnostics channels', () => {
     assert.ok(attempts.reduce((sum, { durationMs }) => sum + durationMs, 0) < record.durationMs)
   })
 
-  test('tell an abort and a call that never left', async (t) => {
+  test('publish an aborted call and a call that was never sent', async (t) => {
     const etcd = await connected(t)
     const [calls, attempts] = [callRecords(t), attemptRecords(t)]
     for (const index of [0, 1]) proxyAt(cluster, index).blackhole()
@@ -153,7 +153,7 @@ describe('The diagnostics channels', () => {
     assert.equal(calls.length, 2)
   })
 
-  test('hold keys, and no values', async (t) => {
+  test('publish keys and no values', async (t) => {
     const etcd = await connected(t)
     const calls = callRecords(t)
     const secret = 'top-secret'
@@ -182,7 +182,7 @@ describe('The diagnostics channels', () => {
     assert.ok(!text.includes(secret) && !text.includes(Buffer.from(secret).toString('base64')), text)
   })
 
-  test('hold no key either for a client that keeps its keys secret', async (t) => {
+  test('publish no keys for a client that keeps its keys secret', async (t) => {
     const etcd = createClient(t, cluster, { diagnostics: { keys: false, slowCallMs: 0 } })
     const records: unknown[] = [callRecords(t), attemptRecords(t)]
     const secret = 'top-secret'
@@ -204,7 +204,7 @@ describe('The diagnostics channels', () => {
     assert.ok(!text.includes(Buffer.from(secret).toJSON().data.join()), text)
   })
 
-  test('go on, as do the calls, when a subscriber throws', async () => {
+  test('and the calls continue when a subscriber throws', async () => {
     const source = `
       import { channels, Etcd } from './src/index.ts'
       process.on('uncaughtException', (error) => console.log('uncaught', error.message))
@@ -240,7 +240,7 @@ describe('The stack of an error', () => {
     proxyAt(cluster, 0).heal()
   })
 
-  test('leads to the line that awaits the call, whichever call it is', async (t) => {
+  test('contains the line that awaits the call, for every kind of call', async (t) => {
     const etcd = createClient(t, cluster)
     const kv = etcd.namespace('a/')
     const future = { revision: 1e9 }
@@ -290,7 +290,7 @@ describe('The stack of an error', () => {
     }
   })
 
-  test('leads there also when the call waited, was repeated, or ended by close()', async (t) => {
+  test('contains it also when the call waited, was retried, or was ended by close()', async (t) => {
     const etcd = createClient(t, cluster)
     const proxy = proxyAt(cluster, 0)
     const attempts: AttemptRecord[] = attemptRecords(t)
@@ -312,7 +312,7 @@ describe('The stack of an error', () => {
     await Promise.all(rejected)
   })
 
-  test('costs nothing where there is no error', async (t) => {
+  test('costs nothing without an error', async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.put('key', 'value')
     const Original = Error

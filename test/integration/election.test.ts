@@ -27,7 +27,7 @@ describe('An election', () => {
   const untilCandidates = (name: string, count: number) =>
     poll(`${count} candidates`, async () => (await storedKeys(cluster, `${name}/`)).length === count || undefined)
 
-  test('is lost to its leader as soon as the key is gone', async () => {
+  test('signals the loss to its leader as soon as the key is deleted', async () => {
     const leader = await first.election('watched').campaign('me')
     // It is watched from the beginning, not only when it has been held for a while.
     assert.equal(first.stats().watches.filter(({ keyText }) => keyText === leader.key).length, 1)
@@ -39,7 +39,7 @@ describe('An election', () => {
     assert.deepEqual(first.stats().watches, [])
   })
 
-  test('has one leader after the other, in the order of their campaigns', async () => {
+  test('has one leader at a time, in the order of their campaigns', async () => {
     const leader = await first.election('order').campaign('first')
     const campaigns = []
     for (const [index, etcd] of [second, third].entries()) {
@@ -60,7 +60,7 @@ describe('An election', () => {
     await untilCandidates('order', 0)
   })
 
-  test('is observed: the true leader only, what it proclaims, and nobody', async () => {
+  test('is observed: only the current leader, its proclamations, and no leader', async () => {
     const election = first.election('observed')
     const seen: (string | null)[] = []
     const abort = new AbortController()
@@ -82,7 +82,7 @@ describe('An election', () => {
     await assert.rejects(observing, { name: 'AbortError' })
   })
 
-  test('passes over a candidate that gives up, and leaves none behind', async () => {
+  test('skips a candidate that withdraws, and leaves no key of it', async () => {
     const leader = await first.election('given up').campaign('first')
     await assert.rejects(second.election('given up').campaign('second', { timeoutMs: 300 }), LockTimeoutError)
     const last = third.election('given up').campaign('third')
@@ -92,7 +92,7 @@ describe('An election', () => {
     await untilCandidates('given up', 0)
   })
 
-  test('never elects a candidate whose lease has ended, and a lost leader hears of it', async () => {
+  test('never elects a candidate whose lease expired, and notifies a leader of its loss', async () => {
     const leader = await first.election('lost', { ttlSeconds: 2 }).campaign('first')
     const waiting = second.election('lost', { ttlSeconds: 2 }).campaign('second')
     await untilCandidates('lost', 2)
@@ -117,7 +117,7 @@ describe('An election', () => {
     await (await waiting).resign()
   })
 
-  test('is shared with etcdctl elect', async () => {
+  test('interoperates with etcdctl elect', async () => {
     const { etcdctl = '' } = await findEtcd()
     const rival = spawn(etcdctl, ['--endpoints', cluster.endpoints.join(), 'elect', 'shared', 'from etcdctl'], {
       stdio: ['ignore', 'ignore', 'inherit'],

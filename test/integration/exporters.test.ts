@@ -92,7 +92,7 @@ describe('OpenTelemetry and Prometheus', () => {
     await poll('it is renewed', () => renewals[0])
   }
 
-  test('have the names and values of what happened, the same for one run', async (t) => {
+  test('report the same run with the right names and values', async (t) => {
     const sdk = startSdk(t)
     const registry = new promClient.Registry()
     const etcd = client(t, 'orders', 'app/')
@@ -104,7 +104,7 @@ describe('OpenTelemetry and Prometheus', () => {
     expose(etcd, { promClient: promClient, registry })
     await work(t, etcd, uniquePrefix())
 
-    await t.test('spans of calls by the conventions for databases, of attempts by those for RPCs', () => {
+    await t.test('as spans of calls by the database conventions, and of attempts by the RPC conventions', () => {
       const spans = sdk.spans()
       const named = (name: string): ReadableSpan[] => spans.filter((span) => span.name === name)
       const names = new Set(spans.map(({ name }) => name))
@@ -164,7 +164,7 @@ describe('OpenTelemetry and Prometheus', () => {
       assert.deepEqual(reasons, ['first', 'rejected'])
     })
 
-    await t.test('metrics by the conventions, and by names of our own', async () => {
+    await t.test("as metrics by the conventions, and under the client's own names", async () => {
       const metrics = await sdk.metrics()
       const byName = new Map(metrics.map((metric) => [metric.descriptor.name, metric]))
       for (const [name, unit] of conventionalMetrics) assert.equal(byName.get(name)?.descriptor.unit, unit, name)
@@ -186,7 +186,7 @@ describe('OpenTelemetry and Prometheus', () => {
       assert.deepEqual(refreshes.sort(), ['first', 'rejected'])
     })
 
-    await t.test('series of Prometheus with the names of Go’s clients, and the same numbers', async () => {
+    await t.test("as Prometheus series named like the Go client's, with the same numbers", async () => {
       const text = await registry.metrics()
       for (const name of goMetrics) assert.match(text, new RegExp(`^# TYPE ${name} `, 'm'))
       const range = ['grpc_service="etcdserverpb.KV"', 'grpc_method="Range"', 'grpc_type="unary"', 'client="orders"']
@@ -218,7 +218,7 @@ describe('OpenTelemetry and Prometheus', () => {
       assert.ok((seriesValue(text, 'etcd_lease_slack_seconds_count') ?? 0) >= 1)
     })
 
-    await t.test('all that there is in both', async () => {
+    await t.test('completely in both', async () => {
       const text = await registry.metrics()
       const inPrometheus = new Set([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
       const ours = (await sdk.metrics()).filter(({ descriptor }) => descriptor.name.startsWith('etcd.'))
@@ -230,7 +230,7 @@ describe('OpenTelemetry and Prometheus', () => {
     })
   })
 
-  test('make spans children of the span in which a call is made, at the time that it is made', async (t) => {
+  test('make spans children of the span that is active when a call is made', async (t) => {
     const sdk = startSdk(t)
     const etcd = client(t, 'traced')
     await etcd.connect()
@@ -267,7 +267,7 @@ describe('OpenTelemetry and Prometheus', () => {
     assert.equal(sdk.spans().length, spans.length)
   })
 
-  test('tell an abort as no error, and leave attempts out on demand', async (t) => {
+  test('do not report an abort as an error, and omit attempts on demand', async (t) => {
     const sdk = startSdk(t)
     const etcd = client(t, 'aborted')
     await etcd.get('key')
@@ -277,7 +277,7 @@ describe('OpenTelemetry and Prometheus', () => {
     assert.deepEqual([others, span.attributes['error.type'], span.status.code], [[], 'aborted', SpanStatusCode.UNSET])
   })
 
-  test('hold several clients in one registry, each until it is closed', async (t) => {
+  test('export several clients in one registry, each until it is closed', async (t) => {
     const registry = new promClient.Registry()
     const [a, b, twin] = [client(t, 'a'), client(t, 'b'), client(t, 'b')]
     const bystander = client(t, 'bystander')
@@ -305,7 +305,7 @@ describe('OpenTelemetry and Prometheus', () => {
     assert.deepEqual(registry.getMetricsAsArray(), [])
   })
 
-  test('take no wrong arguments', (t) => {
+  test('reject wrong arguments', (t) => {
     const etcd = client(t, 'wrong')
     const call =
       (run: (...args: never[]) => unknown, ...args: unknown[]) =>

@@ -4,8 +4,8 @@ import { EtcdCluster } from '../../src/testing/index.js'
 import { createClient } from '../support/fixtures.js'
 import { startGrpcProxy } from '../support/grpc-proxy.js'
 
-describe("etcd's gRPC proxy, which gives watchers ids of its own", () => {
-  test('brings each watch its own events, and no others', async (t) => {
+describe("etcd's gRPC proxy, which assigns its own watch IDs", () => {
+  test('delivers to each watch its own events only', async (t) => {
     await using cluster = await EtcdCluster.start()
     const direct = createClient(t, cluster)
     const etcd = createClient(t, { endpoints: [await startGrpcProxy(t, cluster)] })

@@ -7,7 +7,7 @@ import { memberAt } from '../support/cluster-view.js'
 import { createClient, untyped } from '../support/fixtures.js'
 
 describe('The health of a cluster', () => {
-  test('is good when every member serves, learners in their way', async (t) => {
+  test('is good when every member serves, learners included', async (t) => {
     await using cluster = await EtcdCluster.start({ members: 3, flags: { 'strict-reconfig-check': false } })
     const learner = memberAt(cluster, await cluster.addLearner())
     const etcd = createClient(t, cluster)
@@ -22,7 +22,7 @@ describe('The health of a cluster', () => {
     )
   })
 
-  test('is degraded by a dead member, which is not waited for, and by an alarm', async (t) => {
+  test('is degraded by a dead member, without waiting for it, and by an alarm', async (t) => {
     await using cluster = await EtcdCluster.start({ members: 3 })
     const etcd = createClient(t, cluster)
     await etcd.connect()
@@ -49,7 +49,7 @@ describe('The health of a cluster', () => {
     await poll('it is well again', async () => (await etcd.health()).status === 'healthy' || undefined)
   })
 
-  test('is told at once where all members are known to refuse connections', async (t) => {
+  test('is reported immediately when all members refuse connections', async (t) => {
     const { port, release } = await reservePort()
     t.after(release)
     await using etcd = new Etcd({ endpoints: `http://127.0.0.1:${port}` })
@@ -63,7 +63,7 @@ describe('The health of a cluster', () => {
     assert.ok(performance.now() - startedAt < 10_000)
   })
 
-  test('is bad without a majority: the member that is left has no leader, for a client that has just begun as well', async (t) => {
+  test('is bad without a majority, also for a new client: the remaining member has no leader', async (t) => {
     await using cluster = await EtcdCluster.start({ members: 3 })
     for (const index of [1, 2]) await cluster.pause(index)
     const etcd = createClient(t, cluster)
@@ -79,7 +79,7 @@ describe('The health of a cluster', () => {
     await poll('it is well again', async () => (await etcd.health()).status === 'healthy' || undefined)
   })
 
-  test('is good for a user who may read nothing, and bad for one who is not known', async (t) => {
+  test('is good for a user without read permission, and bad for an unknown user', async (t) => {
     const rootPassword = 'root'
     await using cluster = await EtcdCluster.start({ auth: { rootPassword } })
     const root = createClient(t, cluster, { auth: { username: 'root', password: rootPassword } })
@@ -91,7 +91,7 @@ describe('The health of a cluster', () => {
     assert.equal(Object(health.members[0]?.error).code, 'USER_EMPTY')
   })
 
-  test('is not told after the client is closed, nor when the caller has left', async (t) => {
+  test('is not reported after the client is closed or the caller aborted', async (t) => {
     await using cluster = await EtcdCluster.start()
     const etcd = createClient(t, cluster)
     const reason = new Error('enough')

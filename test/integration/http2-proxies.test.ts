@@ -8,7 +8,7 @@ import { proxiesRoot, proxyNames, startProxy } from '../support/http2-proxies.js
 
 const root = await proxiesRoot()
 
-describe("This library's HTTP/2 client", { skip: root instanceof Error ? root.message : false }, () => {
+describe('The HTTP/2 transport', { skip: root instanceof Error ? root.message : false }, () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -17,7 +17,7 @@ describe("This library's HTTP/2 client", { skip: root instanceof Error ? root.me
   after(() => cluster.stop())
 
   for (const name of proxyNames) {
-    test(`speaks with ${name} in front of a member`, async (t) => {
+    test(`works through ${name} in front of a member`, async (t) => {
       assert.ok(typeof root === 'string')
       const port = Number(new URL(memberAt(cluster, 0).clientUrl).port)
       const endpoint = await startProxy(t, root, name, port)

@@ -37,7 +37,7 @@ describe('The file of an informer', () => {
   })
   after(() => Promise.all([cluster.stop(), other.stop()]))
 
-  test('lets it begin with the state of an earlier process while no member can be reached', async (t) => {
+  test('provides the state of an earlier process while no member is reachable', async (t) => {
     const etcd = createClient(t, cluster)
     const [prefix, persist] = [uniquePrefix(), createFile(t)]
     await etcd.put(`${prefix}a`, '1')
@@ -51,7 +51,7 @@ describe('The file of an informer', () => {
     assert.ok(errors.every((error) => error.startsWith('false')))
   })
 
-  test('is not used for another namespace or user, which an event says', async (t) => {
+  test('is ignored for another namespace or user, with an event', async (t) => {
     const etcd = createClient(t, cluster)
     const persist = createFile(t)
     const [first, second] = [etcd.namespace(uniquePrefix()), etcd.namespace(uniquePrefix())]
@@ -72,7 +72,7 @@ describe('The file of an informer', () => {
     }
   })
 
-  test('of another cluster is not used, or is replaced with an event where that is found out later', async (t) => {
+  test('of another cluster is ignored, or replaced with an event when that is detected later', async (t) => {
     const etcd = createClient(t, cluster)
     const [prefix, persist] = [uniquePrefix(), createFile(t)]
     await etcd.put(`${prefix}a`, '1')

@@ -84,7 +84,7 @@ describe('An informer', () => {
     assert.deepEqual([informer.size, informer.get('000001'), informer.get('002999')], [3000, '19', 'value'])
   })
 
-  test('tells handlers what there is and then what happens, with old values, by type', async (t) => {
+  test('emits existing entries and then changes to handlers, with old values, by type', async (t) => {
     const { space } = createSpace(t)
     await space.put('k/a', '1')
     const informer = space.informer({ prefix: 'k/' })
@@ -122,7 +122,7 @@ describe('An informer', () => {
     assert.ok(informer.revision > revision)
   })
 
-  test('has all of a transaction in its store before any handler hears of it', async (t) => {
+  test('stores a whole transaction before any handler is called', async (t) => {
     const { space } = createSpace(t)
     await space.put('k/old', '1')
     const informer = await ready(t, space.informer({ prefix: 'k/' }))
@@ -147,7 +147,7 @@ describe('An informer', () => {
     assert.deepEqual(seen, Array(21).fill([true, names.join()]))
   })
 
-  test('shows a write that was acknowledged after waitForRevision, also where nothing of its range changes', async (t) => {
+  test('shows an acknowledged write after waitForRevision(), also when its range is idle', async (t) => {
     const { etcd, space } = createSpace(t)
     const informer = await ready(t, space.informer({ prefix: 'k/' }))
     for (let round = 0; round < 50; round += 1) {
@@ -166,7 +166,7 @@ describe('An informer', () => {
     assert.equal(informer.stats().resyncs, 0)
   })
 
-  test('reads fresh what another client has just written', async (t) => {
+  test("reads another client's latest write with fresh reads", async (t) => {
     const prefix = uniquePrefix()
     const [reader, writer] = [createClient(t, cluster), createClient(t, cluster)]
     const informer = await ready(t, reader.informer({ prefix }))
@@ -179,7 +179,7 @@ describe('An informer', () => {
     assert.equal(await informer.getFresh(`${prefix}a`), undefined)
   })
 
-  test('finds entries by indexes, and shows what filter and transform leave', async (t) => {
+  test('finds entries by index and applies filter and transform', async (t) => {
     const { space } = createSpace(t)
     const write = (name: string, service: Service) => space.put(`svc/${name}`, JSON.stringify(service))
     await write('a', { zone: 'x', port: 1 })
@@ -205,7 +205,7 @@ describe('An informer', () => {
     assert.deepEqual([names(informer.by('zone', 'Y')), informer.size], [['svc/a'], 1])
   })
 
-  test('tells of a value that does not decode, keeps the last good one, and goes on', async (t) => {
+  test('reports a value that does not decode, keeps the last good one and continues', async (t) => {
     const { space } = createSpace(t)
     await space.put('svc/a', '{"zone":"x","port":1}')
     await space.put('svc/b', 'not json')
@@ -252,7 +252,7 @@ describe('An informer', () => {
     assert.deepEqual([value.current, value.entry, errors.length], [undefined, undefined, 1])
   })
 
-  test('says of a value that the codec cannot read that it is there', async (t) => {
+  test('reports that a value which the codec cannot read exists', async (t) => {
     const { space } = createSpace(t)
     await space.put('flag', 'neither')
     const value = space.value('flag', json<{ on: boolean }>())
@@ -272,7 +272,7 @@ describe('An informer', () => {
     assert.deepEqual([await value.ready(), value.invalid?.keyText], [{ on: true }, 'flag'])
   })
 
-  test('gives its changes as an iteration, from each beginning', async (t) => {
+  test('yields its changes as an iteration, each from the beginning', async (t) => {
     const { space } = createSpace(t)
     const { revision: first } = await space.put('k/a', '1')
     await space.put('k/a', '2')
@@ -302,7 +302,7 @@ describe('An informer', () => {
     assert.deepEqual(await next, { value: undefined, done: true })
   })
 
-  test('keeps to its namespace, with keys as they are in there', async (t) => {
+  test('stays within its namespace, with keys relative to it', async (t) => {
     const { etcd } = createSpace(t)
     const prefix = uniquePrefix()
     const [inside, beside] = [etcd.namespace(`${prefix}in/`), etcd.namespace(`${prefix}in`)]
@@ -317,7 +317,7 @@ describe('An informer', () => {
     )
   })
 
-  test('ends with close(), and lets the process end', async () => {
+  test('ends with close() and lets the process exit', async () => {
     const { code, stdout, stderr } = await runScript(
       `import { Etcd } from './src/index.ts'
        const etcd = new Etcd({ endpoints: process.env.ENDPOINTS })
@@ -335,7 +335,7 @@ describe('An informer', () => {
     assert.deepEqual(stdout.trim().split('\n').sort(), ['exit/a', 'iterated exit/a', 'over'])
   })
 
-  test('fails with its client, which is told and ends iterations', async (t) => {
+  test('fails with its client, emits that and ends iterations', async (t) => {
     const { etcd, space } = createSpace(t)
     const informer = await ready(t, space.informer({ from: 'a' }))
     const errors: unknown[] = []
@@ -347,7 +347,7 @@ describe('An informer', () => {
   })
 })
 
-describe('An informer without the permission to read', () => {
+describe('An informer without read permission', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -355,7 +355,7 @@ describe('An informer without the permission to read', () => {
   })
   after(() => cluster.stop())
 
-  test('fails for good, once', async (t) => {
+  test('fails permanently, once', async (t) => {
     const root = createClient(t, cluster, { auth: { username: 'root', password: 'root' } })
     await root.auth.users.add('nobody', 'pw')
     const nobody = createClient(t, cluster, { auth: { username: 'nobody', password: 'pw' } })
@@ -369,7 +369,7 @@ describe('An informer without the permission to read', () => {
   })
 })
 
-describe('An informer of a member whose word of progress is not trusted', () => {
+describe('An informer on a member with unreliable progress notifications', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -377,7 +377,7 @@ describe('An informer of a member whose word of progress is not trusted', () => 
   })
   after(() => cluster.stop())
 
-  test('finds out by a read how far it is, without listing again', async (t) => {
+  test('learns its revision by a read, without listing again', async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.put('k/a', '1')
     await etcd.put('k/b', '1')

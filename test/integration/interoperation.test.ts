@@ -8,7 +8,7 @@ import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { createClient, uniquePrefix, untyped } from '../support/fixtures.js'
 
-describe('Locks and elections of others', () => {
+describe('Locks and elections of other clients', () => {
   let cluster: EtcdCluster
   let etcd: Etcd
   let etcdctl: string
@@ -50,7 +50,7 @@ describe('Locks and elections of others', () => {
     })
   }
 
-  test('a leader of etcdctl is followed by one from here, and the other way round', async (t) => {
+  test('a leader of etcdctl is followed by a candidate of this client, and vice versa', async (t) => {
     const name = someName()
     const rival = run(t, 'elect', name, 'from etcdctl')
     await untilKeys(name, 1)
@@ -69,7 +69,7 @@ describe('Locks and elections of others', () => {
     assert.equal((await election.leader())?.valueText, 'from etcdctl again')
   })
 
-  test('a lock of etcdctl does not wait for a semaphore that has the same name', async (t) => {
+  test('a lock of etcdctl does not wait for a semaphore of the same name', async (t) => {
     const name = someName()
     await using permit = await etcd.semaphore(name, 1).acquire()
     const rival = run(t, 'lock', name)
@@ -80,7 +80,7 @@ describe('Locks and elections of others', () => {
     assert.ok(permit.isHeld())
   })
 
-  test('a lock of the lock service is waited for, and waits', async () => {
+  test("a lock of the server's lock service waits for this client's lock, and vice versa", async () => {
     const name = someName()
     const lease = await etcd.lease.grant(30)
     const held = await etcd.lockService.lock(name, lease.id)
@@ -101,7 +101,7 @@ describe('Locks and elections of others', () => {
     await (await etcd.lock(name)).release()
   })
 
-  test('the lock service tells of a lease that is gone, and leaves nothing behind when a call ends early', async () => {
+  test("the server's lock service reports an expired lease and leaves no key when a call is aborted", async () => {
     const name = someName()
     const lock = await etcd.lock(name)
     const lease = await etcd.lease.grant(30)
@@ -114,7 +114,7 @@ describe('Locks and elections of others', () => {
     await lock.release()
   })
 
-  test('a leader of the election service is seen and followed, and sees and follows', async () => {
+  test("a leader of the server's election service and one of this client observe and follow each other", async () => {
     const name = someName()
     const { electionService } = etcd
     assert.equal(await electionService.leader(name), undefined)
@@ -157,7 +157,7 @@ describe('Locks and elections of others', () => {
     await lease.revoke()
   })
 
-  test('the services of a client with a namespace are within it', async (t) => {
+  test("the server's services stay within the client's namespace", async (t) => {
     const at = uniquePrefix()
     const tenant = createClient(t, cluster, { namespace: at })
     const lease = await tenant.lease.grant(30)
@@ -181,7 +181,7 @@ describe('Locks and elections of others', () => {
     await lease.revoke()
   })
 
-  test('the services refuse wrong arguments by name', async () => {
+  test("the server's services reject wrong arguments by name", async () => {
     const [locks, elections] = [untyped(etcd.lockService), untyped(etcd.electionService)]
     await assert.rejects(
       async () => locks.lock?.('', 'a'),

@@ -55,7 +55,7 @@ describe('Keys and values', () => {
     await cluster.call('/v3/lease/revoke', { ID: BigInt(`0x${lease}`).toString() })
   }
 
-  test('a range over everything gives exactly the keys there are, with their values', async (t) => {
+  test('a range over everything returns exactly the existing keys, with their values', async (t) => {
     const kv = await fourKeys(t)
     const { kvs, count, more } = await kv.range({ prefix: '' })
     assert.deepEqual(
@@ -69,12 +69,12 @@ describe('Keys and values', () => {
     assert.equal(await own(t).get('missing'), undefined)
   })
 
-  test('exists() tells whether a key is there', async (t) => {
+  test('exists() reports whether a key exists', async (t) => {
     const kv = await fourKeys(t)
     assert.deepEqual([await kv.exists('foo1'), await kv.exists('foo')], [true, false])
   })
 
-  test('a prefix read gives only the keys that start with it', async (t) => {
+  test('a prefix read returns only the keys with that prefix', async (t) => {
     const kv = await fourKeys(t)
     const { kvs } = await kv.range({ prefix: 'fo' })
     assert.deepEqual(
@@ -94,7 +94,7 @@ describe('Keys and values', () => {
     assert.deepEqual(await names({ from: '', to: 'c' }), ['baz'])
   })
 
-  test('keysOnly gives names, and the values do not travel', async (t) => {
+  test('keysOnly returns names, and no values are transferred', async (t) => {
     const kv = own(t)
     await kv.put('large', 'x'.repeat(100_000))
     const before = await sentBytes()
@@ -148,7 +148,7 @@ describe('Keys and values', () => {
     }
   })
 
-  test('a range is filtered by revisions, and read in the past', async (t) => {
+  test('a range filters by revisions and reads the past', async (t) => {
     const kv = own(t)
     const a = await kv.put('a', '1')
     const b = await kv.put('b', '1')
@@ -166,14 +166,14 @@ describe('Keys and values', () => {
     assert.equal(await kv.count(all, { revision: a.revision }), 1)
   })
 
-  test('deleteRange() of a prefix leaves the rest, and its count is a number', async (t) => {
+  test('deleteRange() of a prefix keeps other keys, and its count is a number', async (t) => {
     const kv = await fourKeys(t)
     const { deleted, prevKvs } = await kv.deleteRange({ prefix: 'foo' })
     assert.deepEqual({ deleted, prevKvs }, { deleted: 3, prevKvs: [] })
     assert.deepEqual(await namesIn(kv), ['baz'])
   })
 
-  test('deleting with prevKv gives what was there', async (t) => {
+  test('delete() with prevKv returns the deleted key and value', async (t) => {
     const kv = await fourKeys(t)
     const { prevKvs } = await kv.deleteRange({ prefix: 'foo' }, { prevKv: true })
     assert.deepEqual(
@@ -186,7 +186,7 @@ describe('Keys and values', () => {
     assert.deepEqual([none.deleted, none.prevKvs], [0, []])
   })
 
-  test('putting with prevKv gives the old value, and undefined where there was none', async (t) => {
+  test('put() with prevKv returns the old value, and undefined for a new key', async (t) => {
     const kv = own(t)
     assert.equal((await kv.put('a', '1', { prevKv: true })).prevKv, undefined)
     const { prevKv } = await kv.put('a', '2', { prevKv: true })
@@ -217,7 +217,7 @@ describe('Keys and values', () => {
     assert.throws(() => kvs.at(-1)?.keyText, { code: 'DECODE_FAILED' })
   })
 
-  test('10,000 keys of 1 KiB arrive by range() and by list() with default options', async (t) => {
+  test('range() and list() return 10,000 keys of 1 KiB with default options', async (t) => {
     const kv = own(t)
     const value = Buffer.alloc(1024, 'x')
     const name = (index: number): string => String(index).padStart(5, '0')
@@ -244,7 +244,7 @@ describe('Keys and values', () => {
     assert.equal((await other)?.keyText, name(0))
   })
 
-  test('a call that is made and not awaited is still sent', async (t) => {
+  test('a call that is not awaited is still sent', async (t) => {
     const etcd = createClient(t, cluster)
     const name = `${uniquePrefix()}a`
     void etcd.put(name, '1')
@@ -253,7 +253,7 @@ describe('Keys and values', () => {
     assert.equal((await second.get(name))?.valueText, '1')
   })
 
-  test('results say who answered and at which revision', async (t) => {
+  test('results report the member that answered and the revision', async (t) => {
     const kv = own(t)
     const { revision, endpoint, memberId, clusterId } = await kv.put('a', '1')
     const { memberId: expected } = cluster.members[0] ?? {}
@@ -264,8 +264,8 @@ describe('Keys and values', () => {
     assert.equal((await kv.range('a')).revision, revision)
   })
 
-  describe('in transactions', () => {
-    test('run then if the comparison holds and else otherwise, with results of all kinds in order', async (t) => {
+  describe('Transactions', () => {
+    test('run then() when the comparisons hold and else() otherwise, with results of all kinds in order', async (t) => {
       const kv = own(t)
       await kv.put('a', '1')
       await kv.put('b/1', 'x')
@@ -361,7 +361,7 @@ describe('Keys and values', () => {
       assert.equal(await kv.exists('a'), false)
     })
 
-    test('are made of parts that reject when they are awaited', { timeout: 5000 }, async (t) => {
+    test('consist of operations that reject when they are awaited', { timeout: 5000 }, async (t) => {
       const kv = own(t)
       const nested = kv.txn().then(put('a', '1')).asOperation()
       const operations = [
@@ -382,12 +382,12 @@ describe('Keys and values', () => {
       assert.equal(await kv.exists('a'), false)
     })
 
-    test('with nothing in them succeed', async (t) => {
+    test('succeed when they are empty', async (t) => {
       assert.deepEqual((await own(t).txn().commit()).responses, [])
     })
   })
 
-  test('stats() tells how many writes are in flight, without a limit while the cluster keeps up', async (t) => {
+  test('stats() reports the writes in flight, without a limit while the cluster keeps up', async (t) => {
     const etcd = createClient(t, cluster)
     const writing = Array.from({ length: 20 }, (_, index) => etcd.put(`writes/${index}`, ''))
     const reading = etcd.get('writes/0')
@@ -396,8 +396,8 @@ describe('Keys and values', () => {
     assert.equal(etcd.stats().writes.inFlight, 0)
   })
 
-  describe('conditional writes', () => {
-    test('putIf() writes at the expected revision only, and otherwise gives what is there', async (t) => {
+  describe('Conditional writes', () => {
+    test('putIf() writes at the expected revision only, and otherwise returns the current state', async (t) => {
       const kv = own(t)
       const created = await kv.putIf('a', '1', 0)
       assert.equal(created.succeeded, true)
@@ -410,7 +410,7 @@ describe('Keys and values', () => {
       assert.equal(gone.current, undefined)
     })
 
-    test('deleteIf() deletes at the expected revision only, and otherwise gives what is there', async (t) => {
+    test('deleteIf() deletes at the expected revision only, and otherwise returns the current state', async (t) => {
       const kv = own(t)
       const { revision } = await kv.put('a', '1')
       const refused = await kv.deleteIf('a', revision - 1)
@@ -420,7 +420,7 @@ describe('Keys and values', () => {
       assert.equal(await kv.exists('a'), false)
     })
 
-    test('30 concurrent increments by update() give exactly 30', async (t) => {
+    test('30 concurrent increments by update() add exactly 30', async (t) => {
       const kv = own(t)
       const increment = () => kv.update('n', (current) => String(Number(current?.valueText ?? 0) + 1))
       const results = await Promise.all(Array.from({ length: 30 }, increment))
@@ -430,7 +430,7 @@ describe('Keys and values', () => {
       assert.ok(results.some(({ attempts }) => attempts > 1))
     })
 
-    test('update() waits for its function no longer than it has time, and no longer than its signal', async (t) => {
+    test('update() stops waiting for its function at its deadline and when its signal aborts', async (t) => {
       const kv = own(t)
       const never = () => new Promise<never>(() => {})
       await assert.rejects(kv.update('a', never, { timeoutMs: 100 }), { code: 'DEADLINE_EXCEEDED', effect: 'none' })
@@ -443,7 +443,7 @@ describe('Keys and values', () => {
       assert.equal(await kv.exists('a'), false)
     })
 
-    test('update() deletes for null and leaves alone for undefined', async (t) => {
+    test('update() deletes for null and keeps the value for undefined', async (t) => {
       const kv = own(t)
       const { revision } = await kv.put('a', '1')
       const left = await kv.update('a', async () => undefined)
@@ -454,7 +454,7 @@ describe('Keys and values', () => {
       assert.equal((await kv.update('a', () => null)).changed, false)
     })
 
-    test('update() rejects with UPDATE_CONFLICT after maxAttempts, and with what its function throws', async (t) => {
+    test('update() rejects with UPDATE_CONFLICT after maxAttempts, and with the error of its function', async (t) => {
       const kv = own(t)
       let calls = 0
       const defeated = kv.update(
@@ -478,8 +478,8 @@ describe('Keys and values', () => {
     })
   })
 
-  describe('leases of keys', () => {
-    test('are attached by put, shown by the key, kept by ignoreLease, and left by a plain put', async (t) => {
+  describe('Leases of keys', () => {
+    test('are attached by put, shown by the key, kept by ignoreLease, and detached by a plain put', async (t) => {
       const kv = own(t)
       const lease = await grantLease()
       await kv.put('a', '1', { lease })
@@ -494,7 +494,7 @@ describe('Keys and values', () => {
       assert.equal((await kv.get('a'))?.valueText, '3')
     })
 
-    test('end their keys, whichever call attached them', async (t) => {
+    test('delete their keys on expiry, whichever call attached them', async (t) => {
       const kv = own(t)
       const lease = await grantLease()
       await kv.put('put', '1', { lease })
@@ -510,14 +510,14 @@ describe('Keys and values', () => {
       assert.deepEqual(await namesIn(kv), [])
     })
 
-    test('must exist, and ignoreLease needs a key', async (t) => {
+    test('must exist, and ignoreLease needs an existing key', async (t) => {
       const kv = own(t)
       await assert.rejects(kv.put('a', '1', { lease: '1234' }), { code: 'LEASE_NOT_FOUND', effect: 'none' })
       await assert.rejects(kv.put('a', '1', { ignoreLease: true }), { code: 'KEY_NOT_FOUND', effect: 'none' })
     })
   })
 
-  test('values decode by codec, and what does not decode is DECODE_FAILED', async (t) => {
+  test('values decode by codec, and an undecodable value is DECODE_FAILED', async (t) => {
     const kv = own(t)
     const date: Codec<Date> = {
       encode: (value) => Buffer.from(value.toISOString()),
@@ -549,7 +549,7 @@ describe('Keys and values', () => {
     return json().decode(source)
   }
 
-  test('the namespace option, namespaces within it and a connection string use the same keys', async (t) => {
+  test('the namespace option, nested namespaces and a connection string use the same keys', async (t) => {
     const prefix = uniquePrefix()
     const plain = createClient(t, cluster)
     const outer = createClient(t, cluster, { namespace: prefix })
@@ -571,12 +571,12 @@ describe('Keys and values', () => {
     assert.equal((await etcd.get('b'))?.keyText, 'b')
   })
 
-  test('a namespace without a name is refused', (t) => {
+  test('a namespace without a name is rejected', (t) => {
     assert.throws(() => createClient(t, cluster).namespace(''), { code: 'INVALID_ARGUMENT' })
   })
 
   // Last: it discards the history of all tests above.
-  test('compact() discards the history: below is a CompactedError, at the revision is still there', async (t) => {
+  test('compact() discards the history: a read below it is a CompactedError, one at its revision succeeds', async (t) => {
     const kv = own(t)
     const first = await kv.put('a', '1')
     const second = await kv.put('a', '2')

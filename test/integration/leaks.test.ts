@@ -215,7 +215,7 @@ const others: Record<string, Round> = {
   },
 }
 
-describe('After its end, nothing is left', () => {
+describe('Nothing is left after the end', () => {
   let cluster: EtcdCluster
   let etcd: Etcd
   let holder: Etcd
@@ -290,7 +290,7 @@ describe('After its end, nothing is left', () => {
     test(`of ${name}`, () => assertNothingLeft(round))
   }
 
-  test('of a state on disk', async (t) => {
+  test("of an informer's file", async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-leaks-'))
     t.after(() => rmSync(folder, { recursive: true }))
     await assertNothingLeft(async () => {
@@ -301,7 +301,7 @@ describe('After its end, nothing is left', () => {
     })
   })
 
-  test('at the member, and in the heap', async (t) => {
+  test('at the member and in the heap', async (t) => {
     const all = Object.values({ ...watches, ...locks, ...others })
     const pass = async (): Promise<number> => {
       for (const round of all) await run(round, 1)
@@ -317,7 +317,7 @@ describe('After its end, nothing is left', () => {
     await unchanged(t, rest)
   })
 
-  test('of all clients, also of handles of the process', async (t) => {
+  test('of all clients, and no handle keeps the process alive', async (t) => {
     const handles = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
     const before = handles()
     const another = new Etcd({ endpoints: cluster.endpoints })

@@ -22,7 +22,7 @@ describe('Leases with authentication', { concurrency: true }, () => {
     return createClient(t, cluster, { auth: { username: 'root', password: rootPassword } })
   }
 
-  test('live on when the token of their stream has expired, and nobody is told of it', async (t) => {
+  test("survive the expiry of their stream's token, without any event", async (t) => {
     const admin = root(t)
     await addUser(admin, 'app', password)
     const etcd = createClient(t, cluster, { auth: { username: 'app', password } })
@@ -39,7 +39,7 @@ describe('Leases with authentication', { concurrency: true }, () => {
     assert.deepEqual(told, [])
   })
 
-  test('are given up as refused when the user may no longer write one of their keys; others live on', async (t) => {
+  test('are given up as refused when the user loses permission on one of their keys; other leases survive', async (t) => {
     const admin = root(t)
     await addUser(admin, 'limited', password)
     const etcd = createClient(t, cluster, { auth: { username: 'limited', password } })
@@ -55,7 +55,7 @@ describe('Leases with authentication', { concurrency: true }, () => {
     assert.equal(good.state, 'active')
   })
 
-  test('hold the registration of a user without the right to read its key; it reports that its deletion would not be seen', async (t) => {
+  test('carry a registration whose key the user cannot read; it reports that a deletion would go unnoticed', async (t) => {
     const admin = root(t)
     await addUser(admin, 'blind', password, { type: 'write', range: { prefix: 'blind/' } })
     const etcd = createClient(t, cluster, { auth: { username: 'blind', password } })

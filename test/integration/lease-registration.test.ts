@@ -22,7 +22,7 @@ describe('A registration', () => {
     return told
   }
 
-  test('is a key that stays as long as it is not closed, and can be updated', async (t) => {
+  test('keeps its key until it is closed, and can be updated', async (t) => {
     const etcd = createClient(t, cluster)
     const tenant = etcd.namespace(uniquePrefix())
     const registration = await tenant.register('svc/a', '10.0.0.1', { ttlSeconds: 1 })
@@ -36,7 +36,7 @@ describe('A registration', () => {
     await registration.close()
   })
 
-  test('puts its key back, with what it holds now, when its lease was revoked', async (t) => {
+  test('restores its key with the current value when its lease was revoked', async (t) => {
     const etcd = createClient(t, cluster)
     const told = listen(etcd)
     await using registration = await etcd.register('svc/b', 'old', { ttlSeconds: 2 })
@@ -48,7 +48,7 @@ describe('A registration', () => {
     assert.equal((await etcd.get('svc/b'))?.lease, registration.leaseId)
   })
 
-  test('comes back after an outage that was longer than its lease, and ends with the client', async (t) => {
+  test('recovers from an outage longer than its lease, and ends with the client', async (t) => {
     const witness = createClient(t, cluster)
     const etcd = createClient(t, cluster, { timeoutMs: 500, connectTimeoutMs: 300 })
     const told = listen(etcd)
@@ -69,7 +69,7 @@ describe('A registration', () => {
     assert.equal(told.length, 2)
   })
 
-  test('ends at once with its client, also one that was put back', async (t) => {
+  test('ends immediately with its client, also after it was restored', async (t) => {
     const witness = createClient(t, cluster)
     const etcd = createClient(t, cluster)
     const told = listen(etcd)
@@ -86,7 +86,7 @@ describe('A registration', () => {
     await kept.close()
   })
 
-  test('puts its key back, with the same lease, when the key was deleted', async (t) => {
+  test('restores its key with the same lease when the key was deleted', async (t) => {
     const etcd = createClient(t, cluster)
     const tenant = etcd.namespace(uniquePrefix())
     const told = listen(etcd)
@@ -104,7 +104,7 @@ describe('A registration', () => {
     )
   })
 
-  test('leaves its key to another owner, and puts it back when that one has gone', async (t) => {
+  test('leaves its key to another owner, and restores it when that owner is gone', async (t) => {
     const [etcd, other] = [createClient(t, cluster), createClient(t, cluster)]
     const told = listen(etcd)
     await using registration = await etcd.register('svc/e', 'mine')
@@ -127,7 +127,7 @@ describe('A registration', () => {
     assert.equal((await etcd.get('svc/e'))?.valueText, 'for ever')
   })
 
-  test('finds out what has become of its key while it could not be watched, in compacted history, too', async (t) => {
+  test('learns what happened to its key while the watch was down, also in compacted history', async (t) => {
     const [etcd, witness] = [createClient(t, cluster), new Etcd({ endpoints: [memberAt(cluster, 0).clientUrl] })]
     t.after(() => witness.close())
     const told = listen(etcd)
@@ -146,7 +146,7 @@ describe('A registration', () => {
     assert.equal((await witness.get('svc/f'))?.lease, registration.leaseId)
   })
 
-  test('shares one watch stream with hundreds of others, and all are put back', async (t) => {
+  test('shares one watch stream with hundreds of others, and all are restored', async (t) => {
     const etcd = createClient(t, cluster)
     const told = listen(etcd)
     const watchers = () => memberAt(cluster, 0).metric('etcd_debugging_mvcc_watcher_total')
@@ -164,7 +164,7 @@ describe('A registration', () => {
     await poll('no watcher is left', async () => (await watchers()) <= watchersBefore || undefined)
   })
 
-  test('goes on when its close() is called wrongly', async (t) => {
+  test('continues when its close() is called with wrong arguments', async (t) => {
     const etcd = createClient(t, cluster)
     const registration = await etcd.register('wrongly', 'x', { ttlSeconds: 2 })
     await assert.rejects(registration.close({ timeoutMs: -1 }), { code: 'INVALID_ARGUMENT' })
@@ -173,7 +173,7 @@ describe('A registration', () => {
     assert.equal(await etcd.get('wrongly'), undefined)
   })
 
-  test('that cannot be made leaves no lease', async (t) => {
+  test('that cannot be created leaves no lease', async (t) => {
     const etcd = createClient(t, cluster)
     const before = await etcd.lease.list()
     await assert.rejects(etcd.register('', 'x'), { code: 'EMPTY_KEY' })

@@ -4,7 +4,7 @@ import { isEtcdError, LeaseLostError } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { attemptRecords, createClient, uniquePrefix, untyped } from '../support/fixtures.js'
 
-describe('Leases that are shared', () => {
+describe('Shared leases', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -16,7 +16,7 @@ describe('Leases that are shared', () => {
     return cluster.metric('grpc_server_handled_total', { grpc_method: 'LeaseGrant', grpc_code: 'OK' })
   }
 
-  test('end keys with a time to live: not before it is over, and not much later', async (t) => {
+  test('expire keys with a TTL not before it is over, and not much later', async (t) => {
     const etcd = createClient(t, cluster)
     const tenant = etcd.namespace(uniquePrefix())
     const putAt = performance.now()
@@ -28,7 +28,7 @@ describe('Leases that are shared', () => {
     assert.ok(livedMs >= 2000 && livedMs < 4500, `${livedMs} ms`)
   })
 
-  test('carry a thousand keys of one time to live each, and are granted once for all who wait', async (t) => {
+  test('carry a thousand keys with the same TTL each, and are granted once for all waiting puts', async (t) => {
     const etcd = createClient(t, cluster)
     const prefix = uniquePrefix()
     const before = await granted()
@@ -42,7 +42,7 @@ describe('Leases that are shared', () => {
     assert.deepEqual([...keys.values()].sort(), [1000, 1000, 500])
   })
 
-  test('are replaced when what they have left is less than a key needs', async (t) => {
+  test("are replaced when their remaining time is shorter than a key's TTL", async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.put('first', '', { ttlSeconds: 20 })
     const first = (await etcd.get('first'))?.lease
@@ -59,7 +59,7 @@ describe('Leases that are shared', () => {
     assert.ok((left?.remainingSeconds ?? 0) >= 20)
   })
 
-  test('that someone has revoked are replaced, and the put goes again', async (t) => {
+  test('revoked by others are replaced, and the put is sent again', async (t) => {
     const etcd = createClient(t, cluster)
     const key = uniquePrefix()
     await etcd.put(key, 'old', { ttlSeconds: 60 })
@@ -73,7 +73,7 @@ describe('Leases that are shared', () => {
     )
   })
 
-  test('do not hold up one who has no time, nor fail the others when one leaves', async (t) => {
+  test('neither delay a put without time nor fail the others when one is aborted', async (t) => {
     const etcd = createClient(t, cluster)
     const reason = new Error('enough')
     const abort = new AbortController()
@@ -86,7 +86,7 @@ describe('Leases that are shared', () => {
     assert.equal(await etcd.exists('c'), false)
   })
 
-  test('exclude a lease of the caller’s own, and want whole seconds', async (t) => {
+  test('exclude an explicit lease and require whole seconds', async (t) => {
     const etcd = createClient(t, cluster)
     const wrong = { name: 'InvalidArgumentError' }
     for (const options of [{ ttlSeconds: 9, lease: '1' }, { ttlSeconds: 9, ignoreLease: true }, { ttlSeconds: 0.5 }]) {
@@ -95,7 +95,7 @@ describe('Leases that are shared', () => {
     await assert.rejects(async () => untyped(etcd).touch?.call(etcd, 'k', { ttlSeconds: 9 }), wrong)
   })
 
-  test('are kept alive as long as one session is left, and revoked when none is', async (t) => {
+  test('are kept alive until the last session ends, and then revoked', async (t) => {
     const etcd = createClient(t, cluster)
     const before = await granted()
     const [first, second] = await Promise.all([etcd.lease.shared(3), etcd.lease.shared(3)])
@@ -113,7 +113,7 @@ describe('Leases that are shared', () => {
     assert.notEqual(fourth.id, first.id)
   })
 
-  test('are revoked with the client, so that what they stand for is free at once', async (t) => {
+  test('are revoked with the client, which frees its locks immediately', async (t) => {
     const witness = createClient(t, cluster)
     const etcd = createClient(t, cluster)
     const [idle, used] = [await etcd.lease.shared(60), await etcd.lease.shared(50)]
@@ -124,7 +124,7 @@ describe('Leases that are shared', () => {
     assert.ok(used.signal.reason instanceof LeaseLostError && !used.isAlive())
   })
 
-  test('that are being granted while the client closes are revoked, too', async (t) => {
+  test('being granted while the client closes are revoked, too', async (t) => {
     const witness = createClient(t, cluster)
     const before = new Set(await witness.lease.list())
     for (let count = 0; count < 5; count += 1) {

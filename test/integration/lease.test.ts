@@ -27,7 +27,7 @@ describe('Leases', () => {
     return (await etcd.lease.timeToLive(id))?.remainingSeconds
   }
 
-  test('of less than a second, and wrong arguments, are refused before anything is sent', async (t) => {
+  test('with a TTL below a second, or wrong arguments, are rejected before anything is sent', async (t) => {
     const etcd = createClient(t, cluster)
     const records = attemptRecords(t)
     const { grant, revoke } = untyped(etcd.lease)
@@ -42,7 +42,7 @@ describe('Leases', () => {
     assert.equal(records.length, 1)
   })
 
-  test('live as long as the server grants, not as long as was asked for', async (t) => {
+  test('live as long as the server grants, not as long as requested', async (t) => {
     await using slow = await EtcdCluster.start({ timers: 'default' })
     const etcd = createClient(t, slow)
     const lease = await etcd.lease.grant(1)
@@ -53,7 +53,7 @@ describe('Leases', () => {
     assert.ok(lease.isAlive())
   })
 
-  test('have keys, that show their lease and die with it; in a transaction, too', async (t) => {
+  test('have keys that show their lease and are deleted with it, also in a transaction', async (t) => {
     const etcd = createClient(t, cluster)
     const prefix = uniquePrefix()
     const lease = await etcd.lease.grant(60, { keepAlive: false })
@@ -78,7 +78,7 @@ describe('Leases', () => {
     await lease.revoke()
   })
 
-  test('take the ID that the caller chooses, in any spelling', async (t) => {
+  test('take the ID chosen by the caller, in any spelling', async (t) => {
     const etcd = createClient(t, cluster)
     const lease = await etcd.lease.grant(60, { id: '00ABCdef', keepAlive: false })
     assert.equal(lease.id, 'abcdef')
@@ -89,7 +89,7 @@ describe('Leases', () => {
     assert.equal(lease.state, 'revoked')
   })
 
-  test('of two seconds are renewed at a sixth of their time while they are kept alive, and not after close()', async (t) => {
+  test('of two seconds are renewed at a sixth of their TTL while they are kept alive, and not after close()', async (t) => {
     const etcd = createClient(t, cluster)
     const before = await renewals()
     const lease = await etcd.lease.grant(2)
@@ -106,7 +106,7 @@ describe('Leases', () => {
     assert.equal((await renewals()) - before, count)
   })
 
-  test('run out at their time if they are not kept alive, and say so not later than the server', async (t) => {
+  test('expire at their time if they are not kept alive, and report it no later than the server', async (t) => {
     const etcd = createClient(t, cluster)
     const lost: string[] = []
     etcd.on('leaseLost', ({ leaseId, reason }) => lost.push(`${leaseId} ${reason}`))
@@ -122,7 +122,7 @@ describe('Leases', () => {
     assert.deepEqual(lost, [`${lease.id} expired`])
   })
 
-  test('that someone else revokes are lost with that reason at the next renewal', async (t) => {
+  test('revoked by others are lost with that reason at the next renewal', async (t) => {
     const etcd = createClient(t, cluster)
     const lease = await etcd.lease.grant(2)
     await createClient(t, cluster).lease.revoke(lease.id)
@@ -132,7 +132,7 @@ describe('Leases', () => {
     await assert.rejects(etcd.put('k', 'v', { lease: lease.id }), { code: 'LEASE_NOT_FOUND', effect: 'none' })
   })
 
-  test('can be renewed by hand, for which all leases share one stream', async (t) => {
+  test('can be renewed by hand, and all leases share one stream for it', async (t) => {
     const etcd = createClient(t, cluster)
     const before = await streams()
     const { id } = await etcd.lease.grant(9, { keepAlive: false })
@@ -146,7 +146,7 @@ describe('Leases', () => {
     await assert.rejects(etcd.lease.keepAliveOnce(id, { signal: AbortSignal.abort(reason) }), reason)
   })
 
-  test('renewed by hand leave the stream of the others alone, however short the time for it is', async (t) => {
+  test('renewed by hand do not disturb the stream of other leases, however short the time limit is', async (t) => {
     await using slow = await EtcdCluster.start({ proxy: true })
     const etcd = createClient(t, slow)
     const lost: unknown[] = []
@@ -159,7 +159,7 @@ describe('Leases', () => {
     assert.deepEqual(lost, [])
   })
 
-  test('are listed, and their time asked for, by members that lag behind this client’s own writes', async (t) => {
+  test("are listed, with their remaining time, by members that lag behind this client's own writes", async (t) => {
     await using three = await EtcdCluster.start({ members: 3 })
     const etcd = createClient(t, three)
     const rewound: unknown[] = []
@@ -186,7 +186,7 @@ describe('Leases', () => {
     assert.ok(leases.every((lease) => lease.state === 'active'))
   })
 
-  test('that are closed or revoked right after they were granted leave no stream open', async (t) => {
+  test('closed or revoked right after the grant leave no stream open', async (t) => {
     const ended = () => memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'LeaseKeepAlive' })
     const open = async () => (await streams()) - (await ended())
     const etcd = createClient(t, cluster)
@@ -203,7 +203,7 @@ describe('Leases', () => {
     assert.equal(etcd.stats().leases, 0)
   })
 
-  test('leave nothing behind when the client is closed: no stream, no belief, no running process', async (t) => {
+  test('leave no stream, no state and no running process when the client is closed', async (t) => {
     const source = (endpoint: string) => `
       import { Etcd } from './src/index.ts'
       const etcd = new Etcd({ endpoints: ['${endpoint}'] })
@@ -230,7 +230,7 @@ describe('Leases', () => {
     await assert.rejects(etcd.lease.keepAliveOnce('7'), { code: 'NOT_CONNECTED' })
   })
 
-  test('take the options of a call: no time means no put, and nothing is written', async (t) => {
+  test('accept call options: no time means no put, and nothing is written', async (t) => {
     const etcd = createClient(t, cluster)
     const key = uniquePrefix()
     await using lease = await etcd.lease.grant(60)

@@ -9,7 +9,7 @@ import { fill } from '../support/fixtures.js'
 const keyCount = 100_000
 const maxGrowthBytes = 40_000_000
 
-test('listing 100,000 keys that change meanwhile keeps no more than two pages of them in memory', async (t) => {
+test('A listing of 100,000 keys that change meanwhile keeps no more than two pages in memory', async (t) => {
   await using cluster = await EtcdCluster.start()
   await using etcd = new Etcd({ endpoints: cluster.endpoints, maxRangeKeys: 2 * keyCount })
   const kv = etcd.namespace('many/')

@@ -40,7 +40,7 @@ describe('A listing', () => {
     t.after(() => cluster.resume(0))
   }
 
-  test('gives exactly the keys of one revision, over many pages, while others write and delete', async (t) => {
+  test('returns exactly the keys of one revision, over many pages, during other writes and deletions', async (t) => {
     const prefix = uniquePrefix()
     const kv = createClient(t, cluster).namespace(prefix)
     const expected = await fill(kv, 10_000)
@@ -84,7 +84,7 @@ describe('A listing', () => {
     assert.deepEqual(await sizes(400), new Array(30).fill(400))
   })
 
-  test('counts the keys that are left', async (t) => {
+  test('counts the remaining keys', async (t) => {
     const pages = await collect(sharedKeys(t).list(all).pages())
     assert.deepEqual(
       pages.map(({ count }) => count),
@@ -92,7 +92,7 @@ describe('A listing', () => {
     )
   })
 
-  test('makes its pages smaller where values are large', async (t) => {
+  test('makes its pages smaller for large values', async (t) => {
     const kv = createClient(t, cluster).namespace(uniquePrefix())
     await fill(kv, 80, Buffer.alloc(128 * 1024))
     const pages = await collect(kv.list(all, { maxPageSize: 40 }).pages())
@@ -102,7 +102,7 @@ describe('A listing', () => {
     )
   })
 
-  test('lists part of a range, without values, and as it was at an earlier revision', async (t) => {
+  test('lists part of a range, without values, and at an earlier revision', async (t) => {
     const kv = await ownKeys(t, 20)
     const { revision } = await kv.put('000001', 'changed')
     await kv.deleteRange({ from: '000005', to: '000010' })
@@ -118,7 +118,7 @@ describe('A listing', () => {
     )
   })
 
-  test('reads the range anew in each iteration', async (t) => {
+  test('reads the range again in each iteration', async (t) => {
     const kv = await ownKeys(t, 3)
     const listing = kv.list(all)
     assert.equal((await collect(listing)).length, 3)
@@ -126,7 +126,7 @@ describe('A listing', () => {
     assert.equal((await collect(listing)).length, 4)
   })
 
-  test('goes on from a cursor in another client, at the same revision, after a way through JSON', async (t) => {
+  test('resumes from a cursor in another client, at the same revision, after a JSON round trip', async (t) => {
     const prefix = uniquePrefix()
     const kv = createClient(t, cluster).namespace(prefix)
     await fill(kv, 1000)
@@ -147,7 +147,7 @@ describe('A listing', () => {
     assert.equal(pages.at(-1)?.cursor, undefined)
   })
 
-  test('goes on where a range() with a limit ended, and a sorted one has no cursor', async (t) => {
+  test('resumes where a range() with a limit ended; a sorted range has no cursor', async (t) => {
     const kv = sharedKeys(t)
     const { kvs, cursor, more } = await kv.range(all, { limit: 11_990 })
     assert.deepEqual([kvs.length, more], [11_990, true])
@@ -160,7 +160,7 @@ describe('A listing', () => {
     assert.deepEqual([sorted.more, sorted.cursor], [true, undefined])
   })
 
-  test('refuses a cursor that is damaged or of another range, with nothing sent', async (t) => {
+  test('rejects a corrupt cursor or one of another range, with nothing sent', async (t) => {
     const kv = sharedKeys(t)
     const { cursor = '' } = await kv.range(all, { limit: 1 })
     const records = attemptRecords(t)
@@ -188,7 +188,7 @@ describe('A listing', () => {
     assert.deepEqual(records, [])
   })
 
-  test('has at most one page read ahead of the one being consumed', async (t) => {
+  test('reads at most one page ahead of the consumer', async (t) => {
     const kv = sharedKeys(t)
     const member = memberAt(cluster, 0)
     await collect(kv.list(all)) // until it is known whether the member has streams
@@ -206,7 +206,7 @@ describe('A listing', () => {
     await kv.delete('moment')
   })
 
-  test('is one stream after its first page where the member has those', async (t) => {
+  test('is one stream after its first page if the member supports it', async (t) => {
     const large = await ownKeys(t, 2000, 'v'.repeat(20_000))
     const member = memberAt(cluster, 0)
     const before = await Promise.all([received(member, 'RangeStream'), received(member, 'Range')])
@@ -221,7 +221,7 @@ describe('A listing', () => {
     assert.deepEqual([streams, pages], hasStreams() ? [2, 2] : [0, 80])
   })
 
-  test('leaves nothing under way when the loop is left early', async (t) => {
+  test('leaves nothing in flight when the loop is left early', async (t) => {
     const etcd = createClient(t, cluster)
     const records = attemptRecords(t)
     for await (const _ of etcd.namespace(shared).list(all)) break
@@ -230,7 +230,7 @@ describe('A listing', () => {
     assert.ok(records.filter(({ method }) => method === 'KV.Range').length <= 2)
   })
 
-  test('ends with the reason of its signal, before and between pages and while one is awaited', async (t) => {
+  test('rejects with the reason of its signal before, between and during pages', async (t) => {
     const etcd = createClient(t, cluster)
     const kv = etcd.namespace(shared)
     const reason = new Error('enough')
@@ -256,7 +256,7 @@ describe('A listing', () => {
     assert.equal(etcd.endpoints()[0]?.inFlight, 0)
   })
 
-  test('gives each page timeoutMs', async (t) => {
+  test('applies timeoutMs to each page', async (t) => {
     const etcd = createClient(t, cluster)
     const pages = etcd.namespace(shared).list(all, { maxPageSize: 10, timeoutMs: 400 }).pages()
     await pages.next()
@@ -268,7 +268,7 @@ describe('A listing', () => {
     assert.ok(performance.now() - startedAt < 900)
   })
 
-  test('ends with a CompactedError when its revision is compacted between pages', async (t) => {
+  test('fails with a CompactedError when its revision is compacted between pages', async (t) => {
     // Too large for a stream to run far ahead of its consumer.
     const kv = await ownKeys(t, 1000, 'v'.repeat(20_000))
     let seen = 0
@@ -287,7 +287,7 @@ describe('A listing', () => {
     assert.ok(seen >= 100 && seen < 1000, `${seen} keys were seen`)
   })
 
-  test('starts anew at the current revision with onCompacted: restart, and says so', async (t) => {
+  test("restarts at the current revision with `onCompacted: 'restart'`, and reports it", async (t) => {
     const kv = await ownKeys(t, 1000, 'v'.repeat(20_000))
     let restarts = 0
     let keys: string[] = []
@@ -310,7 +310,7 @@ describe('A listing', () => {
     await kv.compact(revision)
   }
 
-  test('is what range() without a limit advises to where there are too many keys or bytes', async (t) => {
+  test('is recommended by range() without a limit when there are too many keys or bytes', async (t) => {
     const kv = await ownKeys(t, 50)
     const prefix = uniquePrefix()
     const small = createClient(t, cluster, { maxRangeKeys: 49, maxRangeBytes: 5000, namespace: prefix })

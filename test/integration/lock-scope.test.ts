@@ -27,7 +27,7 @@ describe('Locks of one client', () => {
   const untilQueued = (name: string, count: number) =>
     poll(`${count} keys are queued`, async () => (await keysOf(name)).length === count || undefined)
 
-  test('are one lock by whichever namespace they are reached', async (t) => {
+  test('are one lock, whichever namespace reaches them', async (t) => {
     const scoped = createClient(t, cluster, { namespace: 'tenant/' })
     const lock = await etcd.namespace('tenant/').lock('job')
     for (const taken of [
@@ -62,7 +62,7 @@ describe('Locks of one client', () => {
     await next.release()
   })
 
-  test('have one holder at a time, with fences of their own, through batchers and namespaces in any order', async (t) => {
+  test('have one holder at a time, each with its own fence, through batchers and namespaces in any order', async (t) => {
     const scoped = createClient(t, cluster, { namespace: 'shared/' })
     const facades = [
       [etcd, 'shared/a'],
@@ -108,7 +108,7 @@ describe('Locks of one client', () => {
     assert.deepEqual(await keysOf('shared'), [])
   })
 
-  test('are one election by whichever object it is reached', async () => {
+  test('are one election, whichever object reaches it', async () => {
     const leader = await etcd.election('one').campaign('first')
     const second = etcd.election('one').campaign('second')
     await assert.rejects(etcd.election('one').campaign('third', { timeoutMs: 200 }), LockTimeoutError)
@@ -123,7 +123,7 @@ describe('Locks of one client', () => {
     await next.resign()
   })
 
-  test('do not wait for those whose names begin with theirs', async () => {
+  test('do not wait for locks whose names extend theirs', async () => {
     const part = await other.lock('orders/1')
     const parts = await other.lock('orders/1/2')
     const whole = await etcd.lock('orders', { timeoutMs: 2000 })
@@ -148,7 +148,7 @@ describe('Locks of one client', () => {
     await leader.resign()
   })
 
-  test('are not re-entrant, and say so at once where that can be told', async () => {
+  test('are not re-entrant, and report that immediately where it is detectable', async () => {
     const refused = {
       name: 'InvalidArgumentError',
       message: /lock "(ag)?ain" is held by the caller: locks are not re-entrant/,
@@ -170,7 +170,7 @@ describe('Locks of one client', () => {
     })
   })
 
-  test('can be taken again by what was started under them and runs on', async () => {
+  test('can be acquired again by work that was started under them and outlives them', async () => {
     const started = await etcd.withLock('started', {}, () => ({
       later: (async () => {
         await sleep(50)
@@ -180,7 +180,7 @@ describe('Locks of one client', () => {
     assert.equal(await started.later, 'done')
   })
 
-  test('show the value of their holder, also where the first who waited has left', async () => {
+  test('show the value of their holder, also after the first waiter left', async () => {
     const lock = await other.lock('left', { value: 'other' })
     const leaving = etcd.lock('left', { value: 'leaving', timeoutMs: 200 })
     const staying = etcd.lock('left', { value: 'staying' })
@@ -200,7 +200,7 @@ describe('Locks of one client', () => {
     await last.release()
   })
 
-  test('have the time to live of their holder, also where the first who waited has left', async () => {
+  test('have the TTL of their holder, also after the first waiter left', async () => {
     const lock = await other.lock('ttl')
     const leaving = etcd.lock('ttl', { ttlSeconds: 60, timeoutMs: 200 })
     const staying = etcd.lock('ttl', { ttlSeconds: 3 })
@@ -211,7 +211,7 @@ describe('Locks of one client', () => {
     await taken.release()
   })
 
-  test('go on waiting when the history that tells of their turn is compacted', async () => {
+  test("keep waiting when the history with their predecessor's deletion is compacted", async () => {
     await using proxied = await EtcdCluster.start({ proxy: true })
     await using holder = new Etcd({ endpoints: proxied.members.map(({ clientUrl }) => clientUrl) })
     await using waiter = new Etcd({ endpoints: proxied.endpoints })
@@ -229,7 +229,7 @@ describe('Locks of one client', () => {
     await taken.release()
   })
 
-  test('queue up anew where somebody has deleted their key', async () => {
+  test('queue again when somebody deleted their key', async () => {
     const lock = await other.lock('deleted')
     const waiting = etcd.lock('deleted')
     await untilQueued('deleted', 2)
@@ -242,7 +242,7 @@ describe('Locks of one client', () => {
     await (await waiting).release()
   })
 
-  test('are lost when somebody deletes their key, or ends their lease, which is noticed at once', async () => {
+  test('are lost immediately when somebody deletes their key or revokes their lease', async () => {
     const client = new Etcd({ endpoints: cluster.endpoints })
     const lock = await client.lock('taken away', { ttlSeconds: 600 })
     const leader = await client.election('taken away too').campaign('me')
@@ -269,7 +269,7 @@ describe('Locks of one client', () => {
     await client.close()
   })
 
-  test('that are released twice, or after they were lost, are released once', async (t) => {
+  test('released twice, or after their loss, are released once', async (t) => {
     const lock = await etcd.lock('twice')
     const [first, second] = [lock.release(), lock.release()]
     assert.equal(first, second)
@@ -285,7 +285,7 @@ describe('Locks of one client', () => {
     await next.release()
   })
 
-  test('that are held or awaited when the client is closed end, and leave nothing', async () => {
+  test('held or awaited when the client is closed end, and leave nothing', async () => {
     const client = new Etcd({ endpoints: cluster.endpoints })
     const lock = await other.lock('closed/awaited')
     const held = await client.lock('closed/held', { ttlSeconds: 30 })
@@ -310,7 +310,7 @@ describe('Locks of one client', () => {
     await poll('no lease but those in use is left', async () => (await other.lease.list()).length <= 2 || undefined)
   })
 
-  test('hold no process open once the client is closed', async () => {
+  test('do not keep the process alive once the client is closed', async () => {
     const source = `
       import { Etcd } from './src/index.ts'
       const etcd = new Etcd({ endpoints: ${JSON.stringify(cluster.endpoints)} })

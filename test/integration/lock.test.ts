@@ -45,7 +45,7 @@ describe('A lock', () => {
   const untilQueued = (name: string, count: number) =>
     poll(`${count} keys are queued`, async () => (await keysOf(name)).length === count || undefined)
 
-  test('is one key under a lease, as clientv3 writes it, and leaves none behind', async () => {
+  test('is one key under a lease, as in clientv3, and leaves none', async () => {
     const name = someName()
     const lock = await etcd.lock(name, { value: 'me' })
     const [stored] = await storedKeys(cluster, `${name}/`)
@@ -60,7 +60,7 @@ describe('A lock', () => {
     await lock.release()
   })
 
-  test('goes round in order, to one at a time, with growing fences', async () => {
+  test('is granted in order, to one holder at a time, with increasing fences', async () => {
     const name = someName()
     const order: number[] = []
     const fences: number[] = []
@@ -91,7 +91,7 @@ describe('A lock', () => {
     assert.deepEqual(await keysOf(name), [])
   })
 
-  test('is handed over by one write, but not for ever when another process waits', async () => {
+  test('is handed over by one write, but not forever when another process waits', async () => {
     const name = someName()
     const first = await etcd.lock(name)
     const turns: string[] = []
@@ -104,7 +104,7 @@ describe('A lock', () => {
     assert.ok(at > 0 && at <= 17, `the other process was let in as number ${at}`)
   })
 
-  test('that is not granted in time leaves nothing behind', async () => {
+  test('that is not granted in time leaves nothing', async () => {
     const name = someName()
     await using lock = await etcd.lock(name)
     const startedAt = performance.now()
@@ -123,7 +123,7 @@ describe('A lock', () => {
     assert.ok(lock.isHeld())
   })
 
-  test('is refused to those who only try, with who holds it', async () => {
+  test("is refused to `tryLock()` while it is held, with the holder's name", async () => {
     const name = someName()
     const lock = await etcd.tryLock(name, { value: 'host 7' })
     const [stored] = await storedKeys(cluster, `${name}/`)
@@ -146,7 +146,7 @@ describe('A lock', () => {
     await (await other.tryLock(name)).release()
   })
 
-  test('is refused to the one waiter whose value is refused, first in line or not', async () => {
+  test('is refused only to the waiter whose value is refused, first in the queue or not', async () => {
     const name = someName()
     const tooLarge = { value: 'v'.repeat(2 * 1024 * 1024) }
     const waits = [tooLarge, {}, tooLarge, { value: 'fine' }].map(async (options) => {
@@ -186,7 +186,7 @@ describe('A lock', () => {
     await once(second, 'exit')
   })
 
-  test('that was lost aborts its signal, and the next holder has a greater fence', async () => {
+  test('that is lost aborts its signal, and the next holder has a greater fence', async () => {
     const name = someName()
     const lock = await etcd.lock(name, { ttlSeconds: 2 })
     const next = other.lock(name, { ttlSeconds: 2 })
@@ -209,7 +209,7 @@ describe('A lock', () => {
     await taken.release()
   })
 
-  test('whose work loses it rejects at once', async () => {
+  test('whose work loses it rejects immediately', async () => {
     const name = someName()
     let lost: Lock | undefined
     const working = etcd.withLock(name, { ttlSeconds: 2 }, async (lock) => {
@@ -221,7 +221,7 @@ describe('A lock', () => {
     assert.equal(lost?.isHeld(), false)
   })
 
-  test('is given up when its work throws, and refused to those who hold it', async () => {
+  test('is released when its work throws, and refused to its holder', async () => {
     const name = someName()
     assert.equal(await etcd.withLock(name, ({ fence }) => typeof fence), 'number')
     const failing = etcd.withLock(name, {}, () => {
@@ -234,7 +234,7 @@ describe('A lock', () => {
     assert.deepEqual(await keysOf(name), [])
   })
 
-  test('whose grant was lost on its way is found again, not taken twice', async () => {
+  test('whose grant was lost in transit is found again, not acquired twice', async () => {
     await using single = await EtcdCluster.start({ proxy: true })
     await using client = new Etcd({ endpoints: single.endpoints })
     await (await client.lock('warm up')).release()
@@ -247,7 +247,7 @@ describe('A lock', () => {
     assert.equal((await storedKeys(single, 'lost answer/')).length, 0)
   })
 
-  test('is free at once when its client is closed', async () => {
+  test('is free immediately when its client is closed', async () => {
     const name = someName()
     const client = new Etcd({ endpoints: cluster.endpoints })
     const lock = await client.lock(name, { ttlSeconds: 60 })
@@ -258,7 +258,7 @@ describe('A lock', () => {
     await (await next).release()
   })
 
-  test('that a process dies with is free when its lease ends', async () => {
+  test('of a dead process is free when its lease expires', async () => {
     const name = someName()
     const source = `
       import { Etcd } from './src/index.ts'
@@ -279,7 +279,7 @@ describe('A lock', () => {
     await lock.release()
   })
 
-  test('refuses wrong arguments by name before anything is sent', async () => {
+  test('rejects wrong arguments by name before anything is sent', async () => {
     await assert.rejects(etcd.lock(''), /`name` must be a string of at least one letter, got ""/)
     await assert.rejects(etcd.lock('a', { ttlSeconds: 0 }), /`ttlSeconds` must be/)
     await assert.rejects(etcd.lock('a', { timeoutMs: -1 }), /`timeoutMs` must be/)
@@ -301,8 +301,8 @@ describe('A lock', () => {
   }
 })
 
-describe('A storm of locks', () => {
-  test('grants each of 2,000 acquisitions of 200 locks in order, with few calls and nothing left behind', async (t) => {
+describe('Lock contention', () => {
+  test('of 2,000 acquisitions of 200 locks is resolved in order, with few calls and no key left', async (t) => {
     await using cluster = await EtcdCluster.start({ members: 3 })
     const etcd = createClient(t, cluster)
     await etcd.connect()
@@ -330,7 +330,7 @@ describe('A storm of locks', () => {
     await assertNothingLeft(cluster, 'storm/')
   })
 
-  test('of two clients, or of candidates, takes two writes for each and no stream of its own to watch', async (t) => {
+  test('of two clients, or of candidates, costs two writes each and no additional watch stream', async (t) => {
     await using cluster = await EtcdCluster.start({ members: 3 })
     const clients = [0, 1].map(() => createClient(t, cluster))
     // A stream is there as long as somebody watches.

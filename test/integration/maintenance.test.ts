@@ -11,7 +11,7 @@ function valuesOf<T>(results: readonly EndpointResult<T>[]): T[] {
   return results.map((result) => (result.ok ? result.value : assert.fail(String(result.error))))
 }
 
-describe('The maintenance of a cluster', () => {
+describe('Cluster maintenance', () => {
   let cluster: EtcdCluster
   let etcd: Etcd
 
@@ -24,7 +24,7 @@ describe('The maintenance of a cluster', () => {
     await cluster.stop()
   })
 
-  test('tells the status of the member that is asked, whatever form the endpoint has', async () => {
+  test('reports the status of the requested member, whatever form the endpoint has', async () => {
     const leader = memberAt(cluster, await cluster.leader())
     for (const member of cluster.members) {
       const status = await etcd.maintenance.status({ endpoint: new URL(member.clientUrl).host })
@@ -39,7 +39,7 @@ describe('The maintenance of a cluster', () => {
     }
   })
 
-  test('tells the status of all members, and of those that cannot be reached, why', async (t) => {
+  test('reports the status of all members, and the reason for unreachable ones', async (t) => {
     const [first = '', ...others] = cluster.endpoints
     const partial = createClient(t, { endpoints: [first, 'http://127.0.0.1:1', ...others] }, { connectTimeoutMs: 300 })
     const statuses = await partial.maintenance.statuses()
@@ -51,7 +51,7 @@ describe('The maintenance of a cluster', () => {
     assert.ok(failure?.ok === false && isEtcdError(failure.error, 'NOT_CONNECTED'))
   })
 
-  test('hashes equal keys to equal hashes, as of a revision', async () => {
+  test('hashes equal keys to equal hashes at a revision', async () => {
     await fill(etcd.namespace('hash/'), 200)
     const { revision } = await etcd.put('hash/last', 'value')
     await etcd.compact(revision - 1)
@@ -70,7 +70,7 @@ describe('The maintenance of a cluster', () => {
     await assert.rejects(future, { code: 'FUTURE_REVISION' })
   })
 
-  test('moves the leader, asking the members in turn for the one that leads', async () => {
+  test('moves the leader, trying the members in turn until one leads', async () => {
     for (let round = 0; round < 3; round++) {
       const leader = await cluster.leader()
       const { memberId } = memberAt(cluster, (leader + 1) % 3)
@@ -85,7 +85,7 @@ describe('The maintenance of a cluster', () => {
     await assert.rejects(moving, ({ code }) => ['NOT_LEADER', 'DEADLINE_EXCEEDED'].includes(code))
   })
 
-  test('defragments the one member that is named', async () => {
+  test('defragments the requested member only', async () => {
     await fill(etcd.namespace('defrag/'), 300, 'x'.repeat(10_000))
     await etcd.deleteRange({ prefix: 'defrag/' })
     const { revision } = await etcd.put('after', 'defrag')
@@ -114,7 +114,7 @@ describe('The maintenance of a cluster', () => {
     await etcd.put('full', 'no longer')
   })
 
-  test('prepares a downgrade by one release, from etcd 3.6 on', async () => {
+  test('prepares a downgrade by one minor release, from etcd 3.6 on', async () => {
     const { downgrade } = etcd.maintenance
     if (cluster.version.startsWith('3.4.')) {
       await assert.rejects(downgrade.validate('3.3'), { code: 'UNIMPLEMENTED', effect: 'none' })
@@ -138,7 +138,7 @@ describe('The maintenance of a cluster', () => {
     await downgrade.cancel()
   })
 
-  test('takes a snapshot from the member that is named', async () => {
+  test('takes a snapshot from the requested member', async () => {
     const index = ((await cluster.leader()) + 1) % 3
     const taken = await Promise.all(cluster.members.map((member) => served(member, 'Snapshot')))
     let bytes = 0
@@ -150,7 +150,7 @@ describe('The maintenance of a cluster', () => {
     await assert.rejects(elsewhere, /`endpoint` must be one of the client's/)
   })
 
-  test('refuses arguments that are none before anything is sent', async () => {
+  test('rejects invalid arguments before anything is sent', async () => {
     const maintenance = untyped(etcd.maintenance)
     const wrong: [Promise<unknown> | undefined, RegExp][] = [
       [maintenance.status?.(), /maintenance.status\(\) takes \{ endpoint \}, the member to ask/],

@@ -50,7 +50,7 @@ describe('A mirror', () => {
     assert.deepEqual(await contents(destination, destinationPrefix), await contents(source, prefix))
   }
 
-  test('comes to the same keys and values as etcdctl make-mirror', async (t) => {
+  test('produces the same keys and values as etcdctl make-mirror', async (t) => {
     const prefix = uniquePrefix()
     await fill(source.namespace(prefix), 700)
     await source.put(Buffer.from(`${prefix}\xff\x00\x80`, 'latin1'), Buffer.from([0, 255, 128]))
@@ -84,7 +84,7 @@ describe('A mirror', () => {
     assert.deepEqual(await contents(destination, 'ours/'), await contents(destination, 'theirs/'))
   })
 
-  test('that is started again goes on from where the last one was', async (t) => {
+  test('that is started again resumes where the last one ended', async (t) => {
     const prefix = uniquePrefix()
     const ns = source.namespace(prefix)
     const names = await fill(ns, 300)
@@ -123,7 +123,7 @@ describe('A mirror', () => {
     )
   })
 
-  test('fails where the source has no history to go on from, or compares both sides anew', async (t) => {
+  test("fails when the source's history was compacted, or compares both sides again", async (t) => {
     const prefix = uniquePrefix()
     const ns = source.namespace(prefix)
     await fill(ns, 30)
@@ -144,7 +144,7 @@ describe('A mirror', () => {
     assert.equal((await destination.get(`${prefix}000004`))?.version, 1)
   })
 
-  test('that is started again fails where the source was restored from a backup, or compares both sides anew', async (t) => {
+  test('that is started again fails when the source was restored from a backup, or compares both sides again', async (t) => {
     const prefix = uniquePrefix()
     await fill(source.namespace(prefix), 30)
     await destination.put(`${prefix}lost`, 'value')
@@ -161,7 +161,7 @@ describe('A mirror', () => {
     await assertSame(prefix)
   })
 
-  test('that is started again fails where the source is another cluster, or compares both sides anew', async () => {
+  test('that is started again fails when the source is another cluster, or compares both sides again', async () => {
     const prefix = uniquePrefix()
     const copies = source.namespace('copies/')
     await fill(destination.namespace(prefix), 10)
@@ -183,7 +183,7 @@ describe('A mirror', () => {
     assert.equal(await copies.count({ prefix }), 2)
   })
 
-  test('is not synced by what it had reached before the source was restored while it ran', async (t) => {
+  test('is not synced by its old progress when the source was restored while it ran', async (t) => {
     const prefix = uniquePrefix()
     let now = 51
     let restore = (_error: Error): void => {}
@@ -210,7 +210,7 @@ describe('A mirror', () => {
     assert.equal(await reached, 7)
   })
 
-  test('takes no answer that may be old for that of a cluster that was restored', async (t) => {
+  test('does not mistake a stale answer for a restored cluster', async (t) => {
     const prefix = uniquePrefix()
     const { revision } = await source.put(`${prefix}key`, 'value')
     const first = mirrorOf(t, prefix)
@@ -231,7 +231,7 @@ describe('A mirror', () => {
     assert.equal(reads, 2)
   })
 
-  test('ends when another one writes to the same destination: one is left', async (t) => {
+  test('ends when another mirror writes to the same destination: one is left', async (t) => {
     const prefix = uniquePrefix()
     const mirrors = [1, 2, 3].map(() => mirrorOf(t, prefix).mirror)
     await Promise.allSettled(mirrors.map((mirror) => mirror.synced()))
@@ -243,7 +243,7 @@ describe('A mirror', () => {
     assert.equal((await destination.get(`${prefix}key`))?.version, 1)
   })
 
-  test('writes each change once, whatever becomes of the answers', async (t) => {
+  test('writes each change once, whichever answers are lost', async (t) => {
     const prefix = uniquePrefix()
     const client = createClient(t, clusters[1])
     const { mirror } = mirrorOf(t, prefix, { maxTxnOps: 4 }, client)
@@ -271,7 +271,7 @@ describe('A mirror', () => {
     for (const { version } of await collect(destination.list({ prefix }))) assert.equal(version, 5)
   })
 
-  test('of a quiet prefix comes to revisions that were made elsewhere', async (t) => {
+  test('of an idle prefix reaches revisions of other keys', async (t) => {
     const version = clusters[0].version
     if (!hasReliableProgress(version)) {
       t.skip(`the progress of ${version} is not trusted`)
@@ -282,7 +282,7 @@ describe('A mirror', () => {
     assert.ok((await mirror.synced(revision)) >= revision)
   })
 
-  test('is refused arguments that make no sense', async (t) => {
+  test('rejects invalid arguments', async (t) => {
     const mirror =
       (...args: unknown[]) =>
       () =>

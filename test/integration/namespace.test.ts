@@ -8,7 +8,7 @@ const outerPrefix = Buffer.from('ns')
 /** Its last key is followed by no key that starts with another byte. */
 const innerPrefix = Buffer.from([0xff, 0xff])
 
-describe('Calls in a namespace within another', () => {
+describe('Calls in a nested namespace', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -52,7 +52,7 @@ describe('Calls in a namespace within another', () => {
 
   const names = (kvs: readonly { readonly key: Buffer }[]) => kvs.map((kv) => kv.key.toString('latin1'))
 
-  test('read and list keys of it by their short names', async (t) => {
+  test('read and list its keys by their short names', async (t) => {
     const { etcd, kv, untouched } = await enter(t)
     for (const name of ['a', 'b', 'c']) await kv.put(name, name)
     assert.equal((await etcd.get(Buffer.concat([outerPrefix, innerPrefix, Buffer.from('a')])))?.valueText, 'a')
@@ -70,7 +70,7 @@ describe('Calls in a namespace within another', () => {
     await untouched()
   })
 
-  test('delete keys of it only', async (t) => {
+  test('delete only its keys', async (t) => {
     const { kv, untouched } = await enter(t)
     for (const name of ['a', 'b', 'c', 'd']) await kv.put(name, name)
     assert.deepEqual(names((await kv.delete('a', { prevKv: true })).prevKvs), ['a'])
@@ -81,7 +81,7 @@ describe('Calls in a namespace within another', () => {
     await untouched()
   })
 
-  test('in transactions of all kinds stay in it', async (t) => {
+  test('stay in it in transactions of all kinds', async (t) => {
     const { kv, untouched } = await enter(t)
     const inner = txn()
       .if(keys({ prefix: '' }).exists())
@@ -106,7 +106,7 @@ describe('Calls in a namespace within another', () => {
     await untouched()
   })
 
-  test('by update(), putIf(), deleteIf() and touch() change keys of it', async (t) => {
+  test('by update(), putIf(), deleteIf() and touch() change its keys', async (t) => {
     const { kv, untouched } = await enter(t)
     const count = (current: { readonly valueText: string } | undefined) => String(Number(current?.valueText ?? 0) + 1)
     await Promise.all(Array.from({ length: 5 }, () => kv.update('n', count)))

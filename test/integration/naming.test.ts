@@ -89,7 +89,7 @@ describe('The endpoints of a service', () => {
     await assert.rejects(service.update([Object({ op: 'put' })]), /`op` must be 'add' or 'delete', got "put"/)
   })
 
-  test('are watched as a whole, from what there is on', async (t) => {
+  test('are watched as a whole, existing ones included', async (t) => {
     const service = new ServiceEndpoints(etcd.namespace('ns/'), 'svc/two')
     const abort = new AbortController()
     const watch = service.watch({ signal: abort.signal })
@@ -117,7 +117,7 @@ describe('The endpoints of a service', () => {
     await assert.rejects(ending, { code: 'CLOSED' })
   })
 
-  test('that become unreadable are told of, and show what they were', async () => {
+  test('that become unreadable are reported, with their last readable value', async () => {
     const errors: unknown[] = []
     const told: string[][] = []
     const service = new ServiceEndpoints(etcd, 'svc/unreadable')
@@ -134,7 +134,7 @@ describe('The endpoints of a service', () => {
     await following.close()
   })
 
-  test('are registered for as long as the registration is kept', async () => {
+  test('are registered while the registration is kept', async () => {
     const service = new ServiceEndpoints(etcd, 'svc/three')
     const registration = await service.register({ address: 'h:1' }, { ttlSeconds: 5 })
     const [kv] = (await etcd.range({ prefix: 'svc/three/' })).kvs
@@ -145,7 +145,7 @@ describe('The endpoints of a service', () => {
     assert.deepEqual(await service.list(), [])
   })
 
-  test('are called by grpc-js, which follows them, also while etcd is away', async (t) => {
+  test('are called by grpc-js, which follows changes, also while etcd is unavailable', async (t) => {
     registerResolver(grpc, etcd)
     const service = new ServiceEndpoints(etcd, 'svc/four')
     const call = callerOf(t, 'etcd:///svc/four')
@@ -168,7 +168,7 @@ describe('The endpoints of a service', () => {
     )
   })
 
-  test('are told to grpc-js as not known while nothing has ever been read', async (t) => {
+  test('are unknown to grpc-js until they have been read once', async (t) => {
     const lost = new Etcd({ endpoints: ['http://127.0.0.1:1'], connectTimeoutMs: 100 })
     t.after(() => lost.close())
     registerResolver(grpc, lost, { scheme: 'etcd-lost' })

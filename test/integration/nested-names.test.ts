@@ -178,7 +178,7 @@ function nestedNames(random: () => number, count: number): string[] {
   return [...names]
 }
 
-describe('Recipes whose names begin with each other', () => {
+describe('Locks, barriers and queues whose names extend each other', () => {
   let cluster: EtcdCluster
   let etcd: Etcd
   let other: Etcd
@@ -204,7 +204,7 @@ describe('Recipes whose names begin with each other', () => {
 
   const seeds = (process.env.ETCDKIT_NESTED_SEEDS ?? '1,2,3,4').split(',').map(Number)
   for (const seed of seeds) {
-    test(`do each what they would do alone, used at the same time (seed ${seed})`, { timeout: 60_000 }, async () => {
+    test(`do not affect each other when used concurrently (seed ${seed})`, { timeout: 60_000 }, async () => {
       const random = randomFrom(seed)
       const at = `seed-${seed}/`
       const names = nestedNames(random, 6)
@@ -230,7 +230,7 @@ describe('Recipes whose names begin with each other', () => {
     })
   }
 
-  test('keep their keys apart from those of other kinds and from data, whatever is there for good', async (t) => {
+  test('keep their keys apart from other kinds and from data, also permanent keys', async (t) => {
     const lease = await other.lease.grant(60)
     const stays = async (key: string, leased = false) =>
       other.put(`apart/${key}`, 'stays', leased ? { lease: lease.id } : {})
@@ -265,7 +265,7 @@ describe('Recipes whose names begin with each other', () => {
     }
   })
 
-  test('find the items of a queue among a thousand that are not its own', async () => {
+  test('find the items of a queue among a thousand other keys', async () => {
     const at = 'many/'
     for (const folder of ['17', '18']) {
       const nested = etcd.queue(`${at}${folder}`)

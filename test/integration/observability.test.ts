@@ -21,7 +21,7 @@ import { runScript } from '../support/child.js'
 import { memberAt, proxyAt } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
-describe('What a client tells of itself', () => {
+describe('The telemetry of a client', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -39,7 +39,7 @@ describe('What a client tells of itself', () => {
     return etcd
   }
 
-  test('tells of a slow call, and of none that is not, all that it takes to find out why', async (t) => {
+  test('reports a slow call, and no other, with everything needed to find the reason', async (t) => {
     const etcd = await connected(t, 100)
     const prefix = uniquePrefix()
     for (const name of ['a', 'b', 'c']) await etcd.put(`${prefix}${name}`, 'value')
@@ -73,7 +73,7 @@ describe('What a client tells of itself', () => {
     assert.ok(Math.abs(queueMs + authMs + connectMs + backoffMs + wireMs - durationMs) < 1e-6)
   })
 
-  test('tells tracers of an operation from its beginning, in the context of its caller', async (t) => {
+  test("reports an operation to tracers from its start, in the caller's context", async (t) => {
     const etcd = await connected(t)
     const caller = new AsyncLocalStorage<string>()
     const bound = new AsyncLocalStorage<number>()
@@ -114,7 +114,7 @@ describe('What a client tells of itself', () => {
     ])
   })
 
-  test('tells of connections, watches, leases and informers', async (t) => {
+  test('reports connections, watches, leases and informers', async (t) => {
     const connects = recordsOf<ConnectRecord>(t, channels.connect)
     const watches = recordsOf<WatchRecord>(t, channels.watch)
     const leases = recordsOf<LeaseRecord>(t, channels.lease)
@@ -155,7 +155,7 @@ describe('What a client tells of itself', () => {
     await lease.revoke()
   })
 
-  test('tells of locks: the wait, the hold, the loss', async (t) => {
+  test('reports locks: the wait, the hold, the loss', async (t) => {
     const locks = recordsOf<LockRecord>(t, channels.lock)
     const etcd = await connected(t)
     const prefix = uniquePrefix()
@@ -194,7 +194,7 @@ describe('What a client tells of itself', () => {
     assert.ok(released?.type === 'released' && second?.type === 'granted' && second.durationMs > 0)
   })
 
-  test('tells the same of what recipes grant', async (t) => {
+  test('reports the same for barriers, queues and permits', async (t) => {
     const locks = recordsOf<LockRecord>(t, channels.lock)
     const etcd = await connected(t)
     const prefix = uniquePrefix()
@@ -232,7 +232,7 @@ describe('What a client tells of itself', () => {
     assert.ok(written?.type === 'granted' && written.fence === writer.fence)
   })
 
-  test('prints it with NODE_DEBUG=etcdkit, and nothing without', async () => {
+  test('prints with NODE_DEBUG=etcdkit, and nothing without', async () => {
     const source = `
       import { Etcd } from './src/index.ts'
       const etcd = new Etcd({ endpoints: '${memberAt(cluster, 0).endpoint}', diagnostics: { name: 'app', slowCallMs: 0 } })
@@ -265,7 +265,7 @@ describe('What a client tells of itself', () => {
     )
   })
 
-  test('takes no wrong options for that', () => {
+  test('rejects wrong options', () => {
     const make = (diagnostics: object) => () => new Etcd({ endpoints: cluster.endpoints, diagnostics })
     assert.throws(make({ name: '' }), /`diagnostics\.name` must be a string of at least one letter, got ""/)
     assert.throws(make({ keys: 'no' }), /`diagnostics\.keys` must be/)

@@ -54,7 +54,7 @@ describe('The option', () => {
     return `http://127.0.0.1:${port}`
   }
 
-  test('table of the README has every option, and the defaults that are in use', () => {
+  test('table of the README lists every option with its actual default', () => {
     const table = readme.slice(readme.indexOf('## Options'), readme.indexOf('## Seeing what happens'))
     const rows = [...table.matchAll(/^\| (`[^|]+?) +\| ([^|]+?) +\|/gm)].map(([, names = '', values = '']) => ({
       names: [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name ?? ''),
@@ -86,7 +86,7 @@ describe('The option', () => {
     assert.equal(defaults.discoveryRefreshMs, 60_000)
   })
 
-  test('keepaliveMs and keepaliveTimeoutMs reach the channel, no longer than timers can be', () => {
+  test('keepaliveMs and keepaliveTimeoutMs reach the channel, within the limits of timers', () => {
     const endpoints = 'http://127.0.0.1:1'
     const { channel } = resolveOptions({ endpoints, keepaliveMs: 6000, keepaliveTimeoutMs: 700 })
     assert.deepEqual([channel.keepaliveMs, channel.keepaliveTimeoutMs], [6000, 700])
@@ -94,7 +94,7 @@ describe('The option', () => {
     assert.deepEqual([never.channel.keepaliveMs, never.channel.keepaliveTimeoutMs], [2 ** 31 - 1, 2 ** 31 - 1])
   })
 
-  test('transport is one of two, and a proxy of the environment takes grpc-js', () => {
+  test('transport is one of two, and a proxy in the environment requires grpc-js', () => {
     const endpoints = 'http://127.0.0.1:1'
     const transportOf = (options: ClientOptions): string => resolveOptions({ endpoints, ...options }).channel.transport
     assert.equal(transportOf({}), defaults.transport)
@@ -108,7 +108,7 @@ describe('The option', () => {
     assert.throws(() => transportOf(wrong), /`transport` must be 'http2' or 'grpc-js', got "quic"/)
   })
 
-  test('timeoutMs bounds calls that have none of their own, and those only', async (t) => {
+  test('timeoutMs bounds only calls without their own', async (t) => {
     const etcd = openClient(t, { endpoints: urlOf(0), timeoutMs: 300 })
     await etcd.connect()
     await cluster.pause(0)
@@ -140,7 +140,7 @@ describe('The option', () => {
     assert.equal((await etcd.get('key'))?.valueText, 'value')
   })
 
-  test('maxRequestBytes is checked here, and the servers have their own', async (t) => {
+  test('maxRequestBytes is checked by the client, and the servers have their own limit', async (t) => {
     const small = createClient(t, cluster, { maxRequestBytes: 1000 })
     await small.put('key', 'x'.repeat(980))
     const message = /request is too large: 10\d\d bytes, over maxRequestBytes = 1000/
@@ -152,7 +152,7 @@ describe('The option', () => {
     })
   })
 
-  test('maxTxnOps is checked here, and the servers have their own', async (t) => {
+  test('maxTxnOps is checked by the client, and the servers have their own limit', async (t) => {
     const operations = (count: number) => Array.from({ length: count }, (_, index) => put(`op/${index}`, ''))
     const small = createClient(t, cluster, { maxTxnOps: 2 })
     await small
@@ -177,7 +177,7 @@ describe('The option', () => {
     )
   })
 
-  test('useProxyEnvironment goes through the proxy that the environment names', async (t) => {
+  test('useProxyEnvironment connects through the proxy named by the environment', async (t) => {
     const tunnels: string[] = []
     const proxy = createHttpServer().listen(0, '127.0.0.1')
     proxy.on('connect', ({ url = '' }, client) => {
@@ -228,7 +228,7 @@ describe('The option', () => {
     assert.equal(alone.endpoints().length, 1)
   })
 
-  test('discovery asks DNS, and again every `intervalMs`', async (t) => {
+  test('discovery queries DNS, and again every `intervalMs`', async (t) => {
     const domain = 'cluster.example'
     const record = (member: number) => ({ priority: 0, weight: 0, port: portOf(member), target: '127.0.0.1' })
     await using server = await DnsServer.start({ [`_etcd-client._tcp.${domain}`]: [record(0), record(1)] })
@@ -255,7 +255,7 @@ describe('The option', () => {
     assert.equal((await following.range('discovered')).kvs[0]?.valueText, 'value')
   })
 
-  test('discovery never leads a client off TLS', async (t) => {
+  test('discovery never moves a client from TLS to plain text', async (t) => {
     let hasSsl = true
     const resolveSrv = async (name: string) => {
       if (name.includes('-ssl') !== hasSsl) throw Object.assign(new Error('none'), { code: 'ENOTFOUND' })
@@ -275,7 +275,7 @@ describe('The option', () => {
     )
   })
 
-  test('auth may have parts that are undefined', async (t) => {
+  test('auth accepts undefined members', async (t) => {
     const etcd = openClient(t, {
       endpoints: urlOf(0),
       auth: Object({ username: 'a', password: 'b', token: undefined, tokenProvider: undefined }),
@@ -283,7 +283,7 @@ describe('The option', () => {
     await etcd.put('key', 'value')
   })
 
-  test('endpoints takes every form that is documented', async (t) => {
+  test('endpoints accepts every documented form', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-unix-'))
     const path = join(folder, 'etcd.sock')
     const socketServer = createServer((client) => {
@@ -325,7 +325,7 @@ describe('The option', () => {
     assert.equal((await etcd.get('form//form'))?.valueText, `"etcd://127.0.0.1:${a}/form%2F/"`)
   })
 
-  test('endpoints can be replaced while calls go on', async (t) => {
+  test('endpoints can be replaced during calls', async (t) => {
     const etcd = openClient(t, { endpoints: urlOf(0), batching: { reads: false } })
     await etcd.connect()
     const before = etcd.range('key')

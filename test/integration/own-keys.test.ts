@@ -7,7 +7,7 @@ import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { uniquePrefix } from '../support/fixtures.js'
 
-describe('A key that stands for a holder', () => {
+describe('The queue key of a holder', () => {
   let cluster: EtcdCluster
   let etcd: Etcd
   let other: Etcd
@@ -26,7 +26,7 @@ describe('A key that stands for a holder', () => {
   const isPending = async (promise: Promise<unknown>) =>
     (await Promise.race([promise.then(() => false), sleep(150).then(() => true)])) === true
 
-  test('has a name that nobody else has, also at the same time of day', (t) => {
+  test('has a unique name, also at the same time of day', (t) => {
     t.mock.method(Date, 'now', () => 1_700_000_000_000)
     const names = Array.from({ length: 20_000 }, ownName)
     assert.equal(new Set(names).size, names.length)
@@ -39,7 +39,7 @@ describe('A key that stands for a holder', () => {
     ['lock()', (name: string) => etcd.lock(name, { timeoutMs: 20_000 })],
     ['tryLock()', (name: string) => etcd.tryLock(name)],
   ] as const) {
-    test(`is not taken for that of ${what} where it has no lease, or another one`, async (t) => {
+    test(`is not the key of ${what} when it has no lease or another lease`, async (t) => {
       const keeper = await etcd.lock(`${uniquePrefix()}keeper`)
       t.after(() => keeper.release())
       const [name, second] = [uniquePrefix().slice(0, -1), uniquePrefix().slice(0, -1)]
@@ -57,7 +57,7 @@ describe('A key that stands for a holder', () => {
     })
   }
 
-  test('is not taken for that of a lock where somebody else has created it with the same lease', async () => {
+  test('is not the key of a lock when somebody else created it with the same lease', async () => {
     const keeper = await etcd.lock(`${uniquePrefix()}keeper`)
     const name = uniquePrefix().slice(0, -1)
     // As the members' lock service does for whoever names the lease.
@@ -79,7 +79,7 @@ describe('A key that stands for a holder', () => {
     await poll('nothing is left', async () => (await storedKeys(cluster, `${name}/`)).length === 0 || undefined)
   })
 
-  test('stands for nobody any more once somebody has overwritten it without its lease', async () => {
+  test('no longer represents its holder once somebody has overwritten it without its lease', async () => {
     const name = uniquePrefix().slice(0, -1)
     const leader = await etcd.election(name).campaign('me')
     const writer = await etcd.rwLock(name).write()
@@ -102,7 +102,7 @@ describe('A key that stands for a holder', () => {
     await (await waiting).release()
   })
 
-  test('is gone when the wait that it was made for rejects', async () => {
+  test('is deleted when its wait rejects', async () => {
     const name = uniquePrefix().slice(0, -1)
     const held = [
       await other.lock(name),
@@ -131,7 +131,7 @@ describe('A key that stands for a holder', () => {
     await Promise.all(held.map((one) => ('resign' in one ? one.resign() : one.release())))
   })
 
-  test('is counted once by a priority queue that is reached by two namespaces', async () => {
+  test('is counted once by a priority queue reached through two namespaces', async () => {
     const at = uniquePrefix()
     const queues = [
       etcd.priorityQueue(`${at}mails`),

@@ -23,7 +23,7 @@ describe('A queue', () => {
   const someName = () => `${uniquePrefix()}queue`
   const watchers = () => cluster.metric('etcd_debugging_mvcc_watcher_total')
 
-  test('gives its items first in, first out, to consumers that come before and after them', async () => {
+  test('delivers its items first in, first out, to earlier and later consumers', async () => {
     const name = someName()
     const queue = etcd.queue(name)
     const { keyText, revision } = await queue.enqueue('1')
@@ -47,7 +47,7 @@ describe('A queue', () => {
     assert.equal(await queue.size(), 0)
   })
 
-  test('gives each item to one consumer, over many producers and consumers', async (t) => {
+  test('delivers each item to one consumer, over many producers and consumers', async (t) => {
     const name = someName()
     const clients = [etcd, other, createClient(t, cluster)]
     const queues = clients.map((client) => client.queue(name))
@@ -68,7 +68,7 @@ describe('A queue', () => {
     assert.deepEqual(await storedKeys(cluster, `${name}/`), [])
   })
 
-  test('asks the members once for all who wait in a process', async (t) => {
+  test('sends one request for all waiting consumers of a process', async (t) => {
     const name = someName()
     const queue = etcd.queue(name)
     const records = attemptRecords(t)
@@ -87,7 +87,7 @@ describe('A queue', () => {
     await poll('nobody watches', async () => (await watchers()) === 0 || undefined)
   })
 
-  test('lets a consumer give up without holding up those behind it', async () => {
+  test('lets a consumer give up without delaying the others', async () => {
     const name = someName()
     const queue = etcd.queue(name)
     const isTooLate = (error: unknown) => isEtcdError(error, 'DEADLINE_EXCEEDED') && error.effect === 'none'
@@ -100,7 +100,7 @@ describe('A queue', () => {
     assert.equal((await third).valueText, 'late')
   })
 
-  test('whose item was taken without an answer says so, with the item', async (t) => {
+  test('reports an item that was taken without an answer', async (t) => {
     await using single = await EtcdCluster.start({ proxy: true })
     const client = createClient(t, single)
     const queue = client.queue('jobs')
@@ -117,7 +117,7 @@ describe('A queue', () => {
     assert.equal(rest.at(-1), '2')
   })
 
-  test('with priorities gives the lowest number first, and has the keys of clientv3', async () => {
+  test('with priorities delivers the lowest number first, and uses the keys of clientv3', async () => {
     const name = someName()
     const queue = etcd.priorityQueue(name)
     const { keyText } = await queue.enqueue('later', 10)

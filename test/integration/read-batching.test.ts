@@ -92,7 +92,7 @@ function callersOf({ stack = '' }: Error): string[] {
   return callers
 }
 
-describe('Reads in batches', () => {
+describe('Batched reads', () => {
   let cluster: EtcdCluster
   let root: { username: string; password: string }
 
@@ -102,7 +102,7 @@ describe('Reads in batches', () => {
   })
   after(() => cluster.stop())
 
-  test('come to what single ones come to: results, errors, aborts and deadlines', async (t) => {
+  test('are equivalent to single ones: results, errors, aborts and deadlines', async (t) => {
     const admin = createClient(t, cluster, { auth: root })
     await addUser(admin, 'limited', 'limited-secret', { range: { prefix: 'app/' } })
     const auth = { username: 'limited', password: 'limited-secret' }
@@ -131,7 +131,7 @@ describe('Reads in batches', () => {
     assert.ok(ofReads('KV.Txn') > 20, `${ofReads('KV.Txn')} batches`)
   })
 
-  test('never miss what was acknowledged before they were made', async (t) => {
+  test('include everything that was acknowledged before they were made', async (t) => {
     const etcd = createClient(t, cluster, { auth: root })
     let acknowledged = 0
     let isDone = false
@@ -153,7 +153,7 @@ describe('Reads in batches', () => {
     await Promise.all([writer(), ...readers])
   })
 
-  test('are told of one by one, and their sending once', async (t) => {
+  test('are reported one by one, and their request once', async (t) => {
     const etcd = createClient(t, cluster, { auth: root })
     await etcd.put('key/1', 'x'.repeat(500))
     const calls: CallRecord[] = []
@@ -192,7 +192,7 @@ describe('Reads in batches', () => {
     assert.equal(attempts.length, 1)
   })
 
-  test('send what the caller had in its buffers when it made them', async (t) => {
+  test("send the content that the caller's buffers had at the call", async (t) => {
     const etcd = createClient(t, cluster, { auth: root })
     await etcd.put('buffer/a', 'a')
     await etcd.put('buffer/b', 'b')
@@ -209,7 +209,7 @@ describe('Reads in batches', () => {
     assert.equal((await alone)?.valueText, 'a')
   })
 
-  test('end with CLOSED when the client is closed, whether they were sent or not', async (t) => {
+  test('reject with CLOSED when the client is closed, sent or not', async (t) => {
     const etcd = createClient(t, cluster, { auth: root })
     await etcd.get('key')
     const sent = [etcd.get('a'), etcd.get('b')]

@@ -36,7 +36,7 @@ describe('The read mode', () => {
     return createClient(t, { endpoints: members.map((member) => memberAt(cluster, member).endpoint) })
   }
 
-  test('is that of the call, else of the longest rule that covers the whole read, else the default', async (t) => {
+  test('is set by the call, else by the longest rule that covers the whole read, else by the default', async (t) => {
     const rules = [
       { prefix: 'a', mode: 'linearizable' },
       { prefix: 'a/b/', ...serializable },
@@ -67,7 +67,7 @@ describe('The read mode', () => {
     assert.equal((await createClient(t, cluster).range('z')).mode, 'linearizable', 'without a policy')
   })
 
-  test('prefer chooses the leader or the nearest member, and any where there is no such', async (t) => {
+  test('prefer chooses the leader or the nearest member, or any member if there is none', async (t) => {
     const [leader, near, far] = await membersByRank()
     for (const member of [leader, far]) proxyAt(cluster, member).delay(60)
     t.after(() => {
@@ -95,7 +95,7 @@ describe('The read mode', () => {
     }
   })
 
-  test('serializable shows a client its own writes at once, whichever member answers', async (t) => {
+  test("serializable includes a client's own writes immediately, whichever member answers", async (t) => {
     const etcd = createClient(t, cluster)
     const answered = new Set<string>()
     for (let count = 0; count < 150; count += 1) {
@@ -125,7 +125,7 @@ describe('The read mode', () => {
     }
   })
 
-  test('with fallback gives an answer without a leader, marked stale, after a third of its time', async (t) => {
+  test('with fallback answers without a leader, marked stale, after a third of its time', async (t) => {
     const [alive, ...others] = await membersByRank()
     const rules = [{ prefix: 'flags/', fallback: 'serializable' }] as const
     const etcd = createClient(t, { endpoints: [memberAt(cluster, alive).endpoint] }, { reads: { rules } })
@@ -143,7 +143,7 @@ describe('The read mode', () => {
     assert.equal(own.stale, true)
   })
 
-  test('serializable leaves a member that is behind for another one', async (t) => {
+  test('serializable leaves a lagging member for another one', async (t) => {
     const [leader, upToDate, behind] = await membersByRank()
     const endpointBehind = memberAt(cluster, behind).endpoint
     const witness = clientOf(t, behind)
@@ -180,7 +180,7 @@ describe('The read mode', () => {
     await resumeAll()
   })
 
-  test('serializable never goes back in time: where all members are behind, the read fails instead', async (t) => {
+  test('serializable never goes back in time: the read fails when all members lag', async (t) => {
     const [leader, other, behind] = await membersByRank()
     const etcd = createClient(t, cluster)
     const witness = clientOf(t, behind)

@@ -140,13 +140,13 @@ describe('Every RPC', () => {
   /** What the cluster may answer all the same: the learner is not there, the release has no such call. */
   const allowed = ['LEARNER_NOT_READY', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED', 'INVALID_DOWNGRADE_TARGET']
 
-  test('of the protocol has its typed call', () => {
+  test('of the protocol has a typed call', () => {
     assert.deepEqual(Object.keys(calls).sort(), [...rpcs().keys()].sort())
     assert.equal(rpcs().size, 52)
   })
 
   for (const [name, call] of Object.entries(calls)) {
-    test(`${name} is reached by it`, async (t) => {
+    test(`${name} is reached by its call`, async (t) => {
       if (name === 'KV.RangeStream' && !cluster.version.startsWith('3.7.')) {
         t.skip('it is new in etcd 3.7')
         return

@@ -34,7 +34,7 @@ describe('A read/write lock', () => {
     poll(`${count} keys`, async () => (await keysOf(name)).length === count || undefined)
   const leaseOf = async (grant: Grant) => (await etcd.get(grant.key))?.lease ?? ''
 
-  test('is held by many readers or one writer, in the order in which they come', async () => {
+  test('is held by many readers or one writer, in the order of their requests', async () => {
     const name = someName()
     const [lock, theirs] = [etcd.rwLock(name), other.rwLock(name)]
     const readers = [await lock.read(), await theirs.read(), await lock.read()]
@@ -65,7 +65,7 @@ describe('A read/write lock', () => {
     assert.deepEqual(await keysOf(name), [])
   })
 
-  test('has keys as clientv3 has them, which nobody can guess, and waits for those of others', async () => {
+  test('uses unguessable keys in the form of clientv3, and waits for those of other clients', async () => {
     const name = someName()
     const lease = await other.lease.grant(60)
     const theirs = (key: string) => other.put(`${name}/${key}`, '', { lease: lease.id })
@@ -87,7 +87,7 @@ describe('A read/write lock', () => {
     await granted.release()
   })
 
-  test('never has a writer beside anybody else, over many processes', async (t) => {
+  test('never has a writer beside another holder, over many processes', async (t) => {
     const name = someName()
     const clients = [etcd, other, createClient(t, cluster)]
     const fences: number[] = []
@@ -117,7 +117,7 @@ describe('A read/write lock', () => {
     assert.deepEqual(await keysOf(name), [])
   })
 
-  test('wakes those who wait without a read', async (t) => {
+  test('wakes waiters without a read', async (t) => {
     const name = someName()
     const held = await other.rwLock(name).write()
     const waiting = Array.from({ length: 10 }, () => etcd.rwLock(name).read())
@@ -133,7 +133,7 @@ describe('A read/write lock', () => {
     assert.ok((await etcd.lease.list()).length <= 2)
   })
 
-  test('that is not granted in time, or to one who gives up, leaves nothing behind', async () => {
+  test('that is not granted in time, or whose request is aborted, leaves nothing', async () => {
     const name = someName()
     const writer = await etcd.rwLock(name).write()
     await assert.rejects(other.rwLock(name).read({ timeoutMs: 200 }), LockTimeoutError)
@@ -149,7 +149,7 @@ describe('A read/write lock', () => {
     await writer.release()
   })
 
-  test('is refused to those who only try, with who holds it', async () => {
+  test("is refused to those that only try, with the holder's name", async () => {
     const name = someName()
     const lock = etcd.rwLock(name)
     const reader = await lock.tryRead({ value: 'host 7' })
@@ -167,7 +167,7 @@ describe('A read/write lock', () => {
     assert.deepEqual(await keysOf(name), [])
   })
 
-  test('that was lost aborts its signal, fails its guard, and lets the next one in', async () => {
+  test('that is lost aborts its signal, fails its guard and admits the next holder', async () => {
     const name = someName()
     const writer = await etcd.rwLock(name).write({ ttlSeconds: 2 })
     const next = other.rwLock(name).read()
@@ -186,7 +186,7 @@ describe('A read/write lock', () => {
     await reader.release()
   })
 
-  test('whose key is deleted by somebody is lost once it is held for a moment', async () => {
+  test('whose key is deleted by somebody is lost as soon as it is held', async () => {
     const name = someName()
     const writer = await etcd.rwLock(name).write({ ttlSeconds: 60 })
     await other.delete(writer.key)
@@ -197,7 +197,7 @@ describe('A read/write lock', () => {
     await writer.release()
   })
 
-  test('takes another place when its lease ends while it waits', async () => {
+  test('queues again when its lease expires while it waits', async () => {
     const name = someName()
     const writer = await etcd.rwLock(name).write()
     const waiting = other.rwLock(name).write({ ttlSeconds: 2 })
@@ -214,7 +214,7 @@ describe('A read/write lock', () => {
     await granted.release()
   })
 
-  test('whose grant was lost on its way is found again, not taken twice', async (t) => {
+  test('whose grant was lost in transit is found again, not acquired twice', async (t) => {
     await using single = await EtcdCluster.start({ proxy: true })
     const client = createClient(t, single)
     await (await client.rwLock('warm up').read()).release()
@@ -231,7 +231,7 @@ describe('A read/write lock', () => {
     assert.notEqual(session.id, lease)
   })
 
-  test('refuses wrong arguments by name', async () => {
+  test('rejects wrong arguments by name', async () => {
     assert.throws(() => etcd.rwLock(''), /`name` must be a string of at least one letter/)
     await assert.rejects(etcd.rwLock('a').read({ ttlSeconds: 0 }), /`ttlSeconds` must be/)
     // @ts-expect-error: a wrong name

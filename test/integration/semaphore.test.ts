@@ -25,7 +25,7 @@ describe('A semaphore', () => {
   const untilHolders = (name: string, count: number) =>
     poll(`${count} keys`, async () => (await holdersOf(name)) === count || undefined)
 
-  test('gives no more permits than it has, in the order in which they are asked for', async () => {
+  test('grants no more permits than it has, in the order of the requests', async () => {
     const name = someName()
     const order: number[] = []
     let [held, most] = [0, 0]
@@ -54,7 +54,7 @@ describe('A semaphore', () => {
     assert.equal(await holdersOf(name), 0)
   })
 
-  test('is refused with another number of permits than it has', async () => {
+  test('rejects a different number of permits', async () => {
     const name = someName()
     await (await etcd.semaphore(name, 3).acquire()).release()
     await assert.rejects(other.semaphore(name, 5).acquire(), (error) => {
@@ -67,7 +67,7 @@ describe('A semaphore', () => {
     assert.throws(() => etcd.semaphore(name, 0), /`permits` must be a whole number of at least 1, got 0/)
   })
 
-  test('whose permits are all taken times out, and refuses those who only try', async () => {
+  test('whose permits are all taken times out, and refuses those that only try', async () => {
     const name = someName()
     const semaphore = etcd.semaphore(name, 1)
     const permit = await semaphore.tryAcquire({ value: 'host 7' })
@@ -81,7 +81,7 @@ describe('A semaphore', () => {
     await (await other.semaphore(name, 1).tryAcquire()).release()
   })
 
-  test('gives the permit of a process that is gone to the next one', async () => {
+  test('grants the permit of a dead process to the next one', async () => {
     const name = someName()
     const client = new Etcd({ endpoints: cluster.endpoints })
     const lost = await client.semaphore(name, 1).acquire({ ttlSeconds: 60 })
@@ -93,7 +93,7 @@ describe('A semaphore', () => {
   })
 })
 
-describe('Several locks at once', () => {
+describe('A multi-lock', () => {
   let cluster: EtcdCluster
   let etcd: Etcd
   let other: Etcd
@@ -108,7 +108,7 @@ describe('Several locks at once', () => {
     await cluster.stop()
   })
 
-  test('are taken in one order by all, so that nobody waits in a circle', async () => {
+  test('acquires its locks in one global order, which prevents deadlocks', async () => {
     const at = uniquePrefix()
     const [a, b, c] = [`${at}a`, `${at}b`, `${at}c`]
     const held = new Set<string>()
@@ -126,7 +126,7 @@ describe('Several locks at once', () => {
     assert.deepEqual(await storedKeys(cluster, at), [])
   })
 
-  test('are all taken or none', async () => {
+  test('acquires all locks or none', async () => {
     const at = uniquePrefix()
     const blocker = await other.lock(`${at}b`)
     await assert.rejects(etcd.lockAll([`${at}c`, `${at}b`, `${at}a`], { timeoutMs: 200 }), LockTimeoutError)
@@ -160,7 +160,7 @@ describe('Several locks at once', () => {
     )
   })
 
-  test('are lost when one of them is, also while the others are waited for', async () => {
+  test('is lost when one of its locks is, also while it waits for the others', async () => {
     const at = uniquePrefix()
     const locks = await etcd.lockAll([`${at}a`, `${at}b`])
     const waiting = assert.rejects(other.lockAll([`${at}0`, `${at}b`], { ttlSeconds: 3 }), LockLostError)
@@ -174,7 +174,7 @@ describe('Several locks at once', () => {
     await locks.release()
   })
 
-  test('need names', async () => {
+  test('requires names', async () => {
     await assert.rejects(etcd.lockAll([]), /`names` must be an array of at least one name/)
     await assert.rejects(etcd.lockAll(['']), /`name` must be a string of at least one letter/)
   })

@@ -29,7 +29,7 @@ describe('A snapshot', () => {
     await rm(folder, { recursive: true })
   })
 
-  test('is saved whole, with the cached token, as etcdctl accepts it', async () => {
+  test('is saved completely, with the cached token, in the form that etcdctl accepts', async () => {
     const path = join(folder, 'whole.db')
     const before = await memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'Authenticate' })
     const progress: number[] = []
@@ -44,7 +44,7 @@ describe('A snapshot', () => {
     assert.equal(after, before)
   })
 
-  test('of two savers of one path is whole, whoever is first, and of no use to others before', async () => {
+  test('saved twice to one path at the same time is complete, whichever save ends first', async () => {
     const path = join(folder, 'both.db')
     const modes: number[] = []
     const onProgress = () => {
@@ -71,7 +71,7 @@ describe('A snapshot', () => {
     return status.totalKey
   }
 
-  test('is what a member starts from again with all keys, by the tool of etcd', async (t) => {
+  test("restores a member with all keys, through etcd's own tool", async (t) => {
     await using other = await EtcdCluster.start()
     const client = createClient(t, other)
     const { revision } = await client.put('key', 'in the snapshot')
@@ -104,7 +104,7 @@ describe('A snapshot', () => {
     )
   })
 
-  test('that is damaged on its way rejects', async () => {
+  test('that is corrupted in transit rejects', async () => {
     const proxy = proxyAt(cluster, 0)
     await etcd.get('key/1')
     let seen = 0

@@ -45,7 +45,7 @@ describe('A software transaction', () => {
 
   const numberAt = async (tx: StmTransaction, key: string) => Number((await tx.get(key))?.valueText ?? 0)
 
-  test('commits what it wrote at one revision, and sees its own writes', async () => {
+  test('commits its writes at one revision, and reads its own writes', async () => {
     const at = uniquePrefix()
     await etcd.put(`${at}b`, 'old')
     const { value, changed, revision, attempts } = await etcd.stm(async (tx) => {
@@ -71,7 +71,7 @@ describe('A software transaction', () => {
     )
   })
 
-  test('is run again when a key that it only writes was changed in any way, at the strictest level alone', async () => {
+  test('retries when a key that it only writes was changed in any way, at the strictest level alone', async () => {
     const at = uniquePrefix()
     const changes: Record<string, (key: string) => Promise<unknown>> = {
       written: (key) => other.put(key, 'theirs'),
@@ -110,7 +110,7 @@ describe('A software transaction', () => {
     assert.equal(await run([`${at}absent`], 'serializableSnapshot', () => other.delete(`${at}absent`)), 1)
   })
 
-  test('reads the keys that it only writes once, at its commit, and is run again where that revision is gone', async (t) => {
+  test('reads the keys that it only writes once, at its commit, and retries when that revision is compacted', async (t) => {
     const at = uniquePrefix()
     const keys = [`${at}a`, `${at}b`]
     await etcd.put(`${at}a`, '')
@@ -132,7 +132,7 @@ describe('A software transaction', () => {
     assert.equal((await storedKey(cluster, `${at}b`))?.value, 'blind')
   })
 
-  test('keeps the sum of all accounts over many clients that transfer at the same time', async (t) => {
+  test('preserves the sum of all accounts under concurrent transfers by many clients', async (t) => {
     const at = uniquePrefix()
     const accounts = Array.from({ length: 6 }, (_, index) => `${at}${index}`)
     await Promise.all(accounts.map((account) => etcd.put(account, '100')))
@@ -159,7 +159,7 @@ describe('A software transaction', () => {
     assert.deepEqual([...sums], [600])
   })
 
-  test('runs again when another writer came first, and gives up with a typed error', async () => {
+  test('retries after a conflict, and gives up with a typed error', async () => {
     const key = `${uniquePrefix()}counter`
     const increment = async (tx: StmTransaction, rivals: number) => {
       const now = await numberAt(tx, key)
@@ -182,7 +182,7 @@ describe('A software transaction', () => {
 
   for (const isolation of levels) {
     const isRefused = isolation !== 'readCommitted'
-    test(`${isRefused ? 'refuses' : 'allows'} write skew at the level ${isolation}`, async () => {
+    test(`${isRefused ? 'prevents' : 'allows'} write skew at the level ${isolation}`, async () => {
       const at = uniquePrefix()
       await etcd.put(`${at}a`, 'on')
       await etcd.put(`${at}b`, 'on')
@@ -203,7 +203,7 @@ describe('A software transaction', () => {
       assert.equal(on, isRefused ? 1 : 0)
     })
 
-    const sees = isolation.startsWith('serializable') ? 'as of one moment' : 'as of different moments'
+    const sees = isolation.startsWith('serializable') ? 'a consistent snapshot' : 'keys of different moments'
     test(`reads ${sees} at the level ${isolation}`, async () => {
       const at = uniquePrefix()
       const seen: (string | undefined)[][] = []
@@ -227,7 +227,7 @@ describe('A software transaction', () => {
       if (attempts === 2) assert.deepEqual(seen[1], ['2', '2', '2'])
     })
 
-    test(`${isolation === 'serializableSnapshot' ? 'refuses' : 'allows'} a blind overwrite at the level ${isolation}`, async () => {
+    test(`${isolation === 'serializableSnapshot' ? 'prevents' : 'allows'} a blind overwrite at the level ${isolation}`, async () => {
       const at = uniquePrefix()
       const { attempts } = await etcd.stm(
         async (tx) => {
@@ -242,7 +242,7 @@ describe('A software transaction', () => {
     })
   }
 
-  test('reads what it is told of beforehand in one round trip', async (t) => {
+  test('prefetches declared keys in one round trip', async (t) => {
     const at = uniquePrefix()
     const keys = Array.from({ length: 20 }, (_, index) => `${at}${index}`)
     await Promise.all(keys.map((key) => etcd.put(key, '1')))
@@ -263,7 +263,7 @@ describe('A software transaction', () => {
     )
   })
 
-  test('starts anew when the revision that it reads at is compacted', async (t) => {
+  test('restarts when its read revision is compacted', async (t) => {
     const at = uniquePrefix()
     await etcd.put(`${at}a`, '1')
     // The others may compact later, and give what was there for a moment more.
@@ -293,7 +293,7 @@ describe('A software transaction', () => {
     assert.ok(changed)
   })
 
-  test('is given up by its function, its signal and its time, and writes nothing then', async () => {
+  test('is ended by its function, its signal and its deadline, and then writes nothing', async () => {
     const at = uniquePrefix()
     const failing = etcd.stm((tx) => {
       tx.put(`${at}a`, '')
@@ -324,7 +324,7 @@ describe('A software transaction', () => {
     assert.equal((await etcd.range({ prefix: at })).count, 0)
   })
 
-  test('does not commit what was made of a read that failed', async () => {
+  test('does not commit writes derived from a failed read', async () => {
     const at = uniquePrefix()
     const careless = etcd.stm(async (tx) => {
       const denied = tx.get('x'.repeat(3_000_000)).catch(() => undefined)
@@ -334,7 +334,7 @@ describe('A software transaction', () => {
     assert.equal(await etcd.get(`${at}a`), undefined)
   })
 
-  test('refuses what is done after its function has returned', async () => {
+  test('rejects operations after its function has returned', async () => {
     let kept: StmTransaction | undefined
     await etcd.stm((tx) => {
       kept = tx
@@ -344,7 +344,7 @@ describe('A software transaction', () => {
     await assert.rejects(async () => kept?.get('a'), InvalidArgumentError)
   })
 
-  test('whose commit was not answered is reported as unknown, and not sent again', async (t) => {
+  test('whose commit got no answer is reported as unknown, and not sent again', async (t) => {
     await using single = await EtcdCluster.start({ proxy: true })
     const client = createClient(t, single)
     await client.put('a', '1')
@@ -370,7 +370,7 @@ describe('A software transaction', () => {
     assert.equal((await etcd.get(`${at}a`))?.valueText, '1')
   })
 
-  test('refuses wrong arguments by name', async () => {
+  test('rejects wrong arguments by name', async () => {
     const js = untyped(etcd)
     await assert.rejects(async () => js.stm?.('a'), /stm\(\) takes a function, got "a"/)
     await assert.rejects(

@@ -45,7 +45,7 @@ describe('A watch', () => {
     return poll('no watcher is left', async () => (await watchers()) + (await streams()) === 0 || undefined)
   }
 
-  test('tells what happened to each key, and how it was before', async () => {
+  test('reports each change of a key, and its previous state', async () => {
     const prefix = uniquePrefix()
     await using watcher = etcd.watch({ prefix }, { prevKv: true })
     await watcher.ready()
@@ -72,7 +72,7 @@ describe('A watch', () => {
     assert.equal(events[1]?.kv.createRevision, created.revision)
   })
 
-  test('tells nothing of what was before without being asked, nor of other keys', async () => {
+  test('reports no previous state unless requested, and no other keys', async () => {
     const prefix = uniquePrefix()
     await using watcher = etcd.watch(`${prefix}a`)
     await watcher.ready()
@@ -89,7 +89,7 @@ describe('A watch', () => {
     )
   })
 
-  test('tells only puts, or only deletions, where that is wanted', async () => {
+  test('reports only puts, or only deletions, on request', async () => {
     const prefix = uniquePrefix()
     await using puts = etcd.watch({ prefix }, { only: 'put' })
     await using deletions = etcd.watch({ prefix }, { only: 'delete', prevKv: true })
@@ -132,7 +132,7 @@ describe('A watch', () => {
     assert.deepEqual(await told(future, 2), revisions.slice(3))
   })
 
-  test('begins, from now on, after what the client itself has done', async () => {
+  test("begins, from now on, after the client's own writes", async () => {
     const prefix = uniquePrefix()
     for (let round = 0; round < 20; round += 1) {
       await etcd.put(`${prefix}key`, `before ${round}`)
@@ -143,7 +143,7 @@ describe('A watch', () => {
     }
   })
 
-  test('gives all events of a transaction in one batch', async () => {
+  test('delivers all events of a transaction in one batch', async () => {
     const prefix = uniquePrefix()
     await etcd.put(`${prefix}gone`, '')
     await using watcher = etcd.watch({ prefix })
@@ -160,7 +160,7 @@ describe('A watch', () => {
     assert.ok(batch?.events.every((event) => event.revision === revision))
   })
 
-  test('tells in empty batches how far it is, when asked to', async (t) => {
+  test('reports its progress in empty batches on request', async (t) => {
     if (!hasReliableProgress(cluster.version)) {
       t.skip(`the progress of ${cluster.version} is not trusted`)
       return
@@ -188,7 +188,7 @@ describe('A watch', () => {
     assert.equal(event?.events[0]?.keyText, `${prefix}key`)
   })
 
-  test('tells a backlog that is larger than any message should be', async () => {
+  test('delivers a backlog larger than the maximum message size', async () => {
     const prefix = uniquePrefix()
     const value = Buffer.alloc(10_000, 'x')
     const revisions = await Promise.all(
@@ -204,7 +204,7 @@ describe('A watch', () => {
     assert.equal(watcher.status.reconnects, 0)
   })
 
-  test('tells the end of a lease as the deletion of all its keys, at one revision', async () => {
+  test('reports the expiry of a lease as the deletion of all its keys, at one revision', async () => {
     const prefix = uniquePrefix()
     await using watcher = etcd.watch({ prefix }, { prevKv: true })
     const batches = watcher.batches()
@@ -224,7 +224,7 @@ describe('A watch', () => {
     )
   })
 
-  test('lives in a namespace: only its keys, without its prefix, from the same stream', async () => {
+  test('stays in its namespace: only its keys, without its prefix, from the same stream', async () => {
     const outer = uniquePrefix()
     const tenants = Array.from({ length: 20 }, (_, index) => etcd.namespace(`${outer}${index}/`))
     const watching = tenants.map((tenant) => tenant.watch({ prefix: '' }, { prevKv: true }))
@@ -245,7 +245,7 @@ describe('A watch', () => {
     assert.equal((await firstEvents(inside, 1))[0]?.valueText, 'from outside')
   })
 
-  test('shares watchers and the stream with all others on the same ranges, and leaves nothing behind', async () => {
+  test('shares watchers and the stream with others on the same ranges, and leaves nothing', async () => {
     await noneLeft()
     const prefix = uniquePrefix()
     const many = Array.from({ length: 10_000 }, (_, index) => etcd.watch({ prefix: `${prefix}${index % 100}/` }))
@@ -263,7 +263,7 @@ describe('A watch', () => {
     await noneLeft()
   })
 
-  test('that joins others late is told all from its start on, and nothing twice', async () => {
+  test('that joins others late delivers everything from its start on, and nothing twice', async () => {
     await noneLeft()
     const prefix = uniquePrefix()
     const { revision } = await etcd.put(`${prefix}key`, '0')
@@ -285,7 +285,7 @@ describe('A watch', () => {
     await poll('they share a watcher', async () => (await watchers()) === 1 || undefined)
   })
 
-  test('can be made, left and made again on the same key, while others go on', async () => {
+  test('can be created, left and created again on the same key, while others continue', async () => {
     const prefix = uniquePrefix()
     await using constant = etcd.watch({ prefix })
     await constant.ready()
@@ -332,7 +332,7 @@ describe('A watch', () => {
     await noneLeft()
   })
 
-  test('that is left as soon as it is made leaves no watcher and no stream behind, and lets the process end', async (t) => {
+  test('left as soon as it is created leaves no watcher and no stream, and lets the process exit', async (t) => {
     await noneLeft()
     const own = createClient(t, cluster)
     await own.connect()
@@ -351,7 +351,7 @@ describe('A watch', () => {
     await noneLeft()
   })
 
-  test('lets go of the signal that it was given', async () => {
+  test('removes its listener from its signal', async () => {
     const { signal } = new AbortController()
     let listeners = 0
     const { addEventListener, removeEventListener } = signal
@@ -372,14 +372,14 @@ describe('A watch', () => {
     assert.equal(listeners, 0)
   })
 
-  test('is iterated over once', async () => {
+  test('can be iterated once', async () => {
     await using watcher = etcd.watch('key')
     watcher.batches()
     assert.throws(() => watcher[Symbol.asyncIterator](), { code: 'INVALID_ARGUMENT' })
     assert.throws(() => watcher.batches(), { code: 'INVALID_ARGUMENT' })
   })
 
-  test('refuses wrong arguments at once', () => {
+  test('rejects wrong arguments immediately', () => {
     const wrong: readonly (readonly [range: unknown, options?: unknown])[] = [
       [undefined],
       [5],
@@ -405,7 +405,7 @@ describe('A watch', () => {
     assert.throws(() => etcd.watch(''), { code: 'EMPTY_KEY' })
   })
 
-  test('that begins in compacted history ends with what is left, and no other does', async () => {
+  test('that begins in compacted history ends after the remaining events, and no other watch does', async () => {
     const prefix = uniquePrefix()
     const { revision } = await etcd.put(`${prefix}key`, '1')
     for (const value of ['2', '3', '4']) await etcd.put(`${prefix}key`, value)
@@ -427,7 +427,7 @@ describe('A watch', () => {
     )
   })
 
-  test('that begins in compacted history can be told the difference instead', async () => {
+  test('that begins in compacted history can deliver the difference instead', async () => {
     const prefix = uniquePrefix()
     const { revision } = await etcd.put(`${prefix}a`, '1')
     await etcd.put(`${prefix}b`, '1')
@@ -450,7 +450,7 @@ describe('A watch', () => {
     }
   })
 
-  test('tells its status', async () => {
+  test('reports its status', async () => {
     const prefix = uniquePrefix()
     await using watcher = etcd.watch({ prefix }, { startRevision: 1_000_000 })
     assert.equal(watcher.status.endpoint, undefined)
@@ -473,7 +473,7 @@ describe('A watch', () => {
     assert.deepEqual([other.status.revision, other.status.lag, other.status.buffered], [revision + 1, 0, 0])
   })
 
-  test('is ready no later than its caller is willing to wait', async (t) => {
+  test('is ready within the time limit of its caller, or rejects', async (t) => {
     const nowhere = createClient(t, { endpoints: ['http://127.0.0.1:1'] })
     await using watcher = nowhere.watch('key')
     await assert.rejects(watcher.ready({ timeoutMs: 50 }), { code: 'DEADLINE_EXCEEDED', effect: 'none' })
@@ -497,7 +497,7 @@ describe('A watch', () => {
     await noneLeft()
   })
 
-  test('whose consumer throws disturbs no other', async () => {
+  test('whose consumer throws does not affect others', async () => {
     const prefix = uniquePrefix()
     await using other = etcd.watch({ prefix })
     const clumsy = etcd.watch({ prefix })
@@ -516,7 +516,7 @@ describe('A watch', () => {
   })
 })
 
-describe('A watch on what the user may not read', () => {
+describe('A watch without read permission', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -524,7 +524,7 @@ describe('A watch on what the user may not read', () => {
   })
   after(() => cluster.stop())
 
-  test('ends with a reason for its own consumer alone, and the next watch works', async (t) => {
+  test('fails for its own consumer alone, with the reason, and the next watch works', async (t) => {
     const root = createClient(t, cluster, { auth: { username: 'root', password: rootPassword } })
     await addUser(root, 'alice', 'alice-secret', { range: { prefix: 'open/' } })
     const alice = createClient(t, cluster, { auth: { username: 'alice', password: 'alice-secret' } })

@@ -48,7 +48,7 @@ async function stored(kv: Keyspace): Promise<unknown> {
   return kvs.map(({ keyText, valueText, version, lease }) => [keyText, valueText, version, lease])
 }
 
-describe('Writes in groups', () => {
+describe('Grouped writes', () => {
   let cluster: EtcdCluster
   let root: Etcd
 
@@ -61,7 +61,7 @@ describe('Writes in groups', () => {
     return createClient(t, cluster, { auth: { username: 'root', password: rootPassword } })
   }
 
-  test('come to what single ones come to when they are made in order', async (t) => {
+  test('are equivalent to single ones made in order', async (t) => {
     root = rootClient(t)
     const prefixes = ['one/', 'two/'] as const
     await addUser(root, 'limited', 'limited-secret', { range: { prefix: 'one/app/' } })
@@ -100,7 +100,7 @@ describe('Writes in groups', () => {
     assert.equal(new Set(revisions.map(({ revision }) => revision)).size, 2)
   })
 
-  test('with a time to live ride on the lease that such keys share', async (t) => {
+  test('with a TTL use the lease that such keys share', async (t) => {
     const batcher = rootClient(t).batcher()
     const keys = Array.from({ length: 20 }, (_, index) => `ttl/${index}`)
     await Promise.all(keys.map((key) => batcher.put(key, 'value', { ttlSeconds: 60 })))
@@ -111,7 +111,7 @@ describe('Writes in groups', () => {
   })
 })
 
-test('a full database refuses the puts of a tick and takes its deletions', async (t) => {
+test('to a full database fail the puts of a tick and apply its deletions', async (t) => {
   await using cluster = await EtcdCluster.start({ flags: { 'quota-backend-bytes': 2 * 1024 * 1024 } })
   const etcd = createClient(t, cluster)
   const batcher = etcd.batcher()

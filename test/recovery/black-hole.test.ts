@@ -6,7 +6,7 @@ import { EtcdCluster } from '../../src/testing/index.js'
 import { memberAt, proxyAt } from '../support/cluster-view.js'
 
 describe('A connection that goes silent', () => {
-  test('is left by the next read within two seconds when it was idle', async (t) => {
+  test('is abandoned by the next read within two seconds when it was idle', async (t) => {
     await using cluster = await EtcdCluster.start({ members: 3, proxy: true })
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     await etcd.connect()

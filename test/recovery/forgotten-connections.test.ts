@@ -6,7 +6,7 @@ import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { memberAt, proxyAt, revive } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
-describe('Connections that the network has forgotten', () => {
+describe('Connections forgotten by the network', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -33,7 +33,7 @@ describe('Connections that the network has forgotten', () => {
   }
 
   for (const transport of ['grpc-js', 'http2'] as const) {
-    test(`are checked before a write is put on them that has not been heard of for long, by ${transport}`, async (t) => {
+    test(`are probed before a write uses one that was idle for long, by ${transport}`, async (t) => {
       const etcd = await connected(t, transport)
       const watcher = etcd.watch('key')
       await watcher.ready()
@@ -49,7 +49,7 @@ describe('Connections that the network has forgotten', () => {
       assert.ok(tookMs < 1500 && readyMs < 1500)
     })
 
-    test(`cost one write where they had been in use, since all are checked when one is silent, by ${transport}`, async (t) => {
+    test(`cost one write when they were in use, since all are probed when one is silent, by ${transport}`, async (t) => {
       const etcd = await connected(t, transport)
       forget(t)
       const startedAt = performance.now()
@@ -67,7 +67,7 @@ describe('Connections that the network has forgotten', () => {
       assert.ok(tookMs < 3000)
     })
 
-    test(`are left by all streams as soon as one of them finds its member silent, by ${transport}`, async (t) => {
+    test(`are left by all streams as soon as one of them detects the silence, by ${transport}`, async (t) => {
       t.after(() => revive(cluster))
       const frozen = (await cluster.leader()) === 0 ? 1 : 0
       const endpoint = memberAt(cluster, frozen).endpoint

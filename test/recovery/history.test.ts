@@ -72,7 +72,7 @@ describe('Writes under faults', () => {
     return records.filter((record) => record.outcome === outcome).length
   }
 
-  test('are applied exactly once when acknowledged, never when without effect, and else at most once', async (t) => {
+  test('are applied exactly once when acknowledged, never when without effect, and otherwise at most once', async (t) => {
     await using etcd = new Etcd({ endpoints: cluster.endpoints, timeoutMs: 5000 })
     await etcd.connect()
     const { records, violations } = await writeDuring(allFaults, etcd)
@@ -84,7 +84,7 @@ describe('Writes under faults', () => {
     assert.ok(records.length > 500)
   })
 
-  test('find out a client that repeats failed writes blindly', async (t) => {
+  test('expose a client that retries failed writes blindly', async (t) => {
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     await etcd.connect()
     const blind: Writer = { put: (key, value) => etcd.put(key, value).catch(() => etcd.put(key, value)) }
@@ -93,7 +93,7 @@ describe('Writes under faults', () => {
     assert.match(violations.join('\n'), /was applied 2 times/)
   })
 
-  test('find out a client that calls unknown effects none', async (t) => {
+  test('expose a client that reports unknown effects as none', async (t) => {
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     await etcd.connect()
     const liar: Writer = {
@@ -108,7 +108,7 @@ describe('Writes under faults', () => {
     assert.match(violations.join('\n'), /failed without effect .* and was applied/)
   })
 
-  test('find out a client that acknowledges what was lost', async () => {
+  test('expose a client that acknowledges lost writes', async () => {
     await using etcd = new Etcd({ endpoints: cluster.endpoints, timeoutMs: 500 })
     await etcd.connect()
     const proxies = cluster.members.map((_, index) => proxyAt(cluster, index))

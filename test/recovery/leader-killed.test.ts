@@ -5,7 +5,7 @@ import { Etcd, isEtcdError } from '../../src/index.js'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { Load } from '../support/load.js'
 
-describe('The leader is killed under load', () => {
+describe('A leader killed under load', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -36,7 +36,7 @@ describe('The leader is killed under load', () => {
     return ours
   }
 
-  test('fails no read, and goes on as soon as etcdctl does', async (t) => {
+  test("fails no read, and calls resume as soon as etcdctl's do", async (t) => {
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     await etcd.connect()
     const { failures, successes } = await killLeader(t, () => etcd.get('key'), ['get', 'control'])
@@ -44,7 +44,7 @@ describe('The leader is killed under load', () => {
     assert.ok(successes > 100)
   })
 
-  test('fails only the writes that were under way, and none after the election', async (t) => {
+  test('fails only the writes in flight, and none after the election', async (t) => {
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     await etcd.connect()
     let count = 0

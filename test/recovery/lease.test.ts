@@ -33,7 +33,7 @@ describe('Leases over a broken link', () => {
   after(() => cluster.stop())
   afterEach(() => proxy.heal())
 
-  test('of ten seconds survive an outage of three, all 2,000 of them', async (t) => {
+  test('with a TTL of ten seconds survive an outage of three, all 2,000 of them', async (t) => {
     const etcd = createClient(t, cluster)
     const told = listen(etcd)
     const leases = await Promise.all(Array.from({ length: 2000 }, () => etcd.lease.grant(10)))
@@ -52,7 +52,7 @@ describe('Leases over a broken link', () => {
     await Promise.all(leases.map((lease) => lease.revoke()))
   })
 
-  test('are lost at their deadline when the server falls silent, before anyone else sees them gone', async (t) => {
+  test('are lost at their deadline when the server falls silent, before other clients see their keys deleted', async (t) => {
     const etcd = createClient(t, cluster)
     const witness = new Etcd({ endpoints: [memberAt(cluster, 0).clientUrl] })
     t.after(() => witness.close())
@@ -76,7 +76,7 @@ describe('Leases over a broken link', () => {
     t.diagnostic(`lost ${earlyMs.toFixed()} ms before the key was gone`)
   })
 
-  test('are granted once when the answer of the grant is lost', async (t) => {
+  test('are granted once when the answer to the grant is lost', async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.get('warm up')
     const before = (await etcd.lease.list()).length
@@ -94,7 +94,7 @@ describe('Leases over a broken link', () => {
     assert.equal((await handled()) - count, 2)
   })
 
-  test('that are over when their grant is answered are granted again', async (t) => {
+  test('are granted again when they have expired before the answer arrives', async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.get('warm up')
     const bounds = { timeoutMs: 15_000 }
@@ -113,7 +113,7 @@ describe('Leases over a broken link', () => {
   })
 
   for (const direction of ['down', 'up'] as const) {
-    test(`give a key its whole time after a put that was held on its way ${direction}`, async (t) => {
+    test(`give a key its full TTL after a put delayed on its way ${direction}`, async (t) => {
       const etcd = createClient(t, cluster)
       const witness = new Etcd({ endpoints: [memberAt(cluster, 0).clientUrl] })
       t.after(() => witness.close())
@@ -136,7 +136,7 @@ describe('Leases over a broken link', () => {
     })
   }
 
-  test('of an ID that the caller chose are told of as perhaps granted when the answer is lost', async (t) => {
+  test('with a chosen ID are reported as possibly granted when the answer is lost', async (t) => {
     const etcd = createClient(t, cluster)
     await etcd.get('warm up')
     const handled = () => memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'LeaseGrant' })
@@ -152,7 +152,7 @@ describe('Leases over a broken link', () => {
     await etcd.lease.revoke('c0ffee')
   })
 
-  test('that are revoked are so once when the answer of that is lost', async (t) => {
+  test('are revoked once when the answer to the revocation is lost', async (t) => {
     const etcd = createClient(t, cluster)
     const lease = await etcd.lease.grant(20)
     const handled = () => memberAt(cluster, 0).metric('grpc_server_handled_total', { grpc_method: 'LeaseRevoke' })
@@ -167,7 +167,7 @@ describe('Leases over a broken link', () => {
   })
 })
 
-describe('Leases of three members', () => {
+describe('Leases on three members', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -203,7 +203,7 @@ describe('Leases of three members', () => {
     assert.ok(!told.includes('expired'))
   }
 
-  test('survive a member that freezes', async (t) => {
+  test('survive a frozen member', async (t) => {
     const follower = ((await cluster.leader()) + 1) % 3
     const held = await leaseOn(t, follower)
     await cluster.pause(follower)
@@ -214,7 +214,7 @@ describe('Leases of three members', () => {
     }
   })
 
-  test('of three seconds survive a leader that freezes, whenever they were renewed last', async (t) => {
+  test('of three seconds survive a frozen leader, at any point of the renewal interval', async (t) => {
     const leader = await cluster.leader()
     const told: string[] = []
     const leases: Lease[] = []
@@ -239,7 +239,7 @@ describe('Leases of three members', () => {
     }
   })
 
-  test('that are renewed by hand leave a frozen member within seconds', async (t) => {
+  test('renewed by hand leave a frozen member within seconds', async (t) => {
     const follower = ((await cluster.leader()) + 1) % 3
     const { lease, etcd } = await leaseOn(t, follower)
     lease.close()
@@ -263,7 +263,7 @@ describe('Leases of three members', () => {
     await cluster.restart(leader)
   })
 
-  test('are lost at once, as a stall, when the process has not run for longer than they live', async () => {
+  test('are lost immediately, as stalled, when the process was suspended for longer than the TTL', async () => {
     const source = `
       import { Etcd } from './src/index.ts'
       const etcd = new Etcd({ endpoints: ${JSON.stringify(cluster.endpoints)} })

@@ -14,8 +14,8 @@ const processes = 5
 /** Ten for each lock; the full measure has 10,000. */
 const acquisitions = Number(process.env.ETCDKIT_LOCK_STORM_ACQUISITIONS ?? 1000)
 
-describe('A storm of locks from five processes', () => {
-  test('grants every acquisition, to one holder at a time, and leaves nothing', async (t) => {
+describe('Locks contended by five processes', () => {
+  test('grant every acquisition, to one holder at a time, and leave no key', async (t) => {
     await using cluster = await EtcdCluster.start({ members: 3 })
     const task = { locks: acquisitions / 10, contenders: acquisitions / processes, turns: 1 }
     const { reports, violations, begun } = await storm(t, cluster, task)
@@ -30,7 +30,7 @@ describe('A storm of locks from five processes', () => {
     await assertNothingLeft(cluster)
   })
 
-  test('goes on while members die, to one holder at a time, and leaves nothing', {
+  test('keep granting while members die, to one holder at a time, and leave no key', {
     timeout: seconds * 1000 + 120_000,
   }, async (t) => {
     await using cluster = await EtcdCluster.start({ members: 3 })

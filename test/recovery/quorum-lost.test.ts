@@ -46,7 +46,7 @@ describe('A cluster that loses its quorum', () => {
     return `${count('ok')} acknowledged, ${count('unknown')} of unknown effect, ${count('none')} without effect`
   }
 
-  test('by frozen members tells the truth about its writes, serves serializable reads and recovers', async (t) => {
+  test('through frozen members reports write effects correctly, serves serializable reads and recovers', async (t) => {
     const freeze = (index: number) => cluster.pause(index)
     const { during, last, tookMs } = await loseQuorum('frozen/', freeze, (index) => cluster.resume(index))
     t.diagnostic(`${outcomes(during)}; recovered after ${tookMs.toFixed()} ms`)
@@ -56,7 +56,7 @@ describe('A cluster that loses its quorum', () => {
     assert.ok(tookMs < 2000, `the first write took ${tookMs} ms`)
   })
 
-  test('by killed members tells the truth about its writes, serves serializable reads and recovers', async (t) => {
+  test('through killed members reports write effects correctly, serves serializable reads and recovers', async (t) => {
     const kill = (index: number) => cluster.kill(index)
     const { during, last, tookMs } = await loseQuorum('killed/', kill, (index) => cluster.restart(index))
     t.diagnostic(`${outcomes(during)}; recovered after ${tookMs.toFixed()} ms`)

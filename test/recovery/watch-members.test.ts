@@ -10,7 +10,7 @@ import { collectTo, History, watchViolations } from '../support/watch-history.js
 
 const members = [0, 1, 2]
 
-describe('A watch on a member in trouble', () => {
+describe('A watch on a failing member', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -52,7 +52,7 @@ describe('A watch on a member in trouble', () => {
     return batches
   }
 
-  test('that is killed goes on at another one at once', async (t) => {
+  test('moves to another member immediately when its member is killed', async (t) => {
     const watched = await watching(t)
     const writer = clientBeside(t, watched.on)
     await writer.put(`${watched.prefix}key`, 'before')
@@ -68,7 +68,7 @@ describe('A watch on a member in trouble', () => {
     assert.deepEqual([watched.lost.length, watched.lost[0]?.watches], [1, 1])
   })
 
-  test('that is frozen goes on elsewhere: within the keepalive time, or sooner where there are calls', async (t) => {
+  test('moves within the keepalive time when its member freezes, and sooner beside calls', async (t) => {
     const settings = { keepaliveMs: 5000, keepaliveTimeoutMs: 1000 }
     const [idle, busy] = [await watching(t, settings), await watching(t, settings)]
     // All on one member, so that one pause is enough.
@@ -97,7 +97,7 @@ describe('A watch on a member in trouble', () => {
     await assertComplete(idle, revision)
   })
 
-  test('is opened on a frozen member that nobody knows of, and stays there only for a moment', async (t) => {
+  test('leaves a frozen member within moments when it is opened on one', async (t) => {
     // Each begins with any member, so some of so many begin with that one.
     const clients = Array.from({ length: 30 }, () => createClient(t, cluster))
     for (const etcd of clients) await etcd.connect()
@@ -115,7 +115,7 @@ describe('A watch on a member in trouble', () => {
     assert.ok(slowestMs < 6000, `${slowestMs} ms`)
   })
 
-  test('that is shut down in order moves while that one still serves it, without a gap', async (t) => {
+  test('moves without a gap while its member shuts down gracefully', async (t) => {
     const watched = await watching(t)
     const writer = clientBeside(t, watched.on)
     let revision = 0
@@ -138,7 +138,7 @@ describe('A watch on a member in trouble', () => {
     assert.match(String(watched.lost[0]?.error), /closes its connections/)
   })
 
-  test('that is cut off from the others leaves it within the election bound', async (t) => {
+  test('leaves a partitioned member within the election timeout', async (t) => {
     const watched = await watching(t)
     const others = members.filter((index) => index !== watched.on)
     await Promise.all(others.map((index) => cluster.pause(index)))
@@ -154,7 +154,7 @@ describe('A watch on a member in trouble', () => {
     await assertComplete(watched, revision)
   })
 
-  test('goes through a rolling restart of all members under writes without a gap', async (t) => {
+  test('survives a rolling restart of all members under writes without a gap', async (t) => {
     const watched = await watching(t)
     const { etcd, prefix } = watched
     let count = 0
@@ -215,7 +215,7 @@ describe('A watch on a cluster of one member', () => {
     await assertEndsAfter(watcher, 10, 'REVISION_REWOUND')
   })
 
-  test('ends with a typed error when another cluster has taken its place', async (t) => {
+  test('ends with a typed error when another cluster replaced it', async (t) => {
     const watcher = await watchedTo(t, 10)
     await cluster.kill(0)
     rmSync(memberAt(cluster, 0).dataDir, { recursive: true })

@@ -226,7 +226,7 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
     return last
   }
 
-  test('find out a watch that loses an event, repeats one, or runs ahead of itself', async () => {
+  test('expose a watch that loses an event, repeats one or runs ahead', async () => {
     const own = 'controls/'
     const { revision } = await direct.put(`${own}a`, '1')
     const history = new History(direct, own, revision - 1)
