@@ -25,12 +25,12 @@ function metricsOf(expr: string): string[] {
 }
 
 describe('docs/grafana-dashboard.json', () => {
-  test('shows every metric that there is, and no other', () => {
+  test('shows exactly the existing metrics', () => {
     const shown = new Set(targets.flatMap(({ expr }) => metricsOf(expr)))
     assert.deepEqual([...shown].sort(), [...promDefinitions.keys()].sort())
   })
 
-  test('uses no label that its metric does not have', () => {
+  test('uses only labels that its metrics have', () => {
     for (const { expr, legendFormat } of targets) {
       const [metric = ''] = metricsOf(expr)
       const known = new Set(['client', 'le', ...(promDefinitions.get(metric)?.labels ?? [])])
@@ -42,7 +42,7 @@ describe('docs/grafana-dashboard.json', () => {
     }
   })
 
-  test('has an id for each panel', () => {
+  test('has an ID for each panel', () => {
     assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
   })
 })

@@ -8,13 +8,13 @@ const errors = readFileSync(join(root, 'src/core/errors.ts'), 'utf8')
 const documented = [...readFileSync(join(root, 'docs/errors.md'), 'utf8').matchAll(/^\| `([A-Z_]+)` *\|(.*)\|$/gm)]
 
 describe('docs/errors.md', () => {
-  test('lists exactly the codes that there are, each once', () => {
+  test('lists exactly the existing codes, each once', () => {
     const codes = [...errors.matchAll(/^ {2}\| '([A-Z_]+)'$/gm)].map(([, code]) => code)
     assert.ok(codes.length > 50)
     assert.deepEqual(documented.map(([, code]) => code).sort(), codes.sort())
   })
 
-  test('gives server errors the effect that the client gives them', async () => {
+  test('documents the effects of server errors that the client reports', async () => {
     const { serverErrors } = await import('../src/transport/server-errors.js')
     // UNKNOWN stands for every text that has no row, too.
     const named = [...serverErrors.values()].filter(({ code }) => code !== 'UNKNOWN')
@@ -33,7 +33,7 @@ describe('README.md', () => {
     assert.ok(readme.split('\n').length <= 251)
   })
 
-  test('names every option of a client', () => {
+  test('names every client option', () => {
     const [, names = ''] =
       /const optionNames = \[(.*?)\]/s.exec(readFileSync(join(root, 'src/client/options.ts'), 'utf8')) ?? []
     const options = [...names.matchAll(/'(\w+)'/g)].map(([, name]) => name)
@@ -59,7 +59,7 @@ describe('README.md', () => {
     )
   })
 
-  test('links only to files that are there', () => {
+  test('links only to existing files', () => {
     const guides = readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []))
     for (const file of ['README.md', ...guides]) {
       const links = [...readFileSync(join(root, file), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)]

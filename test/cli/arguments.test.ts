@@ -8,7 +8,7 @@ import { cli } from './run-cli.js'
 const parse = (...argv: string[]) => parseLine(argv, commands)
 
 describe('A command line', () => {
-  test('has flags before and after the command', () => {
+  test('accepts flags before and after the command', () => {
     const { command, globals, flags, args } = parse('--endpoints', 'a:1', 'get', '--prefix', 'k', '-w', 'json')
     assert.equal(command?.name, 'get')
     assert.equal(globals.endpoints, 'a:1')
@@ -23,7 +23,7 @@ describe('A command line', () => {
     assert.deepEqual(args, ['file'])
   })
 
-  test('leaves the flags of another program to it', () => {
+  test('passes the flags of another program on', () => {
     const { flags, globals, args } = parse('lock', '--ttl', '5s', 'name', 'sh', '-c', 'exit 3', '--help', '--', 'x')
     assert.equal(flags.ttl, '5s')
     assert.equal(globals.help, undefined)
@@ -31,7 +31,7 @@ describe('A command line', () => {
     assert.deepEqual(parse('lock', 'name', '--ttl', '5s', '--', 'ls', '-l').args, ['name', 'ls', '-l'])
   })
 
-  test('takes what follows two dashes for no flag', () => {
+  test('treats what follows two dashes as arguments', () => {
     assert.deepEqual(parse('put', '--', '--key', '-v').args, ['--key', '-v'])
   })
 
@@ -54,7 +54,7 @@ describe('A command line', () => {
     [['put', 'a', 'b', '--lease', 'xyz!'], /`lease` must be/],
     [['get', 'a', '--user', 'root'], /--user has no password/],
   ] as const) {
-    test(`that is wrong is told so, with status 2: ${argv.join(' ')}`, async () => {
+    test(`with an error is rejected with the reason and status 2: ${argv.join(' ')}`, async () => {
       const { status, stdout, stderr } = await cli(argv)
       assert.match(stderr, problem)
       assert.deepEqual({ status, stdout }, { status: 2, stdout: '' })
@@ -71,7 +71,7 @@ describe('The help', () => {
     }
   })
 
-  test('of each command names its flags, and those of all commands', async () => {
+  test('of each command lists its flags and the global flags', async () => {
     for (const { name, flags } of commands) {
       for (const argv of [
         [...name.split(' '), '--help'],
@@ -92,7 +92,7 @@ describe('The help', () => {
     assert.doesNotMatch(stdout, /^ {2}get /m)
   })
 
-  test('has lines that fit', async () => {
+  test('fits the width of a terminal', async () => {
     for (const { name } of commands) {
       const { stdout } = await cli(['help', ...name.split(' ')])
       for (const line of stdout.split('\n')) assert.ok(line.length <= 120, line)
@@ -100,13 +100,13 @@ describe('The help', () => {
   })
 })
 
-test('The version is that of the package', async () => {
+test("The version is the package's version", async () => {
   const { version } = JSON.parse(await import('node:fs').then((fs) => fs.readFileSync('package.json', 'utf8')))
   assert.equal((await cli(['version'])).stdout, `${version}\n`)
   assert.equal((await cli(['--version'])).stdout, `${version}\n`)
 })
 
-test('Flags come before the variables that they stand for', () => {
+test('Flags override the environment variables', () => {
   const env = {
     ETCDCTL_ENDPOINTS: 'a',
     ETCDCTL_USER: 'u',

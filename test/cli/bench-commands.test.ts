@@ -33,7 +33,7 @@ describe('The benchmark of', () => {
     return result as unknown as Result
   }
 
-  test('puts makes them all, spread over the members, and deletes the keys', async () => {
+  test('puts makes all of them, spread over the members, and deletes the keys', async () => {
     const args = ['--total', '300', '--conns', '2', '--clients', '10', '--key-space-size', '50', '--sequential-keys']
     const { operations, failed, members } = await bench('put', ...args)
     assert.deepEqual([operations, failed, members.length], [300, 0, 3])
@@ -64,7 +64,7 @@ describe('The benchmark of', () => {
     assert.match(unreachable.stderr, /ECONNREFUSED/)
   })
 
-  test('puts leaves the keys where it is asked to, of the size that was asked for', async () => {
+  test('puts keeps the keys on request, with the requested size', async () => {
     await bench('put', '--total', '20', '--key-size', '12', '--val-size', '99', '--prefix', 'kept/', '--keep')
     const { kvs } = await etcd.range({ prefix: 'kept/' })
     assert.deepEqual(
@@ -73,7 +73,7 @@ describe('The benchmark of', () => {
     )
   })
 
-  test('reads keeps to the mode and the rate', async () => {
+  test('reads uses the requested mode and rate', async () => {
     const before = await cluster.metric('grpc_server_handled_total', { grpc_method: 'Range', grpc_code: 'OK' })
     const { operations } = await bench('range', 'foo', '--consistency=s', '--total', '100', '--rate', '500')
     assert.equal(operations, 100)
@@ -81,7 +81,7 @@ describe('The benchmark of', () => {
     assert.ok(after - before >= 100)
   })
 
-  test('transactions goes to the leader if it is to', async () => {
+  test('transactions uses the leader on request', async () => {
     const { operations, members } = await bench('txn-put', '--total', '30', '--txn-ops', '5', '--target-leader')
     assert.equal(operations, 30)
     const leader = cluster.members[await cluster.leader()]
@@ -91,14 +91,14 @@ describe('The benchmark of', () => {
     )
   })
 
-  test('watches sees every event at every watcher', async () => {
+  test('watches delivers every event to every watcher', async () => {
     const args = ['--streams', '3', '--watch-per-stream', '4', '--watched-key-total', '5', '--put-total', '20']
     // 12 watchers of 5 keys: three of each but the last two keys, which have two.
     const { operations, failed } = await bench('watch', ...args)
     assert.deepEqual([operations, failed], [4 * (3 + 3 + 2 + 2 + 2), 0])
   })
 
-  test('leases leaves none behind', async () => {
+  test('leases leaves no lease', async () => {
     const before = await etcd.lease.list()
     const { operations } = await bench('lease-keepalive', '--total', '50', '--clients', '5')
     assert.equal(operations, 50)
@@ -111,7 +111,7 @@ describe('The benchmark of', () => {
     assert.equal(await etcd.count({ prefix: 'etcdkit-bench/' }), 0)
   })
 
-  test('anything writes a page that loads nothing from elsewhere', async (t) => {
+  test('any kind writes a page that loads nothing from elsewhere', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-bench-'))
     t.after(() => rmSync(folder, { recursive: true }))
     const path = join(folder, 'page.html')
@@ -121,7 +121,7 @@ describe('The benchmark of', () => {
     assert.doesNotMatch(page, /secret-word|NaN|undefined|(src|href)="(?!data:)|url\(|<script|@import/)
   })
 
-  test('puts deletes the keys when it is interrupted, too', async () => {
+  test('puts deletes the keys after an interrupt, too', async () => {
     const args = ['bench', 'put', '--total', '1000000', '--rate', '50', '--prefix', 'interrupted/']
     const program = new CliProcess(args, { endpoints: cluster.endpoints })
     await poll('it has begun', async () => ((await etcd.count({ prefix: 'interrupted/' })) > 0 ? true : undefined))
@@ -130,7 +130,7 @@ describe('The benchmark of', () => {
     assert.equal(await etcd.count({ prefix: 'interrupted/' }), 0)
   })
 
-  test('puts in several processes deletes the keys when it is interrupted', async () => {
+  test('puts in several processes deletes the keys after an interrupt', async () => {
     const args = ['bench', 'put', '--processes', '2', '--clients', '2', '--rate', '100', '--key-space-size', '100']
     const running = new CliProcess(args, { endpoints: cluster.endpoints })
     const isBegun = async () => ((await etcd.count({ prefix: 'etcdkit-bench/' })) > 0 ? true : undefined)
@@ -140,7 +140,7 @@ describe('The benchmark of', () => {
     assert.equal(await etcd.count({ prefix: 'etcdkit-bench/' }), 0)
   })
 
-  test('puts and transactions leaves the keys under its prefix that others have there or write meanwhile', async () => {
+  test('puts and transactions keeps the keys that others have or write under its prefix', async () => {
     for (const command of ['put', 'txn-put']) {
       const prefix = `app-${command}/`
       // The last two are named as keys of the benchmark are.
@@ -161,7 +161,7 @@ describe('The benchmark of', () => {
     }
   })
 
-  test('watches leaves the keys of others', async () => {
+  test('watches keeps the keys of others', async () => {
     const prefix = 'etcdkit-bench/watch/'
     const others = ['0', '01', '3', 'a', '1e0'].map((name) => prefix + name)
     for (const key of others) await etcd.put(key, 'precious')
@@ -171,7 +171,7 @@ describe('The benchmark of', () => {
     await etcd.deleteRange({ prefix })
   })
 
-  test('logins needs a user, and asks for a token each time', async (t) => {
+  test('logins needs a user, and requests a token each time', async (t) => {
     const refused = await cli(['bench', 'authenticate'], { endpoints: cluster.endpoints })
     assert.deepEqual([refused.status, /needs --user/.test(refused.stderr)], [2, true])
     const secured = await EtcdCluster.start({ auth: { rootPassword: 'secret' } })
@@ -184,7 +184,7 @@ describe('The benchmark of', () => {
     assert.equal((await count()) - before, 20)
   })
 
-  test('anything ends with status 1 when every operation fails', async () => {
+  test('any kind exits with status 1 when every operation fails', async () => {
     const args = ['bench', 'txn-put', '--total', '3', '--txn-ops', '200']
     const { status, stdout } = await cli(args, { endpoints: cluster.endpoints })
     assert.equal(status, 1)

@@ -17,7 +17,7 @@ function samplesOf(...latenciesMs: number[]): Samples {
 }
 
 describe('A load', () => {
-  test('makes every operation once, some at a time', async () => {
+  test('makes every operation once, with limited concurrency', async () => {
     const [made, samples] = [new Set<number>(), new Samples(100)]
     let [running, most] = [0, 0]
     const operation = async (index: number, worker: number) => {
@@ -33,7 +33,7 @@ describe('A load', () => {
     assert.deepEqual([...samples.members.keys()].sort(), ['member 0', 'member 1'])
   })
 
-  test('keeps to its rate', async () => {
+  test('keeps its rate', async () => {
     const samples = new Samples(50)
     const startedAt = performance.now()
     await runLoad(async () => ({}), samples, { total: 50, clients: 2, rate: 200, signal })
@@ -41,7 +41,7 @@ describe('A load', () => {
     assert.ok(tookMs >= 240, `${tookMs} ms`)
   })
 
-  test('measures from when an operation was due, so that a stall is seen by all that had to wait', async () => {
+  test('measures from the time an operation was due, so that a stall counts for all that had to wait', async () => {
     const samples = new Samples(50)
     // One client, 200 a second, and the first operation takes 200 ms: the next 39 are late by what is left of that.
     const operation = async (index: number) => {
@@ -56,7 +56,7 @@ describe('A load', () => {
     assert.equal(unbound.latenciesMs.filter((ms) => ms > 190).length, 1)
   })
 
-  test('counts what fails and goes on', async () => {
+  test('counts failures and continues', async () => {
     const samples = new Samples(10)
     const operation = async (index: number) => {
       if (index % 5 === 0) throw new Error('no')
@@ -67,7 +67,7 @@ describe('A load', () => {
     assert.deepEqual([...samples.errors], [['no', 2]])
   })
 
-  test('ends when it is asked to', async () => {
+  test('ends on request', async () => {
     const ending = new AbortController()
     const operation = async (index: number) => {
       if (index === 3) ending.abort(new Error('enough'))
@@ -81,7 +81,7 @@ describe('A load', () => {
 describe('A summary', () => {
   const cost = { startedAt: 0, endedAt: 2000, cpuMicros: 500 }
 
-  test('has the figures of the latencies', () => {
+  test('contains the latency figures', () => {
     const summary = summarize(samplesOf(4, 1, 3, 2, 10), cost)
     assert.deepEqual(
       [summary.fastestMs, summary.slowestMs, summary.averageMs, summary.perSecond, summary.cpuMicrosPerOperation],
@@ -101,7 +101,7 @@ describe('A summary', () => {
     assert.equal(summarize(samplesOf(5, 5, 5), cost).histogram[0]?.count, 3)
   })
 
-  test('knows percentiles', () => {
+  test('computes percentiles', () => {
     const sorted = Array.from({ length: 1000 }, (_, index) => index + 1)
     assert.deepEqual(
       [50, 99, 99.9, 100].map((wanted) => percentileOf(sorted, wanted)),
@@ -111,7 +111,7 @@ describe('A summary', () => {
     assert.equal(percentileOf([], 10), 0)
   })
 
-  test('reads as that of etcd’s tool', () => {
+  test("has the format of etcd's tool", () => {
     const text = summaryText(summarize(samplesOf(1, 2, 3), cost))
     assert.match(
       text,
@@ -122,7 +122,7 @@ describe('A summary', () => {
     assert.match(text, /\nLatency distribution:\n {2}10% in 0\.0010 secs\.\n.*\n {2}50% in 0\.0020 secs\.\n/)
   })
 
-  test('of nothing but failures has no senseless figures', () => {
+  test('of failures only has no meaningless figures', () => {
     const samples = new Samples(1)
     samples.hasFailed('no <member>')
     const summary = summarize(samples, cost)
@@ -132,7 +132,7 @@ describe('A summary', () => {
   })
 })
 
-test('Progress tells the share, the rate and the time that is left', () => {
+test('Progress shows the share, the rate and the remaining time', () => {
   assert.equal(progressLine(250, 1000, 125), '██████░░░░░░░░░░░░░░░░░░  25 %  125/s  6 s left')
   assert.match(progressLine(250, 1000, 0), /standing still$/)
 })

@@ -45,7 +45,7 @@ describe('The command', () => {
     assert.equal(await output('get', 'pg/none'), '')
   })
 
-  test('get reads an older revision, and says where one is gone', async () => {
+  test('get reads an older revision, and reports a compacted one', async () => {
     const { revision } = await etcd.put('rev/a', 'old')
     const newer = await etcd.put('rev/a', 'new')
     assert.equal(await output('get', 'rev/a', '--rev', String(revision)), 'rev/a\nold\n')
@@ -55,7 +55,7 @@ describe('The command', () => {
     assert.match(stderr, /^error: .*compacted.* \[COMPACTED at http.*\]\nhint: .*newer revision\n$/)
   })
 
-  test('get gives one object a line, with bytes that are no text in base64', async () => {
+  test('get prints one object a line, with binary bytes in base64', async () => {
     await etcd.put('json/a', 'text')
     await etcd.put(Buffer.from('json/b\xff', 'latin1'), Buffer.from([0, 255]))
     const [a, b] = jsonLines(await output('get', 'json/', '--prefix', '--json'))
@@ -83,7 +83,7 @@ describe('The command', () => {
     assert.deepEqual((await etcd.get('stdin/a'))?.value, value)
   })
 
-  test('put attaches a key to a lease, keeps it, and shows what was there', async () => {
+  test('put attaches a key to a lease, keeps the lease, and prints the previous value', async () => {
     await output('put', 'ttl/a', 'one', '--ttl', '1m')
     const first = await etcd.get('ttl/a')
     assert.ok(first?.lease)
@@ -104,7 +104,7 @@ describe('The command', () => {
     assert.deepEqual([answer?.deleted, answer?.prevKvs], [0, []])
   })
 
-  test('list shows keys, and more of them on demand', async () => {
+  test('list prints keys, and more of them on request', async () => {
     await etcd.put('list/a', 'x'.repeat(2048))
     await etcd.put('list/b', '')
     assert.equal(await output('list', 'list/'), 'list/a\nlist/b\n')
@@ -113,7 +113,7 @@ describe('The command', () => {
     assert.deepEqual([a?.key, a?.valueBytes], ['list/a', 2048])
   })
 
-  test('tree shows branches with keys and bytes', async () => {
+  test('tree prints branches with keys and bytes', async () => {
     for (const key of ['tree/a/x', 'tree/a/y', 'tree/b', 'tree/c/d/e/f']) await etcd.put(key, '12345')
     const text = await output('tree', 'tree/', '--depth', '2')
     assert.equal(
@@ -133,7 +133,7 @@ describe('The command', () => {
     assert.deepEqual([root?.keys, root?.bytes], [4, 54])
   })
 
-  test('watch tells of changes from a revision on', async () => {
+  test('watch prints changes from a revision on', async () => {
     const { revision } = await etcd.put('watch/a', 'one')
     await etcd.put('watch/a', 'two')
     await etcd.delete('watch/a')
@@ -168,7 +168,7 @@ describe('The command', () => {
     assert.match(failing.stderr, /^error: ENOENT/)
   })
 
-  test('fails with what the library says, and a hint', async () => {
+  test("fails with the library's error and a hint", async () => {
     const { status, stdout, stderr } = await cli([
       'get',
       'a',
@@ -186,7 +186,7 @@ describe('The command', () => {
     assert.deepEqual([error?.code, error?.effect], ['NOT_CONNECTED', 'none'])
   })
 
-  test('has colours on a terminal, unless they are not wanted', async () => {
+  test('uses colours on a terminal, unless they are disabled', async () => {
     const isColoured = async (env: Record<string, string>, isTTY: boolean): Promise<boolean> =>
       (await run(['list', 'list/', '-l'], { env, isTTY })).stdout.includes('\u001b[')
     assert.equal(await isColoured({}, true), true)

@@ -12,7 +12,7 @@ describe('docs/cli.md', () => {
   const lines = [...guide.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, block = '']) => block.trim().split('\n'))
 
   for (const line of lines) {
-    test(`shows a command line that is understood: ${line}`, () => {
+    test(`shows a valid command line: ${line}`, () => {
       const words = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? '')
       const [program, ...argv] = words.includes('<') ? words.slice(0, words.indexOf('<')) : words
       assert.equal(program, 'etcdkit')

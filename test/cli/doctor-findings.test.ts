@@ -35,8 +35,8 @@ const leases = (changes: Partial<LeasesReport> = {}): LeasesReport => ({
   ...changes,
 })
 
-describe('What is found', () => {
-  test('of a sound cluster is nothing', () => {
+describe('The findings', () => {
+  test('of a healthy cluster are empty', () => {
     assert.deepEqual(found({}), [])
     assert.deepEqual(found({ keys: keys(), leases: leases() }), [])
     // Nothing but what etcd itself says, without metrics, certificates and clocks.
@@ -272,12 +272,12 @@ describe('What is found', () => {
     ],
   ]
   for (const [what, changes, expected] of cases) {
-    test(`of ${what} is ${expected.length === 0 ? 'nothing' : expected.join(', ')}`, () => {
+    test(`of ${what} are ${expected.length === 0 ? 'empty' : expected.join(', ')}`, () => {
       assert.deepEqual(found(changes), expected)
     })
   }
 
-  test('has numbers and steps, and the worst comes first', () => {
+  test('contain numbers and steps, the worst first', () => {
     for (const [, changes] of cases) {
       const findings = findingsOf(report(changes))
       const ranks = findings.map(({ severity }) => ['critical', 'warning', 'advice'].indexOf(severity))
@@ -290,14 +290,14 @@ describe('What is found', () => {
   })
 })
 
-describe('The timers', () => {
-  test('are half to one and a half, and ten round trips', () => {
+describe('The recommended timers', () => {
+  test('are 0.5 to 1.5 round trips for the heartbeat and ten for the election', () => {
     assert.deepEqual(timerAdvice(200), { heartbeatMs: [100, 300], electionMs: 2000, defaultsSuit: false })
     assert.deepEqual(timerAdvice(1), { heartbeatMs: [1, 2], electionMs: 1000, defaultsSuit: true })
     assert.equal(timerAdvice(10_000).electionMs, 50_000)
   })
 
-  test('go by what members measure, or by a bound from here', () => {
+  test('are computed from what members measure, or from a bound measured by the client', () => {
     assert.deepEqual(peerRoundTrip(report()), { ms: 1, kind: 'measured' })
     const far = [0, 1, 2].map((index) =>
       member(index, { metrics: undefined, roundTrip: { p50Ms: index + 1, p99Ms: 9, samples: 9 } }),
@@ -307,8 +307,8 @@ describe('The timers', () => {
   })
 })
 
-describe('The known faults', () => {
-  test('are those of a release and not of later ones', () => {
+describe('The known bugs', () => {
+  test('of a release do not include bugs fixed in it', () => {
     assert.ok(faultsOf('3.4.23', false).length >= 4)
     assert.deepEqual(
       faultsOf('3.5.8', false).some(({ text }) => text.includes('overtake')),
@@ -323,7 +323,7 @@ describe('The known faults', () => {
     assert.equal(releaseWithout('3.5.16', faultsOf('3.5.16', true)), '3.5.32')
   })
 
-  test('of authentication are those of clusters that have it', () => {
+  test('of authentication are reported for clusters that use it', () => {
     const kinds = (auth: boolean) => new Set(faultsOf('3.6.8', auth).map(({ kind }) => kind))
     assert.equal(kinds(true).has('security'), true)
     assert.equal(kinds(false).has('security'), false)

@@ -33,7 +33,7 @@ function idsOf({ findings }: Diagnosis): string[] {
 
 const isOld = (version: string): boolean => version.startsWith('3.4.')
 
-describe('The doctor, of a cluster of three', () => {
+describe('The doctor, on a cluster of three members', () => {
   let cluster: EtcdCluster
 
   before(async () => {
@@ -41,7 +41,7 @@ describe('The doctor, of a cluster of three', () => {
   })
   after(() => cluster?.stop())
 
-  test('finds nothing that needs action while it is well', async (t) => {
+  test('finds nothing that needs action while it is healthy', async (t) => {
     const etcd = createClient(t, cluster)
     for (const key of ['svc/a/1', 'svc/a/2', 'svc/b/1', 'config/x', 'alone']) await etcd.put(key, '12345')
     const diagnosis = await diagnose(cluster.endpoints)
@@ -71,7 +71,7 @@ describe('The doctor, of a cluster of three', () => {
     )
   })
 
-  test('shows the same as text and as a page', async (t) => {
+  test('reports the same as text and as a page', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-doctor-'))
     t.after(() => rmSync(folder, { recursive: true }))
     const path = join(folder, 'report.html')
@@ -85,19 +85,19 @@ describe('The doctor, of a cluster of three', () => {
     assert.doesNotMatch(page, /(src|href)="(?!data:)|url\(|<script|@import/)
   })
 
-  test('finds the other members by one of them', async () => {
+  test('discovers the other members from one of them', async () => {
     const { report } = await diagnose(cluster.endpoints.slice(0, 1), '--skip-keys')
     assert.equal(report.members.filter(({ answer }) => answer.kind === 'answered').length, 3)
     assert.equal(report.keys, undefined)
   })
 
-  test('names an endpoint at which nobody is', async () => {
+  test('reports an endpoint where nothing listens', async () => {
     const diagnosis = await diagnose([...cluster.endpoints, 'http://127.0.0.1:1'], '--skip-keys')
     assert.deepEqual(idsOf(diagnosis), ['endpoint-silent'])
     assert.equal(diagnosis.status, 1)
   })
 
-  test('tells a learner from a voter', async () => {
+  test('distinguishes a learner from a voter', async () => {
     const index = await cluster.addLearner()
     const diagnosis = await diagnose(cluster.endpoints, '--skip-keys')
     assert.deepEqual(idsOf(diagnosis), [`learner ${nameOf(cluster.members[index])}`])
@@ -107,7 +107,7 @@ describe('The doctor, of a cluster of three', () => {
     await cluster.removeMember(index)
   })
 
-  test('finds a member that is frozen', async () => {
+  test('reports a frozen member', async () => {
     await cluster.pause(1)
     const diagnosis = await diagnose(cluster.endpoints, '--skip-keys')
     await cluster.resume(1)
@@ -116,7 +116,7 @@ describe('The doctor, of a cluster of three', () => {
     assert.match(diagnosis.findings[0]?.title ?? '', /no answer in time/)
   })
 
-  test('finds a member that is stopped, and that no other may fail', async () => {
+  test('reports a stopped member, and that no other may fail', async () => {
     await cluster.kill(2)
     const diagnosis = await diagnose(cluster.endpoints)
     assert.deepEqual(idsOf(diagnosis), ['member-silent m2'])
@@ -125,14 +125,14 @@ describe('The doctor, of a cluster of three', () => {
     assert.match(finding?.title ?? '', /ECONNREFUSED.*1 of 3 voting members are silent, no further one may fail/)
   })
 
-  test('finds that there is no majority', async () => {
+  test('reports a missing majority', async () => {
     await cluster.kill(1)
     const diagnosis = await diagnose(cluster.endpoints, '--skip-keys')
     assert.deepEqual(idsOf(diagnosis), ['no-quorum', 'member-silent m1', 'member-silent m2'])
     assert.deepEqual(diagnosis.report.unseen.map(({ what }) => what).includes('alarms'), true)
   })
 
-  test('ends with status 2 when nobody answers', async () => {
+  test('exits with status 2 when no member answers', async () => {
     await cluster.kill(0)
     const { status, stdout, stderr } = await cli(['doctor', '--command-timeout', '500ms'], {
       endpoints: cluster.endpoints,
@@ -152,8 +152,8 @@ async function startAlone(t: TestContext, options: Parameters<typeof EtcdCluster
   return cluster
 }
 
-describe('The doctor, of one member,', () => {
-  test('finds that it has no space, which ends as it says', async (t) => {
+describe('The doctor, on one member,', () => {
+  test('reports a full database, which is resolved by its steps', async (t) => {
     const quota = 16 * 2 ** 20
     const cluster = await startAlone(t, { flags: { 'quota-backend-bytes': quota } })
     const etcd = createClient(t, cluster)
@@ -176,7 +176,7 @@ describe('The doctor, of one member,', () => {
     assert.deepEqual(idsOf(await diagnose(cluster.endpoints)), ['single-member'])
   })
 
-  test('finds free pages that are worth a defragmentation', async (t) => {
+  test('reports free pages that are worth a defragmentation', async (t) => {
     const cluster = await startAlone(t, {})
     const etcd = createClient(t, cluster)
     const value = Buffer.alloc(1_200_000, 'x')
@@ -192,7 +192,7 @@ describe('The doctor, of one member,', () => {
     assert.match(diagnosis.findings.find(({ id }) => id === 'fragmented')?.title ?? '', /\d\d % of the database of m0/)
   })
 
-  test('finds the faults of an old release', async (t) => {
+  test('reports the known bugs of an old release', async (t) => {
     const cluster = await startAlone(t, { version: '3.4.23' })
     const diagnosis = await diagnose(cluster.endpoints)
     assert.equal(diagnosis.status, 1)
@@ -203,7 +203,7 @@ describe('The doctor, of one member,', () => {
     assert.match(diagnosis.findings[1]?.advice.join(' ') ?? '', /watch: a progress notification can overtake events/)
   })
 
-  test('asks for a login where one is needed, and looks with it', async (t) => {
+  test('requires a login where authentication is enabled, and uses it', async (t) => {
     const cluster = await startAlone(t, { auth: { rootPassword: 'secret' } })
     const { authEnabled, unseen } = (await diagnose(cluster.endpoints, '--user', 'root:secret')).report
     assert.deepEqual([authEnabled, unseen], [true, []])
@@ -212,7 +212,7 @@ describe('The doctor, of one member,', () => {
     assert.match(refused.stderr, /^error: the members do not answer this user: .*AUTH_FAILED.*\nhint: /)
   })
 
-  test('finds a certificate that ends soon', async (t) => {
+  test('reports a certificate that expires soon', async (t) => {
     const notAfter = new Date(Date.now() + 5.5 * 86_400_000)
     const cluster = await startAlone(t, { tls: { clientCertAuth: true, serverCertificate: { notAfter } } })
     const { caFile = '', certFile = '', keyFile = '' } = cluster.tls ?? {}

@@ -11,7 +11,7 @@ function treeOf(
   return tree.lines((count, bytes) => `${count}k ${bytes}b`)
 }
 
-test('Keys are counted at every branch that leads to them', () => {
+test('A key tree counts keys at every branch that leads to them', () => {
   assert.deepEqual(treeOf(['a', 'a/b', 'a/b/c', 'a/b/d', 'b/']), [
     '/  5k 21b',
     '├── a  1k 2b',
@@ -24,7 +24,7 @@ test('Keys are counted at every branch that leads to them', () => {
   ])
 })
 
-test('What is too deep or too many is counted, not shown', () => {
+test('A key tree counts branches beyond its depth or number without showing them', () => {
   assert.deepEqual(treeOf(['a/1', 'a/2/x', 'a/2/y', 'a/3/x', 'a/3/y', 'b'], { depth: 2, entries: 1 }), [
     '/  6k 30b',
     '├── a/  5k 28b',
@@ -34,11 +34,11 @@ test('What is too deep or too many is counted, not shown', () => {
   ])
 })
 
-test('Names that differ behind what is shown of them are different branches', () => {
+test('A key tree keeps names apart that differ only beyond their visible part', () => {
   const long = 'x'.repeat(150)
   assert.equal(treeOf([`${long}1/a`, `${long}2/a`]).filter((line) => line.includes('1k')).length, 4)
 })
 
-test('The separator may be any text', () => {
+test('A key tree accepts any text as the separator', () => {
   assert.deepEqual(treeOf(['a::b', 'a::c'], { separator: '::', depth: 1 }), ['::  2k 10b', '└── a::  2k 10b'])
 })

@@ -101,7 +101,7 @@ describe('In a browser the page of', { skip: typeof chromium === 'string' && chr
 
   for (const [name, html, charts, leastMarks] of pages) {
     for (const width of [1200, 480]) {
-      test(`${name}, ${width} wide, has its charts, with nothing cut off, nothing loaded and nothing run`, async () => {
+      test(`${name}, ${width} wide, shows its charts uncut, loads nothing and runs nothing`, async () => {
         const path = join(folder, 'page.html')
         writeFileSync(path, html)
         const sight = (await browser.evaluate(path, look, width)) as Sight

@@ -27,7 +27,7 @@ describe('The program', () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const) {
-    test(`ends a watch in order on ${signal}, with status ${status}`, async () => {
+    test(`ends a watch gracefully on ${signal}, with status ${status}`, async () => {
       await etcd.put(`end/${signal}`, 'here')
       const program = start('watch', `end/${signal}`, '--rev', '1')
       await says(program, 'here')
@@ -37,7 +37,7 @@ describe('The program', () => {
     })
   }
 
-  test('gives a lock back when it is ended', async () => {
+  test('releases a lock when it is terminated', async () => {
     const program = start('lock', 'given-back')
     await says(program, 'given-back/')
     assert.equal(await etcd.count({ prefix: 'given-back/' }), 1)
@@ -46,7 +46,7 @@ describe('The program', () => {
     assert.equal(await etcd.count({ prefix: 'given-back/' }), 0)
   })
 
-  test('leaves no key behind when it is ended while it waits for a lock', async () => {
+  test('leaves no key when it is terminated while it waits for a lock', async () => {
     await using _held = await etcd.lock('waited-for')
     const program = start('lock', 'waited-for')
     await poll('it is in the queue', async () =>
@@ -57,7 +57,7 @@ describe('The program', () => {
     assert.equal(await etcd.count({ prefix: 'waited-for/' }), 1)
   })
 
-  test('runs a command under a lock, tells it the fence, and ends with its status', async () => {
+  test('runs a command under a lock, passes the fence to it, and exits with its status', async () => {
     const script = 'echo "$ETCD_LOCK_KEY $ETCD_LOCK_REV"; exit 7'
     const program = start('lock', 'exec', '--ttl', '5s', 'sh', '-c', script)
     assert.equal(await program.end(), 7)
@@ -87,7 +87,7 @@ describe('The program', () => {
     assert.equal(program.stdout, 'running\n')
   })
 
-  test('passes SIGTERM on to the command and gives the lock back after it', async () => {
+  test('forwards SIGTERM to the command and releases the lock afterwards', async () => {
     const program = start(
       'lock',
       'passed',
@@ -111,7 +111,7 @@ describe('The program', () => {
     assert.ok(BigInt(ours.stdout.trim()) >= BigInt(String(at)))
   })
 
-  test('leads an election, and tells who leads', async () => {
+  test('campaigns in an election, and prints the leader', async () => {
     const leader = start('elect', 'vote', 'me')
     await says(leader, 'me')
     const observer = start('elect', '--listen', 'vote')
@@ -123,7 +123,7 @@ describe('The program', () => {
     assert.equal(await observer.end(), 130)
   })
 
-  test('ends quietly when nobody reads its output', async () => {
+  test('exits quietly when its output is closed', async () => {
     await etcd.put('pipe/a', 'x'.repeat(500_000))
     const line = `${process.execPath} --import tsx src/cli/bin.ts get pipe/a; echo "status $?" >&2`
     const env = { ...process.env, ETCDCTL_ENDPOINTS: cluster.endpoints.join(',') }

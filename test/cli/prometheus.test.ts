@@ -19,13 +19,13 @@ etcd_network_peer_round_trip_time_seconds_bucket{To="bb",le="+Inf"} 0
 go_goroutines{a="x\\"y"} 5
 `
 
-test('Metrics are read with their labels, those that are asked for', () => {
+test('The metrics reader returns the requested metrics with their labels', () => {
   const metrics = parseMetrics(text, ['go_', 'etcd_server'])
   assert.deepEqual([...metrics.keys()], ['etcd_server_has_leader', 'etcd_server_quota_backend_bytes', 'go_goroutines'])
   assert.deepEqual(metrics.get('go_goroutines'), [{ labels: { a: 'x\\"y' }, value: 5 }])
 })
 
-test('A quantile lies in its bucket, as far as the samples before it', () => {
+test('A quantile lies in its bucket, in proportion to the samples before it', () => {
   const buckets = bucketsOf(parseMetrics(text, ['etcd_disk']).get('etcd_disk_wal_fsync_duration_seconds_bucket') ?? [])
   assert.equal(histogramQuantile(buckets, 0.5), 0.001)
   assert.equal(histogramQuantile(buckets, 0.7), 0.0015)
@@ -43,7 +43,7 @@ test('A quantile lies in its bucket, as far as the samples before it', () => {
   assert.equal(histogramQuantile([], 0.5), undefined)
 })
 
-test('A member’s metrics become a report, and those of another program none', () => {
+test("A member's metrics become a report, and those of another program do not", () => {
   const metrics = memberMetrics(text, new Date(4_600_000))
   assert.deepEqual([metrics?.uptimeSeconds, metrics?.quotaBytes, metrics?.leaderChanges], [3600, 2 ** 31, undefined])
   assert.deepEqual(metrics?.peers, [{ id: 'aa', roundTrip: { ms: 90.00000000000001, samples: 10 } }])

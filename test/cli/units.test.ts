@@ -6,7 +6,7 @@ import { plainStyle } from '../../src/cli/style.js'
 import { renderTable } from '../../src/cli/table.js'
 import { durationFlagMs, formatBytes, formatMs, integerFlag, ttlFlagSeconds } from '../../src/cli/units.js'
 
-test('Sizes and times are shown for people', () => {
+test('Sizes and times are formatted for people', () => {
   const sizes = [0, 1, 1023, 1024, 1536, 2 ** 21, 8 * 2 ** 30]
   assert.deepEqual(sizes.map(formatBytes), ['0 B', '1 B', '1,023 B', '1 KiB', '1.5 KiB', '2 MiB', '8 GiB'])
   const times = [0, 0.123, 2.34, 56.7, 1234, 61_000, 3_660_000, 90_000_000]
@@ -32,7 +32,7 @@ test('Durations are seconds, or have a unit', () => {
   assert.throws(() => integerFlag('limit', '1.5'), /--limit must be a whole number/)
 })
 
-test('A table has columns as wide as what is in them', () => {
+test('A table has columns as wide as their content', () => {
   const rows = [
     ['a', '1'],
     ['longer', '10'],
@@ -58,7 +58,7 @@ test('An axis has round marks up to the greatest value', () => {
   assert.deepEqual(roundTicks(0), [0, 1])
 })
 
-test('a table may have more rows than a function may have arguments', () => {
+test('A table can have more rows than a function can have arguments', () => {
   const rows = Array.from({ length: 200_000 }, (_, index) => [String(index)])
   assert.equal(renderTable([{ title: 'N' }], rows, plainStyle).length, 200_001)
 })

@@ -19,7 +19,7 @@ describe('The examples', () => {
   after(() => cluster.stop())
 
   for (const name of programs) {
-    test(`${name} runs, also a second time, and ends by itself`, async () => {
+    test(`${name} runs twice and exits`, async () => {
       const args = ['--import', './test/support/typescript.js', join('examples', name), ...cluster.endpoints]
       for (const _ of ['first', 'second']) {
         const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 30_000 })

@@ -8,7 +8,7 @@ import { asDocumentLines, moduleName, programOf, readSnippets, type Snippet, sni
 /** What a reader would not want to see in an example's output. */
 const senseless = /undefined|NaN|\[object/
 
-describe('The blocks of README.md and the guides', () => {
+describe('The code blocks of README.md and the guides', () => {
   const snippets = readSnippets()
   let project: PackedPackage
   let cluster: EtcdCluster
@@ -32,14 +32,14 @@ describe('The blocks of README.md and the guides', () => {
   })
 
   for (const snippet of snippets.filter(({ runs }) => runs)) {
-    test(`${snippet.file}:${snippet.line} runs, and ends by itself`, async () => {
+    test(`${snippet.file}:${snippet.line} runs and exits`, async () => {
       const { stdout, stderr } = await run(project, snippet)
       assert.equal(stderr, '')
       assert.doesNotMatch(stdout, senseless)
     })
   }
 
-  test('are found with their lines, and none in another notation', () => {
+  test('are found with their lines, and only in one notation', () => {
     const markdown = 'text\n\n```ts\na()\n```\n```ts no-run\nb()\n```\n```sh\nc\n```\n'
     assert.deepEqual(snippetsOf('x.md', markdown), [
       { file: 'x.md', line: 4, code: 'a()\n', runs: true },
@@ -49,7 +49,7 @@ describe('The blocks of README.md and the guides', () => {
     assert.throws(() => snippetsOf('x.md', '```typescript\na()\n```\n'), /x\.md:1: unknown kind of block/)
   })
 
-  test('are named by the document’s line where they fail', async () => {
+  test("are reported by the document's line when they fail", async () => {
     const failing = { file: 'failing.md', line: 5, code: "await etcd.put('', 'value')\n", runs: true }
     project.write(moduleName(failing), programOf(failing, cluster.endpoints))
     await project.tsc('--pretty', 'false')

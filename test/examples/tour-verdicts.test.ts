@@ -13,7 +13,7 @@ function written(said: Write['said']): Write {
 }
 
 describe('A section of the tour', () => {
-  test('holds if the members served the calls evenly, each once', () => {
+  test('passes if the members served the calls evenly, each once', () => {
     assert.equal(spreadVerdict([1000, 1000, 1000], 2).holds, true)
     assert.equal(
       spreadVerdict([1001, 1000, 999], 2).text,
@@ -24,7 +24,7 @@ describe('A section of the tour', () => {
     assert.equal(spreadVerdict([1000, 1000, 999], 2).holds, false)
   })
 
-  test('holds if a listing under changes is what was loaded, at one revision', () => {
+  test('passes if a listing under changes equals the loaded keys at one revision', () => {
     assert.equal(listingVerdict(loaded, 1, 100).holds, true)
     assert.equal(listingVerdict(loaded, 2, 100).holds, false)
     assert.equal(listingVerdict(loaded, 1, 0).holds, false)
@@ -36,7 +36,7 @@ describe('A section of the tour', () => {
     assert.equal(listingVerdict([...loaded.slice(1), ...loaded.slice(-1)], 1, 100).holds, false)
   })
 
-  test('holds if no read failed and each write is there or not as it was said', () => {
+  test('passes if no read failed and each write was applied or not as reported', () => {
     const there = new Set(['key'])
     const none = new Set<string>()
     const holds = (write: Write, stored: ReadonlySet<string>) =>
@@ -53,13 +53,13 @@ describe('A section of the tour', () => {
     assert.equal(trafficVerdict({ reads: 9, failedReads: [], writes: [] }, none).holds, false)
   })
 
-  test('holds if the member that came back serves its share', () => {
+  test('passes if the restarted member serves its share', () => {
     assert.deepEqual(shareVerdict('m1', 300, 3), { holds: true, text: 'm1 served 300 of the next 900 reads' })
     assert.equal(shareVerdict('m1', 0, 3).holds, false)
     assert.equal(shareVerdict('m1', 450, 3).holds, false)
   })
 
-  test('makes the exit code 1 if it does not hold', async () => {
+  test('sets exit code 1 if it fails', async () => {
     const tourOf = (holds: boolean) => `
       import { Screen } from './examples/tour/screen.js'
       import { section } from './examples/tour/section.js'

@@ -108,12 +108,12 @@ Closed
 const pattern = new RegExp(`^${output.replaceAll('#', '[\\d.,]+')}$`)
 
 describe('npm start', () => {
-  test('is the tour', () => {
+  test('runs the tour', () => {
     const { scripts } = JSON.parse(execFileSync('npm', ['pkg', 'get'], { cwd: root, encoding: 'utf8' }))
     assert.equal(scripts.start, 'tsx examples/tour.ts')
   })
 
-  test('shows each section with its numbers and no colours, and leaves nothing behind', async (t) => {
+  test('prints each section with its numbers and no colours, and leaves nothing behind', async (t) => {
     const tour = new Tour(t)
     await tour.printed('etcdkit on 3 members')
     assert.deepEqual([tour.members.length, tour.dataFolders.length], [3, 1])
@@ -125,7 +125,7 @@ describe('npm start', () => {
     assert.deepEqual(tour.dataFolders, [])
   })
 
-  test('fails when a member dies that it did not kill itself', async (t) => {
+  test('fails when a member dies unexpectedly', async (t) => {
     const tour = new Tour(t)
     await tour.printed('etcdkit on 3 members')
     const [member = 0] = tour.members
@@ -136,7 +136,7 @@ describe('npm start', () => {
     assert.deepEqual([tour.members, tour.dataFolders], [[], []])
   })
 
-  test('fails, and says why, where no etcd can be had', async (t) => {
+  test('fails with the reason when no etcd is available', async (t) => {
     const tour = new Tour(t, { ETCDKIT_ETCD: '/nowhere/etcd' })
     const { code, stdout } = await tour.ended
     assert.match(stdout, /✗ .*ETCDKIT_ETCD is '\/nowhere\/etcd', where no etcd program can be run/)

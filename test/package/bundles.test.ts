@@ -80,7 +80,7 @@ describe('A bundle of the package, alone in a folder', () => {
     for (const format of formats) await assertWorks(fileOf('rollup', format))
   })
 
-  test('has one state where the package is both imported and required', async () => {
+  test('has one state when the package is both imported and required', async () => {
     project.write('required.cjs', "exports.other = require('etcdkit').Etcd")
     const text = `
       import { Etcd } from 'etcdkit'

@@ -15,7 +15,7 @@ const showLoaded = `
   console.log([...new Set(names)].filter(Boolean).sort().join())
   console.log(process.moduleLoadList.some((name) => name === 'NativeModule http2'))`
 
-describe('The package as it is published', () => {
+describe('The published package', () => {
   let project: PackedPackage
   let cluster: EtcdCluster
 
@@ -30,7 +30,7 @@ describe('The package as it is published', () => {
 
   const module = (script: string) => project.node('--input-type=module', '--eval', script)
 
-  test('holds what was built, its types, the sources of the test harness, README and LICENSE, and nothing else', (t) => {
+  test('contains the build, its types, the sources of the test harness, README and LICENSE, and nothing else', (t) => {
     const installed = join(project.folder, 'node_modules/etcdkit')
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((name) =>
       statSync(join(installed, name)).isFile(),
@@ -49,7 +49,7 @@ describe('The package as it is published', () => {
     t.diagnostic(`${files.length} files, tarball of ${(statSync(project.tarball).size / 1024).toFixed()} KiB`)
   })
 
-  test('asks for the packages of its adapters where they are missing', async () => {
+  test('names the packages of its adapters when they are missing', async () => {
     assert.equal(
       (await module("console.log(Object.keys(await import('etcdkit/prometheus')))")).stdout,
       "[ 'expose' ]\n",
@@ -59,7 +59,7 @@ describe('The package as it is published', () => {
     assert.equal((await module("console.log(Object.keys(await import('etcdkit/otel')))")).stdout, "[ 'instrument' ]\n")
   })
 
-  test('loads two packages when it is imported, and the others with the first connection or call that needs them', async () => {
+  test('loads two packages on import, and the others with the first connection or call that needs them', async () => {
     const loaded = async (script: string) => (await module(`${script}\n${showLoaded}`)).stdout.trim().split('\n')
     assert.deepEqual(await loaded("await import('etcdkit')"), ['etcdkit,eventemitter3,lru-cache', 'false'])
     const use = (options: string, work: string) => `
@@ -77,7 +77,7 @@ describe('The package as it is published', () => {
     assert.doesNotMatch(all, /@grpc\/grpc-js/)
   })
 
-  test('is one module, whether it was imported or required, in every entry', async () => {
+  test('is one module, imported or required, in every entry point', async () => {
     const script = project.write(
       'both.mjs',
       `import assert from 'node:assert/strict'
@@ -94,7 +94,7 @@ describe('The package as it is published', () => {
     await project.node(script)
   })
 
-  test('has the same names as ES modules that bundlers take', async () => {
+  test('exports the same names to bundlers', async () => {
     const installed = join(project.folder, 'node_modules/etcdkit')
     const { exports } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
     for (const entry of entries) {
@@ -106,7 +106,7 @@ describe('The package as it is published', () => {
     }
   })
 
-  test('can be imported, and the process ends by itself', async () => {
+  test('can be imported, and the process exits', async () => {
     assert.equal((await module("import { Etcd } from 'etcdkit'; console.log(typeof Etcd)")).stdout, 'function\n')
   })
 
@@ -116,11 +116,11 @@ describe('The package as it is published', () => {
     assert.deepEqual({ stdout, stderr }, { stdout: 'function\n', stderr: '' })
   })
 
-  test('has no other entry than its exports', async () => {
+  test('has no entry points other than its exports', async () => {
     await assert.rejects(module("import 'etcdkit/dist/esm/client.js'"), /ERR_PACKAGE_PATH_NOT_EXPORTED/)
   })
 
-  test('gives the work queue by its own name, without the client', async () => {
+  test('provides the work queue without loading the client', async () => {
     const script = `
       import { WorkQueue } from 'etcdkit/workqueue'
       const queue = new WorkQueue((key) => console.log(key), { onError: console.error })
@@ -131,7 +131,7 @@ describe('The package as it is published', () => {
     assert.deepEqual({ stdout, stderr }, { stdout: 'a\n', stderr: '' })
   })
 
-  test('brings the program etcdkit along', async () => {
+  test('provides the program etcdkit', async () => {
     const installed = join(project.folder, 'node_modules/etcdkit')
     const { bin, version } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
     const path = join(installed, bin.etcdkit)
@@ -143,7 +143,7 @@ describe('The package as it is published', () => {
     assert.equal(JSON.parse(bench.stdout).operations, 20)
   })
 
-  test('builds etcd with Go from its own sources, where a release has no package', async () => {
+  test('builds etcd with Go from its own sources when a release has no package', async () => {
     const asked = join(project.folder, 'asked')
     project.write('bin/go', goProgram)
     chmodSync(join(project.folder, 'bin/go'), 0o755)
@@ -160,7 +160,7 @@ describe('The package as it is published', () => {
     assert.match(readFileSync(asked, 'utf8'), /etcd-servers\/3\.7\ngo\.mod\ngo\.sum\nmain\.go\n/)
   })
 
-  test('is what publint and attw want', async () => {
+  test('passes publint and attw', async () => {
     await run(devProgram('publint'), ['run', '--strict', project.tarball], project.folder)
     await run(devProgram('attw'), [project.tarball, '--profile', 'strict'], project.folder)
   })

@@ -44,7 +44,7 @@ describe('A project that uses the package in its tests', () => {
     }
   }
 
-  test('runs in Jest as it is, by require and by an import that Babel translates', async () => {
+  test('runs in Jest unchanged, by require and by an import that Babel translates', async () => {
     const plugin = '@babel/plugin-transform-modules-commonjs'
     project.link(join(tools, plugin), `node_modules/${plugin}`)
     project.write('jest/package.json', '{"name":"jest-project"}')

@@ -39,7 +39,7 @@ function firstExample(): string {
   return source
 }
 
-describe('The types of the package, with those of its dependencies', () => {
+describe('The types of the package and of its dependencies', () => {
   let project: PackedPackage
   let tools: string
 
@@ -65,7 +65,7 @@ describe('The types of the package, with those of its dependencies', () => {
   }
 
   for (const exact of ['true', 'false'] as const) {
-    test(`compile with exactOptionalPropertyTypes ${exact}, however modules are resolved`, async () => {
+    test(`compile with exactOptionalPropertyTypes ${exact} in every module resolution`, async () => {
       project.write('types-24/package.json', '{"type":"module"}')
       project.write('types-24/example.ts', firstExample())
       const exactness = ['--exactOptionalPropertyTypes', exact]
@@ -76,7 +76,7 @@ describe('The types of the package, with those of its dependencies', () => {
     })
   }
 
-  test('compile in a CommonJS project, by node16 and by what TypeScript had before, and run', async () => {
+  test('compile in a CommonJS project, with node16 and the older module resolution, and run', async () => {
     project.write('types-22/package.json', '{"type":"commonjs"}')
     project.write('types-22/index.ts', entries)
     const node10 = ['--module', 'commonjs', '--moduleResolution', 'node10']

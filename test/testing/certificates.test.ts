@@ -35,7 +35,7 @@ describe('CertificateAuthority', () => {
     assert.equal(await handshake({}, { servername: 'localhost' }), 'nobody')
   })
 
-  test('makes them valid for the loopback addresses', () => {
+  test('issues certificates for the loopback addresses', () => {
     const certificate = new X509Certificate(authority.issue().cert)
     assert.equal(certificate.subjectAltName, 'IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, DNS:localhost')
     assert.equal(certificate.checkIP('::1'), '::1')
@@ -44,13 +44,13 @@ describe('CertificateAuthority', () => {
     assert.equal(certificate.ca, false)
   })
 
-  test('makes expired certificates, which a client refuses', async () => {
+  test('issues expired certificates, which a client rejects', async () => {
     const day = 24 * 60 * 60 * 1000
     const expired = { notBefore: new Date(Date.now() - 2 * day), notAfter: new Date(Date.now() - day) }
     await assert.rejects(handshake(expired), { code: 'CERT_HAS_EXPIRED' })
   })
 
-  test('makes certificates for other hosts, which a client refuses', async () => {
+  test('issues certificates for other hosts, which a client rejects', async () => {
     await assert.rejects(handshake({ hosts: ['etcd.example', '10.0.0.1'] }), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
     assert.equal(await handshake({ hosts: ['etcd.example'] }, { servername: 'etcd.example' }), 'nobody')
   })
@@ -59,7 +59,7 @@ describe('CertificateAuthority', () => {
     await assert.rejects(handshake({}, { ca: new CertificateAuthority().cert }))
   })
 
-  test('writes dates on both sides of 2050 and short lengths alike', () => {
+  test('encodes dates on both sides of 2050, and short lengths', () => {
     const dates = { notBefore: new Date('2049-12-31T23:59:59Z'), notAfter: new Date('2050-01-01T00:00:00Z') }
     const certificate = new X509Certificate(authority.issue({ ...dates, commonName: 'é'.repeat(60) }).cert)
     assert.equal(certificate.validFrom, 'Dec 31 23:59:59 2049 GMT')

@@ -44,8 +44,8 @@ async function killOwner({ owner }: OwnedCluster): Promise<void> {
   await exited
 }
 
-describe('the process that started a cluster', () => {
-  test('takes all members with it when it is killed, also a paused one; the next start deletes their data', async () => {
+describe('A process that started a cluster', () => {
+  test('takes all members with it when it is killed, paused ones included; the next start deletes their data', async () => {
     const cluster = await startOwner('wait')
     assert.ok(!cluster.pids.some(isGone))
     await killOwner(cluster)
@@ -55,7 +55,7 @@ describe('the process that started a cluster', () => {
     assert.equal(existsSync(cluster.dataFolder), false)
   })
 
-  test('does so too where setpriv is missing', async () => {
+  test('does so without setpriv, too', async () => {
     const { etcd } = await findEtcd()
     const empty = mkdtempSync(join(tmpdir(), 'etcdkit-test-'))
     const cluster = await startOwner('wait', { PATH: empty, ETCDKIT_ETCD: etcd })
@@ -71,7 +71,7 @@ describe('the process that started a cluster', () => {
     await poll('the data is deleted', () => !existsSync(cluster.dataFolder) || undefined)
   })
 
-  test('is not kept alive by a cluster that it forgot', async () => {
+  test('is not kept alive by a cluster that it no longer references', async () => {
     const cluster = await startOwner('forget')
     if (cluster.owner.exitCode === null) await once(cluster.owner, 'exit')
     assert.equal(cluster.owner.exitCode, 0)

@@ -41,7 +41,7 @@ function writeFakeEtcd(folder: string, version: string): string {
   return join(folder, 'etcd')
 }
 
-describe('findEtcd', () => {
+describe('findEtcd()', () => {
   const saved = Object.fromEntries(variables.map((name) => [name, process.env[name]]))
   let folder: string
   let cache: string
@@ -67,7 +67,7 @@ describe('findEtcd', () => {
     return etcd
   }
 
-  test('takes ETCDKIT_ETCD first, as a folder or as a program', async () => {
+  test('uses ETCDKIT_ETCD first, as a folder or as a program', async () => {
     const etcd = writeFakeEtcd(join(folder, 'own'), '3.5.99')
     writeFakeEtcd(join(cache, '3.5.98'), '3.5.98')
     onPath('3.5.97')
@@ -79,7 +79,7 @@ describe('findEtcd', () => {
     assert.deepEqual(await findEtcd(), expected)
   })
 
-  test('passes over ETCDKIT_ETCD where another version is asked for, and says when it is no etcd', async () => {
+  test('skips ETCDKIT_ETCD when another version is requested, and reports when it is not etcd', async () => {
     process.env.ETCDKIT_ETCD = writeFakeEtcd(join(folder, 'own'), '3.5.99')
     const other = onPath('3.4.99')
     assert.equal((await findEtcd('3.4')).etcd, other)
@@ -87,7 +87,7 @@ describe('findEtcd', () => {
     await assert.rejects(findEtcd(), /ETCDKIT_ETCD is '.*nothing', where no etcd program can be run/)
   })
 
-  test('takes the newest of the series from the cache, before the PATH', async () => {
+  test('uses the newest of the series in the cache before the PATH', async () => {
     for (const version of ['3.5.98', '3.5.100', '3.5.99', '3.4.99']) writeFakeEtcd(join(cache, version), version)
     onPath('3.5.200')
     assert.equal((await findEtcd()).version, '3.5.100')
@@ -97,7 +97,7 @@ describe('findEtcd', () => {
     assert.equal((await findEtcd()).version, '3.5.98')
   })
 
-  test('takes etcd from the PATH only when its version fits', async () => {
+  test('uses etcd in the PATH only when its version fits', async () => {
     const etcd = onPath('3.6.99')
     assert.equal((await findEtcd()).etcd, etcd)
     assert.equal((await findEtcd('3.6.99')).etcd, etcd)
@@ -106,7 +106,7 @@ describe('findEtcd', () => {
     assert.equal((await findEtcd()).etcd, etcd)
   })
 
-  test('rejects what is no version', async () => {
+  test('rejects an invalid version', async () => {
     await assert.rejects(findEtcd('newest'), TypeError)
   })
 
@@ -150,7 +150,7 @@ describe('findEtcd', () => {
       files.set(`/download/v${version}/SHA256SUMS`, Buffer.from(`${'0'.repeat(64)}  other.zip\n${checksum}  ${name}\n`))
     }
 
-    test('fetches a release once, checks it and keeps it in the cache', async () => {
+    test('downloads a release once, verifies it and keeps it in the cache', async () => {
       const binary = await findEtcd(version)
       assert.deepEqual(binary, {
         version,
@@ -164,13 +164,13 @@ describe('findEtcd', () => {
       assert.deepEqual(requests, [`/download/v${version}/SHA256SUMS`, `/download/v${version}/${name}`])
     })
 
-    test('refuses an archive with another checksum', async () => {
+    test('rejects an archive with another checksum', async () => {
       publish(packArchive(), 'f'.repeat(64))
       await assert.rejects(findEtcd(version), /checksum [0-9a-f]{64}, SHA256SUMS says f{64}/)
       assert.deepEqual(readdirSync(cache), [])
     })
 
-    test('says what to install and what was tried when nothing has the version', async () => {
+    test('reports what to install and what was tried when the version is not available', async () => {
       files.clear()
       await assert.rejects(findEtcd(version), ({ message }: Error) => {
         assert.match(message, /cannot find or fetch etcd 3\.2\.99/)
@@ -202,7 +202,7 @@ describe('findEtcd', () => {
 
 const noDebian = existsSync('/usr/share/keyrings/debian-archive-keyring.gpg') ? false : 'this is no Debian system'
 
-describe('unpackDebianPackage', { skip: noDebian }, () => {
+describe('unpackDebianPackage()', { skip: noDebian }, () => {
   /** Names and times of what apt keeps for the system, as far as every user may look. */
   function systemState(): string[] {
     return ['/var/lib/apt', '/var/lib/apt/lists', '/var/cache/apt', '/var/cache/apt/archives', '/etc/apt'].flatMap(
@@ -210,7 +210,7 @@ describe('unpackDebianPackage', { skip: noDebian }, () => {
     )
   }
 
-  test('unpacks etcd and etcdctl without touching what the system keeps for apt', async () => {
+  test("unpacks etcd and etcdctl without touching the system's apt state", async () => {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-test-'))
     const before = systemState()
     const programs = await unpackDebianPackage({ kind: 'series', series: '3.4' }, folder)
@@ -220,7 +220,7 @@ describe('unpackDebianPackage', { skip: noDebian }, () => {
     rmSync(folder, { recursive: true })
   })
 
-  test('says which versions the suites have when none fits', async () => {
+  test('lists the versions of the suites when none fits', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-test-'))
     const request = { kind: 'exact', version: '3.4.1' } as const
     await assert.rejects(unpackDebianPackage(request, folder), /bookworm has 3\.4\./)
@@ -228,7 +228,7 @@ describe('unpackDebianPackage', { skip: noDebian }, () => {
   })
 })
 
-describe('archiveName', () => {
+describe('archiveName()', () => {
   test('is the name that the etcd project gives its archives', () => {
     assert.equal(archiveName('3.5.30', 'linux', 'x64'), 'etcd-v3.5.30-linux-amd64.tar.gz')
     assert.equal(archiveName('3.5.30', 'darwin', 'arm64'), 'etcd-v3.5.30-darwin-arm64.zip')

@@ -29,7 +29,7 @@ describe('EtcdCluster with TLS', () => {
     assert.equal(await cluster.metric('etcd_server_has_leader'), 3)
   })
 
-  test('demands client certificates, and takes their common name as the user', async () => {
+  test('requires client certificates, and uses their common name as the user', async () => {
     await using cluster = await EtcdCluster.start({ tls: { clientCertAuth: true }, auth: { rootPassword: 'secret' } })
     const { tls } = cluster
     assert.ok(tls)
@@ -45,7 +45,7 @@ describe('EtcdCluster with TLS', () => {
     assert.equal(await cluster.etcdctl('get', 'key', ...flags), '')
   })
 
-  test('starts with a certificate that no client should accept', async () => {
+  test('starts with a certificate that clients must reject', async () => {
     const notAfter = new Date(Date.now() - 60_000)
     await using expired = await EtcdCluster.start({ tls: { serverCertificate: { notAfter } } })
     const { tls, endpoints } = expired
@@ -59,7 +59,7 @@ describe('EtcdCluster with TLS', () => {
 })
 
 describe('EtcdCluster with authentication', () => {
-  test('refuses calls without a login and makes its own as root, also when a restart has forgotten its token', async () => {
+  test('rejects calls without a login and makes its own as root, also after a restart forgot its token', async () => {
     await using cluster = await EtcdCluster.start({ members: 3, auth: { rootPassword: 'secret' } })
     const { clientUrl } = cluster.members[0] ?? assert.fail()
     const response = await fetch(`${clientUrl}/v3/kv/range`, { method: 'POST', body: JSON.stringify({ key }) })
@@ -72,7 +72,7 @@ describe('EtcdCluster with authentication', () => {
     assert.equal(await cluster.etcdctl('get', 'key', '--print-value-only'), 'key\n')
   })
 
-  test('goes on when a test switches authentication off and on', async () => {
+  test('keeps working when a test disables and enables authentication', async () => {
     await using cluster = await EtcdCluster.start({ auth: { rootPassword: 'secret' } })
     await cluster.call('/v3/auth/disable')
     await cluster.healthy()

@@ -71,7 +71,7 @@ describe('EtcdCluster with three members', () => {
     assert.equal(await read(member(2), 'key'), 'value')
   })
 
-  test('elects another leader while one is paused, which holds its connections and follows later', async () => {
+  test('elects another leader while one is paused, which keeps its connections and follows later', async () => {
     const [leader, follower] = await leaderAndFollower()
     const paused = member(leader)
     await cluster.pause(leader)
@@ -86,7 +86,7 @@ describe('EtcdCluster with three members', () => {
     await assert.rejects(cluster.resume(leader), /is running, not paused/)
   })
 
-  test('keeps data, address and id of a member over a kill and a restart', async () => {
+  test('keeps data, address and ID of a member over a kill and a restart', async () => {
     const [leader, follower] = await leaderAndFollower()
     const killed = member(leader)
     const { pid, clientUrl, memberId, endpoint } = killed
@@ -100,7 +100,7 @@ describe('EtcdCluster with three members', () => {
     assert.equal(await read(killed, 'killed'), 'yes')
   })
 
-  test('lets a member shut down by itself, also a paused one', async () => {
+  test('lets a member shut down gracefully, also a paused one', async () => {
     const [, follower] = await leaderAndFollower()
     await cluster.pause(follower)
     await cluster.terminate(follower)
@@ -136,7 +136,7 @@ describe('EtcdCluster with three members', () => {
     await assert.rejects(cluster.etcdctl('no-such-command'), /etcdctl no-such-command failed: .*unknown command/s)
   })
 
-  test('faces clients through the proxies and is itself looked after past them', async () => {
+  test('serves clients through the proxies and makes its own calls past them', async () => {
     const response = await fetch(`${cluster.endpoints[0]}/version`)
     assert.equal(((await response.json()) as { etcdserver: string }).etcdserver, cluster.version)
     assert.equal(member(0).proxy?.accepted, 1)
@@ -145,7 +145,7 @@ describe('EtcdCluster with three members', () => {
     member(0).proxy?.heal()
   })
 
-  test('says which member does not exist', async () => {
+  test('rejects a member index out of range', async () => {
     await assert.rejects(cluster.pause(7), /there is no member 7/)
   })
 })
@@ -181,7 +181,7 @@ describe('EtcdCluster membership', () => {
   })
 })
 
-describe('EtcdCluster.start', () => {
+describe('EtcdCluster.start()', () => {
   test('has one member ready in less than two seconds', async () => {
     const start = performance.now()
     await using cluster = await EtcdCluster.start()
@@ -237,7 +237,7 @@ describe('EtcdCluster.start', () => {
     }
   })
 
-  test('rejects with the log when etcd does not start, and leaves nothing behind', async () => {
+  test('rejects with the log when etcd does not start, and leaves nothing', async () => {
     await assert.rejects(EtcdCluster.start({ flags: { 'no-such-flag': 1 } }), ({ message }: Error) => {
       assert.match(message, /m0 ended before it answers other members/)
       assert.match(message, /flag provided but not defined: -no-such-flag/)
@@ -246,7 +246,7 @@ describe('EtcdCluster.start', () => {
     assert.deepEqual(ownFolders(), [])
   })
 
-  test('deletes the data when it stops, as often as that is asked', async () => {
+  test('deletes the data on stop(), which may be called again', async () => {
     const cluster = await EtcdCluster.start({ members: 1 })
     const folder = dirname(dirname(cluster.members[0]?.dataDir ?? assert.fail()))
     const { pid } = cluster.members[0] ?? assert.fail()

@@ -9,8 +9,8 @@ import {
   requestedSeries,
 } from '../../src/testing/etcd-version.js'
 
-describe('a version request', () => {
-  test('is anything, a series or an exact version', () => {
+describe('A version request', () => {
+  test('is any version, a series or an exact version', () => {
     assert.deepEqual(parseVersionRequest(undefined), { kind: 'any' })
     assert.deepEqual(parseVersionRequest(''), { kind: 'any' })
     assert.deepEqual(parseVersionRequest('3.5'), { kind: 'series', series: '3.5' })
@@ -18,7 +18,7 @@ describe('a version request', () => {
     assert.throws(() => parseVersionRequest('latest'), TypeError)
   })
 
-  test('names the exact release to fetch', () => {
+  test('names the exact release to download', () => {
     const exact = (text?: string) => exactVersion(parseVersionRequest(text))
     assert.deepEqual(['3.4', '3.5', '3.5.16', undefined, '3.1'].map(exact), [
       '3.4.23',
@@ -30,7 +30,7 @@ describe('a version request', () => {
     assert.equal(requestedSeries(parseVersionRequest('3.6.2')), '3.6')
   })
 
-  test('fits any patch release of its series, from 3.4 on when nothing is asked for', () => {
+  test('fits any patch release of its series, and 3.4 or newer when it is empty', () => {
     const fits = (version: string, text?: string) => fitsRequest(version, parseVersionRequest(text))
     assert.ok(fits('3.5.1', '3.5') && fits('3.10.0', '3.10') && fits('3.7.0') && fits('3.4.0'))
     assert.ok(!fits('3.10.0', '3.1') && !fits('3.5.1', '3.5.16') && !fits('3.3.27'))

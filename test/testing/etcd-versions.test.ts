@@ -35,7 +35,7 @@ describe('EtcdCluster of every version', () => {
     })
   }
 
-  test('takes its data along in a rolling upgrade', async () => {
+  test('keeps its data in a rolling upgrade', async () => {
     await using cluster = await EtcdCluster.start({ members: 3, version: '3.4' })
     await cluster.etcdctl('put', 'key', 'value')
     for (const index of [0, 1, 2]) {

@@ -70,7 +70,7 @@ describe('FaultProxy', () => {
     return { client, server }
   }
 
-  test('carries bytes both ways and counts them', async () => {
+  test('forwards bytes both ways and counts them', async () => {
     const { client, server } = await dialThrough()
     client.socket.write('question')
     await server.hasReceived('question')
@@ -79,7 +79,7 @@ describe('FaultProxy', () => {
     assert.deepEqual([proxy.bytesUp, proxy.bytesDown, proxy.accepted, proxy.connections], [8, 6, 1, 1])
   })
 
-  test('passes the end of each direction on, and then forgets the connection', async () => {
+  test('forwards the end of each direction, and then removes the connection', async () => {
     const { client, server } = await dialThrough()
     client.socket.end('last words')
     await poll('the server sees the end', () => server.ended || undefined)
@@ -91,13 +91,13 @@ describe('FaultProxy', () => {
     assert.equal(client.error, undefined)
   })
 
-  test('passes a reset on', async () => {
+  test('forwards a reset', async () => {
     const { client, server } = await dialThrough()
     client.socket.resetAndDestroy()
     await server.isReset()
   })
 
-  test('carries megabytes past a slow reader unharmed', async () => {
+  test('forwards megabytes to a slow reader without loss', async () => {
     const { client, server } = await dialThrough()
     const text = 'x'.repeat(5_000_000)
     server.socket.pause()
@@ -109,7 +109,7 @@ describe('FaultProxy', () => {
     assert.equal(server.received.length, text.length)
   })
 
-  test('resets the client when the server is not there', async () => {
+  test('resets the client when the server is not running', async () => {
     const nowhere = await FaultProxy.start('127.0.0.1:1')
     const client = new Peer(connect(nowhere.port, '127.0.0.1'))
     clients.push(client)
@@ -126,14 +126,14 @@ describe('FaultProxy', () => {
     assert.equal(proxy.accepted, 2)
   })
 
-  test('cuts open connections with a FIN on both sides when asked to', async () => {
+  test('cuts open connections with a FIN on both sides on request', async () => {
     const { client, server } = await dialThrough()
     proxy.cut({ how: 'end' })
     await poll('both sides see the end', () => (client.ended && server.ended) || undefined)
     assert.deepEqual([client.error, server.error], [undefined, undefined])
   })
 
-  test('cuts a connection whose end it is just sending', async () => {
+  test('cuts a connection that is just ending', async () => {
     await dialThrough()
     proxy.halfOpen()
     proxy.cut()
@@ -167,7 +167,7 @@ describe('FaultProxy', () => {
     await poll('the held end arrives', () => late.server.ended || undefined)
   })
 
-  test('holds one direction only when asked to', async () => {
+  test('holds one direction on request', async () => {
     const { client, server } = await dialThrough()
     proxy.blackhole('down')
     client.socket.write('question')
@@ -216,7 +216,7 @@ describe('FaultProxy', () => {
     await server.hasReceived('later')
   })
 
-  test('delivers delayed bytes at once when it heals', async () => {
+  test('delivers delayed bytes immediately when it heals', async () => {
     const { client, server } = await dialThrough()
     proxy.delay(60_000)
     client.socket.write('early')
@@ -237,7 +237,7 @@ describe('FaultProxy', () => {
     assert.throws(() => proxy.throttle(0), RangeError)
   })
 
-  test('shows bytes to a hook that passes, replaces or drops them', async () => {
+  test('passes bytes to a hook that passes, replaces or drops them', async () => {
     const { client, server } = await dialThrough()
     const seen: string[] = []
     proxy.onData((bytes, { direction, connection }) => {
@@ -255,7 +255,7 @@ describe('FaultProxy', () => {
     assert.deepEqual(seen, ['1 up old', '1 down dropped'])
   })
 
-  test('lets a hook cut the connection in place of delivering the bytes', async () => {
+  test('lets a hook cut the connection instead of delivering the bytes', async () => {
     const { client, server } = await dialThrough()
     proxy.onData(() => 'reset')
     client.socket.write('never arrives')
@@ -326,7 +326,7 @@ describe('FaultProxy', () => {
     assert.equal(server.received, 'abc')
   })
 
-  test('ends the wait for a cut that is held when the connection is cut otherwise', async () => {
+  test('ends the wait for a held cut when the connection is cut otherwise', async () => {
     for (const bytes of ['held', 'lost'] as const) {
       const { client } = await dialThrough()
       proxy.blackhole('up', { bytes })
@@ -341,7 +341,7 @@ describe('FaultProxy', () => {
     }
   })
 
-  test('listens on the port that it is given, and rejects a target without one', async () => {
+  test('listens on the requested port, and rejects a target without a port', async () => {
     const { port, release } = await reservePort()
     await using chosen = await FaultProxy.start('127.0.0.1:1', { port })
     assert.equal(chosen.endpoint, `127.0.0.1:${port}`)

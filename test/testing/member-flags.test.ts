@@ -3,8 +3,8 @@ import { describe, test } from 'node:test'
 import { baseFlags, flagArguments } from '../../src/testing/member-flags.js'
 import { sumMetric } from '../../src/testing/metrics.js'
 
-describe('flagArguments', () => {
-  test('writes flags with their values and leaves undefined ones out', () => {
+describe('flagArguments()', () => {
+  test('writes flags with their values and omits undefined ones', () => {
     assert.deepEqual(flagArguments({ name: 'm0', 'max-txn-ops': 5, 'pre-vote': false, gone: undefined }, '3.5.30'), [
       '--name=m0',
       '--max-txn-ops=5',
@@ -20,7 +20,7 @@ describe('flagArguments', () => {
     }
   })
 
-  test('turns feature gates into the flags that came before them', () => {
+  test('turns feature gates into the flags that preceded them', () => {
     const flags = { 'feature-gates': 'LeaseCheckpoint=true,InitialCorruptCheck=false' }
     assert.deepEqual(flagArguments(flags, '3.5.30'), [
       '--experimental-enable-lease-checkpoint=true',
@@ -30,13 +30,13 @@ describe('flagArguments', () => {
     assert.throws(() => flagArguments({ 'feature-gates': 'Nonsense=true' }, '3.5.30'), TypeError)
   })
 
-  test('has fast elections only when asked', () => {
+  test('uses fast elections only on request', () => {
     assert.equal(baseFlags('fast')['election-timeout'], 500)
     assert.equal(baseFlags('default')['election-timeout'], undefined)
   })
 })
 
-describe('sumMetric', () => {
+describe('sumMetric()', () => {
   const text = [
     '# HELP calls_total counts',
     'calls_total{code="OK",method="Range"} 3',

@@ -20,13 +20,13 @@ function deadOwner(): string {
   return JSON.stringify({ host: hostname(), pid, startedAt: '1' })
 }
 
-describe('an owner text', () => {
-  test('tells a live process from a dead one', () => {
+describe('An owner text', () => {
+  test('distinguishes a live process from a dead one', () => {
     assert.equal(isOwnerGone(ownerText()), false)
     assert.equal(isOwnerGone(deadOwner()), true)
   })
 
-  test('notices that a pid belongs to another process now', () => {
+  test('detects that a pid belongs to another process now', () => {
     const text = JSON.stringify({ ...JSON.parse(ownerText()), startedAt: '1' })
     assert.equal(isOwnerGone(text), true)
   })
@@ -37,7 +37,7 @@ describe('an owner text', () => {
   })
 })
 
-describe('a lock file', () => {
+describe('A lock file', () => {
   test('has one holder at a time', () => {
     const path = join(folder, 'single')
     const release = tryLockFile(path)
@@ -58,7 +58,7 @@ describe('a lock file', () => {
     )
   })
 
-  test('is waited for, but not for ever', async () => {
+  test('is waited for, but not forever', async () => {
     const path = join(folder, 'waited')
     const release = tryLockFile(path)
     await assert.rejects(lockFile(path, 60), /still locked after 60 ms/)
@@ -68,8 +68,8 @@ describe('a lock file', () => {
   })
 })
 
-describe('reservePort', () => {
-  test('never gives a port twice until it is released, and only below the range of outgoing connections', async () => {
+describe('reservePort()', () => {
+  test('never returns a port twice until it is released, and only ports below the ephemeral range', async () => {
     const reserved = await Promise.all(Array.from({ length: 200 }, reservePort))
     const ports = new Set(reserved.map(({ port }) => port))
     assert.equal(ports.size, 200)
@@ -80,7 +80,7 @@ describe('reservePort', () => {
     assert.ok(!existsSync(lock))
   })
 
-  test('passes over a port that is locked, and one that somebody listens on without a lock', async () => {
+  test('skips a port that is locked, and one that is in use without a lock', async () => {
     const { port, release } = await reservePort()
     assert.equal(await tryReservePort(port), undefined)
     release()
@@ -95,7 +95,7 @@ describe('reservePort', () => {
   })
 })
 
-describe('a work folder', () => {
+describe('A work folder', () => {
   test('is removed by the next start when its process is dead, and kept while it lives', () => {
     const mine = createWorkFolder()
     const abandoned = mkdtempSync(join(tmpdir(), 'etcdkit-cluster-'))
