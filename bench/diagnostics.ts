@@ -1,15 +1,16 @@
 /**
- * What the diagnostics channels add to a call, in CPU of the layers alone: nothing is sent. A call over the network costs
+ * What the diagnostics channels add to a call, in CPU of the interceptors alone: nothing is sent. A call over the network costs
  * some hundred times as much as the first row.
  *
  *     npx tsx bench/diagnostics.ts [--calls 20000] [--rounds 7]
  */
 import { parseArgs } from 'node:util'
-import { attemptObserver, callObserver } from '../src/interceptors/observe-layer.js'
+import { attemptObserver, callObserver } from '../src/interceptors/observe.js'
 import { methods } from '../src/protobuf/methods.js'
 import { channels, tracing } from '../src/telemetry/channels.js'
 import { ClientTelemetry } from '../src/telemetry/client-telemetry.js'
-import { callContext, type Layer, stack, type Transport } from '../src/transport/transport.js'
+import { progressOf } from '../src/transport/call-progress.js'
+import { callContext, type Interceptor, intercept, type Transport } from '../src/transport/transport.js'
 
 const { values } = parseArgs({
   options: { calls: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '7' } },
@@ -19,26 +20,25 @@ const rounds = Number(values.rounds)
 const request = { key: Buffer.from('bench/key') }
 const answer = { kvs: [], count: 0, more: false }
 
-/** Answers at once, so that nothing is measured but the layers. */
+/** Answers at once, so that nothing is measured but the interceptors. */
 const base: Transport = {
   async unary(_method, _request, context) {
-    context.attempts += 1
-    context.endpoint = 'http://127.0.0.1:2379'
+    const wire = progressOf.wire(context)
+    wire.attempts += 1
+    wire.endpoint = 'http://127.0.0.1:2379'
     return answer as never
   },
 }
 const telemetry = new ClientTelemetry({ name: 'bench', namespace: undefined, keys: true, slowCallMs: 300 })
-/** What the layer of calls does beside telling: it completes errors. */
-const silent: Layer = (inner) => ({
-  async unary(method, request, context) {
-    try {
-      return await inner.unary(method, request, context)
-    } catch (error) {
-      throw Object.assign(error as Error, { attempts: context.attempts })
-    }
-  },
-})
-const observed = stack(
+/** What the observer of calls does beside observing: it completes errors. */
+const silent: Interceptor = async (method, request, context, next) => {
+  try {
+    return await next(method, request, context)
+  } catch (error) {
+    throw Object.assign(error as Error, { attempts: context.progress.attempts })
+  }
+}
+const observed = intercept(
   base,
   callObserver(telemetry, () => 'leader'),
   attemptObserver(telemetry),
@@ -70,7 +70,7 @@ type Row = readonly [name: string, transport: Transport, subscribe: Subscribe]
 
 /** Measured first: Node makes channels slower to look at for good once somebody has listened to them. */
 const untouched: readonly Row[] = [
-  ['a layer that tells nothing', stack(base, silent), nobody],
+  ['an interceptor that observes nothing', intercept(base, silent), nobody],
   ['no subscriber', observed, nobody],
 ]
 const subscribed: readonly Row[] = [

@@ -1,6 +1,7 @@
 import { sleep } from '../core/abort.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import type { CallContext, Layer } from '../transport/transport.js'
+import { progressOf } from '../transport/call-progress.js'
+import type { CallContext, Interceptor } from '../transport/transport.js'
 import { isTokenRefusal, type Token, type TokenReason } from './token.js'
 import type { TokenSource } from './token-source.js'
 
@@ -13,33 +14,32 @@ const maxRefusals = 3
 const spreadPauseMs = 20
 
 /** Adds the token to every call, and gets a new one, once for all calls, when a member refuses it. */
-export function authLayer(source: TokenSource): Layer {
-  return (inner) => ({
-    async unary(method, request, context) {
-      let token = source.current() ?? (await nextToken(source, 'first', context))
-      let refused = 0
-      for (;;) {
-        try {
-          context.token = token.value
-          const response = await inner.unary(method, request, context)
-          token.used(context.endpoint)
-          return response
-        } catch (error) {
-          if (!isEtcdError(error) || !isTokenRefusal(error.code)) throw error
-          if (!source.renews) throw final(error)
-          if (error.code === 'INVALID_AUTH_TOKEN' && token.maySpreadTo(context.endpoint)) {
-            await sleep(spreadPauseMs, context.signal)
-            continue
-          }
-          // Without an endpoint it is no member that refuses it: it was replaced while the call waited.
-          if (error.endpoint !== undefined) refused += 1
-          if (refused === maxRefusals) throw error.code === 'AUTH_OLD_REVISION' ? error : final(error)
-          source.rejected(token, error.code)
-          token = await nextToken(source, 'rejected', context)
+export function authInterceptor(source: TokenSource): Interceptor {
+  return async (method, request, context, next) => {
+    const { progress } = context
+    let token = source.current() ?? (await nextToken(source, 'first', context))
+    let refused = 0
+    for (;;) {
+      try {
+        progressOf.auth(context).token = token.value
+        const response = await next(method, request, context)
+        token.used(progress.endpoint)
+        return response
+      } catch (error) {
+        if (!isEtcdError(error) || !isTokenRefusal(error.code)) throw error
+        if (!source.renews) throw final(error)
+        if (error.code === 'INVALID_AUTH_TOKEN' && token.maySpreadTo(progress.endpoint)) {
+          await sleep(spreadPauseMs, context.signal)
+          continue
         }
+        // Without an endpoint it is no member that refuses it: it was replaced while the call waited.
+        if (error.endpoint !== undefined) refused += 1
+        if (refused === maxRefusals) throw error.code === 'AUTH_OLD_REVISION' ? error : final(error)
+        source.rejected(token, error.code)
+        token = await nextToken(source, 'rejected', context)
       }
-    },
-  })
+    }
+  }
 }
 
 async function nextToken(source: TokenSource, reason: TokenReason, context: CallContext): Promise<Token> {
@@ -47,7 +47,7 @@ async function nextToken(source: TokenSource, reason: TokenReason, context: Call
   try {
     return await source.get(reason, context)
   } finally {
-    context.authMs += performance.now() - startedAt
+    progressOf.auth(context).authMs += performance.now() - startedAt
   }
 }
 

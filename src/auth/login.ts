@@ -30,7 +30,7 @@ export class Login {
   #askAgainAt = 0
   #heldBackAt = Number.NEGATIVE_INFINITY
   /** The call that asks for the token, while one does. */
-  asking: Pick<CallContext, 'trouble'> | undefined
+  asking: CallContext | undefined
 
   /** With `token`, one that was issued elsewhere and is never asked for. */
   constructor(token?: Token) {

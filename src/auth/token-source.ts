@@ -6,7 +6,7 @@ import { methods } from '../protobuf/methods.js'
 import { begin, type ChannelPair, channels, outcomeOf, settle, tracing } from '../telemetry/channels.js'
 import type { AuthenticateStart, ClientIdentity } from '../telemetry/records.js'
 import { closedError } from '../transport/connection/connection-manager.js'
-import { type CallContext, callContext, type Transport } from '../transport/transport.js'
+import { anyMember, type CallContext, type CallKind, callContext, type Transport } from '../transport/transport.js'
 import { type Authenticate, Login, sharedLogin } from './login.js'
 import { Token, type TokenReason } from './token.js'
 
@@ -68,6 +68,7 @@ export interface TokenSourceHost {
  */
 const askTimeoutMs = 10_000
 const defaultTokenTtlMs = 300_000
+const authenticateCall: CallKind = { route: { ...anyMember, healthyOnly: true }, requiresFloor: true, repeatable: true }
 const requests: ChannelPair<AuthenticateStart> = { ended: channels.authenticate, traced: tracing.authenticate }
 
 /** A client's source of tokens: knows where they come from, counts and tells what happens. */
@@ -100,7 +101,7 @@ export class TokenSource {
   /** Why there is no token yet, while one is asked for. */
   obstacle(): EtcdError | undefined {
     const login = this.#sharedLogin()
-    return login.isPending ? login.asking?.trouble : undefined
+    return login.isPending ? login.asking?.progress.lastFailure : undefined
   }
 
   /** Whether a refused token can be replaced. */
@@ -194,13 +195,17 @@ export class TokenSource {
 
   async #observed(reason: TokenReason): Promise<Token> {
     const startedAt = performance.now()
-    const context = callContext(undefined, { consistent: true, repeatable: true })
-    context.deadlineAt = context.startedAt + askTimeoutMs
+    const context = callContext({ timeoutMs: askTimeoutMs }, authenticateCall)
     const username = 'username' in this.#options ? this.#options.username : undefined
     const login = this.#sharedLogin()
     login.asking = context
     const start = { client: this.#host.client, username, reason }
-    const told = () => ({ username, endpoint: context.endpoint, reason, durationMs: performance.now() - startedAt })
+    const told = () => ({
+      username,
+      endpoint: context.progress.endpoint,
+      reason,
+      durationMs: performance.now() - startedAt,
+    })
     try {
       const token = await begin(requests.traced, start, () => this.#obtain(reason, context))
       this.#authenticated[reason] += 1
@@ -228,7 +233,6 @@ export class TokenSource {
   }
 
   async #logIn({ username, password, tokenTtlMs = defaultTokenTtlMs }: LoginOptions, context: CallContext) {
-    context.route = { serializable: false, prefer: undefined, endpoint: undefined, healthyOnly: true }
     try {
       const request = { name: username, password }
       const { token, header } = await this.#host.transport.unary(methods.Auth.Authenticate, request, context)

@@ -148,9 +148,9 @@ export class Etcd extends Keyspace implements AsyncDisposable {
    */
   async connect(options?: CallOptions): Promise<void> {
     checkCall('connect()', options)
-    const context = callContext(options, {})
-    context.deadlineAt = context.startedAt + (options?.timeoutMs ?? this.#options.connectTimeoutMs)
     options?.signal?.throwIfAborted()
+    const timeoutMs = options?.timeoutMs ?? this.#options.connectTimeoutMs
+    const context = callContext({ signal: options?.signal, timeoutMs }, {})
     if (this.#manager.pick(context) !== undefined) return
     try {
       await this.#manager.wait(context, Number.POSITIVE_INFINITY)

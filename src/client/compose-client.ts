@@ -1,13 +1,13 @@
-import { authLayer } from '../auth/auth-interceptor.js'
+import { authInterceptor } from '../auth/auth-interceptor.js'
 import { type AuthEvents, TokenSource } from '../auth/token-source.js'
 import type { ReleaseEvents, ReleaseHost } from '../concurrency/lock/release.js'
 import type { Emitter } from '../core/emitter.js'
 import type { EtcdError } from '../core/errors.js'
 import type { Obstacle } from '../core/wait-within.js'
-import { deadlineLayer } from '../interceptors/deadline-layer.js'
-import { metadataLayer, metadataWith } from '../interceptors/metadata-layer.js'
-import { attemptObserver, callObserver } from '../interceptors/observe-layer.js'
-import { CallQueues, retryLayer } from '../interceptors/retry-layer.js'
+import { deadlineInterceptor } from '../interceptors/deadline.js'
+import { metadataInterceptor, metadataWith } from '../interceptors/metadata.js'
+import { attemptObserver, callObserver } from '../interceptors/observe.js'
+import { CallQueues, retryInterceptor } from '../interceptors/retry.js'
 import { readBatchLayer } from '../kv/batching/read-batch-layer.js'
 import { servesReadTxns } from '../kv/batching/read-txn-support.js'
 import { writeGroupLayer } from '../kv/batching/write-group-layer.js'
@@ -29,7 +29,7 @@ import { ConnectionManager } from '../transport/connection/connection-manager.js
 import { EndpointDirectory } from '../transport/connection/endpoint-directory.js'
 import { discoverEndpoints } from '../transport/connection/srv-discovery.js'
 import { type Endpoint, parseEndpoints } from '../transport/endpoint.js'
-import { callContext, type Layer, stack, type Transport } from '../transport/transport.js'
+import { callContext, intercept, type Layer, stack, type Transport } from '../transport/transport.js'
 import type { WatchEvents } from '../watch/shared-watch-stream.js'
 import { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import type { ResolvedOptions } from './options.js'
@@ -77,44 +77,59 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
   const repeats = { hasUntriedEndpoint, closing: manager.closing }
   const attempts = attemptObserver(telemetry)
   // With separate queues: calls that have their turn wait for the token.
-  const tokenRetry = retryLayer({ queues: new CallQueues(), ...repeats })
-  const tokens = tokenSource(options, events, manager, telemetry, stack(base, tokenRetry, attempts, metadataLayer()))
+  const tokenRetry = retryInterceptor({ queues: new CallQueues(), ...repeats })
+  const tokens = tokenSource(
+    options,
+    events,
+    manager,
+    telemetry,
+    intercept(base, tokenRetry, attempts, metadataInterceptor()),
+  )
   const obstacle = (): EtcdError | undefined => manager.unavailability() ?? tokens?.obstacle()
   const memory = readMemory(options, events)
   const floor = (): number => manager.identity.revision
   const calls = [
-    callObserver(telemetry, (endpoint) => manager.roleOf(endpoint), obstacle), // sees the caller's call, explains errors
-    deadlineLayer(options.timeoutMs), // bounds everything below, repeats included
-    readCacheLayer(memory), // sees all writes, each as its caller made it
-    readModeLayer({ policy: options.reads, memory, floor, hasUntriedEndpoint }),
+    callObserver(telemetry, manager.roleOf.bind(manager), obstacle), // sees the caller's call, explains errors
+    deadlineInterceptor(options.timeoutMs), // bounds everything below, repeats included
   ]
-  const sendings = stack(
+  const sending = intercept(
     base,
-    ...(options.batching.reads ? [readBatches(options, manager)] : []), // above the repeats, which are of whole batches
-    retryLayer({ queues, ...repeats }), // calls that the cluster does not take wait here, before they have any effect
-    ...(tokens === undefined ? [] : [authLayer(tokens)]), // below the repeats: a refused token is replaced, not waited for
+    retryInterceptor({ queues, ...repeats }), // calls that the cluster does not take wait here, before they have any effect
+    ...(tokens === undefined ? [] : [authInterceptor(tokens)]), // below the repeats: a refused token is replaced, not waited for
     attempts, // sees each sending
-    metadataLayer(),
+    metadataInterceptor(),
   )
-  const grouping = stack(sendings, ...calls, writeGroups(options))
-  const transport = options.batching.writes ? grouping : stack(sendings, ...calls)
+  const batching = options.batching.reads ? readBatches(options, manager)(sending) : sending // whole batches are repeated
+  const kvLayers = [readCacheLayer(memory), readModeLayer({ policy: options.reads, memory, floor, hasUntriedEndpoint })]
+  const grouping = intercept(stack(batching, ...kvLayers, writeGroups(options)), ...calls)
+  const transport = options.batching.writes ? grouping : intercept(stack(batching, ...kvLayers), ...calls)
   const streams = new StreamSource(manager, tokens, telemetry)
   const watches = watchHub(manager, streams, transport, events)
   const keepAlives = keepAliveScheduler(manager, streams, events, telemetry)
-  const leases = new Leases({
-    transport,
-    keepAlives,
-    events,
-    onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
-    timeoutMs: options.timeoutMs,
-    obstacle,
-  })
+  const leases = leasesOf({ transport, keepAlives, events, timeoutMs: options.timeoutMs, obstacle })
   tellOfStreams(events, telemetry)
-  const [directory, rangeStreams] = [new EndpointDirectory(manager), new RangeStreamSource(streams)]
-  const stats = statsOf({ telemetry, manager, keepAlives, queues })
-  const release = releaseHost(options, events, obstacle)
-  const calling = { tokens, transport, grouping, memory, obstacle, release }
-  return { telemetry, manager, directory, ...calling, streams, rangeStreams, watches, leases, stats }
+  const calling = { tokens, transport, grouping, memory, obstacle, release: releaseHost(options, events, obstacle) }
+  return {
+    telemetry,
+    manager,
+    directory: new EndpointDirectory(manager),
+    ...calling,
+    streams,
+    rangeStreams: new RangeStreamSource(streams),
+    watches,
+    leases,
+    stats: statsOf({ telemetry, manager, keepAlives, queues }),
+  }
+}
+
+function leasesOf(
+  host: Omit<ConstructorParameters<typeof Leases>[0], 'onLost' | 'events'> & { readonly events: Emitter<PartEvents> },
+): Leases {
+  const { events } = host
+  return new Leases({
+    ...host,
+    onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
+  })
 }
 
 function releaseHost({ timeoutMs }: ResolvedOptions, events: Emitter<PartEvents>, obstacle: Obstacle): ReleaseHost {
@@ -189,7 +204,7 @@ function watchHub(
     events,
     identity,
     currentRevision: async ({ spec: { key } }) => {
-      const kind = { repeatable: true, consistent: true, reads: { mode: 'linearizable' } } as const
+      const kind = { repeatable: true, requiresFloor: true, readPolicy: { mode: 'linearizable' } } as const
       const context = callContext(undefined, kind)
       const { header } = await transport.unary(methods.KV.Range, { key, countOnly: true }, context)
       return header?.revision ?? 0

@@ -9,7 +9,15 @@ import type {
   CallRecord,
   CallStart,
 } from '../telemetry/records.js'
-import type { CallContext, CallTrail, CarriedCalls } from '../transport/transport.js'
+import {
+  type AttemptLog,
+  type BatchedCalls,
+  type CallProgress,
+  endpointOf,
+  progressOf,
+  responseBytesOf,
+} from '../transport/call-progress.js'
+import type { CallContext } from '../transport/transport.js'
 import { callRequest, operationsOf, responseKeys } from './call-request.js'
 
 /** What a record says of a method. */
@@ -48,32 +56,32 @@ interface Sending {
 class UnderWay {
   readonly at = performance.now()
   readonly start: AttemptStart
-  readonly #context: CallContext
-  readonly #before: Pick<CallContext, 'attempts' | 'connectMs'>
+  readonly #progress: CallProgress
+  readonly #before: Pick<CallProgress, 'attempts' | 'connectMs'>
 
-  constructor(start: AttemptStart, context: CallContext) {
+  constructor(start: AttemptStart, progress: CallProgress) {
     this.start = start
-    this.#context = context
-    this.#before = { attempts: context.attempts, connectMs: context.connectMs }
+    this.#progress = progress
+    this.#before = { attempts: progress.attempts, connectMs: progress.connectMs }
   }
 
   /** What there is to tell of it if it ends now. */
   ending(outcome: CallOutcome): Omit<AttemptRecord, keyof AttemptStart> {
-    const { attempts, connectMs, endpoint, encoded, responseBytes, carried } = this.#context
+    const { attempts, connectMs, endpoint, message, responseBytes, batch } = this.#progress
     return {
       durationMs: performance.now() - this.at,
       connectMs: connectMs - this.#before.connectMs,
       endpoint: attempts === this.#before.attempts ? undefined : endpoint,
-      requestBytes: encoded?.message.length ?? 0,
+      requestBytes: message?.length ?? 0,
       responseBytes: outcome.ok ? responseBytes : 0,
-      batch: batchOf(carried),
+      batch: batchOf(batch),
       outcome,
     }
   }
 }
 
 /** The attempts of one call, and of those that have carried it, so far. */
-class Trail implements CallTrail {
+class Trail implements AttemptLog {
   readonly callId: number | undefined
   readonly #sendings: Sending[] = []
   #underWay: UnderWay | undefined
@@ -101,10 +109,10 @@ class Trail implements CallTrail {
     this.#sendings.push({ at, record })
   }
 
-  takeOver({ trace }: CallContext): void {
-    if (!(trace instanceof Trail)) return
-    this.#sendings.push(...trace.#sendings)
-    const left = trace.#underWay
+  absorb({ attemptLog }: CallProgress): void {
+    if (!(attemptLog instanceof Trail)) return
+    this.#sendings.push(...attemptLog.#sendings)
+    const left = attemptLog.#underWay
     if (left !== undefined) this.#left = { at: left.at, record: { ...left.start, ...left.ending(aborted) } }
   }
 
@@ -131,10 +139,10 @@ function msSince(startedAt: number, { at, record: { durationMs } }: Sending): nu
   return Math.max(0, at + durationMs - Math.max(startedAt, at))
 }
 
-function batchOf(carried: CarriedCalls | undefined): AttemptBatch | undefined {
-  if (carried === undefined) return undefined
-  const calls = carried.contexts.length
-  return calls > 1 ? { method: carried.method, calls } : undefined
+function batchOf(batch: BatchedCalls | undefined): AttemptBatch | undefined {
+  if (batch === undefined) return undefined
+  const calls = batch.calls.length
+  return calls > 1 ? { method: batch.method, calls } : undefined
 }
 
 /** What is told of one call. */
@@ -160,7 +168,7 @@ export class CallTrace {
       request: callRequest(method, request, telemetry),
     }
     this.#trail = new Trail(lastId)
-    context.trace = this.#trail
+    progressOf.trace(context).attemptLog = this.#trail
   }
 
   run<Response>(call: () => Promise<Response>): Promise<Response> {
@@ -182,11 +190,12 @@ export class CallTrace {
   }
 
   #ending(outcome: CallOutcome, keys: number): Omit<CallRecord, keyof CallStart> {
-    const { startedAt, authMs, backoffMs, attempts, endpoint, encoded, responseBytes, route } = this.#context
+    const { startedAt, progress } = this.#context
+    const { authMs, backoffMs, attempts, message, servedAs = 'linearizable' } = progress
+    const endpoint = endpointOf(progress)
     const durationMs = performance.now() - startedAt
     const { wireMs, attemptRecords, ...left } = this.#trail.told(startedAt, outcome)
-    const connectMs = this.#context.connectMs + left.connectMs
-    const mode = route.serializable ? 'serializable' : 'linearizable'
+    const connectMs = progress.connectMs + left.connectMs
     return {
       durationMs,
       queueMs: Math.max(0, durationMs - authMs - connectMs - backoffMs - wireMs),
@@ -198,9 +207,9 @@ export class CallTrace {
       attemptRecords,
       endpoint,
       role: endpoint === undefined ? undefined : this.#roleOf(endpoint),
-      mode: (this.#method as unknown) === methods.KV.Range ? mode : undefined,
-      requestBytes: encoded?.message.length ?? 0,
-      responseBytes,
+      mode: (this.#method as unknown) === methods.KV.Range ? servedAs : undefined,
+      requestBytes: message?.length ?? 0,
+      responseBytes: responseBytesOf(progress),
       responseKeys: keys,
       outcome,
     }
@@ -225,10 +234,10 @@ export async function traceAttempt<Response>(traced: TracedAttempt, send: () => 
     method: method.name,
     path: method.path,
     operations: operationsOf(method, request),
-    attempt: context.attempts + 1,
+    attempt: context.progress.attempts + 1,
     reason: trail.why,
   }
-  const attempt = new UnderWay(start, context)
+  const attempt = new UnderWay(start, context.progress)
   const end = (outcome: CallOutcome, error?: unknown): void => {
     const record: AttemptRecord = Object.assign(start, attempt.ending(outcome))
     trail.ended(attempt, record)
@@ -247,9 +256,10 @@ export async function traceAttempt<Response>(traced: TracedAttempt, send: () => 
 
 /** That of a call which carries others is told as the first one's. */
 function trailOf(context: CallContext): Trail {
-  if (context.trace instanceof Trail) return context.trace
-  const trails = (context.carried?.contexts ?? []).map(({ trace }) => trace)
+  const { attemptLog, batch } = context.progress
+  if (attemptLog instanceof Trail) return attemptLog
+  const trails = (batch?.calls ?? []).map(({ progress }) => progress.attemptLog)
   const trail = new Trail(trails.find((each) => each instanceof Trail)?.callId)
-  context.trace = trail
+  progressOf.trace(context).attemptLog = trail
   return trail
 }

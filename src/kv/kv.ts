@@ -1,11 +1,12 @@
 import { EtcdError, InvalidArgumentError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import type { ReadMode, ReadPolicy } from '../core/read-policy.js'
+import type { ReadPolicy } from '../core/read-policy.js'
 import { describe, nonNegativeInteger, oneOf, optionalBoolean, positiveInteger } from '../core/validate.js'
 import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from '../protobuf/generated/messages.js'
 import { methods } from '../protobuf/methods.js'
 import { checkCall } from '../transport/call-options.js'
+import { responseBytesOf } from '../transport/call-progress.js'
 import { type CallContext, type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import { key as keyOf } from './compare.js'
 import { cursorAfter, type FetchedPage, Listing, type ListOptions, type PageReader } from './listing.js'
@@ -60,7 +61,7 @@ export interface CompactOptions extends CallOptions {
   readonly physical?: boolean | undefined
 }
 
-const write = { consistent: true, proposal: true } as const
+const write = { requiresFloor: true, proposal: true } as const
 
 /**
  * Keys and values. Every call is sent when it is made and returns a promise; reads of single keys and grouped writes are
@@ -101,7 +102,7 @@ export class Kv {
    * with `RANGE_TOO_LARGE`: use `list()` for those.
    */
   async range(range: KeyRange, options: RangeOptions = {}): Promise<RangeResult> {
-    const { result, bytes } = await this.#readPage(range, options, 'allowed')
+    const { result, bytes } = await this.#readPage(range, options, true)
     if (options.limit === undefined) this.#checkRangeSize(result, bytes)
     return result
   }
@@ -123,7 +124,7 @@ export class Kv {
     if (onRestart !== undefined && typeof onRestart !== 'function') {
       throw new InvalidArgumentError(`\`onRestart\` must be a function, got ${describe(onRestart)}`)
     }
-    const read: PageReader = (pageRange, pageOptions) => this.#readPage(pageRange, pageOptions, 'never')
+    const read: PageReader = (pageRange, pageOptions) => this.#readPage(pageRange, pageOptions, false)
     return new Listing(read, range, options, this.#streams)
   }
 
@@ -202,24 +203,25 @@ export class Kv {
       revision: positiveInteger('revision', revision),
       physical: optionalBoolean('physical', options.physical),
     }
-    const context = callContext(options, { consistent: true })
+    const context = callContext(options, { requiresFloor: true })
     const response = await this.#transport.unary(methods.KV.Compact, request, context)
     return responseInfo(response.header, context)
   }
 
-  async #readPage(range: KeyRange, options: RangeOptions, memory: 'never' | 'allowed'): Promise<FetchedPage> {
+  async #readPage(range: KeyRange, options: RangeOptions, mayUseCache: boolean): Promise<FetchedPage> {
     checkRead('range()', options, optionNames.range)
     const request = rangeRequest(range, options)
-    const context = this.#readContext(options, memory)
+    const context = this.#readContext(options, mayUseCache)
     const limit = request.limit ?? this.#limits.maxRangeKeys
     const response = await this.#range({ ...request, limit }, context)
+    const { servedAs = 'linearizable', isStale } = context.progress
     const info = responseInfo(response.header, context)
     const { kvs, count, more } = response
     const revision = request.revision ?? info.revision
     const cursor = request.sortTarget === undefined ? cursorAfter(range, { kvs, more, revision }) : undefined
     return {
-      result: { ...info, kvs, count, more, revision, cursor, mode: servedAs(context), stale: context.stale },
-      bytes: context.responseBytes,
+      result: { ...info, kvs, count, more, revision, cursor, mode: servedAs, stale: isStale },
+      bytes: responseBytesOf(context.progress),
     }
   }
 
@@ -227,8 +229,8 @@ export class Kv {
     return this.#transport.unary(methods.KV.Range, request, context)
   }
 
-  #readContext(options: (ReadPolicy & CallOptions) | undefined, memory: 'never' | 'allowed' = 'allowed'): CallContext {
-    return callContext(options, { repeatable: true, consistent: true, reads: options, memory })
+  #readContext(options: (ReadPolicy & CallOptions) | undefined, mayUseCache = true): CallContext {
+    return callContext(options, { repeatable: true, requiresFloor: true, readPolicy: options, mayUseCache })
   }
 
   #checkRangeSize({ more, count }: RangeResult, bytes: number): void {
@@ -257,7 +259,7 @@ export class Kv {
     checkCall('commit()', options, optionNames.call)
     this.#checkTxnSize(request)
     const readOnly = isReadOnly(request)
-    const context = callContext(options, { consistent: true, repeatable: readOnly, proposal: !readOnly })
+    const context = callContext(options, { requiresFloor: true, repeatable: readOnly, proposal: !readOnly })
     const sent = linearizableRequest(request)
     const answer = await this.#transport.unary(methods.KV.Txn, sent, context)
     const response = sent === request ? answer : { ...answer, responses: [] }
@@ -293,9 +295,4 @@ export class Kv {
     const info = { revision, endpoint, memberId, clusterId }
     return result.succeeded ? { ...info, succeeded: true } : { ...info, succeeded: false, current: result.responses[0] }
   }
-}
-
-function servedAs({ memory, route }: CallContext): ReadMode {
-  if (memory === 'used') return 'cached'
-  return route.serializable ? 'serializable' : 'linearizable'
 }

@@ -1,6 +1,7 @@
 import type { KeyValue } from '../core/key-value.js'
 import type { ReadMode } from '../core/read-policy.js'
 import type { ResponseHeader } from '../protobuf/generated/messages.js'
+import { endpointOf } from '../transport/call-progress.js'
 import type { CallContext } from '../transport/transport.js'
 
 /** Who answered, and how far the key space was. */
@@ -66,7 +67,7 @@ export interface UpdateResult {
 }
 
 /** What every result says about its answer. */
-export function responseInfo(header: ResponseHeader | undefined, context: CallContext): ResponseInfo {
+export function responseInfo(header: ResponseHeader | undefined, { progress }: CallContext): ResponseInfo {
   const { revision = 0, memberId, clusterId } = header ?? {}
-  return { revision, endpoint: context.endpoint ?? '', memberId, clusterId }
+  return { revision, endpoint: endpointOf(progress) ?? '', memberId, clusterId }
 }

@@ -101,12 +101,12 @@ export class Leases {
   async revoke(id: string, options?: CallOptions): Promise<void> {
     checkCall('revoke()', options)
     const ID = toLeaseId('id', id)
-    const context = callContext(options, { repeatable: true, consistent: true, proposal: true })
+    const context = callContext(options, { repeatable: true, requiresFloor: true, proposal: true })
     try {
       await this.#host.transport.unary(methods.Lease.LeaseRevoke, { ID }, context)
     } catch (error) {
       // It is gone by the attempt whose answer was lost. Attempts that were refused have done nothing.
-      if (!context.mayBeApplied || !isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
+      if (!context.progress.mayBeApplied || !isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
     }
     this.#host.keepAlives.revoked(ID)
   }
@@ -210,7 +210,7 @@ export class Leases {
     isChosen: boolean,
     options: CallOptions,
   ): Promise<GrantedLease | undefined> {
-    const context = callContext(options, { repeatable: true, consistent: true, proposal: true })
+    const context = callContext(options, { repeatable: true, requiresFloor: true, proposal: true })
     const left = timeLeft(options.timeoutMs)
     const renewed = (): Promise<GrantedLease | undefined> =>
       this.#asGranted(request, { signal: options.signal, timeoutMs: left() })
@@ -223,8 +223,8 @@ export class Leases {
     } catch (error) {
       if (!isEtcdError(error, 'LEASE_EXISTS')) throw error
       // A random ID is taken by an attempt whose answer was lost, or by somebody else: then another one is not.
-      if (!isChosen) return context.mayBeApplied ? renewed() : undefined
-      throw context.mayBeApplied ? perhapsOurs(error) : error
+      if (!isChosen) return context.progress.mayBeApplied ? renewed() : undefined
+      throw context.progress.mayBeApplied ? perhapsOurs(error) : error
     }
   }
 
@@ -277,8 +277,8 @@ export class Leases {
     request: Request,
     options: CallOptions | undefined,
   ): Promise<Response> {
-    // `consistent` keeps a member without a leader from holding it for seconds.
-    const context = callContext(options, { repeatable: true, consistent: true, ownView: true })
+    // `requiresFloor` keeps a member without a leader from holding it for seconds.
+    const context = callContext(options, { repeatable: true, requiresFloor: true, skipsRevisionCheck: true })
     return this.#host.transport.unary(method, request, context)
   }
 }

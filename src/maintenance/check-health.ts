@@ -82,7 +82,7 @@ async function read(
   mode: 'linearizable' | 'serializable',
   options: CallOptions,
 ): Promise<Probe> {
-  const kind = { repeatable: true, consistent: true, route: pinnedTo(url), reads: { mode } }
+  const kind = { repeatable: true, requiresFloor: true, route: pinnedTo(url), readPolicy: { mode } }
   try {
     const context = callContext(options, kind)
     const { header } = await transport.unary(methods.KV.Range, { key: probeKey, countOnly: true }, context)
@@ -101,8 +101,8 @@ async function listAlarms(
 ): Promise<ListedAlarms> {
   try {
     const answer = await withAnySignal([options.signal, ending], (signal) => {
-      // It is a proposal: `consistent` keeps a member without a leader from holding it for seconds.
-      const context = callContext({ ...options, signal }, { repeatable: true, consistent: true })
+      // It is a proposal: `requiresFloor` keeps a member without a leader from holding it for seconds.
+      const context = callContext({ ...options, signal }, { repeatable: true, requiresFloor: true })
       return transport.unary(methods.Maintenance.Alarm, { action: 'GET' }, context)
     })
     return { alarms: alarmsOf(answer), error: undefined }

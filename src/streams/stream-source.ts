@@ -1,7 +1,7 @@
 import { isTokenRefusal, type Token, type TokenReason } from '../auth/token.js'
 import type { TokenSource } from '../auth/token-source.js'
 import type { EtcdError } from '../core/errors.js'
-import { streamMetadata } from '../interceptors/metadata-layer.js'
+import { streamMetadata } from '../interceptors/metadata.js'
 import type { Method } from '../protobuf/methods.js'
 import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
 import type { Connection } from '../transport/connection/connection.js'
@@ -24,7 +24,7 @@ export interface OpenOptions {
   readonly purpose?: StreamPurpose | undefined
   readonly signal?: AbortSignal | undefined
   /** Members to avoid where there is a choice. */
-  readonly excludedEndpoints?: Set<string> | undefined
+  readonly excludedEndpoints?: ReadonlySet<string> | undefined
   /** The one member to open it on. */
   readonly endpoint?: string | undefined
 }
@@ -63,9 +63,8 @@ export class StreamSource {
     listener: StreamListener<Response>,
     { signal, excludedEndpoints, endpoint, purpose = 'call' }: OpenOptions,
   ): Promise<OpenStream<Request, Response>> {
-    const context = callContext({ signal }, { consistent: true, route: { ...anyMember, endpoint } })
-    context.deadlineAt = context.startedAt + openTimeoutMs
-    context.excludedEndpoints = excludedEndpoints
+    const kind = { requiresFloor: true, route: { ...anyMember, endpoint } }
+    let context = { ...callContext({ signal, timeoutMs: openTimeoutMs }, kind), excludedEndpoints }
     const full = new Set<string>()
     await method.prepare()
     for (;;) {
@@ -75,7 +74,7 @@ export class StreamSource {
       // What was the token when the wait began may be of a cluster that is gone.
       if (token !== this.#tokens?.current()) continue
       if (!connection.streamSlots.has(purpose)) {
-        this.#avoid(connection, purpose, context, full)
+        context = { ...context, excludedEndpoints: this.#avoid(connection, purpose, context, full) }
         continue
       }
       const traced = new StreamTrace(this.#telemetry, method, connection.url, listener)
@@ -105,15 +104,20 @@ export class StreamSource {
     token?.used(call.endpoint)
   }
 
-  /** Another member may have a place: first of all one that has not failed. Throws where there is none. */
-  #avoid(connection: Connection, purpose: StreamPurpose, context: CallContext, full: Set<string>): void {
+  /** The members to avoid now: another one may have a place, first of all one that has not failed. Throws where there is none. */
+  #avoid(
+    connection: Connection,
+    purpose: StreamPurpose,
+    { route, excludedEndpoints }: CallContext,
+    full: Set<string>,
+  ): ReadonlySet<string> {
     const { streamSlots, url } = connection
     this.#reportLimit(url, streamSlots.maxStreams, purpose)
     full.add(url)
-    const both = new Set([...(context.excludedEndpoints ?? []), ...full])
-    if (this.#manager.hasUntriedEndpoint(context.route, both)) context.excludedEndpoints = both
-    else if (this.#manager.hasUntriedEndpoint(context.route, full)) context.excludedEndpoints = full
-    else throw noStreamSlot(streamSlots, purpose, url)
+    const both = new Set([...(excludedEndpoints ?? []), ...full])
+    if (this.#manager.hasUntriedEndpoint(route, both)) return both
+    if (this.#manager.hasUntriedEndpoint(route, full)) return full
+    throw noStreamSlot(streamSlots, purpose, url)
   }
 
   #reportLimit(endpoint: string, maxStreams: number, purpose: StreamPurpose): void {

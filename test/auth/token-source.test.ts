@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import { authLayer } from '../../src/auth/auth-interceptor.js'
+import { authInterceptor } from '../../src/auth/auth-interceptor.js'
 import { type AuthEvents, type AuthOptions, TokenSource } from '../../src/auth/token-source.js'
 import { EtcdError, isEtcdError } from '../../src/core/errors.js'
 import { methods } from '../../src/protobuf/methods.js'
 import { channels } from '../../src/telemetry/channels.js'
 import type { AuthenticateRecord } from '../../src/telemetry/records.js'
-import { type CallContext, type CallOptions, callContext, stack } from '../../src/transport/transport.js'
+import { progressOf } from '../../src/transport/call-progress.js'
+import { type CallContext, type CallOptions, callContext, intercept } from '../../src/transport/transport.js'
 import { type FakeCall, fakeTransport, header } from '../support/fake-transport.js'
 import { unsignedJwt } from '../support/jwt.js'
 
@@ -31,7 +32,7 @@ type Answer = (call: FakeCall, index: number) => unknown
 /** A source whose Authenticate calls are answered by a function. */
 function sourceOf(options: AuthOptions, answer: Answer, endpoints: () => readonly string[] = () => ['http://fake']) {
   const transport = fakeTransport((call, index) => {
-    call.context.endpoint = endpoints()[0]
+    progressOf.wire(call.context).endpoint = endpoints()[0]
     return answer(call, index)
   })
   const emitted: Emitted[] = []
@@ -58,12 +59,10 @@ function unavailable(): EtcdError {
 }
 
 function callWithin(options: CallOptions = {}): CallContext {
-  const context = callContext(options, {})
-  context.deadlineAt = context.startedAt + (options.timeoutMs ?? 5000)
-  return context
+  return callContext({ timeoutMs: 5000, ...options }, {})
 }
 
-/** A call through the auth layer to a member that takes or refuses tokens; gives the tokens that it saw. */
+/** A call through the interceptor to a member that takes or refuses tokens; gives the tokens that it saw. */
 async function callThrough(
   source: TokenSource,
   accept: (token: string | undefined, index: number) => void,
@@ -71,12 +70,13 @@ async function callThrough(
 ) {
   const seen: (string | undefined)[] = []
   const member = fakeTransport(({ context }, index) => {
-    seen.push(context.token)
-    context.endpoint = endpoint
-    accept(context.token, index)
+    const { token } = context.progress
+    seen.push(token)
+    progressOf.wire(context).endpoint = endpoint
+    accept(token, index)
     return { header: header(), kvs: [], count: 0, more: false }
   })
-  const transport = stack(member, authLayer(source))
+  const transport = intercept(member, authInterceptor(source))
   const request = { key: Buffer.from('key'), rangeEnd: Buffer.alloc(0) }
   await transport.unary(methods.KV.Range, request as never, callWithin())
   return seen

@@ -23,8 +23,7 @@ class Queued {
   }
 
   async call(options: CallOptions = {}, refusal?: EtcdError): Promise<void> {
-    const context = callContext(options, {})
-    context.deadlineAt = context.startedAt + (options.timeoutMs ?? 10_000)
+    const context = callContext({ timeoutMs: 10_000, ...options }, {})
     this.#rounds.push(this.queue.isFull ? await this.queue.wait(context, refusal) : this.queue.enter())
   }
 

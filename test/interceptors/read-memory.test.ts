@@ -38,7 +38,7 @@ async function write<Request>(
     if (typeof revision !== 'number') throw revision
     return { header: header({ revision }) }
   })
-  const context = callContext(undefined, { consistent: true, proposal: true })
+  const context = callContext(undefined, { requiresFloor: true, proposal: true })
   await readCacheLayer(memory)(transport).unary(method, request, context)
 }
 

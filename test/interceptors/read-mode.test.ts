@@ -6,6 +6,7 @@ import { ReadCache } from '../../src/kv/reads/read-cache.js'
 import { readModeLayer } from '../../src/kv/reads/read-mode-layer.js'
 import type { RangeRequest } from '../../src/protobuf/generated/messages.js'
 import { methods } from '../../src/protobuf/methods.js'
+import { progressOf } from '../../src/transport/call-progress.js'
 import { callContext } from '../../src/transport/transport.js'
 import { fakeTransport, header } from '../support/fake-transport.js'
 
@@ -19,18 +20,19 @@ async function read(
   policy: ReadPolicy & { revision?: number } = { mode: 'serializable' },
   options: ReadPolicyOptions = {},
 ) {
-  const { revision, ...reads } = policy
-  const context = callContext(undefined, { repeatable: true, consistent: true, reads })
-  context.deadlineAt = context.startedAt + 3000
+  const { revision, ...readPolicy } = policy
+  const kind = { repeatable: true, requiresFloor: true, readPolicy }
+  const context = callContext({ timeoutMs: 3000 }, kind)
   const asked: string[] = []
   const bounds: number[] = []
-  const transport = fakeTransport(({ request }) => {
-    const fresh = members.findIndex((_, index) => !context.excludedEndpoints?.has(`m${index}`))
+  const transport = fakeTransport(({ request, context: { excludedEndpoints, deadlineAt, startedAt } }) => {
+    const fresh = members.findIndex((_, index) => !excludedEndpoints?.has(`m${index}`))
     const index = Math.max(0, fresh)
     const { serializable } = request as RangeRequest
-    context.endpoint = serializable ? `m${index}` : 'quorum'
-    asked.push(context.endpoint)
-    bounds.push(context.deadlineAt - context.startedAt)
+    const endpoint = serializable ? `m${index}` : 'quorum'
+    progressOf.wire(context).endpoint = endpoint
+    asked.push(endpoint)
+    bounds.push(deadlineAt - startedAt)
     const answer = serializable ? members[index] : quorum
     if (typeof answer !== 'number') throw new EtcdError('failed', { code: answer ?? 'UNKNOWN', effect: 'none' })
     return { header: header({ revision: answer }), kvs: [], more: false, count: 0 }
@@ -47,21 +49,22 @@ async function read(
     (response) => response.header?.revision,
     (error: unknown) => (error instanceof EtcdError ? error.code : error),
   )
-  return { outcome, asked, bounds, context }
+  const { route, requiresFloor } = transport.calls.at(-1)?.context ?? context
+  return { outcome, asked, bounds, route, requiresFloor, isStale: context.progress.isStale }
 }
 
 describe('A serializable read', () => {
   test('is the answer of the first member that is not behind', async () => {
     assert.deepEqual((await read({ members: [10, 10], quorum: 11, floor: 10 })).asked, ['m0'])
-    const { outcome, asked, context } = await read({ members: [8, 9, 12], quorum: 13, floor: 10 })
-    assert.deepEqual([outcome, asked, context.route.serializable], [12, ['m0', 'm1', 'm2'], true])
-    assert.equal(context.consistent, false)
+    const { outcome, asked, route, requiresFloor } = await read({ members: [8, 9, 12], quorum: 13, floor: 10 })
+    assert.deepEqual([outcome, asked, route.serializable], [12, ['m0', 'm1', 'm2'], true])
+    assert.equal(requiresFloor, false)
   })
 
   test('becomes linearizable when all members are behind', async () => {
-    const { outcome, asked, context } = await read({ members: [8, 9], quorum: 13, floor: 10 })
+    const { outcome, asked, ...last } = await read({ members: [8, 9], quorum: 13, floor: 10 })
     assert.deepEqual([outcome, asked], [13, ['m0', 'm1', 'quorum']])
-    assert.deepEqual([context.route.serializable, context.consistent, context.stale], [false, true, false])
+    assert.deepEqual([last.route.serializable, last.requiresFloor, last.isStale], [false, true, false])
   })
 
   test('of a past revision may come from a member that is behind, if it has that revision', async () => {
@@ -86,8 +89,8 @@ describe('A linearizable read with fallback', () => {
 
   test('is stale when it falls back, after a third of its time, even below the floor', async () => {
     for (const code of ['NO_LEADER', 'DEADLINE_EXCEEDED', 'SERVER_TIMEOUT', 'LEADER_CHANGED'] as const) {
-      const { outcome, asked, bounds, context } = await read({ members: [8], quorum: code, floor: 10 }, fallback)
-      assert.deepEqual([outcome, asked, context.stale], [8, ['quorum', 'm0'], true])
+      const { outcome, asked, bounds, isStale } = await read({ members: [8], quorum: code, floor: 10 }, fallback)
+      assert.deepEqual([outcome, asked, isStale], [8, ['quorum', 'm0'], true])
       assert.ok(Math.abs((bounds[0] ?? 0) - 1000) < 50 && Math.abs((bounds[1] ?? 0) - 3000) < 1, `${bounds}`)
     }
   })
@@ -98,24 +101,24 @@ describe('A linearizable read with fallback', () => {
     const plain = await read({ members: [8], quorum: 'NO_LEADER', floor: 0 }, {})
     assert.deepEqual([plain.outcome, plain.asked], ['NO_LEADER', ['quorum']])
     const fine = await read({ members: [8], quorum: 12, floor: 0 }, fallback)
-    assert.deepEqual([fine.outcome, fine.context.stale], [12, false])
+    assert.deepEqual([fine.outcome, fine.isStale], [12, false])
   })
 
   test('of a past revision goes from a member that has not come so far to the others, and then waits for a leader', async () => {
     const pinned = { ...fallback, revision: 9 }
     const behind = 'FUTURE_REVISION'
     const one = await read({ members: [behind, behind, 12], quorum: 'NO_LEADER', floor: 0 }, pinned)
-    assert.deepEqual([one.outcome, one.asked, one.context.stale], [12, ['quorum', 'm0', 'm1', 'm2'], true])
+    assert.deepEqual([one.outcome, one.asked, one.isStale], [12, ['quorum', 'm0', 'm1', 'm2'], true])
     const all = await read({ members: [behind, behind], quorum: 'NO_LEADER', floor: 0 }, pinned)
     assert.deepEqual([all.outcome, all.asked.slice(0, 3)], ['NO_LEADER', ['quorum', 'm0', 'm1']])
-    assert.deepEqual([all.asked.at(-1), all.context.stale], ['quorum', false])
-    assert.deepEqual([all.context.route.serializable, all.context.consistent], [false, true])
+    assert.deepEqual([all.asked.at(-1), all.isStale], ['quorum', false])
+    assert.deepEqual([all.route.serializable, all.requiresFloor], [false, true])
   })
 
   test('has its fallback and preference from the rule where the call names none', async () => {
     const rules = [{ prefix: 'k', fallback: 'serializable', prefer: 'leader' }] as const
-    const { outcome, context } = await read({ members: [8], quorum: 'NO_LEADER', floor: 0 }, {}, { rules })
-    assert.deepEqual([outcome, context.route.prefer], [8, 'leader'])
+    const { outcome, route } = await read({ members: [8], quorum: 'NO_LEADER', floor: 0 }, {}, { rules })
+    assert.deepEqual([outcome, route.prefer], [8, 'leader'])
   })
 })
 
@@ -123,7 +126,7 @@ test('other calls than reads of ranges pass untouched', async () => {
   const transport = fakeTransport(() => ({ header: header() }))
   const policy = new ReadPolicyTable({ default: 'serializable' })
   const layer = readModeLayer({ policy, floor: () => 9, memory, hasUntriedEndpoint: () => false })(transport)
-  const context = callContext(undefined, { consistent: true })
+  const context = callContext(undefined, { requiresFloor: true })
   await layer.unary(methods.KV.Put, { key: Buffer.from('k') }, context)
-  assert.deepEqual([context.route.serializable, context.consistent], [false, true])
+  assert.equal(transport.calls[0]?.context, context)
 })

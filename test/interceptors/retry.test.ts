@@ -3,9 +3,10 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { shareable } from '../../src/core/abort.js'
 import { EtcdError, type EtcdErrorInit } from '../../src/core/errors.js'
-import { CallQueues, retryLayer } from '../../src/interceptors/retry-layer.js'
+import { CallQueues, retryInterceptor } from '../../src/interceptors/retry.js'
 import { methods } from '../../src/protobuf/methods.js'
-import { type CallContext, type CallKind, type CallOptions, callContext } from '../../src/transport/transport.js'
+import { progressOf } from '../../src/transport/call-progress.js'
+import { type CallKind, type CallOptions, callContext, intercept } from '../../src/transport/transport.js'
 import { type FakeCall, fakeTransport } from '../support/fake-transport.js'
 
 const lost = { code: 'CONNECTION_LOST', effect: 'unknown', retryable: true } as const
@@ -30,26 +31,25 @@ function failure(init: EtcdErrorInit): EtcdError {
 /** Makes a call whose attempts fail as listed, each on another endpoint, and then succeed. */
 async function run(failures: readonly EtcdErrorInit[], setting: Setting = {}) {
   const { kind = read, options, timeoutMs = 2000, members = [], queues = new CallQueues() } = setting
-  const context: CallContext = callContext(options, kind)
-  context.deadlineAt = context.startedAt + timeoutMs
+  const context = callContext({ timeoutMs, ...options }, kind)
   const transport = fakeTransport((call: FakeCall, index) => {
-    context.endpoint = `e${index}`
+    progressOf.wire(context).endpoint = `e${index}`
     const init = failures[index]
     if (init !== undefined) throw failure(init)
     return { kvs: [], attempt: index, call }
   })
   const hasUntriedEndpoint = (_: unknown, excludedEndpoints: ReadonlySet<string>) =>
     members.some((member) => !excludedEndpoints.has(member))
-  const layer = retryLayer({ queues, hasUntriedEndpoint })(transport)
+  const retried = intercept(transport, retryInterceptor({ queues, hasUntriedEndpoint }))
   const startedAt = performance.now()
-  const outcome = await layer.unary(methods.KV.Range, {}, context).then(
+  const outcome = await retried.unary(methods.KV.Range, {}, context).then(
     () => 'ok',
     (error: unknown) => (error instanceof EtcdError ? error.code : error),
   )
-  return { outcome, calls: transport.calls.length, context, tookMs: performance.now() - startedAt }
+  return { outcome, calls: transport.calls.length, progress: context.progress, tookMs: performance.now() - startedAt }
 }
 
-describe('The retry layer', () => {
+describe('Retries', () => {
   const cases: [string, EtcdErrorInit[], CallKind, string, number][] = [
     ['a read that was lost is repeated', [lost, lost], read, 'ok', 3],
     ['a write that was lost is never repeated', [lost], write, 'CONNECTION_LOST', 1],
@@ -69,8 +69,8 @@ describe('The retry layer', () => {
     const transport = fakeTransport(() => {
       throw failure({ code: 'NOT_CONNECTED', effect: 'none', retryable: true })
     })
-    const layer = retryLayer({ queues: new CallQueues(), hasUntriedEndpoint: () => false })(transport)
-    const call = layer.unary(methods.KV.Range, {}, callContext(undefined, read))
+    const retry = retryInterceptor({ queues: new CallQueues(), hasUntriedEndpoint: () => false })
+    const call = intercept(transport, retry).unary(methods.KV.Range, {}, callContext(undefined, read))
     await assert.rejects(call, { code: 'NOT_CONNECTED' })
     assert.equal(transport.calls.length, 1)
   })
@@ -82,7 +82,7 @@ describe('The retry layer', () => {
       [[lost, refused], true],
       [[broken], false],
     ] as const) {
-      assert.equal((await run(failures)).context.mayBeApplied, mayBeApplied)
+      assert.equal((await run(failures)).progress.mayBeApplied, mayBeApplied)
     }
   })
 
@@ -90,10 +90,10 @@ describe('The retry layer', () => {
     const failures = new Array(6).fill(lost)
     const fresh = await run(failures, { members: ['e0', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6'] })
     assert.equal(fresh.outcome, 'ok')
-    assert.ok(fresh.context.backoffMs < 20, `it waited ${fresh.context.backoffMs} ms`)
-    assert.deepEqual([...(fresh.context.excludedEndpoints ?? [])], ['e0', 'e1', 'e2', 'e3', 'e4', 'e5'])
+    assert.ok(fresh.progress.backoffMs < 20, `it waited ${fresh.progress.backoffMs} ms`)
+    assert.deepEqual([...(fresh.progress.failedEndpoints ?? [])], ['e0', 'e1', 'e2', 'e3', 'e4', 'e5'])
     const known = await run(failures)
-    assert.ok(known.context.backoffMs > 20, `it waited ${known.context.backoffMs} ms`)
+    assert.ok(known.progress.backoffMs > 20, `it waited ${known.progress.backoffMs} ms`)
   })
 
   test('ends with the last error when the next wait would pass the deadline', async () => {
@@ -125,8 +125,8 @@ describe('The retry layer', () => {
     const serializable = { ...read, route: { serializable: true, prefer: undefined, endpoint: undefined } }
     const pinned = { ...read, route: { serializable: false, prefer: undefined, endpoint: 'e0' } }
     for (const kind of [write, serializable, pinned]) {
-      const { calls, context } = await run([], { queues, kind: { ...kind, proposal: kind === write } })
-      assert.deepEqual([calls, context.backoffMs], [1, 0])
+      const { calls, progress } = await run([], { queues, kind: { ...kind, proposal: kind === write } })
+      assert.deepEqual([calls, progress.backoffMs], [1, 0])
     }
     assert.equal(queues.throttled > 0, true)
     assert.equal((await waiting).outcome, 'NO_LEADER')
@@ -139,10 +139,9 @@ describe('The retry layer', () => {
     const transport = fakeTransport(() => {
       throw failure(controller.signal.aborted ? closed : refused)
     })
-    const layer = retryLayer({ queues, hasUntriedEndpoint: () => false, closing: shareable(controller.signal) })(
-      transport,
-    )
-    const calls = Array.from({ length: 20 }, () => layer.unary(methods.KV.Range, {}, callContext(undefined, read)))
+    const options = { queues, hasUntriedEndpoint: () => false, closing: shareable(controller.signal) }
+    const retried = intercept(transport, retryInterceptor(options))
+    const calls = Array.from({ length: 20 }, () => retried.unary(methods.KV.Range, {}, callContext(undefined, read)))
     const outcomes = Promise.allSettled(calls)
     await sleep(100)
     const closedAt = performance.now()

@@ -64,7 +64,7 @@ class Bench {
     return record
   }
 
-  #open(listener: StreamListener<LeaseKeepAliveResponse>, excludedEndpoints: Set<string> = new Set()): unknown {
+  #open(listener: StreamListener<LeaseKeepAliveResponse>, excludedEndpoints: ReadonlySet<string> = new Set()): unknown {
     const sent: string[] = []
     const stream: FakeStream = {
       sent,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type ErrorCode, EtcdError, type EtcdErrorInit } from '../../src/core/errors.js'
-import { callObserver } from '../../src/interceptors/observe-layer.js'
-import { CallQueues, retryLayer } from '../../src/interceptors/retry-layer.js'
+import { callObserver } from '../../src/interceptors/observe.js'
+import { CallQueues, retryInterceptor } from '../../src/interceptors/retry.js'
 import type { KeepAliveScheduler } from '../../src/lease/keep-alive-scheduler.js'
 import { Leases } from '../../src/lease/leases.js'
 import { ClientTelemetry } from '../../src/telemetry/client-telemetry.js'
-import { stack } from '../../src/transport/transport.js'
+import { intercept } from '../../src/transport/transport.js'
 import { fakeTransport } from '../support/fake-transport.js'
 
 const lost = { code: 'CONNECTION_LOST', effect: 'unknown', retryable: true } as const
@@ -22,10 +22,10 @@ function leases(failures: readonly EtcdErrorInit[], asked: unknown[] = []): Leas
     return { TTL: 10 }
   })
   const telemetry = new ClientTelemetry({ name: 'test', namespace: undefined, keys: true, slowCallMs: 1000 })
-  const retry = retryLayer({ queues: new CallQueues(), hasUntriedEndpoint: () => true })
+  const retry = retryInterceptor({ queues: new CallQueues(), hasUntriedEndpoint: () => true })
   // Only what these calls use of it.
   const keepAlives = { revoked: () => {}, add: () => {} } as unknown as KeepAliveScheduler
-  const transport = stack(
+  const transport = intercept(
     base,
     callObserver(telemetry, () => undefined),
     retry,

@@ -1,4 +1,5 @@
 import type { ResponseHeader } from '../../src/protobuf/generated/messages.js'
+import { progressOf } from '../../src/transport/call-progress.js'
 import type { CallContext, Transport } from '../../src/transport/transport.js'
 
 /** One call that reached a fake transport. */
@@ -18,7 +19,7 @@ export function fakeTransport(
     async unary(method, request, context) {
       const call = { method: method.name, request, context }
       calls.push(call)
-      context.attempts += 1
+      progressOf.wire(context).attempts += 1
       // The test knows which answer belongs to the method that it calls.
       return (await answer(call, calls.length - 1)) as never
     },

@@ -31,7 +31,7 @@ export const authenticateBench = defineBench({
       const workload = operations('bench authenticate', settings, async (_, worker) => {
         const call = callContext({ signal: context.signal }, { repeatable: true })
         await turnOf(clients, worker).transport.unary(methods.Auth.Authenticate, { name, password }, call)
-        return { endpoint: call.endpoint }
+        return { endpoint: call.progress.endpoint }
       })
       return await runBench(context, workload, flags)
     } finally {

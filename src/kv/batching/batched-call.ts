@@ -1,6 +1,8 @@
 import { longestTimerMs } from '../../core/abort.js'
 import { CompactedError, EtcdError } from '../../core/errors.js'
 import type { Method } from '../../protobuf/methods.js'
+import { absorbBatch } from '../../transport/call-progress.js'
+import { encodeOnce } from '../../transport/encoding.js'
 import type { CallContext, Transport } from '../../transport/transport.js'
 import type { GroupOperation, OperationAnswer } from './group-txn.js'
 
@@ -37,7 +39,7 @@ export class BatchedCall implements GroupOperation {
   /** Throws `InvalidArgumentError` for a request that the wire cannot hold. */
   constructor(method: OperationMethod, request: unknown, context: CallContext, tag: GroupOperation['tag']) {
     this.tag = tag
-    this.message = method.encode(request)
+    this.message = encodeOnce(method, request, context)
     this.method = method
     this.context = context
     this.request = request
@@ -88,11 +90,12 @@ export class BatchedCall implements GroupOperation {
 
   /** Makes the call by itself. */
   async sendAlone(inner: Transport): Promise<OperationAnswer | undefined> {
+    const excludedEndpoints = this.#carrier?.progress.failedEndpoints
     this.#leaveSignal()
     this.#leaveCarrier()
-    this.context.encoded = { request: this.request, message: this.message }
+    const context = excludedEndpoints === undefined ? this.context : { ...this.context, excludedEndpoints }
     try {
-      const answer = await inner.unary(this.method, this.request, this.context)
+      const answer = await inner.unary(this.method, this.request, context)
       this.#settle()
       this.#resolve(answer)
       return answer
@@ -104,8 +107,7 @@ export class BatchedCall implements GroupOperation {
   }
 
   answer(answer: OperationAnswer, responseBytes: number): void {
-    if (!this.#settle()) return
-    this.context.responseBytes = responseBytes
+    if (!this.#settle(responseBytes)) return
     this.#resolve(answer)
   }
 
@@ -118,13 +120,13 @@ export class BatchedCall implements GroupOperation {
   /** The caller's own time is over. */
   expire(): void {
     const carrier = this.#carrier
-    const isSent = carrier !== undefined && carrier.attempts > 0
+    const isSent = carrier !== undefined && carrier.progress.attempts > 0
     const error = new EtcdError(
       `the deadline passed ${isSent ? 'while the call was under way' : 'before the call was sent'}`,
       {
         code: 'DEADLINE_EXCEEDED',
         effect: isSent ? 'unknown' : 'none',
-        endpoint: carrier?.endpoint,
+        endpoint: carrier?.progress.endpoint,
         method: this.method.name,
       },
     )
@@ -133,23 +135,11 @@ export class BatchedCall implements GroupOperation {
   }
 
   /** Counts what the group went through as this call's own. */
-  #leaveCarrier(): void {
-    const [carrier, context] = [this.#carrier, this.context]
+  #leaveCarrier(responseBytes = 0): void {
+    const carrier = this.#carrier
     if (carrier === undefined) return
     this.#carrier = undefined
-    context.endpoint = carrier.endpoint
-    context.attempts += carrier.attempts
-    context.excludedEndpoints = carrier.excludedEndpoints
-    context.trouble = carrier.trouble
-    // The waits of a group that it has joined under way may have been over before it was made.
-    if (context.startedAt <= carrier.startedAt) {
-      context.authMs += carrier.authMs
-      context.backoffMs += carrier.backoffMs
-      context.connectMs += carrier.connectMs
-    }
-    if (context.trace === undefined) return
-    context.encoded = { request: this.request, message: this.message }
-    context.trace.takeOver(carrier)
+    absorbBatch(this.context, carrier, responseBytes)
   }
 
   #followSignal(signal: AbortSignal): void {
@@ -161,11 +151,11 @@ export class BatchedCall implements GroupOperation {
     signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  #settle(): boolean {
+  #settle(responseBytes = 0): boolean {
     if (this.#isSettled) return false
     this.#isSettled = true
     this.#leaveSignal()
-    this.#leaveCarrier()
+    this.#leaveCarrier(responseBytes)
     if (this.#timer !== undefined) this.taken()
     return true
   }

@@ -1,13 +1,9 @@
 import { longestTimerMs } from '../../core/abort.js'
 import { type ErrorCode, isEtcdError } from '../../core/errors.js'
 import { protocolError } from '../../protobuf/protocol-error.js'
-import {
-  type CallContext,
-  type CallKind,
-  type CarriedCalls,
-  callContext,
-  type Transport,
-} from '../../transport/transport.js'
+import { type BatchedCalls, progressOf } from '../../transport/call-progress.js'
+import { setMessage } from '../../transport/encoding.js'
+import { type CallContext, type CallKind, callContext, type Transport } from '../../transport/transport.js'
 import type { BatchedCall } from './batched-call.js'
 import { type GroupAnswer, groupTxn, type OperationAnswer } from './group-txn.js'
 
@@ -47,9 +43,9 @@ const sharedReasons: ReadonlySet<ErrorCode> = new Set([
  * callers have left. What is refused for a reason that may be one operation's alone, with nothing done, is made again call
  * by call, so that only the guilty ones fail.
  */
-export class CallGroup implements CarriedCalls {
+export class CallGroup implements BatchedCalls {
   readonly #inner: Transport
-  readonly #calls: readonly BatchedCall[]
+  readonly #operations: readonly BatchedCall[]
   readonly #kind: GroupKind
   readonly #context: CallContext
   readonly #canceled: AbortController | undefined
@@ -58,32 +54,32 @@ export class CallGroup implements CarriedCalls {
 
   constructor(inner: Transport, calls: readonly BatchedCall[], kind: GroupKind) {
     this.#inner = inner
-    this.#calls = calls
+    this.#operations = calls
     this.#kind = kind
     // A caller without a signal that stays to the end keeps the group from being canceled at all.
-    const mayEmpty = callers(calls).every(({ context }) => context.signal !== undefined)
+    const all = callers(calls)
+    const mayEmpty = all.every(({ context }) => context.signal !== undefined)
     this.#canceled = mayEmpty ? new AbortController() : undefined
-    this.#context = callContext({ signal: this.#canceled?.signal }, kind)
-    this.#context.carried = this
-    this.#context.deadlineAt = Number.NEGATIVE_INFINITY
-    for (const call of callers(calls)) this.#admit(call)
+    let deadlineAt = Number.NEGATIVE_INFINITY
+    for (const { isSettled, context } of all) if (!isSettled) deadlineAt = Math.max(deadlineAt, context.deadlineAt)
+    this.#context = { ...callContext({ signal: this.#canceled?.signal }, kind), deadlineAt }
+    progressOf.batch(this.#context).batch = this
+    for (const call of all) this.#admit(call)
   }
 
   get method(): string {
-    return this.#calls[0]?.method.name ?? groupTxn.name
+    return this.#operations[0]?.method.name ?? groupTxn.name
   }
 
-  get contexts(): readonly CallContext[] {
-    return callers(this.#calls).map(({ context }) => context)
+  get calls(): readonly CallContext[] {
+    return callers(this.#operations).map(({ context }) => context)
   }
 
   /** Lets another caller have the answer that `call` is about to get; `false` where that will not come any more. */
   join(call: BatchedCall, twin: BatchedCall): boolean {
     if (this.#canceled?.signal.aborted === true) return false
     call.addTwin(twin)
-    const { deadlineAt } = this.#context
     this.#admit(twin)
-    this.#context.deadlineAt = deadlineAt
     this.#watchDeadlines()
     return true
   }
@@ -102,21 +98,20 @@ export class CallGroup implements CarriedCalls {
 
   /** One operation needs no transaction, however many wait for its answer. */
   async #exchange(): Promise<GroupAnswer> {
-    const [first, second] = this.#calls
+    const [first, second] = this.#operations
     if (first === undefined || second !== undefined) {
-      return this.#inner.unary(groupTxn, this.#calls, this.#context)
+      return this.#inner.unary(groupTxn, this.#operations, this.#context)
     }
     const { method, request, message } = first
-    this.#context.encoded = { request, message }
+    setMessage(this.#context, request, message)
     const answer = await this.#inner.unary(method, request, this.#context)
-    return { header: answer.header, answers: [answer], sizes: [this.#context.responseBytes] }
+    return { header: answer.header, answers: [answer], sizes: [this.#context.progress.responseBytes] }
   }
 
   #admit(call: BatchedCall): void {
     if (call.isSettled) return
     this.#waiting += 1
     call.carriedBy(this.#context, this.#onLeave)
-    this.#context.deadlineAt = Math.max(this.#context.deadlineAt, call.context.deadlineAt)
   }
 
   readonly #onLeave = (): void => {
@@ -125,7 +120,7 @@ export class CallGroup implements CarriedCalls {
   }
 
   #answered({ answers, sizes }: GroupAnswer): GroupOutcome {
-    const calls = this.#calls
+    const calls = this.#operations
     if (answers.length !== calls.length) {
       throw protocolError(`${calls.length} answers expected, got ${answers.length}`)
     }
@@ -134,7 +129,7 @@ export class CallGroup implements CarriedCalls {
       const answer = answers[index]
       if (call !== undefined && answer !== undefined) this.#answer(call, answer, sizes[index] ?? 0)
     }
-    return { kind: 'answered', responseBytes: this.#context.responseBytes }
+    return { kind: 'answered', responseBytes: this.#context.progress.responseBytes }
   }
 
   #answer(call: BatchedCall, answer: OperationAnswer, bytes: number): void {
@@ -143,7 +138,7 @@ export class CallGroup implements CarriedCalls {
   }
 
   #failed(error: unknown): GroupOutcome {
-    const left = callers(this.#calls).filter(({ isSettled }) => !isSettled)
+    const left = callers(this.#operations).filter(({ isSettled }) => !isSettled)
     if (this.#mayBeOnes(error)) return { kind: 'refused', error, rest: Promise.all(left.map(this.#sendAlone)) }
     for (const call of left) {
       if (this.#outlasts(call, error)) void this.#sendAlone(call)
@@ -162,7 +157,7 @@ export class CallGroup implements CarriedCalls {
 
   /** Whether the error may be about one operation, and nothing was done for any. */
   #mayBeOnes(error: unknown): boolean {
-    if (this.#calls.length === 1) return false
+    if (this.#operations.length === 1) return false
     if (!isEtcdError(error) || error.retryable || sharedReasons.has(error.code)) return false
     return this.#context.repeatable || error.effect === 'none'
   }
@@ -172,7 +167,7 @@ export class CallGroup implements CarriedCalls {
     clearTimeout(this.#timer)
     const last = this.#context.deadlineAt - sameDeadlineMs
     let next = Number.POSITIVE_INFINITY
-    for (const { isSettled, context } of callers(this.#calls)) {
+    for (const { isSettled, context } of callers(this.#operations)) {
       if (!isSettled && context.deadlineAt < last) next = Math.min(next, context.deadlineAt)
     }
     if (next === Number.POSITIVE_INFINITY) return
@@ -182,7 +177,7 @@ export class CallGroup implements CarriedCalls {
 
   #expire(): void {
     const now = performance.now()
-    for (const call of callers(this.#calls)) {
+    for (const call of callers(this.#operations)) {
       if (!call.isSettled && call.context.deadlineAt <= now) call.expire()
     }
     this.#watchDeadlines()

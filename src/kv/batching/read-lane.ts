@@ -56,7 +56,7 @@ export class ReadLane {
 
   constructor(inner: Transport, route: Route, options: ReadLaneOptions) {
     this.#inner = inner
-    this.#kind = { repeatable: true, consistent: !route.serializable, route, copyAnswer: copyRange }
+    this.#kind = { repeatable: true, requiresFloor: !route.serializable, route, copyAnswer: copyRange }
     this.#options = options
     this.#size = new BatchSize(options.maxOps)
   }
@@ -128,7 +128,7 @@ export class ReadLane {
   async #sendAlone(call: BatchedCall): Promise<void> {
     const answer = await call.sendAlone(this.#inner)
     if (answer === undefined) return
-    this.#measure(call.context.responseBytes)
+    this.#measure(call.context.progress.responseBytes)
     this.#size.succeeded(1)
   }
 

@@ -15,7 +15,7 @@ export interface WriteLaneOptions {
 /** Groups under way beyond which only full ones are sent; the others grow until one of these is answered. */
 const fewInFlight = 4
 
-const kind: GroupKind = { consistent: true, proposal: true, copyAnswer: (answer) => answer }
+const kind: GroupKind = { requiresFloor: true, proposal: true, copyAnswer: (answer) => answer }
 
 /**
  * Writes of single keys on their way into groups. Writes of one key are sent in the order in which they were made, each

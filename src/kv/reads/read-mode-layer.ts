@@ -3,6 +3,7 @@ import type { ReadPolicyTable, ResolvedReadPolicy } from '../../core/read-policy
 import { notInTime, waitWithin } from '../../core/wait-within.js'
 import type { RangeRequest, RangeResponse } from '../../protobuf/generated/messages.js'
 import { type Method, methods } from '../../protobuf/methods.js'
+import { endpointOf, progressOf, responseBytesOf } from '../../transport/call-progress.js'
 import { anyMember, type CallContext, type Layer, type Route, type Transport } from '../../transport/transport.js'
 import { rangeOf } from '../wire-range.js'
 import type { MemoryAnswer, ReadCache } from './read-cache.js'
@@ -53,17 +54,17 @@ class ReadModeTransport implements Transport {
 
   #read(request: RangeRequest, context: CallContext): Promise<RangeResponse> {
     const { policy } = this.#options
-    const plain = context.reads === undefined ? policy.plain : undefined
-    const resolved = plain ?? policy.resolve(rangeOf(request), context.reads)
+    const plain = context.readPolicy === undefined ? policy.plain : undefined
+    const resolved = plain ?? policy.resolve(rangeOf(request), context.readPolicy)
     if (resolved.mode === 'cached') return this.#readCached(request, context, resolved)
     if (resolved.mode === 'serializable') return this.#readSerializable(request, context, resolved)
-    routeTo(context, resolved, false)
-    if (resolved.fallback === undefined) return this.#inner.unary(methods.KV.Range, request, context)
-    return this.#readOrFallBack(request, context, resolved)
+    const linearizable = linearizableRead(context, resolved)
+    if (resolved.fallback === undefined) return this.#inner.unary(methods.KV.Range, request, linearizable)
+    return this.#readOrFallBack(request, linearizable, resolved)
   }
 
   async #readCached(request: RangeRequest, context: CallContext, resolved: ResolvedReadPolicy): Promise<RangeResponse> {
-    if (context.memory === 'never') return this.#readSerializable(request, context, resolved)
+    if (!context.mayUseCache) return this.#readSerializable(request, context, resolved)
     const { memory } = this.#options
     const range = rangeOf(request)
     const confirming = memory.confirm(range)
@@ -73,7 +74,8 @@ class ReadModeTransport implements Transport {
     const asking = memory.ask(request, range)
     try {
       const response = await this.#readSerializable(request, context, resolved)
-      memory.asked(asking, { response, endpoint: context.endpoint, bytes: context.responseBytes })
+      const { progress } = context
+      memory.asked(asking, { response, endpoint: endpointOf(progress), bytes: responseBytesOf(progress) })
       return response
     } catch (error) {
       memory.asked(asking, undefined)
@@ -89,16 +91,17 @@ class ReadModeTransport implements Transport {
     const { floor, hasUntriedEndpoint } = this.#options
     const seen = floor()
     const serializable = { ...request, serializable: true }
-    routeTo(context, resolved, true)
     const behind = new Set<string>()
-    let excludedEndpoints: ReadonlySet<string>
+    let attempt = serializableRead(context, resolved)
     do {
-      const response = await rangeUnlessBehind(this.#inner, serializable, context, seen)
+      const response = await rangeUnlessBehind(this.#inner, serializable, attempt, seen)
       if (response !== undefined) return response
-      excludedEndpoints = leave(context, behind)
-    } while (hasUntriedEndpoint(context.route, excludedEndpoints))
-    routeTo(context, resolved, false)
-    return this.#inner.unary(methods.KV.Range, request, context)
+      if (attempt.progress.endpoint !== undefined) behind.add(attempt.progress.endpoint)
+      const { failedEndpoints } = attempt.progress
+      attempt = { ...attempt, excludedEndpoints: new Set([...(failedEndpoints ?? []), ...behind]) }
+    } while (hasUntriedEndpoint(attempt.route, attempt.excludedEndpoints ?? behind))
+    const { excludedEndpoints } = attempt
+    return this.#inner.unary(methods.KV.Range, request, { ...linearizableRead(context, resolved), excludedEndpoints })
   }
 
   async #readOrFallBack(
@@ -106,19 +109,20 @@ class ReadModeTransport implements Transport {
     context: CallContext,
     resolved: ResolvedReadPolicy,
   ): Promise<RangeResponse> {
-    const { deadlineAt } = context
     const now = performance.now()
-    context.deadlineAt = now + Math.min((deadlineAt - now) * fallbackShare, fallbackAfterMs)
+    const deadlineAt = now + Math.min((context.deadlineAt - now) * fallbackShare, fallbackAfterMs)
     try {
-      return await this.#inner.unary(methods.KV.Range, request, context)
+      return await this.#inner.unary(methods.KV.Range, request, { ...context, deadlineAt })
     } catch (error) {
       if (!lacksLeader(error)) throw error
-      context.deadlineAt = deadlineAt
       const response = await this.#fallBack({ ...request, serializable: true }, context, resolved)
-      context.stale = response !== undefined
+      progressOf.reads(context).isStale = response !== undefined
       if (response !== undefined) return response
-      routeTo(context, resolved, false)
-      return this.#inner.unary(methods.KV.Range, request, context)
+      const { failedEndpoints } = context.progress
+      return this.#inner.unary(methods.KV.Range, request, {
+        ...linearizableRead(context, resolved),
+        excludedEndpoints: failedEndpoints,
+      })
     }
   }
 
@@ -128,27 +132,19 @@ class ReadModeTransport implements Transport {
     context: CallContext,
     resolved: ResolvedReadPolicy,
   ): Promise<RangeResponse | undefined> {
-    routeTo(context, resolved, true)
     // Those that have no leader can serve it, too.
-    context.excludedEndpoints = undefined
+    const read = serializableRead(context, resolved)
     const behind = new Set<string>()
     // Without a leader no member is healthy: that all were asked shows when one is asked again.
     for (let known = -1; known < behind.size; ) {
       known = behind.size
-      const response = await rangeUnlessBehind(this.#inner, request, context, 0)
+      const attempt = behind.size === 0 ? read : { ...read, excludedEndpoints: new Set(behind) }
+      const response = await rangeUnlessBehind(this.#inner, request, attempt, 0)
       if (response !== undefined) return response
-      leave(context, behind)
+      if (attempt.progress.endpoint !== undefined) behind.add(attempt.progress.endpoint)
     }
     return undefined
   }
-}
-
-/** Keeps the call away from the member that was just found to be behind. */
-function leave(context: CallContext, behind: Set<string>): ReadonlySet<string> {
-  if (context.endpoint !== undefined) behind.add(context.endpoint)
-  const excludedEndpoints = new Set([...(context.excludedEndpoints ?? []), ...behind])
-  context.excludedEndpoints = excludedEndpoints
-  return excludedEndpoints
 }
 
 /** The answer, or `undefined` from a member that has not come as far as this client has seen. */
@@ -170,10 +166,17 @@ async function rangeUnlessBehind(
   }
 }
 
-function routeTo(context: CallContext, { prefer }: ResolvedReadPolicy, serializable: boolean): void {
-  const isPlain = !serializable && prefer === undefined && context.route === anyMember
-  if (!isPlain) context.route = { serializable, prefer, endpoint: context.route.endpoint }
-  context.consistent = !serializable
+function linearizableRead(context: CallContext, { prefer }: ResolvedReadPolicy): CallContext {
+  progressOf.reads(context).servedAs = 'linearizable'
+  if (prefer === undefined && context.route === anyMember && context.requiresFloor) return context
+  const { endpoint } = context.route
+  return { ...context, route: { serializable: false, prefer, endpoint }, requiresFloor: true }
+}
+
+function serializableRead(context: CallContext, { prefer }: ResolvedReadPolicy): CallContext {
+  progressOf.reads(context).servedAs = 'serializable'
+  const { endpoint } = context.route
+  return { ...context, route: { serializable: true, prefer, endpoint }, requiresFloor: false }
 }
 
 /** Waits within the bounds of the call. A copy that is not confirmed in its time counts as cut off. */
@@ -187,10 +190,11 @@ function fromMemory(answer: MemoryAnswer, context: CallContext, seen: number): R
   const { response, endpoint, bytes, isCutOff = false } = answer
   const isBehind = (response.header?.revision ?? 0) < seen
   if (isBehind) answer.catchUp?.()
-  context.memory = 'used'
-  context.stale = isCutOff || isBehind
-  context.endpoint = endpoint
-  context.responseBytes = bytes
+  Object.assign(progressOf.reads(context), {
+    servedAs: 'cached',
+    isStale: isCutOff || isBehind,
+    cachedAnswer: { endpoint, bytes },
+  })
   return response
 }
 

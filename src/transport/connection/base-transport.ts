@@ -1,5 +1,7 @@
 import { EtcdError } from '../../core/errors.js'
 import type { Method } from '../../protobuf/methods.js'
+import { progressOf } from '../call-progress.js'
+import { encodeOnce } from '../encoding.js'
 import { isBlockingCall, noStreamSlot } from '../stream-slots.js'
 import type { CallContext, Transport } from '../transport.js'
 import type { Connection } from './connection.js'
@@ -69,7 +71,7 @@ export class BaseTransport implements Transport {
     try {
       return await this.#manager.wait(context)
     } finally {
-      context.connectMs += performance.now() - waitingSince
+      progressOf.wire(context).connectMs += performance.now() - waitingSince
     }
   }
 
@@ -89,20 +91,10 @@ function send<Request, Response>(
   message: Buffer,
   context: CallContext,
 ): Promise<Response> {
-  context.endpoint = connection.url
-  context.attempts += 1
+  const wire = progressOf.wire(context)
+  wire.endpoint = connection.url
+  wire.attempts += 1
   return connection.unary(method, message, context)
-}
-
-function encodeOnce<Request>(
-  method: Pick<Method<Request, unknown>, 'encode'>,
-  request: Request,
-  context: CallContext,
-): Buffer {
-  if (context.encoded?.request === request) return context.encoded.message
-  const message = method.encode(request)
-  context.encoded = { request, message }
-  return message
 }
 
 /** As if a member had refused it: the call gets the token of now and goes on. */

@@ -238,7 +238,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   }
 
   /** Whether the call was given a token that is not in use any more. */
-  hasStaleToken({ token }: CallContext): boolean {
+  hasStaleToken({ progress: { token } }: CallContext): boolean {
     return token !== undefined && token !== this.probeMetadata().token
   }
 

@@ -134,7 +134,7 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
     context: CallContext,
   ): Promise<Response> {
     if (!this.isConnected) return Promise.reject(this.#notConnected())
-    const floor = context.consistent && !context.ownView ? this.#host.identity.revision : 0
+    const floor = context.requiresFloor && !context.skipsRevisionCheck ? this.#host.identity.revision : 0
     return this.#send(method, message, context, floor)
   }
 
@@ -238,7 +238,7 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
   answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined {
     const now = performance.now()
     this.#liveness.answered(now)
-    this.#latency.sample(now - attempt.sentAt, attempt.context.responseBytes)
+    this.#latency.sample(now - attempt.sentAt, attempt.context.progress.responseBytes)
     const refused = this.#observe(header, attempt.floor)
     // What a member tells about itself is true in whatever cluster it is, and a token that it gives is for that one.
     const isForAny = attempt.method === methods.Maintenance.Status || attempt.method === methods.Auth.Authenticate

@@ -37,7 +37,6 @@ export class EndpointDirectory {
   /** The first call looks endpoints up; that none of them can be reached is for the calls to find out. */
   async #discovered(options: CallOptions | undefined): Promise<void> {
     const context = callContext(options, {})
-    context.deadlineAt = context.startedAt + (options?.timeoutMs ?? Number.POSITIVE_INFINITY)
     try {
       if (this.#manager.pick(context) === undefined) await this.#manager.wait(context)
     } catch (error) {

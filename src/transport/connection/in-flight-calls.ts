@@ -31,7 +31,7 @@ export class InFlightCalls {
   get largeRequestsUntil(): number {
     let [bytes, since] = [0, Number.POSITIVE_INFINITY]
     for (const { context, sentAt } of this.#attempts) {
-      const size = context.encoded?.message.length ?? 0
+      const size = context.progress.message?.length ?? 0
       if (size < largeRequestBytes) continue
       bytes += size
       since = Math.min(since, sentAt)
@@ -86,7 +86,7 @@ export class InFlightCalls {
   /** Gives the calls up that wait with this token and may be sent again with another one. */
   failWithToken(token: string): void {
     for (const attempt of this.#attempts) {
-      if (!attempt.context.repeatable || attempt.context.token !== token) continue
+      if (!attempt.context.repeatable || attempt.context.progress.token !== token) continue
       attempt.cancel(stalledTokenError({ effect: 'unknown', endpoint: this.#url, method: attempt.method.name }))
     }
   }

@@ -55,9 +55,7 @@ export class MemberProber {
     metadata: CallMetadata,
     signal: AbortSignal | undefined,
   ): Promise<Response> {
-    const context = callContext({ signal }, {})
-    context.metadata = metadata
-    context.deadlineAt = context.startedAt + this.#timeoutMs
+    const context = callContext({ signal, timeoutMs: this.#timeoutMs }, { metadata })
     return this.#host.send(method, request, context)
   }
 

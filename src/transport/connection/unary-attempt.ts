@@ -1,6 +1,7 @@
 import type { EtcdError } from '../../core/errors.js'
 import type { ResponseHeader } from '../../protobuf/generated/messages.js'
 import type { Method } from '../../protobuf/methods.js'
+import { progressOf } from '../call-progress.js'
 import type { CallListener, CallStatus, ChannelCall, UnaryChannel } from '../channel.js'
 import { toEtcdError } from '../grpc-status.js'
 import type { CallContext } from '../transport.js'
@@ -52,10 +53,10 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
-      const { deadlineAt, metadata, signal } = this.context
+      const { deadlineAt, signal, progress } = this.context
       if (signal !== undefined) this.#listenTo(signal)
       try {
-        this.#call = channel.startUnary(this.method.path, message, metadata, deadlineAt, this)
+        this.#call = channel.startUnary(this.method.path, message, progress.metadata, deadlineAt, this)
       } catch (error) {
         // A channel throws when it was closed under the call, among others.
         this.#detach()
@@ -95,7 +96,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
   #response(status: CallStatus): Response {
     if (status.code !== okStatus || this.#message === undefined) throw this.#failure(status)
     const response = this.method.decode(this.#message)
-    this.context.responseBytes = this.#message.length
+    progressOf.wire(this.context).responseBytes = this.#message.length
     const refused = this.#owner.answered(this as UnaryAttempt, headerOf(response))
     if (refused !== undefined) throw refused
     return response

@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { EtcdError } from '../../../src/core/errors.js'
-import { attemptObserver, callObserver } from '../../../src/interceptors/observe-layer.js'
+import { attemptObserver, callObserver } from '../../../src/interceptors/observe.js'
 import type { BatchedCall } from '../../../src/kv/batching/batched-call.js'
 import { readBatchLayer } from '../../../src/kv/batching/read-batch-layer.js'
 import type { RangeResponse } from '../../../src/protobuf/generated/messages.js'
@@ -11,7 +11,8 @@ import { methods } from '../../../src/protobuf/methods.js'
 import { channels } from '../../../src/telemetry/channels.js'
 import { ClientTelemetry } from '../../../src/telemetry/client-telemetry.js'
 import type { AttemptRecord, CallRecord } from '../../../src/telemetry/records.js'
-import { anyMember, callContext, type Layer, stack } from '../../../src/transport/transport.js'
+import { progressOf } from '../../../src/transport/call-progress.js'
+import { anyMember, callContext, type Interceptor, intercept } from '../../../src/transport/transport.js'
 import { recordsOf } from '../../support/channels.js'
 import { type FakeCall, fakeTransport, header } from '../../support/fake-transport.js'
 
@@ -23,14 +24,12 @@ function answerAll({ request }: FakeCall): unknown {
 }
 
 /** Takes its time, as the layer that logs in. */
-const waitForToken: Layer = (inner) => ({
-  async unary(method, request, context) {
-    const startedAt = performance.now()
-    await wait(5)
-    context.authMs += performance.now() - startedAt
-    return inner.unary(method, request, context)
-  },
-})
+const waitForToken: Interceptor = async (method, request, context, next) => {
+  const startedAt = performance.now()
+  await wait(5)
+  progressOf.auth(context).authMs += performance.now() - startedAt
+  return next(method, request, context)
+}
 
 interface Ask {
   readonly signal?: AbortSignal
@@ -42,20 +41,18 @@ interface Ask {
 function observed(reply: (call: FakeCall, index: number) => unknown) {
   const telemetry = new ClientTelemetry({ name: 'app', namespace: undefined, keys: true, slowCallMs: 300 })
   const inner = fakeTransport(async (call, index) => {
-    call.context.endpoint = 'm0'
+    progressOf.wire(call.context).endpoint = 'm0'
     return reply(call, index)
   })
-  const layers = stack(
-    inner,
+  const options = { maxOps: 128, maxBytes: 1e6, servesBatches: () => true, floor: () => 0 }
+  const batched = readBatchLayer(options)(intercept(inner, waitForToken, attemptObserver(telemetry)))
+  const layers = intercept(
+    batched,
     callObserver(telemetry, () => 'leader'),
-    readBatchLayer({ maxOps: 128, maxBytes: 1e6, servesBatches: () => true, floor: () => 0 }),
-    waitForToken,
-    attemptObserver(telemetry),
   )
   const read = (key: string, { signal, timeoutMs = 10_000, serializable = false }: Ask = {}) => {
     const route = { ...anyMember, serializable }
-    const context = callContext({ signal, timeoutMs }, { repeatable: true, consistent: !serializable, route })
-    context.deadlineAt = context.startedAt + timeoutMs
+    const context = callContext({ signal, timeoutMs }, { repeatable: true, requiresFloor: !serializable, route })
     return layers.unary(methods.KV.Range, { key: Buffer.from(key) }, context)
   }
   return { read, inner }
@@ -77,7 +74,7 @@ describe('What is told of calls in a batch', () => {
     const callOf = callsOf(t)
     const { read } = observed(async (call) => {
       await wait(5)
-      call.context.connectMs += 4
+      progressOf.wire(call.context).connectMs += 4
       await wait(20)
       return answerAll(call)
     })
@@ -152,7 +149,7 @@ describe('What is told of calls in a batch', () => {
       join = resolve
     })
     const { read, inner } = observed(async (call) => {
-      call.context.connectMs += 50
+      progressOf.wire(call.context).connectMs += 50
       await joining
       await wait(5)
       return answerAll(call)

@@ -10,6 +10,7 @@ import type { ReadLaneOptions } from '../../../src/kv/batching/read-lane.js'
 import { servesReadTxns } from '../../../src/kv/batching/read-txn-support.js'
 import type { RangeRequest, RangeResponse } from '../../../src/protobuf/generated/messages.js'
 import { methods } from '../../../src/protobuf/methods.js'
+import { progressOf } from '../../../src/transport/call-progress.js'
 import {
   anyMember,
   type CallContext,
@@ -41,7 +42,7 @@ const denied = (effect: 'none' | 'unknown' = 'none') =>
 
 function batching(answer: (call: FakeCall, index: number) => unknown, options: Partial<ReadLaneOptions> = {}) {
   const inner = fakeTransport((call, index) => {
-    call.context.endpoint = 'm0'
+    progressOf.wire(call.context).endpoint = 'm0'
     return answer(call, index)
   })
   const layer = readBatchLayer({ maxOps: 128, maxBytes: 1e6, servesBatches: () => true, floor: () => 0, ...options })(
@@ -52,10 +53,8 @@ function batching(answer: (call: FakeCall, index: number) => unknown, options: P
     key: string,
     { signal, timeoutMs, route = {}, ...fields }: CallOptions & Partial<RangeRequest> & { route?: Partial<Route> } = {},
   ) => {
-    const context = callContext({ signal, timeoutMs }, { repeatable: true, consistent: true })
-    context.route = { ...anyMember, ...route }
-    context.consistent = !context.route.serializable
-    context.deadlineAt = context.startedAt + (timeoutMs ?? 10_000)
+    const kind = { repeatable: true, requiresFloor: route.serializable !== true, route: { ...anyMember, ...route } }
+    const context = callContext({ signal, timeoutMs: timeoutMs ?? 10_000 }, kind)
     contexts.push(context)
     return layer.unary(methods.KV.Range, { key: Buffer.from(key), ...fields }, context)
   }
@@ -70,7 +69,7 @@ function batching(answer: (call: FakeCall, index: number) => unknown, options: P
 describe('Reads made in one tick', () => {
   test('go out as one transaction, and each has its own answer', async () => {
     const { read, calls, contexts } = batching((call) => {
-      call.context.backoffMs = 7
+      progressOf.retry(call.context).backoffMs = 7
       return answerAll(call)
     })
     const answers = await Promise.all(['a', 'b', 'c'].map((key) => read(key)))
@@ -80,7 +79,8 @@ describe('Reads made in one tick', () => {
       answers.map(({ kvs, header }) => [kvs[0]?.keyText, header?.revision]),
       ['a', 'b', 'c'].map((key) => [key, 5]),
     )
-    for (const { endpoint, attempts, backoffMs, responseBytes } of contexts) {
+    for (const { progress } of contexts) {
+      const { endpoint, attempts, backoffMs, responseBytes } = progress
       assert.deepEqual([endpoint, attempts, backoffMs, responseBytes], ['m0', 1, 7, 10])
     }
   })
@@ -119,7 +119,7 @@ describe('Reads made in one tick', () => {
       [0, 1, 2, 3].map((index) => [`a${index}`, `b${index}`]),
     )
     assert.deepEqual(
-      calls.map(({ context: { route, consistent } }) => [route.serializable, route.prefer, consistent]),
+      calls.map(({ context: { route, requiresFloor } }) => [route.serializable, route.prefer, requiresFloor]),
       [
         [false, undefined, true],
         [true, undefined, false],
@@ -181,7 +181,7 @@ describe('A batch that fails', () => {
     const outcomes = await Promise.all(['a', 'b', 'c'].map((key) => codeOf(read(key))))
     assert.deepEqual(outcomes, ['ok', 'PERMISSION_DENIED', 'ok'])
     assert.deepEqual(
-      contexts.map(({ attempts }) => attempts),
+      contexts.map(({ progress }) => progress.attempts),
       [2, 2, 2],
     )
   })
@@ -261,7 +261,7 @@ describe('A batch that fails', () => {
 
 test('batches are short where answers are large', async () => {
   const { read, sent } = batching((call) => {
-    call.context.responseBytes = keysOf(call).length * 100_000
+    progressOf.wire(call.context).responseBytes = keysOf(call).length * 100_000
     return answerAll(call)
   })
   const keys = Array.from({ length: 40 }, (_, index) => `k${index}`)

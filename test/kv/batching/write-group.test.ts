@@ -8,6 +8,7 @@ import { writeGroupLayer } from '../../../src/kv/batching/write-group-layer.js'
 import type { WriteLaneOptions } from '../../../src/kv/batching/write-lane.js'
 import type { DeleteRangeRequest, PutRequest } from '../../../src/protobuf/generated/messages.js'
 import { methods } from '../../../src/protobuf/methods.js'
+import { progressOf } from '../../../src/transport/call-progress.js'
 import { type CallContext, type CallOptions, callContext } from '../../../src/transport/transport.js'
 import { type FakeCall, fakeTransport, header } from '../../support/fake-transport.js'
 
@@ -38,15 +39,12 @@ function answerAll(call: Pick<FakeCall, 'request'>): OperationAnswer | GroupAnsw
 
 function grouping(answer: (call: FakeCall, index: number) => unknown, options: Partial<WriteLaneOptions> = {}) {
   const inner = fakeTransport((call, index) => {
-    call.context.endpoint = 'm0'
+    progressOf.wire(call.context).endpoint = 'm0'
     return answer(call, index)
   })
   const layer = writeGroupLayer({ maxOps: 128, maxBytes: 1e6, ...options })(inner)
-  const context = ({ signal, timeoutMs }: CallOptions = {}): CallContext => {
-    const made = callContext({ signal, timeoutMs }, { consistent: true, proposal: true })
-    made.deadlineAt = made.startedAt + (timeoutMs ?? 10_000)
-    return made
-  }
+  const context = ({ signal, timeoutMs = 10_000 }: CallOptions = {}): CallContext =>
+    callContext({ signal, timeoutMs }, { requiresFloor: true, proposal: true })
   const put = (key: string, value = '', options?: CallOptions) =>
     layer.unary(methods.KV.Put, { key: Buffer.from(key), value: Buffer.from(value) }, context(options))
   const del = (key: string, rangeEnd?: string) =>
@@ -81,8 +79,8 @@ describe('Writes made in one tick', () => {
       results.map(({ header }) => header?.revision),
       [7, 7],
     )
-    const { repeatable, proposal, consistent } = calls[0]?.context ?? {}
-    assert.deepEqual([calls[0]?.method, repeatable, proposal, consistent], ['KV.Txn', false, true, true])
+    const { repeatable, proposal, requiresFloor } = calls[0]?.context ?? {}
+    assert.deepEqual([calls[0]?.method, repeatable, proposal, requiresFloor], ['KV.Txn', false, true, true])
     await put('c', '3')
     assert.deepEqual([calls[1]?.method, sent()[1]], ['KV.Put', ['c=3']])
   })

@@ -1,4 +1,5 @@
-import type { CallMetadata, Layer } from '../transport/transport.js'
+import { progressOf } from '../transport/call-progress.js'
+import type { CallMetadata, Interceptor } from '../transport/transport.js'
 
 /** The API level that etcd's metrics show for this client. */
 const clientApiVersion = '3.7'
@@ -14,18 +15,17 @@ interface MetadataPair {
  * Adds the client's version, the token and, to every call that needs a quorum, `hasleader`: a member without a leader
  * then refuses the call at once, with nothing done, instead of holding it until its own timeout of 7 s.
  */
-export function metadataLayer(): Layer {
+export function metadataInterceptor(): Interceptor {
   let current = metadataPair(undefined)
-  return (inner) => ({
-    unary(method, request, context) {
-      if (context.token !== current.token) current = metadataPair(context.token)
-      context.metadata = context.consistent ? current.requireLeader : current.plain
-      return inner.unary(method, request, context)
-    },
-  })
+  return (method, request, context, next) => {
+    const { token } = context.progress
+    if (token !== current.token) current = metadataPair(token)
+    progressOf.metadata(context).metadata = context.requiresFloor ? current.requireLeader : current.plain
+    return next(method, request, context)
+  }
 }
 
-/** The metadata of a call outside of the layers. */
+/** The metadata of a call that passes no interceptors. */
 export function metadataWith(token: string | undefined): CallMetadata {
   return metadataPair(token).plain
 }

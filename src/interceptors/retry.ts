@@ -3,11 +3,12 @@ import { sleep } from '../core/abort.js'
 import { fullJitterMs } from '../core/backoff.js'
 import { type ErrorCode, type EtcdError, isEtcdError } from '../core/errors.js'
 import type { Method } from '../protobuf/methods.js'
+import { progressOf } from '../transport/call-progress.js'
 import { isTransportCode } from '../transport/grpc-status.js'
-import type { CallContext, Layer, Route, Transport } from '../transport/transport.js'
+import type { CallContext, Interceptor, Route, UnaryCall } from '../transport/transport.js'
 import { CallQueue, type CallQueueStats, type CallVerdict, minAttemptMs } from './call-queue.js'
 
-/** What the retry layer works with. */
+/** What retries work with. */
 export interface RetryOptions {
   /** Not shared with calls that others wait for, such as those which get a token. */
   readonly queues: CallQueues
@@ -70,6 +71,8 @@ export class CallQueues {
 interface Repeat {
   readonly kind: 'elsewhere' | 'later'
   readonly error: EtcdError
+  /** The call, which keeps away from the members that failed it. */
+  readonly context: CallContext
 }
 
 const noRepeat = { kind: 'none' } as const
@@ -85,58 +88,56 @@ type Final<Response> = { readonly response: Response } | { readonly failure: unk
  * long as its queue is full. What is refused by all members thus costs the cluster some probes, however many calls wait,
  * and none of them fails before its deadline.
  */
-export function retryLayer(options: RetryOptions): Layer {
+export function retryInterceptor(options: RetryOptions): Interceptor {
   const { queues, closing } = options
   closing?.addEventListener('abort', () => queues.open())
-  return (inner) => new RetryTransport(inner, options)
+  const retries = new Retries(options)
+  return (method, request, context, next) => retries.call(method, request, context, next)
 }
 
-class RetryTransport implements Transport {
-  readonly #inner: Transport
+class Retries {
   readonly #options: RetryOptions
 
-  constructor(inner: Transport, options: RetryOptions) {
-    this.#inner = inner
+  constructor(options: RetryOptions) {
     this.#options = options
   }
 
-  async unary<Request, Response>(
+  async call<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
     context: CallContext,
+    next: UnaryCall,
   ): Promise<Response> {
     const queue = this.#options.queues.queueOf(context)
     const round = queue.isFull ? await this.#turn(queue, context, undefined) : queue.enter()
     try {
-      const response = await this.#inner.unary(method, request, context)
+      const response = await next(method, request, context)
       queue.succeeded(round)
       return response
     } catch (error) {
-      const next = this.#ended(queue, round, error, context)
-      if (next.kind === 'none') throw error
-      return this.#repeat(queue, next, method, request, context)
+      const repeat = this.#ended(queue, round, error, context)
+      if (repeat.kind === 'none') throw error
+      return this.#repeat(queue, repeat, (repeated) => next(method, request, repeated))
     }
   }
 
-  async #repeat<Request, Response>(
+  async #repeat<Response>(
     queue: CallQueue,
     first: Repeat,
-    method: Method<Request, Response>,
-    request: Request,
-    context: CallContext,
+    send: (context: CallContext) => Promise<Response>,
   ): Promise<Response> {
-    let next = first
+    let repeat = first
     let repeats = 1
-    let round = await this.#waitBefore(repeats, queue, next, context)
+    let round = await this.#waitBefore(repeats, queue, repeat)
     const attempt = async (): Promise<Final<Response>> => {
       try {
-        const response = await this.#inner.unary(method, request, context)
+        const response = await send(repeat.context)
         queue.succeeded(round)
         return { response }
       } catch (error) {
-        const after = this.#ended(queue, round, error, context)
-        if (after.kind === 'none') return { failure: error }
-        next = after
+        const next = this.#ended(queue, round, error, repeat.context)
+        if (next.kind === 'none') return { failure: error }
+        repeat = next
         throw error
       }
     }
@@ -148,7 +149,7 @@ class RetryTransport implements Transport {
       factor: 1,
       onFailedAttempt: async () => {
         repeats += 1
-        round = await this.#waitBefore(repeats, queue, next, context)
+        round = await this.#waitBefore(repeats, queue, repeat)
       },
     })
     if ('failure' in final) throw final.failure
@@ -158,25 +159,25 @@ class RetryTransport implements Transport {
   /** Reports an attempt's end to the queue, and decides how the call goes on. */
   #ended(queue: CallQueue, round: number, error: unknown, context: CallContext): Repeat | typeof noRepeat {
     const next = mayRepeat(error, context) ? this.#next(error, context) : noRepeat
-    if (next.kind !== 'none' && next.error.effect === 'unknown') context.mayBeApplied = true
+    if (next.kind !== 'none' && next.error.effect === 'unknown') progressOf.retry(context).mayBeApplied = true
     queue.failed(round, next.kind === 'elsewhere' ? 'nothing' : verdictOf(error, context), error)
     return next
   }
 
   #next(error: EtcdError, context: CallContext): Repeat {
-    context.trouble = error
-    const excludedEndpoints = context.excludedEndpoints ?? new Set()
-    context.excludedEndpoints = excludedEndpoints
-    if (context.endpoint !== undefined) excludedEndpoints.add(context.endpoint)
+    const { endpoint } = context.progress
+    const excludedEndpoints = new Set(context.excludedEndpoints)
+    if (endpoint !== undefined) excludedEndpoints.add(endpoint)
+    Object.assign(progressOf.retry(context), { lastFailure: error, failedEndpoints: excludedEndpoints })
     // That one member is behind is no reason to burden the others.
     const elsewhere =
       error.code !== 'TOO_MANY_REQUESTS' && this.#options.hasUntriedEndpoint(context.route, excludedEndpoints)
-    return { kind: elsewhere ? 'elsewhere' : 'later', error }
+    return { kind: elsewhere ? 'elsewhere' : 'later', error, context: { ...context, excludedEndpoints } }
   }
 
   /** Resolves when the call is counted as under way again. */
-  async #waitBefore(repeat: number, queue: CallQueue, { kind, error }: Repeat, context: CallContext): Promise<number> {
-    if (kind === 'later') await this.#rest(repeat, error, context)
+  async #waitBefore(repeats: number, queue: CallQueue, { kind, error, context }: Repeat): Promise<number> {
+    if (kind === 'later') await this.#rest(repeats, error, context)
     return queue.isFull ? this.#turn(queue, context, error) : queue.enter()
   }
 
@@ -189,7 +190,7 @@ class RetryTransport implements Transport {
     if (delayMs >= leftMs) throw error
     await sleep(delayMs, context.signal, this.#options.closing)
     const now = performance.now()
-    context.backoffMs += now - startedAt
+    progressOf.retry(context).backoffMs += now - startedAt
     // A timer that came late: what the member said tells more than that the time is over.
     if (now >= context.deadlineAt - minAttemptMs) throw error
   }
@@ -198,7 +199,7 @@ class RetryTransport implements Transport {
     if (this.#options.closing?.aborted === true) return queue.enter()
     const startedAt = performance.now()
     const round = await queue.wait(context, refusal)
-    context.backoffMs += performance.now() - startedAt
+    progressOf.retry(context).backoffMs += performance.now() - startedAt
     return round
   }
 }
@@ -212,7 +213,7 @@ function verdictOf(error: unknown, context: CallContext): CallVerdict {
   return isTransportCode(error.code) || error.endpoint === undefined ? 'nothing' : 'served'
 }
 
-function isSlow({ code, effect }: EtcdError, { startedAt, authMs, backoffMs }: CallContext): boolean {
+function isSlow({ code, effect }: EtcdError, { startedAt, progress: { authMs, backoffMs } }: CallContext): boolean {
   if (code !== 'DEADLINE_EXCEEDED') return timeouts.has(code)
   return effect === 'unknown' && performance.now() - startedAt - authMs - backoffMs >= tellingMs
 }
