@@ -109,17 +109,9 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
   const leases = leasesOf({ transport, keepAlives, events, timeoutMs: options.timeoutMs, obstacle })
   tellOfStreams(events, telemetry)
   const calling = { tokens, transport, grouping, memory, obstacle, release: releaseHost(options, events, obstacle) }
-  return {
-    telemetry,
-    manager,
-    directory: new EndpointDirectory(manager),
-    ...calling,
-    streams,
-    rangeStreams: new RangeStreamSource(streams),
-    watches,
-    leases,
-    stats: statsOf({ telemetry, manager, keepAlives, queues }),
-  }
+  const [directory, rangeStreams] = [new EndpointDirectory(manager), new RangeStreamSource(streams)]
+  const stats = statsOf({ telemetry, manager, keepAlives, queues })
+  return { telemetry, manager, directory, ...calling, streams, rangeStreams, watches, leases, stats }
 }
 
 function leasesOf(
