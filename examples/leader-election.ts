@@ -36,7 +36,7 @@ await writePlan('a', stopped, leadership)
 const others = [leadOnce('b'), leadOnce('c')] // they wait, in order
 
 const lost = once(leadership.signal, 'abort')
-const lease = (await observer.get(leadership.key))?.lease ?? ''
+const lease = (await observer.get(leadership.keyText))?.lease ?? ''
 await observer.lease.revoke(lease)
 await writePlan('a', stopped, leadership)
 await lost

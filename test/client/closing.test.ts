@@ -126,22 +126,22 @@ const cases: Record<string, Case> = {
   'a lock, when it is lost': async (etcd, closing, prefix) => {
     const lock = await etcd.lock(prefix)
     lock.signal.addEventListener('abort', () => closing(() => lock.release()))
-    await etcd.lease.revoke((await etcd.get(lock.key))?.lease ?? '')
+    await etcd.lease.revoke((await etcd.get(lock.keyText))?.lease ?? '')
   },
   'several locks, when they are lost': async (etcd, closing, prefix) => {
     const locks = await etcd.lockAll([`${prefix}a`, `${prefix}b`])
     locks.signal.addEventListener('abort', () => closing(() => locks.release()))
-    await etcd.lease.revoke((await etcd.get(locks.locks[0]?.key ?? ''))?.lease ?? '')
+    await etcd.lease.revoke((await etcd.get(locks.locks[0]?.keyText ?? ''))?.lease ?? '')
   },
   'a permit, when it is lost': async (etcd, closing, prefix) => {
     const permit = await etcd.semaphore(prefix, 2).acquire()
     permit.signal.addEventListener('abort', () => closing(() => permit.release()))
-    await etcd.lease.revoke((await etcd.get(permit.key))?.lease ?? '')
+    await etcd.lease.revoke((await etcd.get(permit.keyText))?.lease ?? '')
   },
   'a leadership, when it is lost': async (etcd, closing, prefix) => {
     const leadership = await etcd.election(prefix).campaign('me')
     leadership.signal.addEventListener('abort', () => closing(() => leadership.resign()))
-    await etcd.lease.revoke((await etcd.get(leadership.key))?.lease ?? '')
+    await etcd.lease.revoke((await etcd.get(leadership.keyText))?.lease ?? '')
   },
   'a place in a barrier, when it is lost': async (etcd, closing, prefix) => {
     const entry = await etcd.doubleBarrier(prefix, 1).enter()

@@ -31,10 +31,10 @@ interface Held {
 /** Takes something in one of many ways. */
 type Way = (keyspace: Keyspace, name: string, options: { ttlSeconds: number; timeoutMs: number }) => Promise<Held>
 
-const released = <T extends { readonly key: string; readonly fence: number; release(): Promise<void> }>(
+const released = <T extends { readonly keyText: string; readonly fence: number; release(): Promise<void> }>(
   held: T,
 ): Held => ({
-  key: held.key,
+  key: held.keyText,
   fence: held.fence,
   end: () => held.release(),
 })
@@ -47,14 +47,14 @@ const ways: readonly (readonly [Kind, Way])[] = [
     'lock',
     async (keyspace, name, options) => {
       const all = await keyspace.lockAll([name], options)
-      return { key: all.locks[0]?.key ?? '', fence: all.fence(name), end: () => all.release() }
+      return { key: all.locks[0]?.keyText ?? '', fence: all.fence(name), end: () => all.release() }
     },
   ],
   [
     'lock',
     async (keyspace, name, { ttlSeconds, timeoutMs }) => {
       const leadership = await keyspace.election(name, { ttlSeconds }).campaign('me', { timeoutMs })
-      return { key: leadership.key, fence: leadership.fence, end: () => leadership.resign() }
+      return { key: leadership.keyText, fence: leadership.fence, end: () => leadership.resign() }
     },
   ],
   ['read', async (keyspace, name, options) => released(await keyspace.rwLock(name).read(options))],

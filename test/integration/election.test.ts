@@ -30,9 +30,9 @@ describe('An election', () => {
   test('signals the loss to its leader as soon as the key is deleted', async () => {
     const leader = await first.election('watched').campaign('me')
     // It is watched from the beginning, not only when it has been held for a while.
-    assert.equal(first.stats().watches.filter(({ keyText }) => keyText === leader.key).length, 1)
+    assert.equal(first.stats().watches.filter(({ keyText }) => keyText === leader.keyText).length, 1)
     const lost = once(leader.signal, 'abort')
-    await second.delete(leader.key)
+    await second.delete(leader.keyText)
     await lost
     assert.ok(!leader.isLeader() && leader.signal.reason instanceof LockLostError)
     await leader.resign()
@@ -106,7 +106,7 @@ describe('An election', () => {
       )
       return (revisions.get('second') ?? 0) > (revisions.get('third') ?? 0) || undefined
     })
-    await third.lease.revoke(leader.key.split('/').at(-1) ?? '')
+    await third.lease.revoke(leader.keyText.split('/').at(-1) ?? '')
     if (!leader.signal.aborted) await once(leader.signal, 'abort')
     assert.equal(leader.isLeader(), false)
     const next = await behind

@@ -42,10 +42,10 @@ describe('Locks of one client', () => {
         .then(() => scoped.tryLock('job')),
     ])
       await assert.rejects(taken, LockUnavailableError)
-    assert.equal(lock.key.startsWith('job/'), true)
+    assert.equal(lock.keyText.startsWith('job/'), true)
     await assert.rejects(
       etcd.tryLock('tenant/job'),
-      (error) => isEtcdError(error, 'LOCK_UNAVAILABLE') && error.holder?.keyText === `tenant/${lock.key}`,
+      (error) => isEtcdError(error, 'LOCK_UNAVAILABLE') && error.holder?.keyText === `tenant/${lock.keyText}`,
     )
     const guarded = etcd.namespace('tenant/').txn().if(lock.guard()).then(put('written', ''))
     assert.equal((await guarded.commit()).succeeded, true)
@@ -57,7 +57,7 @@ describe('Locks of one client', () => {
     assert.equal((await guarded.commit()).succeeded, false)
     await assert.rejects(scoped.tryLock('job'), (error) => {
       assert.ok(error instanceof LockUnavailableError)
-      return error.holder?.keyText === next.key.replace('tenant/', '')
+      return error.holder?.keyText === next.keyText.replace('tenant/', '')
     })
     await next.release()
   })
@@ -129,7 +129,7 @@ describe('Locks of one client', () => {
     const whole = await etcd.lock('orders', { timeoutMs: 2000 })
     await assert.rejects(other.tryLock('orders'), (error) => {
       assert.ok(error instanceof LockUnavailableError)
-      return error.holder?.keyText === whole.key
+      return error.holder?.keyText === whole.keyText
     })
     await whole.release()
     const tried = await etcd.tryLock('orders')
@@ -190,7 +190,7 @@ describe('Locks of one client', () => {
     const taken = await staying
     assert.deepEqual(
       (await storedKeys(cluster, 'left/')).map(({ key, value }) => [key, value]),
-      [[taken.key, 'staying']],
+      [[taken.keyText, 'staying']],
     )
     assert.equal((await etcd.txn().if(taken.guard()).then(put('guarded', '')).commit()).succeeded, true)
     assert.ok(taken.fence > lock.fence && taken.remainingMs > 4000)
@@ -233,7 +233,7 @@ describe('Locks of one client', () => {
     const lock = await other.lock('deleted')
     const waiting = etcd.lock('deleted')
     await untilQueued('deleted', 2)
-    const [key = ''] = (await keysOf('deleted')).filter((each) => each !== lock.key)
+    const [key = ''] = (await keysOf('deleted')).filter((each) => each !== lock.keyText)
     const before = (await storedKeys(cluster, key))[0]?.modRevision ?? 0
     await other.delete(key)
     const isBack = async () => ((await storedKeys(cluster, key))[0]?.modRevision ?? 0) > before || undefined
@@ -251,8 +251,8 @@ describe('Locks of one client', () => {
     const next = other.lock('taken away')
     const rival = other.election('taken away too').campaign('you')
     await untilQueued('taken away', 2)
-    await other.delete(lock.key)
-    await other.delete(leader.key)
+    await other.delete(lock.keyText)
+    await other.delete(leader.keyText)
     await poll('both are lost', () => (lock.signal.aborted && leader.signal.aborted) || undefined)
     assert.match(String(lock.signal.reason), /lock "taken away" was lost: its key was deleted/)
     assert.ok(!lock.isHeld() && !leader.isLeader())
@@ -263,7 +263,7 @@ describe('Locks of one client', () => {
     await taken.release()
     const last = await again
     await sleep(1100)
-    await other.lease.revoke(last.key.split('/').at(-1) ?? '')
+    await other.lease.revoke(last.keyText.split('/').at(-1) ?? '')
     await poll('the revocation is noticed', () => last.signal.aborted || undefined)
     await elected.resign()
     await client.close()
@@ -277,11 +277,11 @@ describe('Locks of one client', () => {
     await (await other.lock('twice')).release()
     const client = createClient(t, cluster)
     const lost = await client.lock('twice')
-    await other.lease.revoke(lost.key.split('/').at(-1) ?? '')
+    await other.lease.revoke(lost.keyText.split('/').at(-1) ?? '')
     const next = await other.lock('twice')
     await lost.release()
     assert.ok(next.isHeld() && !lost.isHeld())
-    assert.deepEqual(await keysOf('twice'), [next.key])
+    assert.deepEqual(await keysOf('twice'), [next.keyText])
     await next.release()
   })
 
@@ -302,7 +302,7 @@ describe('Locks of one client', () => {
       assert.ok(outcome.status === 'rejected')
       assert.ok(isEtcdError(outcome.reason, 'CLOSED'), String(outcome.reason))
     }
-    assert.deepEqual(await keysOf('closed'), [lock.key])
+    assert.deepEqual(await keysOf('closed'), [lock.keyText])
     await held.release()
     await lock.release()
     await assert.rejects(client.lock('closed/held'), { code: 'CLOSED' })

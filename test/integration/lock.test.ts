@@ -49,8 +49,8 @@ describe('A lock', () => {
     const name = someName()
     const lock = await etcd.lock(name, { value: 'me' })
     const [stored] = await storedKeys(cluster, `${name}/`)
-    assert.equal(stored?.key, lock.key)
-    assert.match(lock.key, new RegExp(`^${name}/[0-9a-f]+$`))
+    assert.equal(stored?.key, lock.keyText)
+    assert.match(lock.keyText, new RegExp(`^${name}/[0-9a-f]+$`))
     assert.equal(stored?.value, 'me')
     assert.equal(lock.fence, stored?.modRevision)
     assert.ok(lock.isHeld() && lock.remainingMs > 5000 && !lock.signal.aborted)
@@ -127,7 +127,7 @@ describe('A lock', () => {
     const name = someName()
     const lock = await etcd.tryLock(name, { value: 'host 7' })
     const [stored] = await storedKeys(cluster, `${name}/`)
-    const { lease, createRevision } = (await etcd.get(lock.key)) ?? {}
+    const { lease, createRevision } = (await etcd.get(lock.keyText)) ?? {}
     const refused = (error: unknown): boolean => {
       assert.ok(error instanceof LockUnavailableError && isEtcdError(error, 'LOCK_UNAVAILABLE'))
       assert.deepEqual(error.holder, { keyText: stored?.key, value: 'host 7', lease, createRevision })
@@ -191,7 +191,7 @@ describe('A lock', () => {
     const lock = await etcd.lock(name, { ttlSeconds: 2 })
     const next = other.lock(name, { ttlSeconds: 2 })
     await untilQueued(name, 2)
-    const lease = lock.key.split('/').at(-1) ?? ''
+    const lease = lock.keyText.split('/').at(-1) ?? ''
     const guarded = etcd
       .txn()
       .if(lock.guard())
@@ -214,7 +214,7 @@ describe('A lock', () => {
     let lost: Lock | undefined
     const working = etcd.withLock(name, { ttlSeconds: 2 }, async (lock) => {
       lost = lock
-      await etcd.lease.revoke(lock.key.split('/').at(-1) ?? '')
+      await etcd.lease.revoke(lock.keyText.split('/').at(-1) ?? '')
       return sleep(60_000, undefined, { ref: false })
     })
     await assert.rejects(working, LockLostError)

@@ -171,7 +171,7 @@ describe('The telemetry of a client', () => {
     await tenant.withLock('b', {}, () => {})
     const leader = await etcd.election(`${prefix}c`).campaign('me')
     const lost = once(leader.signal, 'abort')
-    await etcd.lease.revoke(leader.key.slice(`${prefix}c/`.length))
+    await etcd.lease.revoke(leader.keyText.slice(`${prefix}c/`.length))
     await lost
     const told = locks.map(({ type, name }) => `${type} ${name?.slice(prefix.length)}`)
     assert.deepEqual(told, [
@@ -208,7 +208,7 @@ describe('The telemetry of a client', () => {
     const permit = await tenant.semaphore('permits', 1).acquire()
     const lost = once(permit.signal, 'abort')
     // Nobody looks for it before it was held for a moment.
-    await tenant.delete(permit.key)
+    await tenant.delete(permit.keyText)
     await lost
     await permit.release()
     await (await tenant.lockAll(['b', 'a'])).release()

@@ -22,7 +22,7 @@ describe('The queue key of a holder', () => {
     await cluster.stop()
   })
 
-  const leaseOf = ({ key }: Lock) => key.split('/').at(-1) ?? ''
+  const leaseOf = ({ keyText: key }: Lock) => key.split('/').at(-1) ?? ''
   const isPending = async (promise: Promise<unknown>) =>
     (await Promise.race([promise.then(() => false), sleep(150).then(() => true)])) === true
 
@@ -83,7 +83,7 @@ describe('The queue key of a holder', () => {
     const name = uniquePrefix().slice(0, -1)
     const leader = await etcd.election(name).campaign('me')
     const writer = await etcd.rwLock(name).write()
-    for (const { key } of [leader, writer]) await other.put(key, 'overwritten')
+    for (const { keyText: key } of [leader, writer]) await other.put(key, 'overwritten')
     await poll('both are lost', () => (leader.signal.aborted && writer.signal.aborted) || undefined)
     assert.match(String(leader.signal.reason), /its key was deleted or overwritten/)
     assert.equal(await other.election(name).leader(), null)
@@ -94,7 +94,7 @@ describe('The queue key of a holder', () => {
 
     const first = await etcd.lock(name, { value: 'first' })
     const waiting = etcd.lock(name, { value: 'second' })
-    await other.put(first.key, 'overwritten')
+    await other.put(first.keyText, 'overwritten')
     const rival = await other.tryLock(name)
     await first.release()
     assert.ok(await isPending(waiting))

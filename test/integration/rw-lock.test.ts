@@ -32,7 +32,7 @@ describe('A read/write lock', () => {
   const keysOf = async (name: string) => (await storedKeys(cluster, `${name}/`)).map(({ key }) => key)
   const untilKeys = (name: string, count: number) =>
     poll(`${count} keys`, async () => (await keysOf(name)).length === count || undefined)
-  const leaseOf = async (grant: Grant) => (await etcd.get(grant.key))?.lease ?? ''
+  const leaseOf = async (grant: Grant) => (await etcd.get(grant.keyText))?.lease ?? ''
 
   test('is held by many readers or one writer, in the order of their requests', async () => {
     const name = someName()
@@ -70,8 +70,8 @@ describe('A read/write lock', () => {
     const lease = await other.lease.grant(60)
     const theirs = (key: string) => other.put(`${name}/${key}`, '', { lease: lease.id })
     const reader = await etcd.rwLock(name).read({ value: 'me' })
-    assert.match(reader.key, new RegExp(`^${name}/read/\\d{19}-[0-9a-f]{32}$`))
-    assert.equal((await etcd.get(reader.key))?.valueText, 'me')
+    assert.match(reader.keyText, new RegExp(`^${name}/read/\\d{19}-[0-9a-f]{32}$`))
+    assert.equal((await etcd.get(reader.keyText))?.valueText, 'me')
     await theirs('write/1700000000000000000')
     const second = etcd.rwLock(name).read()
     await untilKeys(name, 3)
@@ -83,7 +83,7 @@ describe('A read/write lock', () => {
     await (await second).release()
     await lease.revoke()
     const granted = await writer
-    assert.match(granted.key, new RegExp(`^${name}/write/\\d{19}-[0-9a-f]{32}$`))
+    assert.match(granted.keyText, new RegExp(`^${name}/write/\\d{19}-[0-9a-f]{32}$`))
     await granted.release()
   })
 
@@ -141,11 +141,11 @@ describe('A read/write lock', () => {
     const waiting = other.rwLock(name).write({ signal: abort.signal })
     await poll(
       'it waits',
-      async () => (await keysOf(name)).some((key) => /write/.test(key) && key !== writer.key) || undefined,
+      async () => (await keysOf(name)).some((key) => /write/.test(key) && key !== writer.keyText) || undefined,
     )
     abort.abort(new Error('no longer'))
     await assert.rejects(waiting, /no longer/)
-    await poll('only the holder is left', async () => (await keysOf(name)).join() === writer.key || undefined)
+    await poll('only the holder is left', async () => (await keysOf(name)).join() === writer.keyText || undefined)
     await writer.release()
   })
 
@@ -156,7 +156,7 @@ describe('A read/write lock', () => {
     const second = await other.rwLock(name).tryRead()
     await assert.rejects(other.rwLock(name).tryWrite(), (error) => {
       assert.ok(error instanceof LockUnavailableError)
-      assert.deepEqual([error.holder?.keyText, error.holder?.valueText], [reader.key, 'host 7'])
+      assert.deepEqual([error.holder?.keyText, error.holder?.valueText], [reader.keyText, 'host 7'])
       return true
     })
     await second.release()
@@ -189,7 +189,7 @@ describe('A read/write lock', () => {
   test('whose key is deleted by somebody is lost as soon as it is held', async () => {
     const name = someName()
     const writer = await etcd.rwLock(name).write({ ttlSeconds: 60 })
-    await other.delete(writer.key)
+    await other.delete(writer.keyText)
     if (!writer.signal.aborted) await once(writer.signal, 'abort')
     assert.match(writer.signal.reason.message, /was lost: its key was deleted/)
     assert.ok(!writer.isHeld())
@@ -202,7 +202,7 @@ describe('A read/write lock', () => {
     const writer = await etcd.rwLock(name).write()
     const waiting = other.rwLock(name).write({ ttlSeconds: 2 })
     await untilKeys(name, 2)
-    const [first] = (await etcd.range({ prefix: `${name}/` })).kvs.filter((kv) => kv.keyText !== writer.key)
+    const [first] = (await etcd.range({ prefix: `${name}/` })).kvs.filter((kv) => kv.keyText !== writer.keyText)
     await etcd.lease.revoke(first?.lease ?? '')
     await poll('it queues again', async () => {
       const keys = await keysOf(name)
@@ -223,7 +223,7 @@ describe('A read/write lock', () => {
     assert.equal(cuts(), 1)
     assert.ok(grant.isHeld())
     assert.equal((await storedKeys(single, 'lost/')).length, 1)
-    const lease = (await client.get(grant.key))?.lease
+    const lease = (await client.get(grant.keyText))?.lease
     await grant.release()
     assert.equal((await storedKeys(single, 'lost/')).length, 0)
     // A key that is created late after all must not stay for as long as others have a part in its lease.

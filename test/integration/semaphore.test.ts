@@ -167,7 +167,7 @@ describe('A multi-lock', () => {
     const mine = await poll('the first is taken', async () => (await etcd.range({ prefix: `${at}0/` })).kvs[0])
     await etcd.lease.revoke(mine.lease ?? '')
     await waiting
-    const lease = (await etcd.get(locks.locks[0]?.key ?? ''))?.lease
+    const lease = (await etcd.get(locks.locks[0]?.keyText ?? ''))?.lease
     await other.lease.revoke(lease ?? '')
     await poll('the signal aborts', () => locks.signal.aborted || undefined)
     assert.ok(locks.signal.reason instanceof LockLostError && !locks.isHeld())

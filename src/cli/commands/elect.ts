@@ -31,7 +31,7 @@ export const electCommand = defineCommand({
     if (proposal === undefined) throw new UsageError('elect needs a PROPOSAL, or --listen')
     const leadership = await election.campaign(proposal, { signal })
     try {
-      const { key, fence } = leadership
+      const { keyText: key, fence } = leadership
       await (output.format === 'json'
         ? output.json({ key, value: proposal, fence })
         : output.line(`${key}\n${proposal}`))

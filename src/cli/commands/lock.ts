@@ -36,7 +36,7 @@ export const lockCommand = defineCommand({
     })
     try {
       if (program !== undefined) return await runUnder(lock, [program, ...programArgs], killAfterMs, context)
-      const { key, fence } = lock
+      const { keyText: key, fence } = lock
       await (output.format === 'json' ? output.json({ key, fence }) : output.line(key))
       return await untilAborted(AbortSignal.any([signal, lock.signal]))
     } finally {
@@ -65,7 +65,7 @@ async function runUnder(
   killAfterMs: number,
   { env, stdin, signal }: Context,
 ): Promise<number> {
-  const lockEnv = { ETCD_LOCK_KEY: lock.key, ETCD_LOCK_REV: String(lock.fence) }
+  const lockEnv = { ETCD_LOCK_KEY: lock.keyText, ETCD_LOCK_REV: String(lock.fence) }
   const child = spawn(program, args, { stdio: 'inherit', env: { ...env, ...lockEnv } })
   let killing: NodeJS.Timeout | undefined
   const onLost = (): void => {

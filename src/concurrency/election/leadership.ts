@@ -11,8 +11,8 @@ export class Leadership implements AsyncDisposable {
   }
 
   /** The key in etcd that stands for it. */
-  get key(): string {
-    return this.#lock.key
+  get keyText(): string {
+    return this.#lock.keyText
   }
 
   /** The revision at which it began: greater for each leader than for all before. */

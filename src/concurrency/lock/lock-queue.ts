@@ -253,9 +253,9 @@ export class LockQueue {
   #hold(hold: Hold, { name, kind, ownKey }: LockRequest, fence: number): Lock {
     const onRelease = (written: Promise<unknown>): Promise<void> => {
       const releasing = written.then(() => this.#release(lock))
-      return releaseWithin(releasing, { kind, keyText: lock.key }, this.#host)
+      return releaseWithin(releasing, { kind, keyText: lock.keyText }, this.#host)
     }
-    const onRewrite = (written: Promise<void>): Promise<void> => rewriteWithin(written, lock.key, this.#host)
+    const onRewrite = (written: Promise<void>): Promise<void> => rewriteWithin(written, lock.keyText, this.#host)
     const lock = new Lock({ name, fence, ownKey, key: hold.key, gone: hold.gone, onRelease, onRewrite })
     hold.begin()
     this.#state = { kind: 'held', hold, lock }

@@ -50,7 +50,7 @@ export class Lock implements AsyncDisposable {
   }
 
   /** The key in etcd that stands for it. */
-  get key(): string {
+  get keyText(): string {
     return `${this.name}/${this.#key.session.id}`
   }
 
@@ -121,8 +121,8 @@ export class Lock implements AsyncDisposable {
   #guardNow(): Comparison {
     const { createRevision, modRevision } = this.#key
     return this.#init.ownKey
-      ? key(this.key).createRevision.equals(createRevision)
-      : key(this.key).modRevision.equals(modRevision)
+      ? key(this.keyText).createRevision.equals(createRevision)
+      : key(this.keyText).modRevision.equals(modRevision)
   }
 
   readonly #lost = (): void => {

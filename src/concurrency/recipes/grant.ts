@@ -46,7 +46,7 @@ export class Grant implements AsyncDisposable {
   }
 
   /** The key in etcd that stands for it. */
-  get key(): string {
+  get keyText(): string {
     return this.#key.name
   }
 
@@ -86,7 +86,7 @@ export class Grant implements AsyncDisposable {
   #release(): Promise<void> {
     this.#host.observer.lockReleased(this)
     this.#close()
-    return releaseWithin(this.#key.leave(), { kind: this.#kind, keyText: this.key }, this.#host)
+    return releaseWithin(this.#key.leave(), { kind: this.#kind, keyText: this.keyText }, this.#host)
   }
 
   async #watch(): Promise<void> {
