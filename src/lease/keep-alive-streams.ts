@@ -1,6 +1,7 @@
-import { halfJitterMs } from '../core/backoff.js'
+import type { Backoff } from '../core/backoff.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import { methods } from '../protobuf/methods.js'
+import { ReconnectingStream } from '../streams/reconnecting-stream.js'
 import type { StreamSource } from '../streams/stream-source.js'
 import { Latency } from '../transport/connection/latency.js'
 import { KeepAliveStream, type KeepAliveStreamHost } from './keep-alive-stream.js'
@@ -34,8 +35,6 @@ export interface KeepAliveStreamsHost {
 const backoff = { baseMs: 50, maxMs: 1000 }
 /** Streams that are open at a time. */
 const maxStreams = 3
-/** Tokens that may be refused in a row and replaced at once. */
-const maxRefusals = 3
 /** How long an answer may be owed before the renewal goes out on another stream, too: a share of the time to live. */
 const patience = { share: 1 / 10, minMs: 250, maxMs: 1000, limitShare: 1 / 6, limitMs: 3000 }
 /** A stream that is closed while it owes an answer for this long may be on a member that is silent. */
@@ -52,26 +51,32 @@ const suspiciousMs = 50
 export class KeepAliveStreams implements KeepAliveStreamHost {
   readonly #client: KeepAliveStreamsClient
   readonly #host: KeepAliveStreamsHost
-  readonly #excludedEndpoints = new Set<string>()
   readonly #latency = new Latency()
-  /** Oldest first: renewals are sent on the last one. */
-  #streams: readonly KeepAliveStream[] = []
-  #reopening: NodeJS.Timeout | undefined
-  #failures = 0
-  #refusals = 0
+  /** The newest stream, on which renewals are sent. */
+  readonly #stream: ReconnectingStream<KeepAliveStream>
+  /** Streams before it that owe an answer, oldest first. */
+  #silent: readonly KeepAliveStream[] = []
   /** Since when no stream has answered in its time. */
   #silentFrom: number | undefined
-  #lostAt: number | undefined
   #lastError: unknown
 
   constructor(client: KeepAliveStreamsClient, host: KeepAliveStreamsHost) {
     this.#client = client
     this.#host = host
+    this.#stream = new ReconnectingStream({
+      streams: client.streams,
+      create: () => new KeepAliveStream(this),
+      backoff: () => this.#backoff(),
+      onLost: (endpoint, error) =>
+        client.events.emit('keepAliveLost', { endpoint, leases: this.#host.keptAlive, error }),
+      onResumed: (endpoint, downMs) =>
+        client.events.emit('keepAliveResumed', { endpoint, leases: this.#host.keptAlive, downMs }),
+    })
   }
 
   /** Whether renewals get through, as far as is known. */
   get isConnected(): boolean {
-    return this.#lostAt === undefined
+    return !this.#stream.isLost
   }
 
   /** Why renewals did not get through last; `undefined` when they do. */
@@ -83,41 +88,38 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     return this.#client.raftTerm()
   }
 
-  /** The stream that renewals are sent on, once it is open. */
-  get #current(): KeepAliveStream | undefined {
-    const newest = this.#streams.at(-1)
-    return newest?.endpoint === undefined ? undefined : newest
+  /** All streams, oldest first. */
+  get #streams(): readonly KeepAliveStream[] {
+    const { current } = this.#stream
+    return current === undefined ? this.#silent : [...this.#silent, current]
   }
 
-  /** Opens a stream, unless there is one that owes no answer, or will be. */
+  /** Opens a stream, unless there is one, or will be. */
   start(): void {
-    if (!this.#isServed() && this.#reopening === undefined) this.#open()
+    this.#stream.start()
   }
 
   /** Whether there is an open stream that does not owe the answer to this renewal. */
   takes(renewal: KeepAliveTarget): boolean {
-    return this.#current?.isPending(renewal) === false
+    const { current } = this.#stream
+    return current?.endpoint !== undefined && !current.isPending(renewal)
   }
 
   send(renewal: KeepAliveTarget, now: number): void {
-    if (this.takes(renewal)) this.#current?.send(renewal, now)
+    if (this.takes(renewal)) this.#stream.current?.send(renewal, now)
   }
 
   /** Closes everything: no renewal is left that needs a stream. */
   rest(): void {
-    this.#stopReopening()
     const now = performance.now()
     for (const stream of this.#streams) {
       if (now - (stream.silentSince ?? now) > suspiciousMs) this.#suspect(stream)
       stream.close()
     }
-    this.#streams = []
-    this.#failures = 0
-    this.#refusals = 0
+    this.#stream.stop()
+    this.#silent = []
     this.#silentFrom = undefined
-    this.#lostAt = undefined
     this.#lastError = undefined
-    this.#excludedEndpoints.clear()
   }
 
   /** This process itself did not listen: the members get their time anew. */
@@ -127,144 +129,109 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
 
   /** Opens another stream where the last one owes an answer for too long. */
   review(now: number): void {
-    if (now < this.reviewAt()) return
-    const silent = this.#current
-    if (silent === undefined) return
-    const error = this.#unanswered(silent)
+    const silent = this.#stream.current
+    if (silent === undefined || now < this.reviewAt()) return
+    const error = unanswered(silent)
     this.#silentFrom ??= silent.silentSince
     this.#suspect(silent)
-    this.#note(silent.endpoint, error)
+    this.#lastError = error
+    this.#stream.exclude(silent.endpoint)
+    this.#stream.release(silent)
+    this.#silent = [...this.#silent, silent]
     this.#host.interrupted(error, false)
-    this.#open()
+    if (this.#silent.length < maxStreams) this.#stream.open()
+    else this.#openInsteadOfOldest()
   }
 
   /** When to call `review()` next. */
   reviewAt(): number {
-    const silentSince = this.#current?.silentSince
-    if (silentSince === undefined || this.#reopening !== undefined) return Number.POSITIVE_INFINITY
-    return silentSince + this.#patienceMs(silentSince)
+    const silentSince = this.#stream.current?.silentSince
+    return silentSince === undefined ? Number.POSITIVE_INFINITY : silentSince + this.#patienceMs(silentSince)
   }
 
   opened(stream: KeepAliveStream): void {
-    if (stream === this.#current) this.#host.opened()
+    if (stream === this.#stream.current) this.#host.opened()
   }
 
-  answered(stream: KeepAliveStream, renewal: KeepAliveTarget, ttlSeconds: number, sentAt: number): void {
-    if (!this.#streams.includes(stream)) return
+  answered(stream: KeepAliveStream, target: KeepAliveTarget, ttlSeconds: number, sentAt: number): void {
+    if (stream !== this.#stream.current && !this.#silent.includes(stream)) return
     const durationMs = performance.now() - sentAt
-    const isUpToDate = this.#host.answered(renewal, ttlSeconds, sentAt)
+    const isUpToDate = this.#host.answered(target, ttlSeconds, sentAt)
     if (isUpToDate) this.#latency.sample(durationMs, 0)
-    // What was held for long says nothing of how the member is now: a stream that was opened later may be better.
-    if (isUpToDate || stream === this.#current) this.#works(stream)
+    // An answer that was held for long does not show how the member is now: a stream that was opened later may be better.
+    if (isUpToDate || stream === this.#stream.current) this.#works(stream)
   }
 
   lost(stream: KeepAliveStream, error: unknown): void {
     if (!this.#drop(stream)) return
-    if (isEtcdError(error, 'STREAM_LIMIT') && this.#makesRoom()) return
-    const { unanswered } = stream
+    if (isEtcdError(error, 'STREAM_LIMIT') && this.#openInsteadOfOldest()) return
     // Renewals are checked one after the other, and the stream ends with the first that this user may not renew.
-    if (isEtcdError(error, 'PERMISSION_DENIED') && unanswered !== undefined) {
-      this.#host.refused(unanswered, error)
+    if (isEtcdError(error, 'PERMISSION_DENIED') && stream.unanswered !== undefined) {
+      this.#host.refused(stream.unanswered, error)
       if (this.#host.keptAlive > 0) this.start()
       return
     }
-    if (this.#replacesToken(stream, error)) {
+    if (this.#stream.replacesToken(stream, error)) {
       this.start()
       return
     }
-    this.#failures += 1
-    this.#note(stream.endpoint, error)
-    this.#emitLost(stream.endpoint, error)
-    this.#host.interrupted(error, !this.#isServed())
-    if (this.#host.keptAlive > 0 && !this.#isServed()) this.#reopenAfter(this.#delayMs(stream.endpoint))
+    this.#lastError = error
+    this.#stream.failed(stream.endpoint)
+    this.#stream.reportLost(stream.endpoint, error)
+    this.#host.interrupted(error, this.#stream.current === undefined)
   }
 
-  leaving(stream: KeepAliveStream): void {
+  draining(stream: KeepAliveStream): void {
     const { endpoint } = stream
     if (endpoint === undefined || !this.#client.streams.hasOther(endpoint) || !this.#drop(stream)) return
-    this.#excludedEndpoints.add(endpoint)
     stream.close()
+    this.#stream.exclude(endpoint)
     this.start()
   }
 
-  #open(): void {
-    this.#stopReopening()
-    const [oldest] = this.#streams
-    if (oldest !== undefined && this.#streams.length >= maxStreams) this.#abandon(oldest)
-    const stream = new KeepAliveStream(this)
-    this.#streams = [...this.#streams, stream]
-    void stream.open(this.#client.streams, this.#excludedEndpoints)
-  }
-
-  /** Where the members allow no further stream, the oldest makes room. Returns whether there is one. */
-  #makesRoom(): boolean {
-    const [oldest] = this.#streams
+  /** Closes the oldest silent stream and opens another one. Returns whether there is a silent one. */
+  #openInsteadOfOldest(): boolean {
+    const [oldest, ...others] = this.#silent
     if (oldest === undefined) return false
-    this.#abandon(oldest)
-    this.#open()
+    this.#silent = others
+    oldest.close()
+    this.#stream.open()
+    this.#stream.reportLost(oldest.endpoint, unanswered(oldest))
     return true
   }
 
   #works(stream: KeepAliveStream): void {
-    if (stream.opened !== undefined) this.#client.streams.used(stream.opened)
-    this.#failures = 0
-    this.#refusals = 0
+    this.#stream.markWorking(stream)
+    this.#stream.markHealthy(stream)
     this.#silentFrom = undefined
-    if (this.#streams.length > 1) this.#closeOthers(stream)
-    this.#stopReopening()
     this.#lastError = undefined
-    this.#excludedEndpoints.clear()
-    this.#emitResumed(stream.endpoint ?? '')
+    if (stream !== this.#stream.current || this.#silent.length > 0) this.#keepOnly(stream)
+    this.#stream.reportResumed(stream.endpoint ?? '')
   }
 
-  #closeOthers(stream: KeepAliveStream): void {
+  #keepOnly(stream: KeepAliveStream): void {
     const streams = this.#streams
-    const index = streams.indexOf(stream)
-    for (const older of streams.slice(0, index)) this.#abandon(older)
-    for (const newer of streams.slice(index + 1)) this.#close(newer)
-    // What they have not answered is due here.
+    for (const other of streams) if (other !== stream) other.close()
+    this.#silent = []
+    this.#stream.adopt(stream)
+    const [oldest] = streams
+    if (oldest !== undefined && oldest !== stream) this.#stream.reportLost(oldest.endpoint, unanswered(oldest))
+    // What the others have not answered is due here.
     this.#host.opened()
   }
 
-  /** Gives up a stream that has not answered in its time. */
-  #abandon(stream: KeepAliveStream): void {
-    if (!this.#close(stream)) return
-    this.#emitLost(stream.endpoint, this.#unanswered(stream))
-  }
-
-  #close(stream: KeepAliveStream): boolean {
-    stream.close()
-    return this.#drop(stream)
-  }
-
   #drop(stream: KeepAliveStream): boolean {
-    const rest = this.#streams.filter((other) => other !== stream)
-    if (rest.length === this.#streams.length) return false
-    this.#streams = rest
+    if (this.#stream.release(stream)) return true
+    const others = this.#silent.filter((other) => other !== stream)
+    if (others.length === this.#silent.length) return false
+    this.#silent = others
     return true
   }
 
-  /** Whether there is a stream, or will be, that does not owe an answer. */
-  #isServed(): boolean {
-    const newest = this.#streams.at(-1)
-    return newest !== undefined && newest.silentSince === undefined
-  }
-
-  #delayMs(endpoint: string | undefined): number {
-    const isElsewhere = this.#failures === 1 && endpoint !== undefined && this.#client.streams.hasOther(endpoint)
-    if (isElsewhere) return 0
+  /** Leaves time for several attempts before the shortest lease expires. */
+  #backoff(): Backoff {
     const maxMs = Math.min(backoff.maxMs, this.#host.shortestTtlMs * patience.limitShare)
-    return halfJitterMs(this.#failures, { ...backoff, maxMs: Math.max(backoff.baseMs, maxMs) })
-  }
-
-  #reopenAfter(delayMs: number): void {
-    clearTimeout(this.#reopening)
-    this.#reopening = setTimeout(() => this.#open(), delayMs)
-  }
-
-  #stopReopening(): void {
-    clearTimeout(this.#reopening)
-    this.#reopening = undefined
+    return { baseMs: backoff.baseMs, maxMs: Math.max(backoff.baseMs, maxMs) }
   }
 
   /**
@@ -282,42 +249,14 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
   #suspect({ endpoint }: KeepAliveStream): void {
     if (endpoint !== undefined) this.#client.streams.suspect(endpoint)
   }
+}
 
-  /** The next stream goes to another member; where all have failed, to another one than the last. */
-  #note(endpoint: string | undefined, error: unknown): void {
-    this.#lastError = error
-    if (endpoint === undefined) return
-    if (!this.#client.streams.hasOther(endpoint, this.#excludedEndpoints)) this.#excludedEndpoints.clear()
-    this.#excludedEndpoints.add(endpoint)
-  }
-
-  /** A token that has expired takes no more than a new one, and a new stream. */
-  #replacesToken({ opened }: KeepAliveStream, error: unknown): boolean {
-    if (opened === undefined || !isEtcdError(error) || !this.#client.streams.refused(opened, error)) return false
-    this.#refusals += 1
-    return this.#refusals <= maxRefusals && this.#host.keptAlive > 0
-  }
-
-  #emitLost(endpoint: string | undefined, error: unknown): void {
-    if (this.#lostAt !== undefined || this.#host.keptAlive === 0) return
-    this.#lostAt = performance.now()
-    this.#client.events.emit('keepAliveLost', { endpoint, leases: this.#host.keptAlive, error })
-  }
-
-  #emitResumed(endpoint: string): void {
-    if (this.#lostAt === undefined) return
-    const downMs = performance.now() - this.#lostAt
-    this.#lostAt = undefined
-    this.#client.events.emit('keepAliveResumed', { endpoint, leases: this.#host.keptAlive, downMs })
-  }
-
-  #unanswered({ endpoint }: KeepAliveStream): EtcdError {
-    return new EtcdError('the member leaves renewals of leases unanswered', {
-      code: 'CONNECTION_LOST',
-      effect: 'unknown',
-      retryable: true,
-      endpoint,
-      method: methods.Lease.LeaseKeepAlive.name,
-    })
-  }
+function unanswered({ endpoint }: KeepAliveStream): EtcdError {
+  return new EtcdError('the member leaves renewals of leases unanswered', {
+    code: 'CONNECTION_LOST',
+    effect: 'unknown',
+    retryable: true,
+    endpoint,
+    method: methods.Lease.LeaseKeepAlive.name,
+  })
 }

@@ -1,6 +1,6 @@
-import { halfJitterMs } from '../core/backoff.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import type { WatchResponse } from '../protobuf/generated/messages.js'
+import { ReconnectingStream } from '../streams/reconnecting-stream.js'
 import type { StreamSource } from '../streams/stream-source.js'
 import { RewindCheck } from './rewind-check.js'
 import type { ServerWatch } from './server-watch.js'
@@ -37,8 +37,6 @@ const backoff = { baseMs: 50, maxMs: 2000 }
 const progressEveryMs = 60_000
 /** How long a member may take to answer the first create of a stream: it may be frozen. Doubles with each that does not. */
 const answerPatience = { baseMs: 3000, maxMs: 48_000 }
-/** A stream that has brought something, or has lasted so long, ends a row of failures: not so one that always breaks at once. */
-const healthyMs = 1000
 /** Tokens that a watcher may have refused in a row before that is taken for an answer. */
 const maxRefusals = 3
 
@@ -51,17 +49,11 @@ export class SharedWatchStream implements WatchStreamHost {
   readonly #owner: SharedWatchStreamOwner
   readonly #purpose: WatchPurpose
   readonly #watches = new Set<ServerWatch>()
-  readonly #excludedEndpoints = new Set<string>()
+  readonly #stream: ReconnectingStream<WatchStream>
   readonly #rewinds: RewindCheck
-  #stream: WatchStream | undefined
-  #reopening: NodeJS.Timeout | undefined
   #progress: NodeJS.Timeout | undefined
   #patience: NodeJS.Timeout | undefined
-  #lostAt: number | undefined
-  /** Since when the stream has worked; `undefined` for one whose member has not answered. */
-  #worksSince: number | undefined
-  /** Streams in a row that were lost before they brought anything, and those of them whose member did not answer. */
-  #failures = 0
+  /** Streams in a row whose member did not answer. */
   #silences = 0
   #isPaused = false
 
@@ -69,6 +61,13 @@ export class SharedWatchStream implements WatchStreamHost {
     this.#purpose = purpose
     this.#host = host
     this.#owner = owner
+    this.#stream = new ReconnectingStream({
+      streams: host.streams,
+      create: () => this.#create(),
+      backoff: () => backoff,
+      onLost: (endpoint, error) => host.events.emit('watchLost', { endpoint, watches: this.size, error }),
+      onResumed: (endpoint, downMs) => host.events.emit('watchResumed', { endpoint, watches: this.size, downMs }),
+    })
     this.#rewinds = new RewindCheck({
       currentRevision: (watch) => host.currentRevision(watch),
       isWatching: (watch) => this.#watches.has(watch),
@@ -84,32 +83,33 @@ export class SharedWatchStream implements WatchStreamHost {
   }
 
   get endpoint(): string | undefined {
-    return this.#stream?.endpoint
+    return this.#stream.current?.endpoint
   }
 
   add(watch: ServerWatch): void {
     this.#watches.add(watch)
-    if (this.#stream !== undefined) this.#stream.add(watch)
-    else if (this.#reopening === undefined) this.#open()
+    this.#progress ??= setInterval(() => this.requestProgress(), progressEveryMs).unref()
+    this.#stream.current?.add(watch)
+    this.#stream.start()
   }
 
   remove(watch: ServerWatch): void {
     this.#watches.delete(watch)
-    this.#stream?.remove(watch)
+    this.#stream.current?.remove(watch)
     if (this.#watches.size === 0) this.#rest()
   }
 
   /** When the member of the stream sent something last. */
   get lastMessageAt(): number {
-    return this.#stream?.lastMessageAt ?? Number.NEGATIVE_INFINITY
+    return this.#stream.current?.lastMessageAt ?? Number.NEGATIVE_INFINITY
   }
 
   requestProgress(): void {
-    this.#stream?.requestProgress()
+    this.#stream.current?.requestProgress()
   }
 
   ping(): void {
-    this.#stream?.ping()
+    this.#stream.current?.ping()
   }
 
   /** The cluster was restored: watchers may have seen what it does not have any more. */
@@ -120,12 +120,12 @@ export class SharedWatchStream implements WatchStreamHost {
   /** Reads no further, so that the member is held back. */
   pause(): void {
     this.#isPaused = true
-    this.#stream?.pause()
+    this.#stream.current?.pause()
   }
 
   resume(): void {
     this.#isPaused = false
-    this.#stream?.resume()
+    this.#stream.current?.resume()
   }
 
   /** Ends all watchers with `error`. */
@@ -136,24 +136,24 @@ export class SharedWatchStream implements WatchStreamHost {
     for (const watch of watches) this.#owner.ended(this, watch, error)
   }
 
-  /** A stream to a frozen member opens like any other, and its connection takes longer to find out. */
+  /** A stream to a frozen member opens like any other, and its connection takes longer to detect that. */
   opened(stream: WatchStream): void {
     clearTimeout(this.#patience)
     const patienceMs = Math.min(answerPatience.maxMs, answerPatience.baseMs * 2 ** this.#silences)
-    const { endpoint } = stream
     this.#patience = setTimeout(() => {
       this.#silences += 1
-      const init = { code: 'CONNECTION_LOST', effect: 'none', endpoint } as const
-      this.#giveUp(stream, new EtcdError('the member does not answer', init))
+      stream.fail('the member does not answer')
     }, patienceMs).unref()
   }
 
   created(stream: WatchStream, watch: ServerWatch, { header }: WatchResponse): EtcdError | undefined {
     const endpoint = stream.endpoint ?? ''
     const revision = header?.revision ?? 0
-    this.#works(stream)
+    clearTimeout(this.#patience)
+    this.#silences = 0
+    this.#stream.markWorking(stream)
     const error = this.#take(watch, revision, header?.clusterId, endpoint)
-    this.#emitResumed(endpoint)
+    this.#stream.reportResumed(endpoint)
     return error
   }
 
@@ -166,8 +166,7 @@ export class SharedWatchStream implements WatchStreamHost {
   }
 
   advanced(stream: WatchStream, watch: ServerWatch): void {
-    if (stream.opened !== undefined) this.#host.streams.used(stream.opened)
-    this.#failures = 0
+    this.#stream.markHealthy(stream)
     this.#owner.advanced(this, watch)
   }
 
@@ -183,8 +182,7 @@ export class SharedWatchStream implements WatchStreamHost {
   }
 
   lost(stream: WatchStream, error: unknown): void {
-    if (stream !== this.#stream) return
-    this.#stream = undefined
+    if (!this.#stream.release(stream)) return
     clearTimeout(this.#patience)
     if (isTerminal(error)) {
       this.close(error)
@@ -194,99 +192,41 @@ export class SharedWatchStream implements WatchStreamHost {
       this.#owner.streamLimitReached(this, [...this.#watches])
       return
     }
-    if (isEtcdError(error)) this.#refused(stream, error)
-    this.#countFailure()
-    this.#leave(stream.endpoint, error)
-    const elsewhere =
-      this.#failures === 1 && stream.endpoint !== undefined && this.#host.streams.hasOther(stream.endpoint)
-    const delayMs = elsewhere ? 0 : halfJitterMs(this.#failures, backoff)
-    this.#reopening = setTimeout(() => this.#open(), delayMs)
-    this.#emitLost(stream.endpoint, error)
+    for (const watch of this.#watches) watch.lost(error)
+    if (this.#stream.replacesToken(stream, error)) this.#stream.open()
+    else this.#stream.failed(stream.endpoint)
+    this.#stream.reportLost(stream.endpoint, error)
   }
 
-  leaving(stream: WatchStream): void {
+  draining(stream: WatchStream): void {
     const { endpoint } = stream
-    if (endpoint === undefined || stream !== this.#stream || !this.#host.streams.hasOther(endpoint)) return
-    this.#move(
-      new EtcdError('the member closes its connections', { code: 'CONNECTION_LOST', effect: 'none', endpoint }),
-    )
-  }
-
-  #countFailure(): void {
-    const workedMs = this.#worksSince === undefined ? 0 : performance.now() - this.#worksSince
-    if (workedMs >= healthyMs) this.#failures = 0
-    this.#failures += 1
-    this.#worksSince = undefined
+    if (endpoint === undefined || stream !== this.#stream.current || !this.#host.streams.hasOther(endpoint)) return
+    const init = { code: 'CONNECTION_LOST', effect: 'none', endpoint } as const
+    this.#move(new EtcdError('the member closes its connections', init))
   }
 
   /** Leaves the stream for another one, without waiting for it to end. */
   #move(reason: unknown): void {
     const { endpoint } = this
-    this.#stream?.close()
-    this.#stream = undefined
-    this.#worksSince = undefined
-    this.#leave(endpoint, reason)
-    this.#open()
-    this.#emitLost(endpoint, reason)
+    for (const watch of this.#watches) watch.lost(reason)
+    this.#stream.replace()
+    this.#stream.reportLost(endpoint, reason)
   }
 
-  #open(): void {
-    clearTimeout(this.#reopening)
-    this.#reopening = undefined
-    this.#progress ??= setInterval(() => this.requestProgress(), progressEveryMs).unref()
-    const stream = new WatchStream(this)
-    this.#stream = stream
+  #create(): WatchStream {
+    const stream = new WatchStream(this, this.#purpose)
     if (this.#isPaused) stream.pause()
     for (const watch of this.#watches) stream.add(watch)
-    void stream.open(this.#host.streams, this.#excludedEndpoints, this.#purpose)
-  }
-
-  #giveUp(stream: WatchStream, error: EtcdError): void {
-    stream.close()
-    this.lost(stream, error)
+    return stream
   }
 
   #rest(): void {
     this.#rewinds.rest()
     clearTimeout(this.#patience)
-    clearTimeout(this.#reopening)
     clearInterval(this.#progress)
-    this.#reopening = undefined
     this.#progress = undefined
-    this.#stream?.close()
-    this.#stream = undefined
-    this.#worksSince = undefined
-    this.#failures = 0
     this.#silences = 0
-    this.#lostAt = undefined
-    this.#excludedEndpoints.clear()
-  }
-
-  #works(stream: WatchStream): void {
-    if (stream.opened !== undefined) this.#host.streams.used(stream.opened)
-    clearTimeout(this.#patience)
-    this.#worksSince ??= performance.now()
-    this.#silences = 0
-    this.#excludedEndpoints.clear()
-  }
-
-  #leave(endpoint: string | undefined, error: unknown): void {
-    if (endpoint !== undefined) this.#excludedEndpoints.add(endpoint)
-    for (const watch of this.#watches) watch.lost(error)
-  }
-
-  /** Listeners may make watches and close them, or the client: everything else is done before. So for `#tellLost`. */
-  #emitResumed(endpoint: string): void {
-    if (this.#lostAt === undefined) return
-    const downMs = performance.now() - this.#lostAt
-    this.#lostAt = undefined
-    this.#host.events.emit('watchResumed', { endpoint, watches: this.size, downMs })
-  }
-
-  #emitLost(endpoint: string | undefined, error: unknown): void {
-    if (this.#lostAt !== undefined) return
-    this.#lostAt = performance.now()
-    this.#host.events.emit('watchLost', { endpoint, watches: this.size, error })
+    this.#stream.stop()
   }
 
   #refused(stream: WatchStream, error: EtcdError): boolean {

@@ -1,8 +1,7 @@
 import { CompactedError, EtcdError } from '../core/errors.js'
-import type { Event, WatchResponse } from '../protobuf/generated/messages.js'
+import type { Event, WatchRequest, WatchResponse } from '../protobuf/generated/messages.js'
 import { methods } from '../protobuf/methods.js'
-import type { OpenStream, StreamSource } from '../streams/stream-source.js'
-import type { StreamListener } from '../transport/connection/stream-call.js'
+import { BidiStream } from '../streams/bidi-stream.js'
 import { toEtcdError } from '../transport/grpc-status.js'
 import { hasReliableProgress } from './progress-support.js'
 import { ServerWatch } from './server-watch.js'
@@ -20,8 +19,8 @@ export interface WatchStreamHost {
   ended(stream: WatchStream, watch: ServerWatch, error: EtcdError): void
   /** The stream is over, or could not be opened; its watchers are left without one. */
   lost(stream: WatchStream, error: unknown): void
-  /** The stream will be over in some seconds. */
-  leaving(stream: WatchStream): void
+  /** The member will end the stream within seconds. */
+  draining(stream: WatchStream): void
 }
 
 /** `slow watch`: the stream of one watch, whose consumer does not keep up; it is opened only where there is room. */
@@ -58,9 +57,8 @@ interface Watching {
  * at once: a member answers creates strictly in order. Not so etcd's gRPC proxy, which gives ids of its own and answers in
  * any order. So the first create goes alone; where its answer has another id, so does every later one.
  */
-export class WatchStream implements StreamListener<WatchResponse> {
+export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
   readonly #host: WatchStreamHost
-  readonly #abort = new AbortController()
   readonly #byWatch = new Map<ServerWatch, Watching>()
   /** Those that the member has made. */
   readonly #byId = new Map<number, Watching>()
@@ -72,7 +70,6 @@ export class WatchStream implements StreamListener<WatchResponse> {
   #takesIds: boolean | undefined
   /** Events of an answer that was split into several, as far as the rest of their revision is still to come. */
   readonly #fragments = new Map<number, Event[]>()
-  #open: OpenStream<Parameters<typeof methods.Watch.Watch.encode>[0], WatchResponse> | undefined
   #lastId = 0
   /** How often progress was asked for, and answered. The member answers a question at once or never. */
   #asked = 0
@@ -80,53 +77,19 @@ export class WatchStream implements StreamListener<WatchResponse> {
   #isPaused = false
   #lastMessageAt = Number.NEGATIVE_INFINITY
 
-  constructor(host: WatchStreamHost) {
+  constructor(host: WatchStreamHost, purpose: WatchPurpose = 'watch') {
+    super(methods.Watch.Watch, purpose)
     this.#host = host
   }
 
-  /** The member that it is on; `undefined` before it is open. */
-  get endpoint(): string | undefined {
-    return this.#open?.call.endpoint
-  }
-
-  /** When the member sent something last, on the clock of `performance.now()`. */
+  /** When the member last sent a message, on the clock of `performance.now()`. */
   get lastMessageAt(): number {
     return this.#lastMessageAt
   }
 
-  /** The open stream, for its token. */
-  get opened(): OpenStream | undefined {
-    return this.#open as OpenStream | undefined
-  }
-
-  /** Whether the member's word of progress may move a watcher on. */
+  /** Whether progress notifications of this member may move a watcher on. */
   get #trusted(): boolean {
-    return hasReliableProgress(this.#open?.call.serverVersion)
-  }
-
-  async open(
-    source: Pick<StreamSource, 'open'>,
-    excludedEndpoints: Set<string>,
-    purpose: WatchPurpose = 'watch',
-  ): Promise<void> {
-    try {
-      const open = await source.open(methods.Watch.Watch, this, {
-        signal: this.#abort.signal,
-        excludedEndpoints,
-        purpose,
-      })
-      this.#open = open
-      // It may have been closed, or have ended, while the news was on its way here.
-      if (this.#abort.signal.aborted) {
-        open.call.cancel()
-        return
-      }
-      if (this.#isPaused) open.call.pause()
-      this.#host.opened(this)
-      this.#createWaiting()
-    } catch (error) {
-      if (!this.#abort.signal.aborted) this.#host.lost(this, error)
-    }
+    return hasReliableProgress(this.call?.serverVersion)
   }
 
   /** Creates a watcher here, at its `next` revision. */
@@ -149,7 +112,7 @@ export class WatchStream implements StreamListener<WatchResponse> {
   requestProgress(): void {
     if (!this.#trusted || this.#byWatch.size === 0) return
     this.#asked += 1
-    this.#open?.call.send({ progressRequest: {} })
+    this.call?.send({ progressRequest: {} })
   }
 
   /**
@@ -167,18 +130,12 @@ export class WatchStream implements StreamListener<WatchResponse> {
 
   pause(): void {
     this.#isPaused = true
-    this.#open?.call.pause()
+    this.call?.pause()
   }
 
   resume(): void {
     this.#isPaused = false
-    this.#open?.call.resume()
-  }
-
-  /** Ends the stream; its watchers stay as they are. */
-  close(): void {
-    this.#abort.abort()
-    this.#open?.call.cancel()
+    this.call?.resume()
   }
 
   onMessage(response: WatchResponse): void {
@@ -191,17 +148,22 @@ export class WatchStream implements StreamListener<WatchResponse> {
     else if (this.#trusted) this.#advance(watchId, (watch) => watch.progress(header?.revision ?? 0))
   }
 
-  onEnd(error: EtcdError | undefined): void {
-    this.#abort.abort()
-    this.#host.lost(this, error ?? ended(this.endpoint))
+  onDraining(): void {
+    this.#host.draining(this)
   }
 
-  onDraining(): void {
-    this.#host.leaving(this)
+  protected onOpen(): void {
+    if (this.#isPaused) this.call?.pause()
+    this.#host.opened(this)
+    this.#createWaiting()
+  }
+
+  protected onLost(error: unknown): void {
+    this.#host.lost(this, error)
   }
 
   #createWaiting(): void {
-    if (this.#open === undefined || this.#abort.signal.aborted) return
+    if (this.call === undefined || this.isClosed) return
     for (const watching of this.#waiting) {
       if (this.#takesIds !== true && this.#creating.length > 0) return
       this.#waiting.delete(watching)
@@ -224,11 +186,11 @@ export class WatchStream implements StreamListener<WatchResponse> {
       // Keeps quiet and filtered watchers from falling behind compaction.
       progressNotify: true,
     }
-    this.#open?.call.send({ createRequest })
+    this.call?.send({ createRequest })
   }
 
   #wantsFragments({ isDense, spec }: ServerWatch): boolean {
-    const dataBytes = this.#open?.call.dataBytes ?? Number.POSITIVE_INFINITY
+    const dataBytes = this.call?.dataBytes ?? Number.POSITIVE_INFINITY
     // With previous values, an answer may hold each value twice.
     return !isDense && dataBytes * (spec.prevKv ? 2 : 1) > smallDataBytes
   }
@@ -254,7 +216,7 @@ export class WatchStream implements StreamListener<WatchResponse> {
   }
 
   #cancel(watchId: number): void {
-    this.#open?.call.send({ cancelRequest: { watchId } })
+    this.call?.send({ cancelRequest: { watchId } })
   }
 
   #onCanceled(response: WatchResponse): void {
@@ -339,14 +301,4 @@ export class WatchStream implements StreamListener<WatchResponse> {
     const forever = Number.POSITIVE_INFINITY
     return toEtcdError({ code: 2, details: cancelReason }, { ...place, sent: true, deadlineAt: forever, now: 0 })
   }
-}
-
-function ended(endpoint: string | undefined): EtcdError {
-  return new EtcdError('the member ended the stream', {
-    code: 'CONNECTION_LOST',
-    effect: 'none',
-    retryable: true,
-    endpoint,
-    method: methods.Watch.Watch.name,
-  })
 }

@@ -23,8 +23,8 @@ class Host implements WatchStreamHost {
   lost(_stream: WatchStream, error: unknown): void {
     this.told.push(`lost: ${error instanceof EtcdError ? error.code : error}`)
   }
-  leaving(): void {
-    this.told.push('leaving')
+  draining(): void {
+    this.told.push('draining')
   }
 }
 
