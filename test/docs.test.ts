@@ -16,7 +16,7 @@ describe('docs/errors.md', () => {
 
   test('documents the effects of server errors that the client reports', async () => {
     const { serverErrors } = await import('../src/transport/server-errors.js')
-    // UNKNOWN stands for every text that has no row, too.
+    // UNKNOWN also stands for every error text without a row.
     const named = [...serverErrors.values()].filter(({ code }) => code !== 'UNKNOWN')
     const effects = new Map(named.map(({ code, effect }) => [String(code), effect]))
     for (const [, code = '', cells = ''] of documented) {
@@ -29,7 +29,7 @@ describe('docs/errors.md', () => {
 describe('README.md', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
 
-  test('fits in 250 lines', () => {
+  test('has at most 250 lines', () => {
     assert.ok(readme.split('\n').length <= 251)
   })
 
@@ -38,7 +38,7 @@ describe('README.md', () => {
       /const optionNames = \[(.*?)\]/s.exec(readFileSync(join(root, 'src/client/options.ts'), 'utf8')) ?? []
     const options = [...names.matchAll(/'(\w+)'/g)].map(([, name]) => name)
     assert.ok(options.length > 10)
-    const table = readme.slice(readme.indexOf('\n## Options\n'), readme.indexOf('\n## Seeing'))
+    const table = readme.slice(readme.indexOf('\n## Options\n'), readme.indexOf('\n## Diagnostics\n'))
     const missing = options.filter((name) => !new RegExp(`^\\| [^|]*\`${name}\``, 'm').test(table))
     assert.deepEqual(missing, [])
   })
@@ -48,7 +48,7 @@ describe('README.md', () => {
     for (const { name } of Object.values(channels)) assert.ok(readme.includes(`\`${String(name)}\``), String(name))
   })
 
-  test('and docs/observability.md name every diagnostics channel and event', async () => {
+  test('and docs/observability.md name every diagnostics channel and event of a client', async () => {
     const { channels } = await import('../src/index.js')
     const { eventNames } = await import('../src/client/client.js')
     const guide = readFileSync(join(root, 'docs/observability.md'), 'utf8')

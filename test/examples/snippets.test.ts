@@ -3,9 +3,17 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { PackedPackage } from '../package/packed-package.js'
-import { asDocumentLines, moduleName, programOf, readSnippets, type Snippet, snippetsOf } from './snippets.js'
+import {
+  asDocumentLines,
+  moduleName,
+  programOf,
+  readSnippets,
+  type Snippet,
+  scriptName,
+  snippetsOf,
+} from './snippets.js'
 
-/** What a reader would not want to see in an example's output. */
+/** Signs of a mistake in the output of an example. */
 const senseless = /undefined|NaN|\[object/
 
 describe('The code blocks of README.md and the guides', () => {
@@ -20,7 +28,7 @@ describe('The code blocks of README.md and the guides', () => {
     for (const snippet of snippets) project.write(moduleName(snippet), programOf(snippet, cluster.endpoints))
     project.write('tsconfig.json', JSON.stringify({ compilerOptions, include: ['*.md.*.ts', 'docs'] }))
     compiled = project.tsc('--pretty', 'false')
-    await compiled.catch(() => undefined) // The first test tells.
+    await compiled.catch(() => undefined) // The first test reports it.
   })
   after(async () => {
     await cluster?.stop()
@@ -39,18 +47,27 @@ describe('The code blocks of README.md and the guides', () => {
     })
   }
 
-  test('are found with their lines, and only in one notation', () => {
-    const markdown = 'text\n\n```ts\na()\n```\n```ts no-run\nb()\n```\n```sh\nc\n```\n'
+  test('are found with their lines, except JavaScript of other libraries', () => {
+    const markdown =
+      'text\n\n```ts\na()\n```\n```ts no-run\nb()\n```\n```sh\nc\n```\n```js\nother()\n```\n' +
+      "```js\nimport { Etcd } from 'etcdkit'\n```\n"
     assert.deepEqual(snippetsOf('x.md', markdown), [
-      { file: 'x.md', line: 4, code: 'a()\n', runs: true },
-      { file: 'x.md', line: 7, code: 'b()\n', runs: false },
+      { file: 'x.md', line: 4, language: 'ts', code: 'a()\n', runs: true },
+      { file: 'x.md', line: 7, language: 'ts', code: 'b()\n', runs: false },
+      { file: 'x.md', line: 16, language: 'js', code: "import { Etcd } from 'etcdkit'\n", runs: true },
     ])
     assert.throws(() => snippetsOf('x.md', '\n```ts norun\na()\n```\n'), /x\.md:2: unknown kind of block/)
     assert.throws(() => snippetsOf('x.md', '```typescript\na()\n```\n'), /x\.md:1: unknown kind of block/)
   })
 
-  test("are reported by the document's line when they fail", async () => {
-    const failing = { file: 'failing.md', line: 5, code: "await etcd.put('', 'value')\n", runs: true }
+  test('that fail are reported with their line in the document', async () => {
+    const failing: Snippet = {
+      file: 'failing.md',
+      line: 5,
+      language: 'ts',
+      code: "await etcd.put('', 'value')\n",
+      runs: true,
+    }
     project.write(moduleName(failing), programOf(failing, cluster.endpoints))
     await project.tsc('--pretty', 'false')
     await assert.rejects(run(project, failing), /failing\.md:5:\d+/)
@@ -76,7 +93,7 @@ const compilerOptions = {
 }
 
 async function run(project: PackedPackage, snippet: Snippet): Promise<{ stdout: string; stderr: string }> {
-  const script = join(project.folder, 'out', moduleName(snippet).replace(/ts$/, 'js'))
+  const script = join(project.folder, scriptName(snippet))
   try {
     return await project.node('--enable-source-maps', script)
   } catch (error) {

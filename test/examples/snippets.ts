@@ -4,18 +4,20 @@ import * as etcdkit from '../../src/index.js'
 
 const root = join(import.meta.dirname, '../..')
 
-/** A block of TypeScript in README.md or the guides. */
+/** A block of code in README.md or the guides. */
 export interface Snippet {
-  /** The file, from the repository's root. */
+  /** The path of the file, relative to the repository's root. */
   readonly file: string
   /** The line of its first statement. */
   readonly line: number
+  /** TypeScript is compiled strictly; JavaScript is run as written. */
+  readonly language: 'ts' | 'js'
   readonly code: string
-  /** Whether it is run. Blocks marked `no-run` are compiled only. */
+  /** Whether the block is executed. Blocks marked `no-run` are only compiled. */
   readonly runs: boolean
 }
 
-/** Every block of TypeScript of README.md and the guides, in the order of a reader. */
+/** Every block of README.md and the guides that uses this package, in reading order. */
 export function readSnippets(): Snippet[] {
   const guides = readdirSync(join(root, 'docs'))
     .filter((name) => name.endsWith('.md'))
@@ -25,25 +27,27 @@ export function readSnippets(): Snippet[] {
   )
 }
 
-/** The blocks of one file. Other words after `ts` than `no-run` are refused, so that no block is passed over. */
+/**
+ * The blocks of one file. JavaScript without an import of this package shows another library and is left out. Throws on
+ * any word after the language but `no-run`, so that no block is skipped by mistake.
+ */
 export function snippetsOf(file: string, markdown: string): Snippet[] {
-  return [...markdown.matchAll(/^```(ts|typescript)\b([^\n]*)\n(.*?)^```$/gms)].map((found) => {
+  return [...markdown.matchAll(/^```(ts|typescript|js)\b([^\n]*)\n(.*?)^```$/gms)].flatMap((found) => {
     const [, language = '', mark = '', code = ''] = found
     const line = markdown.slice(0, found.index).split('\n').length + 1
-    if (language !== 'ts' || !['', ' no-run'].includes(mark))
+    if (language === 'js' && !code.includes("from 'etcdkit'")) return []
+    if ((language !== 'ts' && language !== 'js') || !['', ' no-run'].includes(mark))
       throw new Error(`${file}:${line - 1}: unknown kind of block`)
-    return { file, line, code, runs: mark === '' }
+    return { file, line, language, code, runs: mark === '' }
   })
 }
 
 /**
- * A module of the block, each statement on the line that it has in the document. A block with imports is complete. One
- * without has what the reader has by then: the names of the package, and `etcd`, a client.
+ * The module of a block, with each statement on its line in the document. A block with imports is complete. A block
+ * without imports may use every export of the package, and `etcd`, a client.
  */
 export function programOf({ code, line, runs }: Snippet, endpoints: readonly string[]): string {
-  const body = runs
-    ? code.replaceAll(sampleEndpoint, (_, member: string) => hostOf(endpoints[Number(member) - 1]))
-    : code
+  const body = runs ? code.replaceAll(sampleEndpoint, (_, member = '1') => hostOf(endpoints[Number(member) - 1])) : code
   const above = '\n'.repeat(line - 2)
   if (/^import /m.test(code)) return `${above}\n${body}`
   const names = Object.keys(etcdkit).join(', ')
@@ -51,17 +55,23 @@ export function programOf({ code, line, runs }: Snippet, endpoints: readonly str
   return `${above}import { ${names} } from 'etcdkit'; ${client}; {\n${body}}\n`
 }
 
-/** The name of a block's module. */
-export function moduleName({ file, line }: Snippet): string {
-  return `${file}.${line}.ts`
+/** The file name of a block's module. */
+export function moduleName({ file, line, language }: Snippet): string {
+  return `${file}.${line}.${language === 'ts' ? 'ts' : 'mjs'}`
 }
 
-/** Names the lines of the documents, where a compiler or a stack names those of the modules. */
+/** The file that Node executes, relative to the project. */
+export function scriptName(snippet: Snippet): string {
+  const module = moduleName(snippet)
+  return snippet.language === 'ts' ? `out/${module.replace(/ts$/, 'js')}` : module
+}
+
+/** Replaces the names of modules, in the output of a compiler or in a stack, with lines of the documents. */
 export function asDocumentLines(text: string): string {
-  return text.replaceAll(/([\w-]+\.md)\.\d+\.ts/g, '$1').replaceAll(/(\.md)\((\d+),(\d+)\)/g, '$1:$2:$3')
+  return text.replaceAll(/([\w-]+\.md)\.\d+\.(?:ts|mjs)/g, '$1').replaceAll(/(\.md)\((\d+),(\d+)\)/g, '$1:$2:$3')
 }
 
-const sampleEndpoint = /10\.0\.0\.([123]):2379/g
+const sampleEndpoint = /10\.0\.0\.([123]):2379|127\.0\.0\.1:2379/g
 
 function hostOf(endpoint = ''): string {
   return new URL(endpoint).host
