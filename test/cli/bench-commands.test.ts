@@ -2,21 +2,16 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import { Etcd } from '../../src/index.js'
+import { after, describe, test } from 'node:test'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { CliProcess, cli, jsonLines } from './run-cli.js'
 
 describe('The benchmark of', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
+  const cluster = useCluster({ members: 3 })
+  const etcd = useClient(cluster)
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
   after(async () => {
-    await etcd?.close()
     await cluster?.stop()
   })
 

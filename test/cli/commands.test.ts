@@ -2,14 +2,13 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import { Etcd } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { after, describe, test } from 'node:test'
+import { useClient, useCluster } from '../support/cluster.js'
 import { type CliOptions, cli, jsonLines } from './run-cli.js'
 
 describe('The command', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
   const run = (args: readonly string[], options: CliOptions = {}) =>
     cli(args, { endpoints: cluster.endpoints, ...options })
   const output = async (...args: string[]): Promise<string> => {
@@ -18,12 +17,7 @@ describe('The command', () => {
     return stdout
   }
 
-  before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
   after(async () => {
-    await etcd?.close()
     await cluster?.stop()
   })
 

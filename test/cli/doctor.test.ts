@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { after, describe, type TestContext, test } from 'node:test'
 import type { Finding } from '../../src/cli/doctor/finding.js'
 import type { ClusterReport } from '../../src/cli/doctor/report.js'
 import { isEtcdError } from '../../src/index.js'
 import { EtcdCluster, type EtcdMember, poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { createClient, fill } from '../support/fixtures.js'
 import { cli, jsonLines } from './run-cli.js'
 
@@ -34,11 +35,8 @@ function idsOf({ findings }: Diagnosis): string[] {
 const isOld = (version: string): boolean => version.startsWith('3.4.')
 
 describe('The doctor, on a cluster of three members', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3 })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-  })
   after(() => cluster?.stop())
 
   test('finds nothing that needs action while it is healthy', async (t) => {

@@ -1,21 +1,16 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { after, before, describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { Etcd } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { CliProcess } from './run-cli.js'
 
 describe('The program', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
 
-  before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
   after(async () => {
-    await etcd?.close()
     await cluster?.stop()
   })
 

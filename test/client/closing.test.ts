@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { type Etcd, LockLostError } from '../../src/index.js'
 import { ServiceEndpoints } from '../../src/naming/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
 import { WorkQueue } from '../../src/workqueue/index.js'
+import { useCluster } from '../support/cluster.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 /** Closes something from within its own callback, which the object may wait for. */
@@ -163,12 +163,7 @@ const cases: Record<string, Case> = {
 }
 
 describe('What can be closed may be closed in its own callback, which waits for that:', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster()
 
   for (const [name, run] of Object.entries(cases)) {
     test(name, { timeout: 10_000 }, async (t) => {

@@ -2,21 +2,16 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 
 const root = join(import.meta.dirname, '../..')
 /** The tour has tests of its own. */
 const programs = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts') && name !== 'tour.ts')
 
 describe('The examples', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster()
 
   for (const name of programs) {
     test(`${name} runs twice and exits`, async () => {

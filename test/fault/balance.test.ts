@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { Etcd } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { served } from '../support/cluster-view.js'
 
 const calls = 3000
 
 describe('Balancing over three members', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ members: 3 })
 
   async function rangesServed(): Promise<number[]> {
     return Promise.all(cluster.members.map((member) => served(member, 'Range')))

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster, type FaultProxy, poll, reservePort } from '../../src/testing/index.js'
+import { poll, reservePort } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
-import { memberAt, proxyAt } from '../support/cluster-view.js'
+import { startCluster, useCluster, useProxy } from '../support/cluster.js'
+import { memberAt } from '../support/cluster-view.js'
 
 /** Runs a call and tells how long it took. */
 async function timed<Result>(call: () => Promise<Result>): Promise<{ result: Result; tookMs: number }> {
@@ -14,17 +15,8 @@ async function timed<Result>(call: () => Promise<Result>): Promise<{ result: Res
 }
 
 describe('Connecting', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, proxy: true })
-    proxy = proxyAt(cluster, 0)
-  })
-  after(() => cluster.stop())
-  afterEach(() => {
-    proxy.heal()
-  })
+  const cluster = useCluster({ members: 3, proxy: true })
+  const proxy = useProxy(cluster)
 
   /** A URL where nobody listens. */
   async function closedEndpoint(): Promise<string> {
@@ -123,8 +115,8 @@ describe('Connecting', () => {
 })
 
 describe('A client created before etcd starts', () => {
-  test('connects once etcd starts and sends the waiting calls', async () => {
-    await using cluster = await EtcdCluster.start()
+  test('connects once etcd starts and sends the waiting calls', async (t) => {
+    const cluster = await startCluster(t)
     await cluster.kill(0)
     await using etcd = new Etcd({ endpoints: cluster.endpoints, connectTimeoutMs: 300 })
     await assert.rejects(etcd.get('key'), (error) => isEtcdError(error, 'NOT_CONNECTED'))

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { afterEach, before, beforeEach, describe, type TestContext, test } from 'node:test'
 import { type ClientEvents, type Etcd, InvalidArgumentError, isEtcdError } from '../../src/index.js'
-import { EtcdCluster, FaultProxy, poll, reservePort } from '../../src/testing/index.js'
+import { type EtcdCluster, FaultProxy, poll, reservePort } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
+import { startCluster, useCluster } from '../support/cluster.js'
 import { memberAt, proxyAt, served, storedKeys } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 import { Load } from '../support/load.js'
@@ -30,14 +31,12 @@ async function allReady(etcd: Etcd): Promise<void> {
 }
 
 describe('`setEndpoints()`', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3, proxy: true })
   let urls: readonly [string, string, string]
 
   before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, proxy: true })
     urls = [urlOf(0), urlOf(1), urlOf(2)]
   })
-  after(() => cluster.stop())
   beforeEach(() => cluster.healthy())
   afterEach(async () => {
     for (const index of [0, 1, 2]) {
@@ -312,7 +311,7 @@ describe('`memberSync`', () => {
   const memberSync = { intervalMs: 50 }
 
   test('sends traffic to an added member and none to a removed one', async (t) => {
-    await using cluster = await EtcdCluster.start({ members: 3 })
+    const cluster = await startCluster(t, { members: 3 })
     const [first, second] = cluster.endpoints
     const etcd = createClient(t, { endpoints: [String(first), String(second)] }, { memberSync })
     const events = eventsOf(etcd)
@@ -339,10 +338,10 @@ describe('`memberSync`', () => {
   })
 
   test('keeps the configured endpoints and never uses addresses of another cluster', async (t) => {
-    await using other = await EtcdCluster.start({ members: 2 })
+    const other = await startCluster(t, { members: 2 })
     const advertised = [...other.endpoints, 'http://127.0.0.1:1', 'https://127.0.0.1:2']
     const flags = { 'advertise-client-urls': advertised.join() }
-    await using cluster = await EtcdCluster.start({ flags })
+    const cluster = await startCluster(t, { flags })
     const seed = memberAt(cluster, 0).endpoint
     const etcd = createClient(t, cluster, { memberSync })
     const changes: object[] = []
@@ -378,7 +377,7 @@ describe('`memberSync`', () => {
   })
 
   test('reports a failure and continues with the current endpoints', async (t) => {
-    await using cluster = await EtcdCluster.start({ proxy: true })
+    const cluster = await startCluster(t, { proxy: true })
     const etcd = createClient(t, cluster, { memberSync, connectTimeoutMs: 100 })
     const errors: unknown[] = []
     etcd.on('syncFailed', ({ error }) => errors.push(error))

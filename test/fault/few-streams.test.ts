@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Etcd, WatchEvent } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 const maxStreams = 4
@@ -55,12 +56,7 @@ for (const members of [1, 3]) {
   describe(`${members === 1 ? 'A member that allows' : 'Three members that allow'} 4 streams per connection`, {
     concurrency: true,
   }, () => {
-    let cluster: EtcdCluster
-
-    before(async () => {
-      cluster = await EtcdCluster.start({ members, flags: { 'max-concurrent-streams': maxStreams } })
-    })
-    after(() => cluster.stop())
+    const cluster = useCluster({ members, flags: { 'max-concurrent-streams': maxStreams } })
 
     for (const transport of ['grpc-js', 'http2'] as const) {
       test(`leaves streams for leases, locks, new watches and calls beside stalled watches: ${transport}`, async (t) => {

@@ -1,24 +1,20 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, type TestContext, test } from 'node:test'
+import { afterEach, describe, type TestContext, test } from 'node:test'
 import { createServer } from 'node:tls'
 import { type ClientOptions, Etcd, type EtcdError, isEtcdError } from '../../src/index.js'
-import { CertificateAuthority, EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
+import { CertificateAuthority, poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
-import { memberAt, proxyAt, received, storedKey } from '../support/cluster-view.js'
+import { startCluster, useCluster, useProxy } from '../support/cluster.js'
+import { memberAt, received, storedKey } from '../support/cluster-view.js'
 import { attemptRecords, createClient } from '../support/fixtures.js'
 import { Load } from '../support/load.js'
 
 const transports = ['http2', 'grpc-js'] as const
 
 describe('Calls over HTTP/2, beside streams', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
+  const cluster = useCluster({ members: 3, proxy: true })
+  const proxy = useProxy(cluster)
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, proxy: true })
-    proxy = proxyAt(cluster, 0)
-  })
-  after(() => cluster.stop())
   afterEach(async () => {
     proxy.heal()
     await cluster.healthy()
@@ -168,7 +164,7 @@ describe('Calls over HTTP/2, beside streams', () => {
 
 describe('TLS over HTTP/2', () => {
   test('verifies members, presents a client certificate and reports what failed', async (t) => {
-    await using cluster = await EtcdCluster.start({ tls: { clientCertAuth: true } })
+    const cluster = await startCluster(t, { tls: { clientCertAuth: true } })
     const { ca, cert, key } = cluster.tls ?? assert.fail()
     const etcd = createClient(t, cluster, { transport: 'http2', tls: { ca, cert, key } })
     await etcd.put('key', 'value')

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { cpSync, rmSync } from 'node:fs'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { type Change, type Etcd, type Informer, type InformerEvents, put } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { type EtcdCluster, poll } from '../../src/testing/index.js'
+import { startCluster, useCluster } from '../support/cluster.js'
 import { memberAt, proxyAt, storedKeys } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 import { Load } from '../support/load.js'
@@ -62,12 +63,7 @@ async function stored(cluster: EtcdCluster, prefix: string): Promise<[string, st
 }
 
 describe('An informer after a cut', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ proxy: true })
 
   test('matches the cluster after one resync with the last known values when the history was compacted', async (t) => {
     const prefix = uniquePrefix()
@@ -137,12 +133,7 @@ describe('An informer after a cut', () => {
 })
 
 describe('An informer on three members', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ members: 3 })
 
   test('delivers every change once while its member is killed three times', async (t) => {
     const etcd = createClient(t, cluster)
@@ -276,7 +267,7 @@ describe('An informer on three members', () => {
 
 describe('An informer on a cluster restored from a backup', () => {
   test('emits the difference, including keys with the same revision in both', async (t) => {
-    await using cluster = await EtcdCluster.start()
+    const cluster = await startCluster(t)
     const etcd = createClient(t, cluster)
     const prefix = uniquePrefix()
     await etcd.put(`${prefix}kept`, '1')
@@ -311,7 +302,7 @@ describe('An informer on a cluster restored from a backup', () => {
 
 describe('An informer on a cluster replaced by another one', () => {
   test('emits the difference as a resync', async (t) => {
-    await using cluster = await EtcdCluster.start()
+    const cluster = await startCluster(t)
     const etcd = createClient(t, cluster)
     const prefix = uniquePrefix()
     const { informer, mirror, resyncs } = await follow(t, etcd, prefix)

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Etcd } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { startCluster } from '../support/cluster.js'
 import { memberAt, received, served } from '../support/cluster-view.js'
 
 describe('A learner among the endpoints', () => {
-  test('receives no linearizable call and fails none', async () => {
-    await using cluster = await EtcdCluster.start({ members: 3 })
+  test('receives no linearizable call and fails none', async (t) => {
+    const cluster = await startCluster(t, { members: 3 })
     const index = await cluster.addLearner()
     const learner = memberAt(cluster, index)
     const counts = () => Promise.all(['Range', 'Put', 'Txn'].map((method) => received(learner, method)))

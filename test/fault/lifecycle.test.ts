@@ -1,26 +1,17 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
-import { proxyAt } from '../support/cluster-view.js'
+import { useCluster, useProxy } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 
 /** How long a process may take to end by itself when its client is closed. */
 const exitMs = 1000
 
 describe('A process', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, proxy: true })
-    proxy = proxyAt(cluster, 0)
-  })
-  after(() => cluster.stop())
-  afterEach(() => {
-    proxy.heal()
-  })
+  const cluster = useCluster({ members: 3, proxy: true })
+  const proxy = useProxy(cluster)
 
   /** Runs `body` in a process with a client `etcd`, and returns what it prints and how long it went on afterwards. */
   async function run(body: string, options: object = {}) {
@@ -202,17 +193,8 @@ describe('A process', () => {
 })
 
 describe('`close()`', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true })
-    proxy = proxyAt(cluster, 0)
-  })
-  after(() => cluster.stop())
-  afterEach(() => {
-    proxy.heal()
-  })
+  const cluster = useCluster({ proxy: true })
+  const proxy = useProxy(cluster)
 
   async function assertDisconnected(): Promise<void> {
     await poll('no connection is left', () => proxy.connections === 0 || undefined)

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { startCluster } from '../support/cluster.js'
 import { createClient, fill, uniquePrefix } from '../support/fixtures.js'
 
 test('A listing over connections that are cut returns every key of its revision once, in order', async (t) => {
-  await using cluster = await EtcdCluster.start({ members: 3, proxy: true })
+  const cluster = await startCluster(t, { members: 3, proxy: true })
   const prefix = uniquePrefix()
   const kv = createClient(t, cluster).namespace(prefix)
   const direct = { endpoints: cluster.members.map(({ clientUrl }) => clientUrl) }

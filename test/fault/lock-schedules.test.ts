@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, isEtcdError, type Keyspace } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { type EtcdCluster, poll } from '../../src/testing/index.js'
+import { startCluster } from '../support/cluster.js'
 import { proxyAt, storedKeys } from '../support/cluster-view.js'
 import { type KeyLife, keyHistory } from '../support/key-history.js'
 import { randomFrom } from '../support/random.js'
@@ -181,7 +182,7 @@ describe('Locks, leaderships and permits within one process', () => {
     test(`are granted in queue order under random endings (seed ${seed})`, {
       timeout: seconds * 1000 + 60_000,
     }, async (t) => {
-      await using cluster = await EtcdCluster.start({ members: 3, proxy: true })
+      const cluster = await startCluster(t, { members: 3, proxy: true })
       await using direct = new Etcd({ endpoints: cluster.members.map(({ clientUrl }) => clientUrl) })
       const { revision: from } = await direct.put('begin', '')
       const storm = new Storm(seed, cluster, direct)

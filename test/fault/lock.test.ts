@@ -5,31 +5,24 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { after, afterEach, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Etcd, isEtcdError, LockLostError, LockTimeoutError, put } from '../../src/index.js'
-import { EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
+import { isEtcdError, LockLostError, LockTimeoutError, put } from '../../src/index.js'
+import { poll } from '../../src/testing/index.js'
+import { startCluster, useClient, useCluster, useDirectClient, useProxy } from '../support/cluster.js'
 import { memberAt, proxyAt, received, storedKeys } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
 const root = join(import.meta.dirname, '../..')
 
 describe('A lock over a broken link', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
-  let other: Etcd
+  const cluster = useCluster({ proxy: true })
+  const proxy = useProxy(cluster)
+  const other = useDirectClient(cluster)
 
   before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true })
-    proxy = proxyAt(cluster, 0)
     // Not through the proxy.
-    other = new Etcd({ endpoints: [memberAt(cluster, 0).clientUrl] })
   })
-  after(async () => {
-    await other.close()
-    await cluster.stop()
-  })
-  afterEach(() => proxy.heal())
 
   const keysOf = (name: string) => storedKeys(cluster, `${name}/`)
   const untilQueued = (name: string, count: number) =>
@@ -223,7 +216,7 @@ describe('A lock over a broken link', () => {
 
 describe('A lock whose request arrives late', () => {
   test('blocks nobody when a member creates its key after it was aborted', async (t) => {
-    await using cluster = await EtcdCluster.start({ members: 3, proxy: true })
+    const cluster = await startCluster(t, { members: 3, proxy: true })
     const options = { timeoutMs: 700 }
     const etcd = createClient(t, cluster, options)
     const other = createClient(t, { endpoints: cluster.members.map(({ clientUrl }) => clientUrl) })
@@ -252,17 +245,8 @@ describe('A lock whose request arrives late', () => {
 })
 
 describe('A lock whose holder does not run', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await etcd.close()
-    await cluster.stop()
-  })
+  const cluster = useCluster({ members: 3 })
+  const etcd = useClient(cluster)
 
   /** A process that holds the lock, and tells what it finds when it runs again after a second or more. */
   function holder(name: string, stall: string) {

@@ -1,23 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, test } from 'node:test'
-import { Etcd, get, isEtcdError, key, put } from '../../src/index.js'
-import { EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
-import { memberAt, proxyAt, received, storedKey } from '../support/cluster-view.js'
+import { beforeEach, describe, test } from 'node:test'
+import { get, isEtcdError, key, put } from '../../src/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useClient, useCluster, useProxy } from '../support/cluster.js'
+import { memberAt, received, storedKey } from '../support/cluster-view.js'
 
 describe('A connection that loses messages and then breaks', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
-  let etcd: Etcd
+  const cluster = useCluster({ proxy: true })
+  const proxy = useProxy(cluster)
+  const etcd = useClient(cluster)
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true })
-    proxy = proxyAt(cluster, 0)
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await etcd.close()
-    await cluster.stop()
-  })
   beforeEach(async () => {
     await etcd.get('warm up')
   })

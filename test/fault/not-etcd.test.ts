@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { startCluster } from '../support/cluster.js'
 import { memberAt, proxyAt } from '../support/cluster-view.js'
 
 /** Listens on 127.0.0.1 and answers whatever comes first as `answer` does. */
@@ -57,8 +57,8 @@ describe('An endpoint that is not etcd', () => {
 })
 
 describe('A network that corrupts bytes', () => {
-  test('causes typed errors, and the connection is replaced afterwards', async () => {
-    await using cluster = await EtcdCluster.start({ proxy: true })
+  test('causes typed errors, and the connection is replaced afterwards', async (t) => {
+    const cluster = await startCluster(t, { proxy: true })
     await using etcd = new Etcd({ endpoints: memberAt(cluster, 0).endpoint, timeoutMs: 1000 })
     await etcd.put('key', 'value')
     const proxy = proxyAt(cluster, 0)

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { cpSync, rmSync } from 'node:fs'
-import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { before, beforeEach, describe, type TestContext, test } from 'node:test'
 import { type ClientOptions, type ConnectionEvents, type Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster, type EtcdMember, poll } from '../../src/testing/index.js'
+import { type EtcdMember, poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, received, storedKey } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 import { Load } from '../support/load.js'
@@ -10,16 +11,14 @@ import { Load } from '../support/load.js'
 const members = [0, 1, 2]
 
 describe('A cluster restored from a backup, with the same addresses and cluster ID', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3 })
 
   before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
     await cluster.call('/v3/kv/put', { key: base64('kept'), value: base64('from the backup') })
     await Promise.all(members.map((index) => cluster.kill(index)))
     for (const member of cluster.members) cpSync(member.dataDir, backupOf(member), { recursive: true })
     await startAll()
   })
-  after(() => cluster.stop())
   beforeEach(() => cluster.healthy())
 
   async function startAll(): Promise<void> {

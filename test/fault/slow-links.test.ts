@@ -1,20 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { EtcdCluster, type FaultProxy } from '../../src/testing/index.js'
-import { proxyAt } from '../support/cluster-view.js'
+import { describe, test } from 'node:test'
+import { useCluster, useProxy } from '../support/cluster.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 const megabitsPerSecond = 125_000
 
 describe('Calls over a slow link', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true, flags: { 'max-request-bytes': '4000000' } })
-    proxy = proxyAt(cluster, 0)
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ proxy: true, flags: { 'max-request-bytes': '4000000' } })
+  const proxy = useProxy(cluster)
 
   for (const transport of ['grpc-js', 'http2'] as const) {
     describe(`by ${transport}`, () => {

@@ -3,11 +3,11 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { before, describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Etcd, InvalidArgumentError, isEtcdError, type TlsOptions } from '../../src/index.js'
-import { CertificateAuthority, type ClusterTls, EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
-import { proxyAt } from '../support/cluster-view.js'
+import { CertificateAuthority, type ClusterTls, type EtcdCluster, poll } from '../../src/testing/index.js'
+import { startCluster, useCluster, useProxy } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 import { Load } from '../support/load.js'
 
@@ -37,16 +37,13 @@ async function assertRefused(etcd: Etcd, why: RegExp): Promise<void> {
 }
 
 describe('TLS with client certificates', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ tls: { clientCertAuth: true }, proxy: true })
   let tls: ClusterTls
-  let proxy: FaultProxy
+  const proxy = useProxy(cluster)
 
   before(async () => {
-    cluster = await EtcdCluster.start({ tls: { clientCertAuth: true }, proxy: true })
     tls = cluster.tls ?? assert.fail()
-    proxy = proxyAt(cluster, 0)
   })
-  after(() => cluster.stop())
 
   function encryptedKey(): string {
     const format = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase } as const
@@ -192,7 +189,7 @@ describe('TLS with client certificates', () => {
 
 describe('TLS with an invalid member certificate', () => {
   test('names the host that the certificate does not cover, unless `servername` matches', async (t) => {
-    await using cluster = await EtcdCluster.start({ tls: { serverCertificate: { hosts: ['etcd.example'] } } })
+    const cluster = await startCluster(t, { tls: { serverCertificate: { hosts: ['etcd.example'] } } })
     const ca = cluster.tls?.ca
     await assertRefused(
       createClient(t, cluster, { tls: { ca } }),
@@ -206,15 +203,15 @@ describe('TLS with an invalid member certificate', () => {
 
   test('reports an expired certificate', async (t) => {
     const notAfter = new Date(Date.now() - 60_000)
-    await using cluster = await EtcdCluster.start({ tls: { serverCertificate: { notAfter } } })
+    const cluster = await startCluster(t, { tls: { serverCertificate: { notAfter } } })
     await assertRefused(createClient(t, cluster, { tls: { ca: cluster.tls?.ca } }), /certificate has expired/)
   })
 })
 
 describe('TLS on one side only', () => {
   test('fails within the deadline and reports what was received', async (t) => {
-    await using secure = await EtcdCluster.start({ tls: true })
-    await using plain = await EtcdCluster.start()
+    const secure = await startCluster(t, { tls: true })
+    const plain = await startCluster(t)
     const withoutScheme = (cluster: EtcdCluster) => cluster.endpoints.map((url) => url.replace(/^https?:\/\//, ''))
     const ca = secure.tls?.ca
     const plainToSecure = createClient(t, { endpoints: withoutScheme(secure).map((host) => `http://${host}`) })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { type ClientOptions, type Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
@@ -13,12 +14,7 @@ async function took<Result>(work: () => Promise<Result>): Promise<{ readonly res
 }
 
 describe('Calls while etcd is unreachable', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster()
 
   /** A client that is connected. */
   async function connected(t: TestContext, options: ClientOptions): Promise<Etcd> {

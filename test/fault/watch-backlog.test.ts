@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { before, beforeEach, describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, isEtcdError, type WatchBatch } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, revive } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
@@ -13,13 +14,12 @@ const prefix = 'backlog/'
 const revisions = 5000
 
 describe('A watch in the middle of 5,000 revisions', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3 })
   /** What each revision wrote. */
   const expected: string[] = []
   let first = 0
 
   before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     const written = new Map<number, string>()
     const write = async (index: number): Promise<void> => {
@@ -34,7 +34,6 @@ describe('A watch in the middle of 5,000 revisions', () => {
     first = inOrder[0]?.[0] ?? 0
     expected.push(...inOrder.map(([, told]) => told))
   })
-  after(() => cluster.stop())
   beforeEach(() => revive(cluster))
 
   /** Begins, and does something to the member that the watch is on as soon as part of the backlog has come. */

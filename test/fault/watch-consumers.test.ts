@@ -1,25 +1,17 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Etcd, type WatchEvent } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import type { WatchEvent } from '../../src/index.js'
+import { poll } from '../../src/testing/index.js'
 import { hasReliableProgress } from '../../src/watch/progress-support.js'
 import { rootPassword } from '../support/auth.js'
+import { startCluster, useCluster, useDirectClient } from '../support/cluster.js'
 import { proxyAt } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 describe('A slow watch consumer', () => {
-  let cluster: EtcdCluster
-  let direct: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true })
-    direct = new Etcd({ endpoints: cluster.members.map(({ clientUrl }) => clientUrl) })
-  })
-  after(async () => {
-    await direct.close()
-    await cluster.stop()
-  })
+  const cluster = useCluster({ proxy: true })
+  const direct = useDirectClient(cluster)
 
   const value = Buffer.alloc(100_000, 'x')
 
@@ -129,7 +121,7 @@ describe('A slow watch consumer', () => {
 describe('Watches created after the token expired', () => {
   test('get a new token on a new stream, and existing watches miss nothing', async (t) => {
     const flags = { 'auth-token-ttl': 2 }
-    await using cluster = await EtcdCluster.start({ members: 3, auth: { rootPassword }, flags })
+    const cluster = await startCluster(t, { members: 3, auth: { rootPassword }, flags })
     const auth = { username: 'root', password: rootPassword }
     // This client does not know how short tokens live here, and makes no calls that would keep its own alive.
     const etcd = createClient(t, cluster, { auth })

@@ -1,28 +1,18 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { CompactedError, deleteKey, Etcd, put, type WatchBatch, type WatchOptions } from '../../src/index.js'
-import { EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
-import { proxyAt } from '../support/cluster-view.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster, useDirectClient, useProxy } from '../support/cluster.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 import { randomFrom } from '../support/random.js'
 import { collectTo, type HistoricChange, watchViolations } from '../support/watch-history.js'
 
 describe('A watch whose connection is cut', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
+  // Answers above 576 KiB are split.
+  const cluster = useCluster({ proxy: true, flags: { 'max-request-bytes': 65_536 } })
+  const proxy = useProxy(cluster)
   /** Past the proxy. */
-  let direct: Etcd
-
-  before(async () => {
-    // Answers above 576 KiB are split.
-    cluster = await EtcdCluster.start({ proxy: true, flags: { 'max-request-bytes': 65_536 } })
-    proxy = proxyAt(cluster, 0)
-    direct = new Etcd({ endpoints: cluster.members.map(({ clientUrl }) => clientUrl) })
-  })
-  after(async () => {
-    await direct.close()
-    await cluster.stop()
-  })
+  const direct = useDirectClient(cluster)
 
   /** Writes so many revisions: puts, deletions, and transactions of both. Tells what it did. */
   async function write(prefix: string, revisions: number, random: () => number): Promise<HistoricChange[]> {

@@ -1,20 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { type ErrorCode, Etcd, type KeyRange, type PermissionType } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { after, describe, test } from 'node:test'
+import type { ErrorCode, KeyRange, PermissionType } from '../../src/index.js'
 import { rootPassword } from '../support/auth.js'
+import { startCluster, useClient, useCluster } from '../support/cluster.js'
 import { createClient, untyped } from '../support/fixtures.js'
 
 describe('Users, roles and authentication', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
+  const cluster = useCluster({ auth: { rootPassword } })
+  const etcd = useClient(cluster, { auth: { username: 'root', password: rootPassword } })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ auth: { rootPassword } })
-    etcd = new Etcd({ endpoints: cluster.endpoints, auth: { username: 'root', password: rootPassword } })
-  })
   after(async () => {
-    await etcd?.close()
     await cluster?.stop()
   })
 
@@ -171,7 +166,7 @@ describe('Users, roles and authentication', () => {
   })
 
   test('authentication without a root user is rejected', async (t) => {
-    await using empty = await EtcdCluster.start()
+    const empty = await startCluster(t)
     const anybody = createClient(t, empty)
     await assert.rejects(anybody.auth.enable(), { code: 'ROOT_USER_NOT_EXIST', effect: 'none' })
     await anybody.auth.users.add('root', 'root-secret')

@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import type { Etcd } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
 import { addUser, authenticateCalls, rootPassword, startLoad } from '../support/auth.js'
+import { useCluster } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 
 describe('Users authenticated by client certificate', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, tls: { clientCertAuth: true }, auth: { rootPassword } })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ members: 3, tls: { clientCertAuth: true }, auth: { rootPassword } })
 
   function clientOf(t: TestContext, commonName: string): Etcd {
     const { tls } = cluster

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import type { Etcd } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
 import { addUser, rootPassword, startLoad } from '../support/auth.js'
+import { useCluster } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 import { JwtKeys } from '../support/jwt.js'
 
@@ -11,11 +12,8 @@ const password = 'app-secret'
 
 describe('JWTs on three members', () => {
   const keys = new JwtKeys()
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3, auth: { rootPassword }, flags: { 'auth-token': keys.flag(300) } })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, auth: { rootPassword }, flags: { 'auth-token': keys.flag(300) } })
-  })
   after(async () => {
     await cluster?.stop()
     keys[Symbol.dispose]()

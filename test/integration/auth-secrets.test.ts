@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { inspect } from 'node:util'
 import type { ClientOptions, Etcd } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
 import { addUser, rootPassword } from '../support/auth.js'
+import { useCluster } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 
 const root = { username: 'root', password: rootPassword }
@@ -28,12 +28,7 @@ function recordings(t: TestContext, etcd: Etcd): readonly unknown[] {
 }
 
 describe('Passwords and tokens', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ auth: { rootPassword } })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ auth: { rootPassword } })
 
   /** The token that a client holds, which only a member can tell. */
   async function issue(name: string, password: string): Promise<string> {

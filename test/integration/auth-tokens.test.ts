@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { type EtcdCluster, poll } from '../../src/testing/index.js'
 import { addUser, authenticateCalls, authenticateRecords, rootPassword, startLoad } from '../support/auth.js'
+import { startCluster, useCluster } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 import type { Load } from '../support/load.js'
 
@@ -22,13 +23,8 @@ async function settled(count: number, call: () => Promise<unknown>): Promise<unk
 }
 
 describe('Simple tokens on three members', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3, auth: { rootPassword } })
   let users = 0
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, auth: { rootPassword } })
-  })
-  after(() => cluster.stop())
 
   /** A user that no other test has. */
   async function newUser(t: TestContext): Promise<{ username: string; password: string }> {
@@ -249,8 +245,8 @@ describe('Simple tokens on three members', () => {
 
 describe('Simple tokens on two clusters', () => {
   test('are kept apart, also when a running client moves from one to the other', async (t) => {
-    await using one = await EtcdCluster.start({ auth: { rootPassword } })
-    await using two = await EtcdCluster.start({ auth: { rootPassword } })
+    const one = await startCluster(t, { auth: { rootPassword } })
+    const two = await startCluster(t, { auth: { rootPassword } })
     const clients = [createClient(t, one, { auth: root }), createClient(t, two, { auth: root })]
     const moving = createClient(t, one, { auth: root })
     for (const etcd of [...clients, moving]) await etcd.put('key', 'value')

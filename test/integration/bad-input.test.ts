@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { before, describe, type TestContext, test } from 'node:test'
 import * as etcdkit from '../../src/index.js'
 import { Etcd, EtcdError, InvalidArgumentError, isEtcdError, json, key, keys, put } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { memberAt, received } from '../support/cluster-view.js'
 import { collect, createClient, untyped } from '../support/fixtures.js'
 
@@ -14,20 +14,14 @@ const loneSurrogate = 'a\ud800'
 const wholeRange = 'the range must be a key, { key }, { prefix } or { from, to }, got'
 
 describe('Bad input', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
   /** The client as JavaScript sees it. */
   let js: ReturnType<typeof untyped>
 
   before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
     await etcd.connect()
     js = untyped(etcd)
-  })
-  after(async () => {
-    await etcd.close()
-    await cluster.stop()
   })
 
   /** Calls with these arguments. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { bytes, json, type KeyRange, type Keyspace, put } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { startCluster, useCluster } from '../support/cluster.js'
 import { proxyAt } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix } from '../support/fixtures.js'
 
@@ -20,12 +21,7 @@ async function read(kv: Keyspace, range: KeyRange, options: object): Promise<unk
 }
 
 describe('Cached reads', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster()
 
   test('are answered by an informer on the keys, exactly as by the cluster', async (t) => {
     const etcd = createClient(t, cluster)
@@ -152,7 +148,7 @@ describe('Cached reads', () => {
   })
 
   test("are marked stale soon after the informer's watch is cut, and not while the range is idle", async (t) => {
-    await using proxied = await EtcdCluster.start({ proxy: true })
+    const proxied = await startCluster(t, { proxy: true })
     const etcd = createClient(t, proxied)
     await etcd.put('followed/a', 'old')
     await using informer = etcd.informer({ prefix: 'followed/' })

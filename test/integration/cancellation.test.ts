@@ -1,26 +1,19 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
-import { after, afterEach, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { beforeEach, describe, type TestContext, test } from 'node:test'
 import { type ClientOptions, type Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
-import { memberAt, proxyAt, received, storedKey } from '../support/cluster-view.js'
+import { type FaultProxy, poll } from '../../src/testing/index.js'
+import { useCluster, useProxy } from '../support/cluster.js'
+import { memberAt, received, storedKey } from '../support/cluster-view.js'
 import { attemptRecords, createClient } from '../support/fixtures.js'
 
 const reason = new Error('no longer wanted')
 
 describe('An abort signal', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
+  const cluster = useCluster({ proxy: true })
+  const proxy = useProxy(cluster)
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true })
-    proxy = proxyAt(cluster, 0)
-  })
-  after(() => cluster.stop())
   beforeEach(() => {
-    proxy.heal()
-  })
-  afterEach(() => {
     proxy.heal()
   })
 
@@ -170,17 +163,8 @@ describe('An abort signal', () => {
 })
 
 describe('timeoutMs', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true })
-    proxy = proxyAt(cluster, 0)
-  })
-  after(() => cluster.stop())
-  afterEach(() => {
-    proxy.heal()
-  })
+  const cluster = useCluster({ proxy: true })
+  const proxy = useProxy(cluster)
 
   /** Asserts that a call fails with one of the codes after `timeoutMs`, and not much later. */
   async function assertTimesOut(call: Promise<unknown>, timeoutMs: number, ...codes: readonly string[]) {

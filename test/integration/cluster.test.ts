@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { Etcd, isEtcdError, type Member } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { describe, test } from 'node:test'
+import { isEtcdError, type Member } from '../../src/index.js'
+import { startCluster, useClient, useCluster } from '../support/cluster.js'
 import { memberAt } from '../support/cluster-view.js'
 import { createClient, untyped } from '../support/fixtures.js'
 
@@ -11,17 +11,8 @@ function byId(members: readonly Member[], id: string): Member | undefined {
 }
 
 describe('The members of a cluster', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, flags: { 'strict-reconfig-check': false } })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await etcd.close()
-    await cluster.stop()
-  })
+  const cluster = useCluster({ members: 3, flags: { 'strict-reconfig-check': false } })
+  const etcd = useClient(cluster)
 
   test('are listed linearizably and by one member', async () => {
     const expected = cluster.members.map(({ memberId, name, peerUrl, clientUrl }) => ({
@@ -75,7 +66,7 @@ describe('The members of a cluster', () => {
   })
 
   test('are listed by a member without quorum, and not linearizably', async (t) => {
-    await using lonely = await EtcdCluster.start({ members: 2 })
+    const lonely = await startCluster(t, { members: 2 })
     const etcd = createClient(t, lonely)
     await etcd.connect()
     await lonely.pause(1)

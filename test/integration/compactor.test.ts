@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { type Compactor, Etcd } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { describe, test } from 'node:test'
+import type { Compactor } from '../../src/index.js'
 import { poll } from '../../src/testing/poll.js'
 import { runScript } from '../support/child.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { storedKey } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
@@ -22,17 +22,8 @@ function compactionsOf(compactors: readonly Compactor[]): Compaction[] {
 }
 
 describe('A compactor', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await etcd.close()
-    await cluster.stop()
-  })
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
 
   test('takes turns with others and keeps all history younger than its retention', async (t) => {
     const retainMs = 150

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, type TestContext, test } from 'node:test'
+import { afterEach, describe, type TestContext, test } from 'node:test'
 import {
   type AttemptRecord,
   type CallRecord,
@@ -10,8 +10,9 @@ import {
   key,
   put,
 } from '../../src/index.js'
-import { EtcdCluster, poll, reservePort } from '../../src/testing/index.js'
+import { poll, reservePort } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, proxyAt } from '../support/cluster-view.js'
 import { attemptRecords, collect, createClient } from '../support/fixtures.js'
 
@@ -27,12 +28,8 @@ function callRecords(t: TestContext): CallRecord[] {
 }
 
 describe('The diagnostics channels', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 2, proxy: true })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 2, proxy: true })
-  })
-  after(() => cluster.stop())
   afterEach(() => {
     for (const index of [0, 1]) proxyAt(cluster, index).heal()
   })
@@ -230,12 +227,8 @@ describe('The diagnostics channels', () => {
 })
 
 describe('The stack of an error', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ proxy: true })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true })
-  })
-  after(() => cluster.stop())
   afterEach(() => {
     proxyAt(cluster, 0).heal()
   })

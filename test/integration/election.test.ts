@@ -1,28 +1,18 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { after, before, describe, test } from 'node:test'
-import { Etcd, LockLostError, LockTimeoutError, put } from '../../src/index.js'
+import { describe, test } from 'node:test'
+import { LockLostError, LockTimeoutError, put } from '../../src/index.js'
 import { findEtcd } from '../../src/testing/etcd-binary.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { storedKeys } from '../support/cluster-view.js'
 
 describe('An election', () => {
-  let cluster: EtcdCluster
-  let first: Etcd
-  let second: Etcd
-  let third: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-    first = new Etcd({ endpoints: cluster.endpoints })
-    second = new Etcd({ endpoints: cluster.endpoints })
-    third = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await Promise.all([first.close(), second.close(), third.close()])
-    await cluster.stop()
-  })
+  const cluster = useCluster({ members: 3 })
+  const first = useClient(cluster)
+  const second = useClient(cluster)
+  const third = useClient(cluster)
 
   const untilCandidates = (name: string, count: number) =>
     poll(`${count} candidates`, async () => (await storedKeys(cluster, `${name}/`)).length === count || undefined)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { MetricData } from '@opentelemetry/sdk-metrics'
@@ -8,9 +8,10 @@ import * as promClient from 'prom-client'
 import { channels, type Etcd, type LeaseRecord, put } from '../../src/index.js'
 import { instrument } from '../../src/otel/index.js'
 import { expose } from '../../src/prometheus/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { type EtcdCluster, poll } from '../../src/testing/index.js'
 import { rootPassword } from '../support/auth.js'
 import { recordsOf } from '../support/channels.js'
+import { useCluster } from '../support/cluster.js'
 import { proxyAt } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 import { startSdk } from '../support/telemetry.js'
@@ -42,12 +43,7 @@ function attributesOf(metrics: readonly MetricData[], name: string): Record<stri
 }
 
 describe('OpenTelemetry and Prometheus', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 2, proxy: true, auth: { rootPassword } })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ members: 2, proxy: true, auth: { rootPassword } })
 
   function client(t: TestContext, name: string, namespace?: string): Etcd {
     const auth = { username: 'root', password: rootPassword }

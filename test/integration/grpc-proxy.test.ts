@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { startCluster } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 import { startGrpcProxy } from '../support/grpc-proxy.js'
 
 describe("etcd's gRPC proxy, which assigns its own watch IDs", () => {
   test('delivers to each watch its own events only', async (t) => {
-    await using cluster = await EtcdCluster.start()
+    const cluster = await startCluster(t)
     const direct = createClient(t, cluster)
     const etcd = createClient(t, { endpoints: [await startGrpcProxy(t, cluster)] })
     await etcd.connect({ timeoutMs: 15_000 })

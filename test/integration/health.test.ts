@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Etcd } from '../../src/index.js'
-import { EtcdCluster, reservePort } from '../../src/testing/index.js'
+import { reservePort } from '../../src/testing/index.js'
 import { poll } from '../../src/testing/poll.js'
+import { startCluster } from '../support/cluster.js'
 import { memberAt } from '../support/cluster-view.js'
 import { createClient, untyped } from '../support/fixtures.js'
 
 describe('The health of a cluster', () => {
   test('is good when every member serves, learners included', async (t) => {
-    await using cluster = await EtcdCluster.start({ members: 3, flags: { 'strict-reconfig-check': false } })
+    const cluster = await startCluster(t, { members: 3, flags: { 'strict-reconfig-check': false } })
     const learner = memberAt(cluster, await cluster.addLearner())
     const etcd = createClient(t, cluster)
     const health = await etcd.health()
@@ -23,7 +24,7 @@ describe('The health of a cluster', () => {
   })
 
   test('is degraded by a dead member, without waiting for it, and by an alarm', async (t) => {
-    await using cluster = await EtcdCluster.start({ members: 3 })
+    const cluster = await startCluster(t, { members: 3 })
     const etcd = createClient(t, cluster)
     await etcd.connect()
     const alarm = { memberId: memberAt(cluster, 1).memberId, type: 'NOSPACE' } as const
@@ -64,7 +65,7 @@ describe('The health of a cluster', () => {
   })
 
   test('is bad without a majority, also for a new client: the remaining member has no leader', async (t) => {
-    await using cluster = await EtcdCluster.start({ members: 3 })
+    const cluster = await startCluster(t, { members: 3 })
     for (const index of [1, 2]) await cluster.pause(index)
     const etcd = createClient(t, cluster)
     const health = await poll('the member has noticed', async () => {
@@ -81,7 +82,7 @@ describe('The health of a cluster', () => {
 
   test('is good for a user without read permission, and bad for an unknown user', async (t) => {
     const rootPassword = 'root'
-    await using cluster = await EtcdCluster.start({ auth: { rootPassword } })
+    const cluster = await startCluster(t, { auth: { rootPassword } })
     const root = createClient(t, cluster, { auth: { username: 'root', password: rootPassword } })
     await root.auth.users.add('guest', 'guest')
     const guest = createClient(t, cluster, { auth: { username: 'guest', password: 'guest' } })
@@ -92,7 +93,7 @@ describe('The health of a cluster', () => {
   })
 
   test('is not reported after the client is closed or the caller aborted', async (t) => {
-    await using cluster = await EtcdCluster.start()
+    const cluster = await startCluster(t)
     const etcd = createClient(t, cluster)
     const reason = new Error('enough')
     await assert.rejects(etcd.health({ signal: AbortSignal.abort(reason) }), reason)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { isEtcdError } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 import { proxiesRoot, proxyNames, startProxy } from '../support/http2-proxies.js'
@@ -9,12 +9,7 @@ import { proxiesRoot, proxyNames, startProxy } from '../support/http2-proxies.js
 const root = await proxiesRoot()
 
 describe('The HTTP/2 transport', { skip: root instanceof Error ? root.message : false }, () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster()
 
   for (const name of proxyNames) {
     test(`works through ${name} in front of a member`, async (t) => {

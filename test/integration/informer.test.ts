@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { type Change, deleteKey, type Etcd, type Informer, isEtcdError, json, put } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
+import { useCluster } from '../support/cluster.js'
 import { createClient, fill, uniquePrefix } from '../support/fixtures.js'
 
 interface Service {
@@ -24,12 +25,7 @@ async function ready<T, Name extends string>(t: TestContext, informer: Informer<
 }
 
 describe('An informer', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ members: 3 })
 
   /** A keyspace of its own, so that tests do not see each other. */
   function createSpace(t: TestContext): { etcd: Etcd; space: ReturnType<Etcd['namespace']> } {
@@ -348,12 +344,7 @@ describe('An informer', () => {
 })
 
 describe('An informer without read permission', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ auth: { rootPassword: 'root' } })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ auth: { rootPassword: 'root' } })
 
   test('fails permanently, once', async (t) => {
     const root = createClient(t, cluster, { auth: { username: 'root', password: 'root' } })
@@ -370,12 +361,7 @@ describe('An informer without read permission', () => {
 })
 
 describe('An informer on a member with unreliable progress notifications', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ version: '3.4.23' })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ version: '3.4.23' })
 
   test('learns its revision by a read, without listing again', async (t) => {
     const etcd = createClient(t, cluster)

@@ -1,26 +1,21 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { after, before, describe, type TestContext, test } from 'node:test'
-import { Etcd, isEtcdError, key, LockTimeoutError } from '../../src/index.js'
+import { before, describe, type TestContext, test } from 'node:test'
+import { isEtcdError, key, LockTimeoutError } from '../../src/index.js'
 import { findEtcd } from '../../src/testing/etcd-binary.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { createClient, uniquePrefix, untyped } from '../support/fixtures.js'
 
 describe('Locks and elections of other clients', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
+  const cluster = useCluster({ members: 3 })
+  const etcd = useClient(cluster)
   let etcdctl: string
 
   before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
     etcdctl = (await findEtcd()).etcdctl ?? assert.fail('there is no etcdctl')
-  })
-  after(async () => {
-    await etcd.close()
-    await cluster.stop()
   })
 
   const someName = () => `${uniquePrefix()}shared`

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import {
   bytes,
   type Codec,
@@ -19,16 +19,11 @@ import {
   text,
   txn,
 } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { collect, createClient, uniquePrefix } from '../support/fixtures.js'
 
 describe('Keys and values', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster()
 
   /** A client of its own, and a part of the key space that no other test uses. */
   function own(t: TestContext): Keyspace {

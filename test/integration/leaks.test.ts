@@ -3,14 +3,15 @@ import { getEventListeners } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { before, describe, type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Etcd, type Keyspace } from '../../src/index.js'
 import { ServiceEndpoints } from '../../src/naming/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
 import { WorkQueue } from '../../src/workqueue/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { memberAt } from '../support/cluster-view.js'
 import { fill } from '../support/fixtures.js'
 
@@ -216,25 +217,18 @@ const others: Record<string, Round> = {
 }
 
 describe('Nothing is left after the end', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-  let holder: Etcd
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
+  const holder = useClient(cluster)
   const { signal } = new AbortController()
 
   before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-    holder = new Etcd({ endpoints: cluster.endpoints })
     await fill(etcd.namespace(prefix), 200, 'x'.repeat(1000))
     await holder.lock('held')
     await holder.rwLock('held/rw').write()
     await holder.semaphore('held/permits', 1).acquire()
     await holder.barrier('held/barrier').hold()
     await holder.election('held/election').campaign('a')
-  })
-  after(async () => {
-    await Promise.all([etcd.close(), holder.close()])
-    await cluster.stop()
   })
 
   /** References to all that some rounds have made. */

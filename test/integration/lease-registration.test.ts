@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, proxyAt, received } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 describe('A registration', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ proxy: true })
 
   function listen(etcd: Etcd): string[] {
     const told: string[] = []

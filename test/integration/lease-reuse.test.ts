@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { isEtcdError, LeaseLostError } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { attemptRecords, createClient, uniquePrefix, untyped } from '../support/fixtures.js'
 
 describe('Shared leases', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster()
 
   function granted(): Promise<number> {
     return cluster.metric('grpc_server_handled_total', { grpc_method: 'LeaseGrant', grpc_code: 'OK' })

@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Etcd, isEtcdError, LeaseLostError, put } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
+import { startCluster, useCluster } from '../support/cluster.js'
 import { memberAt, proxyAt, received } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix, untyped } from '../support/fixtures.js'
 
 describe('Leases', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster()
 
   function renewals(): Promise<number> {
     return memberAt(cluster, 0).metric('grpc_server_msg_sent_total', { grpc_method: 'LeaseKeepAlive' })
@@ -43,7 +39,7 @@ describe('Leases', () => {
   })
 
   test('live as long as the server grants, not as long as requested', async (t) => {
-    await using slow = await EtcdCluster.start({ timers: 'default' })
+    const slow = await startCluster(t, { timers: 'default' })
     const etcd = createClient(t, slow)
     const lease = await etcd.lease.grant(1)
     assert.equal(lease.ttlSeconds, 2)
@@ -147,7 +143,7 @@ describe('Leases', () => {
   })
 
   test('renewed by hand do not disturb the stream of other leases, however short the time limit is', async (t) => {
-    await using slow = await EtcdCluster.start({ proxy: true })
+    const slow = await startCluster(t, { proxy: true })
     const etcd = createClient(t, slow)
     const lost: unknown[] = []
     etcd.on('keepAliveLost', (event) => lost.push(event))
@@ -160,7 +156,7 @@ describe('Leases', () => {
   })
 
   test("are listed, with their remaining time, by members that lag behind this client's own writes", async (t) => {
-    await using three = await EtcdCluster.start({ members: 3 })
+    const three = await startCluster(t, { members: 3 })
     const etcd = createClient(t, three)
     const rewound: unknown[] = []
     etcd.on('revisionRewound', (event) => rewound.push(event))

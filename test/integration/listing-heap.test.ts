@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { Etcd } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
+import { startCluster } from '../support/cluster.js'
 import { fill } from '../support/fixtures.js'
 
 const keyCount = 100_000
 const maxGrowthBytes = 40_000_000
 
 test('A listing of 100,000 keys that change meanwhile keeps no more than two pages in memory', async (t) => {
-  await using cluster = await EtcdCluster.start()
+  const cluster = await startCluster(t)
   await using etcd = new Etcd({ endpoints: cluster.endpoints, maxRangeKeys: 2 * keyCount })
   const kv = etcd.namespace('many/')
   await fill(kv, keyCount, Buffer.alloc(400, 'x'))

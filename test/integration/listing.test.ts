@@ -1,24 +1,23 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { before, describe, type TestContext, test } from 'node:test'
 import { CompactedError, Etcd, isEtcdError, type Keyspace, type Page } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, received } from '../support/cluster-view.js'
 import { attemptRecords, collect, createClient, fill, numberedNames, uniquePrefix } from '../support/fixtures.js'
 
 const all = { prefix: '' }
 
 describe('A listing', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster()
   /** Where 12,000 keys are that no test changes. */
   const shared = uniquePrefix()
   const names = numberedNames(12_000)
 
   before(async () => {
-    cluster = await EtcdCluster.start()
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     await fill(etcd.namespace(shared), names.length)
   })
-  after(() => cluster.stop())
 
   function sharedKeys(t: TestContext): Keyspace {
     return createClient(t, cluster).namespace(shared)

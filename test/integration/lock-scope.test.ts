@@ -1,27 +1,17 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, isEtcdError, LockTimeoutError, LockUnavailableError, put } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
+import { startCluster, useClient, useCluster } from '../support/cluster.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
 describe('Locks of one client', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-  let other: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-    other = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await etcd.close()
-    await other.close()
-    await cluster.stop()
-  })
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
+  const other = useClient(cluster)
 
   const keysOf = async (name: string) => (await storedKeys(cluster, `${name}/`)).map(({ key }) => key)
   const untilQueued = (name: string, count: number) =>
@@ -211,8 +201,8 @@ describe('Locks of one client', () => {
     await taken.release()
   })
 
-  test("keep waiting when the history with their predecessor's deletion is compacted", async () => {
-    await using proxied = await EtcdCluster.start({ proxy: true })
+  test("keep waiting when the history with their predecessor's deletion is compacted", async (t) => {
+    const proxied = await startCluster(t, { proxy: true })
     await using holder = new Etcd({ endpoints: proxied.members.map(({ clientUrl }) => clientUrl) })
     await using waiter = new Etcd({ endpoints: proxied.endpoints })
     const lock = await holder.lock('compacted')

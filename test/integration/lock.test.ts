@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   Etcd,
@@ -13,27 +13,17 @@ import {
   put,
 } from '../../src/index.js'
 import { findEtcd } from '../../src/testing/etcd-binary.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { type EtcdCluster, poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
+import { startCluster, useClient, useCluster } from '../support/cluster.js'
 import { loseAnswerTo, proxyAt, storedKeys } from '../support/cluster-view.js'
 import { attemptRecords, createClient } from '../support/fixtures.js'
 
 describe('A lock', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-  let other: Etcd
+  const cluster = useCluster({ members: 3, proxy: true })
+  const etcd = useClient(cluster)
+  const other = useClient(cluster)
   let names = 0
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, proxy: true })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-    other = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await etcd.close()
-    await other.close()
-    await cluster.stop()
-  })
 
   /** A name that no other test uses. */
   function someName(): string {
@@ -234,8 +224,8 @@ describe('A lock', () => {
     assert.deepEqual(await keysOf(name), [])
   })
 
-  test('whose grant was lost in transit is found again, not acquired twice', async () => {
-    await using single = await EtcdCluster.start({ proxy: true })
+  test('whose grant was lost in transit is found again, not acquired twice', async (t) => {
+    const single = await startCluster(t, { proxy: true })
     await using client = new Etcd({ endpoints: single.endpoints })
     await (await client.lock('warm up')).release()
     const cuts = loseAnswerTo(proxyAt(single, 0), 'lost answer/')
@@ -303,7 +293,7 @@ describe('A lock', () => {
 
 describe('Lock contention', () => {
   test('of 2,000 acquisitions of 200 locks is resolved in order, with few calls and no key left', async (t) => {
-    await using cluster = await EtcdCluster.start({ members: 3 })
+    const cluster = await startCluster(t, { members: 3 })
     const etcd = createClient(t, cluster)
     await etcd.connect()
     const calls = callsOf(t, cluster)
@@ -331,7 +321,7 @@ describe('Lock contention', () => {
   })
 
   test('of two clients, or of candidates, costs two writes each and no additional watch stream', async (t) => {
-    await using cluster = await EtcdCluster.start({ members: 3 })
+    const cluster = await startCluster(t, { members: 3 })
     const clients = [0, 1].map(() => createClient(t, cluster))
     // A stream is there as long as somebody watches.
     for (const etcd of clients) await etcd.watch('something else').ready()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { type EndpointResult, Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
 import { poll } from '../../src/testing/poll.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { memberAt, served } from '../support/cluster-view.js'
 import { createClient, fill, untyped } from '../support/fixtures.js'
 
@@ -12,17 +12,8 @@ function valuesOf<T>(results: readonly EndpointResult<T>[]): T[] {
 }
 
 describe('Cluster maintenance', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await etcd.close()
-    await cluster.stop()
-  })
+  const cluster = useCluster({ members: 3 })
+  const etcd = useClient(cluster)
 
   test('reports the status of the requested member, whatever form the endpoint has', async () => {
     const leader = memberAt(cluster, await cluster.leader())

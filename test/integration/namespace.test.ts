@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { type Bytes, deleteKey, deleteRange, type Etcd, get, key, keys, put, range, txn } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { collect, createClient } from '../support/fixtures.js'
 
 const outerPrefix = Buffer.from('ns')
@@ -9,12 +9,7 @@ const outerPrefix = Buffer.from('ns')
 const innerPrefix = Buffer.from([0xff, 0xff])
 
 describe('Calls in a nested namespace', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster()
 
   /** Keys around the namespace `ns\xff\xff`: before it, behind it, and those that look like it. */
   const outside: readonly Bytes[] = [

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import * as grpc from '@grpc/grpc-js'
 import { Etcd, isEtcdError } from '../../src/index.js'
 import { registerResolver, ServiceEndpoints } from '../../src/naming/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
 import { poll } from '../../src/testing/poll.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 
 const method = {
@@ -51,17 +51,8 @@ async function answers(call: () => Promise<string>): Promise<string[]> {
 }
 
 describe('The endpoints of a service', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await etcd.close()
-    await cluster.stop()
-  })
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
 
   test('are added, listed and deleted, several in one transaction', async () => {
     const service = new ServiceEndpoints(etcd, 'svc/one')

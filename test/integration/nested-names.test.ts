@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Etcd, isEtcdError, type Keyspace } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { isEtcdError, type Keyspace } from '../../src/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 import { randomFrom } from '../support/random.js'
@@ -179,19 +180,9 @@ function nestedNames(random: () => number, count: number): string[] {
 }
 
 describe('Locks, barriers and queues whose names extend each other', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-  let other: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-    other = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await Promise.all([etcd.close(), other.close()])
-    await cluster.stop()
-  })
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
+  const other = useClient(cluster)
 
   /** The same place in one of two clients, through any namespaces and batchers. */
   function placeOf(at: string, name: string, random: () => number): Place {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
-import { after, afterEach, before, describe, type TestContext, test } from 'node:test'
+import { afterEach, describe, type TestContext, test } from 'node:test'
 import {
   type CallRecord,
   type CallStart,
@@ -15,19 +15,16 @@ import {
   tracing,
   type WatchRecord,
 } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
 import { recordsOf } from '../support/channels.js'
 import { runScript } from '../support/child.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, proxyAt } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 describe('The telemetry of a client', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 2, proxy: true })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 2, proxy: true })
-  })
-  after(() => cluster.stop())
   afterEach(() => {
     for (const index of [0, 1]) proxyAt(cluster, index).heal()
   })

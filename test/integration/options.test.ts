@@ -5,11 +5,12 @@ import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { defaults, resolveOptions } from '../../src/client/options.js'
 import { type ClientOptions, Etcd, isEtcdError, put } from '../../src/index.js'
-import { EtcdCluster, poll, reservePort } from '../../src/testing/index.js'
+import { poll, reservePort } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt } from '../support/cluster-view.js'
 import { DnsServer } from '../support/dns-server.js'
 import { createClient } from '../support/fixtures.js'
@@ -27,12 +28,7 @@ async function timedRejection(call: Promise<unknown>, code: string): Promise<num
 }
 
 describe('The option', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ members: 3 })
 
   function urlOf(member: number): string {
     return memberAt(cluster, member).endpoint

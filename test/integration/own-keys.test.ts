@@ -1,26 +1,17 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { itemName, ownName } from '../../src/concurrency/recipes/unique-name.js'
-import { Etcd, isEtcdError, type Lock, type LockOptions } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { isEtcdError, type Lock, type LockOptions } from '../../src/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { uniquePrefix } from '../support/fixtures.js'
 
 describe('The queue key of a holder', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-  let other: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-    other = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await Promise.all([etcd.close(), other.close()])
-    await cluster.stop()
-  })
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
+  const other = useClient(cluster)
 
   const leaseOf = ({ keyText: key }: Lock) => key.split('/').at(-1) ?? ''
   const isPending = async (promise: Promise<unknown>) =>

@@ -1,24 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { ClaimUnknownError, Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { describe, test } from 'node:test'
+import { ClaimUnknownError, isEtcdError } from '../../src/index.js'
+import { poll } from '../../src/testing/index.js'
+import { startCluster, useClient, useCluster } from '../support/cluster.js'
 import { loseAnswerTo, proxyAt, storedKeys } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix } from '../support/fixtures.js'
 
 describe('A queue', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-  let other: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-    other = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await Promise.all([etcd.close(), other.close()])
-    await cluster.stop()
-  })
+  const cluster = useCluster({ members: 3 })
+  const etcd = useClient(cluster)
+  const other = useClient(cluster)
 
   const someName = () => `${uniquePrefix()}queue`
   const watchers = () => cluster.metric('etcd_debugging_mvcc_watcher_total')
@@ -101,7 +92,7 @@ describe('A queue', () => {
   })
 
   test('reports an item that was taken without an answer', async (t) => {
-    await using single = await EtcdCluster.start({ proxy: true })
+    const single = await startCluster(t, { proxy: true })
     const client = createClient(t, single)
     const queue = client.queue('jobs')
     const { keyText } = await queue.enqueue('1')

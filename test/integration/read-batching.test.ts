@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { type CallRecord, channels, Etcd, EtcdError, type KeyValue, type RangeResult } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
 import { addUser, rootPassword } from '../support/auth.js'
+import { useCluster } from '../support/cluster.js'
 import { attemptRecords, createClient } from '../support/fixtures.js'
 
 /** One read of a round, and what its caller does meanwhile. */
@@ -93,14 +93,12 @@ function callersOf({ stack = '' }: Error): string[] {
 }
 
 describe('Batched reads', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ auth: { rootPassword } })
   let root: { username: string; password: string }
 
   before(async () => {
-    cluster = await EtcdCluster.start({ auth: { rootPassword } })
     root = { username: 'root', password: rootPassword }
   })
-  after(() => cluster.stop())
 
   test('are equivalent to single ones: results, errors, aborts and deadlines', async (t) => {
     const admin = createClient(t, cluster, { auth: root })

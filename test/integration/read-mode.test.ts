@@ -1,19 +1,16 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, type TestContext, test } from 'node:test'
+import { afterEach, describe, type TestContext, test } from 'node:test'
 import { type Etcd, get, isEtcdError, type ReadPolicy } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, proxyAt } from '../support/cluster-view.js'
 import { attemptRecords, collect, createClient, fill, uniquePrefix } from '../support/fixtures.js'
 
 const serializable = { mode: 'serializable' } as const
 
 describe('The read mode', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3, proxy: true })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, proxy: true })
-  })
-  after(() => cluster.stop())
   afterEach(() => resumeAll())
 
   /** The leader first. */

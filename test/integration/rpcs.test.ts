@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { Etcd, isEtcdError, type LeaderKey, type Lease } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { memberAt } from '../support/cluster-view.js'
 import { attemptRecords, collect, fill } from '../support/fixtures.js'
 
@@ -26,8 +26,8 @@ function rpcs(): Map<string, { readonly service: string; readonly method: string
 }
 
 describe('Every RPC', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
+  const cluster = useCluster({ flags: { 'strict-reconfig-check': false, 'bcrypt-cost': 4 } })
+  const etcd = useClient(cluster)
   let endpoint: string
   let memberId: string
   let learnerId: string
@@ -36,14 +36,8 @@ describe('Every RPC', () => {
   let leader: LeaderKey
 
   before(async () => {
-    cluster = await EtcdCluster.start({ flags: { 'strict-reconfig-check': false, 'bcrypt-cost': 4 } })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
     endpoint = cluster.endpoints[0] ?? ''
     memberId = memberAt(cluster, 0).memberId
-  })
-  after(async () => {
-    await etcd.close()
-    await cluster.stop()
   })
 
   /** In an order in which each finds what it needs. */

@@ -1,32 +1,23 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import {
-  Etcd,
+  type Etcd,
   type Grant,
   isEtcdError,
   LockLostError,
   LockTimeoutError,
   LockUnavailableError,
 } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { startCluster, useClient, useCluster } from '../support/cluster.js'
 import { loseAnswerTo, proxyAt, storedKeys } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix } from '../support/fixtures.js'
 
 describe('A read/write lock', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-  let other: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-    other = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await Promise.all([etcd.close(), other.close()])
-    await cluster.stop()
-  })
+  const cluster = useCluster({ members: 3 })
+  const etcd = useClient(cluster)
+  const other = useClient(cluster)
 
   const someName = () => `${uniquePrefix()}rw`
   const keysOf = async (name: string) => (await storedKeys(cluster, `${name}/`)).map(({ key }) => key)
@@ -215,7 +206,7 @@ describe('A read/write lock', () => {
   })
 
   test('whose grant was lost in transit is found again, not acquired twice', async (t) => {
-    await using single = await EtcdCluster.start({ proxy: true })
+    const single = await startCluster(t, { proxy: true })
     const client = createClient(t, single)
     await (await client.rwLock('warm up').read()).release()
     const cuts = loseAnswerTo(proxyAt(single, 0), 'lost/')

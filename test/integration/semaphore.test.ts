@@ -1,24 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { Etcd, isEtcdError, LockLostError, LockTimeoutError, LockUnavailableError } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { uniquePrefix } from '../support/fixtures.js'
 
 describe('A semaphore', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-  let other: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-    other = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await Promise.all([etcd.close(), other.close()])
-    await cluster.stop()
-  })
+  const cluster = useCluster({ members: 3 })
+  const etcd = useClient(cluster)
+  const other = useClient(cluster)
 
   const someName = () => `${uniquePrefix()}semaphore`
   const holdersOf = async (name: string) => (await storedKeys(cluster, `${name}~semaphore/1`)).length
@@ -94,19 +85,9 @@ describe('A semaphore', () => {
 })
 
 describe('A multi-lock', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-  let other: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-    other = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await Promise.all([etcd.close(), other.close()])
-    await cluster.stop()
-  })
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
+  const other = useClient(cluster)
 
   test('acquires its locks in one global order, which prevents deadlocks', async () => {
     const at = uniquePrefix()

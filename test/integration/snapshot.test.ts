@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { Etcd, isEtcdError } from '../../src/index.js'
 import { findEtcd } from '../../src/testing/etcd-binary.js'
 import { EtcdCluster } from '../../src/testing/index.js'
+import { startCluster } from '../support/cluster.js'
 import { memberAt, proxyAt } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
@@ -72,7 +73,7 @@ describe('A snapshot', () => {
   }
 
   test("restores a member with all keys, through etcd's own tool", async (t) => {
-    await using other = await EtcdCluster.start()
+    const other = await startCluster(t)
     const client = createClient(t, other)
     const { revision } = await client.put('key', 'in the snapshot')
     const path = join(folder, 'restored.db')

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import {
-  Etcd,
+  type Etcd,
   InvalidArgumentError,
   type Isolation,
   isEtcdError,
   StmConflictError,
   type StmTransaction,
 } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { startCluster, useClient, useCluster } from '../support/cluster.js'
 import { loseAnswerTo, proxyAt, storedKey } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix, untyped } from '../support/fixtures.js'
 
@@ -29,19 +29,9 @@ function meeting(count: number): () => Promise<void> {
 }
 
 describe('A software transaction', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-  let other: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-    other = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await Promise.all([etcd.close(), other.close()])
-    await cluster.stop()
-  })
+  const cluster = useCluster({ members: 3 })
+  const etcd = useClient(cluster)
+  const other = useClient(cluster)
 
   const numberAt = async (tx: StmTransaction, key: string) => Number((await tx.get(key))?.valueText ?? 0)
 
@@ -345,7 +335,7 @@ describe('A software transaction', () => {
   })
 
   test('whose commit got no answer is reported as unknown, and not sent again', async (t) => {
-    await using single = await EtcdCluster.start({ proxy: true })
+    const single = await startCluster(t, { proxy: true })
     const client = createClient(t, single)
     await client.put('a', '1')
     let runs = 0

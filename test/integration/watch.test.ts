@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { deleteKey, Etcd, EtcdError, put, type WatchBatch, type WatchEvent, type Watcher } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { describe, test } from 'node:test'
+import { deleteKey, EtcdError, put, type WatchBatch, type WatchEvent, type Watcher } from '../../src/index.js'
+import { poll } from '../../src/testing/index.js'
 import { hasReliableProgress } from '../../src/watch/progress-support.js'
 import { addUser, rootPassword } from '../support/auth.js'
+import { useClient, useCluster } from '../support/cluster.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 /** The first `count` things of an iteration, which goes on. */
@@ -26,17 +27,8 @@ function shown({ type, keyText, valueText, revision }: WatchEvent): unknown[] {
 }
 
 describe('A watch', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ flags: { 'watch-progress-notify-interval': '100ms' } })
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
-  after(async () => {
-    await etcd.close()
-    await cluster.stop()
-  })
+  const cluster = useCluster({ flags: { 'watch-progress-notify-interval': '100ms' } })
+  const etcd = useClient(cluster)
 
   const watchers = (): Promise<number> => cluster.metric('etcd_debugging_mvcc_watcher_total')
   const streams = (): Promise<number> => cluster.metric('etcd_debugging_mvcc_watch_stream_total')
@@ -517,12 +509,7 @@ describe('A watch', () => {
 })
 
 describe('A watch without read permission', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ auth: { rootPassword } })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ auth: { rootPassword } })
 
   test('fails for its own consumer alone, with the reason, and the next watch works', async (t) => {
     const root = createClient(t, cluster, { auth: { username: 'root', password: rootPassword } })

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { Etcd, EtcdError, type Keyspace } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
 import { addUser, rootPassword } from '../support/auth.js'
+import { startCluster, useCluster } from '../support/cluster.js'
 import { attemptRecords, createClient } from '../support/fixtures.js'
 
 /** One write of a round. */
@@ -49,13 +49,8 @@ async function stored(kv: Keyspace): Promise<unknown> {
 }
 
 describe('Grouped writes', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ auth: { rootPassword } })
   let root: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ auth: { rootPassword } })
-  })
-  after(() => cluster.stop())
 
   function rootClient(t: Parameters<typeof createClient>[0]): Etcd {
     return createClient(t, cluster, { auth: { username: 'root', password: rootPassword } })
@@ -112,7 +107,7 @@ describe('Grouped writes', () => {
 })
 
 test('to a full database fail the puts of a tick and apply its deletions', async (t) => {
-  await using cluster = await EtcdCluster.start({ flags: { 'quota-backend-bytes': 2 * 1024 * 1024 } })
+  const cluster = await startCluster(t, { flags: { 'quota-backend-bytes': 2 * 1024 * 1024 } })
   const etcd = createClient(t, cluster)
   const batcher = etcd.batcher()
   await batcher.put('small', 'value')

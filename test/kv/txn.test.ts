@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { Etcd, get, key } from '../../src/index.js'
+import { after, describe, test } from 'node:test'
+import { get, key } from '../../src/index.js'
 import { linearizableRequest } from '../../src/kv/txn.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useClient, useCluster } from '../support/cluster.js'
 
 describe('A transaction of conditions alone', () => {
-  let cluster: EtcdCluster
-  let etcd: Etcd
+  const cluster = useCluster()
+  const etcd = useClient(cluster)
 
-  before(async () => {
-    cluster = await EtcdCluster.start()
-    etcd = new Etcd({ endpoints: cluster.endpoints })
-  })
   after(async () => {
-    await etcd?.close()
     await cluster?.stop()
   })
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { startCluster } from '../support/cluster.js'
 import { memberAt, proxyAt } from '../support/cluster-view.js'
 
 describe('A connection that goes silent', () => {
   test('is abandoned by the next read within two seconds when it was idle', async (t) => {
-    await using cluster = await EtcdCluster.start({ members: 3, proxy: true })
+    const cluster = await startCluster(t, { members: 3, proxy: true })
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     await etcd.connect()
     await Promise.all(Array.from({ length: 9 }, () => etcd.get('key')))
@@ -22,7 +22,7 @@ describe('A connection that goes silent', () => {
   })
 
   test('is replaced when its path is gone for good, although it is the only one', async (t) => {
-    await using cluster = await EtcdCluster.start({ proxy: true })
+    const cluster = await startCluster(t, { proxy: true })
     const proxy = proxyAt(cluster, 0)
     await using etcd = new Etcd({ endpoints: cluster.endpoints })
     await etcd.connect()
@@ -38,7 +38,7 @@ describe('A connection that goes silent', () => {
   })
 
   test('recovers after eight seconds without any network', async (t) => {
-    await using cluster = await EtcdCluster.start({ proxy: true })
+    const cluster = await startCluster(t, { proxy: true })
     const proxy = proxyAt(cluster, 0)
     await using etcd = new Etcd({ endpoints: memberAt(cluster, 0).endpoint, timeoutMs: 1500 })
     await etcd.connect()

@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, proxyAt, revive } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
 describe('Connections forgotten by the network', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, proxy: true })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ members: 3, proxy: true })
 
   /** Those that are open lose everything from now on without a word, as behind a firewall; new ones work. */
   function forget(t: TestContext): void {

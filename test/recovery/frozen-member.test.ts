@@ -1,19 +1,16 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, test } from 'node:test'
+import { beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, served } from '../support/cluster-view.js'
 import { Load } from '../support/load.js'
 
 describe('A follower that freezes under load', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3 })
   let follower: number
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-  })
-  after(() => cluster.stop())
   beforeEach(async () => {
     await cluster.healthy()
     follower = ((await cluster.leader()) + 1) % 3

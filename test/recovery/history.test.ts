@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, test } from 'node:test'
+import { beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, EtcdError, isEtcdError } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { proxyAt, storedKeys } from '../support/cluster-view.js'
 import { historyViolations, recordedPut, type WriteRecord, type Writer } from '../support/history.js'
 
@@ -10,13 +10,9 @@ import { historyViolations, recordedPut, type WriteRecord, type Writer } from '.
 const everyMs = 5
 
 describe('Writes under faults', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3, proxy: true })
   let run = 0
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, proxy: true })
-  })
-  after(() => cluster.stop())
   beforeEach(() => cluster.healthy())
 
   /** Writes at a steady rate, each key once, while `faults` run; resolves when all writes and the cluster have settled. */

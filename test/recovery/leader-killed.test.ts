@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { beforeEach, describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { Load } from '../support/load.js'
 
 describe('A leader killed under load', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3, timers: 'default' })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3, timers: 'default' })
-  })
-  after(() => cluster.stop())
   beforeEach(() => cluster.healthy())
 
   /** Kills the leader under two loads, ours and etcdctl's beside it, and returns ours when it has gone on for 4 s. */

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { beforeEach, describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, type Lease } from '../../src/index.js'
-import { EtcdCluster, type FaultProxy, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
 import { runScript } from '../support/child.js'
-import { memberAt, proxyAt } from '../support/cluster-view.js'
+import { useCluster, useProxy } from '../support/cluster.js'
+import { memberAt } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 
 /** What the client tells of its leases during the test. */
@@ -23,15 +24,8 @@ function lost(lease: Lease): Promise<number> {
 }
 
 describe('Leases over a broken link', () => {
-  let cluster: EtcdCluster
-  let proxy: FaultProxy
-
-  before(async () => {
-    cluster = await EtcdCluster.start({ proxy: true })
-    proxy = proxyAt(cluster, 0)
-  })
-  after(() => cluster.stop())
-  afterEach(() => proxy.heal())
+  const cluster = useCluster({ proxy: true })
+  const proxy = useProxy(cluster)
 
   test('with a TTL of ten seconds survive an outage of three, all 2,000 of them', async (t) => {
     const etcd = createClient(t, cluster)
@@ -168,12 +162,8 @@ describe('Leases over a broken link', () => {
 })
 
 describe('Leases on three members', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3 })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-  })
-  after(() => cluster.stop())
   beforeEach(() => cluster.healthy())
 
   /** A client with a lease that is renewed through the member, and nothing else to do there. */

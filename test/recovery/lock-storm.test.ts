@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { type EtcdCluster, poll } from '../../src/testing/index.js'
+import { startCluster } from '../support/cluster.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { LockHistory, runLockWorker } from '../support/lock-storm.js'
 import type { LockReport, LockTask } from '../support/lock-worker.js'
@@ -16,7 +17,7 @@ const acquisitions = Number(process.env.ETCDKIT_LOCK_STORM_ACQUISITIONS ?? 1000)
 
 describe('Locks contended by five processes', () => {
   test('grant every acquisition, to one holder at a time, and leave no key', async (t) => {
-    await using cluster = await EtcdCluster.start({ members: 3 })
+    const cluster = await startCluster(t, { members: 3 })
     const task = { locks: acquisitions / 10, contenders: acquisitions / processes, turns: 1 }
     const { reports, violations, begun } = await storm(t, cluster, task)
     assert.deepEqual(violations, [])
@@ -33,7 +34,7 @@ describe('Locks contended by five processes', () => {
   test('keep granting while members die, to one holder at a time, and leave no key', {
     timeout: seconds * 1000 + 120_000,
   }, async (t) => {
-    await using cluster = await EtcdCluster.start({ members: 3 })
+    const cluster = await startCluster(t, { members: 3 })
     const until = Date.now() + 2000 + seconds * 1000
     const killing = killMembers(cluster, until)
     const task = { locks: 40, contenders: 40, until, ttlSeconds: 5, timeoutMs: 30_000 }

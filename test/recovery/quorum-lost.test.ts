@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, test } from 'node:test'
+import { beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { storedKeys } from '../support/cluster-view.js'
 import { historyViolations, recordedPut, type WriteRecord } from '../support/history.js'
 
 describe('A cluster that loses its quorum', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3 })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-  })
-  after(() => cluster.stop())
   beforeEach(() => cluster.healthy())
 
   /** Takes two members away, writes and reads meanwhile, gives them back, and checks what the client said of its writes. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { cpSync, rmSync } from 'node:fs'
-import { after, afterEach, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { afterEach, beforeEach, describe, type TestContext, test } from 'node:test'
 import { type ClientEvents, type ClientOptions, Etcd, isEtcdError } from '../../src/index.js'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, revive } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 import { Load } from '../support/load.js'
@@ -11,12 +12,8 @@ import { collectTo, History, watchViolations } from '../support/watch-history.js
 const members = [0, 1, 2]
 
 describe('A watch on a failing member', () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster({ members: 3 })
 
-  before(async () => {
-    cluster = await EtcdCluster.start({ members: 3 })
-  })
-  after(() => cluster.stop())
   beforeEach(() => revive(cluster))
 
   /** A watch that is there, what its client tells of it, and a history to compare with. */

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteKey, Etcd, isEtcdError, put, type WatchBatch, type WatchOptions } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
 import { StreamCall } from '../../src/transport/connection/stream-call.js'
 import { hasReliableProgress } from '../../src/watch/progress-support.js'
 import { WatchStream } from '../../src/watch/watch-stream.js'
+import { useCluster, useDirectClient } from '../support/cluster.js'
 import { randomFrom } from '../support/random.js'
 import { collectTo, History, type WatchRecord, watchViolations } from '../support/watch-history.js'
 
@@ -28,22 +29,13 @@ interface Told extends WatchRecord {
 }
 
 describe('Watches under random writes, compactions, cuts and restarts', () => {
-  let cluster: EtcdCluster
-  let direct: Etcd
-
-  before(async () => {
-    cluster = await EtcdCluster.start({
-      members: 3,
-      proxy: true,
-      // Answers above 576 KiB are split; members tell their progress all the time.
-      flags: { 'max-request-bytes': 65_536, 'watch-progress-notify-interval': '100ms' },
-    })
-    direct = new Etcd({ endpoints: cluster.members.map(({ clientUrl }) => clientUrl) })
+  const cluster = useCluster({
+    members: 3,
+    proxy: true,
+    // Answers above 576 KiB are split; members tell their progress all the time.
+    flags: { 'max-request-bytes': 65_536, 'watch-progress-notify-interval': '100ms' },
   })
-  after(async () => {
-    await direct.close()
-    await cluster.stop()
-  })
+  const direct = useDirectClient(cluster)
 
   async function writeUntil(isOver: () => boolean, random: Random): Promise<void> {
     for (let count = 0; !isOver(); count += 1) {
