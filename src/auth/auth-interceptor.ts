@@ -1,5 +1,5 @@
-import { sleep } from '../core/abort.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
+import { sleep } from '../core/wait.js'
 import { progressOf } from '../transport/call-progress.js'
 import type { CallContext, Interceptor } from '../transport/transport.js'
 import { isTokenRefusal, type Token, type TokenReason } from './token.js'

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { withAnySignal } from '../core/abort.js'
 import { copyOf, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
-import { notInTime, type Obstacle, waitWithin } from '../core/wait-within.js'
+import { notInTime, type Obstacle, waitWithin } from '../core/wait.js'
 import { methods } from '../protobuf/methods.js'
 import { begin, type ChannelPair, channels, outcomeOf, settle, tracing } from '../telemetry/channels.js'
 import type { AuthenticateStart, ClientIdentity } from '../telemetry/records.js'

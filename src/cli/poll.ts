@@ -1,4 +1,4 @@
-import { sleep } from '../core/abort.js'
+import { sleep } from '../core/wait.js'
 
 const everyMs = 20
 

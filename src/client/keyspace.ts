@@ -17,7 +17,7 @@ import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { type Bytes, type EncodedRange, emptyKey, encodeRange, type KeyRange } from '../core/key-range.js'
 import { keyBytes } from '../core/validate.js'
-import type { Obstacle } from '../core/wait-within.js'
+import type { Obstacle } from '../core/wait.js'
 import { Informer } from '../informer/informer.js'
 import {
   type CodecInformerOptions,

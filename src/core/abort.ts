@@ -15,55 +15,33 @@ export function shareable(signal: AbortSignal): AbortSignal {
   return signal
 }
 
+/** Calls `listener` when `signal` aborts, or now if it has. Returns a function that removes the listener. */
+export function onAbort(signal: AbortSignal | undefined, listener: (reason: unknown) => void): () => void {
+  if (signal === undefined) return ignore
+  const onEvent = (): void => listener(signal.reason)
+  if (signal.aborted) {
+    onEvent()
+    return ignore
+  }
+  signal.addEventListener('abort', onEvent, { once: true })
+  return () => signal.removeEventListener('abort', onEvent)
+}
+
+function ignore(): void {}
+
 /**
- * Runs `work` with a signal that aborts when one of `signals` does, and takes its listeners off them when the work has ended.
- * `AbortSignal.any` leaves a reference in each of them for as long as they live, in Node 20 for good.
+ * Runs `work` with a signal that aborts when one of `signals` does, and removes its listeners from them when the work has
+ * ended. `AbortSignal.any` leaves a reference in each of them for as long as they live, in Node 20 for good.
  */
 export async function withAnySignal<T>(
   signals: readonly (AbortSignal | undefined)[],
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const either = new AbortController()
-  const leave: (() => void)[] = []
-  for (const signal of signals) {
-    if (signal === undefined) continue
-    const onAbort = (): void => either.abort(signal.reason)
-    if (signal.aborted) onAbort()
-    shareable(signal).addEventListener('abort', onAbort, { once: true })
-    leave.push(() => signal.removeEventListener('abort', onAbort))
-  }
+  const removals = signals.map((signal) => onAbort(signal && shareable(signal), (reason) => either.abort(reason)))
   try {
     return await work(either.signal)
   } finally {
-    for (const leaveOne of leave) leaveOne()
+    for (const remove of removals) remove()
   }
-}
-
-/**
- * Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. Holds the process open meanwhile. When
- * `waking` aborts, it is over, as if the time were.
- */
-export function sleep(ms: number, signal: AbortSignal | undefined, waking?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) {
-      reject(signal.reason)
-      return
-    }
-    const leave = (): void => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-      waking?.removeEventListener('abort', onWake)
-    }
-    const onAbort = (): void => {
-      leave()
-      reject(signal?.reason)
-    }
-    const onWake = (): void => {
-      leave()
-      resolve()
-    }
-    const timer = setTimeout(onWake, waking?.aborted === true ? 0 : ms)
-    signal?.addEventListener('abort', onAbort)
-    waking?.addEventListener('abort', onWake)
-  })
 }

@@ -1,57 +1,65 @@
-import { longestTimerMs, sleep } from './abort.js'
-import { halfJitterMs } from './backoff.js'
-import { isPassing } from './errors.js'
-import { notInTime, type Obstacle, type WaitBounds } from './wait-within.js'
+import { longestTimerMs, onAbort } from './abort.js'
+import { EtcdError, withReason } from './errors.js'
+import { Waiter } from './waiter.js'
 
-const backoff = { baseMs: 50, maxMs: 1000 }
+/** Why nothing can be sent now to any healthy member; `undefined` where something can. */
+export type Obstacle = () => EtcdError | undefined
+
+/** What bounds one caller's wait. */
+export interface WaitBounds {
+  readonly signal?: AbortSignal | undefined
+  readonly timeoutMs?: number | undefined
+}
 
 /**
- * One caller's wait for what takes several calls and watches, within one time for all of them. What fails in passing is
- * tried again until that time is over; then what stands in the way, or has failed last, is the reason that is given.
+ * One caller's wait for what others may wait for as well: it rejects with the reason of `signal`, or with what `tooLate`
+ * makes after `timeoutMs`. Nothing becomes of `shared` by that.
  */
-export class Wait {
-  readonly #abort = new AbortController()
-  readonly #end: () => void
-  #trouble: unknown
+export function waitWithin<T>(
+  shared: Promise<T>,
+  bounds: Pick<WaitBounds, 'signal'> & { timeoutMs?: never },
+): Promise<T>
+export function waitWithin<T>(shared: Promise<T>, bounds: WaitBounds, tooLate: () => Error): Promise<T>
+export function waitWithin<T>(
+  shared: Promise<T>,
+  { signal, timeoutMs = Number.POSITIVE_INFINITY }: WaitBounds,
+  tooLate = (): Error => new Error('there is no bound'),
+): Promise<T> {
+  if (signal === undefined && timeoutMs > longestTimerMs) return shared
+  const waiter = new Waiter<T>({ signal, timeoutMs, onTimeout: (late) => late.reject(tooLate()) })
+  shared.then(
+    (value) => waiter.resolve(value),
+    (reason: unknown) => waiter.reject(reason),
+  )
+  return waiter.promise
+}
 
-  /** `inVain` says that the time is over. */
-  constructor({ signal, timeoutMs = Number.POSITIVE_INFINITY }: WaitBounds, inVain: string, obstacle: Obstacle) {
-    const onAbort = (): void => this.#abort.abort(signal?.reason)
-    const onTimeout = (): void => this.#abort.abort(notInTime(inVain, obstacle() ?? this.#trouble))
-    const timer = timeoutMs > longestTimerMs ? undefined : setTimeout(onTimeout, timeoutMs)
-    if (signal?.aborted === true) onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    this.#end = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-    }
-  }
+/** For a wait that its `timeoutMs` has ended, with nothing changed; `cause` is what stands in the way, where that is known. */
+export function notInTime(message: string, cause?: unknown): EtcdError {
+  const init = { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true, cause } as const
+  return new EtcdError(withReason(message, cause), init)
+}
 
-  /** Aborts with the reason of the caller's own signal, or with the error that gives the reason why the time was in vain. */
-  get signal(): AbortSignal {
-    return this.#abort.signal
-  }
+/**
+ * Resolves after `ms`, or when `waking` aborts; rejects with the reason of `signal` as soon as that aborts. It holds the
+ * process open meanwhile.
+ */
+export async function sleep(ms: number, signal: AbortSignal | undefined, waking?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted()
+  let stopWaking = (): void => {}
+  const waiter = new Waiter<void>({
+    signal,
+    timeoutMs: Math.min(ms, longestTimerMs),
+    onTimeout: (over) => over.resolve(),
+    onEnd: () => stopWaking(),
+  })
+  stopWaking = onAbort(waking, () => waiter.resolve())
+  return waiter.promise
+}
 
-  /** Makes a call that may be made again, as often as it takes. */
-  async repeat<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { signal } = this
-    for (let attempt = 1; ; attempt += 1) {
-      signal.throwIfAborted()
-      try {
-        const result = await call(signal)
-        this.#trouble = undefined
-        return result
-      } catch (error) {
-        signal.throwIfAborted()
-        if (!isPassing(error)) throw error
-        this.#trouble = error
-        await sleep(halfJitterMs(attempt, backoff), signal)
-      }
-    }
-  }
-
-  /** Takes the timer and the listener off again. */
-  end(): void {
-    this.#end()
-  }
+/** What is left of `timeoutMs` at each call, counted from now; without one, every call has the client's own. */
+export function timeLeft(timeoutMs: number | undefined): () => number | undefined {
+  if (timeoutMs === undefined) return () => undefined
+  const deadlineAt = performance.now() + timeoutMs
+  return () => Math.max(0, deadlineAt - performance.now())
 }

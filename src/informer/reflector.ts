@@ -1,7 +1,7 @@
-import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { CompactedError, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
+import { sleep } from '../core/wait.js'
 import { type ClusterIdentity, type History, otherHistory } from '../transport/connection/cluster-identity.js'
 import { isTerminal } from '../watch/terminal.js'
 import type { WatchBatch } from '../watch/watch-event.js'

@@ -1,5 +1,5 @@
 import { longestTimerMs } from '../core/abort.js'
-import { notInTime } from '../core/wait-within.js'
+import { notInTime } from '../core/wait.js'
 
 interface Waiter {
   readonly revision: number

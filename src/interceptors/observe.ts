@@ -1,5 +1,5 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import type { Obstacle } from '../core/wait-within.js'
+import type { Obstacle } from '../core/wait.js'
 import { type Method, methods } from '../protobuf/methods.js'
 import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
 import type { CallContext, Interceptor } from '../transport/transport.js'

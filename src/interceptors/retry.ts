@@ -1,7 +1,7 @@
 import pRetry from 'p-retry'
-import { sleep } from '../core/abort.js'
 import { fullJitterMs } from '../core/backoff.js'
 import { type ErrorCode, type EtcdError, isEtcdError } from '../core/errors.js'
+import { sleep } from '../core/wait.js'
 import type { Method } from '../protobuf/methods.js'
 import { progressOf } from '../transport/call-progress.js'
 import { isTransportCode } from '../transport/grpc-status.js'

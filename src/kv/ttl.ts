@@ -1,7 +1,7 @@
 import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
-import { timeLeft } from '../core/time-left.js'
 import { positiveInteger } from '../core/validate.js'
+import { timeLeft } from '../core/wait.js'
 import type { CallOptions } from '../transport/transport.js'
 import { key as keyOf } from './compare.js'
 import { put as putOperation } from './operation.js'

@@ -1,5 +1,5 @@
 import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
-import type { Obstacle } from '../core/wait-within.js'
+import type { Obstacle } from '../core/wait.js'
 import { closedError } from '../transport/connection/connection-manager.js'
 import type { KeepAliveTarget } from './keep-alive-target.js'
 import type { LeaseLostReason } from './lease-lost-error.js'

@@ -1,5 +1,5 @@
 import { LRUCache } from '../core/lru.js'
-import type { Obstacle } from '../core/wait-within.js'
+import type { Obstacle } from '../core/wait.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { GrantedLease } from './granted-lease.js'
 import { grantTimeout, grantWaiter } from './lease-timeouts.js'

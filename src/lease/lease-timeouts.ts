@@ -1,6 +1,5 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import { timeLeft } from '../core/time-left.js'
-import { notInTime, type Obstacle, type WaitBounds, waitWithin } from '../core/wait-within.js'
+import { notInTime, type Obstacle, timeLeft, type WaitBounds, waitWithin } from '../core/wait.js'
 
 /** Makes the error of a caller whose time is over before a lease was granted that several wait for. */
 export function grantTimeout(obstacle: Obstacle | undefined): () => EtcdError {

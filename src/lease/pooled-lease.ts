@@ -1,5 +1,5 @@
 import { isEtcdError } from '../core/errors.js'
-import { waitWithin } from '../core/wait-within.js'
+import { waitWithin } from '../core/wait.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { GrantedLease } from './granted-lease.js'
 import type { KeepAliveResult } from './keep-alive-once.js'

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { type Obstacle, waitWithin } from '../core/wait-within.js'
+import { type Obstacle, waitWithin } from '../core/wait.js'
 import { closedError } from '../transport/connection/connection-manager.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease } from './lease.js'

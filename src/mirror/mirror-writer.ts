@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { EtcdError } from '../core/errors.js'
+import { sleep } from '../core/wait.js'
 import { key as keyOf } from '../kv/compare.js'
 import { deleteKey, get, type Operation, put } from '../kv/operation.js'
 import type { Difference } from './difference.js'

@@ -1,4 +1,4 @@
-import { notInTime, type WaitBounds, waitWithin } from '../core/wait-within.js'
+import { notInTime, type WaitBounds, waitWithin } from '../core/wait.js'
 
 interface Waiter {
   readonly revision: number

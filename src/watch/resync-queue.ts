@@ -1,7 +1,7 @@
-import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
 import { KeyValue } from '../core/key-value.js'
+import { sleep } from '../core/wait.js'
 import { type History, otherHistory } from '../transport/connection/cluster-identity.js'
 import { isTerminal } from './terminal.js'
 import { type WatchBatch, WatchEvent } from './watch-event.js'

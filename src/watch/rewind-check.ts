@@ -1,6 +1,6 @@
-import { sleep } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
+import { sleep } from '../core/wait.js'
 import type { ServerWatch } from './server-watch.js'
 
 /** What a check needs. */

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from '../core/errors.js'
 import { type EncodedRange, emptyKey, encodeRange, type KeyRange } from '../core/key-range.js'
 import { assertKnownOptions, oneOf, optionalBoolean, optionalSignal, positiveInteger } from '../core/validate.js'
-import type { Obstacle } from '../core/wait-within.js'
+import type { Obstacle } from '../core/wait.js'
 import type { FilterType } from '../protobuf/generated/messages.js'
 import { type RangePages, ResyncQueue } from './resync-queue.js'
 import type { WatchSpec } from './server-watch.js'

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../core/errors.js'
-import { notInTime, type Obstacle, waitWithin } from '../core/wait-within.js'
+import { notInTime, type Obstacle, waitWithin } from '../core/wait.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { EventIterator } from './event-iterator.js'

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
-import { sleep, withAnySignal } from '../../src/core/abort.js'
+import { withAnySignal } from '../../src/core/abort.js'
+import { sleep } from '../../src/core/wait.js'
 
 describe('sleep', () => {
   test('ends after its time, and leaves no listener behind', async () => {

@@ -1,4 +1,4 @@
-import { sleep } from '../../core/abort.js'
+import { sleep } from '../../core/wait.js'
 import { messageOf } from '../failure.js'
 import type { Samples } from './samples.js'
 

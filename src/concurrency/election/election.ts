@@ -1,8 +1,8 @@
+import { DeadlineScope } from '../../core/deadline-scope.js'
 import { InvalidArgumentError, isEtcdError } from '../../core/errors.js'
 import type { KeyRange } from '../../core/key-range.js'
 import type { KeyValue } from '../../core/key-value.js'
 import { assertKnownOptions, describe, durationMs, optionalSignal, positiveInteger } from '../../core/validate.js'
-import { Wait } from '../../core/wait.js'
 import type { CallOptions } from '../../transport/transport.js'
 import type { WatchEvent } from '../../watch/watch-event.js'
 import type { Watcher } from '../../watch/watcher.js'
@@ -98,7 +98,7 @@ export class Election {
   ): AsyncGenerator<LockHolder | null, void, undefined> {
     assertKnownOptions('observe()', options, ['signal'])
     const signal = optionalSignal('signal', options.signal)
-    const wait = new Wait({ signal }, 'there is no bound', () => undefined)
+    const wait = new DeadlineScope({ signal }, 'there is no bound', () => undefined)
     let told: KeyValue | undefined
     let hasBegun = false
     try {
@@ -114,7 +114,7 @@ export class Election {
   }
 
   /** The oldest of the candidates, listed and then watched. */
-  async *#leaders(wait: Wait): AsyncGenerator<KeyValue | undefined, void, undefined> {
+  async *#leaders(wait: DeadlineScope): AsyncGenerator<KeyValue | undefined, void, undefined> {
     const prefix = this.#prefix()
     const { store } = this.#host
     for (;;) {

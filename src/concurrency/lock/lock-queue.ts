@@ -1,6 +1,7 @@
-import { longestTimerMs, sleep } from '../../core/abort.js'
+import { longestTimerMs } from '../../core/abort.js'
 import { halfJitterMs } from '../../core/backoff.js'
 import { isEtcdError, isPassing } from '../../core/errors.js'
+import { sleep } from '../../core/wait.js'
 import { range } from '../../kv/operation.js'
 import { ForeignKeyError } from './foreign-key-error.js'
 import { Hold } from './hold.js'

@@ -1,5 +1,5 @@
 import { EtcdError, withReason } from '../../core/errors.js'
-import { notInTime, type Obstacle, waitWithin } from '../../core/wait-within.js'
+import { notInTime, type Obstacle, waitWithin } from '../../core/wait.js'
 import type { LockKind } from './lock-observer.js'
 
 /** Bounds how long a release is waited for. */

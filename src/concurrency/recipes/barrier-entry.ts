@@ -1,6 +1,6 @@
+import { DeadlineScope } from '../../core/deadline-scope.js'
 import { isEtcdError } from '../../core/errors.js'
-import { Wait } from '../../core/wait.js'
-import { waitWithin } from '../../core/wait-within.js'
+import { waitWithin } from '../../core/wait.js'
 import { range } from '../../kv/operation.js'
 import { checkCall } from '../../transport/call-options.js'
 import type { CallOptions } from '../../transport/transport.js'
@@ -60,7 +60,11 @@ export class BarrierEntry implements AsyncDisposable {
   }
 
   async #leave(options: CallOptions): Promise<void> {
-    const wait = new Wait(options, `not all have left barrier ${JSON.stringify(this.#keys.name)}`, this.#host.obstacle)
+    const wait = new DeadlineScope(
+      options,
+      `not all have left barrier ${JSON.stringify(this.#keys.name)}`,
+      this.#host.obstacle,
+    )
     try {
       const { areLater } = await this.#others(wait)
       if (!areLater) await waitWithin(this.#own.leave(), wait)
@@ -74,7 +78,7 @@ export class BarrierEntry implements AsyncDisposable {
     }
   }
 
-  async #others(wait: Wait): Promise<Others> {
+  async #others(wait: DeadlineScope): Promise<Others> {
     // With their values: etcd 3.7 leaves the leases out together with them.
     const reading = this.#host.store.txn().then(range(numbered(this.#keys.folder)))
     const { responses, revision } = await wait.repeat((signal) => reading.commit({ signal }))
@@ -91,7 +95,7 @@ export class BarrierEntry implements AsyncDisposable {
   }
 
   /** Resolves with `false` if history that would tell is gone. */
-  async #waitForOthers(wait: Wait): Promise<boolean> {
+  async #waitForOthers(wait: DeadlineScope): Promise<boolean> {
     const { revision, keys } = await this.#others(wait)
     if (keys.size === 0) return true
     const options = { only: 'delete', startRevision: revision + 1, signal: wait.signal } as const

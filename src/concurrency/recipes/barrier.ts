@@ -1,6 +1,6 @@
+import { DeadlineScope } from '../../core/deadline-scope.js'
 import { isEtcdError } from '../../core/errors.js'
 import { hexId } from '../../core/validate.js'
-import { Wait } from '../../core/wait.js'
 import { key } from '../../kv/compare.js'
 import { deleteKey, get, put } from '../../kv/operation.js'
 import { callOptionNames, checkCall } from '../../transport/call-options.js'
@@ -53,7 +53,7 @@ export class Barrier {
    */
   async wait(options: CallOptions = {}): Promise<void> {
     checkCall('wait()', options)
-    const wait = new Wait(options, `barrier ${JSON.stringify(this.name)} is still held`, this.#host.obstacle)
+    const wait = new DeadlineScope(options, `barrier ${JSON.stringify(this.name)} is still held`, this.#host.obstacle)
     try {
       while (!(await this.#waitForRelease(wait)));
     } finally {
@@ -62,7 +62,7 @@ export class Barrier {
   }
 
   /** Resolves with `false` if history that would tell is gone. */
-  async #waitForRelease(wait: Wait): Promise<boolean> {
+  async #waitForRelease(wait: DeadlineScope): Promise<boolean> {
     const { store } = this.#host
     const reading = store.txn().then(get(this.name))
     const { revision, responses } = await wait.repeat((signal) => reading.commit({ signal }))

@@ -1,8 +1,8 @@
 import { withAnySignal } from '../../core/abort.js'
+import { DeadlineScope } from '../../core/deadline-scope.js'
 import { EtcdError, isEtcdError } from '../../core/errors.js'
 import { assertKnownOptions, positiveInteger } from '../../core/validate.js'
-import { Wait } from '../../core/wait.js'
-import { waitWithin } from '../../core/wait-within.js'
+import { waitWithin } from '../../core/wait.js'
 import { checkCall } from '../../transport/call-options.js'
 import type { CallOptions } from '../../transport/transport.js'
 import { LockLostError } from '../lock/lock-errors.js'
@@ -47,7 +47,11 @@ export class DoubleBarrier {
    */
   async enter(options: CallOptions = {}): Promise<BarrierEntry> {
     checkCall('enter()', options)
-    const wait = new Wait(options, `too few have come to barrier ${JSON.stringify(this.name)}`, this.#host.obstacle)
+    const wait = new DeadlineScope(
+      options,
+      `too few have come to barrier ${JSON.stringify(this.name)}`,
+      this.#host.obstacle,
+    )
     try {
       return await this.#enter(wait)
     } finally {
@@ -55,7 +59,7 @@ export class DoubleBarrier {
     }
   }
 
-  async #enter(wait: Wait): Promise<BarrierEntry> {
+  async #enter(wait: DeadlineScope): Promise<BarrierEntry> {
     const session = await wait.repeat((signal) => this.#host.session(this.#ttlSeconds, signal))
     const { store } = this.#host
     const { signal } = wait
@@ -109,7 +113,7 @@ export class DoubleBarrier {
   }
 
   /** The lease was gone before there was a place to lose. */
-  #enterAnew(session: LockSession, wait: Wait): Promise<BarrierEntry> {
+  #enterAnew(session: LockSession, wait: DeadlineScope): Promise<BarrierEntry> {
     session.revoke().catch(() => {})
     return this.#enter(wait)
   }

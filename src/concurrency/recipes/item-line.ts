@@ -1,7 +1,7 @@
 import { withAnySignal } from '../../core/abort.js'
+import { DeadlineScope } from '../../core/deadline-scope.js'
 import { EtcdError, isEtcdError } from '../../core/errors.js'
 import type { KeyValue } from '../../core/key-value.js'
-import { Wait } from '../../core/wait.js'
 import { key } from '../../kv/compare.js'
 import { deleteKey } from '../../kv/operation.js'
 import { checkCall } from '../../transport/call-options.js'
@@ -29,7 +29,11 @@ export class ItemLine {
   /** Takes the first item, or waits for one. */
   async take(options: CallOptions): Promise<KeyValue> {
     checkCall('dequeue()', options)
-    const wait = new Wait(options, `no item has come to ${JSON.stringify(this.#items.folder)}`, this.#host.obstacle)
+    const wait = new DeadlineScope(
+      options,
+      `no item has come to ${JSON.stringify(this.#items.folder)}`,
+      this.#host.obstacle,
+    )
     try {
       return await wait.repeat(() => this.#takeOne(wait))
     } finally {
@@ -52,7 +56,7 @@ export class ItemLine {
     return count
   }
 
-  async #takeOne(wait: Wait): Promise<KeyValue> {
+  async #takeOne(wait: DeadlineScope): Promise<KeyValue> {
     for (;;) {
       const item = await this.#choose(wait)
       if (await this.#claim(item)) return item
@@ -60,7 +64,7 @@ export class ItemLine {
   }
 
   /** One at a time, so that the members are asked once for all who wait here. */
-  async #choose(wait: Wait): Promise<KeyValue> {
+  async #choose(wait: DeadlineScope): Promise<KeyValue> {
     const end = await this.#turns.take(wait.signal)
     const { store } = this.#host
     const claimed = this.#claimed

@@ -1,7 +1,7 @@
 import { withAnySignal } from '../../core/abort.js'
 import { InvalidArgumentError } from '../../core/errors.js'
-import { timeLeft } from '../../core/time-left.js'
 import { describe } from '../../core/validate.js'
+import { timeLeft } from '../../core/wait.js'
 import type { Comparison } from '../../kv/compare.js'
 import type { Lock } from '../lock/lock.js'
 import { checkLockName, type LockOptions } from '../lock/lock-options.js'

@@ -1,4 +1,4 @@
-import { waitWithin } from '../../core/wait-within.js'
+import { waitWithin } from '../../core/wait.js'
 
 /** One after the other, in the order in which they ask. */
 export class Turns {

@@ -1,6 +1,6 @@
 import { isEtcdError } from '../../core/errors.js'
 import type { ReadPolicyTable, ResolvedReadPolicy } from '../../core/read-policy.js'
-import { notInTime, waitWithin } from '../../core/wait-within.js'
+import { notInTime, waitWithin } from '../../core/wait.js'
 import type { RangeRequest, RangeResponse } from '../../protobuf/generated/messages.js'
 import { type Method, methods } from '../../protobuf/methods.js'
 import { endpointOf, progressOf, responseBytesOf } from '../../transport/call-progress.js'
