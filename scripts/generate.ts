@@ -4,7 +4,6 @@ import { codecsFile } from './generate/codecs.js'
 import { descriptorFile } from './generate/descriptor.js'
 import { messagesFile } from './generate/messages.js'
 import { methodsFile } from './generate/methods.js'
-import { rulesFile } from './generate/rules.js'
 import { loadSchema } from './generate/schema.js'
 
 const folder = join(import.meta.dirname, '..')
@@ -16,7 +15,6 @@ function generate(): Map<string, string> {
     ['descriptor.ts', descriptorFile(schema)],
     ['messages.ts', messagesFile(schema)],
     ['codecs.ts', codecsFile(schema)],
-    ['rules.ts', rulesFile(schema)],
     ['methods.ts', methodsFile(schema)],
   ])
   return new Map([...files].map(([name, text]) => [join('src', 'protobuf', 'generated', name), `${head}\n${text}`]))

@@ -135,6 +135,7 @@ export type { Serving, ServingOptions, ServingStatus, ServingWatchOptions } from
 export type { SnapshotProgress } from './maintenance/snapshot.js'
 export type { Mirror, MirrorEvents, MirrorState } from './mirror/mirror.js'
 export type { MirrorDestination, MirrorOptions } from './mirror/mirror-options.js'
+export { loadServiceDefinitions, type ServiceDefinitions } from './protobuf/service-definitions.js'
 export type { ElectionService, LeaderKey } from './server-locks/election-service.js'
 export type { LockService, ServiceLock } from './server-locks/lock-service.js'
 export { channels, tracing } from './telemetry/channels.js'

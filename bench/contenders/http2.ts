@@ -1,5 +1,5 @@
 import { type ClientHttp2Session, connect, constants } from 'node:http2'
-import { encodePutRequest, encodeRangeRequest } from '../../src/protobuf/generated/codecs.js'
+import { methods } from '../../src/protobuf/methods.js'
 import type { Contender, Target } from './contender.js'
 
 const frameBytes = 5
@@ -8,8 +8,9 @@ const frameBytes = 5
 export function http2({ endpoints: [endpoint = ''], ca }: Target): Contender {
   const session = connect(endpoint, ca === undefined ? {} : { ca })
   return {
-    get: (key) => unary(session, '/etcdserverpb.KV/Range', encodeRangeRequest({ key: Buffer.from(key) })),
-    put: (key, value) => unary(session, '/etcdserverpb.KV/Put', encodePutRequest({ key: Buffer.from(key), value })),
+    get: (key) => unary(session, '/etcdserverpb.KV/Range', methods.KV.Range.encode({ key: Buffer.from(key) })),
+    put: (key, value) =>
+      unary(session, '/etcdserverpb.KV/Put', methods.KV.Put.encode({ key: Buffer.from(key), value })),
     close: () => new Promise((resolve) => session.close(() => resolve())),
   }
 }

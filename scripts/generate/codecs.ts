@@ -1,29 +1,51 @@
-import type protobuf from 'protobufjs'
-import { closure, enumNames, enumOf, enumTypeName, isId, messageOf, oneofOf, type Schema } from './schema.js'
+import protobuf from 'protobufjs'
+import {
+  closure,
+  enumNames,
+  enumOf,
+  enumTypeName,
+  isId,
+  messageOf,
+  oneofOf,
+  requestTypeName,
+  type Schema,
+} from './schema.js'
 import { braces, lowerFirst } from './text.js'
 
-/** `src/protobuf/generated/codecs.ts`: encoders of the hot requests and readers of the hot responses. */
+/** `src/protobuf/generated/codecs.ts`: a writer for each message of a request, and a reader for each of a response. */
 export function codecsFile(schema: Schema): string {
-  const hot = schema.rpcs.filter((rpc) => rpc.hot)
-  const roots = new Set(hot.map((rpc) => rpc.request))
-  const requests = closure(schema, roots)
-  const answers = new Set(hot.map((rpc) => rpc.response))
-  const responses = closure(schema, answers)
-  const types = [...requests, ...responses].map((message) => message.name).filter((name) => name !== 'KeyValue')
-  const enums = new Set(
-    [...requests, ...responses].flatMap((message) => message.fieldsArray.flatMap((f) => enumOf(f) ?? [])),
-  )
+  const requests = closure(schema, new Set(schema.rpcs.map((rpc) => rpc.request)))
+  const responses = closure(schema, new Set(schema.rpcs.map((rpc) => rpc.response)))
   return `import { KeyValue } from '../../core/key-value.js'
-import type { Reader } from '../reader.js'
-import { Writer } from '../writer.js'
+import { emptyBytes, type Reader } from '../reader.js'
+import type { Writer } from '../writer.js'
 import type {
-${[...types, ...[...enums].map(enumTypeName)].map((name) => `  ${name},\n`).join('')}} from './messages.js'
+${typeNames(schema, requests, responses)
+  .map((name) => `  ${name},\n`)
+  .join('')}} from './messages.js'
 
-const shared = new Writer()
+${enumsIn([...requests, ...responses])
+  .map(enumTable)
+  .join('')}
+${requests.map((message) => writeFunction(message, requestTypeName(schema, message))).join('\n')}
+${responses.map((message, index) => readFunction(message, responses.slice(0, index))).join('\n')}`
+}
 
-${[...enums].map(enumTable).join('')}
-${requests.map((message) => writeFunction(message, roots.has(message))).join('\n')}
-${responses.map(readFunction).join('\n')}`
+function typeNames(
+  schema: Schema,
+  requests: readonly protobuf.Type[],
+  responses: readonly protobuf.Type[],
+): readonly string[] {
+  const names = [
+    ...requests.map((message) => requestTypeName(schema, message)),
+    ...responses.map((message) => message.name).filter((name) => name !== 'KeyValue'),
+    ...enumsIn([...requests, ...responses]).map(enumTypeName),
+  ]
+  return [...new Set(names)]
+}
+
+function enumsIn(messages: readonly protobuf.Type[]): readonly protobuf.Enum[] {
+  return [...new Set(messages.flatMap((message) => message.fieldsArray.flatMap((field) => enumOf(field) ?? [])))]
 }
 
 function enumTable(type: protobuf.Enum): string {
@@ -35,21 +57,9 @@ function enumTableName(type: protobuf.Enum): string {
   return `${lowerFirst(enumTypeName(type))}s`
 }
 
-function writeFunction(message: protobuf.Type, root: boolean): string {
-  const { name, fieldsArray: fields } = message
-  const encode = `
-export function encode${name}(${fields.length === 0 ? '_' : ''}message: ${name}): Buffer {
-  const writer = shared.reset()
-${fields.length === 0 ? '' : `  write${name}(writer, message)\n`}  return writer.finish()
-}
-`
-  // An empty message that is never nested needs no function to write its fields.
-  return `${root && fields.length === 0 ? '' : writeFields(message)}${root ? encode : ''}`.trimStart()
-}
-
-function writeFields({ name, fieldsArray: fields }: protobuf.Type): string {
-  if (fields.length === 0) return `function write${name}(_writer: Writer, _message: ${name}): void {}\n`
-  return `function write${name}(writer: Writer, message: ${name}): void {
+function writeFunction({ name, fieldsArray: fields }: protobuf.Type, typeName: string): string {
+  if (fields.length === 0) return `export function write${name}(_writer: Writer, _message: ${typeName}): void {}\n`
+  return `export function write${name}(writer: Writer, message: ${typeName}): void {
   const ${braces(
     fields.map((field) => field.name),
     '  ',
@@ -61,6 +71,7 @@ ${fields.map(writeField).join('')}}
 function writeField(field: protobuf.Field): string {
   const { name } = field
   const type = messageOf(field)
+  if (field instanceof protobuf.MapField) throw new Error(`no rule writes ${field.fullName}`)
   if (type && field.repeated) {
     return `  if (${name} !== undefined) {
     for (const item of ${name}) {
@@ -79,6 +90,8 @@ function writeField(field: protobuf.Field): string {
   }
 `
   }
+  if (field.repeated && field.type === 'string')
+    return `  if (${name} !== undefined) for (const item of ${name}) writer.string(${tagOf(field)}, item)\n`
   return `  if (${isPresent(field)}) writer.${scalarWrite(field)}\n`
 }
 
@@ -109,14 +122,29 @@ function scalarWrite(field: protobuf.Field): string {
 
 function tagOf(field: protobuf.Field): number {
   const enumeration = enumOf(field)
-  const numeric = enumeration ? !field.repeated : ['int64', 'uint64', 'bool'].includes(field.type)
+  const numeric = enumeration ? !field.repeated : ['int64', 'uint64', 'uint32', 'bool'].includes(field.type)
   return field.id * 8 + (numeric ? 0 : 2)
 }
 
-function readFunction(message: protobuf.Type): string {
-  const { name, fieldsArray: fields } = message
+/** Messages of the same fields, such as the many that hold a header only, share one reader. */
+function readFunction(message: protobuf.Type, before: readonly protobuf.Type[]): string {
+  const { name } = message
+  const twin = before.find((other) => other.name !== 'KeyValue' && shape(other) === shape(message))
+  const signature = `(reader: Reader, end: number) => ${name}`
+  if (twin) return `export const read${name}: ${signature} = read${twin.name}\n`
+  return `${message.fieldsArray.map((field) => readEntry(field)).join('')}${readMessage(message)}`
+}
+
+function shape({ fieldsArray: fields }: protobuf.Type): string {
+  return fields
+    .map((field) => [tagOf(field), field.name, field.type, isId(field), field.repeated, field.partOf?.name].join())
+    .join(';')
+}
+
+function readMessage({ name, fieldsArray: fields }: protobuf.Type): string {
   const target = name === 'KeyValue' ? 'message.' : ''
-  const locals = () => fields.map((field) => `  ${initialValue(field)}\n`).join('')
+  const locals = (): string => fields.map((field) => `  ${initialValue(field)}\n`).join('')
+  const result = (): string => braces(fields.map(resultOf), '  ')
   return `export function read${name}(reader: Reader, end: number): ${name} {
 ${target ? '  const message = new KeyValue()\n' : locals()}  while (reader.pos < end) {
     const tag = reader.tag()
@@ -126,21 +154,51 @@ ${fields.map((field) => readCase(field, target)).join('')}      default:
     }
   }
   reader.finish(end)
-  return ${
-    target
-      ? 'message'
-      : braces(
-          fields.map((field) => field.name),
-          '  ',
-        )
-  }
+  return ${target ? 'message' : result()}
 }
 `
 }
 
+/** A map is a repeated message of a key and a value. Its keys may be any text, `__proto__` among them. */
+function readEntry(field: protobuf.Field): string {
+  const type = messageOf(field)
+  if (!(field instanceof protobuf.MapField)) return ''
+  if (!type || field.keyType !== 'string') throw new Error(`no rule reads ${field.fullName}`)
+  return `function ${entryReader(field)}(reader: Reader, end: number): [string, ${type.name}] {
+  let key = ''
+  let value: ${type.name} | undefined
+  while (reader.pos < end) {
+    const tag = reader.tag()
+    switch (tag) {
+      case 10:
+        key = reader.string()
+        break
+      case 18:
+        value = read${type.name}(reader, reader.begin())
+        break
+      default:
+        reader.skip(tag)
+    }
+  }
+  reader.finish(end)
+  return [key, value ?? read${type.name}(reader, reader.beginEmpty())]
+}
+
+`
+}
+
+function entryReader(field: protobuf.Field): string {
+  return `read${field.parent?.name}${field.name.charAt(0).toUpperCase()}${field.name.slice(1)}Entry`
+}
+
+function resultOf(field: protobuf.Field): string {
+  return field instanceof protobuf.MapField ? `${field.name}: Object.fromEntries(${field.name})` : field.name
+}
+
 function readCase(field: protobuf.Field, target: string): string {
   const value = readValue(field)
-  const assign = field.repeated ? `${field.name}.push(${value})` : `${target}${field.name} = ${value}`
+  const isList = field.repeated || field instanceof protobuf.MapField
+  const assign = isList ? `${field.name}.push(${value})` : `${target}${field.name} = ${value}`
   const others = oneofOf(field).filter((other) => other !== field)
   const clear = others.length === 0 ? '' : `        ${others.map((other) => `${other.name} = `).join('')}undefined\n`
   return `      case ${tagOf(field)}:\n        ${assign}\n${clear}        break\n`
@@ -149,11 +207,12 @@ function readCase(field: protobuf.Field, target: string): string {
 function readValue(field: protobuf.Field): string {
   const type = messageOf(field)
   const enumeration = enumOf(field)
+  if (field instanceof protobuf.MapField) return `${entryReader(field)}(reader, reader.begin())`
   if (type) return `read${type.name}(reader, reader.begin())`
   if (enumeration && !field.repeated) return `reader.enumeration(${enumTableName(enumeration)})`
   if (isId(field)) return 'reader.id()'
-  if (field.repeated && field.type !== 'string') throw new Error(`no rule reads ${field.fullName}`)
-  if (['int64', 'uint64', 'bool', 'bytes', 'string'].includes(field.type)) return `reader.${field.type}()`
+  if (field.repeated && !['string', 'bytes'].includes(field.type)) throw new Error(`no rule reads ${field.fullName}`)
+  if (['int64', 'uint64', 'uint32', 'bool', 'bytes', 'string'].includes(field.type)) return `reader.${field.type}()`
   throw new Error(`no rule reads ${field.fullName}`)
 }
 
@@ -161,12 +220,13 @@ function initialValue(field: protobuf.Field): string {
   const { name } = field
   const type = messageOf(field)
   const enumeration = enumOf(field)
-  if (field.repeated) return `const ${name}: ${type?.name ?? 'string'}[] = []`
+  if (field instanceof protobuf.MapField) return `const ${name}: [string, ${type?.name}][] = []`
+  if (field.repeated) return `const ${name}: ${type?.name ?? (field.type === 'bytes' ? 'Buffer' : 'string')}[] = []`
   if (type) return `let ${name}: ${type.name} | undefined`
   if (enumeration) return `let ${name}: ${enumTypeName(enumeration)} = '${enumNames(enumeration)[0]}'`
   if (isId(field)) return `let ${name}: string | undefined`
   if (field.type === 'bool') return `let ${name} = false`
   if (field.type === 'string') return `let ${name} = ''`
-  if (field.type === 'bytes') throw new Error(`no rule starts ${field.fullName}`)
+  if (field.type === 'bytes') return `let ${name} = emptyBytes`
   return `let ${name} = 0`
 }

@@ -1,5 +1,15 @@
 import type protobuf from 'protobufjs'
-import { closure, enumNames, enumOf, enumTypeName, isId, messageOf, oneofOf, type Schema } from './schema.js'
+import {
+  directions,
+  enumNames,
+  enumOf,
+  enumTypeName,
+  isId,
+  messageOf,
+  oneofOf,
+  requestTypeName,
+  type Schema,
+} from './schema.js'
 import { docblock } from './text.js'
 
 const preamble = `import type { KeyValue } from '../../core/key-value.js'
@@ -17,7 +27,7 @@ export type Id = string
 
 type Role = 'request' | 'response'
 
-/** `src/protobuf/generated/messages.ts`: the TypeScript types of all enums and messages. */
+/** `src/protobuf/generated/messages.ts`: the TypeScript types of all enums, and of all messages that RPCs carry. */
 export function messagesFile(schema: Schema): string {
   const types = new Types(schema)
   const messages = schema.messages.filter((message) => message.name !== 'KeyValue')
@@ -36,26 +46,19 @@ function enumType(type: protobuf.Enum): string {
 }
 
 class Types {
-  readonly #requests: ReadonlySet<protobuf.Type>
-  readonly #responses: ReadonlySet<protobuf.Type>
+  readonly #schema: Schema
 
   constructor(schema: Schema) {
-    const unused = (suffix: RegExp) => schema.messages.filter((message) => suffix.test(message.name))
-    this.#requests = new Set(closure(schema, [...schema.rpcs.map((rpc) => rpc.request), ...unused(/Request$/)]))
-    this.#responses = new Set(closure(schema, [...schema.rpcs.map((rpc) => rpc.response), ...unused(/Response$/)]))
+    this.#schema = schema
   }
 
+  /** None for a message that is part of no RPC. */
   declarations(message: protobuf.Type): string[] {
-    const request = this.#requests.has(message)
-    const response = this.#responses.has(message) || !request
+    const { request, response } = directions(this.#schema, message)
     return [
       ...(response ? [this.#response(message)] : []),
-      ...(request ? [this.#request(message, this.#typeName(message, 'request'))] : []),
+      ...(request ? [this.#request(message, requestTypeName(this.#schema, message))] : []),
     ]
-  }
-
-  #typeName(message: protobuf.Type, role: Role): string {
-    return role === 'request' && this.#responses.has(message) ? `${message.name}Init` : message.name
   }
 
   #response(message: protobuf.Type): string {
@@ -102,7 +105,7 @@ class Types {
   #singleType(field: protobuf.Field, role: Role): string {
     const message = messageOf(field)
     const enumeration = enumOf(field)
-    if (message) return this.#typeName(message, role)
+    if (message) return role === 'request' ? requestTypeName(this.#schema, message) : message.name
     if (enumeration) return enumTypeName(enumeration)
     return scalarType(field, role)
   }

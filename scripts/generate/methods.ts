@@ -3,12 +3,10 @@ import type { Rpc, Schema } from './schema.js'
 /** `src/protobuf/generated/methods.ts`: one row for each RPC. */
 export function methodsFile({ rpcs }: Schema): string {
   const services = [...new Set(rpcs.map((rpc) => rpc.service))]
-  const hot = rpcs.filter((rpc) => rpc.hot)
-  const codecs = [...hot.map((rpc) => `encode${rpc.request.name}`), ...hot.map((rpc) => `read${rpc.response.name}`)]
-  return `import { cold, hot } from '../method.js'
+  const codecs = [...rpcs.map((rpc) => `write${rpc.request.name}`), ...rpcs.map((rpc) => `read${rpc.response.name}`)]
+  return `import { method } from '../method.js'
 import {
 ${[...new Set(codecs)].map((name) => `  ${name},\n`).join('')}} from './codecs.js'
-import type * as message from './messages.js'
 
 /** Every RPC of etcd, by service and method. */
 export const methods = {
@@ -21,9 +19,6 @@ function serviceRows(service: string, rpcs: readonly Rpc[]): string {
   return `  ${service}: {\n${rows.join('')}  },\n`
 }
 
-function row({ hot, name, path, kind, request, response }: Rpc): string {
-  const place = `'${name}', '${path}', '${kind}'`
-  if (hot) return `hot(${place}, encode${request.name}, read${response.name})`
-  const types = `message.${request.name}, message.${response.name}, '${kind}'`
-  return `cold<${types}>(\n      ${place}, '${request.name}', '${response.name}',\n    )`
+function row({ name, path, kind, request, response }: Rpc): string {
+  return `method('${name}', '${path}', '${kind}', write${request.name}, read${response.name})`
 }

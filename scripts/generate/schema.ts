@@ -32,22 +32,6 @@ const idFields: Readonly<Record<string, readonly string[]>> = {
   LeaderKey: ['lease'],
 }
 
-/** Methods that are called often enough, or before all others, to get lean codecs of their own. */
-const hotMethods: ReadonlySet<string> = new Set([
-  'KV.Range',
-  'KV.RangeStream',
-  'KV.Put',
-  'KV.DeleteRange',
-  'KV.Txn',
-  'Watch.Watch',
-  'Lease.LeaseGrant',
-  'Lease.LeaseRevoke',
-  'Lease.LeaseKeepAlive',
-  'Auth.Authenticate',
-  'Cluster.MemberList',
-  'Maintenance.Status',
-])
-
 /** One RPC with its resolved messages. */
 export interface Rpc {
   readonly name: string
@@ -55,7 +39,6 @@ export interface Rpc {
   readonly method: string
   readonly path: string
   readonly kind: 'unary' | 'serverStream' | 'bidi'
-  readonly hot: boolean
   readonly request: protobuf.Type
   readonly response: protobuf.Type
 }
@@ -104,7 +87,6 @@ function rpc(service: protobuf.Service, method: protobuf.Method): Rpc {
     method: method.name,
     path: `/${service.fullName.slice(1)}/${method.name}`,
     kind: method.requestStream ? 'bidi' : method.responseStream ? 'serverStream' : 'unary',
-    hot: hotMethods.has(name),
     request,
     response,
   }
@@ -165,4 +147,21 @@ export function closure(schema: Schema, roots: Iterable<protobuf.Type>): readonl
   }
   for (const root of roots) visit(root)
   return schema.messages.filter((message) => found.has(message))
+}
+
+/** Whether a message is part of requests, and of responses. */
+export function directions(
+  schema: Schema,
+  message: protobuf.Type,
+): { readonly request: boolean; readonly response: boolean } {
+  const carries = (roots: readonly protobuf.Type[]): boolean => closure(schema, roots).includes(message)
+  return {
+    request: carries(schema.rpcs.map((rpc) => rpc.request)),
+    response: carries(schema.rpcs.map((rpc) => rpc.response)),
+  }
+}
+
+/** The name of a message's type in requests, where every field is optional. */
+export function requestTypeName(schema: Schema, message: protobuf.Type): string {
+  return directions(schema, message).response ? `${message.name}Init` : message.name
 }

@@ -1,7 +1,6 @@
-import type { MessageName } from './generated/rules.js'
-import { decodeCold, encodeCold, prepareCold } from './proto-codec.js'
 import { protocolError } from './protocol-error.js'
 import { Reader } from './reader.js'
+import { Writer } from './writer.js'
 
 /** How many messages go each way. */
 export type MethodKind = 'unary' | 'serverStream' | 'bidi'
@@ -17,8 +16,6 @@ export interface Method<Request, Response, Kind extends MethodKind = MethodKind>
   readonly repeatable: boolean
   /** Whether the call changes nothing, whatever its request holds. */
   readonly readOnly: boolean
-  /** Loads what `encode` and `decode` need before they are called; `undefined` where nothing is missing. */
-  prepare(): Promise<void> | undefined
   /** Throws `InvalidArgumentError` for an integer, an ID, an enum name or bytes that the wire cannot hold. */
   encode(request: Request): Buffer
   /** Throws `EtcdError` with the code `PROTOCOL_ERROR`. Byte fields are views of `bytes`. */
@@ -65,12 +62,14 @@ function traits(name: string): { readonly readOnly: boolean; readonly repeatable
   return { readOnly: reads, repeatable: reads || idempotent.has(name) }
 }
 
-/** A method with lean codecs of its own. */
-export function hot<Request, Response, Kind extends MethodKind>(
+const shared = new Writer()
+
+/** A method that reads and writes its messages by generated code. */
+export function method<Request, Response, Kind extends MethodKind>(
   name: string,
   path: string,
   kind: Kind,
-  encode: (request: Request) => Buffer,
+  write: (writer: Writer, request: Request) => void,
   read: (reader: Reader, end: number) => Response,
 ): Method<Request, Response, Kind> {
   return {
@@ -78,42 +77,27 @@ export function hot<Request, Response, Kind extends MethodKind>(
     path,
     kind,
     ...traits(name),
-    prepare: () => undefined,
-    encode,
-    decode: (bytes) => {
-      try {
-        const reader = new Reader(bytes)
-        return read(reader, reader.end)
-      } catch (error) {
-        throw undecodable(name, error)
-      }
+    encode: (request) => {
+      const writer = shared.reset()
+      write(writer, request)
+      return writer.finish()
     },
+    decode: decoder(name, read),
   }
 }
 
-/** A method that is called too rarely for lean codecs; the protobuf library reads and writes its messages. */
-export function cold<Request extends object, Response, Kind extends MethodKind>(
+/** Decodes the responses of the method called `name` by `read`. */
+export function decoder<Response>(
   name: string,
-  path: string,
-  kind: Kind,
-  request: MessageName,
-  response: MessageName,
-): Method<Request, Response, Kind> {
-  return {
-    name,
-    path,
-    kind,
-    ...traits(name),
-    prepare: prepareCold,
-    encode: (message) => encodeCold(path, request, message),
-    decode: (bytes) => {
-      try {
-        // The generated rows name the message that `Response` is the type of.
-        return decodeCold(path, response, bytes) as Response
-      } catch (error) {
-        throw undecodable(name, error)
-      }
-    },
+  read: (reader: Reader, end: number) => Response,
+): (bytes: Buffer) => Response {
+  return (bytes) => {
+    try {
+      const reader = new Reader(bytes)
+      return read(reader, reader.end)
+    } catch (error) {
+      throw undecodable(name, error)
+    }
   }
 }
 

@@ -3,7 +3,8 @@ import { protocolError } from './protocol-error.js'
 
 const maxDepth = 100
 const twoTo32 = 0x1_0000_0000
-const empty = Buffer.alloc(0)
+/** Bytes that were not sent. */
+export const emptyBytes: Buffer = Buffer.alloc(0)
 
 /**
  * Reads the protobuf wire format from one buffer, front to back.
@@ -47,6 +48,12 @@ export class Reader {
     return this.pos + length
   }
 
+  /** Enters a nested message without fields that was not sent, and returns its end. */
+  beginEmpty(): number {
+    this.#depth++
+    return this.pos
+  }
+
   /** Leaves the message that ends at `end`. */
   finish(end: number): void {
     if (this.pos !== end) throw protocolError('a field runs over the end of its message')
@@ -62,7 +69,7 @@ export class Reader {
   enumeration<Name extends string>(names: readonly Name[]): Name {
     this.#varint()
     const name = names[this.#low]
-    if (name === undefined) throw protocolError(`${this.#low} is not one of ${names.join(', ')}`)
+    if (name === undefined) throw protocolError(`the enum value ${this.#low} is not one of ${names.join(', ')}`)
     return name
   }
 
@@ -83,6 +90,11 @@ export class Reader {
     return this.#safe(this.#high >>> 0)
   }
 
+  uint32(): number {
+    this.#varint()
+    return this.#low >>> 0
+  }
+
   /** A 64-bit ID, signed or not, as hexadecimal text; `undefined` for zero. */
   id(): string | undefined {
     this.#varint()
@@ -92,7 +104,7 @@ export class Reader {
   /** A view of the buffer, not a copy. */
   bytes(): Buffer {
     const length = this.#length()
-    if (length === 0) return empty
+    if (length === 0) return emptyBytes
     const start = this.pos
     this.pos = start + length
     return this.#buffer.subarray(start, this.pos)

@@ -66,7 +66,6 @@ export class StreamSource {
     const kind = { requiresFloor: true, route: { ...anyMember, endpoint } }
     let context = { ...callContext({ signal, timeoutMs: openTimeoutMs }, kind), excludedEndpoints }
     const full = new Set<string>()
-    await method.prepare()
     for (;;) {
       const token = this.#tokens?.current() ?? (await this.#tokens?.get(this.#reason, context))
       const connection = this.#manager.pick(context) ?? (await this.#manager.wait(context))

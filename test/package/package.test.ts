@@ -72,7 +72,8 @@ describe('The published package', () => {
     assert.equal(overHttp2, 'etcdkit,eventemitter3,lru-cache')
     const [overGrpc = ''] = await loaded(use("transport: 'grpc-js'", ''))
     assert.match(overGrpc, /@grpc\/grpc-js/)
-    const [all = ''] = await loaded(use("transport: 'http2'", 'await etcd.lease.list()'))
+    const definitions = "await (await import('etcdkit')).loadServiceDefinitions()"
+    const [all = ''] = await loaded(use("transport: 'http2'", `await etcd.lease.list(); ${definitions}`))
     assert.match(all, /@grpc\/proto-loader/)
     assert.doesNotMatch(all, /@grpc\/grpc-js/)
   })

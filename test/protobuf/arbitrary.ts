@@ -1,10 +1,11 @@
-import { fromJSON, type MethodDefinition } from '@grpc/proto-loader'
+import type { MethodDefinition } from '@grpc/proto-loader'
 import fc from 'fast-check'
 import protobuf from 'protobufjs'
 import { KeyValue } from '../../src/core/key-value.js'
 import { descriptor } from '../../src/protobuf/generated/descriptor.js'
 import type { Method } from '../../src/protobuf/method.js'
 import { methods } from '../../src/protobuf/methods.js'
+import { loadServiceDefinitions, type ServiceDefinitions } from '../../src/protobuf/service-definitions.js'
 
 /** A message in our form: camelCase fields, numbers, hexadecimal IDs. */
 export type Message = Record<string, unknown>
@@ -21,7 +22,7 @@ type Role = 'request' | 'response'
 
 const root = protobuf.Root.fromJSON(descriptor as protobuf.INamespace)
 root.resolveAll()
-const definitions = fromJSON(descriptor as protobuf.INamespace, { longs: String, enums: String, defaults: true })
+const definitions = await loadServiceDefinitions()
 
 /** All 52 methods. */
 export const pairs: readonly Pair[] = Object.values(methods).flatMap((service) => Object.values(service).map(pair))
@@ -29,7 +30,7 @@ export const pairs: readonly Pair[] = Object.values(methods).flatMap((service) =
 function pair(method: Method<never, unknown>): Pair {
   const [service = '', name = ''] = method.path.slice(1).split('/')
   const { resolvedRequestType, resolvedResponseType } = root.lookupService(service).methods[name] ?? {}
-  const reference = (definitions[service] as Record<string, MethodDefinition<object, object>>)[name]
+  const reference = definitions[method.name.split('.')[0] as keyof ServiceDefinitions][name]
   if (!resolvedRequestType || !resolvedResponseType || !reference) throw new Error(`${method.path} is not defined`)
   // The messages come from the schema of this very method, so they are of the row's types.
   const row = method as unknown as Method<Message, Message>

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
-import { before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { EtcdError } from '../../src/core/errors.js'
-import { prepareCold } from '../../src/protobuf/proto-codec.js'
 import { type Pair, pairs, requests, responses, toReference } from './arbitrary.js'
-
-before(() => prepareCold())
 
 /** Fields that no release has: one of each wire type, a group in a group, a number of five bytes. */
 const unknownFields = Buffer.from(

@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict'
-import { before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { type EtcdError, isEtcdError } from '../../src/core/errors.js'
 import { KeyValue } from '../../src/core/key-value.js'
 import type { Method } from '../../src/protobuf/method.js'
 import { methods } from '../../src/protobuf/methods.js'
-import { prepareCold } from '../../src/protobuf/proto-codec.js'
-
-before(() => prepareCold())
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')
-const { KV, Watch, Lease, Maintenance, Election, Auth } = methods
+const { KV, Watch, Lease, Maintenance, Election, Auth, Health } = methods
 
 function refuses(method: Method<never, unknown>, bytes: string, message: RegExp): void {
   assert.throws(
@@ -117,8 +114,8 @@ describe('damaged answers', () => {
   })
 
   test('with an enum value of a later etcd are refused', () => {
-    refuses(Watch.Watch, '5a 02 08 07', /7 is not one of PUT, DELETE/)
-    refuses(Maintenance.Alarm, '12 02 10 07', /enum value 7/)
+    refuses(Watch.Watch, '5a 02 08 07', /enum value 7 is not one of PUT, DELETE/)
+    refuses(Maintenance.Alarm, '12 02 10 07', /enum value 7 is not one of NONE, NOSPACE, CORRUPT/)
   })
 })
 
@@ -131,7 +128,7 @@ describe('decoded answers', () => {
     assert.equal(kv.keyText + kv.valueText, 'xx')
   })
 
-  test('hold key-values of the same class from the protobuf library', () => {
+  test('of the election service hold the same class of key-values', () => {
     const { kv } = Election.Leader.decode(hex('12 0f 0a01 6b 2a01 76 30 d209 10 05 18 06 20 07'))
     const expected = Object.assign(new KeyValue(), {
       key: Buffer.from('k'),
@@ -148,6 +145,15 @@ describe('decoded answers', () => {
     assert.deepStrictEqual(KV.Range.decode(hex('')), { header: undefined, kvs: [], more: false, count: 0 })
     const status = Auth.AuthStatus.decode(hex(''))
     assert.deepStrictEqual(status, { header: undefined, enabled: false, authRevision: 0 })
+  })
+
+  test('hold a map entry for any key, also `__proto__`, and a default for an entry without a value', () => {
+    const { statuses } = Health.List.decode(hex('0a 0f 0a 09 5f5f70726f746f5f5f 12 02 08 01 0a 03 0a 01 61'))
+    assert.deepEqual(Object.entries(statuses), [
+      ['__proto__', { status: 'SERVING' }],
+      ['a', { status: 'UNKNOWN' }],
+    ])
+    assert.equal(Object.getPrototypeOf(statuses), Object.prototype)
   })
 
   test('take the last of a field that is sent twice', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fromJSON, type ServiceDefinition } from '@grpc/proto-loader'
 import protobuf from 'protobufjs'
+import * as codecs from '../../src/protobuf/generated/codecs.js'
 import { descriptor } from '../../src/protobuf/generated/descriptor.js'
 import type { Method } from '../../src/protobuf/method.js'
 import { methods } from '../../src/protobuf/methods.js'
@@ -86,6 +87,20 @@ test('the generated files are what the generator writes', () => {
 function rows(): Method<never, unknown>[] {
   return Object.values(methods).flatMap((service): Method<never, unknown>[] => Object.values(service))
 }
+
+test('every message that an RPC carries has generated code, and no other has', () => {
+  const generated = new Set(Object.keys(codecs).map((name) => name.replace(/^(read|write)/, '')))
+  const messages = proto.filter((object) => object instanceof protobuf.Type).map(({ name }) => name)
+  // etcd's members send these to each other, or keep them in their database.
+  assert.deepEqual(messages.filter((name) => !generated.has(name)).sort(), [
+    'DowngradeVersionTestRequest',
+    'LeaseCheckpoint',
+    'LeaseCheckpointRequest',
+    'LeaseCheckpointResponse',
+    'Role',
+    'User',
+  ])
+})
 
 test('every RPC has one row, with the path and the direction of its service definition', () => {
   const definitions = fromJSON(descriptor as protobuf.INamespace)

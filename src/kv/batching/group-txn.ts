@@ -10,7 +10,7 @@ import type {
   RangeResponse,
   ResponseHeader,
 } from '../../protobuf/generated/messages.js'
-import { hot } from '../../protobuf/method.js'
+import { decoder } from '../../protobuf/method.js'
 import { type Method, methods } from '../../protobuf/methods.js'
 import { protocolError } from '../../protobuf/protocol-error.js'
 import type { Reader } from '../../protobuf/reader.js'
@@ -36,13 +36,11 @@ export interface GroupAnswer {
 }
 
 /** `KV.Txn` for operations that are encoded already, without comparisons, and its answer as those of single calls. */
-export const groupTxn: Method<readonly GroupOperation[], GroupAnswer> = hot(
-  methods.KV.Txn.name,
-  methods.KV.Txn.path,
-  'unary',
-  encodeGroup,
-  readGroup,
-)
+export const groupTxn: Method<readonly GroupOperation[], GroupAnswer> = {
+  ...methods.KV.Txn,
+  encode: encodeGroup,
+  decode: decoder(methods.KV.Txn.name, readGroup),
+}
 
 /** The tags of `TxnRequest.success`, and of the fields of a `TxnResponse`. */
 const successTag = 18

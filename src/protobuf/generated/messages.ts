@@ -62,14 +62,6 @@ export interface UserAddOptions {
   readonly noPassword?: boolean | undefined
 }
 
-/** A user as the server stores it; no call answers with it. */
-export interface User {
-  readonly name: Buffer
-  readonly password: Buffer
-  readonly roles: string[]
-  readonly options: UserAddOptions | undefined
-}
-
 /** A right on a range of keys. */
 export interface Permission {
   readonly permType: PermissionType
@@ -84,12 +76,6 @@ export interface PermissionInit {
   readonly key?: Uint8Array | undefined
   /** Empty for the single key, a zero byte for every key from `key` on. */
   readonly rangeEnd?: Uint8Array | undefined
-}
-
-/** A role as the server stores it; no call answers with it. */
-export interface Role {
-  readonly name: Buffer
-  readonly keyPermission: Permission[]
 }
 
 /** Who answered, and how far the key space was. */
@@ -345,23 +331,6 @@ export interface LeaseRevokeResponse {
   readonly header: ResponseHeader | undefined
 }
 
-/** Spoken between members only. Since 3.4. */
-export interface LeaseCheckpoint {
-  readonly ID?: Id | undefined
-  /** In seconds. */
-  readonly remaining_TTL?: number | undefined
-}
-
-/** Spoken between members only. Since 3.4. */
-export interface LeaseCheckpointRequest {
-  readonly checkpoints?: readonly LeaseCheckpoint[] | undefined
-}
-
-/** Spoken between members only. Since 3.4. */
-export interface LeaseCheckpointResponse {
-  readonly header: ResponseHeader | undefined
-}
-
 export interface LeaseKeepAliveRequest {
   readonly ID?: Id | undefined
 }
@@ -518,11 +487,6 @@ export interface DowngradeResponse {
   readonly header: ResponseHeader | undefined
   /** The release that the cluster runs as. */
   readonly version: string
-}
-
-/** Spoken between members only. Since 3.6. */
-export interface DowngradeVersionTestRequest {
-  readonly ver?: string | undefined
 }
 
 export interface StatusRequest {}

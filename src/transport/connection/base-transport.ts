@@ -22,8 +22,6 @@ export class BaseTransport implements Transport {
     request: Request,
     context: CallContext,
   ): Promise<Response> {
-    const preparing = method.prepare()
-    if (preparing !== undefined) return preparing.then(() => this.unary(method, request, context))
     // Encoded before anything else happens, so that the caller's buffers may change as soon as the call is made.
     const message = encodeOnce(method, request, context)
     if (message.length > this.#maxRequestBytes) return Promise.reject(this.#tooLarge(method, message))

@@ -2,28 +2,25 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { type GroupOperation, groupTxn, operationBytes, operationTag } from '../../../src/kv/batching/group-txn.js'
-import {
-  encodeDeleteRangeRequest,
-  encodePutRequest,
-  encodeRangeRequest,
-  encodeTxnRequest,
-} from '../../../src/protobuf/generated/codecs.js'
 import type { RequestOp } from '../../../src/protobuf/generated/messages.js'
+import { methods } from '../../../src/protobuf/methods.js'
+
+const { KV } = methods
 
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 300 }).map((array) => Buffer.from(array))
 
 const operation: fc.Arbitrary<{ readonly sent: RequestOp; readonly encoded: GroupOperation }> = fc.oneof(
   fc.record({ key: bytes, serializable: fc.boolean(), limit: fc.nat() }).map((request) => ({
     sent: { requestRange: request },
-    encoded: { tag: operationTag.range, message: Buffer.from(encodeRangeRequest(request)) },
+    encoded: { tag: operationTag.range, message: Buffer.from(KV.Range.encode(request)) },
   })),
   fc.record({ key: bytes, value: bytes, prevKv: fc.boolean() }).map((request) => ({
     sent: { requestPut: request },
-    encoded: { tag: operationTag.put, message: Buffer.from(encodePutRequest(request)) },
+    encoded: { tag: operationTag.put, message: Buffer.from(KV.Put.encode(request)) },
   })),
   fc.record({ key: bytes, rangeEnd: bytes }).map((request) => ({
     sent: { requestDeleteRange: request },
-    encoded: { tag: operationTag.deleteRange, message: Buffer.from(encodeDeleteRangeRequest(request)) },
+    encoded: { tag: operationTag.deleteRange, message: Buffer.from(KV.DeleteRange.encode(request)) },
   })),
 )
 
@@ -42,7 +39,7 @@ describe('A group of encoded operations', () => {
       fc.property(fc.array(operation, { maxLength: 20 }), (operations) => {
         const encoded = operations.map((one) => one.encoded)
         const written = groupTxn.encode(encoded)
-        assert.deepEqual(written, Buffer.from(encodeTxnRequest({ success: operations.map(({ sent }) => sent) })))
+        assert.deepEqual(written, Buffer.from(KV.Txn.encode({ success: operations.map(({ sent }) => sent) })))
         assert.equal(
           written.length,
           encoded.reduce((sum, one) => sum + operationBytes(one), 0),
