@@ -9,8 +9,10 @@ export type AuthCall = <Request, Response>(
   options: CallOptions | undefined,
 ) => Promise<Response>
 
-/** A name of a user or a role; etcd has no empty ones. */
+/** Validates the name of a user or role, which etcd requires to be non-empty. */
 export function someName(what: string, value: unknown): string {
   if (typeof value === 'string' && value !== '') return value
-  throw new InvalidArgumentError(`\`${what}\` must be a name of at least one letter, got ${typeof value}`)
+  throw new InvalidArgumentError(
+    `\`${what}\` must be a non-empty string, got ${value === '' ? 'an empty one' : typeof value}`,
+  )
 }

@@ -6,14 +6,14 @@ import { isTokenRefusal, type Token, type TokenReason } from './token.js'
 import type { TokenSource } from './token-source.js'
 
 /**
- * How often a call is sent before its refusal counts. What new tokens do not cure then, no token does; but while users and
- * roles go on changing, time does, and the retry layer goes on with waits.
+ * Rejections of a call's token before the error counts as final. More tokens would not help then. If users and roles
+ * keep changing, waiting does, so the retry interceptor continues with delays.
  */
 const maxRefusals = 3
-/** The pause before a member that does not know a token yet is sent it again. */
+/** Delay before a call is sent again to a member that does not know the token yet. */
 const spreadPauseMs = 20
 
-/** Adds the token to every call, and gets a new one, once for all calls, when a member refuses it. */
+/** Adds the token to every call. When a member rejects it, all affected calls wait for one new token. */
 export function authInterceptor(source: TokenSource): Interceptor {
   return async (method, request, context, next) => {
     const { progress } = context
@@ -32,7 +32,7 @@ export function authInterceptor(source: TokenSource): Interceptor {
           await sleep(spreadPauseMs, context.signal)
           continue
         }
-        // Without an endpoint it is no member that refuses it: it was replaced while the call waited.
+        // Without an endpoint, no member rejected the token: it was replaced while the call waited.
         if (error.endpoint !== undefined) refused += 1
         if (refused === maxRefusals) throw error.code === 'AUTH_OLD_REVISION' ? error : final(error)
         source.rejected(token, error.code)
@@ -51,7 +51,7 @@ async function nextToken(source: TokenSource, reason: TokenReason, context: Call
   }
 }
 
-/** The retry layer must not repeat what a new token did not cure. */
+/** Marks an error as not retryable: a new token did not help. */
 function final(error: EtcdError): EtcdError {
   const { code, effect, endpoint, method, grpcCode, rawMessage } = error
   return new EtcdError(rawMessage, { code, effect, endpoint, method, grpcCode, retryable: false, cause: error })

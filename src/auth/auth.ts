@@ -6,15 +6,16 @@ import { Roles } from './roles.js'
 import type { AuthStats } from './token-source.js'
 import { Users } from './users.js'
 
-/** Whether authentication is on, and the revision of its users and roles. */
+/** Whether authentication is enabled, and the revision of users and roles. */
 export interface AuthStatus {
   readonly enabled: boolean
   readonly authRevision: number
 }
 
 /**
- * Users, roles and the authentication of a cluster, as `etcdctl auth`, `etcdctl user` and `etcdctl role` manage them. All
- * of it but `status()` and reading one's own user and roles needs the root role once authentication is on.
+ * Users, roles and the authentication of a cluster, as managed by `etcdctl auth`, `etcdctl user` and `etcdctl role`.
+ * Once authentication is enabled, everything except `status()` and reading the caller's own user and roles requires the
+ * role root.
  */
 export class Auth {
   readonly users: Users
@@ -32,24 +33,32 @@ export class Auth {
     this.roles = new Roles(this.#call)
   }
 
-  /** How often this client has asked for tokens. */
+  /** Counts the token requests of this client. */
   stats(): AuthStats {
     return this.#stats()
   }
 
-  /** Switches authentication on. There must be a user `root` with the role `root`. */
+  /**
+   * Enables authentication. Requires a user `root` with the role `root`.
+   *
+   * @throws `ROOT_USER_NOT_EXIST`, `ROOT_ROLE_NOT_EXIST`.
+   */
   async enable(options?: CallOptions): Promise<void> {
     checkCall('auth.enable()', options)
     await this.#call(methods.Auth.AuthEnable, {}, options)
   }
 
-  /** Switches authentication off. */
+  /** Disables authentication. */
   async disable(options?: CallOptions): Promise<void> {
     checkCall('auth.disable()', options)
     await this.#call(methods.Auth.AuthDisable, {}, options)
   }
 
-  /** Whether authentication is on; etcd 3.5 or later. */
+  /**
+   * Reports whether authentication is enabled. Requires etcd 3.5 or later.
+   *
+   * @throws `UNIMPLEMENTED` on etcd 3.4.
+   */
   async status(options?: CallOptions): Promise<AuthStatus> {
     checkCall('auth.status()', options)
     const { enabled, authRevision } = await this.#call(methods.Auth.AuthStatus, {}, options)

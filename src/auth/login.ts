@@ -8,46 +8,47 @@ import type { Token, TokenReason } from './token.js'
 type LoginState =
   | { readonly kind: 'none' }
   | { readonly kind: 'pending'; readonly token: Promise<Token> }
-  /** `next` is there while the token's successor is being asked for. */
+  /** `next` is set while a successor of the token is being requested. */
   | { readonly kind: 'held'; readonly token: Token; next: Promise<Token> | undefined }
   | { readonly kind: 'failed'; readonly error: unknown }
 
-/** Asks for a token: `Authenticate`, or the caller's own provider. */
+/** Requests a token: `Authenticate`, or the caller's provider. */
 export type Authenticate = (reason: TokenReason) => Promise<Token>
 
-/** Between tokens that are replaced since members leave calls with them unanswered. */
+/** Minimum time between replacements of tokens that members leave unanswered. */
 const heldBackPauseMs = 10_000
 const failureBackoff = { baseMs: 1000, maxMs: 60_000 }
 
 /**
- * The one token of a user on a cluster, for all clients of the process. However many callers need it, one asks; they all
- * share what comes of it, a failure too: after a refusal nobody asks again before a backoff is over.
+ * The token of one user on one cluster, shared by all clients of the process. However many callers need it, only one
+ * request is in flight, and all of them share its outcome. After a rejection, no request is made until a backoff has
+ * elapsed.
  */
 export class Login {
   #state: LoginState
   #failures = 0
-  /** After a failure: when it may be asked again. */
+  /** Earliest time of the next request after a failure. */
   #askAgainAt = 0
   #heldBackAt = Number.NEGATIVE_INFINITY
-  /** The call that asks for the token, while one does. */
+  /** The call that requests the token, while it is in flight. */
   asking: CallContext | undefined
 
-  /** With `token`, one that was issued elsewhere and is never asked for. */
+  /** `token` is a token issued elsewhere, which is never requested. */
   constructor(token?: Token) {
     this.#state = token === undefined ? { kind: 'none' } : { kind: 'held', token, next: undefined }
   }
 
-  /** The token to use now, if there is one. */
+  /** The token to use now, if any. */
   get held(): Token | undefined {
     return this.#state.kind === 'held' ? this.#state.token : undefined
   }
 
-  /** Whether somebody is asking for the token, so that `get()` waits for what comes of that. */
+  /** Whether a request is in flight, so that `get()` waits for its outcome. */
   get isPending(): boolean {
     return this.#state.kind === 'pending'
   }
 
-  /** The token; `authenticate` is called if there is none and nobody is asking yet. */
+  /** Returns the token; calls `authenticate` if there is none and no request is in flight. */
   async get(authenticate: Authenticate, reason: TokenReason): Promise<Token> {
     const state = this.#state
     switch (state.kind) {
@@ -62,18 +63,20 @@ export class Login {
     }
   }
 
-  /** A member refused `token`. What was asked for since then stays: late refusals of an old token change nothing. */
+  /**
+   * A member rejected `token`. A token requested since then is kept: late rejections of an old token have no effect.
+   */
   rejected(token: Token): void {
     const state = this.#state
     if (state.kind !== 'held' || state.token !== token) return
     if (state.next === undefined) this.#state = { kind: 'none' }
-    // Its successor is on the way: whoever needs the token now waits for that one. Its failure is theirs to see.
+    // The successor is being requested; callers that need the token now wait for it and receive its failure.
     else this.#take(state.next).catch(() => {})
   }
 
   /**
-   * Members leave calls with `token` unanswered. Returns whether it is replaced, which is done once in a while: a member that
-   * is behind holds the next one back, too.
+   * Members leave calls with `token` unanswered. Returns whether the token is replaced, at most once per interval: a
+   * member that lags behind delays the next token, too.
    */
   onStalled(token: Token): boolean {
     const now = performance.now()
@@ -83,7 +86,10 @@ export class Login {
     return true
   }
 
-  /** Gets a new token while the old one is still in use. Failures leave the old one: members will say when it is over. */
+  /**
+   * Requests a successor while the current token stays in use. A failure keeps the current token until members reject
+   * it.
+   */
   async refresh(authenticate: Authenticate): Promise<void> {
     const state = this.#state
     if (state.kind !== 'held' || state.next !== undefined || performance.now() < this.#askAgainAt) return
@@ -118,7 +124,7 @@ export class Login {
   }
 
   #fail(error: unknown): void {
-    // Only a refusal is remembered. A cluster that could not be reached is asked again by the next call.
+    // Only a rejection is remembered. If the cluster was unreachable, the next call tries again.
     const isRefusal = isEtcdError(error, 'AUTH_FAILED')
     this.#state = isRefusal ? { kind: 'failed', error } : { kind: 'none' }
     if (isRefusal) this.#backOff()
@@ -130,11 +136,11 @@ export class Login {
   }
 }
 
-/** All logins of the process. Passwords are in its keys only as digests under a secret of this process. */
+/** All logins of the process. The keys contain passwords only as digests keyed with a secret of this process. */
 const logins = new LRUCache<string, Login>({ max: 1000 })
 const secret = randomBytes(32)
 
-/** The login of a user on the cluster behind these endpoints; clients that share an endpoint share it. */
+/** Returns the login of a user on the cluster behind these endpoints; clients with a common endpoint share it. */
 export function sharedLogin(endpoints: readonly string[], username: string, password: string): Login {
   const keys = endpoints.map((endpoint) => loginKey(endpoint, username, password))
   const login = keys.map((key) => logins.get(key)).find((found) => found !== undefined) ?? new Login()

@@ -9,15 +9,15 @@ import { type AuthCall, someName } from './auth-call.js'
 /** What a permission allows. */
 export type PermissionType = 'read' | 'write' | 'readwrite'
 
-/** A right on a range of keys, as etcd stores it. */
+/** A permission on a range of keys, as stored by etcd. */
 export interface Permission {
   readonly type: PermissionType
   readonly key: Buffer
-  /** Empty for the one key, a zero byte for all keys from `key` on. */
+  /** Exclusive end of the range. Empty for the single key; one zero byte for all keys from `key` on. */
   readonly rangeEnd: Buffer
 }
 
-/** What a role allows. */
+/** A role and its permissions. */
 export interface Role {
   readonly name: string
   readonly permissions: readonly Permission[]
@@ -26,7 +26,7 @@ export interface Role {
 const wireTypes = { read: 'READ', write: 'WRITE', readwrite: 'READWRITE' } as const
 const types = { READ: 'read', WRITE: 'write', READWRITE: 'readwrite' } as const
 
-/** The roles of a cluster; names and verbs are those of `etcdctl role`. */
+/** The roles of a cluster; method names match `etcdctl role`. */
 export class Roles {
   readonly #call: AuthCall
 
@@ -34,33 +34,50 @@ export class Roles {
     this.#call = call
   }
 
-  /** Adds a role without permissions. */
+  /**
+   * Adds a role without permissions.
+   *
+   * @throws `ROLE_ALREADY_EXISTS`.
+   */
   async add(name: string, options?: CallOptions): Promise<void> {
     checkCall('auth.roles.add()', options)
     await this.#call(methods.Auth.RoleAdd, { name: someName('name', name) }, options)
   }
 
-  /** One role and what it allows; `ROLE_NOT_FOUND` if there is none of that name. */
+  /**
+   * Returns a role and its permissions.
+   *
+   * @throws `ROLE_NOT_FOUND`.
+   */
   async get(name: string, options?: CallOptions): Promise<Role> {
     checkCall('auth.roles.get()', options)
     const { perm } = await this.#call(methods.Auth.RoleGet, { role: someName('name', name) }, options)
     return { name, permissions: perm.map(({ permType, key, rangeEnd }) => ({ type: types[permType], key, rangeEnd })) }
   }
 
-  /** The names of all roles. */
+  /** Lists the names of all roles. */
   async list(options?: CallOptions): Promise<readonly string[]> {
     checkCall('auth.roles.list()', options)
     const { roles } = await this.#call(methods.Auth.RoleList, {}, options)
     return roles
   }
 
-  /** Removes a role, and takes it from all users. */
+  /**
+   * Removes a role, and revokes it from all users.
+   *
+   * @throws `ROLE_NOT_FOUND`.
+   */
   async remove(name: string, options?: CallOptions): Promise<void> {
     checkCall('auth.roles.remove()', options)
     await this.#call(methods.Auth.RoleDelete, { role: someName('name', name) }, options)
   }
 
-  /** Allows a role to read, write or both in a range of keys. */
+  /**
+   * Grants a role the permission to read, write, or both, on a range of keys.
+   *
+   * @param range A key, `{ prefix }`, or `{ from, to }`.
+   * @throws `ROLE_NOT_FOUND`.
+   */
   async grant(name: string, type: PermissionType, range: KeyRange, options?: CallOptions): Promise<void> {
     checkCall('auth.roles.grant()', options)
     const permType = wireTypes[oneOf('type', type, ['read', 'write', 'readwrite'])]
@@ -68,7 +85,11 @@ export class Roles {
     await this.#call(methods.Auth.RoleGrantPermission, request, options)
   }
 
-  /** Takes back what was granted on exactly this range; `PERMISSION_NOT_GRANTED` if there is no such permission. */
+  /**
+   * Revokes the permission that was granted on exactly this range.
+   *
+   * @throws `PERMISSION_NOT_GRANTED` if the role has no such permission, `ROLE_NOT_FOUND`.
+   */
   async revoke(name: string, range: KeyRange, options?: CallOptions): Promise<void> {
     checkCall('auth.roles.revoke()', options)
     const request = { role: someName('name', name), ...permissionRange(range) }

@@ -10,22 +10,24 @@ import { anyMember, type CallContext, type CallKind, callContext, type Transport
 import { type Authenticate, Login, sharedLogin } from './login.js'
 import { Token, type TokenReason } from './token.js'
 
-/** Who this client is to the cluster; by a client certificate, none of these. */
+/** Credentials of the client. Not needed with a client certificate. */
 export type AuthOptions =
   | {
       readonly username: string
       readonly password: string
-      /** Life of an unused simple token, as the servers' `--auth-token-ttl`, in milliseconds. @default 300 000 */
+      /**
+       * Lifetime of an unused simple token, equal to the servers' `--auth-token-ttl`, in milliseconds. @default 300 000
+       */
       readonly tokenTtlMs?: number | undefined
     }
-  /** A token that was issued elsewhere, sent as it is. When members refuse it, calls fail. */
+  /** A token issued elsewhere, sent unchanged. When members reject it, calls fail. */
   | { readonly token: string }
-  /** Gives a token issued elsewhere, again whenever members refuse it or it is about to expire. */
+  /** Provides tokens issued elsewhere. Called again when members reject a token or it is about to expire. */
   | { readonly tokenProvider: (reason: TokenReason) => string | Promise<string> }
 
 type LoginOptions = Extract<AuthOptions, { username: string }>
 
-/** What a client's events say about its logins. */
+/** Events about token requests. */
 export interface AuthEvents {
   /** A token was obtained. */
   authenticated: {
@@ -34,7 +36,7 @@ export interface AuthEvents {
     readonly reason: TokenReason
     readonly durationMs: number
   }
-  /** No token could be obtained. */
+  /** A token request failed. */
   authenticationFailed: {
     readonly username: string | undefined
     readonly endpoint: string | undefined
@@ -43,27 +45,27 @@ export interface AuthEvents {
   }
 }
 
-/** How often a client has asked for tokens, and how it went. */
+/** Counts of a client's token requests. */
 export interface AuthStats {
-  /** Tokens obtained, by the reason that they were asked for. */
+  /** Tokens obtained, by the reason of the request. */
   readonly authenticated: Readonly<Record<TokenReason, number>>
   readonly failed: number
 }
 
 /** What a token source needs from its client. */
 export interface TokenSourceHost {
-  /** The transport without authentication, for `Authenticate` itself. */
+  /** The transport without authentication, for `Authenticate`. */
   readonly transport: Transport
   readonly client: ClientIdentity
   readonly endpoints: () => readonly string[]
   readonly events: { emit<Name extends keyof AuthEvents>(name: Name, payload: AuthEvents[Name]): void }
-  /** There is a new token to use. */
+  /** Called when a new token is available. */
   readonly renewed: () => void
   readonly obstacle?: Obstacle
 }
 
 /**
- * Time for one Authenticate, or one answer of a provider, however long the callers that wait for it would wait: bcrypt is
+ * Time limit of one `Authenticate` call or provider call, independent of the timeouts of the waiting calls: bcrypt is
  * slow under load.
  */
 const askTimeoutMs = 10_000
@@ -71,7 +73,7 @@ const defaultTokenTtlMs = 300_000
 const authenticateCall: CallKind = { route: { ...anyMember, healthyOnly: true }, requiresFloor: true, repeatable: true }
 const requests: ChannelPair<AuthenticateStart> = { ended: channels.authenticate, traced: tracing.authenticate }
 
-/** A client's source of tokens: knows where they come from, counts and tells what happens. */
+/** A client's source of tokens: selects where they come from, counts requests and emits events. */
 export class TokenSource {
   readonly #options: AuthOptions
   readonly #host: TokenSourceHost
@@ -79,13 +81,13 @@ export class TokenSource {
   #failed = 0
   readonly #closing = new AbortController()
   #login: Login | undefined
-  /** Never shown: the private fields of a class appear neither in `util.inspect` nor in JSON. */
+  /** Kept in a private field, so that neither `util.inspect` nor JSON shows credentials. */
   readonly #authenticate: Authenticate = (reason) => this.#observed(reason)
 
   constructor(options: AuthOptions, host: TokenSourceHost) {
     this.#options = options
     this.#host = host
-    // As many calls as there are may wait for the token, which is no leak.
+    // Any number of calls may wait for the token; Node's warning about a listener leak does not apply.
     setMaxListeners(0, this.#closing.signal)
   }
 
@@ -93,23 +95,23 @@ export class TokenSource {
     return { authenticated: { ...this.#authenticated }, failed: this.#failed }
   }
 
-  /** The token that is held now, if any, as members take it. */
+  /** The current token as sent to members, if any. */
   get held(): string | undefined {
     return this.#sharedLogin().held?.value
   }
 
-  /** Why there is no token yet, while one is asked for. */
+  /** Why there is no token yet, while one is being requested. */
   obstacle(): EtcdError | undefined {
     const login = this.#sharedLogin()
     return login.isPending ? login.asking?.progress.lastFailure : undefined
   }
 
-  /** Whether a refused token can be replaced. */
+  /** Whether a rejected token can be replaced. */
   get renews(): boolean {
     return !('token' in this.#options)
   }
 
-  /** The token to use now without waiting, if there is one. Asks for the next one when this one is getting old. */
+  /** The token to use now without waiting, if any. Requests a successor when the token gets old. */
   current(): Token | undefined {
     const login = this.#sharedLogin()
     const token = login.held
@@ -117,7 +119,7 @@ export class TokenSource {
     return token
   }
 
-  /** The token, as soon as there is one. */
+  /** Resolves to the token as soon as there is one. */
   async get(reason: TokenReason, context: CallContext): Promise<Token> {
     for (let isFirst = true; ; isFirst = false) {
       const login = this.#sharedLogin()
@@ -131,42 +133,42 @@ export class TokenSource {
         )
       } catch (error) {
         if (isFirst && joins && this.#deservesOwnAttempt(error, context)) continue
-        // Another client of this login was closed while it asked for all.
+        // Another client that shares this login was closed while it requested the token.
         if (isEtcdError(error, 'CLOSED') && !this.#closing.signal.aborted) continue
-        // The error is shared by all who waited; each caller gets one with a stack of its own.
+        // All waiting callers share the error; each gets a copy with its own stack.
         throw copyOf(error)
       }
     }
   }
 
-  /** A member refused `token` with this error. */
+  /** A member rejected `token` with the error `code`. */
   rejected(token: Token, code: ErrorCode): void {
-    // Users or roles were changed while the member worked on the call: a token without a revision is as good as before.
+    // Users or roles changed while the member processed the call. A token without a revision is still valid.
     if (code === 'AUTH_OLD_REVISION' && !token.holdsRevision) return
     this.#loginOfNow().rejected(token)
   }
 
-  /** Members leave calls with this token unanswered. Returns whether another one takes its place. */
+  /** Members leave calls with this token unanswered. Returns whether another token takes its place. */
   onStalled(value: string): boolean {
     if (!this.renews) return false
     const login = this.#loginOfNow()
-    // Another client of the login, or another member, was first.
+    // Another client that shares the login, or another member, was first.
     return login.held?.value === value ? login.onStalled(login.held) : true
   }
 
-  /** The client goes on with this cluster: a token of another one is worth nothing there. */
+  /** The client has switched to this cluster; a token of another cluster is invalid there. */
   clusterFollowed(clusterId: string): void {
     const login = this.#loginOfNow()
     const token = login.held
     if (token?.clusterId !== undefined && token.clusterId !== clusterId) login.rejected(token)
   }
 
-  /** Ends all waits for tokens: the client is closed. */
+  /** Ends all waits for tokens, because the client is closed. */
   close(): void {
     this.#closing.abort(closedError())
   }
 
-  /** The endpoints may have been replaced by those of another cluster, for which clients share another login. */
+  /** The endpoints may have been replaced by those of another cluster, which has another login. */
   #loginOfNow(): Login {
     if ('username' in this.#options) this.#login = undefined
     return this.#sharedLogin()
@@ -185,8 +187,9 @@ export class TokenSource {
   }
 
   /**
-   * Whether a caller who waited for an attempt that others had begun may have one that begins now: theirs may have used up
-   * its time before the caller came, or lack a connection that this client has. What the cluster refused, it refuses again.
+   * Whether a caller that waited for a request started by another caller may start its own. The shared request may have
+   * used up its time before this caller joined, or lack a connection that this client has. A rejection by the cluster
+   * would repeat.
    */
   #deservesOwnAttempt(error: unknown, { deadlineAt, signal }: CallContext): boolean {
     if (this.#closing.signal.aborted || !isEtcdError(error) || error.code === 'AUTH_FAILED') return false
@@ -244,7 +247,10 @@ export class TokenSource {
   }
 }
 
-/** Whether this can be sent as a token. Anything else would be refused on the way out, with the token in the message. */
+/**
+ * Whether `token` can be sent in a header. The transport would reject anything else with a message that contains the
+ * token.
+ */
 export function isTokenText(token: unknown): token is string {
   return typeof token === 'string' && /^[\x21-\x7e]+$/.test(token)
 }
@@ -258,7 +264,7 @@ async function provided(
   try {
     const token: unknown = await withinCall(asyncCall(provider, reason), context, closing)
     if (isTokenText(token)) return token
-    throw new TypeError('it must give a token: a string of visible ASCII letters')
+    throw new TypeError('it must return a token: a non-empty string of visible ASCII characters')
   } catch (cause) {
     if (closing.aborted) throw cause
     const why = cause instanceof Error ? cause.message : String(cause)
@@ -266,12 +272,12 @@ async function provided(
   }
 }
 
-/** Calls the provider; what it throws, the promise rejects with. */
+/** Calls the provider; turns exceptions into rejections. */
 async function asyncCall(provider: (reason: TokenReason) => unknown, reason: TokenReason): Promise<unknown> {
   return provider(reason)
 }
 
-/** The wait of one caller, who may have less time than the others that wait for the same. */
+/** Limits the wait of one caller, whose timeout may be shorter than that of the shared request. */
 function withinCall<T>(
   asked: Promise<T>,
   { deadlineAt, signal }: CallContext,
@@ -284,7 +290,7 @@ function withinCall<T>(
   )
 }
 
-/** Says who could not log in; the password is in no message. */
+/** Adds the user name to the error. The password never appears in a message. */
 function named(error: unknown, username: string | undefined): unknown {
   if (!isEtcdError(error, 'AUTH_FAILED') || username === undefined) return error
   return new EtcdError(`authentication failed for user ${JSON.stringify(username)}: wrong user or password`, {

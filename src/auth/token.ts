@@ -1,38 +1,41 @@
 import type { ErrorCode } from '../core/errors.js'
 
-/** How members refuse a token. What came with it was not applied. */
+/** Errors with which members reject a token. The call was not applied. */
 const refusals: ReadonlySet<ErrorCode> = new Set(['INVALID_AUTH_TOKEN', 'AUTH_OLD_REVISION', 'USER_EMPTY'])
 
-/** Whether an error is about the token of a call, so that a new one may help. */
+/** Whether the error concerns the token of a call, so that a new token may help. */
 export function isTokenRefusal(code: ErrorCode): boolean {
   return refusals.has(code)
 }
 
-/** Why a token was asked for: none was there yet, it was about to expire, or a member refused it. */
+/** Why a token is requested: there was none, it is about to expire, or a member rejected it. */
 export type TokenReason = 'first' | 'expiring' | 'rejected'
 
-/** Share of a token's life after which a new one is asked for ahead of time. */
+/** Fraction of a token's lifetime after which a successor is requested. */
 const refreshShare = 0.8
-/** How often a token that is in use is looked at for its age. */
+/** How often the age of a token in use is checked. */
 const checkEveryMs = 1000
 /**
- * A token that ends earlier than this, or has ended, by this machine's clock as soon as it is issued tells that the
- * clocks differ. Going by it would mean to ask without end: such a token is used until a member refuses it.
+ * A token whose expiry is earlier than this when it is issued means that the clocks differ. Renewing it by its expiry
+ * would never end, so such a token is used until a member rejects it.
  */
 const leastLifeMs = 1000
-/** How long a member may lag behind the one that issued a simple token, and refuse it for that. */
+/** How long a member may lag behind the issuer of a simple token, and reject it for that reason. */
 const spreadMs = 300
 
 /**
- * A token as a member issued it, and what is known of its life. A JWT says when it ends. A simple token lives for a time
- * after its last use, on each member apart: one that got no calls for long has forgotten it, while the others have not.
+ * A token and what is known about its lifetime. A JWT contains its expiry. A simple token expires on each member
+ * separately, some time after its last use there: a member without traffic may have dropped it while others have not.
  */
 export class Token {
-  /** What is sent; `undefined` where the cluster has authentication switched off. */
+  /** The text to send; `undefined` if authentication is disabled on the cluster. */
   readonly value: string | undefined
-  /** Whether a change of users or roles ends it: a JWT names the revision that it was issued at, a simple token does not. */
+  /**
+   * Whether a change of users or roles invalidates it: a JWT contains the auth revision at which it was issued, a
+   * simple token does not.
+   */
   readonly holdsRevision: boolean
-  /** The cluster that issued it; `undefined` where that is not known. */
+  /** The cluster that issued it; `undefined` if unknown. */
   readonly clusterId: string | undefined
   readonly #lifeMs: number
   readonly #obtainedAt = performance.now()
@@ -48,19 +51,19 @@ export class Token {
     this.#lifeMs = lifeMs < leastLifeMs ? Number.POSITIVE_INFINITY : lifeMs
   }
 
-  /** A member has taken it. */
+  /** A member has accepted it. */
   used(endpoint: string | undefined): void {
     if (endpoint !== undefined && !this.holdsRevision) this.#usedAt.set(endpoint, performance.now())
   }
 
-  /** Whether a member that refuses it may only not have heard of it yet, and takes it in a moment. */
+  /** Whether a member that rejects it may only not have received it yet, and may accept it shortly. */
   maySpreadTo(endpoint: string | undefined): boolean {
     if (this.value === undefined || this.holdsRevision) return false
     if (endpoint === undefined || this.#usedAt.has(endpoint)) return false
     return performance.now() - this.#obtainedAt < spreadMs
   }
 
-  /** Whether a new one should be asked for before a member refuses this one. */
+  /** Whether to request a successor before a member rejects it. */
   isExpiring(): boolean {
     if (this.value === undefined) return false
     const now = performance.now()
@@ -74,12 +77,12 @@ export class Token {
   }
 }
 
-/** The second of the three parts that make a JWT. */
+/** The second of the three parts of a JWT. */
 function jwtPayload(token: string): string | undefined {
   return /^[\w-]+\.([\w-]+)\.[\w-]*$/.exec(token)?.[1]
 }
 
-/** How long a JWT has left by its own word; for ever, if it does not say. */
+/** The remaining lifetime that a JWT states; infinite if it states none. */
 function remainingLifeMs(payload: string): number {
   try {
     const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())

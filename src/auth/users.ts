@@ -4,14 +4,14 @@ import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { type AuthCall, someName } from './auth-call.js'
 
-/** What a user may do. */
+/** A user and its roles. */
 export interface User {
   readonly name: string
   /** The names of its roles. */
   readonly roles: readonly string[]
 }
 
-/** The users of a cluster; names and verbs are those of `etcdctl user`. */
+/** The users of a cluster; method names match `etcdctl user`. */
 export class Users {
   readonly #call: AuthCall
 
@@ -20,8 +20,10 @@ export class Users {
   }
 
   /**
-   * Adds a user. Without a password it can log in by a client certificate with its name only. `USER_ALREADY_EXISTS` if
-   * there is one.
+   * Adds a user.
+   *
+   * @param password Without one, the user can only authenticate by a client certificate with its name.
+   * @throws `USER_ALREADY_EXISTS`.
    */
   async add(name: string, password?: string, options?: CallOptions): Promise<void> {
     checkCall('auth.users.add()', options)
@@ -34,41 +36,61 @@ export class Users {
     await this.#call(methods.Auth.UserAdd, request, options)
   }
 
-  /** One user; `USER_NOT_FOUND` if there is none of that name. */
+  /**
+   * Returns a user.
+   *
+   * @throws `USER_NOT_FOUND`.
+   */
   async get(name: string, options?: CallOptions): Promise<User> {
     checkCall('auth.users.get()', options)
     const { roles } = await this.#call(methods.Auth.UserGet, { name: someName('name', name) }, options)
     return { name, roles }
   }
 
-  /** The names of all users. */
+  /** Lists the names of all users. */
   async list(options?: CallOptions): Promise<readonly string[]> {
     checkCall('auth.users.list()', options)
     const { users } = await this.#call(methods.Auth.UserList, {}, options)
     return users
   }
 
-  /** Removes a user; its tokens end with it. */
+  /**
+   * Removes a user and invalidates its tokens.
+   *
+   * @throws `USER_NOT_FOUND`.
+   */
   async remove(name: string, options?: CallOptions): Promise<void> {
     checkCall('auth.users.remove()', options)
     await this.#call(methods.Auth.UserDelete, { name: someName('name', name) }, options)
   }
 
-  /** Changes a user's password; its tokens end with that. */
+  /**
+   * Changes a user's password and invalidates its tokens.
+   *
+   * @throws `USER_NOT_FOUND`.
+   */
   async setPassword(name: string, password: string, options?: CallOptions): Promise<void> {
     checkCall('auth.users.setPassword()', options)
     const request = { name: someName('name', name), password: somePassword(password) }
     await this.#call(methods.Auth.UserChangePassword, request, options)
   }
 
-  /** Gives a user a role. */
+  /**
+   * Grants a role to a user.
+   *
+   * @throws `USER_NOT_FOUND`, `ROLE_NOT_FOUND`.
+   */
   async grantRole(name: string, role: string, options?: CallOptions): Promise<void> {
     checkCall('auth.users.grantRole()', options)
     const request = { user: someName('name', name), role: someName('role', role) }
     await this.#call(methods.Auth.UserGrantRole, request, options)
   }
 
-  /** Takes a role from a user; `ROLE_NOT_GRANTED` if it has not got it. */
+  /**
+   * Revokes a role from a user.
+   *
+   * @throws `ROLE_NOT_GRANTED` if the user does not have it, `USER_NOT_FOUND`.
+   */
   async revokeRole(name: string, role: string, options?: CallOptions): Promise<void> {
     checkCall('auth.users.revokeRole()', options)
     const request = { name: someName('name', name), role: someName('role', role) }
@@ -78,5 +100,5 @@ export class Users {
 
 function somePassword(password: unknown): string {
   if (typeof password === 'string' && password !== '') return password
-  throw new InvalidArgumentError('`password` must be a string of at least one letter')
+  throw new InvalidArgumentError('`password` must be a non-empty string')
 }

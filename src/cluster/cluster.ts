@@ -9,31 +9,32 @@ import { checkPeerUrls, type Member, memberOf } from './member.js'
 /** Options of `cluster.list()`. */
 export interface MemberListOptions extends CallOptions {
   /**
-   * `linearizable` asks the cluster as a whole, which needs a majority; `serializable` what one member knows, which may
-   * be old, and works without a leader. Members before 3.5 always answer for themselves.
+   * `linearizable` requires a quorum. `serializable` returns what one member knows, which may be outdated, and works
+   * without a leader. Members before 3.5 always answer from their own data.
    * @default 'linearizable'
    */
   readonly mode?: 'linearizable' | 'serializable' | undefined
-  /** The one member to ask, as one of the client's endpoints. @default any */
+  /** The member to call: one of the client's endpoints. @default any */
   readonly endpoint?: string | undefined
 }
 
-/** What `cluster.add()` and `cluster.addLearner()` resolve to. */
+/** Result of `cluster.add()` and `cluster.addLearner()`. */
 export interface MemberAddResult {
-  /** The new member, with the ID that it has from now on. It has no name before it is started. */
+  /** The new member with its ID. Its name is empty until it starts. */
   readonly member: Member
-  /** All members, the new one among them: what its `--initial-cluster` has to name. */
+  /** All members including the new one, for its flag `--initial-cluster`. */
   readonly members: readonly Member[]
 }
 
 /**
- * The members of the cluster; the verbs are those of `etcdctl member`. A change is one raft proposal, is never sent
- * twice, and needs the role root where authentication is on. Unless their servers run with
- * `--strict-reconfig-check=false`, a cluster refuses it for 5 seconds after members were connected anew (`UNHEALTHY`)
- * and where it would be left without a majority of started members (`MEMBER_NOT_ENOUGH_STARTED`); both are asked for
- * again until the call's deadline.
+ * The membership of the cluster; method names match `etcdctl member`.
  *
- * The client's endpoints stay as they are: use the option `memberSync`, or `setEndpoints()`.
+ * Each change is one raft proposal and is never sent twice. It requires the role root if authentication is enabled.
+ * Unless members run with `--strict-reconfig-check=false`, they reject a change within 5 seconds after a member
+ * reconnected (`UNHEALTHY`), and a change that would leave the cluster without a quorum of started members
+ * (`MEMBER_NOT_ENOUGH_STARTED`). The client retries both until the call's deadline.
+ *
+ * The client's endpoints do not change: use the option `memberSync`, or `setEndpoints()`.
  */
 export class Cluster {
   readonly #transport: Transport
@@ -44,7 +45,11 @@ export class Cluster {
     this.#directory = directory
   }
 
-  /** All members, learners and those that have not started yet among them. */
+  /**
+   * Lists all members, including learners and members that have not started yet.
+   *
+   * @returns The members, in the order in which etcd returns them.
+   */
   async list(options: MemberListOptions = {}): Promise<readonly Member[]> {
     checkCall('cluster.list()', options, [...callOptionNames, 'mode', 'endpoint'])
     const { mode = 'linearizable', endpoint } = options
@@ -56,10 +61,11 @@ export class Cluster {
   }
 
   /**
-   * Adds a voting member, which counts for the majority at once, before it is started: prefer `addLearner()`.
-   * `PEER_URL_EXISTS`, or `MEMBER_EXISTS` within the second, if a member has that address already, which after an
-   * answer that was lost may be the new one; `MEMBER_BAD_URLS`, `UNHEALTHY` and `MEMBER_NOT_ENOUGH_STARTED` are the
-   * other refusals.
+   * Adds a voting member. It counts towards the quorum immediately, before it is started: prefer `addLearner()`.
+   *
+   * @param peerUrls One or several peer URLs, such as `http://10.0.0.4:2380`.
+   * @throws `PEER_URL_EXISTS`, or `MEMBER_EXISTS` within the same second, if a member has that URL; after a lost
+   *   response this may be the new member. `MEMBER_BAD_URLS`, `UNHEALTHY`, `MEMBER_NOT_ENOUGH_STARTED`.
    */
   async add(peerUrls: string | readonly string[], options?: CallOptions): Promise<MemberAddResult> {
     checkCall('cluster.add()', options)
@@ -67,8 +73,11 @@ export class Cluster {
   }
 
   /**
-   * Adds a member that follows the log without a vote, to be promoted when it has caught up; etcd 3.4 or later. Refused
-   * as `add()`, and with `TOO_MANY_LEARNERS` where there is one already.
+   * Adds a member that replicates the log without a vote, to be promoted once it has caught up. Requires etcd 3.4 or
+   * later.
+   *
+   * @param peerUrls One or several peer URLs.
+   * @throws The errors of `add()`, and `TOO_MANY_LEARNERS` if the cluster already has a learner.
    */
   async addLearner(peerUrls: string | readonly string[], options?: CallOptions): Promise<MemberAddResult> {
     checkCall('cluster.addLearner()', options)
@@ -76,8 +85,11 @@ export class Cluster {
   }
 
   /**
-   * Gives a learner its vote. `LEARNER_NOT_READY` while it is behind the leader, which is asked again until the call's
-   * deadline; `MEMBER_NOT_LEARNER` if it has a vote already; `MEMBER_NOT_FOUND`.
+   * Turns a learner into a voting member.
+   *
+   * @returns All members.
+   * @throws `LEARNER_NOT_READY` if the learner is still behind the leader at the call's deadline, `MEMBER_NOT_LEARNER`
+   *   if it already votes, `MEMBER_NOT_FOUND`.
    */
   async promote(memberId: string, options?: CallOptions): Promise<readonly Member[]> {
     checkCall('cluster.promote()', options)
@@ -85,15 +97,23 @@ export class Cluster {
   }
 
   /**
-   * Removes a member, which then shuts down by itself; resolves to those that are left. `MEMBER_NOT_FOUND` if it is
-   * none, or was removed already; `MEMBER_NOT_ENOUGH_STARTED` where too few would be left running.
+   * Removes a member, which then shuts down.
+   *
+   * @returns The remaining members.
+   * @throws `MEMBER_NOT_FOUND` if the member does not exist or was already removed, `MEMBER_NOT_ENOUGH_STARTED` if too
+   *   few started members would remain.
    */
   async remove(memberId: string, options?: CallOptions): Promise<readonly Member[]> {
     checkCall('cluster.remove()', options)
     return this.#change(methods.Cluster.MemberRemove, { ID: hexId('memberId', memberId) }, options)
   }
 
-  /** Changes where the other members reach a member. `MEMBER_NOT_FOUND`, `PEER_URL_EXISTS`, `MEMBER_BAD_URLS`. */
+  /**
+   * Changes the peer URLs of a member.
+   *
+   * @returns All members.
+   * @throws `MEMBER_NOT_FOUND`, `PEER_URL_EXISTS`, `MEMBER_BAD_URLS`.
+   */
   async update(
     memberId: string,
     peerUrls: string | readonly string[],
@@ -108,7 +128,7 @@ export class Cluster {
     const request = { peerURLs: checkPeerUrls(peerUrls), isLearner }
     const { MemberAdd } = methods.Cluster
     const { member, members } = await this.#transport.unary(MemberAdd, request, callContext(options, {}))
-    if (member === undefined) throw protocolError('the answer names no member', { method: MemberAdd.name })
+    if (member === undefined) throw protocolError('the response contains no member', { method: MemberAdd.name })
     return { member: memberOf(member), members: members.map(memberOf) }
   }
 

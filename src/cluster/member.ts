@@ -2,28 +2,28 @@ import { InvalidArgumentError } from '../core/errors.js'
 import { describe } from '../core/validate.js'
 import type { Member as WireMember } from '../protobuf/generated/messages.js'
 
-/** A member of a cluster, as the cluster knows it. */
+/** A member of a cluster, as registered in the cluster. */
 export interface Member {
-  /** In lower-case hexadecimal, as etcdctl prints it. */
+  /** Lower-case hexadecimal, as etcdctl prints it. */
   readonly id: string
   /** Empty until the member has started for the first time. */
   readonly name: string
-  /** Where the other members reach it. */
+  /** The URLs for other members. */
   readonly peerUrls: readonly string[]
-  /** Where clients are told to reach it; empty until it has started for the first time. */
+  /** The URLs that the member advertises to clients; empty until it has started for the first time. */
   readonly clientUrls: readonly string[]
-  /** Follows the log without a vote. */
+  /** Whether it replicates the log without a vote. */
   readonly isLearner: boolean
-  /** Has been up at least once since it was added. Whether it is now, `etcd.health()` tells. */
+  /** Whether it has started at least once since it was added. `etcd.health()` reports whether it is running now. */
   readonly isStarted: boolean
 }
 
-/** A member out of an answer. */
+/** Converts a member of a response. */
 export function memberOf({ ID, name, peerURLs, clientURLs, isLearner }: WireMember): Member {
   return { id: ID ?? '0', name, peerUrls: peerURLs, clientUrls: clientURLs, isLearner, isStarted: name !== '' }
 }
 
-/** The URLs of a member's peer address, one or several. */
+/** Validates one or several peer URLs. */
 export function checkPeerUrls(peerUrls: unknown): string[] {
   const urls: unknown[] = Array.isArray(peerUrls) ? peerUrls : [peerUrls]
   if (urls.length > 0 && urls.every(isPeerUrl)) return urls

@@ -5,19 +5,19 @@ import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { EndpointCalls } from './endpoint-call.js'
 
-/** An alarm that a member has raised, and that stays until it is disarmed. */
+/** An alarm raised by a member. It stays active until it is disarmed. */
 export interface Alarm {
   readonly memberId: string
   /**
-   * `NOSPACE`: a member's database has reached its quota; the cluster refuses what needs space. `CORRUPT`: a member's
-   * keys differ from those of the others; the cluster refuses all reads and writes of keys.
+   * `NOSPACE`: a member's database reached its quota; the cluster rejects writes that need space. `CORRUPT`: a member's
+   * data differs from the others'; the cluster rejects all reads and writes of keys.
    */
   readonly type: 'NOSPACE' | 'CORRUPT'
 }
 
 /**
- * The alarms of a cluster. Any user may list them; the rest needs the role root where authentication is on. Listing,
- * too, is a raft proposal, and needs a majority.
+ * The alarms of a cluster. Any user may list them; other calls require the role root if authentication is enabled.
+ * Listing is also a raft proposal and requires a quorum.
  */
 export class Alarms {
   readonly #calls: EndpointCalls
@@ -26,22 +26,28 @@ export class Alarms {
     this.#calls = calls
   }
 
-  /** The alarms that are active. */
+  /** Lists the active alarms. */
   async list(options?: CallOptions): Promise<readonly Alarm[]> {
     checkCall('alarms.list()', options)
     return this.#call({ action: 'GET' }, options)
   }
 
   /**
-   * Disarms one alarm, and resolves to what was disarmed: nothing if it was not active. Remove its cause first (see
-   * `docs/operations.md`): a member whose database is still full raises `NOSPACE` again with the next write.
+   * Disarms one alarm. Remove its cause first (see `docs/operations.md`): a member whose database is still full raises
+   * `NOSPACE` again on the next write.
+   *
+   * @returns The disarmed alarms: empty if the alarm was not active.
    */
   async disarm(alarm: Alarm, options?: CallOptions): Promise<readonly Alarm[]> {
     checkCall('alarms.disarm()', options)
     return this.#call({ action: 'DEACTIVATE', ...requestOf(alarm) }, options)
   }
 
-  /** Disarms all alarms that are active, and resolves to them. */
+  /**
+   * Disarms all active alarms.
+   *
+   * @returns The disarmed alarms.
+   */
   async disarmAll(options?: CallOptions): Promise<readonly Alarm[]> {
     checkCall('alarms.disarmAll()', options)
     const active = await this.#call({ action: 'GET' }, options)
@@ -49,7 +55,11 @@ export class Alarms {
     return disarmed.flat()
   }
 
-  /** Raises an alarm, which stops writes, and with `CORRUPT` reads too: to rehearse, or as an emergency brake. */
+  /**
+   * Raises an alarm, which stops writes, and with `CORRUPT` also reads. For drills, or as an emergency stop.
+   *
+   * @returns The raised alarms.
+   */
   async activate(alarm: Alarm, options?: CallOptions): Promise<readonly Alarm[]> {
     checkCall('alarms.activate()', options)
     return this.#call({ action: 'ACTIVATE', ...requestOf(alarm) }, options)
@@ -60,7 +70,7 @@ export class Alarms {
   }
 }
 
-/** The alarms of an answer. */
+/** The alarms of a response. */
 export function alarmsOf({ alarms }: AlarmResponse): readonly Alarm[] {
   return alarms.flatMap(({ memberID, alarm }) => (alarm === 'NONE' ? [] : [{ memberId: memberID ?? '0', type: alarm }]))
 }

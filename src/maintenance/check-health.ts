@@ -9,19 +9,19 @@ import { alarmsOf } from './alarms.js'
 import type { Health, MemberHealth } from './health.js'
 import { type ListedAlarms, notConnected, problemsOf } from './health-problems.js'
 
-/** What a health check is made with. */
+/** Dependencies of a health check. */
 export interface HealthParts {
   readonly transport: Transport
   readonly directory: EndpointDirectory
-  /** What is known of the endpoints without asking. */
+  /** The known state of the endpoints, without a request. */
   readonly endpoints: () => readonly EndpointStatus[]
 }
 
 const defaultTimeoutMs = 3000
-/** The key that `etcdctl endpoint health` reads; it does not have to exist. */
+/** The key that `etcdctl endpoint health` reads; it need not exist. */
 const probeKey = Buffer.from('health')
 
-/** Asks every member, and the cluster for its alarms, all at once. */
+/** Probes every member and lists the alarms, concurrently. */
 export async function checkHealth(parts: HealthParts, options: CallOptions = {}): Promise<Health> {
   checkCall('health()', options)
   const { signal, timeoutMs = defaultTimeoutMs } = options
@@ -30,7 +30,7 @@ export async function checkHealth(parts: HealthParts, options: CallOptions = {})
   const nobodyServes = new AbortController()
   const [members, listed] = await Promise.all([
     Promise.all(urls.map((url) => memberHealth(parts, url, bounds))).then((asked) => {
-      // Then nobody tells the alarms either.
+      // Without a serving member the alarms cannot be listed either.
       if (!asked.some(isServing)) nobodyServes.abort()
       return asked
     }),
@@ -46,7 +46,7 @@ function isServing({ isHealthy, isLearner }: MemberHealth): boolean {
   return isHealthy && !isLearner
 }
 
-/** What came of asking a member: an `error`, or who it is. */
+/** The outcome of probing a member: an `error`, or its identity. */
 interface Probe {
   readonly error?: unknown
   readonly memberId?: string | undefined
@@ -68,7 +68,7 @@ async function memberHealth(parts: HealthParts, url: string, options: CallOption
 }
 
 async function probe(parts: HealthParts, url: string, options: CallOptions): Promise<Probe> {
-  // What refuses connections now is not waited for: a probe has to be quick.
+  // A probe must be fast: do not wait for a member that is refusing connections.
   const refusal = parts.endpoints().find(({ endpoint, state }) => endpoint === url && state === 'connecting')?.reason
   if (refusal !== undefined) return { error: notConnected(url, refusal) }
   const asVoter = await read(parts.transport, url, 'linearizable', options)
@@ -89,7 +89,7 @@ async function read(
     return { memberId: header?.memberId }
   } catch (error) {
     options.signal?.throwIfAborted()
-    // The member asks the leader for the revision first, and for the caller's rights then.
+    // The member obtains the revision from the leader before it checks permissions, so this error proves a quorum.
     return isEtcdError(error, 'PERMISSION_DENIED') ? {} : { error }
   }
 }
@@ -101,14 +101,14 @@ async function listAlarms(
 ): Promise<ListedAlarms> {
   try {
     const answer = await withAnySignal([options.signal, ending], (signal) => {
-      // It is a proposal: `requiresFloor` keeps a member without a leader from holding it for seconds.
+      // A raft proposal: `requiresFloor` prevents a member without a leader from delaying it for seconds.
       const context = callContext({ ...options, signal }, { repeatable: true, requiresFloor: true })
       return transport.unary(methods.Maintenance.Alarm, { action: 'GET' }, context)
     })
     return { alarms: alarmsOf(answer), error: undefined }
   } catch (error) {
     options.signal?.throwIfAborted()
-    // Some releases show them to root alone: 3.5.28 and 3.6.9.
+    // etcd 3.5.28 and 3.6.9 show alarms only to root.
     return { alarms: [], error: isEtcdError(error, 'PERMISSION_DENIED') ? undefined : error }
   }
 }

@@ -13,45 +13,51 @@ import { ObservedRevisions } from './observed-revisions.js'
 /** Options of `compactor()`. */
 export interface CompactorOptions {
   /**
-   * How much history is kept at the least, in milliseconds. Where compactors differ in it, the shortest counts.
+   * Minimum age of the history that is kept, in milliseconds. If compactors of one cluster differ, the shortest
+   * applies.
    * @default 300 000, 5 minutes
    */
   readonly retainMs?: number | undefined
-  /** How often history is discarded; up to so much more than `retainMs` is kept. @default `retainMs` */
+  /**
+   * Interval between compactions, in milliseconds. History can be that much longer than `retainMs`. @default `retainMs`
+   */
   readonly intervalMs?: number | undefined
-  /** The key that all compactors of a cluster agree by, in no namespace. @default 'compact_rev_key', as kube-apiserver's */
+  /**
+   * The key through which the compactors of a cluster coordinate, outside of any namespace. @default 'compact_rev_key',
+   * as in kube-apiserver
+   */
   readonly key?: Bytes | undefined
 }
 
 /** What a compactor is doing. */
 export type CompactorState =
-  /** Until its next turn. */
+  /** Waiting for its next round. */
   | { readonly kind: 'waiting' }
   | { readonly kind: 'working' }
-  /** Its last turn failed; it tries again by itself. */
+  /** Its last round failed; it retries with backoff. */
   | { readonly kind: 'retrying'; readonly error: unknown }
   | { readonly kind: 'closed' }
 
-/** What happens to a compactor. */
+/** Events of a compactor. */
 export interface CompactorEvents {
-  /** It has discarded the history before `revision`. */
+  /** This compactor has discarded the history before `revision`. */
   compacted: { readonly revision: number }
-  /** Another one had the turn, and has discarded the history before `revision`. */
+  /** Another compactor has discarded the history before `revision` in this round. */
   yielded: { readonly revision: number }
-  /** A turn failed: nothing was discarded, or that is unknown. */
+  /** A round failed: nothing was discarded, or the outcome is unknown. */
   retrying: { readonly error: unknown }
 }
 
-/** What a compactor works with. */
+/** What a compactor needs from its client. */
 export interface CompactorHost {
   readonly kv: Pick<Kv, 'txn' | 'range' | 'compact'>
   /** Aborts when the client is closed. */
   readonly closing: AbortSignal
-  /** Calls the listener when the cluster is found to be another one, or restored from a backup. */
+  /** Calls the listener when the cluster turns out to be another one, or restored from a backup. */
   onRestored(listener: () => void): () => void
 }
 
-/** What the key that compactors share said last: how often it was written, and what for. */
+/** The last known content of the shared key: its version and the compacted revision. */
 interface Turn {
   readonly version: number
   readonly compacted: number
@@ -61,19 +67,26 @@ const defaults = { retainMs: 300_000, key: 'compact_rev_key' }
 const optionNames = ['retainMs', 'intervalMs', 'key']
 const eventNames = ['compacted', 'yielded', 'retrying'] as const
 const retryBackoff = { baseMs: 500, maxMs: 60_000 }
-/** Node's timers may go off a millisecond early, when what was seen at the last turn would not be old enough yet. */
+/** Node's timers may fire a millisecond early, when the last observation is not old enough yet. */
 const timerSlackMs = 2
 
 /**
- * Discards history at regular times, in as many processes as you like, without a leader. Each turn, every compactor
- * tries to write the shared key under the condition that nobody has written it since it looked last; the one that
- * succeeds compacts. When that one is gone, another succeeds.
+ * Discards history at regular intervals, in any number of processes and without a leader. In each round, every
+ * compactor tries to write the shared key on condition that nobody has written it since it last read it; the one that
+ * succeeds compacts. If that process dies, another one succeeds in the next round.
  *
- * A revision is only ever compacted by a compactor that has itself seen the store at it `retainMs` ago or earlier, by a
- * clock that does not jump. So a new one discards nothing before it has run that long, and whatever stalls or races
- * there are delay a compaction, but never bring it forward.
+ * Invariant: a revision is compacted only by a compactor that observed the store at that revision at least `retainMs`
+ * ago, by a monotonic clock. A new compactor therefore discards nothing until it has run for that long, and stalls and
+ * races can delay a compaction but never advance it.
  *
- * It keeps the process open until it is closed, or its client is. It needs the role root where authentication is on.
+ * A compactor keeps the process alive until it or its client is closed. It requires the role root if authentication is
+ * enabled.
+ *
+ * @example
+ * ```ts
+ * await using compactor = etcd.compactor({ retainMs: 600_000 })
+ * compactor.on('compacted', ({ revision }) => console.log(revision))
+ * ```
  */
 export class Compactor implements AsyncDisposable {
   readonly #host: CompactorHost
@@ -87,14 +100,14 @@ export class Compactor implements AsyncDisposable {
   #state: CompactorState = { kind: 'waiting' }
   #turn: Turn | undefined
 
-  /** Made by `compactor()`. */
+  /** @internal Created by `compactor()`. */
   constructor(host: CompactorHost, options: CompactorOptions) {
     assertKnownOptions('compactor()', options, optionNames)
     this.#host = host
     this.#retainMs = finite('retainMs', options.retainMs ?? defaults.retainMs)
     this.#intervalMs = finite('intervalMs', options.intervalMs ?? this.#retainMs)
     this.#key = keyBytes('key', options.key ?? defaults.key)
-    if (this.#key.length === 0) throw new InvalidArgumentError('`key` must have at least one byte')
+    if (this.#key.length === 0) throw new InvalidArgumentError('`key` must not be empty')
     this.#running = this.#run()
   }
 
@@ -102,20 +115,24 @@ export class Compactor implements AsyncDisposable {
     return this.#state
   }
 
-  /** The revision that the compactors of the cluster have compacted at last; `undefined` before that is known. */
+  /** The last revision that a compactor of the cluster has compacted to; `undefined` until it is known. */
   get compactRevision(): number | undefined {
     const { compacted } = this.#turn ?? { compacted: 0 }
     return compacted === 0 ? undefined : compacted
   }
 
-  /** Calls `listener` for each event from now on; returns a function that ends that. */
+  /**
+   * Adds a listener for an event.
+   *
+   * @returns A function that removes the listener.
+   */
   on<Name extends keyof CompactorEvents>(event: Name, listener: (payload: CompactorEvents[Name]) => void): () => void {
     oneOf('event', event, eventNames)
     if (typeof listener === 'function') return this.#events.on(event, listener)
     throw new InvalidArgumentError(`\`listener\` must be a function, got ${describe(listener)}`)
   }
 
-  /** Ends it, and a turn that is under way. */
+  /** Stops the compactor and aborts a round in progress. */
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#running
@@ -141,7 +158,7 @@ export class Compactor implements AsyncDisposable {
     leave()
   }
 
-  /** Returns whether it went well. */
+  /** Returns whether the round succeeded. */
   async #takeTurn(): Promise<boolean> {
     this.#state = { kind: 'working' }
     try {
@@ -159,14 +176,14 @@ export class Compactor implements AsyncDisposable {
     }
   }
 
-  /** Learns the turn and the revision without taking part. */
+  /** Reads the shared key and the revision without taking part in the round. */
   async #look(): Promise<void> {
     const { signal } = this.#closing
     const { kvs, revision } = await this.#host.kv.range({ key: this.#key }, { mode: 'linearizable', signal })
     this.#learn(kvs[0], revision)
   }
 
-  /** Takes the turn, unless somebody has had one since `version`. */
+  /** Writes the shared key, unless another compactor has written it since `version`. */
   async #claim(version: number, candidate: number): Promise<boolean> {
     const { signal } = this.#closing
     const claim = this.#host.kv.txn().if(keyOf(this.#key).version.equals(version))
@@ -193,7 +210,7 @@ export class Compactor implements AsyncDisposable {
     try {
       await this.#host.kv.compact(revision, { signal: this.#closing.signal })
     } catch (error) {
-      // Somebody who takes no turns, such as the servers themselves, has gone further already.
+      // The history is already shorter, for example because the servers compact automatically.
       if (isEtcdError(error, 'COMPACTED')) return
       throw error
     }

@@ -6,15 +6,16 @@ import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { EndpointCalls } from './endpoint-call.js'
 
-/** What the calls about downgrades resolve to. */
+/** Result of the downgrade calls. */
 export interface DowngradeResult {
-  /** The release that the cluster runs as now: `3.6`, and up to etcd 3.5 `3.5.0`. */
+  /** The current version of the cluster: `3.6`, or `3.5.0` up to etcd 3.5. */
   readonly clusterVersion: string
 }
 
 /**
- * Prepares a cluster of etcd 3.6 or later for members of the release before. Needs the role root where authentication
- * is on. Members of etcd 3.5 know these calls, but not how to go down; those before answer `UNIMPLEMENTED`.
+ * Prepares a cluster of etcd 3.6 or later for members of the previous minor version. Requires the role root if
+ * authentication is enabled. etcd 3.5 accepts these calls but cannot downgrade; earlier releases answer
+ * `UNIMPLEMENTED`.
  */
 export class Downgrade {
   readonly #calls: EndpointCalls
@@ -24,22 +25,32 @@ export class Downgrade {
   }
 
   /**
-   * Whether the cluster could go down to `version`, for example `3.6`. Rejects with `INVALID_DOWNGRADE_TARGET` if it is
-   * not the release before the cluster's own, `WRONG_DOWNGRADE_VERSION` if it is no release, `DOWNGRADE_IN_PROCESS`,
-   * `CLUSTER_VERSION_UNAVAILABLE`.
+   * Checks whether the cluster can be downgraded to `version`.
+   *
+   * @param version The target, for example `3.6`.
+   * @throws `INVALID_DOWNGRADE_TARGET` if it is not one minor version below the cluster's, `WRONG_DOWNGRADE_VERSION` if
+   *   it is malformed, `DOWNGRADE_IN_PROCESS`, `CLUSTER_VERSION_UNAVAILABLE`.
    */
   async validate(version: string, options?: CallOptions): Promise<DowngradeResult> {
     checkCall('downgrade.validate()', options)
     return this.#call('VALIDATE', someVersion(version), options)
   }
 
-  /** Begins it: from then on members of `version` may take the place of others, one by one. Refused as `validate()`. */
+  /**
+   * Starts the downgrade: members can then be replaced by members of `version`, one by one.
+   *
+   * @throws The errors of `validate()`.
+   */
   async enable(version: string, options?: CallOptions): Promise<DowngradeResult> {
     checkCall('downgrade.enable()', options)
     return this.#call('ENABLE', someVersion(version), options)
   }
 
-  /** Ends it before a member has gone down. Where there is none, `NO_INFLIGHT_DOWNGRADE` up to etcd 3.5. */
+  /**
+   * Cancels a downgrade before a member has been downgraded.
+   *
+   * @throws `NO_INFLIGHT_DOWNGRADE` up to etcd 3.5 if none is in progress.
+   */
   async cancel(options?: CallOptions): Promise<DowngradeResult> {
     checkCall('downgrade.cancel()', options)
     return this.#call('CANCEL', '', options)

@@ -7,19 +7,19 @@ import { callOptionNames, checkCall } from '../transport/call-options.js'
 import { type EndpointDirectory, pinnedTo } from '../transport/connection/endpoint-directory.js'
 import { type CallOptions, callContext, type Route, type Transport } from '../transport/transport.js'
 
-/** Options of calls that are about one member. */
+/** Options of calls to one member. */
 export interface EndpointOptions extends CallOptions {
-  /** The member to ask: one of the client's endpoints, such as `http://10.0.0.1:2379` or `10.0.0.1:2379`. */
+  /** The member to call: one of the client's endpoints, such as `http://10.0.0.1:2379` or `10.0.0.1:2379`. */
   readonly endpoint: string
 }
 
-/** What came of asking one member, where all were asked. */
+/** The outcome for one member of a call to all members. */
 export type EndpointResult<T> =
   | { readonly endpoint: string; readonly ok: true; readonly value: T }
   /** `error` is an `EtcdError`. */
   | { readonly endpoint: string; readonly ok: false; readonly error: unknown }
 
-/** Makes calls of the Maintenance service, on any member or on a given one. */
+/** Makes calls of the Maintenance service to a given member or to any. */
 export class EndpointCalls {
   readonly #transport: Transport
   readonly #directory: EndpointDirectory
@@ -29,7 +29,7 @@ export class EndpointCalls {
     this.#directory = directory
   }
 
-  /** Asks any healthy member. */
+  /** Calls any healthy member. */
   any<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
@@ -38,7 +38,7 @@ export class EndpointCalls {
     return this.#transport.unary(method, request, callContext(options, { repeatable: method.repeatable }))
   }
 
-  /** Asks the member at `options.endpoint`; `read` makes the result of its answer. */
+  /** Calls the member at `options.endpoint`; `read` converts its response. */
   async one<Request, Response, Result>(
     method: Method<Request, Response>,
     request: Request,
@@ -49,7 +49,7 @@ export class EndpointCalls {
     return this.#ask(method, request, options, route, read)
   }
 
-  /** Asks every member at once. Rejects only where the endpoints themselves are not known. */
+  /** Calls all members concurrently. Rejects only if the endpoints cannot be determined. */
   async each<Request, Response, Result>(
     method: Method<Request, Response>,
     request: Request,
@@ -69,7 +69,7 @@ export class EndpointCalls {
     )
   }
 
-  /** The answers of a stream of the member at `endpoint`, or of any. */
+  /** The responses of a stream from the member at `endpoint`, or from any. */
   async *stream<Request, Response>(
     streams: StreamSource,
     method: Method<Request, Response>,
@@ -92,9 +92,9 @@ export class EndpointCalls {
   }
 }
 
-/** Checks what calls about one member take; there are none without options. */
+/** Validates the options of a call to one member, which are required. */
 export function checkEndpointCall(owner: string, options: EndpointOptions, names: readonly string[] = []): void {
-  if (options === undefined) throw new InvalidArgumentError(`${owner} takes { endpoint }, the member to ask`)
+  if (options === undefined) throw new InvalidArgumentError(`${owner} requires { endpoint }, the member to call`)
   assertKnownOptions(owner, options, [...callOptionNames, 'endpoint', ...names])
   checkCall(owner, options, [...callOptionNames, 'endpoint', ...names])
 }

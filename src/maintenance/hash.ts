@@ -12,26 +12,26 @@ export interface HashResult {
 
 /**
  * The hash of a member's keys and their history. Two members have the same keys if `hash` is equal at equal
- * `hashRevision` and `compactRevision`; where one of these differs, the hashes cannot be compared.
+ * `hashRevision` and `compactRevision`. If one of these differs, the hashes are not comparable.
  */
 export interface HashKvResult extends HashResult {
-  /** The revision of the last compaction; −1 before the first. */
+  /** The revision of the last compaction; −1 before the first one. */
   readonly compactRevision: number
-  /** The revision that the hash is of: the one that was asked for, or that of the store. */
+  /** The hashed revision: the requested one, or that of the store. */
   readonly hashRevision: number
 }
 
-/** The hash out of an answer. */
+/** Converts a response. */
 export function hashResult({ header, hash }: HashResponse, endpoint: string): HashResult {
   return { endpoint, memberId: header?.memberId ?? '0', revision: header?.revision ?? 0, hash }
 }
 
-/** Reads the answers to the question for the hash at `revision`, 0 for now. */
+/** Converts responses to a request for the hash at `revision`; 0 stands for the current one. */
 export function hashKvResultAt(revision: number): (response: HashKVResponse, endpoint: string) => HashKvResult {
   return (response, endpoint) => {
     const result = hashResult(response, endpoint)
     const { compactRevision } = response
-    // Before 3.6, members do not say what the hash is of.
+    // Before 3.6, members do not report which revision they hashed.
     const asked = revision === 0 ? result.revision : revision
     return { ...result, compactRevision, hashRevision: response.hashRevision === 0 ? asked : response.hashRevision }
   }

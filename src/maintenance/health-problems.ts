@@ -8,7 +8,7 @@ export interface ListedAlarms {
   readonly error: unknown
 }
 
-/** What is wrong, one sentence each. */
+/** Describes the problems, one sentence each. */
 export function problemsOf(
   members: readonly MemberHealth[],
   { alarms, error }: ListedAlarms,
@@ -18,17 +18,17 @@ export function problemsOf(
   return [
     ...sick.map((member) => `${member.endpoint} does not serve: ${messageOf(member.error)}`),
     ...alarms.map(({ type, memberId }) => `alarm ${type} of member ${memberId}`),
-    // Where nobody serves, it is for the same reason, which has been told.
+    // Without a serving member the reason is the same, and already listed.
     ...(serves && error !== undefined ? [`the alarms cannot be read: ${messageOf(error)}`] : []),
   ]
 }
 
-/** For a member that refuses connections, as the client has found out before. */
+/** The error of a member that the client already knows to refuse connections. */
 export function notConnected(endpoint: string, reason: string): EtcdError {
   return new EtcdError(reason, { code: 'NOT_CONNECTED', effect: 'none', retryable: true, endpoint })
 }
 
-/** Without the place, which has been said. */
+/** The message without the endpoint, which precedes it. */
 function messageOf(error: unknown): string {
   if (isEtcdError(error)) return `${error.code}, ${error.rawMessage}`
   return error instanceof Error ? error.message : String(error)

@@ -1,27 +1,30 @@
 import type { Alarm } from './alarms.js'
 
-/** How a member does. */
+/** The health of one member. */
 export interface MemberHealth {
   readonly endpoint: string
-  /** It answered a linearizable read, or, a learner, a serializable one. To refuse the caller's right to read counts as well. */
+  /**
+   * Whether it answered a linearizable read (a learner: a serializable read). `PERMISSION_DENIED` counts as an answer.
+   */
   readonly isHealthy: boolean
-  /** How long it took to find out, in milliseconds. */
+  /** Duration of the check in milliseconds. */
   readonly durationMs: number
-  /** As far as it is known; `undefined` for a member that could not be reached yet. */
+  /** `undefined` if the client has never reached the member. */
   readonly memberId: string | undefined
   readonly isLearner: boolean
-  /** Why it is not healthy: an `EtcdError`. `NO_LEADER` if it knows of no leader. */
+  /** Why the member is not healthy: an `EtcdError`, for example `NO_LEADER`. */
   readonly error: unknown
 }
 
-/** How a cluster does, as seen through the endpoints of a client. */
+/** The health of a cluster, as seen through the client's endpoints. */
 export interface Health {
   /**
-   * `healthy`: all members serve, and there is no alarm. `degraded`: the cluster serves reads, but a member does not,
-   * or there is an alarm, with which it may refuse writes. `unhealthy`: no member answered a linearizable read.
+   * `healthy`: all members serve requests, and no alarm is active. `degraded`: the cluster serves reads, but a member
+   * does not respond, or an alarm is active and the cluster may reject writes. `unhealthy`: no member answered a
+   * linearizable read.
    */
   readonly status: 'healthy' | 'degraded' | 'unhealthy'
-  /** What is wrong, one sentence each, for logs; empty if it is healthy. */
+  /** A description of each problem, for logs; empty if the cluster is healthy. */
   readonly problems: readonly string[]
   readonly members: readonly MemberHealth[]
   readonly alarms: readonly Alarm[]

@@ -16,19 +16,22 @@ import { piecesOf, type SnapshotProgress, saveTo } from './snapshot.js'
 /** Options of `snapshot()` and `saveSnapshot()`. */
 export interface SnapshotOptions {
   readonly signal?: AbortSignal | undefined
-  /** The member to take it from, as one of the client's endpoints: a follower spares the leader. @default any */
+  /**
+   * The member to take the snapshot from: one of the client's endpoints. A follower reduces the load on the leader.
+   * @default any
+   */
   readonly endpoint?: string | undefined
-  /** Called after each piece. */
+  /** Called after each chunk. */
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined
 }
 
 /** Options of `hashKv()` and `hashKvs()`. */
 export interface HashKvFields {
-  /** Hashes what the keys were at this revision; 0 for now. @default 0 */
+  /** The revision to hash; 0 is the current one. @default 0 */
   readonly revision?: number | undefined
 }
 
-/** What a maintenance is made with. */
+/** Dependencies of the maintenance API. */
 export interface MaintenanceParts {
   readonly transport: Transport
   readonly streams: StreamSource
@@ -36,17 +39,17 @@ export interface MaintenanceParts {
 }
 
 const snapshotOptionNames = ['signal', 'endpoint', 'onProgress']
-/** bbolt copies the database at some 100 MB a second, and etcd's advised limit is 8 GiB. */
+/** bbolt copies the database at about 100 MB per second, and etcd recommends at most 8 GiB. */
 const defragmentTimeoutMs = 300_000
 
 /**
- * What keeps a cluster running. All of it but `status()`, `statuses()` and `alarms.list()` needs the role root where
- * authentication is on; `status()` does, too, on etcd 3.6.0 to 3.6.11 and 3.5.28 to 3.5.31.
+ * Maintenance of a cluster. If authentication is enabled, everything except `status()`, `statuses()` and
+ * `alarms.list()` requires the role root; on etcd 3.6.0 to 3.6.11 and 3.5.28 to 3.5.31 also `status()`.
  */
 export class Maintenance {
   readonly alarms: Alarms
   readonly downgrade: Downgrade
-  /** gRPC's own health service, for those who need just that. */
+  /** gRPC's standard health service. */
   readonly serving: Serving
   readonly #streams: StreamSource
   readonly #calls: EndpointCalls
@@ -59,25 +62,35 @@ export class Maintenance {
     this.serving = new Serving(this.#calls, streams)
   }
 
-  /** The state of one member. It answers without a leader, too; `NOT_CONNECTED` if it cannot be reached. */
+  /**
+   * Returns the status of one member, which it reports even without a leader.
+   *
+   * @throws `NOT_CONNECTED` if the member is unreachable.
+   */
   async status(options: EndpointOptions): Promise<MemberStatus> {
     checkEndpointCall('maintenance.status()', options)
     return this.#calls.one(methods.Maintenance.Status, {}, options, memberStatus)
   }
 
-  /** The state of the member at each endpoint, in the order of the endpoints. Failures are values. */
+  /** Returns the status of the member at each endpoint, in the order of the endpoints. Failures are values. */
   async statuses(options?: CallOptions): Promise<readonly EndpointResult<MemberStatus>[]> {
     checkCall('maintenance.statuses()', options)
     return this.#calls.each(methods.Maintenance.Status, {}, options, memberStatus)
   }
 
-  /** The hash of one member's whole database, which members with the same keys do not have to share: see `hashKv()`. */
+  /**
+   * Returns the hash of one member's whole database. It can differ between members with the same keys: see `hashKv()`.
+   */
   async hash(options: EndpointOptions): Promise<HashResult> {
     checkEndpointCall('maintenance.hash()', options)
     return this.#calls.one(methods.Maintenance.Hash, {}, options, hashResult)
   }
 
-  /** The hash of one member's keys. `COMPACTED` and `FUTURE_REVISION` where it has no such revision. */
+  /**
+   * Returns the hash of one member's keys.
+   *
+   * @throws `COMPACTED` or `FUTURE_REVISION` if the member does not have the revision.
+   */
   async hashKv(options: EndpointOptions & HashKvFields): Promise<HashKvResult> {
     checkEndpointCall('maintenance.hashKv()', options, ['revision'])
     const revision = nonNegativeInteger('revision', options.revision ?? 0)
@@ -85,8 +98,8 @@ export class Maintenance {
   }
 
   /**
-   * The hashes of all members' keys, to compare them. Give a `revision`, or the members may hash different ones:
-   * followers are a little behind. Failures are values.
+   * Returns the hashes of all members' keys, for a comparison. Without `revision`, members may hash different
+   * revisions, because followers lag slightly behind. Failures are values.
    */
   async hashKvs(options: CallOptions & HashKvFields = {}): Promise<readonly EndpointResult<HashKvResult>[]> {
     checkCall('maintenance.hashKvs()', options, [...callOptionNames, 'revision'])
@@ -95,8 +108,8 @@ export class Maintenance {
   }
 
   /**
-   * Rewrites one member's database without its free pages. That member answers no reads and applies no writes
-   * meanwhile, so one at a time, the leader last. `timeoutMs` is 5 minutes by default.
+   * Rewrites one member's database without its free pages. The member answers no reads and applies no writes meanwhile:
+   * defragment one member at a time, the leader last. `timeoutMs` is 5 minutes by default.
    */
   async defragment(options: EndpointOptions): Promise<void> {
     checkEndpointCall('maintenance.defragment()', options)
@@ -105,19 +118,24 @@ export class Maintenance {
   }
 
   /**
-   * Makes a voting member the leader; nothing happens if it is. The leader itself is found among the endpoints, and
-   * `NOT_LEADER` says that it is none of them. `BAD_LEADER_TRANSFEREE` for an ID that is no voting member's;
-   * `SERVER_TIMEOUT` if the member did not take over in time.
+   * Transfers leadership to a voting member; does nothing if it is already the leader. The client finds the current
+   * leader among its endpoints.
+   *
+   * @param memberId The ID of the new leader, in hexadecimal.
+   * @throws `NOT_LEADER` if no endpoint is the leader, `BAD_LEADER_TRANSFEREE` if the ID is not that of a voting
+   *   member, `SERVER_TIMEOUT` if the member did not become the leader in time.
    */
   async moveLeader(memberId: string, options?: CallOptions): Promise<void> {
     checkCall('maintenance.moveLeader()', options)
-    // Every member but the leader refuses it, and the call is then repeated on the next one.
+    // Every member but the leader rejects the call, and the client then retries it on the next one.
     await this.#calls.any(methods.Maintenance.MoveLeader, { targetID: hexId('memberId', memberId) }, options)
   }
 
   /**
-   * The database of one member, as `etcdctl snapshot restore` takes it, piece by piece. Throws if it breaks off or its
-   * digest is wrong, so that what was read is whole when it ends.
+   * Streams the database of one member in chunks, in the format for `etcdutl snapshot restore`. The data is complete if
+   * the iteration ends without an error.
+   *
+   * @throws `PROTOCOL_ERROR` if the digest does not match, or the error that interrupted the stream.
    */
   snapshot(options: SnapshotOptions = {}): AsyncIterable<Buffer> {
     assertKnownOptions('maintenance.snapshot()', options, snapshotOptionNames)
@@ -133,8 +151,11 @@ export class Maintenance {
   }
 
   /**
-   * Writes a snapshot to a file, for its owner alone. It grows as `<path>.<id>.part`, and is put in place when it is
-   * whole and on the disk, not before.
+   * Writes a snapshot to a file that only its owner can read. The data is written to `<path>.<id>.part`, synced,
+   * verified and then renamed.
+   *
+   * @returns The size of the file.
+   * @throws The errors of `snapshot()`, and those of the file system.
    */
   async saveSnapshot(path: string, options: SnapshotOptions = {}): Promise<{ readonly bytes: number }> {
     if (typeof path !== 'string' || path === '') {

@@ -1,37 +1,37 @@
 import type { StatusResponse } from '../protobuf/generated/messages.js'
 
-/** The state of one member, by its own word. */
+/** The status of one member, as the member reports it. */
 export interface MemberStatus {
   readonly endpoint: string
   readonly memberId: string
   readonly clusterId: string
-  /** The etcd release that it runs, for example `3.6.16`. */
+  /** The etcd version, for example `3.6.16`. */
   readonly version: string
-  /** The release that its database format belongs to; `undefined` before etcd 3.6. */
+  /** The version of the database format; `undefined` before etcd 3.6. */
   readonly storageVersion: string | undefined
-  /** Size of the database file, free pages included. */
+  /** Size of the database file, including free pages. */
   readonly dbSizeBytes: number
-  /** The part of it that holds data; the rest is what `defragment()` gives back. */
+  /** Size of the pages in use; `defragment()` releases the rest. */
   readonly dbSizeInUseBytes: number
   /** The size at which the member raises the alarm `NOSPACE`; `undefined` before etcd 3.6. */
   readonly dbQuotaBytes: number | undefined
-  /** The member that leads; `undefined` if this one knows of none. */
+  /** The leader; `undefined` if this member knows of none. */
   readonly leaderId: string | undefined
   readonly isLeader: boolean
   readonly isLearner: boolean
-  /** The revision of its store, which of a follower may be behind. */
+  /** The revision of its store. Followers may lag behind. */
   readonly revision: number
-  /** The last log entry that is committed, and the last that it has applied. */
+  /** Index of the last committed log entry, and of the last applied one. */
   readonly raftIndex: number
   readonly raftAppliedIndex: number
   readonly raftTerm: number
-  /** What is wrong by its own word: alarms, corruption, no leader. */
+  /** Problems that the member reports: alarms, corruption, no leader. */
   readonly errors: readonly string[]
-  /** The release that the cluster is being downgraded to; `undefined` for none. */
+  /** The version that the cluster is being downgraded to; `undefined` if no downgrade is in progress. */
   readonly downgradeTarget: string | undefined
 }
 
-/** The status out of an answer. */
+/** Converts a response. */
 export function memberStatus(response: StatusResponse, endpoint: string): MemberStatus {
   const { header, version, storageVersion, leader, dbSize, dbSizeInUse, dbSizeQuota, downgradeInfo } = response
   const { isLearner, raftIndex, raftAppliedIndex, raftTerm, errors } = response

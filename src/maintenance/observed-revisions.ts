@@ -1,22 +1,22 @@
-/** A revision that the store was seen at. */
+/** A revision of the store. */
 interface Observation {
   readonly revision: number
-  /** When the answer was there, by `performance.now()`: the store had come to this revision by then. */
+  /** When the response arrived, by `performance.now()`: the store had reached the revision by then. */
   readonly at: number
 }
 
-/** The revisions that the store was at, and when: which of them is old enough is never a guess. */
+/** The revisions that the store has reached, each with the time of the observation. */
 export class ObservedRevisions {
   #seen: Observation[] = []
 
-  /** The answer to a consistent read or write told this revision now. */
+  /** Records the revision in the response to a linearizable read or a write. */
   add(revision: number, now: number): void {
-    // A store that goes back is another one, restored from a backup: its revisions are not those seen before.
+    // A revision that decreases means a cluster restored from a backup, whose history differs from the observed one.
     if (revision < (this.#seen.at(-1)?.revision ?? 0)) this.clear()
     this.#seen.push({ revision, at: now })
   }
 
-  /** The newest revision that was reached `ageMs` ago or earlier; older ones are forgotten. */
+  /** The newest revision observed at least `ageMs` ago. Forgets older ones. */
   olderThan(ageMs: number, now: number): number | undefined {
     const index = this.#seen.findLastIndex(({ at }) => now - at >= ageMs)
     if (index < 0) return undefined

@@ -9,7 +9,7 @@ export type { ServingStatus } from '../protobuf/generated/messages.js'
 
 /** Options of `serving.check()`. */
 export interface ServingOptions extends EndpointOptions {
-  /** The gRPC service to ask for. etcd knows none but the empty name, the server as a whole. @default '' */
+  /** The gRPC service to check. etcd only knows the empty name, which stands for the whole server. @default '' */
   readonly service?: string | undefined
 }
 
@@ -17,9 +17,9 @@ export interface ServingOptions extends EndpointOptions {
 export interface ServingWatchOptions extends Omit<ServingOptions, 'timeoutMs'> {}
 
 /**
- * gRPC's own health service, of one member. `SERVING` says that the process is up, not that it has a majority: for that,
- * use `etcd.health()`. `NOT_SERVING` comes only while a member that runs with `--experimental-stop-grpc-service-on-defrag`,
- * or that feature gate, defragments.
+ * gRPC's standard health service of one member. `SERVING` means that the process is up, not that it has a quorum: use
+ * `etcd.health()` for that. `NOT_SERVING` occurs only while a member defragments that runs with
+ * `--experimental-stop-grpc-service-on-defrag` or the corresponding feature gate.
  */
 export class Serving {
   readonly #calls: EndpointCalls
@@ -30,14 +30,22 @@ export class Serving {
     this.#streams = streams
   }
 
-  /** Whether a member serves now. `UNKNOWN`, with gRPC's code 5, for a service that it has not got. */
+  /**
+   * Returns the current status.
+   *
+   * @throws `UNKNOWN`, with `grpcCode` 5, if the member has no such service.
+   */
   async check(options: ServingOptions): Promise<ServingStatus> {
     checkEndpointCall('serving.check()', options, ['service'])
     const request = { service: serviceOf(options) }
     return this.#calls.one(methods.Health.Check, request, options, ({ status }) => status)
   }
 
-  /** The state of each service of a member, by name. `UNIMPLEMENTED` where the member's gRPC is older than the call. */
+  /**
+   * Returns the status of each service of a member, by name.
+   *
+   * @throws `UNIMPLEMENTED` if the member's gRPC library predates the call.
+   */
   async list(options: EndpointOptions): Promise<Readonly<Record<string, ServingStatus>>> {
     checkEndpointCall('serving.list()', options)
     return this.#calls.one(methods.Health.List, {}, options, ({ statuses }) =>
@@ -45,13 +53,17 @@ export class Serving {
     )
   }
 
-  /** Whether a member serves, now and after each change. Throws when the member is gone: begin again. */
+  /**
+   * Yields the current status and each change.
+   *
+   * @throws The error that ended the stream, for example when the member stops; call it again to continue.
+   */
   async *watch(options: ServingWatchOptions): AsyncGenerator<ServingStatus, void, undefined> {
     assertKnownOptions('serving.watch()', options, ['endpoint', 'service', 'signal'])
     const signal = optionalSignal('signal', options.signal)
     const request = { service: serviceOf(options) }
     const { endpoint } = options
-    // Without one, any member would do, which is not what was asked for.
+    // Without an endpoint, any member would answer, which is not what the caller asked for.
     if (endpoint === undefined) checkEndpointCall('serving.watch()', options)
     for await (const { status } of this.#calls.stream(this.#streams, methods.Health.Watch, request, {
       signal,

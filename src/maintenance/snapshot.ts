@@ -3,16 +3,18 @@ import { EtcdError } from '../core/errors.js'
 import { putInPlace } from '../core/put-in-place.js'
 import type { SnapshotResponse } from '../protobuf/generated/messages.js'
 
-/** How far a snapshot has come. */
+/** Progress of a snapshot. */
 export interface SnapshotProgress {
   readonly receivedBytes: number
   readonly totalBytes: number
 }
 
-/** A member ends a snapshot with the SHA-256 of what came before. */
+/** A member ends a snapshot with the SHA-256 digest of the preceding data. */
 const digestBytes = 32
 
-/** The pieces of a snapshot, digest included, as `etcdctl snapshot save` writes them. Throws if the stream broke off. */
+/**
+ * The chunks of a snapshot including its digest, as `etcdctl snapshot save` writes them. Throws if the stream breaks.
+ */
 export async function* piecesOf(
   responses: AsyncIterable<SnapshotResponse>,
   onProgress: ((progress: SnapshotProgress) => void) | undefined,
@@ -27,7 +29,7 @@ export async function* piecesOf(
   check.end()
 }
 
-/** Writes a snapshot to a file, which is put in place when it is whole. */
+/** Writes a snapshot to a temporary file and renames it once it is complete. */
 export async function saveTo(path: string, pieces: AsyncIterable<Buffer>): Promise<number> {
   let bytes = 0
   const counted = async function* (): AsyncGenerator<Buffer, void, undefined> {
@@ -40,7 +42,7 @@ export async function saveTo(path: string, pieces: AsyncIterable<Buffer>): Promi
   return bytes
 }
 
-/** Compares the last 32 bytes of a stream with the digest of all others. */
+/** Compares the last 32 bytes of a stream with the digest of the preceding data. */
 class DigestCheck {
   bytes = 0
   readonly #hash = createHash('sha256')
@@ -56,7 +58,7 @@ class DigestCheck {
 
   end(): void {
     if (this.bytes > digestBytes && this.#hash.digest().equals(this.#tail)) return
-    throw new EtcdError('the snapshot is damaged: its SHA-256 is not the one that the member gave', {
+    throw new EtcdError('the snapshot is damaged: its SHA-256 digest does not match the one from the member', {
       code: 'PROTOCOL_ERROR',
       effect: 'none',
       method: 'Maintenance.Snapshot',

@@ -1,20 +1,22 @@
 import type { KeyValue } from '../core/key-value.js'
 
-/** What one key needs to be the same on both sides. */
+/** The change that makes one key equal on both sides. */
 export interface Difference {
   /** The key without the prefix. */
   readonly rest: Buffer
-  /** The value to be put; `undefined` to delete the key. */
+  /** The value to put; `undefined` to delete the key. */
   readonly value: Buffer | undefined
 }
 
-/** A side of the comparison: its keys in order, and the length of the prefix that they have there. */
+/** One side of the comparison: its keys in order, and the length of their prefix. */
 export interface Side {
   readonly kvs: AsyncIterable<KeyValue>
   readonly prefixLength: number
 }
 
-/** What leads from the destination to the source, in key order. Only one page of each side is held in memory. */
+/**
+ * The changes that make the destination equal to the source, in key order. Holds only one page of each side in memory.
+ */
 export async function* differences(source: Side, destination: Side): AsyncGenerator<Difference, void, undefined> {
   const [left, right] = [cursorOf(source), cursorOf(destination)]
   try {

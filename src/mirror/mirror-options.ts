@@ -8,25 +8,25 @@ import type { WatchBatch } from '../watch/watch-event.js'
 
 /** Options of `mirror()`. */
 export interface MirrorOptions {
-  /** What the copies' keys begin with, in place of the prefix of the originals. @default the same prefix */
+  /** Prefix of the copies, instead of the prefix of the originals. @default the same prefix */
   readonly destinationPrefix?: Bytes | undefined
   /**
-   * The key at the destination that holds how far the mirror has come: who starts it again with the same key goes on
-   * from there. No copy is ever written to it. @default `etcdkit-mirror/` and the destination prefix
+   * The key at the destination that stores the progress. A mirror with the same progress key resumes from it. No copy
+   * is ever written to this key. @default `etcdkit-mirror/` followed by the destination prefix
    */
   readonly progressKey?: Bytes | undefined
-  /** Most operations in a transaction, as the destination's `--max-txn-ops`. @default 128 */
+  /** Maximum number of operations in a transaction, equal to the destination's `--max-txn-ops`. @default 128 */
   readonly maxTxnOps?: number | undefined
   /**
-   * What to do where the source has no history any more to go on from, or is another cluster: `throw`, that is, fail
-   * with a `CompactedError`, `CLUSTER_CHANGED` or `REVISION_REWOUND`, or `resync`: compare both sides anew and, **also,
-   * delete** what only the destination has under its prefix.
+   * What to do if the source no longer has the history to continue from, or is another cluster. `throw`: fail with
+   * `CompactedError`, `CLUSTER_CHANGED` or `REVISION_REWOUND`. `resync`: compare both sides again and **delete** keys
+   * that exist only under the destination prefix.
    * @default 'throw'
    */
   readonly onCompacted?: 'throw' | 'resync' | undefined
 }
 
-/** Where a mirror reads: a client, or a namespace of one. */
+/** The source of a mirror: a client, or a namespace of one. */
 export interface MirrorSource {
   list(
     range: KeyRange,
@@ -42,7 +42,7 @@ export interface MirrorSource {
   ): { batches(): AsyncIterable<WatchBatch>; requestProgress(): void; close(): Promise<void> }
 }
 
-/** Where a mirror writes: a client, or a namespace of one. */
+/** The destination of a mirror: a client, or a namespace of one. */
 export interface MirrorDestination {
   list(
     range: KeyRange,
@@ -52,7 +52,7 @@ export interface MirrorDestination {
   txn(): Txn
 }
 
-/** Options as a mirror works with them. */
+/** The resolved options of a mirror. */
 export interface MirrorPlan {
   readonly prefix: Buffer
   readonly destinationPrefix: Buffer
@@ -65,7 +65,7 @@ const optionNames = ['destinationPrefix', 'progressKey', 'maxTxnOps', 'onCompact
 const defaultMaxTxnOps = 128
 const progressPrefix = Buffer.from('etcdkit-mirror/')
 
-/** Checks the options of `mirror()`. */
+/** Validates and resolves the options of `mirror()`. */
 export function planOf(prefix: Bytes, options: MirrorOptions): MirrorPlan {
   assertKnownOptions('mirror()', options, optionNames)
   const prefixBytes = Buffer.from(keyBytes('prefix', prefix))
@@ -74,14 +74,14 @@ export function planOf(prefix: Bytes, options: MirrorOptions): MirrorPlan {
     keyBytes('progressKey', options.progressKey ?? Buffer.concat([progressPrefix, destinationPrefix])),
   )
   const maxTxnOps = positiveInteger('maxTxnOps', options.maxTxnOps ?? defaultMaxTxnOps)
-  if (progressKey.length === 0) throw new InvalidArgumentError('`progressKey` must have at least one byte')
-  // One of them is for the progress.
+  if (progressKey.length === 0) throw new InvalidArgumentError('`progressKey` must not be empty')
+  // One operation writes the progress.
   if (maxTxnOps < 2) throw new InvalidArgumentError(`\`maxTxnOps\` must be at least 2, got ${describe(maxTxnOps)}`)
   const resyncs = oneOf('onCompacted', options.onCompacted ?? 'throw', ['throw', 'resync']) === 'resync'
   return { prefix: prefixBytes, destinationPrefix, progressKey, maxTxnOps, resyncs }
 }
 
-/** Refuses a destination that is none, and one that would mirror itself. */
+/** Rejects an invalid destination, and one that would mirror itself. */
 export function checkSides(source: object, destination: object, prefix: Bytes, options: MirrorOptions): void {
   const { prefix: from, destinationPrefix: to } = planOf(prefix, options)
   if (typeof destination !== 'object' || destination === null || !('txn' in destination)) {
@@ -89,14 +89,14 @@ export function checkSides(source: object, destination: object, prefix: Bytes, o
   }
   const shared = Math.min(from.length, to.length)
   if (source !== destination || !from.subarray(0, shared).equals(to.subarray(0, shared))) return
-  throw new InvalidArgumentError('`destinationPrefix` must not overlap the prefix that is mirrored, in the same place')
+  throw new InvalidArgumentError('`destinationPrefix` must not overlap the mirrored prefix of the same cluster')
 }
 
-/** The keys with a prefix, behind the one that goes on with `after`, where that is given. */
+/** The keys with a prefix that come after the key ending in `after`, if given. */
 export function rangeAfter(prefix: Buffer, after: Buffer | undefined): KeyRange {
   if (after === undefined) return { prefix }
   const from = successor(Buffer.concat([prefix, after]))
   const end = prefixEnd(prefix)
-  // A prefix of nothing, or of bytes that are all 255, ends with the last key there is.
+  // The range of an empty prefix, or of one that consists of 0xff bytes, extends to the last key.
   return prefix.length === 0 || (end.length === 1 && end[0] === 0) ? { from } : { from, to: end }
 }

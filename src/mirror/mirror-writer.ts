@@ -9,29 +9,29 @@ import { isFinal, throwAsDestination } from './mirror-errors.js'
 import type { MirrorDestination, MirrorPlan } from './mirror-options.js'
 import { decodeProgress, encodeProgress, type Progress } from './progress.js'
 
-/** Who is told of what a writer meets. */
+/** Callbacks of a writer. */
 export interface MirrorWriterHost {
-  /** A write failed, and is tried again. */
+  /** A write failed and is retried. */
   retrying(error: unknown): void
-  /** This is at the destination now. */
+  /** The destination has this progress now. */
   written(progress: Progress): void
 }
 
 const backoff = { baseMs: 100, maxMs: 5000 }
-/** Below the servers' limit of 1.5 MiB for a request. */
+/** Below the servers' default request limit of 1.5 MiB. */
 const maxTxnBytes = 1024 * 1024
 
 /**
- * Writes to the destination, each transaction together with the progress that it makes, and under the condition that
- * nobody else has made any since. So each is applied once, whatever becomes of its answer: one that arrives late finds
- * its condition used up.
+ * Writes to the destination. Each transaction also writes the progress, on condition that nobody has written it since.
+ * Invariant: each transaction is applied at most once, even if its response is lost, because the compare of a late or
+ * repeated one fails.
  */
 export class MirrorWriter {
   readonly #destination: MirrorDestination
   readonly #plan: MirrorPlan
   readonly #host: MirrorWriterHost
   readonly #signal: AbortSignal
-  /** The revision at the destination that wrote the progress last; 0 if there is none. */
+  /** The revision at the destination that last wrote the progress; 0 if there is none. */
   #writtenAt = 0
 
   constructor(destination: MirrorDestination, plan: MirrorPlan, host: MirrorWriterHost, signal: AbortSignal) {
@@ -41,7 +41,7 @@ export class MirrorWriter {
     this.#signal = signal
   }
 
-  /** What was written last, by this mirror or one before it. */
+  /** Reads the progress written by this mirror or an earlier one. */
   async load(): Promise<Progress | undefined> {
     const { progressKey, prefix } = this.#plan
     const reading = this.#destination.get(progressKey, { mode: 'linearizable', signal: this.#signal })
@@ -51,8 +51,8 @@ export class MirrorWriter {
   }
 
   /**
-   * Writes changes in as few transactions as fit. `progressAfter` gives what is true when all changes up to and with
-   * one are written, or when all are.
+   * Writes changes in as few transactions as possible. `progressAfter` returns the progress once all changes up to and
+   * including `last` are written, or all changes.
    */
   async write(
     changes: AsyncIterable<Difference> | Iterable<Difference>,
@@ -80,7 +80,7 @@ export class MirrorWriter {
   #operation({ rest, value }: Difference): Operation | undefined {
     const { destinationPrefix, progressKey } = this.#plan
     const key = Buffer.concat([destinationPrefix, rest])
-    // The copy of another mirror's progress, where everything is mirrored.
+    // A copy of another mirror's progress key, if everything is mirrored.
     if (key.equals(progressKey)) return undefined
     return value === undefined ? deleteKey(key) : put(key, value)
   }
@@ -101,7 +101,7 @@ export class MirrorWriter {
     }
   }
 
-  /** The revision at which the record was written, now or by an attempt before. */
+  /** Returns the revision that wrote the record, in this attempt or an earlier one. */
   async #tryCommit(operations: readonly Operation[], record: string): Promise<number> {
     const { progressKey } = this.#plan
     const result = await this.#destination
@@ -113,7 +113,7 @@ export class MirrorWriter {
     if (result.succeeded) return result.revision
     const [kv] = result.responses
     if (kv?.value.toString() === record) return kv.modRevision
-    throw new EtcdError('another mirror has gone on from here, or the progress was deleted', {
+    throw new EtcdError('another mirror has written the progress key, or the key was deleted', {
       code: 'MIRROR_CONFLICT',
       effect: 'none',
     })

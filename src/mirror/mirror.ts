@@ -23,26 +23,26 @@ import { RevisionGate } from './revision-gate.js'
 
 /** What a mirror is doing. */
 export type MirrorState =
-  /** It finds out how far it has come. */
+  /** Reading its progress. */
   | { readonly kind: 'starting' }
-  /** It compares both sides, as the source was at `revision`. */
+  /** Comparing both sides, the source as of `revision`. */
   | { readonly kind: 'listing'; readonly revision: number }
-  /** It copies what happens; the destination has all up to `revision`. */
+  /** Applying changes; the destination has all changes up to `revision`. */
   | { readonly kind: 'watching'; readonly revision: number }
-  /** A side is out of reach; it tries again by itself. */
+  /** One side is unreachable; the mirror retries. */
   | { readonly kind: 'retrying'; readonly error: unknown }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'closed' }
 
-/** What happens to a mirror. */
+/** Events of a mirror. */
 export interface MirrorEvents {
-  /** Both sides were compared, and are the same as of `revision`. */
+  /** Both sides were compared and are equal as of `revision`. */
   synced: { readonly revision: number }
-  /** The source has no way on from where the mirror was, so both sides are compared anew. */
+  /** The mirror cannot continue from its progress, so it compares both sides again. `error` is the reason. */
   resync: { readonly error: unknown }
-  /** A read or a write failed, and is tried again. */
+  /** A read or a write failed and is retried. */
   retrying: { readonly error: unknown }
-  /** It has ended, for an error that would be the same again. */
+  /** The mirror has ended with a permanent error. */
   failed: { readonly error: unknown }
 }
 
@@ -50,26 +50,25 @@ export interface MirrorEvents {
 export interface MirrorSides {
   readonly source: MirrorSource
   readonly destination: MirrorDestination
-  /** Why one of them cannot be reached. */
+  /** Why one side is unreachable. */
   readonly obstacle?: Obstacle
 }
 
 const eventNames = ['synced', 'resync', 'retrying', 'failed'] as const
 const backoff = { baseMs: 100, maxMs: 5000 }
 const defaultWaitMs = 10_000
-/** How old the stored progress of a quiet mirror may become, so that it does not fall behind the source's history. */
+/** Maximum age of the stored progress of a quiet mirror, so that it does not fall behind the source's compaction. */
 const saveEveryMs = 60_000
 const nothing = Buffer.alloc(0)
 
 /**
- * Copies the keys with a prefix to another cluster, or another place in the same one, and keeps the copies up to date:
- * first both sides are compared at one revision of the source, and what differs is written; then everything that
- * happens is, in order, the changes of one revision in one transaction where they fit. Leases are not copied: a copy is
- * deleted when its original is.
+ * Copies the keys with a prefix to another cluster, or to another prefix, and keeps the copies up to date. It first
+ * compares both sides at one revision of the source and writes the differences; it then applies every change in order,
+ * with the changes of one revision in one transaction if they fit. Leases are not copied: a copy is deleted when its
+ * original is.
  *
- * How far it has come is written in the same transactions, so that a mirror that is started again goes on where the
- * last one was, with nothing missed and nothing done twice. Where two run at once, one ends with `MIRROR_CONFLICT` when
- * both have to write.
+ * Each transaction also stores the progress, so a restarted mirror resumes without missing or repeating a change. If
+ * two mirrors with one progress key run at once, one ends with `MIRROR_CONFLICT` when both have something to write.
  */
 export class Mirror implements AsyncDisposable {
   readonly #source: MirrorSource
@@ -87,11 +86,11 @@ export class Mirror implements AsyncDisposable {
   #watcher: ReturnType<MirrorSource['watch']> | undefined
   #state: MirrorState = { kind: 'starting' }
   #progress: Progress | undefined
-  /** The source had no way on from the progress that is stored. */
+  /** The source cannot continue from the stored progress. */
   #hasGap = false
   #savedAt = 0
 
-  /** Made by `mirror()`. */
+  /** @internal Created by `mirror()`. */
   constructor({ source, destination, obstacle }: MirrorSides, prefix: Bytes, options: MirrorOptions) {
     this.#plan = planOf(prefix, options)
     this.#source = source
@@ -113,7 +112,11 @@ export class Mirror implements AsyncDisposable {
     return this.#state
   }
 
-  /** Calls `listener` for each event from now on; returns a function that ends that. */
+  /**
+   * Adds a listener for an event.
+   *
+   * @returns A function that removes the listener.
+   */
   on<Name extends keyof MirrorEvents>(event: Name, listener: (payload: MirrorEvents[Name]) => void): () => void {
     oneOf('event', event, eventNames)
     if (typeof listener === 'function') return this.#events.on(event, listener)
@@ -121,9 +124,11 @@ export class Mirror implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the destination has all that the source had at `revision`, with the revision that it has come to;
-   * without one, as soon as both sides have been compared. Rejects with what ends the mirror, and with
-   * `DEADLINE_EXCEEDED` after `timeoutMs`, 10 s by default.
+   * Waits until the destination has everything that the source had at `revision`; without `revision`, until both sides
+   * have been compared.
+   *
+   * @returns The revision that the destination has reached.
+   * @throws The error that ended the mirror, or `DEADLINE_EXCEEDED` after `timeoutMs`, 10 s by default.
    */
   async synced(revision = 0, options: CallOptions = {}): Promise<number> {
     checkCall('synced()', options)
@@ -131,7 +136,7 @@ export class Mirror implements AsyncDisposable {
     return this.#gate.wait(revision, { signal: options.signal, timeoutMs: options.timeoutMs ?? defaultWaitMs })
   }
 
-  /** Ends it; another one may go on from where it is. */
+  /** Stops the mirror. Another one may resume from its progress. */
   async close(): Promise<void> {
     this.#closing.abort(closed())
     await this.#running
@@ -160,7 +165,7 @@ export class Mirror implements AsyncDisposable {
     }
   }
 
-  /** Goes on from the progress; never ends but by an error. */
+  /** Continues from the progress; only ends by throwing. */
   async #goOn(): Promise<never> {
     const stored = this.#progress ?? (await this.#writer.load())
     const now = await this.#sourceNow()
@@ -176,7 +181,7 @@ export class Mirror implements AsyncDisposable {
       { prefix: this.#plan.prefix },
       { limit: 1, mode: 'linearizable', signal },
     )
-    // By the client's `fallback`. A member that lags behind would look like a cluster that was restored.
+    // Answered by the client's `fallback`. A member that lags behind would look like a restored cluster.
     if (stale !== true) return { clusterId, revision }
     throw new EtcdError('the source has no leader', { code: 'NO_LEADER', effect: 'none', retryable: true })
   }
@@ -232,7 +237,7 @@ export class Mirror implements AsyncDisposable {
         rest: kv.key.subarray(length),
         value: type === 'put' ? kv.value : undefined,
       }))
-      // A revision that takes several transactions is done over from its beginning if it is interrupted.
+      // A revision that takes several transactions is repeated from its beginning if it is interrupted.
       await this.#writer.write(changes, (last) => ({
         phase: 'following',
         clusterId,
@@ -258,7 +263,7 @@ export class Mirror implements AsyncDisposable {
     this.#events.emit('retrying', { error })
   }
 
-  /** Ends it if it was closed, or failed for good. */
+  /** Ends the mirror if it was closed or failed permanently. */
   #isOver(error: unknown): boolean {
     const isClosed = this.#closing.signal.aborted
     const isFatal = isFinal(error) || (isGap(error) && !this.#plan.resyncs)
@@ -270,14 +275,14 @@ export class Mirror implements AsyncDisposable {
   }
 }
 
-/** The progress as one of the source as it is now. Throws if that has another history. */
+/** The progress, checked against the current history of the source. Throws if it differs. */
 function resumedAt(stored: Progress, now: Position): Progress {
   checkSameHistory(stored, now)
   const isToldNothing = stored.clusterId !== undefined || now.clusterId === undefined
   return isToldNothing ? stored : { ...stored, clusterId: now.clusterId }
 }
 
-/** Without what only the destination has. */
+/** The differences without deletions of keys that exist only at the destination. */
 async function* puts(changes: AsyncIterable<Difference>): AsyncGenerator<Difference, void, undefined> {
   for await (const change of changes) if (change.value !== undefined) yield change
 }

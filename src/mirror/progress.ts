@@ -1,23 +1,23 @@
 import { EtcdError } from '../core/errors.js'
 
-/** A revision, and the cluster that it is one of, where that is known. */
+/** A revision, and its cluster if known. */
 export interface Position {
   readonly clusterId: string | undefined
   readonly revision: number
 }
 
-/** How far a mirror has come. */
+/** The progress of a mirror. */
 export type Progress = Position &
-  /** Both sides are compared as the source was at `revision`, up to the key that goes on with `after`. */
+  /** Comparing both sides, the source as of `revision`, up to the key that ends in `after`. */
   (
     | { readonly phase: 'listing'; readonly after: Buffer; readonly deletes: boolean }
-    /** The destination has all that happened up to `revision`. */
+    /** The destination has all changes up to `revision`. (The stored word is `following`.) */
     | { readonly phase: 'following' }
   )
 
 interface Record {
   readonly source: string
-  /** Missing where it was not known. */
+  /** Absent if it was not known. */
   readonly clusterId?: string | undefined
   readonly phase: Progress['phase']
   readonly revision: number
@@ -26,8 +26,8 @@ interface Record {
 }
 
 /**
- * The value of the progress key. `stamp` differs from one transaction to the next, so that it tells whether one whose
- * answer was lost has been applied.
+ * Encodes the value of the progress key. `stamp` is unique per transaction, so that a read shows whether a transaction
+ * with a lost response was applied.
  */
 export function encodeProgress(progress: Progress, prefix: Buffer, stamp: string): string {
   const { phase, clusterId, revision } = progress
@@ -36,7 +36,7 @@ export function encodeProgress(progress: Progress, prefix: Buffer, stamp: string
   return JSON.stringify({ source: prefix.toString('base64'), clusterId, phase, revision, ...listing, stamp })
 }
 
-/** What the progress key says. Throws `DECODE_FAILED` if it is no progress, or that of another prefix. */
+/** Decodes the value of the progress key. Throws `DECODE_FAILED` if it is invalid or belongs to another prefix. */
 export function decodeProgress(text: string, prefix: Buffer): Progress {
   const { source, clusterId, phase, revision, after, deletes } = recordOf(text)
   if (source !== prefix.toString('base64')) {

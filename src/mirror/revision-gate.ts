@@ -6,10 +6,10 @@ interface Waiter {
   readonly reject: (error: unknown) => void
 }
 
-/** How often the member is asked how far it is while somebody waits: a quiet watch does not tell by itself. */
+/** How often to request progress while a caller waits: a quiet watch reports no progress unasked. */
 const askEveryMs = 200
 
-/** Those who wait until a revision is reached. */
+/** Callers that wait until a revision is reached. */
 export class RevisionGate {
   readonly #ask: () => void
   readonly #hindrance: () => unknown
@@ -18,7 +18,7 @@ export class RevisionGate {
   #failure: { readonly error: unknown } | undefined
   #timer: NodeJS.Timeout | undefined
 
-  /** `hindrance` is why the revision is not reached, where that is known. */
+  /** `hindrance` returns why the revision is not reached, if known. */
   constructor(ask: () => void, hindrance: () => unknown) {
     this.#ask = ask
     this.#hindrance = hindrance
@@ -35,7 +35,7 @@ export class RevisionGate {
     })
     try {
       return await waitWithin(reached, bounds, () =>
-        notInTime(`the mirror did not come to revision ${revision} in time`, this.#hindrance()),
+        notInTime(`the mirror did not reach revision ${revision} in time`, this.#hindrance()),
       )
     } finally {
       leave()
@@ -47,7 +47,7 @@ export class RevisionGate {
     for (const waiter of this.#waiters) if (waiter.revision <= revision) waiter.resolve(revision)
   }
 
-  /** What was reached belongs to another history than what comes. */
+  /** The reached revision belongs to another history than what follows. */
   reset(): void {
     this.#reached = undefined
   }

@@ -1,15 +1,15 @@
 import type { Informer } from '../informer/informer.js'
 import type { ServiceEndpoint } from './endpoint-record.js'
 
-/** Who follows the endpoints of a service. Nothing is called any more after the follower is closed. */
+/** Receives the endpoints of a service. Neither method is called after the subscription is closed. */
 export interface EndpointListener {
-  /** These are all endpoints now: first as soon as they are known, then after each change. */
+  /** Called with the full list of endpoints when it is first known and after each change. */
   onEndpoints(endpoints: readonly ServiceEndpoint[]): void
-  /** They could not be read. If not `terminal`, that is tried again, and what was told before stays the last that is known. */
+  /** Called when the endpoints cannot be read. If not `terminal`, the client retries, and the last list stays valid. */
   onError(error: unknown, terminal: boolean): void
 }
 
-/** Tells of the endpoints of a service as a whole, once for all changes that come together. */
+/** Reports the full list of endpoints, once for all changes that arrive together. */
 export class Follower {
   readonly #informer: Informer<Omit<ServiceEndpoint, 'name'>>
   readonly #prefix: string

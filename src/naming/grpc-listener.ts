@@ -1,4 +1,4 @@
-/** An address as grpc-js takes it. */
+/** An address in the form that grpc-js expects. */
 type Address = { readonly host: string; readonly port: number } | { readonly path: string }
 
 interface Endpoint {
@@ -11,7 +11,7 @@ interface Status {
   readonly metadata: object
 }
 
-/** Who is told where a service is: a function since grpc-js 1.14, two methods before. */
+/** The listener of a resolver: a function since grpc-js 1.14, an object with two methods before. */
 export type GrpcListener =
   | ((
       endpoints:
@@ -34,7 +34,7 @@ export type GrpcListener =
 
 const unavailable = 14
 
-/** Where a service is, as grpc-js takes it. Addresses that are none are left out. */
+/** Converts addresses for grpc-js; omits invalid ones. */
 export function grpcEndpoints(addresses: readonly string[]): Endpoint[] {
   return addresses.flatMap((text) => {
     const address = parseAddress(text)
@@ -42,20 +42,20 @@ export function grpcEndpoints(addresses: readonly string[]): Endpoint[] {
   })
 }
 
-/** Tells where a service is now. */
-export function tellEndpoints(listener: GrpcListener, endpoints: readonly Endpoint[]): void {
+/** Reports the current endpoints to grpc-js. */
+export function reportEndpoints(listener: GrpcListener, endpoints: readonly Endpoint[]): void {
   if (typeof listener === 'function') listener({ ok: true, value: endpoints }, {}, null, '')
   else listener.onSuccessfulResolution(endpoints, null, null, null, {})
 }
 
-/** Tells why there is nowhere to call. `metadata` is an empty one of grpc-js. */
-export function tellFailure(listener: GrpcListener, details: string, metadata: object): void {
+/** Reports why no endpoint is available. `metadata` is an empty instance of grpc-js's class. */
+export function reportFailure(listener: GrpcListener, details: string, metadata: object): void {
   const status = { code: unavailable, details, metadata }
   if (typeof listener === 'function') listener({ ok: false, error: status }, {}, null, '')
   else listener.onError(status)
 }
 
-/** `host:port`, `[IPv6]:port` or `unix:path`, as Go's gRPC takes them as well. */
+/** Parses `host:port`, `[IPv6]:port` or `unix:path`, the forms that Go's gRPC also accepts. */
 export function parseAddress(text: string): Address | undefined {
   const [, path] = /^unix:(?:\/\/)?(.+)$/.exec(text) ?? []
   if (path !== undefined) return { path }

@@ -1,10 +1,10 @@
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe } from '../core/validate.js'
 import type { ServiceEndpoint } from './endpoint-record.js'
-import { type GrpcListener, grpcEndpoints, tellEndpoints, tellFailure } from './grpc-listener.js'
+import { type GrpcListener, grpcEndpoints, reportEndpoints, reportFailure } from './grpc-listener.js'
 import { type NamingStore, ServiceEndpoints } from './service-endpoints.js'
 
-/** The part of `@grpc/grpc-js` that takes resolvers: `import * as grpc from '@grpc/grpc-js'`, 1.10 or later. */
+/** The part of `@grpc/grpc-js` (1.10 or later) that registers resolvers: `import * as grpc from '@grpc/grpc-js'`. */
 export interface GrpcLibrary {
   readonly Metadata: new () => object
   readonly experimental: {
@@ -12,33 +12,35 @@ export interface GrpcLibrary {
   }
 }
 
-/** What grpc-js makes for each channel of the scheme. */
+/** The class that grpc-js instantiates for each channel of the scheme. */
 export interface GrpcResolverClass {
-  // The listener differs between releases of grpc-js; which one came is found out when it is called.
+  // The type of the listener differs between grpc-js releases; it is determined at run time.
   new (target: { readonly path: string }, listener: object): { updateResolution(): void; destroy(): void }
   getDefaultAuthority(target: { readonly path: string }): string
 }
 
 /** Options of `registerResolver()`. */
 export interface ResolverOptions {
-  /** The scheme of the targets: `etcd` is for `etcd:///service`. @default 'etcd' */
+  /** The URI scheme of the targets: `etcd` for `etcd:///service`. @default 'etcd' */
   readonly scheme?: string | undefined
 }
 
 /**
- * Lets the channels of `grpc` find services in etcd: `etcd:///service` is reached at the endpoints of the service, and
- * follows them. Endpoints that were known stay in use while etcd cannot be reached. Registering a scheme again takes
- * the place of what it was registered with, for channels made from then on; each channel has one watch of its own,
- * which ends with the channel or the client.
+ * Registers a resolver, so that channels of `grpc` can connect to `etcd:///service`. A channel follows the endpoints of
+ * the service, and keeps using the last known ones while etcd is unreachable. Each channel has one watch, which ends
+ * with the channel or the client. Registering a scheme again replaces the resolver for channels created later.
  *
- * grpc-js calls the first endpoint only, unless it is told otherwise: `'grpc.service_config': JSON.stringify({
- * loadBalancingConfig: [{ round_robin: {} }] })`.
+ * By default grpc-js uses only the first endpoint. For round robin, set the channel option `'grpc.service_config':
+ * JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] })`.
+ *
+ * @param grpc Your instance of grpc-js: each installed copy has its own registry.
+ * @param store A client, or a namespace of one.
  */
 export function registerResolver(grpc: GrpcLibrary, store: NamingStore, options: ResolverOptions = {}): void {
   assertKnownOptions('registerResolver()', options, ['scheme'])
   const scheme = options.scheme ?? 'etcd'
   if (typeof scheme !== 'string' || !/^[a-z][a-z0-9+.-]*$/i.test(scheme)) {
-    throw new InvalidArgumentError(`\`scheme\` must be one of a URI, such as etcd, got ${describe(scheme)}`)
+    throw new InvalidArgumentError(`\`scheme\` must be a URI scheme such as etcd, got ${describe(scheme)}`)
   }
   if (typeof grpc?.experimental?.registerResolver !== 'function') {
     throw new InvalidArgumentError(`\`grpc\` must be the module @grpc/grpc-js, got ${describe(grpc)}`)
@@ -58,21 +60,23 @@ function resolverOf({ Metadata }: GrpcLibrary, store: NamingStore): GrpcResolver
   }
 }
 
-/** `service` of `etcd:///service`, also where it is written `etcd:service`. */
+/** Extracts `service` from `etcd:///service` or `etcd:service`. */
 function serviceOf({ path }: { readonly path: string }): string {
   return path.replace(/^\//, '')
 }
 
 /**
- * The last part of a service's name, as a host: what grpc-js sends as `:authority`, verifies certificates for, and
- * makes a URL of. The channel options `grpc.default_authority` and `grpc.ssl_target_name_override` say otherwise.
+ * The last segment of a service's name as a host name: the default for `:authority` and for certificate verification.
+ * The channel options `grpc.default_authority` and `grpc.ssl_target_name_override` override it.
  */
 function authorityOf(service: string): string {
   const host = service.slice(service.lastIndexOf('/') + 1).replaceAll(/[^\w.-]/g, '-')
   return host === '' ? 'etcd' : host
 }
 
-/** Follows one service for one channel. grpc-js begins it, ends it when the channel is idle, and may begin it again. */
+/**
+ * Follows one service for one channel. grpc-js starts it, destroys it when the channel is idle, and may start it again.
+ */
 class Resolver {
   readonly #service: ServiceEndpoints
   readonly #listener: GrpcListener
@@ -90,7 +94,7 @@ class Resolver {
     this.#follower ??= this.#service.subscribe({
       onEndpoints: (endpoints) => this.#resolved(endpoints),
       onError: (error, terminal) => {
-        // What is known is better than nothing, which is what a failure leaves.
+        // A failure would make grpc-js drop the known endpoints, which are better than none.
         if (!this.#isKnown || terminal) this.#fail(error instanceof Error ? error.message : String(error))
       },
     })
@@ -105,12 +109,12 @@ class Resolver {
   #resolved(services: readonly ServiceEndpoint[]): void {
     const endpoints = grpcEndpoints(services.map(({ address }) => address))
     this.#isKnown = true
-    tellEndpoints(this.#listener, endpoints)
-    // Told of no endpoints alone, grpc-js 1.14 lets calls wait until their deadline.
+    reportEndpoints(this.#listener, endpoints)
+    // If grpc-js 1.14 receives only an empty list, calls wait until their deadline.
     if (endpoints.length === 0) this.#fail(`the service ${this.#service.target} has no endpoints`)
   }
 
   #fail(details: string): void {
-    tellFailure(this.#listener, `etcd: ${details}`, this.#metadata())
+    reportFailure(this.#listener, `etcd: ${details}`, this.#metadata())
   }
 }

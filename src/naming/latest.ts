@@ -1,4 +1,4 @@
-/** The last of the values that one side sets, for another side that takes them at its own pace. */
+/** Holds the latest value from a producer until a slower consumer takes it. */
 export class Latest<T> {
   #next: { readonly value: T } | { readonly error: unknown } | undefined
   #waiter: (() => void) | undefined
@@ -7,7 +7,7 @@ export class Latest<T> {
     this.#put({ value })
   }
 
-  /** The last of all: it is taken as an error. */
+  /** Ends the sequence: the consumer receives the error. */
   fail(error: unknown): void {
     this.#put({ error })
   }

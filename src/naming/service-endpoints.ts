@@ -13,7 +13,7 @@ import { checkEndpoint, checkName, endpointCodec, type NewEndpoint, type Service
 import { type EndpointListener, Follower } from './follower.js'
 import { Latest } from './latest.js'
 
-/** Where endpoints are kept: a client, or a namespace of one. */
+/** Where endpoints are stored: a client, or a namespace of one. */
 export interface NamingStore {
   txn(): Txn
   list(range: KeyRange, options: CallOptions): AsyncIterable<KeyValue>
@@ -23,7 +23,7 @@ export interface NamingStore {
 
 /** Options of `add()`. */
 export interface AddEndpointOptions extends CallOptions {
-  /** The lease that the endpoint ends with. Without one it stays until it is deleted: see `register()`. */
+  /** The lease of the endpoint. Without one the endpoint stays until it is deleted: see `register()`. */
   readonly lease?: string | undefined
 }
 
@@ -32,15 +32,18 @@ export type EndpointUpdate =
   | { readonly op: 'add'; readonly endpoint: NewEndpoint; readonly lease?: string | undefined }
   | { readonly op: 'delete'; readonly name: string }
 
-/** The addresses at which a service is served, as keys under `<target>/`. */
+/** The endpoints of a service, stored as keys under `<target>/`. */
 export class ServiceEndpoints {
-  /** The service, without a slash at the end. */
+  /** The name of the service, without a trailing slash. */
   readonly target: string
   readonly #store: NamingStore
 
   /**
-   * The endpoints of the service `target`, in the format of etcd's Go module `client/v3/naming/endpoints`: services in
-   * Go and here find each other. Sends nothing yet.
+   * Creates the endpoint list of a service. Sends nothing. The format is that of etcd's Go module
+   * `client/v3/naming/endpoints`, so services in Go and Node.js can discover each other.
+   *
+   * @param store A client, or a namespace of one.
+   * @param target The name of the service, such as `services/greeter`.
    */
   constructor(store: NamingStore, target: string) {
     if (typeof target !== 'string' || target === '' || target.endsWith('/')) {
@@ -51,27 +54,27 @@ export class ServiceEndpoints {
   }
 
   /**
-   * Adds an endpoint, and keeps it there as long as this process is: on a lease that is kept alive, and put back when it
-   * was deleted or the lease was lost. `close()` of what it resolves to takes it away.
+   * Adds an endpoint for the lifetime of this process: attaches it to a lease that is kept alive, and restores it if it
+   * is deleted or the lease is lost. Closing the registration removes it.
    */
   async register(endpoint: NewEndpoint, options: RegisterOptions = {}): Promise<Registration> {
     const { name, ...record } = checkEndpoint(endpoint)
     return this.#store.register(this.#keyOf(name), endpointCodec.encode(record), options)
   }
 
-  /** Adds an endpoint, or gives the one of its name another address. */
+  /** Adds an endpoint, or replaces the one with the same name. */
   async add(endpoint: NewEndpoint, options: AddEndpointOptions = {}): Promise<void> {
     checkCall('add()', options, [...callOptionNames, 'lease'])
     const { lease, ...callOptions } = options
     await this.update([{ op: 'add', endpoint, lease }], callOptions)
   }
 
-  /** Deletes an endpoint, if it is there. */
+  /** Deletes an endpoint if it exists. */
   async delete(name: string, options?: CallOptions): Promise<void> {
     await this.update([{ op: 'delete', name }], options)
   }
 
-  /** Makes several changes at once, in one transaction. */
+  /** Applies several changes in one transaction. */
   async update(updates: readonly EndpointUpdate[], options?: CallOptions): Promise<void> {
     checkCall('update()', options)
     if (!Array.isArray(updates)) {
@@ -84,7 +87,7 @@ export class ServiceEndpoints {
       .commit(options)
   }
 
-  /** All endpoints, in the order of their names. Those whose record cannot be read are left out. */
+  /** Lists all endpoints in the order of their names. Omits records that cannot be decoded. */
   async list(options: CallOptions = {}): Promise<ServiceEndpoint[]> {
     checkCall('list()', options)
     const endpoints: ServiceEndpoint[] = []
@@ -96,9 +99,10 @@ export class ServiceEndpoints {
   }
 
   /**
-   * All endpoints, now and after each change; who is slow is given the latest. It goes on over lost connections and
-   * compacted history, until the iteration is left, throws the reason of `signal`, or fails for good
-   * (`PERMISSION_DENIED`, `CLOSED`).
+   * Yields all endpoints, now and after each change; a slow consumer receives the latest list. Survives lost
+   * connections and compaction.
+   *
+   * @throws The reason of `signal`, or a permanent error such as `PERMISSION_DENIED` or `CLOSED`.
    */
   async *watch({
     signal,
@@ -124,7 +128,11 @@ export class ServiceEndpoints {
     }
   }
 
-  /** Tells `listener` of all endpoints, now and after each change, until what it returns is closed. */
+  /**
+   * Calls `listener` with all endpoints, now and after each change.
+   *
+   * @returns The subscription; close it to stop.
+   */
   subscribe(listener: EndpointListener): { close(): Promise<void> } {
     const informer = this.#store.informer({ prefix: this.#prefix }, { codec: endpointCodec })
     return new Follower(informer, this.#prefix, listener)

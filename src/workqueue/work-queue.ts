@@ -3,39 +3,48 @@ import { longestTimerMs } from '../core/abort.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe, durationMs, positiveInteger } from '../core/validate.js'
 
-/** How soon a key is worked on again after its work has failed. */
+/** Options of a work queue. */
 export interface WorkQueueOptions {
-  /** Keys worked on at the same time, never the same one. @default 1 */
+  /** Maximum number of keys processed concurrently. @default 1 */
   readonly concurrency?: number | undefined
-  /** Wait after the first failure of a key in milliseconds; it doubles with each further one in a row. @default 100 */
+  /**
+   * Delay before the first retry of a failed key, in milliseconds. It doubles with each consecutive failure. @default
+   * 100
+   */
   readonly minRetryMs?: number | undefined
-  /** The longest such wait. @default 60 000 */
+  /** Maximum retry delay, in milliseconds. @default 60 000 */
   readonly maxRetryMs?: number | undefined
-  /** Called when the work on a key has failed, with how often that was so in a row. */
+  /** Called when processing a key fails, with the number of consecutive failures. */
   readonly onError: (error: unknown, key: string, failures: number) => void
 }
 
-/** What is known of a queue now. */
+/** Current counts of a work queue. */
 export interface WorkQueueStats {
-  /** Keys that wait to be worked on. */
+  /** Keys that are ready to be processed. */
   readonly queued: number
   readonly active: number
-  /** Keys that wait for their time, after a failure or by `addAfter`. */
+  /** Keys that wait for a delay, after a failure or `addAfter()`. */
   readonly delayed: number
 }
 
-/** The work on one key. Where it fails, the key comes again after a wait. */
+/** Processes one key. If it fails, the key is retried after a delay. */
 export type Work = (key: string, options: { readonly signal: AbortSignal }) => unknown
 
 const optionNames = ['concurrency', 'minRetryMs', 'maxRetryMs', 'onError']
 
-/** The work that the running code is a part of. */
+/** The work that the running code belongs to. */
 const current = new AsyncLocalStorage<{ readonly queue: WorkQueue; readonly key: string }>()
 
 /**
- * Keys to be worked on: each waits once, however often it was added, and is never worked on twice at the same time. One
- * that is added while it is being worked on comes again afterwards. For the keys of an informer: what is to be done
- * follows from the state that the informer shows when the work begins, not from the event that caused it.
+ * Processes keys: each is queued once, however often it is added, and never processed concurrently with itself. A key
+ * added while it is being processed is processed again afterwards. Designed for the keys of an informer: derive the
+ * work from the state that the informer shows when processing starts, not from the event.
+ *
+ * @example
+ * ```ts
+ * await using queue = new WorkQueue((key) => reconcile(informer.get(key)), { onError: console.error })
+ * informer.on('change', ({ keyText }) => queue.add(keyText))
+ * ```
  */
 export class WorkQueue implements AsyncDisposable {
   readonly #work: Work
@@ -45,12 +54,12 @@ export class WorkQueue implements AsyncDisposable {
   readonly #onError: WorkQueueOptions['onError']
   readonly #queued = new Set<string>()
   readonly #active = new Map<string, Promise<void>>()
-  /** Added while being worked on. */
+  /** Keys added while they were being processed. */
   readonly #again = new Set<string>()
   readonly #delayed = new Map<string, { readonly timer: NodeJS.Timeout; readonly dueAt: number }>()
   readonly #failures = new Map<string, number>()
   readonly #closing = new AbortController()
-  /** Keys whose work waits for the end of the others: nobody waits for these, or they would wait for each other. */
+  /** Keys whose work called `close()`: `close()` does not wait for them, to avoid a deadlock. */
   readonly #closers = new Set<string>()
   #onIdle: (() => void)[] = []
 
@@ -71,7 +80,7 @@ export class WorkQueue implements AsyncDisposable {
     return { queued: this.#queued.size, active: this.#active.size, delayed: this.#delayed.size }
   }
 
-  /** Has a key worked on as soon as there is room; one that waits already stays where it is. */
+  /** Adds a key; does nothing if it is already queued. */
   add(key: string): void {
     checkKey(key)
     if (this.#closing.signal.aborted) return
@@ -81,26 +90,26 @@ export class WorkQueue implements AsyncDisposable {
     this.#fill()
   }
 
-  /** Has a key worked on after `delayMs`, unless it is added before. */
+  /** Adds a key after `delayMs` milliseconds, unless it is added earlier. */
   addAfter(key: string, delayMs: number): void {
     checkKey(key)
     durationMs('delayMs', delayMs)
     this.#delay(key, delayMs)
   }
 
-  /** How often the work on a key has failed in a row. */
+  /** The number of consecutive failures of a key. */
   failures(key: string): number {
     return this.#failures.get(key) ?? 0
   }
 
-  /** Resolves when nothing waits and nothing is being worked on; delayed keys do not count. */
+  /** Resolves when no key is queued or being processed; delayed keys do not count. */
   idle(): Promise<void> {
     if (this.#isIdle) return Promise.resolve()
     return new Promise((resolve) => this.#onIdle.push(resolve))
   }
 
   /**
-   * Takes no more keys, drops those that wait, aborts the `signal` of the work under way and waits for its end. Called by
+   * Accepts no more keys, drops queued ones, aborts the `signal` of running work and waits for it to end. Called from
    * the work on a key, it waits for the work on the other keys.
    */
   async close(): Promise<void> {
@@ -134,9 +143,9 @@ export class WorkQueue implements AsyncDisposable {
   }
 
   async #run(key: string): Promise<void> {
-    // The caller of `add` is never in the way of the work.
+    // The work never starts inside the caller's `add()`.
     await Promise.resolve()
-    // What was added before the work began is what it works on.
+    // The work sees everything that was added before it started.
     this.#again.delete(key)
     try {
       await current.run({ queue: this, key }, () => this.#work(key, { signal: this.#closing.signal }))
@@ -157,11 +166,11 @@ export class WorkQueue implements AsyncDisposable {
     const failures = this.failures(key) + 1
     this.#failures.set(key, failures)
     this.#delay(key, Math.min(this.#maxRetryMs, this.#minRetryMs * 2 ** Math.min(failures - 1, 30)))
-    this.#tellError(error, key, failures)
+    this.#reportError(error, key, failures)
   }
 
-  /** A listener that throws must not end the work on other keys, nor be silent. */
-  #tellError(error: unknown, key: string, failures: number): void {
+  /** A listener that throws must neither stop the queue nor be silent. */
+  #reportError(error: unknown, key: string, failures: number): void {
     try {
       this.#onError(error, key, failures)
     } catch (thrown) {

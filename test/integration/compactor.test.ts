@@ -110,7 +110,7 @@ describe('A compactor', () => {
       () => etcd.compactor({ intervalMs: Number.POSITIVE_INFINITY }),
       /`intervalMs` must be milliseconds, got Inf/,
     )
-    assert.throws(() => etcd.compactor({ key: '' }), /`key` must have at least one byte/)
+    assert.throws(() => etcd.compactor({ key: '' }), /`key` must not be empty/)
     assert.throws(() => etcd.compactor(Object({ retain: 1 })), /unknown option `retain` of compactor\(\)/)
   })
 })

@@ -144,7 +144,7 @@ describe('Cluster maintenance', () => {
   test('rejects invalid arguments before anything is sent', async () => {
     const maintenance = untyped(etcd.maintenance)
     const wrong: [Promise<unknown> | undefined, RegExp][] = [
-      [maintenance.status?.(), /maintenance.status\(\) takes \{ endpoint \}, the member to ask/],
+      [maintenance.status?.(), /maintenance.status\(\) requires \{ endpoint \}, the member to call/],
       [maintenance.status?.({}), /`endpoint` must be one of the client's, got undefined/],
       [maintenance.defragment?.(cluster.endpoints[0]), /options of maintenance.defragment\(\) must be an object/],
       [maintenance.defragment?.({ endpoint: cluster.endpoints.join() }), /`endpoint` must be one of the client's/],

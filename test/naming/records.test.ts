@@ -27,7 +27,7 @@ describe('The record of an endpoint', () => {
     }
     assert.throws(() => checkEndpoint(Object({ addr: 'h:1' })), /unknown option `addr` of a service endpoint/)
     assert.throws(() => checkEndpoint({ address: '' }), /`address` must be text such as 10.0.0.1:8080, got ""/)
-    assert.throws(() => checkEndpoint({ address: 'h:1', name: '' }), /`name` must be text of at least one letter/)
+    assert.throws(() => checkEndpoint({ address: 'h:1', name: '' }), /`name` must be a non-empty string/)
   })
 })
 
@@ -50,6 +50,6 @@ describe('Naming', () => {
     assert.throws(() => new ServiceEndpoints(store, ''), /`target` must be a name without a slash at its end, got ""/)
     assert.throws(() => new ServiceEndpoints(store, 'api/'), /got "api\/"/)
     assert.throws(() => registerResolver(Object({}), store), /`grpc` must be the module @grpc\/grpc-js, got an object/)
-    assert.throws(() => registerResolver(Object({}), store, { scheme: '' }), /`scheme` must be one of a URI/)
+    assert.throws(() => registerResolver(Object({}), store, { scheme: '' }), /`scheme` must be a URI scheme/)
   })
 })
