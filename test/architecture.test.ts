@@ -10,7 +10,7 @@ const src = join(root, 'src')
 
 /**
  * The rooms of src, lowest first, and those that each may import from beside itself. A room is a folder with its subfolders;
- * a subfolder with a row of its own is one, too. `protobuf/generated` and `protobuf` are one room.
+ * a subfolder with its own row is one, too. `protobuf/generated` and `protobuf` are one room.
  */
 const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   core: [],
@@ -45,7 +45,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   // The one room that knows how the parts are put together.
   client: ['*'],
   'index.ts': ['*'],
-  // The program uses what every user of the package has; only its benchmark of logins makes calls of its own.
+  // The program uses what every user of the package has; only its login benchmark makes its own calls.
   cli: ['index.ts', 'client', 'core', 'protobuf', 'transport'],
   testing: [],
 }

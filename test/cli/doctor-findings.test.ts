@@ -103,7 +103,7 @@ describe('The findings', () => {
       ['critical quota m2'],
     ],
     [
-      'the quota that the metrics tell, where status does not',
+      'the quota in the metrics when status has none',
       {
         members: [
           member(0),

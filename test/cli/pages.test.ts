@@ -78,7 +78,7 @@ const sick = report({
   },
 })
 
-const pages: readonly (readonly [string, string, charts: number, leastMarks: number])[] = [
+const pages: readonly (readonly [string, string, charts: number, minMarks: number])[] = [
   ['a benchmark', bench(Array.from({ length: 1000 }, (_, at) => (at * 37) % 1000)), 3, 12],
   ['a benchmark of one operation', bench([1]), 3, 1],
   ['a sound cluster', doctorPage(report(), []), 3, 9],
@@ -99,7 +99,7 @@ describe('In a browser the page of', { skip: typeof chromium === 'string' && chr
     rmSync(folder, { recursive: true })
   })
 
-  for (const [name, html, charts, leastMarks] of pages) {
+  for (const [name, html, charts, minMarks] of pages) {
     for (const width of [1200, 480]) {
       test(`${name}, ${width} wide, shows its charts uncut, loads nothing and runs nothing`, async () => {
         const path = join(folder, 'page.html')
@@ -108,7 +108,7 @@ describe('In a browser the page of', { skip: typeof chromium === 'string' && chr
         const { marks, ...others } = sight
         const expected = { charts, cutOff: [], isTooWide: false, loaded: [], looksStyled: true, scripts: 0 }
         assert.deepEqual(others, expected)
-        assert.ok(marks >= leastMarks, `${marks} marks`)
+        assert.ok(marks >= minMarks, `${marks} marks`)
       })
     }
   }

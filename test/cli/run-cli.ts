@@ -58,7 +58,7 @@ async function textOf(stream: PassThrough): Promise<string> {
 
 const root = join(import.meta.dirname, '../..')
 
-/** The program as a process of its own. */
+/** The program in its own process. */
 export class CliProcess {
   readonly child: ChildProcess
   stdout = ''

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { useCluster } from '../support/cluster.js'
 
 const root = join(import.meta.dirname, '../..')
-/** The tour has tests of its own. */
+/** The tour has its own tests. */
 const programs = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts') && name !== 'tour.ts')
 
 describe('The examples', () => {

@@ -15,7 +15,7 @@ interface Ended {
   readonly stderr: string
 }
 
-/** A tour in a process of its own, as `npm start` runs it. Its temporary files tell its members from all others. */
+/** A tour in its own process, as `npm start` runs it. Its temporary folder identifies its members. */
 class Tour {
   readonly folder: string
   readonly ended: Promise<Ended>

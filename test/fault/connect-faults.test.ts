@@ -8,7 +8,7 @@ import { startCluster, useCluster, useProxy } from '../support/cluster.js'
 import { memberAt } from '../support/cluster-view.js'
 import { within } from '../support/slack.js'
 
-/** Runs a call and tells how long it took. */
+/** Runs a call and returns how long it took. */
 async function timed<Result>(call: () => Promise<Result>): Promise<{ result: Result; tookMs: number }> {
   const startedAt = performance.now()
   const result = await call()

@@ -26,7 +26,7 @@ async function stalledWatches(t: TestContext, etcd: Etcd, prefix: string, count:
     }),
   )
   const iterators = watchers.map((watcher) => watcher[Symbol.asyncIterator]())
-  const told: number[][] = await Promise.all(iterators.map((iterator) => take(iterator, 3)))
+  const received: number[][] = await Promise.all(iterators.map((iterator) => take(iterator, 3)))
   await poll(
     'all are full again',
     () => watchers.every(({ status }) => status.buffered >= maxBufferedEvents) || undefined,
@@ -35,7 +35,7 @@ async function stalledWatches(t: TestContext, etcd: Etcd, prefix: string, count:
   const rest = async (): Promise<void> => {
     const others = await Promise.all(iterators.map((iterator) => take(iterator, eventCount - 3)))
     assert.deepEqual(
-      others.map((revisionsOf, index) => [...(told[index] ?? []), ...revisionsOf]),
+      others.map((revisionsOf, index) => [...(received[index] ?? []), ...revisionsOf]),
       revisions,
     )
   }
@@ -82,7 +82,7 @@ for (const members of [1, 3]) {
         await sleep(grantedAt + 3600 - performance.now())
         assert.ok(lease.isAlive() && lock.isHeld(), 'the lease was lost')
         assert.equal((await etcd.get(`${prefix}leased`))?.valueText, 'here')
-        assert.ok(limits.has('slow watch 4'), `told of ${[...limits].join()}`)
+        assert.ok(limits.has('slow watch 4'), `emitted ${[...limits].join()}`)
         await rest()
       })
 

@@ -8,9 +8,9 @@ import { memberAt, proxyAt, storedKeys } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 import { Load } from '../support/load.js'
 
-/** What a handler makes of the changes that it is told. A change that does not fit what was told before is a mistake. */
+/** Applies changes as a handler receives them. A change that does not fit the earlier ones is a mistake. */
 class Mirror {
-  readonly told: Change<string>[] = []
+  readonly received: Change<string>[] = []
   readonly mistakes: string[] = []
   readonly #values = new Map<string, string>()
   #revision = 0
@@ -23,18 +23,18 @@ class Mirror {
     return [...this.#values].sort(([a], [b]) => (a < b ? -1 : 1))
   }
 
-  /** Whether the handler has been told all that the informer shows. */
+  /** Whether the handler has received everything that the informer shows. */
   shows(informer: Informer<string>): true | undefined {
     return JSON.stringify(this.entries) === JSON.stringify(shown(informer)) || undefined
   }
 
   #take(change: Change<string>): void {
     const { type, keyText, value, old, revision, source } = change
-    this.told.push(change)
+    this.received.push(change)
     if (old?.value !== this.#values.get(keyText))
-      this.mistakes.push(`${type} of ${keyText}: ${old?.value} was not told before`)
+      this.mistakes.push(`${type} of ${keyText}: ${old?.value} was not received before`)
     if (source === 'watch' && revision < this.#revision) this.mistakes.push(`${revision} after ${this.#revision}`)
-    // A resync is told in key order, and may lead to an older cluster.
+    // A resync comes in key order, and may lead to an older cluster.
     this.#revision = source === 'resync' ? 0 : revision
     if (type === 'delete') this.#values.delete(keyText)
     else this.#values.set(keyText, value)
@@ -45,7 +45,7 @@ function shown(informer: Informer<string>): [string, string][] {
   return informer.list().map(({ keyText, value }) => [keyText, value])
 }
 
-/** An informer that closes itself before its client does, with what it tells of itself. */
+/** An informer that closes itself before its client does, with its events. */
 async function follow(t: TestContext, etcd: Etcd, prefix: string, maxQueuedChanges?: number) {
   const informer = etcd.informer({ prefix }, { maxQueuedChanges })
   t.after(() => informer.close())
@@ -73,8 +73,8 @@ describe('An informer after a cut', () => {
     await writer.put(`${prefix}changed`, '2')
     await informer.waitForRevision((await writer.put(`${prefix}gone`, '2')).revision)
     const fromRevision = informer.revision
-    await poll('all is told', () => mirror.shows(informer))
-    const { length } = mirror.told
+    await poll('all changes are received', () => mirror.shows(informer))
+    const { length } = mirror.received
 
     proxyAt(cluster, 0).refuse()
     proxyAt(cluster, 0).cut()
@@ -88,12 +88,12 @@ describe('An informer after a cut', () => {
     proxyAt(cluster, 0).accept()
 
     await informer.waitForRevision(revision)
-    await poll('all is told', () => mirror.shows(informer))
+    await poll('all changes are received', () => mirror.shows(informer))
     assert.deepEqual(shown(informer), await stored(cluster, prefix))
     assert.deepEqual(resyncs, [{ reason: 'COMPACTED', fromRevision, compactRevision: revision, toRevision: revision }])
     assert.deepEqual([informer.stats().resyncs, mirror.mistakes, errors], [1, [], []])
     assert.deepEqual(
-      mirror.told
+      mirror.received
         .slice(length)
         .map(({ type, keyText, value, old, source }) => [
           type,
@@ -123,9 +123,9 @@ describe('An informer after a cut', () => {
     proxyAt(cluster, 0).heal()
     proxyAt(cluster, 0).accept()
     await informer.waitForRevision(last)
-    await poll('all is told', () => mirror.shows(informer))
+    await poll('all changes are received', () => mirror.shows(informer))
     assert.deepEqual(
-      mirror.told.map(({ value, source }) => `${value} ${source}`),
+      mirror.received.map(({ value, source }) => `${value} ${source}`),
       Array.from({ length: 200 }, (_, round) => `${round} watch`),
     )
     assert.deepEqual([resyncs, mirror.mistakes], [[], []])
@@ -161,14 +161,18 @@ describe('An informer on three members', () => {
     }
     await load.stop()
     await informer.waitForRevision((await etcd.put(`${prefix}last`, '')).revision)
-    await poll('all is told', () => mirror.shows(informer))
+    await poll('all changes are received', () => mirror.shows(informer))
     assert.deepEqual(shown(informer), await stored(cluster, prefix))
     assert.deepEqual([resyncs, errors, mirror.mistakes], [[], [], []])
-    const told = new Map(mirror.told.map(({ value, revision }) => [value, revision]))
-    assert.equal(new Set(mirror.told.map(({ revision }) => revision)).size, mirror.told.length, 'each write once')
-    for (const [value, revision] of revisions) assert.equal(told.get(value), revision)
+    const received = new Map(mirror.received.map(({ value, revision }) => [value, revision]))
+    assert.equal(
+      new Set(mirror.received.map(({ revision }) => revision)).size,
+      mirror.received.length,
+      'each write once',
+    )
+    for (const [value, revision] of revisions) assert.equal(received.get(value), revision)
     assert.ok(informer.stats().reconnects >= 3)
-    t.diagnostic(`${mirror.told.length} changes, ${informer.stats().reconnects} reconnects`)
+    t.diagnostic(`${mirror.received.length} changes, ${informer.stats().reconnects} reconnects`)
   })
 
   test('shows exactly one revision in each snapshot under concurrent writes', async (t) => {
@@ -241,9 +245,9 @@ describe('An informer on three members', () => {
       await informer.waitForRevision(revision)
       for (const { queued } of informer.stats().handlers) worst = Math.max(worst, queued)
     }
-    await poll('the healthy handler is told', () => mirror.shows(informer))
+    await poll('the healthy handler has received everything', () => mirror.shows(informer))
     t.diagnostic(`${updates} updates in ${(performance.now() - startedAt).toFixed()} ms`)
-    assert.equal(mirror.told.length, updates, 'the others have not cost it anything')
+    assert.equal(mirror.received.length, updates, 'the others have not cost it anything')
     assert.equal(thrown, updates)
     assert.ok(worst <= limit, `${worst} changes waited`)
     const overflows = informer.stats().handlers.map(({ overflows }) => overflows > 0)
@@ -289,7 +293,7 @@ describe('An informer on a cluster restored from a backup', () => {
     await cluster.call('/v3/kv/put', { key: base64(`${prefix}same`), value: base64('after') })
     await poll('the informer has noticed', () => resyncs[0])
     await poll('the write has come', () => informer.get(`${prefix}same`) === 'after' || undefined)
-    await poll('all is told', () => mirror.shows(informer))
+    await poll('all changes are received', () => mirror.shows(informer))
     assert.deepEqual(shown(informer), await stored(cluster, prefix))
     const same = informer.entry(`${prefix}same`)
     assert.deepEqual([same?.value, same?.modRevision], ['after', before?.modRevision])
@@ -323,7 +327,7 @@ describe('An informer on a cluster replaced by another one', () => {
     }
     await poll('the informer has noticed', () => resyncs[0])
     await poll('the writes have come', () => informer.get(`${prefix}changed`) === 'after' || undefined)
-    await poll('all is told', () => mirror.shows(informer))
+    await poll('all changes are received', () => mirror.shows(informer))
     assert.deepEqual(shown(informer), await stored(cluster, prefix))
     assert.deepEqual([resyncs.map(({ reason }) => reason), mirror.mistakes], [['CLUSTER_CHANGED'], []])
     const { revision: later } = await etcd.put(`${prefix}later`, '1')

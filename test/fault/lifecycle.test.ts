@@ -7,7 +7,7 @@ import { useCluster, useProxy } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 import { within } from '../support/slack.js'
 
-/** How long a process may take to end by itself when its client is closed. */
+/** How long a process may take to exit after its client is closed. */
 const exitMs = 1000
 
 describe('A process', () => {
@@ -35,7 +35,7 @@ describe('A process', () => {
     return { printed: printed.trim(), tookMs: Number(tookMs) }
   }
 
-  /** Asserts that the process ends by itself when `body` is over, and returns what it printed. */
+  /** Asserts that the process exits after `body`, and returns what it printed. */
   async function assertEnds(body: string, options?: object): Promise<string> {
     const { printed, tookMs } = await run(body, options)
     assert.ok(tookMs < within(exitMs), `it ended ${tookMs} ms later: ${printed}`)

@@ -67,7 +67,7 @@ const ways: readonly (readonly [Kind, Way])[] = [
 
 const expected = ['LOCK_TIMEOUT', 'LOCK_UNAVAILABLE', 'CLOSED'] as const
 
-/** The folders of those who must not be there before a holder, and how many may. */
+/** The folders whose entries exclude a holder, and how many entries it admits. */
 const rivals: Readonly<Record<Kind, (name: string) => readonly string[]>> = {
   lock: (name) => [`${name}/`],
   read: (name) => [`${name}/write/`],
@@ -75,14 +75,14 @@ const rivals: Readonly<Record<Kind, (name: string) => readonly string[]>> = {
   semaphore: (name) => [`${name}~semaphore/`],
 }
 
-/** Whether a key is one of those in a folder, as Go's clients would tell it: by the lease, or by the unique name. */
+/** Whether a key is an entry of a folder, by the rule of Go's clients: by the lease, or by the unique name. */
 function isIn(folder: string, kind: Kind, { key, lease }: KeyLife): boolean {
   if (!key.startsWith(folder) || lease === undefined) return false
   const rest = key.slice(folder.length)
   return kind === 'lock' ? rest === lease : /^\d{19}-[0-9a-f]{32}$/.test(rest)
 }
 
-/** What must not be, as sentences: whoever is granted something is the first of those whom the cluster knows. */
+/** Violations, as sentences: every holder must be the first entry that the cluster knows. */
 function violations(granted: readonly Granted[], lives: readonly KeyLife[]): string[] {
   return granted.flatMap(({ kind, name, key, fence }) => {
     const thenThere = lives.filter(({ createdAt, deletedAt }) => createdAt <= fence && fence < deletedAt)

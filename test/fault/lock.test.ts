@@ -50,7 +50,7 @@ describe('A lock over a broken link', () => {
     await (await etcd.lock('warm up')).release()
     const { result, cut } = await loseAnswer(() => etcd.lock('fence'))
     await untilQueued('fence', 2)
-    // By hand-over, before which the place of the one who waits was made.
+    // By hand-over, so the waiter's queue entry was created before.
     const second = other.lock('fence')
     await first.release()
     const before = await second
@@ -167,13 +167,13 @@ describe('A lock over a broken link', () => {
 
   test('has observers that report the current leader after the history was compacted', async (t) => {
     const observer = createClient(t, cluster)
-    const told: (string | undefined)[] = []
+    const observed: (string | undefined)[] = []
     void (async () => {
-      for await (const seen of observer.election('observed').observe()) told.push(seen?.valueText)
+      for await (const seen of observer.election('observed').observe()) observed.push(seen?.valueText)
     })().catch(() => {})
-    await poll('the observer has begun', () => told.length === 1 || undefined)
+    await poll('the observer has begun', () => observed.length === 1 || undefined)
     await (await other.election('observed').campaign('first')).proclaim('first again')
-    await poll('the observer goes on', () => told.at(-1) === 'first again' || undefined)
+    await poll('the observer continues', () => observed.at(-1) === 'first again' || undefined)
     proxy.refuse()
     proxy.cut()
     const third = createClient(t, { endpoints: [memberAt(cluster, 0).clientUrl] })
@@ -185,10 +185,10 @@ describe('A lock over a broken link', () => {
     const { revision } = await other.put('later', '')
     await other.compact(revision)
     proxy.accept()
-    await poll('the observer knows the third', () => told.at(-1) === 'third' || undefined)
+    await poll('the observer reports the third', () => observed.at(-1) === 'third' || undefined)
     await leader.resign()
-    await poll('the observer knows of nobody', () => told.at(-1) === undefined || undefined)
-    assert.deepEqual(told.slice(-4), ['first', 'first again', 'third', undefined])
+    await poll('the observer reports no leader', () => observed.at(-1) === undefined || undefined)
+    assert.deepEqual(observed.slice(-4), ['first', 'first again', 'third', undefined])
   })
 
   test('does not report leadership after its lease expired while waiting', async (t) => {
@@ -196,22 +196,22 @@ describe('A lock over a broken link', () => {
     const leader = await other.election('zombie').campaign('leader')
     const waiting = etcd.election('zombie', { ttlSeconds: 1 }).campaign('candidate')
     await untilQueued('zombie', 2)
-    const told: (string | undefined)[] = []
+    const observed: (string | undefined)[] = []
     const observer = createClient(t, { endpoints: [memberAt(cluster, 0).clientUrl] })
     void (async () => {
-      for await (const seen of observer.election('zombie').observe()) told.push(seen?.valueText)
+      for await (const seen of observer.election('zombie').observe()) observed.push(seen?.valueText)
     })().catch(() => {})
-    await poll('the observer has begun', () => told.length > 0 || undefined)
+    await poll('the observer has begun', () => observed.length > 0 || undefined)
     proxy.blackhole()
     await untilQueued('zombie', 1)
     await leader.resign()
-    await poll('nobody leads', () => told.length > 1 || undefined)
+    await poll('nobody leads', () => observed.length > 1 || undefined)
     proxy.heal()
     const elected = await waiting
     assert.ok(elected.isLeader() && elected.fence > leader.fence)
     await elected.resign()
-    await poll('the observer has seen all', () => told.length === 4 || undefined)
-    assert.deepEqual(told, ['leader', undefined, 'candidate', undefined])
+    await poll('the observer has seen all', () => observed.length === 4 || undefined)
+    assert.deepEqual(observed, ['leader', undefined, 'candidate', undefined])
   })
 })
 
@@ -249,20 +249,20 @@ describe('A lock whose holder does not run', () => {
   const cluster = useCluster({ members: 3 })
   const etcd = useClient(cluster)
 
-  /** A process that holds the lock, and tells what it finds when it runs again after a second or more. */
+  /** A process that holds the lock and prints what it finds when it runs again after a second or more. */
   function holder(name: string, stall: string) {
     const source = `
       import { Etcd, put } from './src/index.ts'
       const etcd = new Etcd({ endpoints: ${JSON.stringify(cluster.endpoints)} })
       const lock = await etcd.lock('${name}', { ttlSeconds: 1 })
       const { signal } = lock
-      let told = false
-      signal.addEventListener('abort', () => { told = true })
+      let aborted = false
+      signal.addEventListener('abort', () => { aborted = true })
       console.log(lock.fence)
       ${stall}
       const found = [lock.signal.aborted, lock.isHeld(), lock.remainingMs, signal.reason?.code, signal.reason?.cause?.reason]
       await new Promise((resolve) => setTimeout(resolve, 0))
-      console.log(JSON.stringify([...found, told]))
+      console.log(JSON.stringify([...found, aborted]))
       const { succeeded } = await etcd.txn().if(lock.guard()).then(put('${name} written', '')).commit()
       console.log(succeeded)
       await lock.release()

@@ -54,7 +54,7 @@ describe('Another cluster at the same addresses', () => {
     await replace(0)
     await poll('the first is noticed', () => changes.length > 0 || undefined)
     await Promise.all([replace(1), replace(2)])
-    await poll('calls go on', async () => {
+    await poll('calls succeed', async () => {
       try {
         return (await etcd.get('key')) === undefined || undefined
       } catch (error) {
@@ -70,13 +70,13 @@ describe('Another cluster at the same addresses', () => {
   test('receives no write before it is identified when it has the only endpoint', async () => {
     const proxy = await FaultProxy.start(memberAt(old, 0).clientUrl)
     await using single = new Etcd({ endpoints: proxy.endpoint })
-    let told = 0
+    let emitted = 0
     single.on('clusterChanged', () => {
-      told += 1
+      emitted += 1
     })
     await single.put('single', 'old')
     await proxy.close()
     await using _replacement = await FaultProxy.start(memberAt(other, 0).clientUrl, { port: proxy.port })
-    await poll('calls go on', async () => ((await single.get('single')) === undefined && told > 0) || undefined)
+    await poll('calls succeed', async () => ((await single.get('single')) === undefined && emitted > 0) || undefined)
   })
 })

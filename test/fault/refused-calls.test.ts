@@ -33,7 +33,7 @@ const cases = [
 
 for (const transport of ['grpc-js', 'http2'] as const) {
   describe(`Calls over ${transport} that are refused before processing`, () => {
-    for (const [what, text, call, mostASecond] of cases) {
+    for (const [what, text, call, maxPerSecond] of cases) {
       test(`wait together and all succeed within seconds afterwards: ${what}`, async (t) => {
         const { etcd, member, recover } = await refusing(t, text, {
           transport,
@@ -49,7 +49,7 @@ for (const transport of ['grpc-js', 'http2'] as const) {
         await sleep(700)
         const seconds = (performance.now() - startedAt) / 1000
         const repeats = member.arrivals.length - before
-        assert.ok(repeats <= mostASecond * seconds + 12, `${repeats} repeats in ${seconds} s`)
+        assert.ok(repeats <= maxPerSecond * seconds + 12, `${repeats} repeats in ${seconds} s`)
         recover()
         const recoveredAt = performance.now()
         await all

@@ -32,7 +32,7 @@ describe('A watch in the middle of 5,000 revisions', () => {
     }
     const inOrder = [...written].sort(([a], [b]) => a - b)
     first = inOrder[0]?.[0] ?? 0
-    expected.push(...inOrder.map(([, told]) => told))
+    expected.push(...inOrder.map(([, received]) => received))
   })
   beforeEach(() => revive(cluster))
 
@@ -40,44 +40,44 @@ describe('A watch in the middle of 5,000 revisions', () => {
   async function disturbed(t: TestContext, disturb: (index: number) => Promise<void>) {
     const etcd = createClient(t, cluster)
     const watcher = etcd.watch({ prefix }, { startRevision: first })
-    const told: string[] = []
-    const following = follow(watcher.batches(), told)
-    await poll('part of the backlog has come', () => told.length > 0 || undefined, { intervalMs: 1 })
-    const before = told.length
+    const received: string[] = []
+    const following = follow(watcher.batches(), received)
+    await poll('part of the backlog has come', () => received.length > 0 || undefined, { intervalMs: 1 })
+    const before = received.length
     const { endpoint = '' } = watcher.status
     const on = cluster.endpoints.indexOf(endpoint)
     await disturb(on)
     assert.ok(before < revisions, 'all of it was there before')
     t.diagnostic(`after ${before} of ${revisions}`)
-    return { etcd, watcher, told, following, on }
+    return { etcd, watcher, received, following, on }
   }
 
-  async function follow(batches: AsyncIterable<WatchBatch>, told: string[]): Promise<void> {
+  async function follow(batches: AsyncIterable<WatchBatch>, received: string[]): Promise<void> {
     for await (const { events } of batches) {
-      for (const { revision, keyText, valueText } of events) told.push(`${revision} ${keyText} ${valueText}`)
-      if (told.length >= revisions) return
+      for (const { revision, keyText, valueText } of events) received.push(`${revision} ${keyText} ${valueText}`)
+      if (received.length >= revisions) return
     }
   }
 
   test('delivers each of them once and in order when its member is killed', async (t) => {
-    const { told, following } = await disturbed(t, (index) => cluster.kill(index))
+    const { received, following } = await disturbed(t, (index) => cluster.kill(index))
     await following
-    assert.deepEqual(told, expected)
+    assert.deepEqual(received, expected)
   })
 
   test(`delivers each of them once and in order when its member is frozen for ${pauseSeconds} s`, async (t) => {
-    const { told, following, watcher, on } = await disturbed(t, (index) => cluster.pause(index))
+    const { received, following, watcher, on } = await disturbed(t, (index) => cluster.pause(index))
     await sleep(pauseSeconds * 1000)
     await cluster.resume(on)
     await following
     t.diagnostic(`${watcher.status.reconnects} reconnects`)
-    assert.deepEqual(told, expected)
+    assert.deepEqual(received, expected)
   })
 
   test('moves to the majority when its member is partitioned from it', async (t) => {
     let on = 0
     const others = (): number[] => members.filter((index) => index !== on)
-    const { etcd, told, following } = await disturbed(t, async (index) => {
+    const { etcd, received, following } = await disturbed(t, async (index) => {
       on = index
       await Promise.all(others().map((other) => cluster.pause(other)))
     })
@@ -93,7 +93,7 @@ describe('A watch in the middle of 5,000 revisions', () => {
     await cluster.pause(on)
     await Promise.all(others().map((other) => cluster.resume(other)))
     await following
-    assert.deepEqual(told, expected)
+    assert.deepEqual(received, expected)
     const beside = createClient(t, { endpoints: others().map((index) => memberAt(cluster, index).endpoint) })
     const { revision } = await poll('the majority takes writes', () => beside.put('elsewhere', ''))
     const { value } = await quiet[Symbol.asyncIterator]().next()

@@ -15,7 +15,7 @@ describe('A slow watch consumer', () => {
 
   const value = Buffer.alloc(100_000, 'x')
 
-  /** Writes 100 kB so many times; tells the revisions. */
+  /** Writes 100 kB `count` times and returns the revisions. */
   async function write(prefix: string, count: number): Promise<number[]> {
     const revisions: number[] = []
     for (let index = 0; index < count; index += 1) revisions.push((await direct.put(`${prefix}key`, value)).revision)
@@ -86,13 +86,13 @@ describe('A slow watch consumer', () => {
     await poll('it is full', () => watcher.status.buffered >= 10 || undefined)
     const compacted = revisions.at(-1) ?? 0
     await direct.compact(compacted)
-    const told: number[] = []
+    const received: number[] = []
     const reading = (async () => {
-      for await (const { revision } of watcher) told.push(revision)
+      for await (const { revision } of watcher) received.push(revision)
     })()
     await assert.rejects(reading, { code: 'COMPACTED', compactRevision: compacted })
-    assert.ok(told.length >= 10 && told.length < revisions.length)
-    assert.deepEqual(told, revisions.slice(0, told.length))
+    assert.ok(received.length >= 10 && received.length < revisions.length)
+    assert.deepEqual(received, revisions.slice(0, received.length))
   })
 
   test('does not accumulate unread progress notifications', async (t) => {
@@ -131,10 +131,10 @@ describe('Watches created after the token expired', () => {
     }
     const first = etcd.watch({ prefix: 'key/' })
     await first.ready()
-    const told: number[] = []
+    const received: number[] = []
     const following = (async () => {
       for await (const { revision, keyText } of first) {
-        told.push(revision)
+        received.push(revision)
         if (keyText === 'key/last') break
       }
     })()
@@ -157,8 +157,8 @@ describe('Watches created after the token expired', () => {
     isOver = true
     await writing
     await following
-    t.diagnostic(`${told.length} events over ${first.status.reconnects} streams more`)
-    assert.deepEqual(told, written)
+    t.diagnostic(`${received.length} events over ${first.status.reconnects} streams more`)
+    assert.deepEqual(received, written)
     assert.ok(first.status.reconnects >= 1)
   })
 })

@@ -15,7 +15,7 @@ describe('A watch whose connection is cut', () => {
   /** Past the proxy. */
   const direct = useDirectClient(cluster)
 
-  /** Writes so many revisions: puts, deletions, and transactions of both. Tells what it did. */
+  /** Writes `count` revisions: puts, deletions, and transactions of both. Returns the changes. */
   async function write(prefix: string, revisions: number, random: () => number): Promise<HistoricChange[]> {
     const changes: HistoricChange[] = []
     const state = new Map<string, string>()
@@ -41,7 +41,7 @@ describe('A watch whose connection is cut', () => {
     return changes
   }
 
-  /** The same from several writers at once, each with keys of its own. */
+  /** The same from several concurrent writers, each with its own keys. */
   async function writeMany(prefix: string, revisions: number, random: () => number): Promise<HistoricChange[]> {
     const writers = Array.from({ length: 8 }, (_, index) => write(`${prefix}${index}/`, revisions / 8, random))
     return (await Promise.all(writers)).flat().sort((a, b) => a.revision - b.revision)
@@ -204,9 +204,9 @@ describe('A watch whose connection is cut', () => {
       startRevision: (await direct.put(`${prefix}other`, '')).revision + 20,
     })
     await Promise.all([behind, resyncing, future].map((watcher) => watcher.ready()))
-    const told = resyncing.batches()
+    const delivered = resyncing.batches()
     for (const name of ['kept', 'changed', 'gone']) await direct.put(`${prefix}resync/${name}`, 'old')
-    const before = await Promise.all([told.next(), told.next(), told.next()])
+    const before = await Promise.all([delivered.next(), delivered.next(), delivered.next()])
     proxy.refuse()
     proxy.cut()
     await poll('the watch has noticed', () => behind.status.state === 'reconnecting' || undefined)
@@ -223,7 +223,7 @@ describe('A watch whose connection is cut', () => {
       .catch((reason: unknown) => reason)
     assert.ok(error instanceof CompactedError)
     assert.equal(error.compactRevision, revision)
-    const { value: resync } = await told.next()
+    const { value: resync } = await delivered.next()
     assert.deepEqual(
       [
         resync?.resync,
@@ -241,7 +241,7 @@ describe('A watch whose connection is cut', () => {
     let last = revision
     while (last < (await future.ready()) + 1) last = (await direct.put(`${prefix}behind`, 'later')).revision
     await direct.put(`${prefix}resync/after`, '')
-    assert.equal((await told.next()).value?.events[0]?.keyText, `${prefix}resync/after`)
+    assert.equal((await delivered.next()).value?.events[0]?.keyText, `${prefix}resync/after`)
     assert.equal((await future[Symbol.asyncIterator]().next()).value?.revision, last)
   })
 })

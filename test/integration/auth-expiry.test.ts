@@ -61,11 +61,11 @@ describe('Tokens with a TTL of two seconds', () => {
     // Simple tokens live on while they are used.
     assert.deepEqual([asked(records, 'busy', 'first'), asked(records, 'busy', 'rejected')], [1, 0])
     // etcd cuts the end of a JWT to the second, so that it lives for one to two of them: 80 % of that is 800 ms at least.
-    const mostRounds = Math.ceil(loadMs / 800)
+    const maxRounds = Math.ceil(loadMs / 800)
     assert.ok(asked(records, 'jwt', 'expiring') >= 4, 'the JWT was not replaced')
     assert.equal(asked(records, 'jwt', 'rejected'), 0)
     assert.equal(counted, records.filter(({ username }) => username === 'jwt').length)
-    assert.ok(counted <= mostRounds, `${counted} Authenticates for JWTs in ${loadMs} ms`)
+    assert.ok(counted <= maxRounds, `${counted} Authenticates for JWTs in ${loadMs} ms`)
     for (const user of ['bursts', 'lazy']) {
       const count = records.filter(({ username }) => username === user).length
       assert.ok(count >= 3 && count <= 5, `${count} Authenticates for 4 bursts of ${user}`)
@@ -86,9 +86,9 @@ describe('Tokens with a TTL of two seconds', () => {
     await poll('calls work again by themselves', () => load.successes > 20 || undefined)
     await load.stop()
     assert.equal((await etcd.get('outage'))?.valueText, 'during')
-    const told = new Set<string>()
-    for await (const { valueText } of watcher) if (told.add(valueText).has('during')) break
-    assert.deepEqual([...told], ['before', 'during'])
+    const received = new Set<string>()
+    for await (const { valueText } of watcher) if (received.add(valueText).has('during')) break
+    assert.deepEqual([...received], ['before', 'during'])
     assert.ok(load.failures.every(({ error }) => error instanceof Error && !error.message.includes(password)))
   })
 })

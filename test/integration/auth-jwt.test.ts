@@ -19,7 +19,7 @@ describe('JWTs on three members', () => {
     keys[Symbol.dispose]()
   })
 
-  /** Whoever issues tokens for this cluster. */
+  /** The issuer of tokens for this cluster. */
   async function issue(name: string): Promise<string> {
     const [member = assert.fail()] = cluster.members
     const body = JSON.stringify({ name, password })

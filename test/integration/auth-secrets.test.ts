@@ -30,7 +30,7 @@ function recordings(t: TestContext, etcd: Etcd): readonly unknown[] {
 describe('Passwords and tokens', () => {
   const cluster = useCluster({ auth: { rootPassword } })
 
-  /** The token that a client holds, which only a member can tell. */
+  /** The token of a client, taken from a member. */
   async function issue(name: string, password: string): Promise<string> {
     const [member = assert.fail()] = cluster.members
     const { token } = await member.call('/v3/auth/authenticate', { name, password })

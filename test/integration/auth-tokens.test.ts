@@ -163,7 +163,7 @@ describe('Simple tokens on three members', () => {
     for (const error of errors) assert.ok(isEtcdError(error, 'AUTH_FAILED') && error.effect === 'none', String(error))
     assert.equal((await fresh.get('key'))?.valueText, 'new')
     await admin.auth.users.setPassword(auth.username, auth.password)
-    await poll('the client recovers by itself', async () => await old.get('key'))
+    await poll('the client recovers', async () => await old.get('key'))
   })
 
   test('a deleted user gets a typed error, and works again once recreated', async (t) => {
@@ -177,7 +177,7 @@ describe('Simple tokens on three members', () => {
     await assert.rejects(etcd.get('removed'), { code: 'AUTH_FAILED', effect: 'none' })
     await admin.auth.users.add(username, password)
     await admin.auth.users.grantRole(username, username)
-    await poll('the client recovers by itself', async () => await etcd.get('removed'))
+    await poll('the client recovers', async () => await etcd.get('removed'))
   })
 
   test('changes to users and roles under load do not invalidate simple tokens', async (t) => {

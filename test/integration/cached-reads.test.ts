@@ -15,7 +15,7 @@ function base64(text: string): string {
   return Buffer.from(text).toString('base64')
 }
 
-/** A read as it is told, without who answered it and when. */
+/** The record of a read without its endpoint and times. */
 async function read(kv: Keyspace, range: KeyRange, options: object): Promise<unknown> {
   const { kvs, count, more } = await kv.range(range, options)
   return { kvs: kvs.map((kv) => ({ ...kv })), count, more }

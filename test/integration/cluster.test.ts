@@ -57,7 +57,7 @@ describe('The members of a cluster', () => {
     assert.equal((await etcd.cluster.list()).length, 3)
   })
 
-  test('are promoted as soon as they have caught up', async () => {
+  test('are promoted once they have caught up', async () => {
     const index = await cluster.addLearner()
     const { memberId } = memberAt(cluster, index)
     assert.equal(byId(await etcd.cluster.list(), memberId)?.isLearner, true)

@@ -12,7 +12,7 @@ interface Compaction {
   readonly revision: number
 }
 
-/** The compactions of these compactors, in the order in which they are told. */
+/** The compactions of these compactors, in the order of their events. */
 function compactionsOf(compactors: readonly Compactor[]): Compaction[] {
   const compactions: Compaction[] = []
   for (const compactor of compactors) {

@@ -248,8 +248,8 @@ describe('OpenTelemetry and Prometheus', () => {
     const parentOf = ({ parentSpanContext }: ReadableSpan): string | undefined =>
       spans.find((span) => span.spanContext().spanId === parentSpanContext?.spanId)?.name
     const calls = spans.filter(({ attributes }) => attributes['etcd.key'] !== undefined)
-    const told = calls.map((span) => `${span.attributes['etcd.key']} ${span.name} ${parentOf(span)}`)
-    assert.deepEqual(told.sort(), [
+    const exported = calls.map((span) => `${span.attributes['etcd.key']} ${span.name} ${parentOf(span)}`)
+    assert.deepEqual(exported.sort(), [
       'one put request 1',
       'one range request 1',
       'three range undefined',
@@ -275,10 +275,10 @@ describe('OpenTelemetry and Prometheus', () => {
 
   test('export several clients in one registry, each until it is closed', async (t) => {
     const registry = new promClient.Registry()
-    const [a, b, twin] = [client(t, 'a'), client(t, 'b'), client(t, 'b')]
+    const [a, b, sameName] = [client(t, 'a'), client(t, 'b'), client(t, 'b')]
     const bystander = client(t, 'bystander')
-    for (const etcd of [a, b, twin]) expose(etcd, { promClient: promClient, registry })
-    for (const etcd of [a, b, twin, bystander]) await etcd.get('key')
+    for (const etcd of [a, b, sameName]) expose(etcd, { promClient: promClient, registry })
+    for (const etcd of [a, b, sameName, bystander]) await etcd.get('key')
     const gets = async (name: string): Promise<number | undefined> =>
       seriesValue(
         await registry.metrics(),
@@ -296,7 +296,7 @@ describe('OpenTelemetry and Prometheus', () => {
     expose(again, { promClient: promClient, registry })
     await again.get('key')
     assert.equal(await gets('a'), 1)
-    await Promise.all([again.close(), twin.close()])
+    await Promise.all([again.close(), sameName.close()])
     assert.equal((await registry.metrics()).trim(), '')
     assert.deepEqual(registry.getMetricsAsArray(), [])
   })

@@ -21,12 +21,12 @@ describe("etcd's gRPC proxy, which assigns its own watch IDs", () => {
     await Promise.all(stay.map(({ watcher }) => watcher.ready()))
     for (const value of ['1', '2']) for (const name of names) await direct.put(name, value)
     for (const { name, watcher } of stay) {
-      const told: string[] = []
+      const received: string[] = []
       for await (const { keyText, valueText } of watcher) {
-        told.push(`${keyText} ${valueText}`)
+        received.push(`${keyText} ${valueText}`)
         if (valueText === '2') break
       }
-      assert.deepEqual(told, [`${name} 1`, `${name} 2`])
+      assert.deepEqual(received, [`${name} 1`, `${name} 2`])
     }
     await using informer = etcd.informer({ prefix: 'key-' })
     await informer.ready()

@@ -67,7 +67,7 @@ describe('The file of an informer', () => {
       await using informer = kv.informer({ prefix: 'k/' }, { persist })
       const { errors } = eventsOf(informer)
       assert.deepEqual([informer.isStale, informer.size], [false, 0])
-      await poll('it is told', () => errors[0])
+      await poll('the error is emitted', () => errors[0])
       assert.match(String(errors[0]), new RegExp(`^false .*state is not used: it holds the keys of another (${what})`))
     }
   })
@@ -78,16 +78,16 @@ describe('The file of an informer', () => {
     await etcd.put(`${prefix}a`, '1')
     const fromRevision = await leave(etcd, prefix, persist)
     const stranger = createClient(t, other)
-    const told: string[] = []
+    const emitted: string[] = []
     {
       await using informer = stranger.informer({ prefix }, { persist })
       const { resyncs } = eventsOf(informer)
-      informer.on('change', ({ type, keyText, source }) => told.push(`${source} ${type} ${keyText}`))
+      informer.on('change', ({ type, keyText, source }) => emitted.push(`${source} ${type} ${keyText}`))
       assert.equal(informer.isStale, true, 'no member has answered yet')
       const toRevision = await informer.ready()
       assert.deepEqual(resyncs, [{ reason: 'CLUSTER_CHANGED', fromRevision, compactRevision: undefined, toRevision }])
-      await poll('handlers are told', () => told.length === 2 || undefined)
-      assert.deepEqual(told, [`list add ${prefix}a`, `resync delete ${prefix}a`])
+      await poll('the changes are emitted', () => emitted.length === 2 || undefined)
+      assert.deepEqual(emitted, [`list add ${prefix}a`, `resync delete ${prefix}a`])
     }
     await using informer = etcd.informer({ prefix }, { persist })
     const { errors } = eventsOf(informer)

@@ -27,7 +27,7 @@ async function ready<T, Name extends string>(t: TestContext, informer: Informer<
 describe('An informer', () => {
   const cluster = useCluster({ members: 3 })
 
-  /** A keyspace of its own, so that tests do not see each other. */
+  /** A separate keyspace, so that tests do not see each other. */
   function createSpace(t: TestContext): { etcd: Etcd; space: ReturnType<Etcd['namespace']> } {
     const etcd = createClient(t, cluster)
     return { etcd, space: etcd.namespace(uniquePrefix()) }
@@ -85,10 +85,10 @@ describe('An informer', () => {
     await space.put('k/a', '1')
     const informer = space.informer({ prefix: 'k/' })
     t.after(() => informer.close())
-    const told: string[] = []
+    const received: string[] = []
     for (const type of ['add', 'update', 'delete', 'change'] as const) {
       informer.on(type, (change: Change<string>) =>
-        told.push(`${type} ${inShort(change)} ${change.initial} ${change.source}`),
+        received.push(`${type} ${inShort(change)} ${change.initial} ${change.source}`),
       )
     }
     await informer.ready()
@@ -96,13 +96,13 @@ describe('An informer', () => {
     await space.put('k/a', '2')
     await space.put('outside', '1')
     const { revision } = await space.delete('k/b')
-    await poll('all is told', () => told.length === 8 || undefined)
+    await poll('all changes are received', () => received.length === 8 || undefined)
     assert.deepEqual(
-      told.filter((line) => !line.startsWith('change')),
+      received.filter((line) => !line.startsWith('change')),
       ['add +k/a=1 true list', 'add +k/b=1 false watch', 'update ~k/a=1>2 false watch', 'delete -k/b=1 false watch'],
     )
     assert.deepEqual(
-      told.filter((line) => line.startsWith('change')).map((line) => line.split(' ')[1]),
+      received.filter((line) => line.startsWith('change')).map((line) => line.split(' ')[1]),
       ['+k/a=1', '+k/b=1', '~k/a=1>2', '-k/b=1'],
     )
     const late: Change<string>[] = []
@@ -139,7 +139,7 @@ describe('An informer', () => {
       .then(deleteKey('k/old'), ...names.map((name) => put(name, '1')))
       .commit()
     await informer.waitForRevision(revision)
-    await poll('all is told', () => seen.length === 21 || undefined)
+    await poll('all changes are received', () => seen.length === 21 || undefined)
     assert.deepEqual(seen, Array(21).fill([true, names.join()]))
   })
 
@@ -207,14 +207,14 @@ describe('An informer', () => {
     await space.put('svc/b', 'not json')
     const informer = space.informer({ prefix: 'svc/' }, { codec: json<Service>() })
     t.after(() => informer.close())
-    const told: string[] = []
+    const received: string[] = []
     informer.on('invalid', ({ keyText, value, error }) =>
-      told.push(`${keyText} ${value} ${(error as { code: string }).code}`),
+      received.push(`${keyText} ${value} ${(error as { code: string }).code}`),
     )
     await informer.ready()
     const { revision } = await space.put('svc/a', '{')
     await informer.waitForRevision(revision)
-    assert.deepEqual(told, ['svc/b not json DECODE_FAILED', 'svc/a { DECODE_FAILED'])
+    assert.deepEqual(received, ['svc/b not json DECODE_FAILED', 'svc/a { DECODE_FAILED'])
     assert.deepEqual([informer.get('svc/a')?.port, informer.get('svc/b')], [1, undefined])
     assert.deepEqual(
       informer.invalid().map(({ keyText }) => keyText),
@@ -228,9 +228,9 @@ describe('An informer', () => {
     const { space } = createSpace(t)
     const value = space.value('flag', json<{ on: boolean }>())
     t.after(() => value.close())
-    const told: unknown[] = []
+    const received: unknown[] = []
     const errors: unknown[] = []
-    value.onChange((now, old) => told.push([now?.on, old?.on]))
+    value.onChange((now, old) => received.push([now?.on, old?.on]))
     value.onError((error) => errors.push(error))
     assert.equal(await value.ready(), undefined)
     await space.put('flag', '{"on":true}')
@@ -239,8 +239,8 @@ describe('An informer', () => {
     await space.put('flag', '{"on":false}')
     const { revision } = await space.delete('flag')
     await value.waitForRevision(revision)
-    await poll('all is told', () => told.length === 3 || undefined)
-    assert.deepEqual(told, [
+    await poll('all changes are received', () => received.length === 3 || undefined)
+    assert.deepEqual(received, [
       [true, undefined],
       [false, true],
       [undefined, false],

@@ -129,14 +129,14 @@ describe('Locks and elections of other clients', () => {
       })(),
       { name: 'AbortError' },
     )
-    await poll('the service tells of the leader', () => seen.length === 1 || undefined)
+    await poll('the service reports the leader', () => seen.length === 1 || undefined)
     await electionService.proclaim(leader, 'proclaimed')
     assert.equal((await electionService.leader(name))?.valueText, 'proclaimed')
     const campaign = election.campaign('from here')
     await untilKeys(name, 2)
     await electionService.resign(leader)
     const here = await campaign
-    await poll('the service tells of the next one', () => seen.at(-1) === 'from here' || undefined)
+    await poll('the service reports the next one', () => seen.at(-1) === 'from here' || undefined)
     assert.equal(seen[0], 'from the service')
     await assert.rejects(electionService.proclaim(leader, 'too late'), (error) =>
       isEtcdError(error, 'ELECTION_NOT_LEADER'),

@@ -25,7 +25,7 @@ import { collect, createClient, uniquePrefix } from '../support/fixtures.js'
 describe('Keys and values', () => {
   const cluster = useCluster()
 
-  /** A client of its own, and a part of the key space that no other test uses. */
+  /** A client, and a prefix that no other test uses. */
   function own(t: TestContext): Keyspace {
     return createClient(t, cluster).namespace(uniquePrefix())
   }

@@ -26,8 +26,8 @@ describe('Leases with authentication', { concurrency: true }, () => {
     const admin = root(t)
     await addUser(admin, 'app', password)
     const etcd = createClient(t, cluster, { auth: { username: 'app', password } })
-    const told: unknown[] = []
-    etcd.on('keepAliveLost', (event) => told.push(event))
+    const emitted: unknown[] = []
+    etcd.on('keepAliveLost', (event) => emitted.push(event))
     // Its renewals are farther apart than a token lives.
     const lease = await etcd.lease.grant(7)
     await etcd.put('held', '', { lease: lease.id })
@@ -36,7 +36,7 @@ describe('Leases with authentication', { concurrency: true }, () => {
     assert.equal((await admin.get('held'))?.lease, lease.id)
     const { first, rejected } = etcd.auth.stats().authenticated
     assert.ok(first + rejected >= 2, 'no token was replaced')
-    assert.deepEqual(told, [])
+    assert.deepEqual(emitted, [])
   })
 
   test('are given up as refused when the user loses permission on one of their keys; other leases survive', async (t) => {

@@ -11,11 +11,11 @@ describe('A registration', () => {
   const cluster = useCluster({ proxy: true })
 
   function listen(etcd: Etcd): string[] {
-    const told: string[] = []
-    etcd.on('registrationLost', ({ key, reason }) => told.push(`${key} lost: ${reason}`))
-    etcd.on('registrationTaken', ({ key }) => told.push(`${key} taken`))
-    etcd.on('registrationRestored', ({ key }) => told.push(`${key} restored`))
-    return told
+    const emitted: string[] = []
+    etcd.on('registrationLost', ({ key, reason }) => emitted.push(`${key} lost: ${reason}`))
+    etcd.on('registrationTaken', ({ key }) => emitted.push(`${key} taken`))
+    etcd.on('registrationRestored', ({ key }) => emitted.push(`${key} restored`))
+    return emitted
   }
 
   test('keeps its key until it is closed, and can be updated', async (t) => {
@@ -34,12 +34,12 @@ describe('A registration', () => {
 
   test('restores its key with the current value when its lease was revoked', async (t) => {
     const etcd = createClient(t, cluster)
-    const told = listen(etcd)
+    const emitted = listen(etcd)
     await using registration = await etcd.register('svc/b', 'old', { ttlSeconds: 2 })
     const { leaseId } = registration
     await createClient(t, cluster).lease.revoke(leaseId ?? '')
-    await poll('it is restored', () => told.length === 2 || undefined)
-    assert.deepEqual(told, ['svc/b lost: revoked', 'svc/b restored'])
+    await poll('it is restored', () => emitted.length === 2 || undefined)
+    assert.deepEqual(emitted, ['svc/b lost: revoked', 'svc/b restored'])
     assert.notEqual(registration.leaseId, leaseId)
     assert.equal((await etcd.get('svc/b'))?.lease, registration.leaseId)
   })
@@ -47,7 +47,7 @@ describe('A registration', () => {
   test('recovers from an outage longer than its lease, and ends with the client', async (t) => {
     const witness = createClient(t, cluster)
     const etcd = createClient(t, cluster, { timeoutMs: 500, connectTimeoutMs: 300 })
-    const told = listen(etcd)
+    const emitted = listen(etcd)
     const failures: unknown[] = []
     etcd.on('registrationFailed', ({ error }) => failures.push(error))
     const registration = await etcd.register('svc/c', 'here', { ttlSeconds: 1 })
@@ -57,42 +57,42 @@ describe('A registration', () => {
     await poll('restoring it has failed', () => failures.length > 0 || undefined)
     await registration.update('there')
     proxy.accept()
-    await poll('it is restored', () => told.length === 2 || undefined)
-    assert.deepEqual(told, ['svc/c lost: expired', 'svc/c restored'])
+    await poll('it is restored', () => emitted.length === 2 || undefined)
+    assert.deepEqual(emitted, ['svc/c lost: expired', 'svc/c restored'])
     assert.equal((await witness.get('svc/c'))?.valueText, 'there')
     await etcd.close()
     await poll('the key is gone', async () => (await witness.get('svc/c')) === undefined || undefined)
-    assert.equal(told.length, 2)
+    assert.equal(emitted.length, 2)
   })
 
   test('ends immediately with its client, also after it was restored', async (t) => {
     const witness = createClient(t, cluster)
     const etcd = createClient(t, cluster)
-    const told = listen(etcd)
+    const emitted = listen(etcd)
     const kept = await etcd.register('svc/closed/a', '', { ttlSeconds: 60 })
     await using ended = await etcd.register('svc/closed/b', '', { ttlSeconds: 60 })
     const restored = await etcd.register('svc/closed/c', '', { ttlSeconds: 1 })
     await witness.lease.revoke(restored.leaseId ?? '')
-    await poll('it is put back', () => told.length === 2 || undefined)
+    await poll('it is put back', () => emitted.length === 2 || undefined)
     await ended.close()
     await etcd.close()
     assert.equal(await witness.count({ prefix: 'svc/closed/' }), 0)
     assert.ok(!kept.isRegistered && !restored.isRegistered)
-    assert.equal(told.length, 2)
+    assert.equal(emitted.length, 2)
     await kept.close()
   })
 
   test('restores its key with the same lease when the key was deleted', async (t) => {
     const etcd = createClient(t, cluster)
     const tenant = etcd.namespace(uniquePrefix())
-    const told = listen(etcd)
+    const emitted = listen(etcd)
     await using registration = await tenant.register('svc/d', 'here')
     const { leaseId } = registration
     for (const count of [2, 4]) {
       await tenant.delete('svc/d')
-      await poll('it is restored', () => told.length === count || undefined)
+      await poll('it is restored', () => emitted.length === count || undefined)
     }
-    assert.deepEqual(told, ['svc/d lost: deleted', 'svc/d restored', 'svc/d lost: deleted', 'svc/d restored'])
+    assert.deepEqual(emitted, ['svc/d lost: deleted', 'svc/d restored', 'svc/d lost: deleted', 'svc/d restored'])
     const kv = await tenant.get('svc/d')
     assert.deepEqual(
       [kv?.valueText, kv?.lease, registration.leaseId, registration.isRegistered],
@@ -102,21 +102,21 @@ describe('A registration', () => {
 
   test('leaves its key to another owner, and restores it when that owner is gone', async (t) => {
     const [etcd, other] = [createClient(t, cluster), createClient(t, cluster)]
-    const told = listen(etcd)
+    const emitted = listen(etcd)
     await using registration = await etcd.register('svc/e', 'mine')
     const second = await other.register('svc/e', 'theirs')
-    await poll('it is taken', () => told.length === 1 || undefined)
+    await poll('it is taken', () => emitted.length === 1 || undefined)
     assert.deepEqual([registration.state, registration.isRegistered, registration.leaseId], ['taken', false, undefined])
     await registration.update('mine again')
     assert.equal((await etcd.get('svc/e'))?.valueText, 'theirs')
     assert.ok(second.isRegistered)
     await second.close()
-    await poll('it is restored', () => told.length === 2 || undefined)
-    assert.deepEqual(told, ['svc/e taken', 'svc/e restored'])
+    await poll('it is restored', () => emitted.length === 2 || undefined)
+    assert.deepEqual(emitted, ['svc/e taken', 'svc/e restored'])
     assert.equal(registration.state, 'registered')
     assert.equal((await etcd.get('svc/e'))?.valueText, 'mine again')
     await other.put('svc/e', 'for ever')
-    await poll('it is taken again', () => told.length === 3 || undefined)
+    await poll('it is taken again', () => emitted.length === 3 || undefined)
     assert.equal((await etcd.get('svc/e'))?.valueText, 'for ever')
     await registration.close()
     assert.equal(registration.state, 'closed')
@@ -126,11 +126,11 @@ describe('A registration', () => {
   test('learns what happened to its key while the watch was down, also in compacted history', async (t) => {
     const [etcd, witness] = [createClient(t, cluster), new Etcd({ endpoints: [memberAt(cluster, 0).clientUrl] })]
     t.after(() => witness.close())
-    const told = listen(etcd)
+    const emitted = listen(etcd)
     await using registration = await etcd.register('svc/f', '')
     const proxy = proxyAt(cluster, 0)
     await witness.delete('svc/f')
-    await poll('it is restored', () => told.length === 2 || undefined)
+    await poll('it is restored', () => emitted.length === 2 || undefined)
     proxy.refuse()
     proxy.cut()
     const { revision } = await witness.delete('svc/f')
@@ -138,13 +138,13 @@ describe('A registration', () => {
     await witness.compact(revision + 1)
     assert.ok(registration.isRegistered)
     proxy.accept()
-    await poll('it is restored', () => told.length === 4 || undefined)
+    await poll('it is restored', () => emitted.length === 4 || undefined)
     assert.equal((await witness.get('svc/f'))?.lease, registration.leaseId)
   })
 
   test('shares one watch stream with hundreds of others, and all are restored', async (t) => {
     const etcd = createClient(t, cluster)
-    const told = listen(etcd)
+    const emitted = listen(etcd)
     const watchers = () => memberAt(cluster, 0).metric('etcd_debugging_mvcc_watcher_total')
     const streams = () => received(memberAt(cluster, 0), 'Watch')
     const [watchersBefore, streamsBefore] = [await watchers(), await streams()]
@@ -153,7 +153,7 @@ describe('A registration', () => {
     await poll('all are watched', async () => (await watchers()) - watchersBefore >= 400 || undefined)
     assert.equal((await streams()) - streamsBefore, 1)
     await etcd.deleteRange({ prefix: 'svc/many/' })
-    await poll('all are restored', () => told.length === 800 || undefined)
+    await poll('all are restored', () => emitted.length === 800 || undefined)
     assert.equal(await etcd.count({ prefix: 'svc/many/' }), 400)
     assert.ok(registrations.every(({ isRegistered }) => isRegistered))
     await etcd.close()

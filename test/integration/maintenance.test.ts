@@ -122,7 +122,7 @@ describe('Cluster maintenance', () => {
     await downgrade.enable(target)
     await assert.rejects(downgrade.enable(target), { code: 'DOWNGRADE_IN_PROCESS', effect: 'none' })
     const endpoint = cluster.endpoints[0] ?? ''
-    await poll('the member tells of the downgrade', async () => {
+    await poll('the member reports the downgrade', async () => {
       const { downgradeTarget } = await etcd.maintenance.status({ endpoint })
       return downgradeTarget?.startsWith(target) === true || undefined
     })

@@ -32,18 +32,18 @@ describe('A mirror', () => {
     await Promise.all(clusters.map((cluster) => cluster.stop()))
   })
 
-  /** A mirror of a prefix to one of the same name, and what it has told. */
+  /** A mirror of a prefix to one of the same name, and its events. */
   function mirrorOf(
     t: TestContext,
     prefix: string,
     options?: Parameters<Keyspace['mirror']>[2],
     client: Etcd = destination,
-  ): { mirror: Mirror; told: string[] } {
+  ): { mirror: Mirror; emitted: string[] } {
     const mirror = source.mirror(prefix, client, options)
-    const told: string[] = []
-    for (const event of ['synced', 'resync', 'failed'] as const) mirror.on(event, () => told.push(event))
+    const emitted: string[] = []
+    for (const event of ['synced', 'resync', 'failed'] as const) mirror.on(event, () => emitted.push(event))
     t.after(() => mirror.close())
-    return { mirror, told }
+    return { mirror, emitted }
   }
 
   async function assertSame(prefix: string, destinationPrefix = prefix): Promise<void> {
@@ -115,7 +115,7 @@ describe('A mirror', () => {
     const third = mirrorOf(t, prefix)
     await third.mirror.synced((await ns.put('newer', 'value')).revision)
     await assertSame(prefix)
-    assert.deepEqual([second.told, third.told], [['synced'], []])
+    assert.deepEqual([second.emitted, third.emitted], [['synced'], []])
     const versions = await collect(destination.list({ prefix }))
     assert.ok(
       versions.every(({ version }) => version === 1),
@@ -135,10 +135,10 @@ describe('A mirror', () => {
     await source.compact(revision)
     const second = mirrorOf(t, prefix)
     await assert.rejects(second.mirror.synced(revision), { code: 'COMPACTED' })
-    assert.deepEqual([second.told, second.mirror.state.kind], [['failed'], 'failed'])
+    assert.deepEqual([second.emitted, second.mirror.state.kind], [['failed'], 'failed'])
     const third = mirrorOf(t, prefix, { onCompacted: 'resync' })
     await third.mirror.synced(revision)
-    assert.deepEqual(third.told, ['resync', 'synced'])
+    assert.deepEqual(third.emitted, ['resync', 'synced'])
     await assertSame(prefix)
     assert.equal((await destination.get(`${prefix}000005`))?.version, 2)
     assert.equal((await destination.get(`${prefix}000004`))?.version, 1)
@@ -153,10 +153,10 @@ describe('A mirror', () => {
     await destination.put(`etcdkit-mirror/${prefix}`, JSON.stringify(record))
     const first = mirrorOf(t, prefix)
     await assert.rejects(first.mirror.synced(), { code: 'REVISION_REWOUND' })
-    assert.deepEqual([first.told, first.mirror.state.kind], [['failed'], 'failed'])
+    assert.deepEqual([first.emitted, first.mirror.state.kind], [['failed'], 'failed'])
     const second = mirrorOf(t, prefix, { onCompacted: 'resync' })
     assert.ok((await second.mirror.synced()) < record.revision)
-    assert.deepEqual(second.told, ['resync', 'synced'])
+    assert.deepEqual(second.emitted, ['resync', 'synced'])
     await second.mirror.synced((await source.put(`${prefix}new`, 'value')).revision)
     await assertSame(prefix)
   })

@@ -110,18 +110,18 @@ describe('The endpoints of a service', () => {
 
   test('that become unreadable are reported, with their last readable value', async () => {
     const errors: unknown[] = []
-    const told: string[][] = []
+    const updates: string[][] = []
     const service = new ServiceEndpoints(etcd, 'svc/unreadable')
     await service.add({ name: 'a', address: 'h:1' })
     const following = service.subscribe({
-      onEndpoints: (endpoints) => told.push(endpoints.map(({ address }) => address)),
+      onEndpoints: (endpoints) => updates.push(endpoints.map(({ address }) => address)),
       onError: (error) => errors.push(error),
     })
-    await poll('they are known', () => told.length > 0 || undefined)
+    await poll('they are known', () => updates.length > 0 || undefined)
     await etcd.put('svc/unreadable/a', 'not a record')
-    await poll('the error is told', () => errors.length > 0 || undefined)
+    await poll('the error is reported', () => errors.length > 0 || undefined)
     assert.ok(isEtcdError(errors[0], 'DECODE_FAILED'))
-    assert.deepEqual(told.at(-1), ['h:1'])
+    assert.deepEqual(updates.at(-1), ['h:1'])
     await following.close()
   })
 

@@ -26,13 +26,13 @@ const parts = [
 const bounds = { timeoutMs: 20_000 }
 
 /** A keyspace and the name that something has in it. */
-interface Place {
+interface NamedKeyspace {
   readonly keyspace: Keyspace
   readonly name: string
 }
 
 /** Runs one recipe with two or three users, and checks that it does what it would do alone. */
-type Scenario = (place: () => Place, random: () => number) => Promise<void>
+type Scenario = (named: () => NamedKeyspace, random: () => number) => Promise<void>
 
 const pause = (random: () => number) => sleep(random() * 10)
 
@@ -59,11 +59,11 @@ async function exclude(
 
 const scenarios: Record<string, Scenario> = {
   /** Both have the keys of Go's clientv3, and are one lock where their names are the same. */
-  'lock and election': (place, random) =>
+  'lock and election': (named, random) =>
     exclude(
       4,
       async (index) => {
-        const { keyspace, name } = place()
+        const { keyspace, name } = named()
         if (index % 2 === 0) {
           const lock = await keyspace.lock(name, bounds)
           return { fence: lock.fence, end: () => lock.release() }
@@ -75,12 +75,12 @@ const scenarios: Record<string, Scenario> = {
       },
       random,
     ),
-  'read/write lock': async (place, random) => {
+  'read/write lock': async (named, random) => {
     let [readers, writers] = [0, 0]
-    const lockOf = ({ keyspace, name }: Place) => keyspace.rwLock(name)
+    const lockOf = ({ keyspace, name }: NamedKeyspace) => keyspace.rwLock(name)
     const use = async (writes: boolean) => {
       await pause(random)
-      const lock = lockOf(place())
+      const lock = lockOf(named())
       await using _ = writes ? await lock.write(bounds) : await lock.read(bounds)
       if (writes) writers += 1
       else readers += 1
@@ -89,43 +89,43 @@ const scenarios: Record<string, Scenario> = {
       if (writes) writers -= 1
       else readers -= 1
     }
-    const [first, second] = [await lockOf(place()).tryRead(), await lockOf(place()).tryRead()]
-    await assert.rejects(lockOf(place()).tryWrite(), { code: 'LOCK_UNAVAILABLE' })
+    const [first, second] = [await lockOf(named()).tryRead(), await lockOf(named()).tryRead()]
+    await assert.rejects(lockOf(named()).tryWrite(), { code: 'LOCK_UNAVAILABLE' })
     await Promise.all([first.release(), second.release()])
-    await (await lockOf(place()).tryWrite()).release()
+    await (await lockOf(named()).tryWrite()).release()
     await Promise.all([use(true), use(false), use(true), use(false)])
   },
-  semaphore: async (place, random) => {
-    const semaphoreOf = ({ keyspace, name }: Place) => keyspace.semaphore(name, 2)
-    const held = [await semaphoreOf(place()).tryAcquire(), await semaphoreOf(place()).tryAcquire()]
-    await assert.rejects(semaphoreOf(place()).tryAcquire(), { code: 'LOCK_UNAVAILABLE' })
-    const waiting = semaphoreOf(place()).acquire(bounds)
+  semaphore: async (named, random) => {
+    const semaphoreOf = ({ keyspace, name }: NamedKeyspace) => keyspace.semaphore(name, 2)
+    const held = [await semaphoreOf(named()).tryAcquire(), await semaphoreOf(named()).tryAcquire()]
+    await assert.rejects(semaphoreOf(named()).tryAcquire(), { code: 'LOCK_UNAVAILABLE' })
+    const waiting = semaphoreOf(named()).acquire(bounds)
     await pause(random)
     await held[0]?.release()
     await (await waiting).release()
     await held[1]?.release()
   },
-  barrier: async (place, random) => {
-    const barrierOf = ({ keyspace, name }: Place) => keyspace.barrier(name)
-    await barrierOf(place()).wait(bounds)
-    await barrierOf(place()).hold()
+  barrier: async (named, random) => {
+    const barrierOf = ({ keyspace, name }: NamedKeyspace) => keyspace.barrier(name)
+    await barrierOf(named()).wait(bounds)
+    await barrierOf(named()).hold()
     let hasPassed = false
-    const waiting = barrierOf(place())
+    const waiting = barrierOf(named())
       .wait(bounds)
       .then(() => {
         hasPassed = true
       })
     await pause(random)
     assert.equal(hasPassed, false)
-    await barrierOf(place()).release()
+    await barrierOf(named()).release()
     await waiting
   },
-  'double barrier': async (place, random) => {
+  'double barrier': async (named, random) => {
     for (let round = 0; round < 2; round += 1) {
       let [come, left] = [0, 0]
       const use = async () => {
         await pause(random)
-        const { keyspace, name } = place()
+        const { keyspace, name } = named()
         come += 1
         const entry = await keyspace.doubleBarrier(name, 2).enter(bounds)
         assert.equal(come, 2)
@@ -137,31 +137,31 @@ const scenarios: Record<string, Scenario> = {
       await Promise.all([use(), use()])
     }
   },
-  queue: async (place, random) => {
-    const queueOf = ({ keyspace, name }: Place) => keyspace.queue(name)
+  queue: async (named, random) => {
+    const queueOf = ({ keyspace, name }: NamedKeyspace) => keyspace.queue(name)
     const mark = String(random())
-    for (let index = 0; index < 3; index += 1) await queueOf(place()).enqueue(`${mark} ${index}`)
-    assert.equal(await queueOf(place()).size(), 3)
+    for (let index = 0; index < 3; index += 1) await queueOf(named()).enqueue(`${mark} ${index}`)
+    assert.equal(await queueOf(named()).size(), 3)
     await pause(random)
     for (let index = 0; index < 3; index += 1) {
-      assert.equal((await queueOf(place()).dequeue(bounds)).valueText, `${mark} ${index}`)
+      assert.equal((await queueOf(named()).dequeue(bounds)).valueText, `${mark} ${index}`)
     }
-    const none = queueOf(place()).dequeue({ timeoutMs: 100 })
+    const none = queueOf(named()).dequeue({ timeoutMs: 100 })
     await assert.rejects(none, (error) => isEtcdError(error, 'DEADLINE_EXCEEDED'))
-    const next = queueOf(place()).dequeue(bounds)
-    await queueOf(place()).enqueue(`${mark} last`)
+    const next = queueOf(named()).dequeue(bounds)
+    await queueOf(named()).enqueue(`${mark} last`)
     assert.equal((await next).valueText, `${mark} last`)
   },
-  'priority queue': async (place, random) => {
-    const queueOf = ({ keyspace, name }: Place) => keyspace.priorityQueue(name)
+  'priority queue': async (named, random) => {
+    const queueOf = ({ keyspace, name }: NamedKeyspace) => keyspace.priorityQueue(name)
     const mark = String(random())
-    for (const priority of [5, 17, 5, 0]) await queueOf(place()).enqueue(`${mark} ${priority}`, priority)
+    for (const priority of [5, 17, 5, 0]) await queueOf(named()).enqueue(`${mark} ${priority}`, priority)
     await pause(random)
-    assert.equal(await queueOf(place()).size(), 4)
+    assert.equal(await queueOf(named()).size(), 4)
     for (const priority of [0, 5, 5, 17]) {
-      assert.equal((await queueOf(place()).dequeue(bounds)).valueText, `${mark} ${priority}`)
+      assert.equal((await queueOf(named()).dequeue(bounds)).valueText, `${mark} ${priority}`)
     }
-    const none = queueOf(place()).dequeue({ timeoutMs: 100 })
+    const none = queueOf(named()).dequeue({ timeoutMs: 100 })
     await assert.rejects(none, (error) => isEtcdError(error, 'DEADLINE_EXCEEDED'))
   },
 }
@@ -184,8 +184,8 @@ describe('Locks, barriers and queues whose names extend each other', () => {
   const etcd = useClient(cluster)
   const other = useClient(cluster)
 
-  /** The same place in one of two clients, through any namespaces and batchers. */
-  function placeOf(at: string, name: string, random: () => number): Place {
+  /** The same named in one of two clients, through any namespaces and batchers. */
+  function namedKeyspace(at: string, name: string, random: () => number): NamedKeyspace {
     const client = random() < 0.5 ? etcd : other
     const whole = `${at}${name}`
     const cut = random() < 0.5 ? 0 : at.length + Math.floor(random() * name.length)
@@ -207,7 +207,7 @@ describe('Locks, barriers and queues whose names extend each other', () => {
         // These are refused.
         if (kind === 'barrier' && /~ready$|__.*\/00005$/.test(name)) return
         try {
-          for (let round = 0; round < 2; round += 1) await scenario(() => placeOf(at, name, random), random)
+          for (let round = 0; round < 2; round += 1) await scenario(() => namedKeyspace(at, name, random), random)
         } catch (error) {
           failed.push(`${kind} ${name}: ${error instanceof Error ? error.stack : error}`)
         }
@@ -241,9 +241,9 @@ describe('Locks, barriers and queues whose names extend each other', () => {
     for (const key of keys) await stays(key)
     for (const key of ['service', 'read/service', 'write/1', 'waiters/service', '0', 'f00']) await stays(key, true)
     const count = (await storedKeys(cluster, 'apart/')).length
-    const place = (): Place => ({ keyspace: etcd, name: 'apart' })
+    const named = (): NamedKeyspace => ({ keyspace: etcd, name: 'apart' })
     for (const [kind, scenario] of Object.entries(scenarios)) {
-      await scenario(place, randomFrom(1)).catch((error: unknown) => assert.fail(`${kind}: ${error}`))
+      await scenario(named, randomFrom(1)).catch((error: unknown) => assert.fail(`${kind}: ${error}`))
     }
     assert.equal((await storedKeys(cluster, 'apart/')).length, count)
     const client = createClient(t, cluster, { namespace: 'apart/' })

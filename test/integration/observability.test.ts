@@ -142,9 +142,9 @@ describe('The telemetry of a client', () => {
     await poll('the watches go on', () => watches.find(({ type }) => type === 'resumed'))
     await watch.close()
     await informer.close()
-    const told = watches.map((record) => ('keyText' in record ? `${record.type} ${record.keyText}` : record.type))
+    const published = watches.map((record) => ('keyText' in record ? `${record.type} ${record.keyText}` : record.type))
     assert.deepEqual(
-      told.sort(),
+      published.sort(),
       ['lost', `opened ${prefix}`, `opened ${prefix}a/`, 'resumed', `ended ${prefix}`, `ended ${prefix}a/`].sort(),
     )
     const ended = watches.find((record) => record.type === 'ended' && record.keyText === prefix)
@@ -170,8 +170,8 @@ describe('The telemetry of a client', () => {
     const lost = once(leader.signal, 'abort')
     await etcd.lease.revoke(leader.keyText.slice(`${prefix}c/`.length))
     await lost
-    const told = locks.map(({ type, name }) => `${type} ${name?.slice(prefix.length)}`)
-    assert.deepEqual(told, [
+    const published = locks.map(({ type, name }) => `${type} ${name?.slice(prefix.length)}`)
+    assert.deepEqual(published, [
       'granted a',
       'refused a',
       'released a',
@@ -209,8 +209,8 @@ describe('The telemetry of a client', () => {
     await lost
     await permit.release()
     await (await tenant.lockAll(['b', 'a'])).release()
-    const told = locks.map(({ type, kind, name }) => `${type} ${kind} ${name?.slice(prefix.length)}`)
-    assert.deepEqual(told, [
+    const published = locks.map(({ type, kind, name }) => `${type} ${kind} ${name?.slice(prefix.length)}`)
+    assert.deepEqual(published, [
       'granted read rw',
       'refused write rw',
       'released read rw',

@@ -51,7 +51,7 @@ describe('The queue key of a holder', () => {
   test('is not the key of a lock when somebody else created it with the same lease', async () => {
     const keeper = await etcd.lock(`${uniquePrefix()}keeper`)
     const name = uniquePrefix().slice(0, -1)
-    // As the members' lock service does for whoever names the lease.
+    // As the members' lock service does for a caller that names the lease.
     const foreign = `${name}/${leaseOf(keeper)}`
     await other.put(foreign, 'theirs', { lease: leaseOf(keeper) })
     await assert.rejects(
@@ -115,7 +115,7 @@ describe('The queue key of a holder', () => {
       for (const wait of waits) {
         const timeoutMs = 2 + round
         await assert.rejects(wait(round % 2 === 0 ? { timeoutMs } : { signal: AbortSignal.timeout(timeoutMs) }))
-        // One call, as the next one who comes makes it.
+        // One call, as the next waiter makes it.
         assert.equal(await count(), before, `round ${round}, ${wait}`)
       }
     }

@@ -47,7 +47,7 @@ const round: fc.Arbitrary<Round> = fc.record({
 
 const revisions = { now: undefined, old: 2, future: 1_000_000 }
 
-/** What is told of a read: the same for a single call and for one in a batch. */
+/** The outcome of a read: the same for a single call and for one in a batch. */
 async function outcomeOf(etcd: Etcd, read: Read): Promise<unknown> {
   const controller = new AbortController()
   if (read.leaves === 'before') controller.abort(reason)
@@ -72,7 +72,7 @@ async function outcomeOf(etcd: Etcd, read: Read): Promise<unknown> {
   if (read.leaves === 'at once') controller.abort(reason)
   if (read.leaves === 'soon') setTimeout(() => controller.abort(reason), 0)
   try {
-    return told(await calling)
+    return outcome(await calling)
   } catch (error) {
     if (!(error instanceof EtcdError)) return error
     const { name, message, code, effect, retryable, method, grpcCode } = error
@@ -80,7 +80,7 @@ async function outcomeOf(etcd: Etcd, read: Read): Promise<unknown> {
   }
 }
 
-function told(result: unknown): unknown {
+function outcome(result: unknown): unknown {
   const kvs = (result as RangeResult | undefined)?.kvs
   return kvs === undefined ? result : { ...(result as RangeResult), kvs: kvs.map((kv: KeyValue) => ({ ...kv })) }
 }

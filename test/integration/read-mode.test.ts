@@ -207,7 +207,7 @@ describe('The read mode', () => {
     return etcd.put(key, 'new')
   }
 
-  /** Resumes a member and waits until it answers by itself. */
+  /** Resumes a member and waits until it answers. */
   async function resumeOnly(member: number, witness: Etcd): Promise<void> {
     await cluster.resume(member)
     await witness.get('any', serializable)

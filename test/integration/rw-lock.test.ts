@@ -82,7 +82,7 @@ describe('A read/write lock', () => {
     const name = someName()
     const clients = [etcd, other, createClient(t, cluster)]
     const fences: number[] = []
-    let [readers, writers, mostReaders] = [0, 0, 0]
+    let [readers, writers, maxReaders] = [0, 0, 0]
     const work = async (client: Etcd, index: number) => {
       for (let round = 0; round < 6; round += 1) {
         const writes = (index + round) % 3 === 0
@@ -90,7 +90,7 @@ describe('A read/write lock', () => {
         await using grant = writes ? await lock.write() : await lock.read()
         if (writes) writers += 1
         else readers += 1
-        mostReaders = Math.max(mostReaders, readers)
+        maxReaders = Math.max(maxReaders, readers)
         assert.ok(writers === 0 || (writers === 1 && readers === 0), `${writers} writers, ${readers} readers`)
         if (writes) fences.push(grant.fence)
         await new Promise((resolve) => setTimeout(resolve, 2))
@@ -100,7 +100,7 @@ describe('A read/write lock', () => {
       }
     }
     await Promise.all(clients.flatMap((client, index) => [0, 1, 2, 3].map((each) => work(client, index * 4 + each))))
-    assert.ok(mostReaders > 1)
+    assert.ok(maxReaders > 1)
     assert.deepEqual(
       fences,
       [...new Set(fences)].sort((a, b) => a - b),

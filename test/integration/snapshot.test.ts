@@ -64,7 +64,7 @@ describe('A snapshot', () => {
     )
   })
 
-  /** What etcd's own tool says of a snapshot; it is etcdutl from etcd 3.6 on. */
+  /** The status of a snapshot by etcd's own tool, which is etcdutl from etcd 3.6 on. */
   async function keysIn(path: string): Promise<number> {
     const { etcdctl, etcdutl } = await findEtcd()
     const { stdout } = await promisify(execFile)(etcdutl ?? etcdctl ?? '', ['snapshot', 'status', path, '-w', 'json'])

@@ -14,7 +14,7 @@ import { attemptRecords, createClient, uniquePrefix, untyped } from '../support/
 
 const levels: readonly Isolation[] = ['serializableSnapshot', 'serializable', 'repeatableReads', 'readCommitted']
 
-/** Where each waits until `count` have come; those who come later need not wait. */
+/** Waits until `count` callers have arrived; later callers do not wait. */
 function meeting(count: number): () => Promise<void> {
   let open = (): void => {}
   const opened = new Promise<void>((resolve) => {

@@ -118,10 +118,11 @@ describe('A watch', () => {
     await using future = etcd.watch({ prefix }, { startRevision: start + 3 })
     assert.deepEqual(await Promise.all([past.ready(), now.ready(), future.ready()]), [start - 1, start + 1, start + 2])
     for (let count = 0; count < 3; count += 1) await write()
-    const told = async (watcher: Watcher, count: number) => (await firstEvents(watcher, count)).map((e) => e.revision)
-    assert.deepEqual(await told(past, 5), revisions)
-    assert.deepEqual(await told(now, 3), revisions.slice(2))
-    assert.deepEqual(await told(future, 2), revisions.slice(3))
+    const revisionsOf = async (watcher: Watcher, count: number) =>
+      (await firstEvents(watcher, count)).map((e) => e.revision)
+    assert.deepEqual(await revisionsOf(past, 5), revisions)
+    assert.deepEqual(await revisionsOf(now, 3), revisions.slice(2))
+    assert.deepEqual(await revisionsOf(future, 2), revisions.slice(3))
   })
 
   test("begins, from now on, after the client's own writes", async () => {
@@ -171,7 +172,7 @@ describe('A watch', () => {
     assert.ok(watcher.status.revision >= revision)
     // Without being asked, as often as the member is configured to.
     const next = await etcd.put('elsewhere', 'value')
-    await poll('progress has come by itself', async () => {
+    await poll('progress has come unrequested', async () => {
       const [batch] = await first<WatchBatch>(batches, 1)
       return (batch?.revision ?? 0) >= next.revision || undefined
     })
@@ -243,9 +244,9 @@ describe('A watch', () => {
     const many = Array.from({ length: 10_000 }, (_, index) => etcd.watch({ prefix: `${prefix}${index % 100}/` }))
     await Promise.all(many.map((watcher) => watcher.ready()))
     assert.deepEqual([await watchers(), await streams()], [100, 1])
-    const told = many.map((watcher) => firstEvents(watcher, 1))
+    const firsts = many.map((watcher) => firstEvents(watcher, 1))
     for (let range = 0; range < 100; range += 1) await etcd.put(`${prefix}${range}/key`, String(range))
-    const events = await Promise.all(told)
+    const events = await Promise.all(firsts)
     assert.ok(events.every(([event], index) => event?.valueText === String(index % 100)))
     // Those with other filters see something else, and have watchers of their own.
     const filtered = etcd.watch({ prefix: `${prefix}0/` }, { only: 'put' })

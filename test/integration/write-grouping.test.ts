@@ -26,7 +26,7 @@ const write: fc.Arbitrary<Write> = fc.record({
   lease: fc.oneof({ weight: 60, arbitrary: fc.constantFrom('none', 'own') }, fc.constantFrom('unknown', 'kept')),
 })
 
-/** What the caller of a write is told, as far as it does not depend on which revision each write has. */
+/** The outcome of a write, without the parts that depend on its revision. */
 async function outcomeOf(kv: Keyspace, { key, call, prevKv, lease }: Write, value: string): Promise<unknown> {
   const options = lease === 'kept' ? { prevKv, ignoreLease: true as const } : { prevKv, lease: leases[lease] }
   try {

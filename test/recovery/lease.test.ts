@@ -9,13 +9,13 @@ import { memberAt } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 import { within } from '../support/slack.js'
 
-/** What the client tells of its leases during the test. */
+/** The client's lease events during the test. */
 function listen(etcd: Etcd): string[] {
-  const told: string[] = []
-  etcd.on('keepAliveLost', () => told.push('keepAliveLost'))
-  etcd.on('keepAliveResumed', () => told.push('keepAliveResumed'))
-  etcd.on('leaseLost', ({ reason }) => told.push(reason))
-  return told
+  const emitted: string[] = []
+  etcd.on('keepAliveLost', () => emitted.push('keepAliveLost'))
+  etcd.on('keepAliveResumed', () => emitted.push('keepAliveResumed'))
+  etcd.on('leaseLost', ({ reason }) => emitted.push(reason))
+  return emitted
 }
 
 function lost(lease: Lease): Promise<number> {
@@ -30,18 +30,18 @@ describe('Leases over a broken link', () => {
 
   test('with a TTL of ten seconds survive an outage of three, all 2,000 of them', async (t) => {
     const etcd = createClient(t, cluster)
-    const told = listen(etcd)
+    const emitted = listen(etcd)
     const leases = await Promise.all(Array.from({ length: 2000 }, () => etcd.lease.grant(10)))
     proxy.refuse()
     proxy.cut()
-    await poll('the loss of the stream is noticed', () => told.length > 0 || undefined)
+    await poll('the loss of the stream is noticed', () => emitted.length > 0 || undefined)
     assert.ok(leases.every(({ state }) => state === 'activeNoConnection'))
     await sleep(3000)
     proxy.accept()
-    await poll('the stream is back', () => told.length > 1 || undefined)
+    await poll('the stream is back', () => emitted.length > 1 || undefined)
     // Longer than any of them would have lived without a renewal.
     await sleep(6800)
-    assert.deepEqual(told, ['keepAliveLost', 'keepAliveResumed'])
+    assert.deepEqual(emitted, ['keepAliveLost', 'keepAliveResumed'])
     assert.ok(leases.every(({ state }) => state === 'active'))
     assert.equal((await etcd.lease.list()).length, 2000)
     await Promise.all(leases.map((lease) => lease.revoke()))
@@ -51,7 +51,7 @@ describe('Leases over a broken link', () => {
     const etcd = createClient(t, cluster)
     const witness = new Etcd({ endpoints: [memberAt(cluster, 0).clientUrl] })
     t.after(() => witness.close())
-    const told = listen(etcd)
+    const emitted = listen(etcd)
     const lease = await etcd.lease.grant(3)
     await etcd.put('silent', '', { lease: lease.id })
     const watcher = witness.watch('silent', { only: 'delete' })
@@ -65,7 +65,7 @@ describe('Leases over a broken link', () => {
     const lostAt = await lost(lease)
     assert.ok(lostAt - lease.expiresAt < within(100), `${lostAt - lease.expiresAt} ms after the deadline`)
     assert.equal(lease.signal.reason.reason, 'expired')
-    assert.deepEqual(told, ['keepAliveLost', 'expired'])
+    assert.deepEqual(emitted, ['keepAliveLost', 'expired'])
     const earlyMs = (await gone) - lostAt
     assert.ok(earlyMs > 0, `the key was gone ${-earlyMs} ms before`)
     t.diagnostic(`lost ${earlyMs.toFixed()} ms before the key was gone`)
@@ -168,30 +168,30 @@ describe('Leases on three members', () => {
   beforeEach(() => cluster.healthy())
 
   /** A client with a lease that is renewed through the member, and nothing else to do there. */
-  async function leaseOn(t: TestContext, index: number): Promise<{ etcd: Etcd; lease: Lease; told: string[] }> {
+  async function leaseOn(t: TestContext, index: number): Promise<{ etcd: Etcd; lease: Lease; emitted: string[] }> {
     const { endpoint } = memberAt(cluster, index)
     for (let turn = 0; ; turn += 1) {
       const etcd = createClient(t, cluster)
       // Members are chosen in turn.
       for (let call = 0; call < turn; call += 1) await etcd.get('turn')
-      const told = listen(etcd)
+      const emitted = listen(etcd)
       const streams = () =>
         memberAt(cluster, index).metric('grpc_server_started_total', { grpc_method: 'LeaseKeepAlive' })
       const before = await streams()
       const lease = await etcd.lease.grant(2)
       await etcd.put(`held by ${lease.id}`, endpoint, { lease: lease.id })
       await sleep(100)
-      if ((await streams()) > before) return { etcd, lease, told }
+      if ((await streams()) > before) return { etcd, lease, emitted }
       await etcd.close()
     }
   }
 
-  async function assertSurvives({ lease, told }: { lease: Lease; told: string[] }): Promise<void> {
+  async function assertSurvives({ lease, emitted }: { lease: Lease; emitted: string[] }): Promise<void> {
     const faultAt = performance.now()
     await poll('the lease is renewed elsewhere', () => lease.expiresAt > faultAt + 2000 || undefined)
     await sleep(2200)
     assert.equal(lease.state, 'active')
-    assert.ok(!told.includes('expired'))
+    assert.ok(!emitted.includes('expired'))
   }
 
   test('survive a frozen member', async (t) => {
@@ -207,11 +207,11 @@ describe('Leases on three members', () => {
 
   test('of three seconds survive a frozen leader, at any point of the renewal interval', async (t) => {
     const leader = await cluster.leader()
-    const told: string[] = []
+    const emitted: string[] = []
     const leases: Lease[] = []
     for (let index = 0; index < 12; index += 1) {
       const etcd = createClient(t, cluster)
-      etcd.on('leaseLost', ({ leaseId, reason }) => told.push(`${leaseId}: ${reason}`))
+      etcd.on('leaseLost', ({ leaseId, reason }) => emitted.push(`${leaseId}: ${reason}`))
       leases.push(await etcd.lease.grant(3))
       await sleep(40)
     }
@@ -221,9 +221,9 @@ describe('Leases on three members', () => {
     try {
       await poll(
         'all are renewed by another leader',
-        () => leases.every(({ expiresAt }) => expiresAt > pausedAt + 5000) || told.length > 0 || undefined,
+        () => leases.every(({ expiresAt }) => expiresAt > pausedAt + 5000) || emitted.length > 0 || undefined,
       )
-      assert.deepEqual(told, [])
+      assert.deepEqual(emitted, [])
       assert.ok(leases.every(({ state }) => state === 'active'))
     } finally {
       await cluster.resume(leader)

@@ -17,7 +17,7 @@ describe('A watch on a failing member', () => {
 
   beforeEach(() => revive(cluster))
 
-  /** A watch that is there, what its client tells of it, and a history to compare with. */
+  /** An open watch, its client's events, and a history to compare with. */
   async function watching(t: TestContext, options: ClientOptions = {}) {
     const prefix = uniquePrefix()
     const etcd = createClient(t, cluster, options)
@@ -39,7 +39,7 @@ describe('A watch on a failing member', () => {
     return createClient(t, { endpoints: cluster.endpoints.filter((_, other) => other !== index) })
   }
 
-  /** Compares what the watch tells up to `revision` with history. */
+  /** Compares the events of the watch up to `revision` with the history. */
   async function assertComplete({ prefix, watcher, revision: from }: Awaited<ReturnType<typeof watching>>, to: number) {
     const batches = await collectTo(watcher.batches(), to)
     await cluster.healthy()
@@ -96,7 +96,7 @@ describe('A watch on a failing member', () => {
   })
 
   test('leaves a frozen member within moments when it is opened on one', async (t) => {
-    // Each begins with any member, so some of so many begin with that one.
+    // Each begins with a random member, so some of them begin with that one.
     const clients = Array.from({ length: 30 }, () => createClient(t, cluster))
     for (const etcd of clients) await etcd.connect()
     const frozen = (await cluster.leader()) === 0 ? 1 : 0

@@ -23,8 +23,8 @@ interface Compaction {
   limit: number
 }
 
-/** What a watch of a variant has told so far. */
-interface Told extends WatchRecord {
+/** What a watch of a variant has delivered so far. */
+interface Observed extends WatchRecord {
   readonly batches: WatchBatch[]
 }
 
@@ -32,7 +32,7 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
   const cluster = useCluster({
     members: 3,
     proxy: true,
-    // Answers above 576 KiB are split; members tell their progress all the time.
+    // Answers above 576 KiB are split; members report progress all the time.
     flags: { 'max-request-bytes': 65_536, 'watch-progress-notify-interval': '100ms' },
   })
   const direct = useDirectClient(cluster)
@@ -54,14 +54,14 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
   }
 
   async function disturbUntil(isOver: () => boolean, random: Random): Promise<string[]> {
-    const told: string[] = []
+    const observed: string[] = []
     while (!isOver()) {
       await sleep(100 + random() * 900)
-      told.push(await disturb(Math.floor(random() * 3), random))
+      observed.push(await disturb(Math.floor(random() * 3), random))
     }
     for (const { proxy } of cluster.members) proxy?.heal()
     await cluster.healthy()
-    return told
+    return observed
   }
 
   async function disturb(index: number, random: Random): Promise<string> {
@@ -104,7 +104,7 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
   }
 
   /** Follows the prefix until the signal aborts; returns how often the stream was lost. */
-  async function follow(etcd: Etcd, { name, from, batches }: Told, options: WatchOptions, ends: AbortSignal) {
+  async function follow(etcd: Etcd, { name, from, batches }: Observed, options: WatchOptions, ends: AbortSignal) {
     const watcher = etcd.watch({ prefix }, { ...options, startRevision: from, signal: ends })
     try {
       for await (const batch of watcher.batches()) batches.push(batch)
@@ -115,7 +115,7 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
   }
 
   /** Leaves the watch again and again, and goes on from where it was; returns how often. */
-  async function resume(etcd: Etcd, { from, batches }: Told, ends: AbortSignal, random: Random): Promise<number> {
+  async function resume(etcd: Etcd, { from, batches }: Observed, ends: AbortSignal, random: Random): Promise<number> {
     let times = 0
     for (; !ends.aborted; times += 1) {
       const startRevision = (batches.at(-1)?.revision ?? from - 1) + 1
@@ -132,7 +132,7 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
 
   /** Begins again and again with all that is left of history, which mostly comes in fragments. */
   async function replay(etcd: Etcd, compaction: Compaction, behind: () => number, isOver: () => boolean) {
-    const replays: Told[] = []
+    const replays: Observed[] = []
     for (; !isOver(); await sleep(100)) {
       const [from, to] = [compaction.at + 1, behind()]
       if (to < from) continue
@@ -156,7 +156,7 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
     const until = performance.now() + seconds * 1000
     const isOver = (): boolean => performance.now() > until
 
-    const told = (name: string, only?: WatchOptions['only'], prevKv?: boolean): Told => ({
+    const observed = (name: string, only?: WatchOptions['only'], prevKv?: boolean): Observed => ({
       ...{ name, only, prevKv, from: start + 1, batches: [] },
     })
     const variants: readonly WatchOptions[] = [
@@ -168,14 +168,14 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
     ]
     const followed = variants.map((options) => ({
       options: { ...options, progress: true },
-      record: told(JSON.stringify(options), options.only, options.prevKv),
+      record: observed(JSON.stringify(options), options.only, options.prevKv),
     }))
-    const resumed = told('resumed')
+    const resumed = observed('resumed')
     const records = [...followed.map(({ record }) => record), resumed]
     const ends = new AbortController()
     const following = followed.map(({ record, options }) => follow(etcd, record, options, ends.signal))
     const resuming = resume(etcd, resumed, ends.signal, randomFrom(seed + 2))
-    // A failure is told by the last lines, whatever has failed before them.
+    // The last lines show a failure, whatever failed before them.
     for (const watching of [...following, resuming]) watching.catch(() => {})
 
     const compaction = { at: start, limit: Number.POSITIVE_INFINITY }
@@ -207,12 +207,12 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
   })
 
   /** Bookmarks of a quiet cluster come to its last revision, also where a filter leaves everything out. */
-  async function settle(records: readonly Told[]): Promise<number> {
+  async function settle(records: readonly Observed[]): Promise<number> {
     const { revision: lastPut } = await direct.put(`${prefix}last`, '', { timeoutMs: 20_000 })
     const { revision: lastDelete } = await direct.delete(`${prefix}last`)
     const { revision: last } = await direct.put('elsewhere', '')
     const lastEvent = (only: WatchOptions['only']): number => (only === 'put' ? lastPut : lastDelete)
-    const isThere = ({ batches, only }: Told): boolean =>
+    const isThere = ({ batches, only }: Observed): boolean =>
       (batches.at(-1)?.revision ?? 0) >= (hasReliableProgress(cluster.version) ? last : lastEvent(only))
     await poll(`all are at ${last}`, () => records.every(isThere) || undefined)
     return last
@@ -230,8 +230,8 @@ describe('Watches under random writes, compactions, cuts and restarts', () => {
     const batches = await collectTo(direct.watch({ prefix: own }, { startRevision: revision + 1 }).batches(), last)
     const [first, second, third] = batches
     if (first === undefined || second === undefined || third === undefined) throw new Error('there are three')
-    const verdict = (told: readonly WatchBatch[], only?: 'put'): string =>
-      watchViolations({ name: 'watch', from: revision + 1, only, batches: told }, changes).join('\n')
+    const verdict = (observed: readonly WatchBatch[], only?: 'put'): string =>
+      watchViolations({ name: 'watch', from: revision + 1, only, batches: observed }, changes).join('\n')
     assert.equal(verdict(batches), '')
     assert.match(verdict([first, third]), /1 are missing/)
     assert.match(verdict([first, second, second, third]), /comes after .*\n.*1 came twice/)

@@ -11,7 +11,7 @@ export interface ChildResult {
 }
 
 /**
- * Runs an ES module in a process of its own, from the repository's root, and waits for its end; one that does not end
+ * Runs an ES module in its own process, from the repository's root, and waits for its end; one that does not end
  * within 20 s is killed. Unhandled rejections end it with an error.
  */
 export function runScript(source: string, env: NodeJS.ProcessEnv = {}): Promise<ChildResult> {

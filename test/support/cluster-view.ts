@@ -1,6 +1,6 @@
 import type { EtcdCluster, EtcdMember, FaultProxy, GatewayMessage } from '../../src/testing/index.js'
 
-/** What the cluster holds for a key, as the leader's JSON gateway tells it. */
+/** A key in the cluster, as the leader's JSON gateway returns it. */
 export interface StoredKey {
   readonly key: string
   readonly value: string

@@ -10,7 +10,7 @@ export interface Srv {
   readonly target: string
 }
 
-/** What the server says of a name: its records, or that it cannot tell. Other names do not exist. */
+/** The server's answer for a name: its records, or a failure. Other names do not exist. */
 export type Answer = readonly Srv[] | 'server failure'
 
 const responseCode = { ok: 0, serverFailure: 2, noSuchName: 3 }

@@ -1,7 +1,7 @@
 import { isEtcdError } from '../../src/index.js'
 import type { StoredKey } from './cluster-view.js'
 
-/** What a client said came of one write. Every write has a key of its own. */
+/** The outcome of one write as the client reported it. Every write has its own key. */
 export type WriteRecord =
   | { readonly key: string; readonly outcome: 'ok'; readonly revision: number }
   | { readonly key: string; readonly outcome: 'none' | 'unknown'; readonly code: string }

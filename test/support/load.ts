@@ -15,7 +15,7 @@ export interface LoadFailure {
   readonly error: unknown
 }
 
-/** Repeats a call in several workers until stopped, and keeps count of what came of it. */
+/** Repeats a call in several workers until stopped, and counts the outcomes. */
 export class Load implements AsyncDisposable {
   /** Calls that have succeeded. */
   successes = 0

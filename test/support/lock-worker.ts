@@ -1,6 +1,6 @@
 /**
  * One process of a storm of locks: takes locks in many places at once, and writes down under each lock, guarded by it, when
- * it began and ended. Tells what came of it as one line of JSON. Its task comes as JSON in the environment.
+ * it began and ended. Prints its report as one line of JSON. Its task is JSON in the environment.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, isEtcdError, type Lock, put } from '../../src/index.js'
@@ -15,7 +15,7 @@ export interface LockTask {
   readonly holdMs: number
   readonly timeoutMs: number
   readonly ttlSeconds: number
-  /** Ends after so many acquisitions of each contender. */
+  /** Ends after this number of acquisitions by each contender. */
   readonly turns?: number
   /** Ends at this time, on the clock of `Date.now()`. */
   readonly until?: number
@@ -23,12 +23,12 @@ export interface LockTask {
   readonly records: boolean
 }
 
-/** What came of it. */
+/** The outcome. */
 export interface LockReport {
   acquired: number
   /** Whose both writes were made. */
   recorded: number
-  /** Holders that were told of the loss of their lock, or whose guarded write was refused. */
+  /** Holders whose signal aborted, or whose guarded write was refused. */
   lost: number
   /** Holders whose write was refused although they still believed that they held the lock. */
   deceived: number

@@ -15,7 +15,7 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
 
-/** The SDK of OpenTelemetry, with all that it is told in memory. */
+/** The SDK of OpenTelemetry, with exporters in memory. */
 export interface TelemetrySdk {
   readonly tracerProvider: TracerProvider
   readonly meterProvider: MeterProvider

@@ -9,12 +9,12 @@ export interface HistoricChange {
   readonly before: string | undefined
 }
 
-/** What one watch was to tell, and what it did tell. */
+/** What one watch had to deliver, and what it delivered. */
 export interface WatchRecord {
   readonly name: string
-  /** The first revision that it was to tell of. */
+  /** The first revision that it had to deliver. */
   readonly from: number
-  /** The last revision that it was to tell of. @default the last one of history */
+  /** The last revision that it had to deliver. @default the last one of the history */
   readonly to?: number | undefined
   readonly only?: 'put' | 'delete' | undefined
   readonly prevKv?: boolean | undefined
@@ -111,8 +111,8 @@ function orderViolations(batches: readonly WatchBatch[]): string[] {
   })
 }
 
-function differences(expected: readonly string[], told: readonly string[]): string[] {
-  const [wanted, seen] = [new Set(expected), new Set(told)]
+function differences(expected: readonly string[], delivered: readonly string[]): string[] {
+  const [wanted, seen] = [new Set(expected), new Set(delivered)]
   const few = (items: readonly string[], what: string): string[] =>
     items.length === 0 ? [] : [`${items.length} ${what}, such as ${items.slice(0, 3).join('; ')}`]
   return [
@@ -121,10 +121,10 @@ function differences(expected: readonly string[], told: readonly string[]): stri
       'are missing',
     ),
     ...few(
-      told.filter((change) => !wanted.has(change)),
+      delivered.filter((change) => !wanted.has(change)),
       'have not happened',
     ),
-    ...(told.length === seen.size ? [] : [`${told.length - seen.size} came twice`]),
+    ...(delivered.length === seen.size ? [] : [`${delivered.length - seen.size} came twice`]),
   ]
 }
 

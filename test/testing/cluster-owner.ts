@@ -1,4 +1,4 @@
-// Starts a cluster, writes what it is made of to standard output, and waits. Tests run it as a process of its own.
+// Starts a cluster, prints its parts to standard output, and waits. Tests run it in its own process.
 import { EtcdCluster } from '../../src/testing/index.js'
 
 const cluster = await EtcdCluster.start({ members: 3, proxy: true })
