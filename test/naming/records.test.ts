@@ -26,7 +26,7 @@ describe('The record of an endpoint', () => {
       assert.throws(() => endpointCodec.decode(Buffer.from(text)), { code: 'DECODE_FAILED' })
     }
     assert.throws(() => checkEndpoint(Object({ addr: 'h:1' })), /unknown option `addr` of a service endpoint/)
-    assert.throws(() => checkEndpoint({ address: '' }), /`address` must be text such as 10.0.0.1:8080, got ""/)
+    assert.throws(() => checkEndpoint({ address: '' }), /`address` must be a string such as 10.0.0.1:8080, got ""/)
     assert.throws(() => checkEndpoint({ address: 'h:1', name: '' }), /`name` must be a non-empty string/)
   })
 })
