@@ -203,7 +203,7 @@ export class TokenSource {
     const login = this.#sharedLogin()
     login.asking = context
     const start = { client: this.#host.client, username, reason }
-    const told = () => ({
+    const payload = () => ({
       username,
       endpoint: context.progress.endpoint,
       reason,
@@ -213,14 +213,14 @@ export class TokenSource {
       const token = await begin(requests.traced, start, () => this.#obtain(reason, context))
       this.#authenticated[reason] += 1
       setImmediate(this.#host.renewed)
-      this.#host.events.emit('authenticated', told())
-      settle(requests, Object.assign(start, told(), { outcome: { ok: true } as const }))
+      this.#host.events.emit('authenticated', payload())
+      settle(requests, Object.assign(start, payload(), { outcome: { ok: true } as const }))
       return token
     } catch (cause) {
       const error = named(cause, username)
       this.#failed += 1
-      this.#host.events.emit('authenticationFailed', { ...told(), error })
-      settle(requests, Object.assign(start, told(), { outcome: outcomeOf(error) }), error)
+      this.#host.events.emit('authenticationFailed', { ...payload(), error })
+      settle(requests, Object.assign(start, payload(), { outcome: outcomeOf(error) }), error)
       throw error
     } finally {
       if (login.asking === context) login.asking = undefined

@@ -19,7 +19,7 @@ const checkEveryMs = 1000
  * A token whose expiry is earlier than this when it is issued means that the clocks differ. Renewing it by its expiry
  * would never end, so such a token is used until a member rejects it.
  */
-const leastLifeMs = 1000
+const minLifeMs = 1000
 /** How long a member may lag behind the issuer of a simple token, and reject it for that reason. */
 const spreadMs = 300
 
@@ -48,7 +48,7 @@ export class Token {
     this.value = value
     this.clusterId = clusterId
     this.holdsRevision = payload !== undefined
-    this.#lifeMs = lifeMs < leastLifeMs ? Number.POSITIVE_INFINITY : lifeMs
+    this.#lifeMs = lifeMs < minLifeMs ? Number.POSITIVE_INFINITY : lifeMs
   }
 
   /** A member has accepted it. */

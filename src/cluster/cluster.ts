@@ -85,7 +85,7 @@ export class Cluster {
   }
 
   /**
-   * Turns a learner into a voting member.
+   * Promotes a learner to a voting member.
    *
    * @returns All members.
    * @throws `LEARNER_NOT_READY` if the learner is still behind the leader at the call's deadline, `MEMBER_NOT_LEARNER`

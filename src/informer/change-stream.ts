@@ -13,21 +13,21 @@ interface Waiter<T> {
 }
 
 /**
- * Changes as an async iterator. It holds one at a time: who gives the next one waits until it was taken, so that what a slow
- * consumer leaves waits where it is bounded.
+ * Changes as an async iterator. It holds one change at a time: the producer waits until the consumer takes it, so the
+ * backlog of a slow consumer stays in the bounded queue of its handler.
  */
 export class ChangeStream<T> implements AsyncIterableIterator<Change<T>, undefined> {
   readonly #onEnd: () => void
   readonly #signal: AbortSignal | undefined
   readonly #waiters: Waiter<T>[] = []
   #offer: Offer<T> | undefined
-  /** Tells the giver of the change that the consumer has now that it asks for the next one. */
+  /** Resolves the producer's promise when the consumer asks for the next change. */
   #taken: (() => void) | undefined
   #isOver = false
   /** What the next `next()` rejects with. */
   #failure: { readonly reason: unknown } | undefined
 
-  /** `onEnd` is called once, and not before this has returned. */
+  /** `onEnd` is called once, never before this constructor has returned. */
   constructor(onEnd: () => void, signal: AbortSignal | undefined) {
     this.#onEnd = onEnd
     this.#signal = signal
@@ -39,7 +39,7 @@ export class ChangeStream<T> implements AsyncIterableIterator<Change<T>, undefin
     return this.#isOver
   }
 
-  /** Resolves when the consumer asks for what comes after this change. */
+  /** Resolves when the consumer asks for the change after this one. */
   give(change: Change<T>): Promise<void> | undefined {
     if (this.#isOver) return undefined
     return new Promise((taken) => {
@@ -54,7 +54,7 @@ export class ChangeStream<T> implements AsyncIterableIterator<Change<T>, undefin
     })
   }
 
-  /** Nothing more comes. */
+  /** Ends the iteration. */
   end(): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -67,7 +67,7 @@ export class ChangeStream<T> implements AsyncIterableIterator<Change<T>, undefin
     this.#onEnd()
   }
 
-  /** Nothing more comes; the consumer is told why. */
+  /** Ends the iteration with an error. */
   fail(reason: unknown): void {
     if (this.#isOver) return
     const waiter = this.#waiters.shift()

@@ -2,34 +2,35 @@ import type { Entry } from './entry.js'
 import type { InformerSnapshot } from './snapshot.js'
 
 /**
- * Why a change is told:
+ * Where a change comes from:
  *
- * - `list`: the informer has found the key when it began;
- * - `watch`: it has just happened;
- * - `resync`: it happened while the informer, or this handler, could not follow: what came in between is not told.
+ * - `list`: the key existed when the informer or the handler started;
+ * - `watch`: the key has just changed;
+ * - `resync`: the key changed while the informer or this handler could not follow; intermediate changes are not
+ *   delivered.
  */
 export type ChangeSource = 'list' | 'watch' | 'resync'
 
 /** @inline */
 interface ChangeCommon {
   readonly keyText: string
-  /** The revision of the change; of a deletion that was found by a resync, the revision at which the key was gone. */
+  /** The revision of the change. For a deletion found by a resync, the revision at which the key was absent. */
   readonly revision: number
   readonly source: ChangeSource
-  /** Part of what there was when the handler joined. */
+  /** Whether the key already existed when the handler joined. */
   readonly initial: boolean
 }
 
-/** A change of one key, as handlers are told it. */
+/** A change of one key, as delivered to handlers. */
 export type Change<T> = ChangeCommon &
   (
     | { readonly type: 'add'; readonly value: T; readonly entry: Entry<T>; readonly old?: undefined }
     | { readonly type: 'update'; readonly value: T; readonly entry: Entry<T>; readonly old: Entry<T> }
-    /** `old` is the last that was known of the key. */
+    /** `old` is the last known entry of the key. */
     | { readonly type: 'delete'; readonly value?: undefined; readonly entry?: undefined; readonly old: Entry<T> }
   )
 
-/** The change from `old` to `entry`, one of which there must be. */
+/** The change from `old` to `entry`, at least one of which must be defined. */
 export function changeOf<T>(
   old: Entry<T> | undefined,
   entry: Entry<T> | undefined,
@@ -43,15 +44,15 @@ export function changeOf<T>(
   return old && { type: 'delete', keyText: old.keyText, old, revision, source, initial }
 }
 
-/** What leads from one snapshot to another one, in key order. */
+/** The changes between two snapshots, in key order. */
 export function* changesBetween<T>(
   from: InformerSnapshot<T>,
   to: InformerSnapshot<T>,
-  cause: ChangeSource,
+  source: ChangeSource,
   initial: boolean,
 ): Generator<Change<T>, void, undefined> {
   for (const { old, entry } of from.differences(to)) {
-    const change = changeOf(old, entry, { revision: to.revision, source: cause, initial })
+    const change = changeOf(old, entry, { revision: to.revision, source, initial })
     if (change !== undefined) yield change
   }
 }

@@ -7,27 +7,27 @@ import { putInPlace } from '../core/put-in-place.js'
 import type { Entry } from './entry.js'
 import type { InformerSnapshot } from './snapshot.js'
 
-/** Whose keys a file holds. */
+/** The owner of the keys in a file. */
 export interface DiskOwner {
-  /** The keys, with the prefix of their namespace. */
+  /** The range, including the prefix of the namespace. */
   readonly range: EncodedRange
-  /** The user whose permissions they were read with, where the client has one. */
+  /** The user that read the keys, if the client has one. */
   readonly user: string | undefined
-  /** The cluster, once a member has answered. */
+  /** The cluster, once a member has responded. */
   clusterId(): string | undefined
 }
 
-/** What an earlier process left, or why it cannot be used. */
-export type Left<T> = LeftState<T> | { readonly error: unknown }
+/** The state left by an earlier process, or why it cannot be used. */
+export type StoredState<T> = ValidState<T> | { readonly error: unknown }
 
-interface LeftState<T> {
+interface ValidState<T> {
   readonly revision: number
-  /** The cluster whose keys they are: it may be another one than that which will answer. */
+  /** The cluster of the stored keys, which may not be the one that responds later. */
   readonly clusterId: string | undefined
   readonly entries: readonly Entry<T>[]
 }
 
-/** The file's form. Keys and values in base64. */
+/** The format of the file. Keys and values are base64. */
 interface FileForm {
   readonly format: 2
   readonly range: string
@@ -43,15 +43,18 @@ interface StoredEntry extends Omit<Entry<unknown>, 'value' | 'id' | 'keyText' | 
   readonly lease?: string | undefined
 }
 
-/** Changes are gathered for so long before the file is written. */
+/** Delay between a change and writing the file, to combine changes. */
 const gatherMs = 5000
-/** Entries that are encoded and written before other work of the process gets its turn. */
+/** Number of entries encoded and written before yielding to other work of the process. */
 const pieceLength = 500
 
-/** The files of the informers of this process. */
+/** The files in use by informers of this process. */
 const inUse = new Set<string>()
 
-/** The state of an informer in a file, which is always whole: it is written beside and then put in place. */
+/**
+ * Stores the state of an informer in a file. The file is always complete: it is written to a temporary file and then
+ * renamed.
+ */
 export class DiskSnapshot<T> {
   readonly #path: string
   readonly #place: string
@@ -63,10 +66,10 @@ export class DiskSnapshot<T> {
   #writing = Promise.resolve()
   #closing: Promise<void> | undefined
 
-  /** Throws `InvalidArgumentError` for a file that another informer of this process has. */
+  /** Throws `InvalidArgumentError` if another informer of this process uses the file. */
   constructor(path: string, owner: DiskOwner, codec: Codec<T>, onError: (error: unknown) => void) {
     this.#path = path
-    this.#place = placeOf(path)
+    this.#place = canonicalPath(path)
     this.#owner = owner
     this.#codec = codec
     this.#onError = onError
@@ -78,8 +81,8 @@ export class DiskSnapshot<T> {
     inUse.add(this.#place)
   }
 
-  /** What the file holds; `undefined` if there is none. */
-  load(): Left<T> | undefined {
+  /** Reads the file; `undefined` if it does not exist. */
+  load(): StoredState<T> | undefined {
     try {
       const form = JSON.parse(readFileSync(this.#path, 'utf8')) as FileForm
       const foreign = this.#foreignPart(form)
@@ -100,13 +103,13 @@ export class DiskSnapshot<T> {
     return known !== undefined && clusterId !== known ? 'cluster' : undefined
   }
 
-  /** Has the state written before long. */
+  /** Schedules a write of the state. */
   save(state: { readonly snapshot: InformerSnapshot<T> }): void {
     this.#unsaved = state
     this.#timer ??= setTimeout(() => this.#write(), gatherMs).unref()
   }
 
-  /** Writes what is not written yet, and leaves the file to others. */
+  /** Writes pending state and releases the file. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -130,7 +133,7 @@ export class DiskSnapshot<T> {
       .catch((error: unknown) => this.#onError(error))
   }
 
-  /** The file's text. The snapshot stays as it is for as long as writing takes. */
+  /** The content of the file, piece by piece. The snapshot is immutable, so it stays consistent while it is written. */
   *#pieces(snapshot: InformerSnapshot<T>): Generator<string, void, undefined> {
     const { range, user = null } = this.#owner
     const clusterId = this.#owner.clusterId() ?? null
@@ -179,8 +182,8 @@ function rangeText({ key, rangeEnd }: EncodedRange): string {
   return `${key.toString('base64')} ${rangeEnd.toString('base64')}`
 }
 
-/** One text for all paths that lead to a file. */
-function placeOf(path: string): string {
+/** The canonical path of a file. */
+function canonicalPath(path: string): string {
   const folder = dirname(resolve(path))
   try {
     return join(realpathSync(folder), basename(path))

@@ -3,31 +3,31 @@ import { type Entry, idOfKey } from './entry.js'
 import type { EntryReader } from './entry-reader.js'
 import type { IndexTable } from './index-table.js'
 
-/** A value that could not be taken in: the codec, the filter, the transform or an index function threw. */
+/** A value that could not be processed: the codec, the filter, the transform or an index function threw. */
 export interface InvalidEntry {
   /** The key as text. */
   readonly keyText: string
-  /** The value as it is in etcd. */
+  /** The stored bytes. */
   readonly value: Buffer
   readonly modRevision: number
   readonly error: unknown
 }
 
-/** What a draft goes by. */
+/** What a draft is based on. */
 export interface DraftBasis<T, Name extends string> {
   readonly reader: EntryReader<T>
-  /** Empty, to be filled. */
+  /** Empty; the draft fills it. */
   readonly table: IndexTable<T, Name>
-  /** The entries there are, and their places in the indexes. */
+  /** The current entries. */
   readonly entries: ReadonlyMap<string, Entry<T>>
   readonly oldTable: IndexTable<T, Name>
-  /** Whether a key that has the revision of its entry is unchanged: not so if the cluster may be another one. */
+  /** Whether a key with the `modRevision` of its entry is unchanged. False if the cluster may be another one. */
   readonly isSameHistory: boolean
-  /** Whether a key whose value cannot be read keeps the entry that it has. */
+  /** Whether a key with an invalid value keeps its current entry. */
   readonly keepsLast: boolean
 }
 
-/** A listing on its way in. What has not changed since the last one keeps its entry, and all that was derived from it. */
+/** A listing in progress. Unchanged keys keep their entries and everything derived from them. */
 export class Draft<T, Name extends string> {
   /** In key order. */
   readonly entries = new Map<string, Entry<T>>()
@@ -41,12 +41,12 @@ export class Draft<T, Name extends string> {
     this.table = basis.table
   }
 
-  /** Keys that were listed, those without an entry included. */
+  /** Number of listed keys, including keys without an entry. */
   get keyCount(): number {
     return this.#keyCount
   }
 
-  /** Takes in the next key, in key order. */
+  /** Adds the next key, in key order. */
   add(kv: KeyValue): void {
     const { entries, isSameHistory, keepsLast } = this.#basis
     const id = idOfKey(kv)
@@ -64,13 +64,13 @@ export class Draft<T, Name extends string> {
     }
   }
 
-  /** Takes in an entry of an earlier process, unless the index functions refuse it. */
+  /** Adds an entry of an earlier process, unless an index function throws. */
   restore(entry: Entry<T>): void {
     try {
       this.table.set(entry)
       this.entries.set(entry.id, entry)
     } catch {
-      // The listing that follows tells, if the value still is what it was.
+      // The next listing reports the error, if the value is unchanged.
     }
   }
 
@@ -92,8 +92,8 @@ export class Draft<T, Name extends string> {
   }
 }
 
-/** What is kept of a value that could not be taken in. */
+/** The record of a value that could not be processed. */
 export function invalidEntry(kv: KeyValue, error: unknown): InvalidEntry {
-  // A copy, since the value is a view of a whole answer.
+  // A copy, because the value is a view of a whole response.
   return { keyText: kv.key.toString(), value: Buffer.from(kv.value), modRevision: kv.modRevision, error }
 }

@@ -2,17 +2,17 @@ import { type Codec, json, text } from '../core/codec.js'
 import { decodeValue, type KeyValue } from '../core/key-value.js'
 import { type Entry, entryOf } from './entry.js'
 
-/** What an informer makes of the keys that it reads. */
+/** How an informer processes keys. */
 export interface ReaderOptions<T> {
   readonly codec: Codec<T>
   readonly filter: ((value: T, entry: Entry<T>) => boolean) | undefined
   readonly transform: ((value: T, entry: Entry<T>) => T) | undefined
 }
 
-/** Codecs that keep nothing of the bytes that they are given. */
+/** Codecs that keep no reference to the input bytes. */
 const copying: ReadonlySet<object> = new Set([text, json()])
 
-/** Makes entries of keys. */
+/** Creates entries from keys. */
 export class EntryReader<T> {
   readonly #options: ReaderOptions<T>
   readonly #keepsViews: boolean
@@ -22,17 +22,17 @@ export class EntryReader<T> {
     this.#keepsViews = !copying.has(options.codec)
   }
 
-  /** The entry of a key; `undefined` where the filter leaves it out. Throws what the functions of the options throw. */
+  /** Returns the entry of a key; `undefined` if the filter excludes it. Throws what the user's functions throw. */
   read(kv: KeyValue, id?: string): Entry<T> | undefined {
     const { codec, filter, transform } = this.#options
-    // A view that a codec keeps of a value would keep the whole answer in memory.
+    // A codec that keeps a view of the value would keep the whole response in memory.
     const value = this.#keepsViews ? Buffer.from(kv.value) : kv.value
     const entry = entryOf(kv, decodeValue({ key: kv.key, value }, codec), id)
     if (filter !== undefined && !filter(entry.value, entry)) return undefined
     return transform === undefined ? entry : { ...entry, value: transform(entry.value, entry) }
   }
 
-  /** Whether two entries of a key say the same, although one may be of another cluster. */
+  /** Whether two entries of a key have equal values, even if one is from another cluster. */
   isSame(one: Entry<T>, other: Entry<T>): boolean {
     const { codec } = this.#options
     const hasSameHistory =
@@ -42,7 +42,7 @@ export class EntryReader<T> {
     try {
       return hasSameHistory && Buffer.compare(codec.encode(one.value), codec.encode(other.value)) === 0
     } catch {
-      // A codec that only decodes: then they are told as an update.
+      // A codec without `encode()`: treat the entries as different.
       return false
     }
   }

@@ -1,18 +1,21 @@
 import type { KeyValue } from '../core/key-value.js'
 
-/** One key of an informer, with its value decoded. Never changed: an update makes another one. */
+/** A key of an informer with its decoded value. Immutable: an update creates a new entry. */
 export interface Entry<T> {
-  /** The key as text. Where it is not valid UTF-8 this is for the eye only: `Buffer.from(id, 'latin1')` is the key then. */
+  /** The key as text. If the key is not valid UTF-8, use `Buffer.from(id, 'latin1')`: this text is only for display. */
   readonly keyText: string
   readonly value: T
-  /** The revision that wrote it last. */
+  /** The revision that last wrote the key. */
   readonly modRevision: number
   readonly createRevision: number
-  /** How often it was written since it was created. */
+  /** The number of writes since the key was created. */
   readonly version: number
-  /** The lease it is attached to, in hexadecimal; `undefined` for none. */
+  /** The ID of its lease, in hexadecimal; `undefined` without a lease. */
   readonly lease: string | undefined
-  /** The key's bytes, one character each: keys compare by it as etcd orders them, and differ by it whatever they hold. */
+  /**
+   * The bytes of the key, one character per byte. Comparing IDs gives etcd's order, and different keys have different
+   * IDs.
+   */
   readonly id: string
 }
 
@@ -24,15 +27,15 @@ export function idOf(key: string | Uint8Array): string {
   return ascii.test(key) ? key : Buffer.from(key).toString('latin1')
 }
 
-/** The `id` of a key as it was read. */
+/** The `id` of a key read from etcd. */
 export function idOfKey({ key }: KeyValue): string {
   return key.toString('latin1')
 }
 
-/** The entry of a key as it was read. */
+/** Creates the entry of a key read from etcd. */
 export function entryOf<T>(kv: KeyValue, value: T, id = idOfKey(kv)): Entry<T> {
   return {
-    // One string for both where that is possible: there may be very many.
+    // Shares one string for both where possible, to save memory.
     keyText: ascii.test(id) ? id : kv.key.toString(),
     value,
     modRevision: kv.modRevision,

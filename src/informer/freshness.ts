@@ -1,32 +1,32 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Watcher } from '../watch/watcher.js'
 
-/** The watch that is judged. */
+/** The part of a watch that is monitored. */
 export type PingedWatch = Pick<Watcher, 'lastMessageAt' | 'ping' | 'requestProgress'>
 
-/** A member that has sent nothing for so long may have been cut off. */
+/** A member that has sent nothing for this long may be disconnected. */
 export const freshMs = 3000
-/** While reads are made, it is pinged when it has sent nothing for so long, and no more often. */
+/** While reads are made, the member is pinged after this much silence, and no more often. */
 const pingAfterMs = 1000
-/** It has so long to answer before a read goes on without knowing. */
+/** How long a read waits for the response to a ping. */
 const patienceMs = 500
 const lookEveryMs = 5
-/** How often the member is asked how far the watch is, while reads show less than the client has seen. */
+/** Minimum interval between progress requests while reads return less than the client has seen. */
 const progressAfterMs = 100
 
 /**
- * Whether the watch of an informer has lately shown that it still follows the cluster, by anything that its member has sent.
- * The member is pinged only while somebody reads, and no read waits for one that is known to be silent.
+ * Tracks whether the watch of an informer still follows the cluster, from anything that its member sends. The member is
+ * pinged only while reads are made, and no read waits for a member known to be silent.
  */
 export class Freshness {
   readonly #watch: () => PingedWatch | undefined
   #pingedAt = Number.NEGATIVE_INFINITY
   #askedAt = Number.NEGATIVE_INFINITY
-  /** It did not answer the last ping that a read has waited for. */
+  /** The last awaited ping was not answered. */
   #isSilent = false
   #answering: Promise<void> | undefined
 
-  /** `watch` gives the present one, if there is one. */
+  /** `watch` returns the current watch, if any. */
   constructor(watch: () => PingedWatch | undefined) {
     this.#watch = watch
   }
@@ -35,7 +35,7 @@ export class Freshness {
     return performance.now() - this.#lastMessageAt <= freshMs
   }
 
-  /** What a reader has to wait for before `isFresh` is the truth; `undefined` for nothing. */
+  /** What a read must wait for before `isFresh` is accurate; `undefined` if nothing. */
   confirm(): Promise<void> | undefined {
     const now = performance.now()
     const silentMs = now - this.#lastMessageAt
@@ -49,7 +49,10 @@ export class Freshness {
     return this.#answering
   }
 
-  /** A read has shown less than the client has seen elsewhere: mostly because nothing has happened in the informer's range. */
+  /**
+   * Requests progress: a read has returned less than the client has seen elsewhere, usually because nothing changed in
+   * the informer's range.
+   */
   catchUp(): void {
     const now = performance.now()
     if (now - this.#askedAt < progressAfterMs) return
@@ -67,7 +70,7 @@ export class Freshness {
   }
 
   async #untilAnswered(before: number): Promise<void> {
-    // Whoever waits for this has a bound that holds the process open.
+    // Unreferenced: the caller's own timeout keeps the process alive.
     const look = (): Promise<void> => delay(lookEveryMs, undefined, { ref: false })
     for (const until = performance.now() + patienceMs; performance.now() < until && this.#lastMessageAt <= before; )
       await look()

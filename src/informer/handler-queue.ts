@@ -1,7 +1,7 @@
 import { type Change, type ChangeSource, changesBetween } from './change.js'
 import { InformerSnapshot } from './snapshot.js'
 
-/** Called for each change, in order. Where it returns a promise, the next change waits for it. */
+/** Called for each change, in order. If it returns a promise, the next change waits for it. */
 export type ChangeHandler<T> = (change: Change<T>) => unknown
 
 /** What a queue needs from its informer. */
@@ -10,17 +10,17 @@ export interface HandlerQueueHost {
   handlerFailed(error: unknown): void
 }
 
-/** What a handler is to be told: the changes of one revision, or all that leads to a snapshot. */
+/** What is queued for a handler: the changes of one revision, or the difference up to a snapshot. */
 type Item<T> =
   | { readonly kind: 'changes'; readonly changes: readonly Change<T>[]; readonly to: InformerSnapshot<T> }
-  | { readonly kind: 'difference'; readonly to: InformerSnapshot<T>; readonly cause: ChangeSource }
+  | { readonly kind: 'difference'; readonly to: InformerSnapshot<T>; readonly source: ChangeSource }
 
-/** Changes handled in a row before other work of the process gets its turn. */
+/** Number of changes handled before yielding to other work of the process. */
 const turnLength = 500
 
 /**
- * The changes that wait for one handler. It always knows the snapshot that the handler has been told of: one that falls
- * too far behind is told, when it comes back, what leads from there to the present, each key once.
+ * The queue of one handler. Invariant: it knows the snapshot up to which the handler has received changes. If the queue
+ * overflows, the handler receives the difference between that snapshot and the current one, with one change per key.
  */
 export class HandlerQueue<T> {
   readonly #host: HandlerQueueHost
@@ -30,7 +30,7 @@ export class HandlerQueue<T> {
   #items: Item<T>[] = []
   #queued = 0
   #seen: InformerSnapshot<T>
-  /** What the handler knows may be later than `#seen`: up to here nothing is news, until that has come to it. */
+  /** The handler may know more than `#seen`: changes up to this revision are not news, until `#seen` has reached it. */
   #known: number | undefined
   #isFirst: boolean
   #isRunning = false
@@ -43,9 +43,9 @@ export class HandlerQueue<T> {
     options: {
       readonly limit: number
       readonly onCaughtUp: () => void
-      /** What the handler knows already; without it, it is told everything there is, as `initial`. */
+      /** What the handler already knows. Without it, the handler receives all existing keys as `initial`. */
       readonly from?: InformerSnapshot<T> | undefined
-      /** It knows all changes up to this revision. */
+      /** The handler knows all changes up to this revision. */
       readonly known?: number | undefined
     },
   ) {
@@ -58,35 +58,35 @@ export class HandlerQueue<T> {
     this.#isFirst = options.from === undefined
   }
 
-  /** Changes that wait; one for a difference that is not worked out yet. */
+  /** The number of queued changes; a difference that is not computed yet counts as one. */
   get queued(): number {
     return this.#queued
   }
 
-  /** How often the handler fell too far behind. */
+  /** The number of overflows. */
   get overflows(): number {
     return this.#overflows
   }
 
-  /** Tells the handler what happened at one revision. */
+  /** Queues the changes of one revision. */
   push(changes: readonly Change<T>[], to: InformerSnapshot<T>): void {
     if (changes.length === 0 || this.#isClosed) return
     const [head] = this.#items
     if (head !== undefined && this.#queued + changes.length > this.#limit) {
       this.#overflows += 1
-      this.#enqueue([{ kind: 'difference', to, cause: 'resync' }], 1)
+      this.#enqueue([{ kind: 'difference', to, source: 'resync' }], 1)
       return
     }
     this.#items.push({ kind: 'changes', changes, to })
     this.#enqueue(this.#items, this.#queued + changes.length)
   }
 
-  /** Tells the handler all that leads to `to`, in place of what waits. */
-  replace(to: InformerSnapshot<T>, cause: ChangeSource): void {
-    if (!this.#isClosed) this.#enqueue([{ kind: 'difference', to, cause }], 1)
+  /** Replaces the queued changes by the difference up to `to`. */
+  replace(to: InformerSnapshot<T>, source: ChangeSource): void {
+    if (!this.#isClosed) this.#enqueue([{ kind: 'difference', to, source }], 1)
   }
 
-  /** The cluster is another one, or an older one: what the handler knows says nothing of its revisions. */
+  /** The history of the cluster changed, so what the handler knows does not apply to its revisions. */
   forgetKnown(): void {
     this.#known = undefined
   }
@@ -113,7 +113,7 @@ export class HandlerQueue<T> {
       for (const change of this.#changesOf(item)) {
         if (this.#isClosed) return
         if (known !== undefined && change.revision <= known) continue
-        await this.#tell(change)
+        await this.#deliver(change)
         handled += 1
         if (handled % turnLength === 0) await new Promise((resolve) => setImmediate(resolve))
       }
@@ -132,10 +132,10 @@ export class HandlerQueue<T> {
     }
     this.#seen = item.to
     this.#queued = Math.max(0, this.#queued - 1)
-    return changesBetween(from, this.#seen, this.#isFirst ? 'list' : item.cause, this.#isFirst)
+    return changesBetween(from, this.#seen, this.#isFirst ? 'list' : item.source, this.#isFirst)
   }
 
-  async #tell(change: Change<T>): Promise<void> {
+  async #deliver(change: Change<T>): Promise<void> {
     try {
       const result = this.#handler(change)
       if (isThenable(result)) await result

@@ -4,14 +4,14 @@ import { type ChangeHandler, HandlerQueue, type HandlerQueueHost } from './handl
 import type { InformerStats, InformerSubscription } from './informer-options.js'
 import type { InformerSnapshot } from './snapshot.js'
 
-/** Where a handler begins: with all that there is, once there is something, or with what follows a snapshot. */
-export interface Beginning<T> {
+/** Where a handler starts: with all existing keys, or with the changes after a snapshot. */
+export interface HandlerStart<T> {
   readonly from: InformerSnapshot<T> | undefined
   readonly now: InformerSnapshot<T> | undefined
   readonly known?: Known | undefined
 }
 
-/** A revision of one history of the cluster, up to which somebody knows all changes. */
+/** A revision of one history of the cluster, up to which a handler knows all changes. */
 export interface Known {
   readonly revision: number
   readonly history: number
@@ -22,13 +22,13 @@ interface Member<T> {
   end(reason: unknown): void
 }
 
-/** Everybody who is told the changes of an informer. */
+/** The handlers of an informer. */
 export class Handlers<T> {
   readonly #host: HandlerQueueHost
   readonly #maxQueuedChanges: number
   readonly #members = new Set<Member<T>>()
   readonly #streams = new Set<ChangeStream<T>>()
-  /** Counts the times that the cluster became another one, or an older one. */
+  /** Number of times that the history of the cluster changed. */
   #history = 0
 
   constructor(host: HandlerQueueHost, maxQueuedChanges: number) {
@@ -40,12 +40,12 @@ export class Handlers<T> {
     return [...this.#members].map(({ queue: { queued, overflows } }) => ({ queued, overflows }))
   }
 
-  /** Somebody knows all changes up to a revision of the cluster as it is now. */
+  /** The knowledge of a handler that knows all changes up to a revision of the current history. */
   known(revision: number): Known {
     return { revision, history: this.#history }
   }
 
-  subscribe(handler: ChangeHandler<T>, { from, now, known }: Beginning<T>): InformerSubscription {
+  subscribe(handler: ChangeHandler<T>, { from, now, known }: HandlerStart<T>): InformerSubscription {
     const { promise, resolve, reject } = caughtUp()
     const queue = new HandlerQueue<T>(this.#host, handler, {
       limit: this.#maxQueuedChanges,
@@ -65,7 +65,7 @@ export class Handlers<T> {
     return { ready: promise, close, [Symbol.dispose]: close }
   }
 
-  /** An iterator that `join` lets be told changes; it may take its time. `signal` aborts when the iterator is over. */
+  /** Creates an iterator. `join` subscribes it, possibly later; `signal` aborts when the iterator ends. */
   stream(
     join: (stream: ChangeStream<T>, signal: AbortSignal) => Promise<InformerSubscription>,
     signal: AbortSignal | undefined,
@@ -88,16 +88,16 @@ export class Handlers<T> {
     for (const { queue } of this.#members) queue.push(changes, to)
   }
 
-  /** `isSameHistory` is false where the cluster is another one, or an older one, than before. */
-  replace(to: InformerSnapshot<T>, cause: ChangeSource, isSameHistory: boolean): void {
+  /** `isSameHistory` is false if the history of the cluster changed. */
+  replace(to: InformerSnapshot<T>, source: ChangeSource, isSameHistory: boolean): void {
     if (!isSameHistory) this.#history += 1
     for (const { queue } of this.#members) {
       if (!isSameHistory) queue.forgetKnown()
-      queue.replace(to, cause)
+      queue.replace(to, source)
     }
   }
 
-  /** Tells nobody anything more. Iterations end, or throw if there was a failure. */
+  /** Ends all handlers. Iterations end, or throw after a failure. */
   end(reason: unknown, isFailure: boolean): void {
     for (const stream of [...this.#streams]) {
       if (isFailure) stream.fail(reason)
@@ -112,7 +112,7 @@ function caughtUp(): { promise: Promise<void>; resolve(): void; reject(reason: u
   const promise = new Promise<void>((resolve, reject) => {
     settle = { resolve, reject }
   })
-  // Not everybody waits for it.
+  // Not every caller awaits it.
   promise.catch(() => {})
   return { promise, resolve: () => settle?.resolve(), reject: (reason) => settle?.reject(reason) }
 }

@@ -1,66 +1,69 @@
 import { InvalidArgumentError } from '../core/errors.js'
 import type { Entry } from './entry.js'
 
-/** For each index, the terms that an entry is found by. */
+/** For each index, a function that returns the terms of an entry. */
 export type Indexes<T, Name extends string> = Readonly<
   Record<Name, (value: T, entry: Entry<T>) => readonly string[] | string>
 >
 
 type Table<T> = Map<string, Map<string, Entry<T>>>
 
-/** Where an entry can be found. */
-interface Place {
+/** The terms under which an index lists an entry. */
+interface IndexTerm {
   readonly index: string
   readonly term: string
 }
 
-/** Finds the entries of an informer by what their values say. */
+/** Finds entries by terms derived from their values. */
 export class IndexTable<T, Name extends string> {
   readonly #indexes: Indexes<T, Name>
   readonly #tables = new Map<string, Table<T>>()
-  /** Where each key is found. An index function is never asked again for an old value, which may have been modified. */
-  readonly #places = new Map<string, readonly Place[]>()
+  /**
+   * The terms of each key. Invariant: an index function is never called again for an old value, which may have been
+   * mutated.
+   */
+  readonly #indexTerms = new Map<string, readonly IndexTerm[]>()
 
   constructor(indexes: Indexes<T, Name>) {
     this.#indexes = indexes
     for (const name of Object.keys(indexes)) this.#tables.set(name, new Map())
   }
 
-  /** The entries with this term, in no particular order. */
+  /** Returns the entries with this term, in no particular order. */
   find(name: Name, term: string): Entry<T>[] {
     return [...(this.#table(name).get(term)?.values() ?? [])]
   }
 
-  /** All terms of an index, in no particular order. */
+  /** Returns all terms of an index, in no particular order. */
   terms(name: Name): string[] {
     return [...this.#table(name).keys()]
   }
 
-  /** Takes in an entry, in place of the one that the key had. Throws what an index function throws, with nothing changed. */
+  /** Adds an entry, replacing the key's previous one. If an index function throws, nothing changes. */
   set(entry: Entry<T>): void {
-    if (this.#tables.size > 0) this.#put(entry, this.#placesOf(entry))
+    if (this.#tables.size > 0) this.#put(entry, this.#indexTermsOf(entry))
   }
 
-  /** Takes over an entry from another table with the same indexes. */
+  /** Copies the terms of an entry from another table with the same indexes. */
   adopt(entry: Entry<T>, from: IndexTable<T, Name>): void {
-    const places = from.#places.get(entry.id)
-    if (places !== undefined) this.#put(entry, places)
+    const indexTerms = from.#indexTerms.get(entry.id)
+    if (indexTerms !== undefined) this.#put(entry, indexTerms)
   }
 
   delete(id: string): void {
-    for (const { index, term } of this.#places.get(id) ?? []) remove(this.#table(index), term, id)
-    this.#places.delete(id)
+    for (const { index, term } of this.#indexTerms.get(id) ?? []) remove(this.#table(index), term, id)
+    this.#indexTerms.delete(id)
   }
 
-  #put(entry: Entry<T>, places: readonly Place[]): void {
+  #put(entry: Entry<T>, indexTerms: readonly IndexTerm[]): void {
     this.delete(entry.id)
-    this.#places.set(entry.id, places)
-    for (const { index, term } of places) add(this.#table(index), term, entry)
+    this.#indexTerms.set(entry.id, indexTerms)
+    for (const { index, term } of indexTerms) add(this.#table(index), term, entry)
   }
 
-  #placesOf(entry: Entry<T>): Place[] {
+  #indexTermsOf(entry: Entry<T>): IndexTerm[] {
     return [...this.#tables.keys()].flatMap((index) => {
-      // The names of the tables are those of the indexes.
+      // The tables are created from the names of the indexes.
       const terms = this.#indexes[index as Name](entry.value, entry)
       return (typeof terms === 'string' ? [terms] : [...new Set(terms)]).map((term) => ({ index, term }))
     })
@@ -74,7 +77,7 @@ export class IndexTable<T, Name extends string> {
   }
 }
 
-/** Refuses index functions that are none. */
+/** Validates index functions. */
 export function checkIndexes(indexes: object): void {
   for (const [name, terms] of Object.entries(indexes)) {
     if (typeof terms !== 'function') throw new InvalidArgumentError(`\`indexes.${name}\` must be a function`)

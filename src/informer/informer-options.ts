@@ -13,71 +13,78 @@ import type { Gap, ReflectedPage, ReflectedWatch } from './reflector.js'
 
 /** Options of `informer()`. */
 export interface InformerOptions<T, Name extends string = never> {
-  /** How values are read. @default text */
+  /** Decodes values. @default text */
   readonly codec?: Codec<T> | undefined
-  /** Keys whose value it refuses are treated as if they did not exist. */
+  /** Keys for which it returns false are treated as absent. */
   readonly filter?: ((value: T, entry: Entry<T>) => boolean) | undefined
-  /** What is kept of a value, for example without the parts that nobody reads. Comes after the filter. */
+  /** Reduces a value to what should be kept, after the filter. */
   readonly transform?: ((value: T, entry: Entry<T>) => T) | undefined
-  /** Functions that give the terms by which `by()` finds an entry. They must depend on their arguments alone. */
+  /** Functions that return the terms under which `by()` finds an entry. They must be pure. */
   readonly indexes?: Indexes<T, Name> | undefined
-  /** Most keys in a page of a listing. @default 10 000 */
+  /** Maximum number of keys per page of a listing. @default 10 000 */
   readonly maxPageSize?: number | undefined
-  /** Changes that may wait for one handler; one that falls further behind is told only what came of them. @default 1000 */
+  /**
+   * Maximum number of queued changes per handler. A handler that falls further behind receives one change per key
+   * instead. @default 1000
+   */
   readonly maxQueuedChanges?: number | undefined
   /**
-   * A file for the state, so that a service can start with it while etcd is out of reach: `ready({ allowStale: true })`.
-   * Needs a codec that encodes. Written, for the owner alone, some seconds after changes and when the informer is closed.
-   * Two informers of a process cannot share a file. One that holds the keys of another range, namespace, user or
-   * cluster is not used, with an event `error`; where the cluster is not known yet, its first listing shows it, with an
-   * event `resync` for `CLUSTER_CHANGED`.
+   * A file for the state, so that a service can start while etcd is unreachable: `ready({ allowStale: true })`.
+   * Requires a codec with `encode()`. Written a few seconds after changes and on `close()`, readable only by its owner.
+   *
+   * Two informers of one process cannot share a file. A file of another range, namespace, user or cluster is not used,
+   * and an `error` event reports it. If the cluster is not known yet, the first listing detects the mismatch and emits
+   * `resync` with `CLUSTER_CHANGED`.
    */
   readonly persist?: string | undefined
 }
 
-/** Options of `informer()` for values that are not text. */
+/** Options of `informer()` with a codec. */
 export interface CodecInformerOptions<T, Name extends string = never> extends InformerOptions<T, Name> {
   readonly codec: Codec<T>
 }
 
 /** Options of `ready()`. */
 export interface ReadyOptions extends CallOptions {
-  /** Whether what `persist` has left on disk will do. @default false */
+  /** Whether a state loaded from the `persist` file is sufficient. @default false */
   readonly allowStale?: boolean | undefined
 }
 
 /** Options of `events()`. */
 export interface EventsOptions {
-  /** What to begin with: all there is, nothing, or what has changed since a revision. @default 'initial' */
+  /**
+   * Where to start: with all existing keys, with the next change, or with the changes since a revision. @default
+   * 'initial'
+   */
   readonly from?: 'initial' | 'now' | number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** What happens to an informer as a whole. */
+/** Events of an informer as a whole. */
 export interface InformerEvents {
-  /** The first listing is there. */
+  /** The first listing is complete. */
   ready: { readonly revision: number; readonly size: number }
-  /** A listing took the place of events that could not be had; handlers are told what it changed. */
+  /** A listing replaced events that were no longer available; handlers receive the differences. */
   resync: {
-    /** `COMPACTED`, `CLUSTER_CHANGED`, `REVISION_REWOUND`, or whatever else has ended the watch. */
+    /** `COMPACTED`, `CLUSTER_CHANGED`, `REVISION_REWOUND`, or another code with which the watch ended. */
     readonly reason: Gap['code']
     readonly fromRevision: number
     readonly compactRevision: number | undefined
     readonly toRevision: number
   }
-  /** A listing failed (it is tried again), or the informer did, for good (`terminal`). */
+  /** A listing failed and is retried, or the informer has failed permanently (`terminal`). */
   error: { readonly error: unknown; readonly terminal: boolean }
-  /** A value could not be read. */
+  /** A value could not be decoded. */
   invalid: InvalidEntry
-  /** A handler threw, or its promise rejected; it gets the next change all the same. */
+  /** A handler threw, or its promise rejected. It still receives the next change. */
   handlerError: { readonly error: unknown }
 }
 
-/** What an informer reads from. */
+/** The source of an informer. */
 export interface InformerSource {
   readonly obstacle?: Obstacle
   readonly cluster: Pick<ClusterIdentity, 'clusterId' | 'history' | 'onHistory'>
-  /** Whose keys a state on disk holds. */
+  /** The owner of the state on disk. */
   readonly owner: { readonly range: EncodedRange; readonly user: string | undefined }
   list(
     range: KeyRange,
@@ -104,38 +111,38 @@ export interface InformerSource {
   ): Promise<{ readonly kvs: readonly KeyValue[]; readonly count: number; readonly revision: number }>
 }
 
-/** What is known of an informer now. */
+/** Current state and counts of an informer. */
 export interface InformerStats {
   readonly state: 'listing' | 'watching' | 'retrying' | 'failed' | 'closed'
-  /** The member that its watch is on. */
+  /** The member that serves its watch. */
   readonly endpoint: string | undefined
   readonly size: number
   readonly revision: number
-  /** Values that could not be read. */
+  /** Number of values that could not be decoded. */
   readonly invalid: number
   readonly resyncs: number
-  /** How often the watch was lost and went on elsewhere, since the last listing. */
+  /** Number of times that the watch moved to another stream since the last listing. */
   readonly reconnects: number
-  /** For each handler, the changes that wait for it and how often it fell too far behind. */
+  /** For each handler, the queued changes and the number of overflows. */
   readonly handlers: readonly { readonly queued: number; readonly overflows: number }[]
 }
 
-/** A handler that was subscribed. */
+/** A subscribed handler. */
 export interface InformerSubscription extends Disposable {
-  /** Resolves when the handler has been told everything there was when it joined; rejects when it ends before. */
+  /** Resolves when the handler has received all keys that existed when it joined; rejects if it ends earlier. */
   readonly ready: Promise<void>
   close(): void
 }
 
 const optionNames = ['codec', 'filter', 'transform', 'indexes', 'maxPageSize', 'maxQueuedChanges', 'persist']
 
-/** Checks the options of `informer()`. */
+/** Validates the options of `informer()`. */
 export function checkInformerOptions(options: InformerOptions<unknown, string>): void {
   assertKnownOptions('informer()', options, optionNames)
   if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
   if (options.maxQueuedChanges !== undefined) positiveInteger('maxQueuedChanges', options.maxQueuedChanges)
-  if (options.filter !== undefined) checkHandler(options.filter, 'filter')
-  if (options.transform !== undefined) checkHandler(options.transform, 'transform')
+  if (options.filter !== undefined) assertFunction(options.filter, 'filter')
+  if (options.transform !== undefined) assertFunction(options.transform, 'transform')
   if (options.persist !== undefined && (typeof options.persist !== 'string' || options.persist === '')) {
     throw new InvalidArgumentError(`\`persist\` must be the path of a file, got ${describe(options.persist)}`)
   }
@@ -145,13 +152,13 @@ export function checkInformerOptions(options: InformerOptions<unknown, string>):
   }
 }
 
-/** Refuses what cannot be called. */
-export function checkHandler(handler: unknown, name = 'handler'): void {
+/** Rejects anything that is not a function. */
+export function assertFunction(handler: unknown, name = 'handler'): void {
   if (typeof handler !== 'function')
     throw new InvalidArgumentError(`\`${name}\` must be a function, got ${describe(handler)}`)
 }
 
-/** Checks the options of `events()`. */
+/** Validates the options of `events()`. */
 export function checkEventsOptions(options: EventsOptions): void {
   assertKnownOptions('events()', options, ['from', 'signal'])
   const { from = 'initial' } = options
@@ -163,7 +170,7 @@ export function checkEventsOptions(options: EventsOptions): void {
 const changeTypes = ['add', 'update', 'delete', 'change'] as const
 const eventNames = ['ready', 'resync', 'error', 'invalid', 'handlerError'] as const
 
-/** Whether `event` is one of the informer as a whole, not one of its changes. Refuses what is neither. */
+/** Whether `event` is an event of the informer as a whole rather than a change type. Throws if it is neither. */
 export function isInformerEvent(event: string): event is keyof InformerEvents {
   oneOf('event', event, [...changeTypes, ...eventNames])
   return (eventNames as readonly string[]).includes(event)

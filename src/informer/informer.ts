@@ -15,8 +15,8 @@ import type { ChangeHandler } from './handler-queue.js'
 import { Handlers, type Known } from './handlers.js'
 import type { Indexes } from './index-table.js'
 import {
+  assertFunction,
   checkEventsOptions,
-  checkHandler,
   type EventsOptions,
   type InformerEvents,
   type InformerOptions,
@@ -35,7 +35,7 @@ import { Store } from './store.js'
 
 const defaultMaxQueuedChanges = 1000
 const defaultWaitMs = 10_000
-/** A linearizable read waits so long for the informer before it asks the cluster. */
+/** How long `getFresh()` waits for the informer before it reads from the cluster. */
 const freshWaitMs = 3000
 
 /** @inline */
@@ -44,14 +44,16 @@ type ChangeOfType<T, Type extends string> = Type extends 'change'
   : Extract<Change<T>, { readonly type: Type }>
 
 /**
- * A copy of a range of keys in memory that follows the cluster: listed at one revision, then kept up to date by a watch.
+ * An in-memory copy of a range of keys that follows the cluster: listed at one revision, then kept up to date by a
+ * watch.
  *
- * - Reads answer from memory. What they show is the range at one revision, `revision`, as it was or is in the cluster.
- * - Changes reach the store whole revisions at a time, in order, before any handler hears of them. Nothing is missed while
- *   history exists; where it does not, a listing closes the gap, and handlers are told the difference with the cause
+ * - Reads are served from memory. They show the range as of one revision, `revision`.
+ * - Changes are applied in order, whole revisions at a time, before any handler receives them. None is missed while
+ *   etcd has the history; otherwise a listing closes the gap, and handlers receive the differences with the source
  *   `resync`.
- * - Handlers are told one change at a time, each at its own pace; one that throws, hangs or is slow disturbs nobody.
- * - It does not end by itself, except for an error that would be the same again (`PERMISSION_DENIED`, for example).
+ * - Each handler receives one change at a time from its own queue. A handler that throws, hangs or is slow does not
+ *   affect others.
+ * - It only ends on `close()` or a permanent error such as `PERMISSION_DENIED`.
  */
 export class Informer<T, Name extends string = never> implements AsyncDisposable {
   readonly #source: InformerSource
@@ -66,7 +68,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     () => this.#hindrance,
   )
   readonly #probe: Probe
-  /** @internal Whether reads show what the cluster held a short time ago. */
+  /** @internal Whether reads show a recent state of the cluster. */
   readonly freshness = new Freshness(() => this.#watcher)
   readonly #ready: Promise<number>
   readonly #persisted: PersistedState<T>
@@ -75,12 +77,12 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   #failure: unknown
   readonly #endListeners = new Set<() => void>()
 
-  /** @internal Made by `informer()`. `closing` aborts when the client closes. */
+  /** @internal Created by `informer()`. `closing` aborts when the client closes. */
   constructor(source: InformerSource, range: KeyRange, options: InformerOptions<T, Name>, closing?: AbortSignal) {
     const { indexes, filter, transform, maxPageSize } = options
     this.#source = source
     this.#range = range
-    // Without a codec values are text, which is what T is then.
+    // Without a codec, values are text, and T is string.
     const codec = options.codec ?? (text as unknown as Codec<T>)
     this.#store = new Store<T, Name>({
       codec,
@@ -96,14 +98,14 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     this.#ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject }
     })
-    // Who does not wait for it hears of a failure by the event.
+    // Callers that do not await it learn about a failure from the event.
     this.#ready.catch(() => {})
     this.#probe = new Probe(source, range, () => ({
       revision: this.revision,
       keyCount: this.#store.keyCount,
       isCurrent: this.isCurrent,
     }))
-    const troubled = (error: unknown): void => this.#events.emit('error', { error, terminal: false })
+    const retrying = (error: unknown): void => this.#events.emit('error', { error, terminal: false })
     this.#reflector = new Reflector(
       {
         pages: (pages) => source.list(range, { maxPageSize, onCompacted: 'restart', ...pages }).pages(),
@@ -114,33 +116,35 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
         draft: (isSameHistory) => this.#store.draft(isSameHistory && !this.isStale),
         listed: (revision, gap) => this.#listed(revision, gap),
         apply: (batch) => this.#apply(batch),
-        troubled,
+        retrying: retrying,
         failed: (error) => this.#fail(error),
       },
       closing,
     )
-    this.#persisted = new PersistedState<T>(options.persist, source, codec, troubled)
+    this.#persisted = new PersistedState<T>(options.persist, source, codec, retrying)
     this.#persisted.load(this.#store)
     this.#reflector.start()
   }
 
   /**
-   * Resolves when the first listing is there, with its revision; with `allowStale`, also if reads show what `persist` has
-   * left on disk. Rejects when the informer fails or is closed before, and with `DEADLINE_EXCEEDED` after `timeoutMs`, for
-   * which there is no bound by default.
+   * Waits, by default indefinitely, for the first listing; with `allowStale`, also for a state loaded from disk.
+   * @returns The revision of the informer.
+   * @throws The error of an informer that failed, `CLOSED`, or `DEADLINE_EXCEEDED` after `timeoutMs`.
    */
   async ready(options: ReadyOptions = {}): Promise<number> {
     checkCall('ready()', options, [...callOptionNames, 'allowStale'])
     if (options.allowStale === true && this.isStale) return this.revision
-    return waitWithin(this.#ready, options, () => notInTime('the first listing did not come in time', this.#hindrance))
+    return waitWithin(this.#ready, options, () =>
+      notInTime('the first listing was not complete in time', this.#hindrance),
+    )
   }
 
-  /** The value of a key; `undefined` if there is no such key, or its value could never be read. */
+  /** Returns the value of a key; `undefined` if the key does not exist or was never decodable. */
   get(key: Bytes): T | undefined {
     return this.#store.get(key)?.value
   }
 
-  /** The entry of a key: its value and its history. */
+  /** Returns the entry of a key: its value and metadata. */
   entry(key: Bytes): Entry<T> | undefined {
     return this.#store.get(key)
   }
@@ -149,32 +153,32 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return this.#store.get(key) !== undefined
   }
 
-  /** All entries, in key order. */
+  /** Returns all entries, in key order. */
   list(): Entry<T>[] {
     return this.#store.snapshot.list()
   }
 
-  /** The entries from `from` up to, and without, `to`, in key order. */
+  /** Returns the entries from `from` (included) to `to` (excluded), in key order. */
   range(from: Bytes, to?: Bytes): Entry<T>[] {
     return this.#store.snapshot.range(from, to)
   }
 
-  /** The entries that an index finds under a term. */
+  /** Returns the entries that an index lists under a term. */
   by(index: Name, term: string): Entry<T>[] {
     return this.#store.find(index, term)
   }
 
-  /** All terms of an index. */
+  /** Returns all terms of an index. */
   terms(index: Name): string[] {
     return this.#store.terms(index)
   }
 
-  /** Everything as it is now: a view of one revision that stays as it is. */
+  /** Returns an immutable snapshot of the current revision. */
   snapshot(): InformerSnapshot<T> {
     return this.#store.snapshot
   }
 
-  /** The values that could not be read. A key that had a good value before shows that one still. */
+  /** Returns the values that could not be decoded. Such a key keeps its last valid value, if it had one. */
   invalid(): readonly InvalidEntry[] {
     return this.#store.invalid
   }
@@ -188,7 +192,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return this.#store.snapshot.revision
   }
 
-  /** Whether reads still show what an earlier process left on disk. */
+  /** Whether reads still show a state loaded from disk. */
   get isStale(): boolean {
     return this.#persisted.isShown
   }
@@ -207,8 +211,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   }
 
   /**
-   * Resolves when reads show `revision` or a later one: after a write, with the write's revision, they show it. Rejects
-   * with `DEADLINE_EXCEEDED` after `timeoutMs` (10 s by default).
+   * Waits until reads show `revision` or a later one, for example the revision of a write.
+   * @throws `DEADLINE_EXCEEDED` after `timeoutMs`, 10 s by default.
    */
   async waitForRevision(revision: number, options: CallOptions = {}): Promise<void> {
     nonNegativeInteger('revision', revision)
@@ -219,8 +223,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   }
 
   /**
-   * The value of a key as no write that was acknowledged before can be missing from: waits until the informer has come to
-   * the cluster's current revision, or reads from the cluster if that takes too long.
+   * Returns the value of a key, including every write acknowledged before the call: waits until the informer has
+   * reached the cluster's current revision, or reads from the cluster if that takes more than 3 s.
    */
   async getFresh(key: Bytes, options: CallOptions = {}): Promise<T | undefined> {
     const { kvs, revision } = await this.#source.range(key, { ...options, limit: 1, mode: 'linearizable' })
@@ -238,15 +242,15 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     }
   }
 
-  /** Tells `handler` every change: first all there is, as `add` with `initial: true`, then what happens. */
+  /** Delivers every change to `handler`: first all existing keys, as `add` with `initial: true`, then each change. */
   subscribe(handler: ChangeHandler<T>): InformerSubscription {
-    checkHandler(handler)
+    assertFunction(handler)
     return this.#subscribe(handler)
   }
 
   /**
-   * Calls `listener` for changes of one type (`change` for all), beginning with what there is, or for an event of the
-   * informer as a whole. Returns a function that ends that.
+   * Adds a listener for changes of one type (`change` for all), starting with the existing keys, or for an event of the
+   * informer as a whole. Returns a function that removes the listener.
    */
   on<Type extends 'add' | 'update' | 'delete' | 'change'>(
     event: Type,
@@ -254,7 +258,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   ): () => void
   on<Event extends keyof InformerEvents>(event: Event, listener: (payload: InformerEvents[Event]) => void): () => void
   on(event: string, listener: (payload: never) => unknown): () => void {
-    checkHandler(listener)
+    assertFunction(listener)
     if (isInformerEvent(event)) return this.#events.on(event, listener as (payload: object) => void)
     const handler = listener as ChangeHandler<T>
     const wanted: ChangeHandler<T> = (change) => (change.type === event ? handler(change) : undefined)
@@ -263,10 +267,10 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   }
 
   /**
-   * The changes as an async iterable: from what there is (`initial`), from now on, or from what an earlier revision showed
-   * on, with what has changed since as differences. A consumer that falls far behind is given the difference instead of
-   * each change. The iteration ends with `close()`, and throws what made the informer fail; also `COMPACTED`, where the
-   * earlier revision is not to be had any more.
+   * Returns the changes as an async iterable: from all existing keys (`initial`), from now, or from an earlier
+   * revision, starting with the differences since then. A consumer that falls far behind receives differences instead
+   * of each change. `close()` ends the iteration.
+   * @throws The error of an informer that failed, or `COMPACTED` if the earlier revision is no longer available.
    */
   events(options: EventsOptions = {}): AsyncIterableIterator<Change<T>, undefined> {
     checkEventsOptions(options)
@@ -280,7 +284,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     }, signal)
   }
 
-  /** Ends it: handlers hear nothing more, iterations end; reads go on showing the last state. */
+  /** Stops following the cluster: handlers receive nothing more, iterations end, reads return the last state. */
   async close(): Promise<void> {
     this.#reflector.close()
     this.#end(new EtcdError('the informer is closed', { code: 'CLOSED', effect: 'none' }), false)
@@ -291,21 +295,21 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return this.close()
   }
 
-  /** @internal Whether what reads show belongs to the cluster as it is now. */
+  /** @internal Whether reads show the current history of the cluster. */
   get isCurrent(): boolean {
     return this.#isListed && !this.#reflector.isOutdated
   }
 
-  /** @internal Calls `listener` when it has ended: closed or failed. */
+  /** @internal Calls `listener` when the informer is closed or has failed. */
   onEnd(listener: () => void): void {
     if (this.#failure === undefined) this.#endListeners.add(listener)
     else listener()
   }
 
-  /** Why there is nothing new. */
+  /** Why there are no new events. */
   get #hindrance(): unknown {
-    const { state, trouble } = this.#reflector
-    return this.#source.obstacle?.() ?? (state.kind === 'watching' ? undefined : trouble)
+    const { state, lastError } = this.#reflector
+    return this.#source.obstacle?.() ?? (state.kind === 'watching' ? undefined : lastError)
   }
 
   get #watcher(): ReflectedWatch | undefined {
@@ -319,24 +323,24 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return this.#handlers.subscribe(handler, { from, now, known })
   }
 
-  /** What the range was like at a revision, or is now. */
+  /** The range as of a revision, or now. */
   async #startOf(from: 'now' | number, signal: AbortSignal): Promise<InformerSnapshot<T>> {
     await this.ready({ signal })
     if (from === 'now' || from >= this.revision) return this.#store.snapshot
     const history = this.#store.history()
-    // Revision 0 is before everything; to the listing it would mean now.
+    // Revision 0 precedes everything; in a list request it would mean the current one.
     const pages = from === 0 ? [] : this.#source.list(this.#range, { revision: from, signal }).pages()
     for await (const { kvs } of pages) for (const kv of kvs) history.add(kv)
     return history.snapshot(from)
   }
 
   #listed(revision: number, reflected: Gap | undefined): void {
-    const cause: ChangeSource = this.#isListed || this.isStale ? 'resync' : 'list'
+    const source: ChangeSource = this.#isListed || this.isStale ? 'resync' : 'list'
     const gap = reflected ?? this.#persisted.replaced(revision)
     const isFirst = !this.#isListed
     this.#isListed = true
     this.#persisted.save(this.#store)
-    this.#handlers.replace(this.#store.snapshot, cause, !isRewind(gap))
+    this.#handlers.replace(this.#store.snapshot, source, !isRewind(gap))
     this.#waiters.advanced(revision)
     if (isFirst) {
       this.#settleReady?.resolve(revision)
@@ -348,7 +352,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   }
 
   #apply(batch: WatchBatch): void {
-    // A key that came and went before a read has shown that nothing is different.
+    // The probe has shown that nothing differs: the key was created and deleted in between.
     if (batch.revision <= this.revision) return
     if (batch.events.length === 0) this.#store.progress(batch.revision)
     else {

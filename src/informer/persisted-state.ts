@@ -5,14 +5,14 @@ import type { InformerSource } from './informer-options.js'
 import type { Gap } from './reflector.js'
 import type { InformerSnapshot } from './snapshot.js'
 
-/** What an earlier process left of an informer, until the first listing takes its place, and what this one will leave. */
+/** The state left by an earlier process, until the first listing replaces it, and the state this process will leave. */
 export class PersistedState<T> {
   readonly #cluster: InformerSource['cluster']
   readonly #onError: (error: unknown) => void
   readonly #disk: DiskSnapshot<T> | undefined
   #left: { readonly revision: number; readonly clusterId: string | undefined } | undefined
 
-  /** Without a `path`, nothing was left and nothing will be. */
+  /** Without a `path`, there is no stored state. */
   constructor(
     path: string | undefined,
     { owner, cluster }: Pick<InformerSource, 'owner' | 'cluster'>,
@@ -25,12 +25,14 @@ export class PersistedState<T> {
     this.#disk = new DiskSnapshot(path, { ...owner, clusterId: () => cluster.clusterId }, codec, onError)
   }
 
-  /** Whether reads show what was left. */
+  /** Whether reads show the stored state. */
   get isShown(): boolean {
     return this.#left !== undefined
   }
 
-  /** Gives what was left to `store`. Why it cannot be used is an error in the next microtask: before, nobody can listen. */
+  /**
+   * Loads the stored state into `store`. An error is reported in the next microtask, when listeners can be attached.
+   */
   load(store: { load(entries: readonly Entry<T>[], revision: number): void }): void {
     const left = this.#disk?.load()
     if (left === undefined) return
@@ -43,8 +45,8 @@ export class PersistedState<T> {
   }
 
   /**
-   * The first listing has taken its place. Returns what lies between: what was left may be of another cluster, or of this
-   * one before it was restored.
+   * The first listing has replaced the stored state. Returns the gap between them: the stored state may be from another
+   * cluster, or from before a restore.
    */
   replaced(revision: number): Gap | undefined {
     const left = this.#left
@@ -56,7 +58,7 @@ export class PersistedState<T> {
     return { code, fromRevision: left.revision, compactRevision: undefined }
   }
 
-  /** Has the state written before long. */
+  /** Schedules a write of the state. */
   save(state: { readonly snapshot: InformerSnapshot<T> }): void {
     this.#disk?.save(state)
   }

@@ -1,20 +1,21 @@
 import type { KeyRange } from '../core/key-range.js'
 import type { InformerSource } from './informer-options.js'
 
-/** What an informer shows now. */
+/** What an informer currently shows. */
 export interface Shown {
   readonly revision: number
-  /** Keys that the range had then. */
+  /** Number of keys in the range at that revision. */
   readonly keyCount: number
-  /** Whether that belongs to the cluster as it is now. */
+  /** Whether that belongs to the current history of the cluster. */
   readonly isCurrent: boolean
 }
 
 const lastWritten = { sort: { target: 'modRevision', order: 'descend' }, limit: 1, keysOnly: true } as const
 
 /**
- * Finds out by a read how far an informer is, where the member of its watch does not report progress. If no key was written after what
- * it shows, and as many are there, then nothing has happened; if not, the events are on their way.
+ * Finds out by a read how far an informer has got, if the member of its watch does not report progress. If no key was
+ * written after its revision and the number of keys is the same, nothing has happened; otherwise the events are on
+ * their way.
  */
 export class Probe {
   readonly #source: Pick<InformerSource, 'range'>
@@ -28,7 +29,7 @@ export class Probe {
     this.#shown = shown
   }
 
-  /** The revision up to which nothing has happened; `undefined` where something has, or where that cannot be read now. */
+  /** Returns the revision up to which nothing has happened; `undefined` if something has, or if the read failed. */
   run(): Promise<number | undefined> {
     this.#running ??= this.#read().finally(() => {
       this.#running = undefined
@@ -44,7 +45,7 @@ export class Probe {
       const isUnchanged = count === shown.keyCount && (kvs[0]?.modRevision ?? 0) <= shown.revision
       return isUnchanged && shown.isCurrent ? revision : undefined
     } catch {
-      // A caller that waits hears of it when its time is over.
+      // The caller learns about the failure when its timeout elapses.
       return undefined
     }
   }

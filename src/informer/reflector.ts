@@ -7,15 +7,15 @@ import { isTerminal } from '../watch/terminal.js'
 import type { WatchBatch } from '../watch/watch-event.js'
 import type { Watcher } from '../watch/watcher.js'
 
-/** Where a reflector reads from. */
+/** The source of a reflector. */
 export interface ReflectorSource {
-  /** All keys, page by page at one revision. `onRestart`: the listing begins anew, what was read so far is void. */
+  /** All keys, page by page at one revision. `onRestart`: the listing starts over, and the pages so far are void. */
   pages(options: { readonly signal: AbortSignal; readonly onRestart: () => void }): AsyncIterable<ReflectedPage>
   watch(options: { readonly startRevision: number; readonly signal: AbortSignal }): ReflectedWatch
   readonly cluster: Pick<ClusterIdentity, 'history' | 'onHistory'>
 }
 
-/** A watch, as far as a reflector needs one. */
+/** The part of a watch that a reflector uses. */
 export type ReflectedWatch = Pick<Watcher, 'batches' | 'requestProgress' | 'status' | 'lastMessageAt' | 'ping'>
 
 /** A page of a listing. */
@@ -24,56 +24,56 @@ export interface ReflectedPage {
   readonly revision: number
 }
 
-/** Where a reflector's readings go. */
+/** The target of a reflector. */
 export interface ReflectorTarget {
-  /** Begins a listing; `isSameHistory` is false where the cluster is another one, or an older one, than before. */
+  /** Starts a listing. `isSameHistory` is false if the history of the cluster changed. */
   draft(isSameHistory: boolean): { add(kv: KeyValue): void; finish(revision: number): void }
-  /** A listing has taken the place of everything before. */
+  /** A listing has replaced the previous state. */
   listed(revision: number, gap: Gap | undefined): void
   apply(batch: WatchBatch): void
-  /** It failed, and goes on. */
-  troubled(error: unknown): void
-  /** It failed for good. */
+  /** A step failed and is retried. */
+  retrying(error: unknown): void
+  /** The reflector has failed permanently. */
   failed(error: unknown): void
 }
 
-/** Why a listing had to take the place of events. */
+/** Why a listing had to replace events. */
 export interface Gap {
   readonly code: ErrorCode
   /** The last revision before the gap. */
   readonly fromRevision: number
-  /** The oldest revision that etcd still has, where it was said. */
+  /** The oldest revision that etcd still has, if known. */
   readonly compactRevision: number | undefined
 }
 
-/** What a reflector is doing. */
+/** The state of a reflector. */
 export type ReflectorState =
   | { readonly kind: 'listing' }
   | { readonly kind: 'watching'; readonly watcher: ReflectedWatch }
-  /** It failed and waits before it lists again. */
+  /** It failed, and waits before it lists again. */
   | { readonly kind: 'retrying'; readonly error: unknown }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'closed' }
 
-/** After these the cluster is another one, or an older one: the same revision may hold something else. */
+/** After these errors the history of the cluster is another one: the same revision may have another content. */
 const rewinds: ReadonlySet<ErrorCode> = new Set(['CLUSTER_CHANGED', 'REVISION_REWOUND'])
-/** After these a listing is all that it takes. */
+/** Errors that a listing resolves. */
 const gaps: ReadonlySet<ErrorCode> = new Set(['COMPACTED', ...rewinds])
 const backoff = { baseMs: 100, maxMs: 5000 }
-/** A watch that has lasted so long ends a row of failures. */
+/** A watch that lasted this long resets the count of consecutive failures. */
 const healthyMs = 5000
 
 /**
- * Follows a range of keys: lists it at one revision, then watches from the next one on. A gap in the events, which only
- * compaction or another cluster makes, is closed by another listing. It ends with `close()` or a failure that would be
- * the same again; everything else is told and gone on from.
+ * Follows a range of keys: lists it at one revision, then watches from the next one. A gap in the events, caused only
+ * by compaction or a changed history, is closed by another listing. The reflector ends with `close()` or a permanent
+ * error; it reports all other errors and retries.
  */
 export class Reflector {
   readonly #source: ReflectorSource
   readonly #target: ReflectorTarget
   readonly #closing = new AbortController()
   readonly #sourceClosing: AbortSignal | undefined
-  /** The history that the last listing belongs to, and all that came after it. */
+  /** The history of the last listing and of everything after it. */
   #history: History
   #state: ReflectorState = { kind: 'listing' }
   #failures = 0
@@ -82,7 +82,9 @@ export class Reflector {
   #resyncs = 0
   #trouble: unknown
 
-  /** `sourceClosing` aborts when the source closes: then nothing is waited for any more, and its error is the last. */
+  /**
+   * `sourceClosing` aborts when the source closes. The reflector then waits for nothing more and ends with its error.
+   */
   constructor(source: ReflectorSource, target: ReflectorTarget, sourceClosing?: AbortSignal) {
     this.#source = source
     this.#target = target
@@ -94,17 +96,17 @@ export class Reflector {
     return this.#state
   }
 
-  /** Whether the cluster is another one, or an older one, than that of what was listed. */
+  /** Whether the history of the cluster changed since the last listing. */
   get isOutdated(): boolean {
     return this.#history !== this.#source.cluster.history
   }
 
-  /** Why it failed last. */
-  get trouble(): unknown {
+  /** The last error. */
+  get lastError(): unknown {
     return this.#trouble
   }
 
-  /** How often a listing had to take the place of events. */
+  /** Number of listings that replaced events. */
   get resyncs(): number {
     return this.#resyncs
   }
@@ -113,7 +115,7 @@ export class Reflector {
     void this.#run()
   }
 
-  /** It was found out that there is nothing more to follow up to `revision`. */
+  /** Nothing has changed up to `revision`. */
   progress(revision: number): void {
     this.#revision = Math.max(this.#revision, revision)
   }
@@ -159,7 +161,7 @@ export class Reflector {
       for (const kv of page.kvs) draft.add(kv)
     }
     if (this.#isOver) return
-    // Its pages may be of both.
+    // Its pages may be from both histories.
     if (this.#source.cluster.history !== history) throw otherHistory(this.#source.cluster.history)
     draft.finish(revision)
     this.#history = history
@@ -197,14 +199,17 @@ export class Reflector {
     throw new EtcdError('the watch has ended', { code: 'WATCH_CANCELED', effect: 'none' })
   }
 
-  /** What a listing of this history is for: it may be another one, although only compaction has ended the watch. */
+  /**
+   * The gap that a listing of this history closes. The history may have changed even if the watch ended because of
+   * compaction.
+   */
   #gapBetween(history: History, gap: Gap | undefined): Gap | undefined {
     const { after } = history
     if (this.#revision === 0 || after === undefined || history === this.#history || isRewind(gap)) return gap
     return { code: after, fromRevision: this.#revision, compactRevision: undefined }
   }
 
-  /** What the next listing is for. Before the first one there is nothing that could be missed. */
+  /** The gap that the next listing closes. Before the first listing nothing can be missed. */
   #gapAfter(error: unknown, gap: Gap | undefined): Gap | undefined {
     if (this.#revision === 0) return undefined
     const code = isEtcdError(error) ? error.code : 'UNKNOWN'
@@ -223,7 +228,7 @@ export class Reflector {
     if (wasWatching && performance.now() - this.#watchingSince >= healthyMs) this.#failures = 0
     this.#failures += 1
     const isGap = wasWatching && isEtcdError(error) && gaps.has(error.code)
-    if (!isGap) this.#target.troubled(error)
+    if (!isGap) this.#target.retrying(error)
     else if (this.#failures === 1) return
     this.#state = { kind: 'retrying', error }
     this.#trouble = error
@@ -231,7 +236,7 @@ export class Reflector {
   }
 }
 
-/** Whether the cluster is another one, or an older one, behind a gap. */
+/** Whether the history of the cluster changed at a gap. */
 export function isRewind(gap: Gap | undefined): boolean {
   return gap !== undefined && rewinds.has(gap.code)
 }

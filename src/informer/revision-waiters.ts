@@ -7,12 +7,12 @@ interface Waiter {
   readonly reject: (reason: unknown) => void
 }
 
-/** How often the member is asked for progress while somebody waits. */
+/** How often to request progress while a caller waits. */
 const askEveryMs = 100
-/** After so many questions without an answer, and then every ten, another way is tried: not every member answers. */
+/** After this many unanswered requests, and then after every ten, use the probe: not every member answers. */
 const patience = 3
 
-/** Those who wait until an informer has come to a revision. */
+/** Callers that wait until an informer reaches a revision. */
 export class RevisionWaiters {
   readonly #ask: () => void
   readonly #probe: () => void
@@ -21,16 +21,14 @@ export class RevisionWaiters {
   #timer: NodeJS.Timeout | undefined
   #asked = 0
 
-  /**
-   * `ask` requests progress from the member; `probe` finds it out in another way; `hindrance` is why neither is of use.
-   */
+  /** `ask` requests progress from the member; `probe` finds it out by a read; `hindrance` returns why neither helps. */
   constructor(ask: () => void, probe: () => void, hindrance: () => unknown = () => undefined) {
     this.#ask = ask
     this.#probe = probe
     this.#hindrance = hindrance
   }
 
-  /** Resolves when `advanced` is called with `revision` or a later one. */
+  /** Resolves when `advanced()` is called with `revision` or a later one. */
   wait(revision: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
@@ -48,7 +46,7 @@ export class RevisionWaiters {
       const waiter: Waiter = { revision, resolve: settle(resolve), reject: settle(reject) }
       const onAbort = (): void => waiter.reject(signal?.reason)
       const timer = setTimeout(
-        () => waiter.reject(notInTime(`the informer did not come to revision ${revision} in time`, this.#hindrance())),
+        () => waiter.reject(notInTime(`the informer did not reach revision ${revision} in time`, this.#hindrance())),
         Math.min(timeoutMs, longestTimerMs),
       )
       this.#waiters.add(waiter)

@@ -1,21 +1,21 @@
 import { type Entry, idOf } from './entry.js'
 
-/** At most this many entries are copied for a change; chunks are made half full. */
+/** Maximum number of entries copied per change. Chunks are created half full. */
 const chunkSize = 256
 
 type Chunk<T> = readonly Entry<T>[]
 
-/** What to do to one key of a snapshot. */
+/** A change of one key of a snapshot. */
 export type Edit<T> =
   | { readonly id: string; readonly entry: Entry<T> }
   | { readonly id: string; readonly entry: undefined }
 
 /**
- * The keys of an informer as they were at one revision, in etcd's key order. It never changes; the next one shares with
- * it all that stayed the same, so that keeping one costs little.
+ * The keys of an informer as of one revision, in etcd's key order. Immutable; successive snapshots share unchanged
+ * chunks, so keeping one costs little memory.
  */
 export class InformerSnapshot<T> implements Iterable<Entry<T>> {
-  /** All keys are as they were at this revision; 0 for none yet. */
+  /** The revision of all keys; 0 before the first listing. */
   readonly revision: number
   readonly size: number
   readonly #chunks: readonly Chunk<T>[]
@@ -31,7 +31,7 @@ export class InformerSnapshot<T> implements Iterable<Entry<T>> {
     return new InformerSnapshot<T>(0, 0, [])
   }
 
-  /** @internal Of entries in key order. */
+  /** @internal Creates a snapshot of entries in key order. */
   static of<T>(entries: readonly Entry<T>[], revision: number): InformerSnapshot<T> {
     const chunks: Chunk<T>[] = []
     for (let at = 0; at < entries.length; at += chunkSize / 2) chunks.push(entries.slice(at, at + chunkSize / 2))
@@ -49,12 +49,12 @@ export class InformerSnapshot<T> implements Iterable<Entry<T>> {
     for (const chunk of this.#chunks) yield* chunk
   }
 
-  /** All entries, in key order. */
+  /** Returns all entries, in key order. */
   list(): Entry<T>[] {
     return this.#chunks.flat()
   }
 
-  /** The entries from `from` up to, and without, `to`; without `to` up to the last one. */
+  /** Returns the entries from `from` (included) to `to` (excluded); without `to`, up to the last one. */
   range(from: string | Uint8Array, to?: string | Uint8Array): Entry<T>[] {
     const first = idOf(from)
     const end = to === undefined ? undefined : idOf(to)
@@ -69,7 +69,7 @@ export class InformerSnapshot<T> implements Iterable<Entry<T>> {
     return found
   }
 
-  /** @internal The next snapshot. */
+  /** @internal Creates the next snapshot. */
   with(edits: Iterable<Edit<T>>, revision: number): InformerSnapshot<T> {
     const chunks = [...this.#chunks]
     const owned = new Set<Chunk<T>>()
@@ -78,12 +78,12 @@ export class InformerSnapshot<T> implements Iterable<Entry<T>> {
     return new InformerSnapshot(revision, size, chunks)
   }
 
-  /** The same keys, known to be so at a later revision. */
+  /** The same keys, known to be unchanged at a later revision. */
   at(revision: number): InformerSnapshot<T> {
     return new InformerSnapshot(revision, this.size, this.#chunks)
   }
 
-  /** The keys that differ, in key order, each as it is here and as it is in `next`. */
+  /** Yields the keys that differ, in key order, each with its entry here and in `next`. */
   *differences(
     next: InformerSnapshot<T>,
   ): Generator<{ readonly old: Entry<T> | undefined; readonly entry: Entry<T> | undefined }> {
@@ -104,7 +104,7 @@ export class InformerSnapshot<T> implements Iterable<Entry<T>> {
   }
 }
 
-/** Goes over chunks entry by entry, or past a chunk that two snapshots share. */
+/** Iterates over entries, and skips chunks that both snapshots share. */
 class Walk<T> {
   readonly #chunks: readonly Chunk<T>[]
   #chunk = 0
@@ -135,7 +135,7 @@ class Walk<T> {
   }
 }
 
-/** The chunk that holds `id`, or would; -1 for one before all. */
+/** The index of the chunk that contains `id` or would; -1 before all chunks. */
 function chunkIndex<T>(chunks: readonly Chunk<T>[], id: string): number {
   let low = 0
   let high = chunks.length
@@ -161,7 +161,7 @@ function lowerBound<T>(chunk: Chunk<T>, id: string): number {
   return low
 }
 
-/** Changes one key in `chunks`, copying chunks that are not `owned` yet. Returns by how much the size changed. */
+/** Changes one key in `chunks`; copies chunks that are not `owned`. Returns the change in size. */
 function edit<T>(chunks: Chunk<T>[], owned: Set<Chunk<T>>, id: string, entry: Entry<T> | undefined): number {
   const at = Math.max(0, chunkIndex(chunks, id))
   const current = chunks[at] ?? []

@@ -7,15 +7,15 @@ import { EntryReader, type ReaderOptions } from './entry-reader.js'
 import { type Indexes, IndexTable } from './index-table.js'
 import { type Edit, InformerSnapshot } from './snapshot.js'
 
-/** How a store reads what it is given. */
+/** How a store processes keys. */
 export interface StoreOptions<T, Name extends string> extends ReaderOptions<T> {
   readonly indexes: Indexes<T, Name>
   readonly onInvalid: (invalid: InvalidEntry) => void
 }
 
 /**
- * The entries of an informer. Whole revisions are taken in at once; a listing takes the place of everything. A key whose
- * value cannot be read keeps its last good entry, if it had one, until it is deleted or can be read again.
+ * The entries of an informer. Changes are applied whole revisions at a time; a listing replaces everything. A key whose
+ * value cannot be decoded keeps its last valid entry, if any, until it is deleted or decodable again.
  */
 export class Store<T, Name extends string> {
   readonly #options: StoreOptions<T, Name>
@@ -41,13 +41,13 @@ export class Store<T, Name extends string> {
     return [...this.#invalid.values()]
   }
 
-  /** Keys that the range has, those that the filter leaves out or that cannot be read included. */
+  /** Number of keys in the range, including those that the filter excludes or that cannot be decoded. */
   get keyCount(): number {
     return this.#keyCount
   }
 
   get(key: string | Uint8Array): Entry<T> | undefined {
-    // Most keys are ASCII and there, and are their own id: that is the fast way, and the entry tells whether it was right.
+    // Fast path: most keys are ASCII and exist, and equal their ID. The entry shows whether the guess was right.
     const found = typeof key === 'string' ? this.#entries.get(key) : undefined
     return found?.keyText === key ? found : this.#entries.get(idOf(key))
   }
@@ -60,17 +60,17 @@ export class Store<T, Name extends string> {
     return this.#table.terms(name)
   }
 
-  /** The entry that a key would have. Throws what the functions of the options throw. */
+  /** The entry that a key would have. Throws what the user's functions throw. */
   read(kv: KeyValue): Entry<T> | undefined {
     return this.#reader.read(kv)
   }
 
-  /** The keys up to this revision are what they were. */
+  /** The keys are unchanged up to this revision. */
   progress(revision: number): void {
     if (revision > this.#snapshot.revision) this.#snapshot = this.#snapshot.at(revision)
   }
 
-  /** Takes in one revision. */
+  /** Applies one revision. */
   apply({ revision, events }: WatchBatch): Change<T>[] {
     const changes: Change<T>[] = []
     const edits: Edit<T>[] = []
@@ -84,11 +84,11 @@ export class Store<T, Name extends string> {
       if (change !== undefined) changes.push(change)
     }
     this.#snapshot = edits.length === 0 ? this.#snapshot.at(revision) : this.#snapshot.with(edits, revision)
-    this.#tellInvalid()
+    this.#reportInvalid()
     return changes
   }
 
-  /** Begins with entries of an earlier process, in key order. Those that the index functions refuse are left out. */
+  /** Starts with entries of an earlier process, in key order. Omits those that index functions reject. */
   load(entries: readonly Entry<T>[], revision: number): void {
     const draft = this.#draft({ isSameHistory: false, keepsLast: false })
     for (const entry of entries) draft.restore(entry)
@@ -96,8 +96,8 @@ export class Store<T, Name extends string> {
   }
 
   /**
-   * Begins a listing; `finish` lets it take the place of everything there was. `isSameHistory` is false where the cluster
-   * may be another one, or an older one, than that of the entries.
+   * Starts a listing; `finish()` replaces the current state by it. `isSameHistory` is false if the history of the
+   * cluster may have changed.
    */
   draft(isSameHistory: boolean): { add(kv: KeyValue): void; finish(revision: number): void } {
     const draft = this.#draft({ isSameHistory, keepsLast: true })
@@ -106,12 +106,12 @@ export class Store<T, Name extends string> {
       finish: (revision) => {
         this.#replace(draft, revision)
         this.#untold.push(...draft.invalid.values())
-        this.#tellInvalid()
+        this.#reportInvalid()
       },
     }
   }
 
-  /** Begins a snapshot of an earlier revision of the same cluster, for who wants to know what has changed since. */
+  /** Starts a snapshot of an earlier revision of the same history, to compute the changes since then. */
   history(): { add(kv: KeyValue): void; snapshot(revision: number): InformerSnapshot<T> } {
     const draft = this.#draft({ isSameHistory: true, keepsLast: false })
     return {
@@ -145,7 +145,7 @@ export class Store<T, Name extends string> {
     this.#entries.delete(id)
   }
 
-  /** The entry that a key has after a put. */
+  /** The entry of a key after a put. */
   #take({ kv, created }: WatchEvent, id: string, old: Entry<T> | undefined): Entry<T> | undefined {
     if (created) this.#keyCount += 1
     try {
@@ -165,8 +165,8 @@ export class Store<T, Name extends string> {
     }
   }
 
-  /** Whoever is told finds the whole revision in the store. */
-  #tellInvalid(): void {
+  /** Listeners are called once the store contains the whole revision. */
+  #reportInvalid(): void {
     const untold = this.#untold
     this.#untold = []
     for (const invalid of untold) this.#options.onInvalid(invalid)

@@ -6,24 +6,26 @@ import type { Entry } from './entry.js'
 import type { Informer } from './informer.js'
 import type { InformerStats } from './informer-options.js'
 
-/** What happened to the one key of a value: it is there, with this value, or it is gone. */
+/** Called with the current and the previous value; `undefined` stands for an absent key. */
 export type ValueListener<T> = (value: T | undefined, old: T | undefined) => unknown
 
-/** One key in memory that follows the cluster; see `Informer`, of which it is the smallest form. */
+/** An in-memory copy of one key that follows the cluster. See `Informer`. */
 export class ValueInformer<T> implements AsyncDisposable {
   readonly #informer: Informer<T>
   readonly #key: Bytes
 
-  /** @internal Made by `value()`. */
+  /** @internal Created by `value()`. */
   constructor(informer: Informer<T>, key: Bytes) {
     this.#informer = informer
     this.#key = key
   }
 
   /**
-   * Resolves when the key was read for the first time, whether it exists or not, with its value. Rejects with
-   * `DECODE_FAILED` where the key has a value that the codec cannot read, and none that it could read before; the value is
-   * followed all the same.
+   * Waits until the key has been read for the first time, whether it exists or not.
+   *
+   * @returns The value; `undefined` if the key does not exist.
+   * @throws `DECODE_FAILED` if the codec cannot decode the value and there is no earlier valid one. The key is still
+   *   followed.
    */
   async ready(options?: CallOptions): Promise<T | undefined> {
     await this.#informer.ready(options)
@@ -32,17 +34,17 @@ export class ValueInformer<T> implements AsyncDisposable {
     return entry?.value
   }
 
-  /** The value; `undefined` before `ready()`, if there is no such key, and while no value of it could be read. */
+  /** The value; `undefined` before `ready()`, if the key does not exist, or if no value was decodable. */
   get current(): T | undefined {
     return this.#informer.get(this.#key)
   }
 
-  /** The value with its history. */
+  /** The value with its metadata. */
   get entry(): Entry<T> | undefined {
     return this.#informer.entry(this.#key)
   }
 
-  /** The value that the key has, if the codec cannot read it; `current` is then the last one that it could read. */
+  /** The current value, if the codec cannot decode it; `current` is then the last valid value. */
   get invalid(): InvalidEntry | undefined {
     return this.#informer.invalid()[0]
   }
@@ -56,12 +58,20 @@ export class ValueInformer<T> implements AsyncDisposable {
     return this.#informer.stats()
   }
 
-  /** Calls `listener` with the value there is, and again whenever it changes. Returns a function that ends that. */
+  /**
+   * Calls `listener` with the current value, and after each change.
+   *
+   * @returns A function that removes the listener.
+   */
   onChange(listener: ValueListener<T>): () => void {
     return this.#informer.on('change', ({ value, old }) => listener(value, old?.value))
   }
 
-  /** Calls `listener` when the value could not be read from the cluster, or by the codec; `current` stays what it was. */
+  /**
+   * Calls `listener` when the value could not be read or decoded; `current` keeps the last valid value.
+   *
+   * @returns A function that removes the listener.
+   */
   onError(listener: (error: unknown) => void): () => void {
     const ends = [
       this.#informer.on('error', ({ error }) => listener(error)),
@@ -73,7 +83,11 @@ export class ValueInformer<T> implements AsyncDisposable {
     }
   }
 
-  /** Resolves when `current` shows `revision` or a later one. */
+  /**
+   * Waits until `current` shows `revision` or a later one.
+   *
+   * @throws `DEADLINE_EXCEEDED` after `timeoutMs`, 10 s by default.
+   */
   waitForRevision(revision: number, options?: CallOptions): Promise<void> {
     return this.#informer.waitForRevision(revision, options)
   }
@@ -87,7 +101,7 @@ export class ValueInformer<T> implements AsyncDisposable {
   }
 }
 
-/** The codec may be the caller's, and so may its errors. */
+/** Errors of the caller's codec may be any kind of error. */
 function unreadable({ keyText, error }: InvalidEntry): unknown {
   if (isEtcdError(error, 'DECODE_FAILED')) return error
   const why = error instanceof Error ? error.message : String(error)

@@ -22,7 +22,7 @@ export function checkSameHistory(mirrored: Position, now: Position): void {
     throw new EtcdError(message, { code: 'CLUSTER_CHANGED', effect: 'none' })
   }
   if (revision <= now.revision) return
-  const message = `the source is at revision ${now.revision}, but revision ${revision} was mirrored before: was it restored from a backup?`
+  const message = `the source is at revision ${now.revision}, behind the mirrored ${revision}: was it restored from a backup?`
   throw new EtcdError(message, { code: 'REVISION_REWOUND', effect: 'none' })
 }
 

@@ -21,8 +21,8 @@ export class Follower {
     this.#informer = informer
     this.#prefix = prefix
     this.#listener = listener
-    informer.on('ready', () => this.#tell())
-    informer.on('change', () => this.#tell())
+    informer.on('ready', () => this.#report())
+    informer.on('change', () => this.#report())
     informer.on('invalid', ({ error }) => {
       if (!this.#isClosed) this.#listener.onError(error, false)
     })
@@ -36,7 +36,7 @@ export class Follower {
     return this.#informer.close()
   }
 
-  #tell(): void {
+  #report(): void {
     if (this.#isPending) return
     this.#isPending = true
     setImmediate(() => {

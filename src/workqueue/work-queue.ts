@@ -123,7 +123,7 @@ export class WorkQueue implements AsyncDisposable {
     this.#delayed.clear()
     const awaited = [...this.#active].filter(([key]) => !isOwnWork || !this.#closers.has(key))
     await Promise.all(awaited.map(([, work]) => work))
-    if (this.#isIdle) this.#tellIdle()
+    if (this.#isIdle) this.#resolveIdle()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -157,7 +157,7 @@ export class WorkQueue implements AsyncDisposable {
       this.#closers.delete(key)
       if (this.#again.delete(key)) this.add(key)
       this.#fill()
-      if (this.#isIdle) this.#tellIdle()
+      if (this.#isIdle) this.#resolveIdle()
     }
   }
 
@@ -195,10 +195,10 @@ export class WorkQueue implements AsyncDisposable {
     this.#delayed.delete(key)
   }
 
-  #tellIdle(): void {
-    const told = this.#onIdle
+  #resolveIdle(): void {
+    const waiting = this.#onIdle
     this.#onIdle = []
-    for (const resolve of told) resolve()
+    for (const resolve of waiting) resolve()
   }
 }
 

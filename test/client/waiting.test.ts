@@ -20,7 +20,7 @@ describe('What waits for members', () => {
     await Promise.all([lost, new Promise((resolve) => informer.on('error', resolve))])
     await assert.rejects(informer.ready({ timeoutMs: 100 }), (error) => {
       assert.ok(isEtcdError(error, 'DEADLINE_EXCEEDED') && isEtcdError(error.cause, 'NOT_CONNECTED'))
-      return /the first listing did not come in time: .*ECONNREFUSED/.test(error.message)
+      return /the first listing was not complete in time: .*ECONNREFUSED/.test(error.message)
     })
     await assert.rejects(etcd.semaphore('s', 1).acquire({ timeoutMs: 1500 }), (error) => {
       assert.ok(error instanceof LockTimeoutError && isEtcdError(error.cause, 'NOT_CONNECTED'))

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { type Codec, json, text } from '../../src/core/codec.js'
 import { encodeRange } from '../../src/core/key-range.js'
-import { type DiskOwner, DiskSnapshot, type Left } from '../../src/informer/disk-snapshot.js'
+import { type DiskOwner, DiskSnapshot, type StoredState } from '../../src/informer/disk-snapshot.js'
 import { entryOf } from '../../src/informer/entry.js'
 import { InformerSnapshot } from '../../src/informer/snapshot.js'
 import { kvOf, textEntry } from './fixtures.js'
@@ -33,7 +33,11 @@ function createDisk<T>(path: string, codec: Codec<T>, over: Partial<DiskOwner> =
   return { disk: new DiskSnapshot<T>(path, { ...owner, ...over }, codec, (error) => errors.push(error)), errors }
 }
 
-async function leftAt<T>(path: string, codec: Codec<T>, over?: Partial<DiskOwner>): Promise<Left<T> | undefined> {
+async function leftAt<T>(
+  path: string,
+  codec: Codec<T>,
+  over?: Partial<DiskOwner>,
+): Promise<StoredState<T> | undefined> {
   const { disk } = createDisk(path, codec, over)
   const left = disk.load()
   await disk.close()

@@ -26,7 +26,7 @@ class Target implements ReflectorTarget {
     this.told.push(`${events.length} at ${revision}`)
   }
 
-  troubled(error: unknown): void {
+  retrying(error: unknown): void {
     this.told.push(`troubled by ${(error as { code?: string }).code ?? error}`)
   }
 
