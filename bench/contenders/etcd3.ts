@@ -33,14 +33,20 @@ export function etcd3Folder(): string {
   return folder
 }
 
-/** npm `etcd3`, with its defaults but for the size of answers, which at 4 MiB would keep it from listing. */
+/**
+ * npm `etcd3`, with its defaults but for the size of answers, which at 4 MiB would keep it from listing, and for its circuit
+ * breaker, which 10,000 attempts to take a lock would open.
+ */
 export function etcd3({ endpoints, ca, auth }: Target): Contender {
-  const { Etcd3: Client } = createRequire(join(etcd3Folder(), 'package.json'))('etcd3') as {
+  const require = createRequire(join(etcd3Folder(), 'package.json'))
+  const { noop } = require('cockatiel') as { readonly noop: object }
+  const { Etcd3: Client } = require('etcd3') as {
     readonly Etcd3: new (options: {
       readonly hosts: readonly string[]
       readonly grpcOptions: object
       readonly auth: Target['auth']
       readonly credentials?: { readonly rootCertificate: Buffer }
+      readonly faultHandling: { readonly host: () => object }
     }) => Etcd3
   }
   const etcd = new Client({
@@ -48,6 +54,7 @@ export function etcd3({ endpoints, ca, auth }: Target): Contender {
     auth,
     ...(ca === undefined ? {} : { credentials: { rootCertificate: Buffer.from(ca) } }),
     grpcOptions: { 'grpc.max_receive_message_length': -1 },
+    faultHandling: { host: () => noop },
   })
   return {
     get: (key) => etcd.get(key).buffer(),
@@ -77,7 +84,7 @@ export function etcd3({ endpoints, ca, auth }: Target): Contender {
 async function lockWithRetries(etcd: Etcd3, name: string, work: () => Promise<void>): Promise<void> {
   for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 200)) {
     try {
-      return await etcd.lock(name).ttl(10).do(work)
+      return await etcd.lock(name).ttl(60).do(work)
     } catch (error) {
       if (!(error instanceof Error) || error.constructor.name !== 'EtcdLockFailedError') throw error
       await sleep(waitMs * (0.5 + Math.random()))

@@ -19,7 +19,7 @@ export function ours({ endpoints, ca, auth }: Target, options: ClientOptions = {
         if (left === 0) return
       }
     },
-    withLock: (name, work) => etcd.withLock(name, { ttlSeconds: 10, timeoutMs: 600_000 }, work),
+    withLock: (name, work) => etcd.withLock(name, { ttlSeconds: 60, timeoutMs: 600_000 }, work),
     async follow(prefix) {
       const informer = etcd.informer({ prefix })
       await informer.ready()
