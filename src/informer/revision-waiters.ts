@@ -1,11 +1,6 @@
 import { longestTimerMs } from '../core/abort.js'
 import { notInTime } from '../core/wait.js'
-
-interface Waiter {
-  readonly revision: number
-  readonly resolve: () => void
-  readonly reject: (reason: unknown) => void
-}
+import { Waiters } from '../core/waiter.js'
 
 /** How often to request progress while a caller waits. */
 const askEveryMs = 100
@@ -17,7 +12,7 @@ export class RevisionWaiters {
   readonly #ask: () => void
   readonly #probe: () => void
   readonly #hindrance: () => unknown
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters = new Waiters<void, number>()
   #timer: NodeJS.Timeout | undefined
   #asked = 0
 
@@ -29,42 +24,27 @@ export class RevisionWaiters {
   }
 
   /** Resolves when `advanced()` is called with `revision` or a later one. */
-  wait(revision: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-        this.#waiters.delete(waiter)
+  async wait(revision: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted()
+    this.#start()
+    return this.#waiters.wait(revision, {
+      signal,
+      timeoutMs: Math.min(timeoutMs, longestTimerMs),
+      onTimeout: (waiter) =>
+        waiter.reject(notInTime(`the informer did not reach revision ${revision} in time`, this.#hindrance())),
+      onEnd: () => {
         if (this.#waiters.size === 0) this.#stop()
-      }
-      const settle =
-        <Args extends unknown[]>(settled: (...args: Args) => void) =>
-        (...args: Args): void => {
-          leave()
-          settled(...args)
-        }
-      const waiter: Waiter = { revision, resolve: settle(resolve), reject: settle(reject) }
-      const onAbort = (): void => waiter.reject(signal?.reason)
-      const timer = setTimeout(
-        () => waiter.reject(notInTime(`the informer did not reach revision ${revision} in time`, this.#hindrance())),
-        Math.min(timeoutMs, longestTimerMs),
-      )
-      this.#waiters.add(waiter)
-      if (signal?.aborted === true) onAbort()
-      else {
-        signal?.addEventListener('abort', onAbort, { once: true })
-        this.#start()
-      }
+      },
     })
   }
 
   advanced(revision: number): void {
     this.#asked = 0
-    for (const waiter of [...this.#waiters]) if (waiter.revision <= revision) waiter.resolve()
+    for (const [waiter, awaited] of [...this.#waiters]) if (awaited <= revision) waiter.resolve()
   }
 
   fail(error: unknown): void {
-    for (const waiter of [...this.#waiters]) waiter.reject(error)
+    for (const [waiter] of [...this.#waiters]) waiter.reject(error)
   }
 
   #start(): void {

@@ -1,6 +1,7 @@
 import { longestTimerMs } from '../core/abort.js'
 import { type Backoff, halfJitterMs } from '../core/backoff.js'
 import { EtcdError } from '../core/errors.js'
+import { Waiters } from '../core/waiter.js'
 import type { CallContext } from '../transport/transport.js'
 
 /** How many calls of a kind may be under way, and how many are. */
@@ -23,11 +24,6 @@ export interface CallQueueStats {
  * - `nothing`.
  */
 export type CallVerdict = 'served' | 'refused' | 'overloaded' | 'slow' | 'unreachable' | 'nothing'
-
-/** A call that waits for its turn. */
-interface Waiter {
-  readonly admit: () => void
-}
 
 /** The least time for one more attempt: with less, a refusal would become a write of unknown effect. */
 export const minAttemptMs = 20
@@ -65,7 +61,8 @@ export class CallQueue {
   #pause: NodeJS.Timeout | undefined
   #lastRefusal: EtcdError | undefined
   #throttled = 0
-  readonly #waiters = new Set<Waiter>()
+  /** Calls that wait for their turn; each resolves to its round. */
+  readonly #waiters = new Waiters<number>()
 
   get stats(): CallQueueStats {
     return { limit: Math.floor(this.#limit), inFlight: this.#inFlight, queued: this.#waiters.size }
@@ -93,34 +90,13 @@ export class CallQueue {
    * the call met before, or else with what the cluster refuses such calls with now; their effect is none.
    */
   wait(context: CallContext, refusal: EtcdError | undefined): Promise<number> {
-    const { signal, deadlineAt } = context
     this.#throttled += 1
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        this.#waiters.delete(waiter)
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-      }
-      const onAbort = (): void => {
-        leave()
-        reject(signal?.reason)
-      }
-      const onLate = (): void => {
-        leave()
-        reject(refusal ?? this.#notInTime(context))
-      }
-      const waiter: Waiter = {
-        admit: () => {
-          leave()
-          resolve(this.enter())
-        },
-      }
-      // Holds the process open: a call that waits is a call under way.
-      const lastAt = refusal === undefined ? deadlineAt : deadlineAt - minAttemptMs
-      const timer = setTimeout(onLate, Math.min(lastAt - performance.now(), longestTimerMs))
-      signal?.addEventListener('abort', onAbort)
-      this.#waiters.add(waiter)
-      if (signal?.aborted === true) onAbort()
+    const lastAt = refusal === undefined ? context.deadlineAt : context.deadlineAt - minAttemptMs
+    return this.#waiters.wait(undefined, {
+      signal: context.signal,
+      // Holds the process open: a call that waits is a call in flight.
+      timeoutMs: Math.min(lastAt - performance.now(), longestTimerMs),
+      onTimeout: (waiter) => waiter.reject(refusal ?? this.#notInTime(context)),
     })
   }
 
@@ -206,9 +182,9 @@ export class CallQueue {
 
   #admit(): void {
     if (this.#pause !== undefined) return
-    for (const waiter of this.#waiters) {
+    for (const [waiter] of this.#waiters) {
       if (this.#counted >= Math.floor(this.#limit)) return
-      waiter.admit()
+      waiter.resolve(this.enter())
     }
   }
 

@@ -77,9 +77,6 @@ interface Repeat {
 
 const noRepeat = { kind: 'none' } as const
 
-/** What came of a call that is not to be repeated; p-retry itself only ever sees failures that are. */
-type Final<Response> = { readonly response: Response } | { readonly failure: unknown }
-
 /**
  * Repeats calls that failed, within their deadline, where nothing can have been applied twice: any call whose error says
  * that it had no effect and may succeed elsewhere or later, and a repeatable call after any passing failure.
@@ -121,39 +118,48 @@ class Retries {
     }
   }
 
+  /**
+   * Repeats a call whose first attempt, which needs no retry machinery, has failed.
+   *
+   * p-retry makes the attempts and asks `shouldRetry` after each failure. Its other options are unused: the call's deadline
+   * is the limit, not `retries` or `maxRetryTime`; the wait depends on the error and on the queue and ends when the client
+   * closes, which `minTimeout`, `factor` and `randomize` cannot express; and with `signal`, p-retry would reject an attempt
+   * that has succeeded when the signal aborts at that moment, and a write would be reported as failed.
+   */
   async #repeat<Response>(
     queue: CallQueue,
     first: Repeat,
     send: (context: CallContext) => Promise<Response>,
   ): Promise<Response> {
-    let repeat = first
-    let repeats = 1
-    let round = await this.#waitBefore(repeats, queue, repeat)
-    const attempt = async (): Promise<Final<Response>> => {
+    let next: Repeat | typeof noRepeat = first
+    let { context } = first
+    let round = await this.#waitBefore(1, queue, first)
+    let failure: unknown
+    const fail = (error: unknown): never => {
+      failure = error
+      throw error
+    }
+    const attempt = async (): Promise<Response> => {
       try {
-        const response = await send(repeat.context)
+        const response = await send(context)
         queue.succeeded(round)
-        return { response }
+        return response
       } catch (error) {
-        const next = this.#ended(queue, round, error, repeat.context)
-        if (next.kind === 'none') return { failure: error }
-        repeat = next
-        throw error
+        next = this.#ended(queue, round, error, context)
+        return fail(error)
       }
     }
-    const final = await pRetry(attempt, {
-      // p-retry makes the attempts. Neither its count nor its delays are wanted: the deadline is the bound, and a wait ends
-      // when the queue, the caller's signal (whose reason need not be an Error) or `close()` says so.
-      retries: Number.POSITIVE_INFINITY,
-      minTimeout: 0,
-      factor: 1,
-      onFailedAttempt: async () => {
-        repeats += 1
-        round = await this.#waitBefore(repeats, queue, repeat)
-      },
+    const shouldRetry = async ({ attemptNumber }: { readonly attemptNumber: number }): Promise<boolean> => {
+      if (next.kind === 'none') return false
+      round = await this.#waitBefore(attemptNumber + 1, queue, next).catch(fail)
+      context = next.context
+      return true
+    }
+    const options = { retries: Number.POSITIVE_INFINITY, minTimeout: 0, factor: 1, shouldRetry }
+    // p-retry replaces what is not an Error, such as the reason of a signal.
+    return pRetry(attempt, options).catch(() => {
+      throw failure
     })
-    if ('failure' in final) throw final.failure
-    return final.response
   }
 
   /** Reports an attempt's end to the queue, and decides how the call goes on. */

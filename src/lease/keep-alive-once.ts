@@ -1,5 +1,6 @@
 import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
 import type { Obstacle } from '../core/wait.js'
+import type { Waiter } from '../core/waiter.js'
 import { closedError } from '../transport/connection/connection-manager.js'
 import type { KeepAliveTarget } from './keep-alive-target.js'
 import type { LeaseLostReason } from './lease-lost-error.js'
@@ -17,8 +18,7 @@ export interface KeepAliveOnceInit {
   readonly ttlSeconds?: number | undefined
   readonly deadlineAt: number
   readonly obstacle?: Obstacle
-  readonly resolve: (renewed: KeepAliveResult) => void
-  readonly reject: (error: unknown) => void
+  readonly waiter: Pick<Waiter<KeepAliveResult>, 'resolve' | 'reject'>
 }
 
 /** Errors that another stream would end with as well. */
@@ -44,15 +44,15 @@ export class KeepAliveOnce implements KeepAliveTarget {
 
   answered(ttlSeconds: number, sentAt: number): void {
     this.renewAt = Number.POSITIVE_INFINITY
-    this.#init.resolve({ ttlSeconds, sentAt })
+    this.#init.waiter.resolve({ ttlSeconds, sentAt })
   }
 
   interrupted(error: unknown): void {
-    if (isEtcdError(error) && terminal.has(error.code)) this.#init.reject(error)
+    if (isEtcdError(error) && terminal.has(error.code)) this.#init.waiter.reject(error)
   }
 
   end(reason: LeaseLostReason, cause: unknown): void {
-    this.#init.reject(this.#error(reason, cause))
+    this.#init.waiter.reject(this.#error(reason, cause))
   }
 
   #error(reason: LeaseLostReason, cause: unknown): unknown {

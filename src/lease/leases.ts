@@ -3,6 +3,7 @@ import { EtcdError, InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import { hexId, optionalBoolean, positiveInteger } from '../core/validate.js'
 import { type Obstacle, timeLeft } from '../core/wait.js'
+import { Waiter } from '../core/waiter.js'
 import type { LeaseTimeToLiveResponse } from '../protobuf/generated/messages.js'
 import { formatId, highWord, lowWord } from '../protobuf/id.js'
 import { type Method, methods } from '../protobuf/methods.js'
@@ -249,22 +250,11 @@ export class Leases {
   ): Promise<KeepAliveResult> {
     signal?.throwIfAborted()
     const { keepAlives, obstacle } = this.#host
-    let leave = (): void => {}
-    try {
-      return await new Promise((resolve, reject) => {
-        const deadlineAt = performance.now() + timeoutMs
-        const renewal = new KeepAliveOnce({ id, ttlSeconds, deadlineAt, obstacle, resolve, reject })
-        const onAbort = (): void => reject(signal?.reason)
-        leave = () => {
-          signal?.removeEventListener('abort', onAbort)
-          keepAlives.remove(renewal)
-        }
-        signal?.addEventListener('abort', onAbort, { once: true })
-        keepAlives.add(renewal)
-      })
-    } finally {
-      leave()
-    }
+    const waiter = new Waiter<KeepAliveResult>({ signal, onEnd: () => keepAlives.remove(target) })
+    const deadlineAt = performance.now() + timeoutMs
+    const target = new KeepAliveOnce({ id, ttlSeconds, deadlineAt, obstacle, waiter })
+    keepAlives.add(target)
+    return waiter.promise
   }
 
   #timeToLive(ID: string, keys: boolean, options: CallOptions): Promise<LeaseTimeToLiveResponse> {

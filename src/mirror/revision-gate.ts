@@ -1,10 +1,5 @@
-import { notInTime, type WaitBounds, waitWithin } from '../core/wait.js'
-
-interface Waiter {
-  readonly revision: number
-  readonly resolve: (reached: number) => void
-  readonly reject: (error: unknown) => void
-}
+import { notInTime, type WaitBounds } from '../core/wait.js'
+import { Waiters } from '../core/waiter.js'
 
 /** How often to request progress while a caller waits: a quiet watch reports no progress unasked. */
 const askEveryMs = 200
@@ -13,7 +8,7 @@ const askEveryMs = 200
 export class RevisionGate {
   readonly #ask: () => void
   readonly #hindrance: () => unknown
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters = new Waiters<number, number>()
   #reached: number | undefined
   #failure: { readonly error: unknown } | undefined
   #timer: NodeJS.Timeout | undefined
@@ -27,24 +22,21 @@ export class RevisionGate {
   async wait(revision: number, bounds: WaitBounds): Promise<number> {
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#reached !== undefined && this.#reached >= revision) return this.#reached
-    let leave = (): void => {}
-    const reached = new Promise<number>((resolve, reject) => {
-      const waiter = { revision, resolve, reject }
-      leave = () => this.#remove(waiter)
-      this.#add(waiter)
+    bounds.signal?.throwIfAborted()
+    this.#start()
+    return this.#waiters.wait(revision, {
+      ...bounds,
+      onTimeout: (waiter) =>
+        waiter.reject(notInTime(`the mirror did not reach revision ${revision} in time`, this.#hindrance())),
+      onEnd: () => {
+        if (this.#waiters.size === 0) this.#stop()
+      },
     })
-    try {
-      return await waitWithin(reached, bounds, () =>
-        notInTime(`the mirror did not reach revision ${revision} in time`, this.#hindrance()),
-      )
-    } finally {
-      leave()
-    }
   }
 
   advance(revision: number): void {
     this.#reached = revision
-    for (const waiter of this.#waiters) if (waiter.revision <= revision) waiter.resolve(revision)
+    for (const [waiter, awaited] of this.#waiters) if (awaited <= revision) waiter.resolve(revision)
   }
 
   /** The reached revision belongs to another history than what follows. */
@@ -54,18 +46,15 @@ export class RevisionGate {
 
   fail(error: unknown): void {
     this.#failure = { error }
-    for (const { reject } of this.#waiters) reject(error)
+    for (const [waiter] of this.#waiters) waiter.reject(error)
   }
 
-  #add(waiter: Waiter): void {
-    this.#waiters.add(waiter)
+  #start(): void {
     this.#ask()
     this.#timer ??= setInterval(() => this.#ask(), askEveryMs)
   }
 
-  #remove(waiter: Waiter): void {
-    this.#waiters.delete(waiter)
-    if (this.#waiters.size > 0) return
+  #stop(): void {
     clearInterval(this.#timer)
     this.#timer = undefined
   }

@@ -1,4 +1,6 @@
+import { onAbort } from '../core/abort.js'
 import { EtcdError } from '../core/errors.js'
+import { Deferred } from '../core/waiter.js'
 import type { Method } from '../protobuf/methods.js'
 import type { StreamListener } from '../transport/connection/stream-call.js'
 import type { OpenStream, StreamSource } from './stream-source.js'
@@ -44,23 +46,20 @@ export async function* serverStream<Request, Response>(
   }
 }
 
-interface Waiter<Response> {
-  readonly resolve: (answer: Response | undefined) => void
-  readonly reject: (reason: unknown) => void
-}
-
 /** Holds at most the answer that was asked for and the one that was under way when the stream was paused. */
 class StreamReader<Response> implements StreamListener<Response> {
-  readonly #signal: AbortSignal | undefined
+  readonly #removeListener: () => void
   readonly #answers: Response[] = []
   #open: OpenStream | undefined
-  #waiter: Waiter<Response> | undefined
+  #waiter: Deferred<Response | undefined> | undefined
   #ending: { readonly error: unknown } | undefined
   hasAnswered = false
 
   constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#removeListener = onAbort(signal, (reason) => {
+      this.#open?.call.cancel()
+      this.#end(reason)
+    })
   }
 
   opened(open: OpenStream): void {
@@ -76,13 +75,12 @@ class StreamReader<Response> implements StreamListener<Response> {
       const { error } = this.#ending
       return error === undefined ? Promise.resolve(undefined) : Promise.reject(error)
     }
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject }
-    })
+    this.#waiter = new Deferred()
+    return this.#waiter.promise
   }
 
   close(): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#removeListener()
     this.#open?.call.cancel()
   }
 
@@ -99,19 +97,16 @@ class StreamReader<Response> implements StreamListener<Response> {
   }
 
   onEnd(error: EtcdError | undefined): void {
+    this.#end(error)
+  }
+
+  onDraining(): void {}
+
+  #end(error: unknown): void {
     this.#ending = { error }
     const waiter = this.#waiter
     this.#waiter = undefined
     if (error === undefined) waiter?.resolve(undefined)
     else waiter?.reject(error)
-  }
-
-  onDraining(): void {}
-
-  readonly #onAbort = (): void => {
-    this.#open?.call.cancel()
-    this.#ending = { error: this.#signal?.reason }
-    this.#waiter?.reject(this.#signal?.reason)
-    this.#waiter = undefined
   }
 }

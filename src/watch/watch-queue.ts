@@ -1,4 +1,5 @@
 import { EtcdError } from '../core/errors.js'
+import { Deferred } from '../core/waiter.js'
 import type { Subscriber } from './server-watch.js'
 import type { WatchBatch } from './watch-event.js'
 
@@ -20,11 +21,6 @@ export interface WatchQueueOptions {
   onEnded?(error?: unknown): void
 }
 
-interface Waiter {
-  readonly resolve: (batch: WatchBatch | undefined) => void
-  readonly reject: (reason: unknown) => void
-}
-
 /** How a queue ended: by its consumer, or with an error that the consumer is told after what is buffered. */
 type Ending = { readonly kind: 'closed' } | { readonly kind: 'failed'; readonly error: unknown }
 
@@ -36,8 +32,8 @@ export class WatchQueue implements Subscriber {
   readonly #host: WatchQueueHost
   readonly #options: WatchQueueOptions
   readonly #batches: WatchBatch[] = []
-  readonly #ready: { readonly promise: Promise<number>; resolve(revision: number): void; reject(error: unknown): void }
-  readonly #waiters: Waiter[] = []
+  readonly #ready = new Deferred<number>()
+  readonly #waiters: Deferred<WatchBatch | undefined>[] = []
   #head = 0
   #next = 0
   /** The consumer has all events up to here, whatever has arrived since. */
@@ -58,7 +54,6 @@ export class WatchQueue implements Subscriber {
   constructor(host: WatchQueueHost, options: WatchQueueOptions) {
     this.#host = host
     this.#options = options
-    this.#ready = deferred()
     // Who does not ask whether it is ready is told by the iteration.
     this.#ready.promise.catch(() => {})
   }
@@ -111,7 +106,7 @@ export class WatchQueue implements Subscriber {
   take(): Promise<WatchBatch | undefined> {
     const batch = this.takeNow()
     if (batch !== undefined) return Promise.resolve(batch)
-    if (this.#ending === undefined) return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
+    if (this.#ending === undefined) return this.#wait()
     if (this.#ending.kind === 'closed') return Promise.resolve(undefined)
     const { error } = this.#ending
     this.#ending = { kind: 'closed' }
@@ -154,7 +149,7 @@ export class WatchQueue implements Subscriber {
     this.#buffered = 0
     this.#bufferedBytes = 0
     this.#ready.reject(new EtcdError('the watch is closed', { code: 'CLOSED', effect: 'none' }))
-    for (const { resolve } of this.#waiters.splice(0)) resolve(undefined)
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve(undefined)
     this.#options.onEnded?.()
   }
 
@@ -202,7 +197,7 @@ export class WatchQueue implements Subscriber {
     const [first, ...others] = this.#waiters.splice(0)
     this.#ending = first === undefined ? { kind: 'failed', error } : { kind: 'closed' }
     first?.reject(error)
-    for (const { resolve } of others) resolve(undefined)
+    for (const waiter of others) waiter.resolve(undefined)
     this.#options.onEnded?.(error)
   }
 
@@ -222,6 +217,12 @@ export class WatchQueue implements Subscriber {
     if (this.isFull) this.#wasFull = true
   }
 
+  #wait(): Promise<WatchBatch | undefined> {
+    const waiter = new Deferred<WatchBatch | undefined>()
+    this.#waiters.push(waiter)
+    return waiter.promise
+  }
+
   /** Word of progress that nobody has read is worth nothing when there is newer one. */
   #dropProgress(): void {
     const last = this.#batches.at(-1)
@@ -239,16 +240,4 @@ function bytesOf({ events }: WatchBatch): number {
     bytes += kv.key.length + kv.value.length + (prevKv === undefined ? 0 : prevKv.value.length)
   }
   return bytes
-}
-
-function deferred(): {
-  readonly promise: Promise<number>
-  resolve(revision: number): void
-  reject(error: unknown): void
-} {
-  let settle: { resolve(revision: number): void; reject(error: unknown): void } | undefined
-  const promise = new Promise<number>((resolve, reject) => {
-    settle = { resolve, reject }
-  })
-  return { promise, resolve: (revision) => settle?.resolve(revision), reject: (error) => settle?.reject(error) }
 }

@@ -1,3 +1,4 @@
+import { onAbort } from '../core/abort.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { type EncodedRange, emptyKey, encodeRange, type KeyRange } from '../core/key-range.js'
 import { assertKnownOptions, oneOf, optionalBoolean, optionalSignal, positiveInteger } from '../core/validate.js'
@@ -69,20 +70,17 @@ export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions)
   const { multiplexer, obstacle } = scope
   const { signal, startRevision } = options
   const spec = specOf(scope, range, options)
+  let removeListener = (): void => {}
   const queue = queueOf(scope, range, spec, options, (error) => {
-    signal?.removeEventListener('abort', onAbort)
+    removeListener()
     ended?.(error)
   })
   const ended = scope.opened?.(spec, queue)
-  const onAbort = (): void => {
+  removeListener = onAbort(signal, (reason) => {
     multiplexer.unsubscribe(queue)
-    queue.fail(signal?.reason)
-  }
-  if (signal?.aborted === true) queue.fail(signal.reason)
-  else {
-    signal?.addEventListener('abort', onAbort, { once: true })
-    multiplexer.subscribe(spec, startRevision, queue)
-  }
+    queue.fail(reason)
+  })
+  if (signal?.aborted !== true) multiplexer.subscribe(spec, startRevision, queue)
   return new Watcher(queue, {
     obstacle,
     leave: () => multiplexer.unsubscribe(queue),

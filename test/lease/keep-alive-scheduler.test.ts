@@ -216,8 +216,8 @@ describe('The keep-alive scheduler', () => {
   test('finds a silent member also by renewals that callers ask for every now and then', async (t) => {
     const bench = new Bench(t)
     const ask = (): void => {
-      const callbacks = { resolve: () => {}, reject: () => {} }
-      bench.scheduler.add(new KeepAliveOnce({ id: '1', deadlineAt: performance.now() + 10_000, ...callbacks }))
+      const waiter = { resolve: () => {}, reject: () => {} }
+      bench.scheduler.add(new KeepAliveOnce({ id: '1', deadlineAt: performance.now() + 10_000, waiter }))
     }
     const asking = setInterval(ask, 200)
     t.after(() => clearInterval(asking))
@@ -232,7 +232,8 @@ describe('The keep-alive scheduler', () => {
     const bench = new Bench(t)
     await assert.rejects(
       new Promise((resolve, reject) => {
-        bench.scheduler.add(new KeepAliveOnce({ id: '1', deadlineAt: performance.now() + 200, resolve, reject }))
+        const waiter = { resolve, reject }
+        bench.scheduler.add(new KeepAliveOnce({ id: '1', deadlineAt: performance.now() + 200, waiter }))
       }),
       { code: 'DEADLINE_EXCEEDED' },
     )
