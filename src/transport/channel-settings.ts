@@ -1,15 +1,15 @@
-/** What carries calls and streams: this library's own HTTP/2 client, or grpc-js. */
+/** What calls and streams are sent with: this library's HTTP/2 client, or `@grpc/grpc-js`. */
 export type TransportKind = 'http2' | 'grpc-js'
 
-/** How the connections to a member are made, and how they find out that their peer is gone. */
+/** The settings of the connections to a member. */
 export interface ChannelSettings {
   readonly transport: TransportKind
-  /** Time without traffic, while calls are open, after which the connection is pinged. etcd refuses less than 5 s. */
+  /** Time without received bytes, while calls or streams are open, after which a ping is sent. etcd refuses less than 5 s. */
   readonly keepaliveMs: number
-  /** Time that a ping may stay unanswered before the connection is given up. */
+  /** Time without received bytes after a ping before the connection is closed. */
   readonly keepaliveTimeoutMs: number
-  /** Whether `https_proxy` and its kin in the environment are obeyed; grpc-js alone does that. */
+  /** Whether grpc-js uses the proxy of `grpc_proxy`, `https_proxy` or `http_proxy` in the environment. */
   readonly useProxyEnvironment: boolean
-  /** The name that certificates must be for, in place of the endpoint's host. */
+  /** The name that members' certificates are verified for, instead of the endpoint's host. */
   readonly servername: string | undefined
 }

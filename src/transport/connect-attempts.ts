@@ -1,29 +1,30 @@
 import { halfJitterMs } from '../core/backoff.js'
 
-/** What an attempt to connect gives. */
+/** An attempt to connect. */
 interface Attempt {
   close(): void
 }
 
-/** Hears of attempts that fail. */
+/** Receives failures. */
 export interface ConnectAttemptsListener {
-  /** One failed, or takes too long; others follow. */
+  /** An attempt has failed or takes long; another one follows. */
   onFailed(reason: string | undefined): void
 }
 
 const backoff = { baseMs: 100, maxMs: 2000 }
 /**
- * How long an attempt is the only one. The kernel tries to reach a path that swallows packets for minutes, and nobody else
- * bounds the wait for HTTP/2's settings; and behind a name, the member may have another address by now.
+ * Time after which another attempt is started beside a slow one. Without it, a path that drops packets would take minutes to
+ * fail in the kernel, a server that never sends its HTTP/2 settings would never fail, and a member that has moved to another
+ * address would not be found.
  */
 const hedgeAfterMs = 3000
-/** How long the first of several may take, for links on which nothing connects any sooner. */
+/** How long the first of several concurrent attempts may take, for links on which connecting is slow. */
 const maxAttemptMs = 24_000
 
 /**
- * Tries to connect until something does: again after a failure, with a backoff, and beside an attempt that takes long. Each
- * looks up the name of the member, and takes the credentials of the moment. Of the attempts that take long, the first one
- * is kept, and the last one. Its timers do not hold the process open.
+ * Tries to connect until an attempt succeeds: with a backoff after a failure, and hedged where an attempt takes long. Each
+ * attempt resolves the name of the member and uses the current credentials. At most two run at a time, the oldest and the
+ * newest. The timers do not hold the process open.
  */
 export class ConnectAttempts<C extends Attempt> {
   readonly #open: () => C
@@ -34,7 +35,7 @@ export class ConnectAttempts<C extends Attempt> {
   #oldest: { readonly connection: C; readonly timer: NodeJS.Timeout } | undefined
   #startedAt = 0
 
-  /** The first attempt is made now, or after a backoff where others have failed already. */
+  /** Starts the first attempt now, or after a backoff if `failures` attempts have failed already. */
   constructor(open: () => C, listener: ConnectAttemptsListener, failures: number) {
     this.#open = open
     this.#listener = listener
@@ -43,17 +44,17 @@ export class ConnectAttempts<C extends Attempt> {
     else this.#startLater()
   }
 
-  /** How many failed in a row. */
+  /** The number of consecutive failures. */
   get failures(): number {
     return this.#failures
   }
 
-  /** The last attempt, as long as it is under way. */
+  /** The newest attempt, while it is running. */
   get newest(): C | undefined {
     return this.#newest
   }
 
-  /** An attempt has come to an end. Returns whether it was one of these. */
+  /** A connection was lost. Returns whether it was one of these attempts. */
   lost(connection: C, reason: string | undefined): boolean {
     if (connection === this.#oldest?.connection) {
       this.#forgetOldest()
@@ -66,7 +67,7 @@ export class ConnectAttempts<C extends Attempt> {
     return true
   }
 
-  /** An attempt is connected: the others end. Returns whether it was one of these. */
+  /** A connection is established. Returns whether it was one of these attempts; the others are closed then. */
   connected(connection: C): boolean {
     const isOne = connection === this.#newest || connection === this.#oldest?.connection
     if (isOne) this.#end(connection)

@@ -5,23 +5,29 @@ import { types } from 'node:util'
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe } from '../core/validate.js'
 
-/** TLS material: a path, or the PEM itself as text or bytes. */
+/** TLS material: the path of a PEM file, or its content as text or bytes. */
 export type Pem = string | Uint8Array
 
-/** How `https` and `unixs` endpoints are verified, and who this client is to them. */
+/**
+ * TLS options for `https` and `unixs` endpoints. Files are read again when they change, so that renewed certificates are used by
+ * new connections.
+ */
 export interface TlsOptions {
-  /** The certificate authority that the members' certificates must come from. @default the system's */
+  /** The certificate authorities that members' certificates are verified with. @default the system's */
   readonly ca?: Pem | undefined
-  /** This client's certificate; goes with `key`. Members that know its common name as a user need no password. */
+  /**
+   * The client certificate; requires `key`. A member with authentication takes its common name for the user, so that no
+   * password is needed.
+   */
   readonly cert?: Pem | undefined
-  /** The key of `cert`. */
+  /** The private key of `cert`. */
   readonly key?: Pem | undefined
-  /** Decrypts `key`. */
+  /** The passphrase of an encrypted `key`. */
   readonly passphrase?: string | undefined
-  /** The name that the members' certificates must be for, in place of the host in their endpoint. */
+  /** The host name that members' certificates are verified for. @default the host of the endpoint */
   readonly servername?: string | undefined
   /**
-   * Accepts any certificate of anybody: encryption without knowing to whom. For tests and nothing else.
+   * Disables the verification of members' certificates, which permits man-in-the-middle attacks. For tests only.
    * @default false
    */
   readonly dangerouslySkipVerification?: boolean | undefined
@@ -29,7 +35,7 @@ export interface TlsOptions {
 
 const names = ['ca', 'cert', 'key', 'passphrase', 'servername', 'dangerouslySkipVerification'] as const
 
-/** What a connection is made with. */
+/** The credentials of one connection. */
 export interface Credentials {
   /** `undefined` without TLS. */
   readonly tls: { readonly secureContext: SecureContext; readonly rejectUnauthorized: boolean } | undefined
@@ -43,9 +49,9 @@ export function plainCredentials(): Credentials {
 }
 
 /**
- * TLS material and the credentials made of it. Files are read again when they have changed, so that connections made
- * after a renewal use the new certificates; those that are open go on. Material that is not usable at first is an
- * `InvalidArgumentError`, which never holds key material; later, the old one is kept until the files are good again.
+ * TLS material and the credentials created from it. Changed files are read again, so that new connections use renewed
+ * certificates; open connections are not affected. The constructor throws `InvalidArgumentError`, without key material in its
+ * message, for unusable material. If a renewal is unusable, the previous credentials remain in use.
  */
 export class TlsMaterial {
   readonly #options: TlsOptions
@@ -58,11 +64,11 @@ export class TlsMaterial {
     this.#options = options
     this.#paths = [options.ca, options.cert, options.key].filter(isPath)
     this.#stamp = stampOf(this.#paths)
-    // Without material there is nothing to check, and the system's certificates take 20 ms to load.
+    // Without material there is nothing to check, and loading the system's certificates takes 20 ms.
     if (Object.keys(options).length > 0) this.#credentials = createCredentials(options)
   }
 
-  /** The credentials for a new connection; the same object as long as no file has changed. */
+  /** The credentials for a new connection; the same object until a file changes. */
   credentials(): Credentials {
     const stamp = stampOf(this.#paths)
     if (this.#credentials === undefined) this.#credentials = createCredentials(this.#options)
@@ -71,7 +77,7 @@ export class TlsMaterial {
       this.#credentials = createCredentials(this.#options)
       this.#stamp = stamp
     } catch {
-      // Half of the files are new, or one is half written: the next connection looks again.
+      // The renewal is incomplete: the next connection tries again.
     }
     return this.#credentials
   }
@@ -83,7 +89,7 @@ function checkTlsOptions(options: TlsOptions): void {
   }
   assertKnownOptions('tls', options, names)
   if ((options.cert === undefined) !== (options.key === undefined)) {
-    throw new InvalidArgumentError('`tls.cert` and `tls.key` go together: one of them is missing')
+    throw new InvalidArgumentError('`tls.cert` and `tls.key` are required together: one of them is missing')
   }
   for (const name of ['passphrase', 'servername'] as const) {
     const value: unknown = options[name]
@@ -103,7 +109,7 @@ function createCredentials({ ca, cert, key, passphrase, dangerouslySkipVerificat
     const secureContext = createSecureContext({ ca: caPem, cert: certPem, key: keyPem })
     return { tls: { secureContext, rejectUnauthorized } }
   } catch (cause) {
-    throw new InvalidArgumentError(`\`tls\` is not usable: ${messageOf(cause)}`)
+    throw new InvalidArgumentError(`\`tls\` is invalid: ${messageOf(cause)}`)
   }
 }
 
@@ -114,7 +120,7 @@ function decrypted(keyPem: Buffer | undefined, passphrase: string | undefined): 
     return Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }))
   } catch (cause) {
     const hint = passphrase === undefined ? '' : ' or `tls.passphrase` is wrong'
-    throw new InvalidArgumentError(`\`tls.key\` is not usable${hint}: ${messageOf(cause)}`)
+    throw new InvalidArgumentError(`\`tls.key\` is invalid${hint}: ${messageOf(cause)}`)
   }
 }
 
@@ -122,18 +128,16 @@ function pem(name: string, value: Pem | undefined): Buffer | undefined {
   if (value === undefined) return undefined
   if (types.isUint8Array(value)) return pemBytes(name, Buffer.from(value))
   if (typeof value !== 'string') {
-    throw new InvalidArgumentError(`\`${name}\` must be a path, a PEM text or bytes, got ${describe(value)}`)
+    throw new InvalidArgumentError(`\`${name}\` must be a path, or PEM as text or bytes, got ${describe(value)}`)
   }
   if (!isPath(value)) return Buffer.from(value)
   return pemBytes(name, contents(name, value))
 }
 
-/** OpenSSL passes over an authority that is no PEM without a word, and no member's certificate is right then. */
+/** OpenSSL silently ignores a certificate authority that is not PEM, and then every certificate fails verification. */
 function pemBytes(name: string, bytes: Buffer): Buffer {
   if (bytes.includes('-----BEGIN')) return bytes
-  throw new InvalidArgumentError(
-    `\`${name}\` must be PEM, which begins with -----BEGIN: these bytes are something else`,
-  )
+  throw new InvalidArgumentError(`\`${name}\` must be PEM (-----BEGIN …), got other bytes`)
 }
 
 function contents(name: string, path: string): Buffer {
@@ -148,7 +152,7 @@ function isPath(value: Pem | undefined): value is string {
   return typeof value === 'string' && !value.includes('-----BEGIN')
 }
 
-/** When the files were written last; one that is missing for a moment, during a renewal, or out of reach counts as changed. */
+/** The modification times of the files. A missing or unreadable file, for example during a renewal, counts as changed. */
 function stampOf(paths: readonly string[]): string {
   return paths.map(writtenAt).join()
 }

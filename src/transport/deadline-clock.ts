@@ -1,15 +1,15 @@
 import { longestTimerMs } from '../core/abort.js'
 
-/** Something that ends at a time, on the clock of `performance.now()`. */
+/** Something with a deadline on the clock of `performance.now()`. */
 export interface Expiring {
   readonly deadlineAt: number
   expire(): void
 }
 
 /**
- * Ends what is under way at its deadline, with one timer for all: it waits for the earliest deadline that it was told of,
- * looks at everything then, and waits for the earliest that is left. Calls that end in time never touch it. It holds the
- * process open as long as anything is under way, whatever becomes of the connection.
+ * Expires calls at their deadlines with one timer for all: it is set for the earliest deadline, and then for the earliest
+ * remaining one. Calls that end in time never touch the timer. It holds the process open while there are calls, whatever the
+ * state of the connection.
  */
 export class DeadlineClock {
   readonly #open = new Set<Expiring>()
@@ -47,7 +47,7 @@ export class DeadlineClock {
       if (item.deadlineAt <= now) item.expire()
       else nextAt = Math.min(nextAt, item.deadlineAt)
     }
-    // What was added meanwhile has set the timer by itself.
+    // `expire` may have added items, which have set the timer already.
     if (this.#open.size > 0 && this.#firesAt >= nextAt) this.#arm(nextAt)
   }
 }

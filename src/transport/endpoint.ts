@@ -2,24 +2,24 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { InvalidArgumentError } from '../core/errors.js'
 import { describe } from '../core/validate.js'
 
-/** One address of a member. */
+/** One client address of a member. */
 export interface Endpoint {
-  /** As users see it, with scheme and port, without credentials: `http://10.0.0.1:2379`. */
+  /** The normalized URL with scheme and port, without credentials: `http://10.0.0.1:2379`. */
   readonly url: string
   readonly tls: boolean
-  /** As grpc-js takes it: `ipv4:10.0.0.1:2379`. */
+  /** The target in the notation of grpc-js: `ipv4:10.0.0.1:2379`. */
   readonly target: string
-  /** The name that the member's certificate is verified for: the host, and `localhost` for a socket file. */
+  /** The name that the member's certificate is verified for: the host, or `localhost` for a Unix socket. */
   readonly serverName: string
 }
 
-/** What a connection string holds. */
+/** The parts of a connection string. */
 export interface ConnectionString {
-  /** With scheme and port, as `parseEndpoints` takes them. */
+  /** URLs with scheme and port. */
   readonly endpoints: readonly string[]
   readonly username: string | undefined
   readonly password: string | undefined
-  /** Everything after the slash that ends the hosts: `etcd://h/a/` is `a/`. */
+  /** Everything after the slash that follows the hosts: `a/` for `etcd://h/a/`. */
   readonly namespace: string | undefined
 }
 
@@ -27,10 +27,10 @@ const defaultPort = 2379
 const forms = 'http://host:port, https://host:port, host:port, unix:/path or unixs:/path'
 
 /**
- * Parses endpoints, each one a string of one or several separated by commas; a port that is not given is 2379. `https`
- * and `unixs` mean TLS, `http` means none, and those without a scheme and `unix` use TLS if `hasTls`, whatever stands
- * before them in the list. A mixture is refused, since a credential would be sent in clear to some; so is TLS material
- * beside `http`. Throws `InvalidArgumentError`, which never shows a password.
+ * Parses endpoints; each string is one endpoint or several separated by commas. The default port is 2379. `https` and `unixs`
+ * use TLS, `http` does not, and `unix` and endpoints without a scheme use TLS if `hasTls`. Mixing both is rejected, since
+ * credentials would be sent unencrypted to some members, and so is `http` with TLS material. Throws `InvalidArgumentError`, whose
+ * message never contains a password.
  */
 export function parseEndpoints(
   input: string | readonly string[],
@@ -42,21 +42,21 @@ export function parseEndpoints(
   const secure = endpoints.find(({ tls }) => tls)
   const plain = endpoints.find(({ tls }) => !tls)
   if (secure !== undefined && plain !== undefined) {
-    throw invalid('use TLS for all or for none', `${secure.url} and ${plain.url}`)
+    throw invalid('all use TLS or all use plain text', `${secure.url} and ${plain.url}`)
   }
-  if (hasTls && plain !== undefined) throw invalid('be https when `tls` is given', plain.url)
+  if (hasTls && plain !== undefined) throw invalid('use https when `tls` is given', plain.url)
   return endpoints
 }
 
 /**
- * Parses `etcd://user:password@host1,host2:2380/namespace`; `etcds://` is the same over TLS. User, password and namespace
- * are percent-decoded. Throws `InvalidArgumentError`, which never shows anything of the text, a password being part of it.
+ * Parses `etcd://user:password@host1,host2:2380/namespace`; `etcds://` uses TLS. User, password and namespace are
+ * percent-decoded. Throws `InvalidArgumentError`, whose message contains nothing of the text, since that contains a password.
  */
 export function parseConnectionString(text: string): ConnectionString {
   if (typeof text !== 'string') throw invalidString('be text', describe(text))
   const [, scheme, authority = '', path = ''] = /^(etcds?):\/\/([^/]*)(?:\/(.*))?$/s.exec(text) ?? []
   if (scheme === undefined) throw invalidString('be etcd://[user:password@]host[:port][,host…][/namespace]')
-  // A slash in a password that is not encoded would make a host of the user name and a namespace of the real host.
+  // With an unencoded slash in the password, the user name would be parsed as the host, and the host as the namespace.
   if (path.includes('@')) throw invalidString('have %2F for `/` in a password, and %40 for `@` in a namespace')
   if (/[?#]/.test(path)) throw invalidString('end after the namespace, in which `?` is %3F and `#` is %23')
   const at = authority.lastIndexOf('@')
@@ -77,13 +77,13 @@ function partsOf(input: string | readonly string[]): readonly string[] {
   })
 }
 
-/** A password may hold a comma, hence credentials are looked for before any part is shown on its own. */
+/** Credentials are rejected before parts are shown in errors: a password may contain a comma. */
 function split(text: string): readonly string[] {
   const parts = text.split(',').map((part) => part.trim())
   if (parts.some((part) => part.includes('@') && !/^unixs?:/i.test(part))) {
     const scheme = /^\s*((?:https?|etcds?):\/\/)/i.exec(text)?.[1] ?? ''
     const shown = describe(`${scheme}…${text.slice(text.lastIndexOf('@'))}`)
-    throw invalid('have no user and password: give those as `auth`, or use etcd://', shown)
+    throw invalid('not contain user and password: use the option `auth`, or an etcd:// URL', shown)
   }
   return parts
 }
@@ -129,7 +129,7 @@ function targetScheme(host: string): string {
 function unixEndpoint(text: string, rest: string, scheme: 'unix' | 'unixs', tls: boolean): Endpoint {
   const path = rest.startsWith('//') ? rest.slice(2) : rest
   if (path === '') throw invalid(`have a path after ${scheme}:`, describe(text))
-  // The authority that grpc-js uses for every socket file.
+  // grpc-js uses this authority for every Unix socket.
   return { url: `${scheme}:${path}`, tls, target: `unix:${path}`, serverName: 'localhost' }
 }
 

@@ -1,18 +1,18 @@
 import { CompactedError, type Effect, type ErrorCode, EtcdError, type TransportErrorCode } from '../core/errors.js'
 import { serverErrors } from './server-errors.js'
 
-/** What is known about a call when its status arrives. */
+/** What this side knows about a call when its status arrives. */
 export interface StatusContext {
   readonly method: string
   readonly endpoint: string
-  /** Whether the member may have taken the call up. */
+  /** Whether the call may have reached the member. */
   readonly sent: boolean
   /** The call's deadline and the time now, on the clock of `performance.now()`. */
   readonly deadlineAt: number
   readonly now: number
 }
 
-/** gRPC's status codes, as far as their meaning here differs, under the names that Go writes into texts. */
+/** The gRPC status codes that are treated differently, under the names that Go writes into messages. */
 const grpc = {
   Canceled: 1,
   Unknown: 2,
@@ -34,14 +34,14 @@ const transportCodes: ReadonlySet<ErrorCode> = new Set<TransportErrorCode>([
   'UNKNOWN',
 ])
 
-/** Whether an error was made on the way to the member, so that it does not prove that the member is alive. */
+/** Whether an error comes from the transport, so that it does not prove that the member is alive. */
 export function isTransportCode(code: ErrorCode): boolean {
   return transportCodes.has(code)
 }
 
 /**
- * The error that a failed call's status stands for. The text decides where it is one of etcd's; else what this side knows
- * of the call; the gRPC code comes last, since one code stands for several things and one thing arrives under several.
+ * The error for a failed call's status. A message of etcd determines the error; otherwise what this side knows about the call;
+ * the gRPC code is used last, since one code stands for several errors, and one error arrives with several codes.
  */
 export function toEtcdError(
   status: { readonly code: number; readonly details: string },
@@ -55,7 +55,7 @@ export function toEtcdError(
     const init = { ...place, code: known.code, effect, retryable: known.retryable }
     return known.code === 'COMPACTED' ? new CompactedError(text, init) : new EtcdError(text, init)
   }
-  // A proxy that relays an error as Unknown leaves what it was in the text.
+  // A proxy that relays an error as Unknown leaves the original code in the message.
   const verdict = byCode(status.code === grpc.Unknown ? (innerCode ?? status.code) : status.code, text, context)
   return new EtcdError(verdict.code === 'NOT_CONNECTED' ? connectReason(text) : text, { ...place, ...verdict })
 }
@@ -85,7 +85,7 @@ function byCode(code: number, text: string, context: StatusContext): Verdict {
     case grpc.Unavailable:
       return neverSent(text) ? notConnected : lost(context)
     default:
-      // Releases before 3.5 send the errors of Go's contexts as Unknown.
+      // etcd before 3.5 sends the errors of Go contexts as Unknown.
       if (text === 'context deadline exceeded') return deadlineExceeded(text, context)
       return text === 'context canceled' ? canceled(text, context) : unknown(context)
   }
@@ -107,18 +107,18 @@ function deadlineExceeded(text: string, context: StatusContext): Verdict {
   return { code: 'DEADLINE_EXCEEDED', effect: neverPicked.test(text) ? 'none' : effectOf(context), retryable: false }
 }
 
-/** How grpc-js ends the text of a deadline that passed before it gave the call to a connection. */
+/** How grpc-js ends the message of a deadline that passed before the call was assigned to a connection. */
 const neverPicked = /waiting for (LB pick|name resolution|metadata filters)$/i
 
-/** A member that sees the deadline pass first resets the stream, which looks like a cancellation. */
+/** A member whose clock reaches the deadline first resets the stream, which looks like a cancellation. */
 function canceled(text: string, context: StatusContext): Verdict {
   return context.now >= context.deadlineAt - clockSlackMs ? deadlineExceeded(text, context) : lost(context)
 }
 
-/** The member's clock for the deadline and this one started a little apart. */
+/** The member's timer for the deadline starts later than this side's. */
 const clockSlackMs = 20
 
-/** How the texts of grpc-js begin for calls that the member never took up. */
+/** How the messages of grpc-js begin for calls that the member has not processed. */
 const neverSentTexts = [
   'No connection established',
   'Name resolution failed',
@@ -131,7 +131,7 @@ function neverSent(text: string): boolean {
   return neverSentTexts.some((start) => text.startsWith(start))
 }
 
-/** Requests that this side or the member refused. Else an answer was refused, after the call was made. */
+/** Requests that this side or the member rejected. Otherwise the response was too large, after the call was executed. */
 const requestTooLarge = /^(grpc: received message|Attempted to send message)/
 
 function tooLarge(text: string, context: StatusContext): Verdict | undefined {
@@ -140,7 +140,7 @@ function tooLarge(text: string, context: StatusContext): Verdict | undefined {
   return { code: 'MESSAGE_TOO_LARGE', effect, retryable: false }
 }
 
-/** Go renders a status within a status as `rpc error: code = … desc = …`, sometimes more than once. */
+/** Go renders a nested status as `rpc error: code = … desc = …`, sometimes repeatedly. */
 function unwrap(details: string): { readonly text: string; readonly code: number | undefined } {
   let text = details
   let code: number | undefined
@@ -156,30 +156,31 @@ function isCodeName(name: string): name is keyof typeof grpc {
   return Object.hasOwn(grpc, name)
 }
 
-/** `connect ECONNREFUSED 127.0.0.1:2379` out of the frame that grpc-js puts around it. */
+/** Extracts `connect ECONNREFUSED 127.0.0.1:2379` from the message of grpc-js. */
 export function connectReason(text: string): string {
   const [, error = '', note = ''] = /Last error: (?:Error: )?(.*?)\.?(?: Resolution note: (.*))?$/s.exec(text) ?? []
   const reasons = [plainReason(error), note.trim()].filter((part) => part !== '')
   return reasons.length === 0 ? text : reasons.join('; ')
 }
 
-/** An error of the system without the time of day that grpc-js adds, and one of OpenSSL without its file and numbers. */
+/** A system error without the timestamp that grpc-js adds, or an OpenSSL error without its source location. */
 export function plainReason(error: string): string {
   const reason = error.replace(/\s*\([\d-]+T[\d:.]+Z\)$/, '').trim()
-  if (reason === 'Failed to connect') return 'closed before HTTP/2 was spoken: it may want TLS, or be no etcd'
+  if (reason === 'Failed to connect')
+    return 'closed during the HTTP/2 handshake: the server may require TLS, or is not etcd'
   if (/before secure TLS connection|wrong version number|packet length too long/.test(reason)) {
-    return 'TLS was not understood: it may want http:// instead of https://'
+    return 'TLS handshake failed: the server may speak plain text, use http:// instead of https://'
   }
   const [, openssl] = /:error:\w+:SSL routines:[^:]*:([^:]+):/.exec(reason) ?? []
   return withTlsAdvice(openssl === undefined ? reason : `TLS: ${openssl}`)
 }
 
 const tlsAdvice: readonly (readonly [RegExp, string])[] = [
-  [/unable to (?:verify|get)|self.signed/, 'the option `tls.ca` must be the authority of the members'],
-  [/altnames/, 'the option `tls.servername` can name a host that it is for'],
+  [/unable to (?:verify|get)|self.signed/, 'set `tls.ca` to the certificate authority of the members'],
+  [/altnames/, 'set `tls.servername` to a host name that the certificate is valid for'],
   [
     /certificate required|bad certificate/,
-    'the members want the options `tls.cert` and `tls.key`, of an authority they know',
+    'the members require a client certificate that they trust: set `tls.cert` and `tls.key`',
   ],
 ]
 

@@ -1,49 +1,49 @@
 import type { ChannelState } from './channel.js'
 import { ConnectAttempts } from './connect-attempts.js'
 
-/** One connection to a member, which is made once and lost once. */
+/** One connection to a member, which is established once and lost once. */
 export interface SingleConnection {
-  /** Bytes that came from the member. */
+  /** Bytes received from the member. */
   readonly bytesRead: number
-  /** Takes no new calls, and ends with the last of those on it. */
+  /** Accepts no new calls, and closes after the last call on it. */
   drain(): void
-  /** Ends it now, with every call on it. */
+  /** Closes now, and fails every call on it. */
   close(): void
 }
 
-/** Who opened a connection. */
+/** Receives the changes of a connection. */
 export interface SingleConnectionListener<C> {
   /** Calls may be made. */
   onConnected(connection: C): void
-  /** The member wants no new calls on it; those under way go on. */
+  /** The member accepts no new calls on it; those in flight may finish. */
   onDraining(connection: C): void
-  /** It is over, or was never made, for this reason where one is known. The last call. */
+  /** The connection was lost or could not be established, for `reason` if known. Nothing is called after this. */
   onLost(connection: C, reason: string | undefined): void
 }
 
-/** A connection that was there for less was of no use: the next one is made after a backoff. */
+/** After a connection with a shorter lifetime, the next one is opened after a backoff. */
 const minLifetimeMs = 100
-/** How long a connection that was replaced because it was silent may stay silent until its calls are given up. */
+/** How long a connection that was replaced because it was silent may stay silent until its calls fail. */
 const silentGraceMs = 500
 
 /** The connection for new calls. */
 interface Current<C> {
   readonly connection: C
   readonly since: number
-  /** Attempts that had failed before it was made. */
+  /** Attempts that failed before it was established. */
   readonly failures: number
 }
 
 /**
- * Keeps one connection for new calls: connects again when it was lost or is leaving, at once after one that was of use and
- * else after a backoff. Those that are leaving go on beside it until their calls have ended, whatever becomes of the next.
+ * Maintains one connection for new calls. When it is lost or drains, the next one is opened at once, or after a backoff if it
+ * did not last. Draining connections continue until their calls have ended, even while no new connection can be established.
  */
 export class Reconnector<C extends SingleConnection> implements SingleConnectionListener<C> {
   readonly #open: (listener: SingleConnectionListener<C>) => C
   readonly #onState: (state: ChannelState) => void
   readonly #draining = new Map<C, NodeJS.Timeout | undefined>()
   #current: Current<C> | undefined
-  /** Under way while there is no connection, or beside a silent one that is to be replaced. */
+  /** Running while there is no connection, and while a silent one is being replaced. */
   #attempts: ConnectAttempts<C> | undefined
   #isClosed = false
 
@@ -52,12 +52,12 @@ export class Reconnector<C extends SingleConnection> implements SingleConnection
     this.#onState = onState
   }
 
-  /** The connection for new calls; `undefined` while there is none. */
+  /** The connection for new calls; `undefined` while none is established. */
   get connected(): C | undefined {
     return this.#current?.connection
   }
 
-  /** The same, or the one that is being made. */
+  /** The connection for new calls, or the newest attempt while none is established. */
   get latest(): C | undefined {
     return this.#current?.connection ?? this.#attempts?.newest
   }
@@ -120,7 +120,7 @@ export class Reconnector<C extends SingleConnection> implements SingleConnection
     this.#attempts = undefined
   }
 
-  /** The connection in use is no more. What was being made beside it is as good as a new one. */
+  /** The current connection is gone. A running attempt to replace it takes the place of a new one. */
   #reconnect(): void {
     const current = this.#current
     this.#current = undefined

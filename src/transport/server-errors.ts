@@ -1,9 +1,9 @@
 import type { Effect, ServerErrorCode } from '../core/errors.js'
 
-/** What an error text of a server stands for. */
+/** The meaning of an error message of a server. */
 export interface ServerError {
   readonly code: ServerErrorCode | 'UNIMPLEMENTED' | 'UNKNOWN'
-  /** What it means for a write. */
+  /** Whether a write that failed with it may have been applied. */
   readonly effect: Effect
   /** Whether the same call may succeed on another member or later. */
   readonly retryable: boolean
@@ -13,20 +13,21 @@ const serverError =
   (effect: Effect, retryable: boolean) =>
   (code: ServerError['code']): ServerError => ({ code, effect, retryable })
 
-/** Refused, and it would be again. */
+/** Refused; a retry would be refused as well. */
 const refused = serverError('none', false)
-/** Refused before anything was done, for a reason that passes, or that another member or a new token does not have. */
+/** Refused before anything was executed, for a reason that is temporary, or is resolved by another member or a new token. */
 const transient = serverError('none', true)
-/** Given up by the server while it was at it, for a reason that passes. */
+/** Aborted by the server during execution, for a temporary reason. */
 const interrupted = serverError('unknown', true)
-/** Answered with an error that does not say for certain that nothing was done. */
+/** Failed with an error that does not exclude that the write was applied. */
 const uncertain = serverError('unknown', false)
 
 /**
- * Every error text of etcd 3.4 to 3.7. The text decides, not the gRPC code: codes differ between releases and proxies.
+ * Every error message of etcd 3.4 to 3.7. The message determines the error, not the gRPC code, which differs between releases
+ * and proxies.
  *
- * - NO_SPACE: the write that crosses the quota may be applied and answered with it all the same (etcd issue 16659).
- * - FUTURE_REVISION: only a serializable read may find the revision elsewhere, which the text does not tell.
+ * - NO_SPACE: the write that exceeds the quota may be applied although it fails with this error (etcd issue 16659).
+ * - FUTURE_REVISION: only a serializable read can succeed on another member, which cannot be seen from the message.
  */
 export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['etcdserver: key is not provided', refused('EMPTY_KEY')],
@@ -98,8 +99,8 @@ export const serverErrors: ReadonlyMap<string, ServerError> = new Map([
   ['etcdserver: no inflight downgrade job', refused('NO_INFLIGHT_DOWNGRADE')],
   ['etcdserver: request canceled', interrupted('SERVER_CANCELED')],
   ['etcdserver: context deadline exceeded', uncertain('SERVER_DEADLINE_EXCEEDED')],
-  // Texts that are not in etcd's table of errors: raft's, older releases', the proxy's, those of the lock and election
-  // services, reasons for the end of a watch, and the auth store's own, which some releases and calls let through.
+  // Messages that are not in etcd's table of errors: those of raft, older releases, the proxy, the lock and election services,
+  // the reasons for the end of a watch, and those of the auth store, which some releases and calls pass through.
   ['raft proposal dropped', transient('PROPOSAL_DROPPED')],
   ['raft: stopped', interrupted('SERVER_STOPPED')],
   ['etcdserver: request cancelled', interrupted('SERVER_CANCELED')],

@@ -1,30 +1,30 @@
 import { EtcdError } from '../core/errors.js'
 import { methods } from '../protobuf/methods.js'
 
-/** What a stream is for. `slow watch`: watches that have a stream of their own because their consumer does not keep up. */
+/** The purpose of a stream. `slow watch`: a separate stream for a watch whose consumer does not keep up. */
 export type StreamPurpose = 'keep-alive' | 'watch' | 'call' | 'slow watch'
 
-/** How many streams the member allows on a connection, and how many of them unary calls must find free there. */
+/** How many streams the member allows on a connection, and how many of them are reserved for unary calls. */
 export interface StreamLimit {
   readonly maxStreams: number
   readonly unarySlots: number
 }
 
-/** What has a place on the connection to a member. */
+/** The streams and calls that use slots. */
 export interface TakenSlots {
   readonly streamPurposes: readonly StreamPurpose[]
-  /** Unary calls that wait for other clients, for as long as it takes. */
+  /** Unary calls that block until another client acts. */
   readonly blockingCalls: number
 }
 
-/** Renewals that stay unanswered go out on two more streams. */
+/** Keep-alives without a response are repeated on up to two more streams. */
 const keepAliveHedges = 2
 
 /**
- * The places for streams on the connection to one member, which may allow few (`--max-concurrent-streams`). What exceeds
- * them waits in the connection without a sign, so nothing is opened that has no place: one is kept for unary calls where
- * they share the connection, one for keep-alives and one for the stream that watches share. What is left is for calls that
- * are streams (with two places, that of the watches, as long as it is free), and what would still be left if keep-alives needed all of theirs for watches that do not keep up.
+ * The stream slots on the connection to one member, which may allow few (`--max-concurrent-streams`). A stream beyond the limit
+ * would wait in the connection silently, so none is opened without a slot. One slot is reserved for unary calls that share the
+ * connection, one for keep-alives, and one for the stream that watches share. The remaining ones are for calls that are streams
+ * (of two slots, the one of watches while it is free). What remains if keep-alives use all of theirs is for slow watches.
  */
 export class StreamSlots {
   readonly maxStreams: number
@@ -41,17 +41,17 @@ export class StreamSlots {
     this.open = streamPurposes.length
     this.#isShared = unarySlots > 0
     this.#blockingCalls = blockingCalls
-    // Such a call is as good as a stream to the others on its connection.
+    // A blocking call occupies a stream for as long as a stream does.
     const waiting = Array.from({ length: this.#isShared ? blockingCalls : 0 }, (): StreamPurpose => 'call')
     this.#taken = [...streamPurposes, ...waiting]
   }
 
-  /** Whether there is a place for a unary call that waits for other clients: another one is left for calls that do not. */
+  /** Whether there is a slot for a unary call that blocks until another client acts, and one more for calls that do not. */
   get hasForBlockingCall(): boolean {
     return this.#isShared ? this.has('call') : this.#blockingCalls < this.maxStreams - 1
   }
 
-  /** Whether there is a place for one more. */
+  /** Whether there is a slot for one more stream. */
   has(purpose: StreamPurpose): boolean {
     if (this.#taken.length >= this.#slots) return false
     switch (purpose) {
@@ -74,12 +74,12 @@ export class StreamSlots {
   }
 }
 
-/** Whether a unary call waits for other clients, for as long as it takes. */
+/** Whether a unary call blocks until another client acts. */
 export function isBlockingCall({ path }: { readonly path: string }): boolean {
   return path === methods.Lock.Lock.path || path === methods.Election.Campaign.path
 }
 
-/** The error of a stream that has no place on any member; `retryable` where it is tried again until there is one. */
+/** The error of a stream for which no member has a slot; `retryable` where opening it is retried until there is one. */
 export function noStreamSlot(
   { maxStreams }: StreamSlots,
   purpose: StreamPurpose,
@@ -87,7 +87,7 @@ export function noStreamSlot(
   retryable = true,
 ): EtcdError {
   const allowed = `the member allows ${maxStreams} ${maxStreams === 1 ? 'stream' : 'streams'} on a connection`
-  return new EtcdError(`${allowed} (--max-concurrent-streams), and there is no place for ${purposeText[purpose]}`, {
+  return new EtcdError(`${allowed} (--max-concurrent-streams), no slot is left for ${purposeText[purpose]}`, {
     code: 'STREAM_LIMIT',
     effect: 'none',
     retryable,
@@ -96,8 +96,8 @@ export function noStreamSlot(
 }
 
 const purposeText: Readonly<Record<StreamPurpose, string>> = {
-  'keep-alive': 'the renewal of leases',
+  'keep-alive': 'lease keep-alives',
   watch: 'watches',
-  call: 'another call that lasts',
-  'slow watch': 'a stream of a watch that does not keep up',
+  call: 'another stream or blocking call',
+  'slow watch': 'a separate stream of a slow watch',
 }

@@ -101,17 +101,17 @@ describe('TLS with client certificates', () => {
     const der = join(folder, 'ca.der')
     writeFileSync(der, new X509Certificate(ca).raw)
     const cases: (readonly [TlsOptions, RegExp])[] = [
-      [{ cert }, /`tls.cert` and `tls.key` go together/],
-      [{ key: keyPem }, /`tls.cert` and `tls.key` go together/],
-      [{ ca: der }, /`tls.ca` must be PEM, which begins with -----BEGIN/],
+      [{ cert }, /`tls.cert` and `tls.key` are required together/],
+      [{ key: keyPem }, /`tls.cert` and `tls.key` are required together/],
+      [{ ca: der }, /`tls.ca` must be PEM \(-----BEGIN/],
       [{ ca: new X509Certificate(ca).raw }, /`tls.ca` must be PEM/],
       [{ ca: nowhere }, /`tls.ca` cannot be read: ENOENT.*nothing/],
       [{ cert: certFile, key: nowhere }, /`tls.key` cannot be read: ENOENT/],
-      [{ cert, key: encryptedKey() }, /`tls.key` is not usable/],
+      [{ cert, key: encryptedKey() }, /`tls.key` is invalid/],
       [{ cert, key: encryptedKey(), passphrase: 'wrong' }, /`tls.passphrase` is wrong/],
-      [{ cert, key: cert }, /`tls.key` is not usable/],
-      [{ cert, key: other.key }, /`tls` is not usable: .*key values mismatch/],
-      [{ cert: '-----BEGIN CERTIFICATE-----\nnone', key: keyPem }, /`tls` is not usable/],
+      [{ cert, key: cert }, /`tls.key` is invalid/],
+      [{ cert, key: other.key }, /`tls` is invalid: .*key values mismatch/],
+      [{ cert: '-----BEGIN CERTIFICATE-----\nnone', key: keyPem }, /`tls` is invalid/],
     ]
     for (const [options, message] of cases) {
       assert.throws(
@@ -129,12 +129,12 @@ describe('TLS with client certificates', () => {
     const { cert, key } = tls
     const ca = new CertificateAuthority().cert
     await assertRefused(createClient(t, cluster, { tls: { ca, cert, key } }), /unable to verify|self.signed|signature/)
-    await assertRefused(createClient(t, cluster, { tls: { cert, key } }), /(unable to|self.signed).*`tls.ca` must be/)
+    await assertRefused(createClient(t, cluster, { tls: { cert, key } }), /(unable to|self.signed).*set `tls.ca`/)
   })
 
   test('reports a refusal when the client certificate is missing or from another authority', async (t) => {
     const { ca } = tls
-    await assertRefused(createClient(t, cluster, { tls: { ca } }), /TLS: .*certificate.*want the options `tls.cert`/)
+    await assertRefused(createClient(t, cluster, { tls: { ca } }), /TLS: .*certificate.*set `tls.cert`/)
     const stranger = new CertificateAuthority().issue()
     await assertRefused(createClient(t, cluster, { tls: { ca, ...stranger } }), /TLS: .*(certificate|unknown ca)/)
   })
@@ -218,8 +218,8 @@ describe('TLS on one side only', () => {
     const plainToSecure = createClient(t, { endpoints: withoutScheme(secure).map((host) => `http://${host}`) })
     const secureToPlain = createClient(t, { endpoints: withoutScheme(plain) }, { tls: { ca } })
     for (const [etcd, why] of [
-      [plainToSecure, /closed before HTTP\/2 was spoken: it may want TLS/],
-      [secureToPlain, /TLS was not understood: it may want http:\/\//],
+      [plainToSecure, /closed during the HTTP\/2 handshake: the server may require TLS/],
+      [secureToPlain, /the server may speak plain text, use http:\/\//],
     ] as const) {
       await assertRefused(etcd, why)
     }

@@ -245,7 +245,7 @@ describe('Bad input', () => {
       [call('on', 'leaderChanged', 5), '`listener` must be a function, got 5'],
       [call('setEndpoints', []), '`endpoints` is empty'],
       [call('setEndpoints', 5), '`endpoints` must be a string or an array of strings, got 5'],
-      [call('setEndpoints', ['http://a', 'https://b']), '`endpoints` must use TLS for all or for none'],
+      [call('setEndpoints', ['http://a', 'https://b']), '`endpoints` must all use TLS or all use plain text'],
     ])
   })
 
@@ -407,7 +407,7 @@ describe('Bad client options', () => {
       [{ endpoints: [endpoints, 5] }, '`endpoints` must be a string or an array of strings, got 5 in it'],
       ['', '`endpoints` must be http://host:port'],
       [{ endpoints: 'http://a:x' }, '`endpoints` must be http://host:port'],
-      [{ endpoints: ['http://a', 'https://b'] }, '`endpoints` must use TLS for all or for none'],
+      [{ endpoints: ['http://a', 'https://b'] }, '`endpoints` must all use TLS or all use plain text'],
       [{ endpoints, hosts: ['a'] }, 'unknown option `hosts` of new Etcd(): known are endpoints'],
       [{ endpoints, timeout: 5 }, 'unknown option `timeout` of new Etcd(): did you mean `timeoutMs`?'],
       [{ endpoints, discovery: { domain: 'x' } }, '`endpoints` and `discovery` exclude each other'],

@@ -86,7 +86,7 @@ describe('parseEndpoints', () => {
 
   test('refuses a mixture of TLS and plain, with one of each', () => {
     const mixed = (input: string, hasTls: boolean) => message(() => parseEndpoints(input, { hasTls }))
-    const expected = '`endpoints` must use TLS for all or for none, got'
+    const expected = '`endpoints` must all use TLS or all use plain text, got'
     assert.equal(mixed('a,http://b,https://c,https://d', false), `${expected} https://c:2379 and http://a:2379`)
     assert.equal(mixed('a,http://b', true), `${expected} https://a:2379 and http://b:2379`)
     assert.equal(mixed('unixs:/a,unix:/b', false), `${expected} unixs:/a and unix:/b`)
@@ -101,7 +101,7 @@ describe('parseEndpoints', () => {
 
   test('refuses TLS material beside http', () => {
     const text = message(() => urls(['http://a', 'http://b'], true))
-    assert.equal(text, '`endpoints` must be https when `tls` is given, got http://a:2379')
+    assert.equal(text, '`endpoints` must use https when `tls` is given, got http://a:2379')
   })
 
   const form = 'be http://host:port, https://host:port, host:port, unix:/path or unixs:/path'
@@ -186,7 +186,7 @@ describe('parseEndpoints', () => {
       ['secret://user@h', '"…@h"'],
     ]
     for (const [text, shown] of cases) {
-      const expected = 'have no user and password: give those as `auth`, or use etcd://'
+      const expected = 'not contain user and password: use the option `auth`, or an etcd:// URL'
       assert.equal(
         message(() => urls(text)),
         `\`endpoints\` must ${expected}, got ${shown}`,

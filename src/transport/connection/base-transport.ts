@@ -7,7 +7,7 @@ import type { CallContext, Transport } from '../transport.js'
 import type { Connection } from './connection.js'
 import type { ConnectionManager } from './connection-manager.js'
 
-/** The base of the stack: sends each call once, on the connection that the manager picks. */
+/** The innermost transport: sends each call once, on the connection that the manager picks. */
 export class BaseTransport implements Transport {
   readonly #manager: ConnectionManager
   readonly #maxRequestBytes: number
@@ -22,7 +22,7 @@ export class BaseTransport implements Transport {
     request: Request,
     context: CallContext,
   ): Promise<Response> {
-    // Encoded before anything else happens, so that the caller's buffers may change as soon as the call is made.
+    // Encoded first, so that the caller may change its buffers as soon as the call is made.
     const message = encodeOnce(method, request, context)
     if (message.length > this.#maxRequestBytes) return Promise.reject(this.#tooLarge(method, message))
     if (context.signal?.aborted === true) return Promise.reject(context.signal.reason)
@@ -39,7 +39,7 @@ export class BaseTransport implements Transport {
   ): Promise<Response> {
     const connection = await this.#wait(context)
     context.signal?.throwIfAborted()
-    // It may be of a cluster that was replaced meanwhile, which would keep the call waiting for ever.
+    // The token may belong to a cluster that was replaced meanwhile; members of the new one would never answer the call.
     if (this.#manager.hasStaleToken(context)) throw staleToken(method)
     return this.#send(connection, method, message, context)
   }
@@ -55,7 +55,7 @@ export class BaseTransport implements Transport {
     return send(chosen, method, message, context)
   }
 
-  /** A call that waits for other clients leaves a place for calls that do not. */
+  /** A call that blocks until another client acts must leave a slot for calls that do not. */
   #withStreamSlot(connection: Connection, { route }: CallContext): Connection | undefined {
     if (connection.streamSlots.hasForBlockingCall) return connection
     if (route.endpoint !== undefined) return undefined
@@ -95,7 +95,7 @@ function send<Request, Response>(
   return connection.unary(method, message, context)
 }
 
-/** As if a member had refused it: the call gets the token of now and goes on. */
+/** The same error as from a member that refuses the token: the call is retried with the current one. */
 function staleToken(method: { readonly name: string }): EtcdError {
   return new EtcdError('the token was replaced while the call waited for a connection', {
     code: 'INVALID_AUTH_TOKEN',

@@ -1,15 +1,15 @@
 import type { ClusterIdentity } from './cluster-identity.js'
 import type { Connection } from './connection.js'
 
-/** A client has gone on with another cluster. */
+/** The payload of `clusterFollowed`: the client has switched to another cluster. */
 export interface ClusterFollowed {
-  /** The ID of the cluster before. */
+  /** The ID of the former cluster. */
   readonly expected: string
-  /** The ID of the cluster from now on. */
+  /** The ID of the new cluster. */
   readonly actual: string
-  /** The endpoints that belong to it. */
+  /** The endpoints that belong to the new cluster. */
   readonly agreed: readonly string[]
-  /** The endpoints that could not be asked. */
+  /** The endpoints that could not be reached. */
   readonly unreachable: readonly string[]
 }
 
@@ -17,21 +17,21 @@ export interface ClusterFollowed {
 export interface FollowerHost {
   readonly identity: ClusterIdentity
   readonly connections: readonly Connection[]
-  /** Those to the endpoints that were given. What members advertise may lead anywhere. */
+  /** The connections to the configured endpoints. Advertised addresses may lead anywhere. */
   readonly seedConnections: readonly Connection[]
-  /** Told after `identity` has taken the other cluster for its own. */
+  /** Called after `identity` has adopted the other cluster. */
   followed(change: ClusterFollowed): void
 }
 
 /**
- * How long all members that can be reached must agree on another cluster, where most endpoints cannot be reached: longer
- * than a member takes to restart.
+ * How long all reachable members must agree on another cluster while most endpoints are unreachable: longer than a member
+ * takes to restart.
  */
 const agreementMs = 5000
 
 /**
- * Decides when another cluster has taken the place of the client's own: at once when most endpoints belong to it, and most
- * of those that were given. Where too few of them can be reached for that, when all that can be agree for some seconds.
+ * Decides when the client switches to another cluster: at once when a majority of all endpoints and of the configured ones
+ * belong to it; where too few can be reached, after all reachable ones have agreed on it for some seconds.
  */
 export class ClusterFollower {
   readonly #host: FollowerHost
@@ -55,7 +55,7 @@ export class ClusterFollower {
     else this.check()
   }
 
-  /** The state of a connection has changed: it may be reachable now, or not any more. */
+  /** The state of a connection has changed, and with it perhaps whether the member is reachable. */
   check(): void {
     const clusterId = this.#agreedOn()
     if (clusterId === this.#waiting?.clusterId) return
@@ -71,7 +71,7 @@ export class ClusterFollower {
     this.#waiting = undefined
   }
 
-  /** The other cluster that all members belong to which can be reached, one of the endpoints that were given among them. */
+  /** The other cluster that all reachable members belong to, at least one of the configured endpoints among them. */
   #agreedOn(): string | undefined {
     const { connections, seedConnections, identity } = this.#host
     const reachable = connections.filter(isReachable)
@@ -99,7 +99,7 @@ export class ClusterFollower {
   }
 }
 
-/** Whether it takes part in the agreement: a connection to a member that does not answer is as good as none. */
+/** Whether it takes part in the agreement: a connection to an unresponsive member counts as none. */
 function isReachable({ state, isConnected, clusterId }: Connection): boolean {
   if (state.kind === 'ready') return true
   const silent = (state.kind === 'ejected' ? state.reason : state.kind === 'probing' && state.after) === 'unresponsive'

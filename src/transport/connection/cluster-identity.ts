@@ -1,30 +1,30 @@
 import { EtcdError } from '../../core/errors.js'
 import type { ResponseHeader } from '../../protobuf/generated/messages.js'
 
-/** Who wants to know what the headers give away. */
+/** Receives what response headers reveal. */
 export interface IdentityListener {
   /** A member answered for another cluster. */
   clusterChanged(endpoint: string, expected: string, actual: string): void
-  /** A consistent answer was older than an earlier one. */
+  /** A linearizable response had a lower revision than an earlier response. */
   revisionRewound(endpoint: string, seen: number, actual: number): void
   /** A leader was elected. */
   termRaised(): void
 }
 
 /**
- * The history that the cluster's revisions belong to. Another object takes its place where the same revision may hold
- * something else: after another cluster was adopted, or an older one was restored.
+ * The history that the cluster's revisions belong to. A new object replaces it when the same revision may stand for other
+ * data: after the client has followed another cluster, or the cluster was restored from a backup.
  */
 export interface History {
-  /** Why it has begun; `undefined` for the first one. */
+  /** Why the history began; `undefined` for the first one. */
   readonly after: 'CLUSTER_CHANGED' | 'REVISION_REWOUND' | undefined
 }
 
 /**
- * What the headers of all answers say together: the cluster's id, the highest revision and the highest raft term.
+ * What the headers of all responses show: the cluster ID, the highest revision and the highest raft term.
  *
- * A header of another cluster, or a consistent answer below a revision seen before the call was made, means that data
- * was restored or an address was reused. Both are reported and fail the call: its answer belongs to another history.
+ * A header of another cluster, or a linearizable response below a revision that was known before the call, means that the
+ * cluster was restored or an address was reused. Both are reported and fail the call: its response belongs to another history.
  */
 export class ClusterIdentity {
   #clusterId: string | undefined
@@ -32,7 +32,7 @@ export class ClusterIdentity {
   #revision = 0
   #raftTerm = 0
   #termRaisedAt = Number.NEGATIVE_INFINITY
-  /** The clusters that endpoints were found to belong to, each told once. */
+  /** The other cluster that each endpoint was found in, so that each is reported once. */
   readonly #otherClusters = new Map<string, string>()
   readonly #listener: IdentityListener
   readonly #followers = new Set<() => void>()
@@ -41,7 +41,7 @@ export class ClusterIdentity {
     this.#listener = listener
   }
 
-  /** The cluster's id, once a member has answered. */
+  /** The cluster's ID; `undefined` until a member has responded. */
   get clusterId(): string | undefined {
     return this.#clusterId
   }
@@ -50,18 +50,18 @@ export class ClusterIdentity {
     return this.#history
   }
 
-  /** Calls `follower` whenever another history has begun; returns a function that ends that. */
+  /** Calls `follower` whenever a new history begins; returns a function that unsubscribes it. */
   onHistory(follower: () => void): () => void {
     this.#followers.add(follower)
     return () => this.#followers.delete(follower)
   }
 
-  /** The highest revision any answer has shown: the floor that later reads may not fall below. */
+  /** The highest revision in any response: the floor for later linearizable reads. */
   get revision(): number {
     return this.#revision
   }
 
-  /** The highest raft term any answer has shown. */
+  /** The highest raft term in any response. */
   get raftTerm(): number {
     return this.#raftTerm
   }
@@ -71,7 +71,7 @@ export class ClusterIdentity {
     return this.#termRaisedAt
   }
 
-  /** Whether this member's cluster is the one that the client talks to; the first one asked decides. */
+  /** Whether a member belongs to the client's cluster. The first member that responds determines the cluster. */
   admits(header: ResponseHeader | undefined): boolean {
     const clusterId = header?.clusterId
     if (clusterId === undefined) return true
@@ -80,8 +80,8 @@ export class ClusterIdentity {
   }
 
   /**
-   * Takes in the header of an answer. Returns the error that the call must fail with, if the answer belongs to another
-   * history. `floor` is the highest revision seen when the call was made, for consistent calls; 0 for others.
+   * Processes a response header. Returns the error that the call must fail with if the response belongs to another history.
+   * `floor` is the highest revision known when the call was made, or 0 for calls that may read older data.
    */
   observe(header: ResponseHeader | undefined, endpoint: string, floor: number): EtcdError | undefined {
     if (header === undefined) return undefined
@@ -93,7 +93,7 @@ export class ClusterIdentity {
     return isRewound ? rewound(header.revision, floor, endpoint) : undefined
   }
 
-  /** Forgets everything and takes `clusterId` for the cluster from now on. */
+  /** Forgets the former cluster and accepts `clusterId` from now on. */
   adopt(clusterId: string): void {
     this.#clusterId = clusterId
     this.#revision = 0
@@ -115,14 +115,14 @@ export class ClusterIdentity {
     const actual = header.clusterId ?? ''
     if (this.#otherClusters.get(endpoint) !== actual) this.#listener.clusterChanged(endpoint, expected, actual)
     this.#otherClusters.set(endpoint, actual)
-    return new EtcdError(`answer from cluster ${actual}, this client belongs to ${expected}`, {
+    return new EtcdError(`response from cluster ${actual}, expected cluster ${expected}`, {
       code: 'CLUSTER_CHANGED',
       effect: 'unknown',
       endpoint,
     })
   }
 
-  /** Restored data is the cluster's new truth: only calls made before it was noticed fail. Its terms begin anew, too. */
+  /** The restored data is valid: only calls that were made before the rewind was noticed fail. Raft terms restart as well. */
   #rewind(header: ResponseHeader, seen: number, endpoint: string): void {
     this.#revision = header.revision
     this.#raftTerm = header.raftTerm
@@ -144,8 +144,8 @@ function rewound(actual: number, seen: number, endpoint: string): EtcdError {
   })
 }
 
-/** The error of what belongs to the history before this one. */
+/** The error of an operation that belongs to the history before `history`. */
 export function otherHistory({ after = 'REVISION_REWOUND' }: History): EtcdError {
-  const what = after === 'REVISION_REWOUND' ? 'was restored from a backup' : 'is another one now'
+  const what = after === 'REVISION_REWOUND' ? 'was restored from a backup' : 'was replaced by another one'
   return new EtcdError(`the cluster ${what}`, { code: after, effect: 'none' })
 }

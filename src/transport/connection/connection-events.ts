@@ -4,38 +4,41 @@ import type { Connection } from './connection.js'
 import type { ConnectionState } from './connection-state.js'
 import type { EjectReason } from './ejection.js'
 
-/** What happens to a client's connections. */
+/** The events of a client's connections: payloads by event name. */
 export interface ConnectionEvents {
-  /** A member gets traffic from now on. */
+  /** A member is ready: calls and streams are sent to it. */
   endpointReady: { readonly endpoint: string }
-  /** A connected member gets no traffic for a while; told once until it is ready again, or the reason is another one. */
+  /**
+   * A connected member was ejected: it gets no traffic until a probe succeeds. Emitted once until the member is ready again or
+   * the reason changes. See {@link EjectReason}.
+   */
   endpointEjected: { readonly endpoint: string; readonly reason: EjectReason }
   /**
-   * The connection to a member was lost, or could not be made; it is tried again by itself. Told once until it is ready
-   * again. `reason` is why it could not be made.
+   * The connection to a member was lost or could not be established; reconnecting is automatic. Emitted once until the member
+   * is ready again. `reason` is why connecting failed, `undefined` for a connection that was lost.
    */
   endpointLost: { readonly endpoint: string; readonly reason: string | undefined }
   /**
-   * A member allows too few streams on a connection (`--max-concurrent-streams`) for what this client needs: what `purpose`
-   * names waits, goes to another member, or shares a stream. Told once for each endpoint and purpose.
+   * A member allows `maxStreams` streams on a connection (`--max-concurrent-streams`), too few for this client: the stream for
+   * `purpose` waits, is opened on another member, or is shared. Emitted once for each endpoint and purpose.
    */
   streamLimit: { readonly endpoint: string; readonly maxStreams: number; readonly purpose: StreamPurpose }
-  /** The list of endpoints was replaced. */
+  /** The list of endpoints has changed, by `setEndpoints()`, discovery or synchronization with the member list. */
   endpointsChanged: { readonly endpoints: readonly string[] }
-  /** Another member leads. */
+  /** Another member was elected leader. */
   leaderChanged: { readonly memberId: string; readonly raftTerm: number }
-  /** A member answered for another cluster. See `clusterFollowed`. */
+  /** A member responded with the ID of another cluster (`actual`). See `clusterFollowed`. */
   clusterChanged: { readonly endpoint: string; readonly expected: string; readonly actual: string }
   /**
-   * The client has gone on with another cluster: most endpoints belong to it, or for 5 s all that can be reached. Its
-   * revisions begin anew.
+   * The client has switched to another cluster: most endpoints belong to it, or all reachable ones have for 5 s. Revisions of
+   * the former cluster are no longer meaningful.
    */
   clusterFollowed: ClusterFollowed
-  /** A consistent answer was older than an earlier one: the cluster was restored from a backup. */
+  /** A linearizable response had a lower revision (`actual`) than an earlier one (`seen`): the cluster was restored from a backup. */
   revisionRewound: { readonly endpoint: string; readonly seen: number; readonly actual: number }
 }
 
-/** Where a manager's events go. */
+/** Receives a manager's events. */
 export interface EventSink {
   emit<Name extends keyof ConnectionEvents>(event: Name, payload: ConnectionEvents[Name]): void
 }
@@ -45,21 +48,21 @@ export interface StateChange {
   readonly endpoint: string
   readonly previous: ConnectionState['kind']
   readonly state: ConnectionState['kind']
-  /** Why it is not ready, where that is known. */
+  /** Why the connection is not ready, if known. */
   readonly reason: string | undefined
-  /** How long it was in the state before. */
+  /** Time spent in the previous state, in milliseconds. */
   readonly previousMs: number
 }
 
-/** Tells of the states of connections what matters to listeners, each change once, however often it is tried again. */
+/** Turns changes of state into events: each loss and each ejection once, however many attempts follow it. */
 export class StateReporter {
   readonly #events: EventSink
   readonly #onChange: ((change: StateChange) => void) | undefined
-  /** Those whose loss was told and that have not been ready since. */
+  /** Connections whose loss was reported and that have not been ready since. */
   readonly #lost = new WeakSet<Connection>()
   readonly #enteredAt = new WeakMap<Connection, number>()
 
-  /** `onChange` is told of every change, however small. */
+  /** `onChange` is called for every change of state. */
   constructor(events: EventSink, onChange: ((change: StateChange) => void) | undefined) {
     this.#events = events
     this.#onChange = onChange
@@ -104,7 +107,7 @@ export class StateReporter {
   }
 }
 
-/** Why a connection is not ready, where that is known. */
+/** Why a connection is not ready, if known. */
 export function reasonOf(state: ConnectionState): string | undefined {
   switch (state.kind) {
     case 'connecting':

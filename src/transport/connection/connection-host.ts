@@ -11,16 +11,16 @@ export interface ConnectionHost<Connection> {
   readonly identity: ClusterIdentity
   readonly settings: ChannelSettings
   credentials(endpoint: Endpoint): Credentials
-  /** Metadata for the probes: the token, where there is one. */
+  /** Metadata for probes: the current token, if any. */
   probeMetadata(): CallMetadata
-  /** The member answers, but not the calls with this token. Returns whether another one is got. */
+  /** The member responds, but not to calls with this token. Returns whether the token is being replaced. */
   tokenStalled(token: string): boolean
-  /** The member turned out to belong to another cluster than the client's. */
+  /** The member belongs to another cluster than the client. */
   otherClusterFound(connection: Connection): void
-  /** Something of this connection is dead, or has been silent for long: it is checked, and the others are, too. */
+  /** A connection was found dead or silent: all connections are checked, since the cause may affect them as well. */
   silenceFound(connection: Connection): void
-  /** The connection entered a new state. */
+  /** The connection has entered a new state. */
   stateChanged(connection: Connection, previous: ConnectionState): void
-  /** The member told who it is, or who leads. */
+  /** The member has reported its status: its ID, its role and the leader. */
   statusReceived(connection: Connection, status: StatusResponse): void
 }

@@ -3,30 +3,30 @@ import type { Latency } from './latency.js'
 import type { MemberChannels } from './member-channels.js'
 import { SilenceDetector } from './silence-detector.js'
 
-/** The connections to one member, and what is known of the calls on them. */
+/** What liveness needs from the connections to one member. */
 export interface LivenessHost {
   readonly channels: Pick<MemberChannels, 'unary' | 'separateStreamChannel'> | undefined
   readonly calls: Pick<InFlightCalls, 'count' | 'largeRequestsUntil'>
   readonly latency: Pick<Latency, 'extraTicks'>
-  /** Asks the member who it is, over the connection for unary calls or for streams. */
+  /** Sends a probe over the connection for unary calls or for streams. */
   probe(over: 'unary' | 'streams'): void
-  /** A connection that was doubted is good. */
+  /** A suspect connection has proved to be alive. */
   verified(): void
-  /** Nothing comes any more: the connection may be dead, or the member. */
+  /** No byte comes in response to probes: the connection or the member is dead. */
   silent(over: 'unary' | 'streams'): void
 }
 
-/** Something is put on a connection only after a check if nothing has come for so long: something may have dropped it. */
+/** A connection that has received nothing for this long is suspect: a firewall may have dropped it. */
 const suspectAfterMs = 3000
-/** A connection that was heard of so recently has no part in the trouble of another one. */
+/** A connection that has received bytes this recently is not checked when another one is found dead. */
 const recentlyReadMs = 500
 
 /**
- * Keeps an eye on the connections to one member, by the ticks of a clock, and knows when they were heard of last.
+ * Tracks when the connections to one member last received bytes, and detects by the ticks of a clock that they are dead.
  *
- * A firewall or a balancer forgets an idle connection without a word: what is sent goes nowhere. So a connection from
- * which nothing has come for some seconds is doubted, and checked by a question before anything is put on it that cannot be
- * sent twice. If no answer comes soon, another connection is made beside it, without waiting for the verdict.
+ * Firewalls and load balancers drop idle connections silently, so that requests are lost. A connection that has received
+ * nothing for some seconds is therefore suspect: it is probed before calls that are not repeatable are sent on it. If no byte
+ * comes soon, another connection is opened beside it before the verdict.
  */
 export class ConnectionLiveness {
   readonly #host: LivenessHost
@@ -41,23 +41,23 @@ export class ConnectionLiveness {
     this.#host = host
   }
 
-  /** Whether something is waited for, so that ticks are needed. */
+  /** Whether calls or probes are in flight, so that `tick` has to be called. */
   get needsTicks(): boolean {
     return this.#host.calls.count > 0 || this.#isCheckingUnary || this.#isCheckingStreams
   }
 
-  /** Whether the connection for unary calls is to be checked before anything is put on it that cannot be sent twice. */
+  /** Whether the connection for unary calls must be probed before calls that are not repeatable are sent on it. */
   isSuspect(now: number): boolean {
     return this.#isCheckingUnary || now - this.#unaryReadAt > suspectAfterMs
   }
 
-  /** Whether the connection for streams is to be checked when one is opened. */
+  /** Whether the connection for streams must be probed when a stream is opened. */
   isStreamChannelSuspect(now: number): boolean {
     if (this.#host.channels?.separateStreamChannel === undefined) return this.isSuspect(now)
     return now - this.#streamsReadAt > suspectAfterMs
   }
 
-  /** Calls begin after a while without: silence counts from now, and nothing that came before ends it. */
+  /** The first call in flight: silence counts from now on, and bytes that arrived before do not end it. */
   callsStarted(): void {
     const { channels } = this.#host
     if (this.#isCheckingUnary || channels === undefined) return
@@ -79,7 +79,7 @@ export class ConnectionLiveness {
     this.#verified()
   }
 
-  /** A message came on a stream. */
+  /** A message arrived on a stream. */
   streamAnswered(): void {
     const now = performance.now()
     this.#streamsReadAt = now
@@ -87,7 +87,7 @@ export class ConnectionLiveness {
     if (this.#host.channels?.separateStreamChannel === undefined) this.answered(now)
   }
 
-  /** Asks whether the member is alive, over each connection that has said nothing for a moment. */
+  /** Probes each connection that has received nothing recently. */
   check(): void {
     const { unary, separateStreamChannel: streams } = this.#host.channels ?? {}
     const since = performance.now() - recentlyReadMs
@@ -97,7 +97,7 @@ export class ConnectionLiveness {
       this.#unarySilence.answered()
       this.#host.probe('unary')
     }
-    // Without a connection, nothing has been read, and streams wait for the one that is being made.
+    // While the channel is still connecting, nothing has been read, and its streams wait.
     const hasStreams = streams !== undefined && streams.bytesRead > 0
     if (hasStreams && !this.#isCheckingStreams && this.#streamsReadAt < since) {
       this.#isCheckingStreams = true
@@ -107,7 +107,7 @@ export class ConnectionLiveness {
     }
   }
 
-  /** Takes nothing for silence that was before. */
+  /** Restarts the measurement of silence. */
   reset(): void {
     this.#unarySilence.answered()
     this.#isCheckingUnary = false

@@ -13,42 +13,42 @@ import type { ConnectionHost } from './connection-host.js'
 import type { ConnectionState, MemberRole } from './connection-state.js'
 import { type EndpointStatus, statusOf } from './endpoint-status.js'
 import { Picker } from './picker.js'
+import { TickClock } from './tick-clock.js'
 import { WaitingCalls } from './waiting-calls.js'
 
-/** What a manager is made with. */
+/** What a manager is created with. */
 export interface ConnectionManagerOptions {
   readonly events: EventSink
   readonly endpoints: readonly Endpoint[]
   readonly settings: ChannelSettings
   readonly connectTimeoutMs: number
-  /** Finds the endpoints when the first call is made, where there are none yet. */
+  /** Discovers the endpoints when the first call is made, where none are configured. */
   readonly discover: (() => Promise<readonly Endpoint[]>) | undefined
   readonly credentials: (endpoint: Endpoint) => Credentials
   readonly probeMetadata: () => CallMetadata
-  /** Told of a token with which members leave calls unanswered. Returns whether another one is got. */
+  /** Called with a token whose calls a member does not answer. Returns whether the token is being replaced. */
   readonly onTokenStalled?: ((token: string) => boolean) | undefined
-  /** Told of every new state of a connection. */
+  /** Called for every change of a connection's state. */
   readonly onStateChange?: ((change: StateChange) => void) | undefined
 }
 
 type ManagerState =
   | { readonly kind: 'idle' }
-  /** Connecting for the first time: calls wait until every member has shown how it is, or a short grace is over. */
+  /** Connecting for the first time: calls wait until all members are ready or have failed, or a short grace period is over. */
   | { readonly kind: 'opening'; grace: NodeJS.Timeout | undefined }
   | { readonly kind: 'open' }
   | { readonly kind: 'closed' }
 
-const tickMs = 100
-/** How long the first ready member waits for the others, so that traffic is even from the first call on. */
+/** How long calls wait for the other members after the first is ready, so that the first calls are balanced too. */
 const openingGraceMs = 150
-/** Time that a proposal gets to be answered after a leader was elected: one that survived is answered within a few ms. */
+/** How long a proposal in flight may take after an election: one that was not lost is answered within a few milliseconds. */
 const electionGraceMs = 300
-/** Age at which what is known of roles and latencies is asked for again, when a route depends on it. */
+/** Age at which the members' status is requested again when a route depends on roles or latencies. */
 const staleStatusMs = 10_000
 
 /**
- * All connections of one client: chooses one for each call, watches their health while calls are under way, and replaces
- * them when the endpoints change.
+ * All connections of one client: picks one for each call, checks their liveness while calls are in flight, and replaces them
+ * when the endpoints change.
  */
 export class ConnectionManager implements ConnectionHost<Connection>, FollowerHost {
   readonly events: EventSink
@@ -59,15 +59,17 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   readonly #waiting = new WaitingCalls()
   #connections: readonly Connection[]
   #seeds: readonly Endpoint[]
-  /** Those of former endpoints, until the calls under way on them have ended. */
+  /** The connections of former endpoints that still have calls in flight. */
   readonly #draining = new Set<Connection>()
   readonly #reporter: StateReporter
   readonly #follower = new ClusterFollower(this)
   #state: ManagerState = { kind: 'idle' }
   readonly #closing = new AbortController()
+  readonly #clock = new TickClock(
+    () => this.#all().some(({ needsTicks }) => needsTicks),
+    (now) => this.#tick(now),
+  )
   #leader: string | undefined
-  #clock: NodeJS.Timeout | undefined
-  #tickedAt = 0
   #proposalsFailedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: ConnectionManagerOptions) {
@@ -105,12 +107,12 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     return this.#connections.map(({ endpoint }) => endpoint)
   }
 
-  /** Aborts when this is closed. */
+  /** Aborts when the manager is closed. */
   get closing(): AbortSignal {
     return shareable(this.#closing.signal)
   }
 
-  /** The endpoints that were given last, by the caller or by DNS, without those that members advertise. */
+  /** The endpoints from the caller or from DNS, without those that members advertise. */
   get seeds(): readonly Endpoint[] {
     return this.#seeds
   }
@@ -120,8 +122,8 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   }
 
   /**
-   * Why nothing can be sent now to a member that is healthy: what a wait that was in vain is explained by. `undefined` while
-   * there is one, and while nobody has wanted one.
+   * Why no member is healthy: the cause of a wait that timed out. `undefined` while a member is healthy, and before the first
+   * call.
    */
   unavailability(): EtcdError | undefined {
     const states = this.#connections.map(({ state }) => state)
@@ -131,12 +133,12 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     return hasNoLeader ? this.#unreachable('NO_LEADER', 'no member has a leader') : this.#notConnected()
   }
 
-  /** What the member at an endpoint does, as far as it is known. */
+  /** The role of the member at an endpoint, if known. */
   roleOf(endpoint: string): MemberRole | undefined {
     return this.#connections.find(({ url }) => url === endpoint)?.role
   }
 
-  /** A connection for this call, if there is one now. */
+  /** The connection for this call; `undefined` if the call has to wait for one. */
   pick(context: CallContext): Connection | undefined {
     const { route, excludedEndpoints } = context
     if (this.#state.kind === 'idle') this.#open()
@@ -144,11 +146,11 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     if (route.prefer !== undefined) this.#refreshStale()
     const connection = this.#picker.pick(route, excludedEndpoints)
     if (connection === undefined) return undefined
-    this.#startClock()
+    this.#clock.start()
     return context.repeatable || !connection.isSuspect(performance.now()) ? connection : this.#pickVerified(context)
   }
 
-  /** Waits for a connection for this call, no longer than its deadline, its signal and `maxMs` allow. */
+  /** Waits for a connection for this call, up to its deadline, its signal and `maxMs`. */
   wait(context: CallContext, maxMs: number = this.#options.connectTimeoutMs): Promise<Connection> {
     if (this.#state.kind === 'closed') return Promise.reject(closedError())
     const { route } = context
@@ -159,14 +161,14 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     return this.#waiting.wait(context, waitMs, () => this.#notConnected())
   }
 
-  /** Whether a healthy member is left that has not failed this call yet. */
+  /** Whether there is a healthy member that has not failed this call yet. */
   hasUntriedEndpoint(route: Route, excludedEndpoints: ReadonlySet<string>): boolean {
     return this.#picker.hasUntriedEndpoint(route, excludedEndpoints)
   }
 
   /**
-   * Replaces the endpoints. Those that stay keep their connections; calls under way on the others are let end. `seeds` are
-   * those of them that were given, where others are what members advertise.
+   * Replaces the endpoints. Endpoints that remain keep their connections; on the others, calls in flight may finish. `seeds` are
+   * the configured endpoints among them, as opposed to those that members advertise.
    */
   replace(endpoints: readonly Endpoint[], seeds: readonly Endpoint[] = endpoints): void {
     if (this.#state.kind === 'closed') return
@@ -183,24 +185,24 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     this.events.emit('endpointsChanged', { endpoints: endpoints.map(({ url }) => url) })
   }
 
-  /** Asks a member whether it is alive. One that does not answer is ejected, with all that runs on its connection. */
+  /** Probes a member that another room suspects to be dead. It is ejected if it stays silent, and its streams fail. */
   suspect(endpoint: string): void {
     for (const connection of this.#connections) if (connection.url === endpoint) connection.check()
-    this.#startClock()
+    this.#clock.start()
   }
 
-  /** Asks every healthy member anew who it is and who leads. */
+  /** Requests the status of every ready member. */
   refreshAll(): void {
     for (const connection of this.#connections) if (connection.state.kind === 'ready') void connection.refresh()
   }
 
-  /** Ends all connections; calls under way and calls that wait reject with `CLOSED`. */
+  /** Closes all connections. Calls in flight and waiting calls reject with `CLOSED`. */
   close(): void {
     if (this.#state.kind === 'closed') return
     if (this.#state.kind === 'opening') clearTimeout(this.#state.grace)
     this.#state = { kind: 'closed' }
     this.#closing.abort()
-    clearInterval(this.#clock)
+    this.#clock.stop()
     this.#follower.stop()
     this.#waiting.fail(() => closedError())
     for (const connection of this.#all()) connection.close(() => closedError('unknown'))
@@ -222,11 +224,11 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     this.#follower.check()
   }
 
-  /** What has made one connection silent, as a firewall that has forgotten it, may have done so to others. */
+  /** Whatever silenced one connection, for example a firewall, may have silenced others. */
   silenceFound(): void {
     if (this.#state.kind === 'closed') return
     for (const connection of this.#connections) connection.check()
-    this.#startClock()
+    this.#clock.start()
   }
 
   otherClusterFound(connection: Connection): void {
@@ -237,7 +239,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     this.events.emit('clusterFollowed', change)
   }
 
-  /** Whether the call was given a token that is not in use any more. */
+  /** Whether the call has a token that has been replaced since. */
   hasStaleToken({ progress: { token } }: CallContext): boolean {
     return token !== undefined && token !== this.probeMetadata().token
   }
@@ -252,7 +254,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     this.#changed()
     this.#follower.found(connection)
     const memberId = status.leader
-    // A member that has not heard of the election yet still names the leader before.
+    // A member that has not heard of the election yet reports the former leader.
     if (status.raftTerm < this.identity.raftTerm) return
     if (memberId === undefined || memberId === this.#leader || !this.identity.admits(status.header)) return
     const first = this.#leader === undefined
@@ -268,14 +270,14 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     this.#options.discover().then(
       (endpoints) => this.replace(endpoints),
       (error: unknown) => {
-        // The next call looks again.
+        // The next call tries discovery again.
         if (this.#state === opening) this.#state = { kind: 'idle' }
         this.#waiting.fail(() => copyOf(error))
       },
     )
   }
 
-  /** Rebuilds what picks are made from, and serves the calls that were waiting for a change. */
+  /** Updates the picker, and gives connections to waiting calls. */
   #changed(): void {
     this.#picker.update(this.#connections)
     if (this.#state.kind === 'opening') this.#settle(this.#state)
@@ -310,8 +312,8 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   }
 
   /**
-   * For what cannot be sent twice. Where the connections have been silent for some seconds, all of them are checked, and the
-   * call waits for the first that gives a sign of life.
+   * A connection that is not suspect, for calls that are not repeatable. Where all are suspect, they are probed, and the call
+   * waits for the first one from which bytes come.
    */
   #pickVerified({ route, excludedEndpoints }: CallContext): Connection | undefined {
     const now = performance.now()
@@ -323,33 +325,14 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     }
     const connection = this.#picker.pick(route, doubtful)
     if (connection === undefined || connection.isSuspect(now)) return undefined
-    // Rather wait for a check than go where it has failed before.
+    // Waiting for a probe is better than an endpoint that has already failed this call.
     return excludedEndpoints?.has(connection.url) === true && this.#picker.hasUntriedEndpoint(route, excludedEndpoints)
       ? undefined
       : connection
   }
 
-  /** The clock runs while something is waited for, and never holds the process open. */
-  #startClock(): void {
-    if (this.#clock !== undefined) return
-    this.#tickedAt = performance.now()
-    this.#clock = setInterval(() => this.#tick(), tickMs)
-    this.#clock.unref()
-  }
-
-  #tick(): void {
-    const now = performance.now()
-    const late = now - this.#tickedAt > 2 * tickMs
-    this.#tickedAt = now
-    const connections = this.#all()
-    if (connections.every(({ needsTicks }) => !needsTicks)) {
-      clearInterval(this.#clock)
-      this.#clock = undefined
-      return
-    }
-    // When this process itself was stalled, answers may lie unread: nobody is judged by such a tick.
-    if (late) return
-    for (const connection of connections) connection.tick()
+  #tick(now: number): void {
+    for (const connection of this.#all()) connection.tick()
     this.#failProposals(now)
   }
 
@@ -358,7 +341,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     if (raisedAt <= this.#proposalsFailedAt || now - raisedAt < electionGraceMs) return
     this.#proposalsFailedAt = raisedAt
     for (const connection of this.#all()) connection.failProposals(raisedAt)
-    // Members that heard of the election late have named the leader before when they were asked.
+    // Members that learned of the election late have reported the former leader.
     this.refreshAll()
   }
 
@@ -376,7 +359,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   }
 }
 
-/** The error of every call on a client that is closed, or that closes while the call is under way. */
+/** The error of calls on a closed client, and of calls in flight when it closes. */
 export function closedError(effect: 'none' | 'unknown' = 'none'): EtcdError {
   return new EtcdError('the client is closed', { code: 'CLOSED', effect })
 }

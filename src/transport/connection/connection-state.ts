@@ -1,6 +1,6 @@
 import type { EjectReason } from './ejection.js'
 
-/** The state of one endpoint; see `Connection` for who moves it. */
+/** The state of one endpoint. `MemberHealth` makes the transitions. */
 export type ConnectionState =
   | { readonly kind: 'idle' }
   | { readonly kind: 'connecting'; readonly error: string | undefined }
@@ -17,7 +17,7 @@ export type ConnectionState =
 /** What a member does in its cluster. */
 export type MemberRole = 'leader' | 'follower' | 'learner'
 
-/** Why a member is not healthy; `undefined` also for a new connection, of which nobody knows yet whose it is. */
+/** Why a member is not healthy; `undefined` for a healthy one, and for a new connection that has not been probed yet. */
 export function ejectReasonOf(state: ConnectionState): EjectReason | undefined {
   if (state.kind === 'ejected') return state.reason
   return state.kind === 'probing' ? state.after : undefined

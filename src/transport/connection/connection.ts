@@ -1,5 +1,5 @@
 import { EtcdError } from '../../core/errors.js'
-import type { ResponseHeader, StatusResponse } from '../../protobuf/generated/messages.js'
+import type { ResponseHeader } from '../../protobuf/generated/messages.js'
 import { type Method, methods } from '../../protobuf/methods.js'
 import type { ChannelState } from '../channel.js'
 import type { Credentials } from '../credentials.js'
@@ -9,55 +9,46 @@ import { StreamSlots } from '../stream-slots.js'
 import type { CallContext } from '../transport.js'
 import type { ConnectionHost } from './connection-host.js'
 import { ConnectionLiveness } from './connection-liveness.js'
-import { type ConnectionState, ejectReasonOf, type MemberRole } from './connection-state.js'
-import { type EjectReason, ejectionMs } from './ejection.js'
+import type { ConnectionState, MemberRole } from './connection-state.js'
+import type { EjectReason } from './ejection.js'
 import { InFlightCalls } from './in-flight-calls.js'
 import { Latency } from './latency.js'
 import { type MemberChannels, type MemberChannelsListener, openMemberChannels } from './member-channels.js'
-import { isRefusal } from './member-probe.js'
+import { isUnresponsive, MemberHealth } from './member-health.js'
 import { MemberProber } from './member-prober.js'
 import { StreamCall, type StreamInit, type StreamOwner } from './stream-call.js'
 import { type AttemptOwner, UnaryAttempt } from './unary-attempt.js'
 
 const unlimited = { maxStreams: Number.POSITIVE_INFINITY, unarySlots: 0 }
-/** Probes in a row that a silent member may leave unanswered before the calls on it are given up. */
+/** Consecutive probes without a response after which all calls in flight to a silent member fail. */
 const maxUnansweredProbes = 3
 
 /**
- * One endpoint: its channels, its health and the calls under way on it.
- *
- *     idle → connecting → probing → ready ⇄ ejected
- *
- * The channel of unary calls moves it between `connecting` and connected, on its own backoff. One Status call probes a new connection
- * before it gets any traffic. `ready` ends when the connection is lost, when the member has no leader, or when `tick` finds it
- * silent. An ejected member is probed again after a backoff, and gets traffic when it answers well. Calls go to ejected
- * members only where there is no other choice, which is the manager's decision.
+ * One endpoint: its channels, the health of the member behind it, and the calls in flight. `MemberHealth` describes the states.
+ * Calls go to ejected members only where there is no other choice, which is the manager's decision.
  */
 export class Connection implements AttemptOwner, StreamOwner, MemberChannelsListener {
   readonly endpoint: Endpoint
   readonly #host: ConnectionHost<Connection>
   readonly #calls: InFlightCalls
   #channels: MemberChannels | undefined
-  #state: ConnectionState = { kind: 'idle' }
+  readonly #health: MemberHealth
   readonly #liveness: ConnectionLiveness
   readonly #prober: MemberProber
   readonly #latency = new Latency()
-  #status: StatusResponse | undefined
-  #clusterId: string | undefined
-  #knownLearner = false
-  #refreshedAt = Number.NEGATIVE_INFINITY
   #draining = false
 
   constructor(endpoint: Endpoint, host: ConnectionHost<Connection>) {
     this.endpoint = endpoint
     this.#host = host
     this.#calls = new InFlightCalls(endpoint.url)
+    this.#health = this.#createHealth()
     this.#liveness = this.#createLiveness()
     this.#prober = new MemberProber({
       host,
       latency: this.#latency,
       send: (method, request, context) => this.#send(method, method.encode(request), context, 0),
-      memberBehind: () => this.eject('unresponsive'),
+      memberBehind: () => this.#health.eject('unresponsive'),
     })
   }
 
@@ -66,68 +57,66 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
   }
 
   get state(): ConnectionState {
-    return this.#state
+    return this.#health.state
   }
 
-  /** Whether a call could be sent now, wise or not. */
+  /** Whether a call could be sent now, whatever the health of the member. */
   get isConnected(): boolean {
-    return this.#state.kind === 'ready' || this.#state.kind === 'ejected' || this.#state.kind === 'probing'
+    const { kind } = this.state
+    return kind === 'ready' || kind === 'ejected' || kind === 'probing'
   }
 
   get inFlight(): number {
     return this.#calls.count
   }
 
-  /** Whether something is waited for, so that ticks are needed. */
+  /** Whether `tick` has to be called: calls or probes are in flight. */
   get needsTicks(): boolean {
     return this.#liveness.needsTicks
   }
 
-  /** Moving average of the time that small calls take; `undefined` before the first. */
+  /** Moving average of the latency of small calls; `undefined` before the first one. */
   get latencyMs(): number | undefined {
     return this.#latency.ms
   }
 
   get memberId(): string | undefined {
-    return this.#status?.header?.memberId
+    return this.#health.memberId
   }
 
-  /** The cluster that the member belongs to, as far as it has said so since it was connected. */
+  /** The cluster that the member belongs to; `undefined` until it has answered on the current connection. */
   get clusterId(): string | undefined {
-    return this.#clusterId
+    return this.#health.clusterId
   }
 
   get version(): string | undefined {
-    return this.#status?.version
+    return this.#health.version
   }
 
   /** Bytes of the database that are in use. */
   get dataBytes(): number | undefined {
-    return this.#status?.dbSizeInUse
+    return this.#health.dataBytes
   }
 
   get role(): MemberRole | undefined {
-    if (this.#knownLearner) return 'learner'
-    if (this.#status?.leader === undefined) return undefined
-    return this.#status.leader === this.memberId ? 'leader' : 'follower'
+    return this.#health.role
   }
 
-  /** The places for streams, as far as it is known how many there are. */
+  /** The stream slots on the connection for streams, unlimited until the member has announced its limit. */
   get streamSlots(): StreamSlots {
     return new StreamSlots(this.#channels?.streamLimit ?? unlimited, this.#calls)
   }
 
-  /** When the member was last asked for its status. */
+  /** When the member's status was last requested. */
   get refreshedAt(): number {
-    return this.#refreshedAt
+    return this.#health.refreshedAt
   }
 
   connect(): void {
-    if (this.#state.kind !== 'idle') return
-    this.#openChannels()
+    if (this.state.kind === 'idle') this.#openChannels()
   }
 
-  /** Sends one call. The caller has made sure that the connection is `connected`. */
+  /** Sends one call. Rejects with `NOT_CONNECTED` unless `isConnected`. */
   unary<Request, Response>(
     method: Method<Request, Response>,
     message: Buffer,
@@ -138,7 +127,7 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
     return this.#send(method, message, context, floor)
   }
 
-  /** Opens one stream. Its first sign of trouble, as of everything that follows, is the listener's `onEnd`. */
+  /** Opens one stream; `undefined` where none can be opened now. Every later failure is reported by the listener's `onEnd`. */
   stream<Request, Response>(init: StreamInit<Request, Response>): StreamCall<Request, Response> | undefined {
     const channels = this.#channels
     if (channels === undefined || !this.isConnected || this.#draining) return undefined
@@ -149,74 +138,57 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
     return stream
   }
 
-  /** Asks the member for its status and takes in what it says. Failures show in the connection's state, not here. */
-  async refresh(): Promise<void> {
-    this.#refreshedAt = performance.now()
-    try {
-      this.#onStatus(await this.#prober.status())
-    } catch {
-      // A member that stays silent is noticed by `tick`, a lost connection by its channel.
-    }
+  /** Requests the member's status. Failures show in the connection's state, not here. */
+  refresh(): Promise<void> {
+    return this.#health.refresh()
   }
 
-  /** Whether what cannot be sent twice may have to wait until the member has given a sign of life. */
+  /** Whether calls that are not repeatable should wait until the member has shown that it is alive. */
   isSuspect(now: number): boolean {
-    const reason = ejectReasonOf(this.#state)
-    return reason === 'unresponsive' || (this.#state.kind === 'ready' && this.#liveness.isSuspect(now))
+    return isUnresponsive(this.state) || (this.state.kind === 'ready' && this.#liveness.isSuspect(now))
   }
 
-  /** Asks a healthy member whether it is alive, unless it has just shown that. If it is silent, it is ejected. */
+  /** Probes a ready member unless bytes have just come from it. It is ejected if it stays silent. */
   check(): void {
-    if (this.#state.kind === 'ready') this.#liveness.check()
+    if (this.state.kind === 'ready') this.#liveness.check()
   }
 
   /**
-   * One tick of the manager's clock, which runs while something is waited for. A member that gives no sign of life for some
-   * ticks is asked for its status; if nothing comes then either, it is ejected and the reads that wait for it are given
-   * up, to be repeated elsewhere. Slow answers of a member that is alive never lead to this.
+   * One tick of the manager's clock, which runs while calls or probes are in flight. A member that has sent no byte for some
+   * ticks is probed; if it stays silent, it is ejected, and repeatable calls on it fail so that they are retried elsewhere.
+   * A member that is alive and responds slowly is not affected.
    */
   tick(): void {
-    if (this.#state.kind === 'ready') this.#liveness.tick()
+    if (this.state.kind === 'ready') this.#liveness.tick()
     else this.#liveness.reset()
-  }
-
-  /** Keeps calls away until a probe, after a backoff, is answered well. */
-  eject(reason: EjectReason): void {
-    const ejections = (this.#state.kind === 'probing' ? this.#state.ejections : 0) + 1
-    const delayMs = ejectionMs(ejections, reason)
-    const timer = setTimeout(() => void this.#probe(ejections, reason), delayMs)
-    timer.unref()
-    this.#enter({ kind: 'ejected', ejections, reason, timer })
-    if (reason === 'unresponsive') this.#abandonSilent(ejections)
-    if (reason !== 'no leader') this.#calls.failStreams(undefined)
   }
 
   /** Probes an ejected member now instead of after its backoff. */
   probeNow(): void {
-    if (this.#state.kind === 'ejected') void this.#probe(0, this.#state.reason)
+    this.#health.probeNow()
   }
 
-  /** Gives up the reads that wait with a token which is held back: they are sent again with another one. */
+  /** Fails the repeatable calls that were sent with a stalled token, so that they are retried with another one. */
   failCallsWithToken(token: string): void {
     this.#calls.failWithToken(token)
   }
 
-  /** Gives up the proposals that were sent before `raisedAt`, when the term rose: their leader is gone. */
+  /** Fails the proposals that were sent before `raisedAt`, when the raft term rose: their leader is gone. */
   failProposals(raisedAt: number): void {
     this.#calls.failProposals(raisedAt)
   }
 
-  /** Closes as soon as the calls under way have ended; streams move elsewhere now. */
+  /** Fails the streams now, so that they move to other members, and closes after the last call in flight. */
   drain(): void {
     this.#draining = true
     this.#calls.failStreams(undefined)
     if (this.#calls.count === 0) this.close(undefined)
   }
 
-  /** Ends the connection now; calls under way reject with a `reason` each, by default that the connection was lost. */
+  /** Closes now. Calls in flight reject with `reason`, by default `CONNECTION_LOST`. */
   close(reason: (() => EtcdError) | undefined): void {
-    if (this.#state.kind === 'closed') return
-    this.#enter({ kind: 'closed' })
+    if (this.state.kind === 'closed') return
+    this.#health.close()
     this.#calls.failAll(reason)
     this.#channels?.close()
   }
@@ -240,101 +212,64 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
     this.#liveness.answered(now)
     this.#latency.sample(now - attempt.sentAt, attempt.context.progress.responseBytes)
     const refused = this.#observe(header, attempt.floor)
-    // What a member tells about itself is true in whatever cluster it is, and a token that it gives is for that one.
-    const isForAny = attempt.method === methods.Maintenance.Status || attempt.method === methods.Auth.Authenticate
-    return isForAny ? undefined : refused
+    // A status is about the member, whatever its cluster, and a token is valid in the cluster of the member that issued it.
+    const isAboutMember = attempt.method === methods.Maintenance.Status || attempt.method === methods.Auth.Authenticate
+    return isAboutMember ? undefined : refused
   }
 
   failed(error: EtcdError): void {
     if (!isTransportCode(error.code)) this.#liveness.answered(performance.now())
-    if (error.code === 'NOT_SUPPORTED_FOR_LEARNER') this.#becomeLearner()
-    else if (error.code === 'NO_LEADER' && this.#state.kind === 'ready') this.eject('no leader')
-    else if (error.code === 'DEADLINE_EXCEEDED') this.check() // Short calls end before any of them notices the silence.
+    if (error.code === 'NOT_SUPPORTED_FOR_LEARNER') this.#health.learnerFound()
+    else if (error.code === 'NO_LEADER') this.#health.leaderMissing()
+    // Calls with short deadlines end before `tick` can find that the member is silent.
+    else if (error.code === 'DEADLINE_EXCEEDED') this.check()
   }
 
   onState(state: ChannelState): void {
     switch (state.kind) {
       case 'connected':
-        // The address may lead to another member now.
-        this.#clusterId = undefined
         this.#liveness.connected()
-        void this.#probe(0, undefined)
+        this.#health.connected()
         return
       case 'connecting':
-        // Why the last attempt failed is known until one succeeds.
-        this.#enter({ kind: 'connecting', error: this.#connectError() })
+        this.#health.connecting()
         return
       case 'failed':
-        this.#enter({ kind: 'connecting', error: state.reason ?? this.#connectError() })
+        this.#health.connecting(state.reason)
     }
   }
 
-  /** A member that is shut down in order takes no new calls, but serves the streams that it has for some seconds. */
+  /** A member in graceful shutdown accepts no new calls and serves its streams for some more seconds. */
   onStreamsDraining(): void {
     this.#host.silenceFound(this)
     this.#calls.notifyDraining()
   }
 
-  async #probe(ejections: number, after: EjectReason | undefined): Promise<void> {
-    this.#enter({ kind: 'probing', ejections, after })
-    const probing = this.#state
-    try {
-      const status = await this.#prober.status()
-      if (this.#state === probing) this.#onProbeAnswered(status)
-    } catch (error) {
-      if (this.#state !== probing) return
-      if (!isRefusal(error)) this.eject('unresponsive')
-      else if (this.#isOfOtherCluster()) this.eject('other cluster')
-      else this.#enter({ kind: 'ready' })
-    }
-  }
-
-  /** Takes in the header of an answer. Where the status is refused, that of any other one says whose member it is. */
+  /** Processes a response header. Where Status is refused, other responses show which cluster the member belongs to. */
   #observe(header: ResponseHeader | undefined, floor: number): EtcdError | undefined {
     const refused = this.#host.identity.observe(header, this.url, floor)
     if (refused?.code !== 'CLUSTER_CHANGED') return refused
-    this.#clusterId = header?.clusterId
-    this.#host.otherClusterFound(this)
-    if (this.#state.kind === 'ready' && this.#isOfOtherCluster()) this.eject('other cluster')
+    this.#health.otherClusterFound(header)
     return refused
   }
 
-  #isOfOtherCluster(): boolean {
-    return this.#clusterId !== undefined && this.#clusterId !== this.#host.identity.clusterId
-  }
-
-  #onProbeAnswered(status: StatusResponse): void {
-    this.#onStatus(status)
-    if (!this.#host.identity.admits(status.header)) this.eject('other cluster')
-    else if (status.leader === undefined && !status.isLearner) this.eject('no leader')
-    else this.#enter({ kind: 'ready' })
-  }
-
-  #onStatus(status: StatusResponse): void {
-    this.#status = status
-    this.#clusterId = status.header?.clusterId
-    this.#knownLearner = status.isLearner
-    this.#refreshedAt = performance.now()
-    this.#host.statusReceived(this, status)
-    if (this.#state.kind === 'ready' && status.leader === undefined && !status.isLearner) this.eject('no leader')
-  }
-
-  #becomeLearner(): void {
-    if (this.#knownLearner) return
-    this.#knownLearner = true
-    this.#host.stateChanged(this, this.#state)
-  }
-
-  #connectError(): string | undefined {
-    return this.#state.kind === 'connecting' ? this.#state.error : undefined
-  }
-
   #openChannels(): void {
-    this.#enter({ kind: 'connecting', error: this.#connectError() })
+    this.#health.connecting()
     const { endpoint } = this
     const credentials = (): Credentials => this.#host.credentials(endpoint)
     this.#channels = openMemberChannels({ endpoint, credentials, settings: this.#host.settings }, this)
     this.#channels.unary.connect()
+  }
+
+  #createHealth(): MemberHealth {
+    return new MemberHealth({
+      identity: this.#host.identity,
+      status: () => this.#prober.status(),
+      stateChanged: (previous) => this.#host.stateChanged(this, previous),
+      statusReceived: (status) => this.#host.statusReceived(this, status),
+      otherClusterFound: () => this.#host.otherClusterFound(this),
+      ejected: (reason, ejections) => this.#onEjected(reason, ejections),
+    })
   }
 
   #createLiveness(): ConnectionLiveness {
@@ -346,7 +281,7 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
       calls: this.#calls,
       latency: this.#latency,
       probe: (over) => this.#sendProbe(over),
-      verified: () => this.#host.stateChanged(this, this.#state),
+      verified: () => this.#host.stateChanged(this, this.state),
       silent: (over) => this.#onSilent(over),
     })
   }
@@ -358,12 +293,17 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
   }
 
   #onSilent(over: 'unary' | 'streams'): void {
-    if (over === 'unary') this.eject('unresponsive')
+    if (over === 'unary') this.#health.eject('unresponsive')
     else this.#calls.failStreams(undefined)
     this.#host.silenceFound(this)
   }
 
-  /** The path may be gone for good while the member lives: another connection is tried beside the silent one. */
+  #onEjected(reason: EjectReason, ejections: number): void {
+    if (reason === 'unresponsive') this.#abandonSilent(ejections)
+    if (reason !== 'no leader') this.#calls.failStreams(undefined)
+  }
+
+  /** The network path may be dead while the member is alive: another connection is opened beside the silent one. */
   #abandonSilent(ejections: number): void {
     this.#channels?.unary.replaceConnection()
     this.#channels?.separateStreamChannel?.replaceConnection()
@@ -388,13 +328,5 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
   #notConnected(): EtcdError {
     const init = { code: 'NOT_CONNECTED', effect: 'none', retryable: true, endpoint: this.url } as const
     return new EtcdError('not connected', init)
-  }
-
-  #enter(state: ConnectionState): void {
-    const previous = this.#state
-    if (previous.kind === 'closed') return
-    if (previous.kind === 'ejected') clearTimeout(previous.timer)
-    this.#state = state
-    this.#host.stateChanged(this, previous)
   }
 }

@@ -1,10 +1,11 @@
 import { halfJitterMs } from '../../core/backoff.js'
 
 /**
- * Why a connected member gets no calls for a while:
+ * Why a connected member was ejected, so that it gets no calls until a probe succeeds:
  *
- * - `unresponsive`: it did not answer for as long as `Connection.tick` waits;
- * - `no leader`: it cannot serve writes and linearizable reads; serializable reads still may go there;
+ * - `unresponsive`: calls are in flight, and no byte has come from it, not even in response to a probe;
+ * - `no leader`: it cannot serve writes and linearizable reads; serializable reads are still sent to it where no member has
+ *   a leader;
  * - `other cluster`: it belongs to another cluster.
  */
 export type EjectReason = 'unresponsive' | 'no leader' | 'other cluster'
@@ -15,7 +16,7 @@ const backoffs: Readonly<Record<EjectReason, { readonly baseMs: number; readonly
   'other cluster': { baseMs: 1000, maxMs: 30_000 },
 }
 
-/** How long a member stays ejected before it is probed again, by how often it was ejected in a row. */
+/** How long a member stays ejected before it is probed again, by the number of consecutive ejections. */
 export function ejectionMs(ejections: number, reason: EjectReason): number {
   return halfJitterMs(ejections, backoffs[reason])
 }

@@ -4,7 +4,7 @@ import { parseEndpoints } from '../endpoint.js'
 import { type CallOptions, callContext, type Route } from '../transport.js'
 import type { ConnectionManager } from './connection-manager.js'
 
-/** The endpoints of a client, for calls about one member or about each of them. */
+/** The endpoints of a client, for calls to one given member or to every member. */
 export class EndpointDirectory {
   readonly #manager: ConnectionManager
 
@@ -12,13 +12,13 @@ export class EndpointDirectory {
     this.#manager = manager
   }
 
-  /** All endpoints, as soon as they are known: those of a domain are looked up first. */
+  /** All endpoints. Waits for discovery where they come from DNS. */
   async urls(options: CallOptions | undefined): Promise<readonly string[]> {
     if (this.#manager.endpoints.length === 0) await this.#discovered(options)
     return this.#manager.endpoints.map(({ url }) => url)
   }
 
-  /** Leads to one member. Rejects with `InvalidArgumentError` unless `endpoint` is one of the client's, in any form. */
+  /** The route to one member. Rejects with `InvalidArgumentError` unless `endpoint` is one of the client's, in any notation. */
   async routeTo(endpoint: string, options: CallOptions | undefined): Promise<Route> {
     const urls = await this.urls(options)
     const url = this.#urlOf(endpoint)
@@ -34,7 +34,7 @@ export class EndpointDirectory {
     return parseEndpoints(endpoint, { hasTls })[0]?.url ?? endpoint
   }
 
-  /** The first call looks endpoints up; that none of them can be reached is for the calls to find out. */
+  /** The first call starts discovery. Endpoints that cannot be reached are reported by the calls that follow. */
   async #discovered(options: CallOptions | undefined): Promise<void> {
     const context = callContext(options, {})
     try {
@@ -45,7 +45,7 @@ export class EndpointDirectory {
   }
 }
 
-/** Leads to the one member at this URL. It may have no leader and may be a learner: what it refuses, it refuses itself. */
+/** The route to the member at this URL, whatever its role: a member without a leader or a learner refuses what it cannot serve. */
 export function pinnedTo(url: string): Route {
   return { serializable: true, prefer: undefined, endpoint: url }
 }

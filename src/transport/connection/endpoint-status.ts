@@ -2,32 +2,36 @@ import type { Connection } from './connection.js'
 import { reasonOf } from './connection-events.js'
 import type { ConnectionState, MemberRole } from './connection-state.js'
 
-/** What a client knows about one of its endpoints now. */
+/** What the client currently knows about one of its endpoints. */
 export interface EndpointStatus {
   readonly endpoint: string
   /**
-   * `ready` gets traffic; `connecting` has no connection; `probing` has one that has not proved itself; `ejected` has one
-   * but gets traffic only where no other member is ready; `idle` was not needed yet; `closed` is over.
+   * - `idle`: not used yet
+   * - `connecting`: no connection
+   * - `probing`: connected, waiting for the member to report its status
+   * - `ready`: gets traffic
+   * - `ejected`: connected, gets traffic only where no member is ready; `reason` says why
+   * - `closed`: the client is closed
    */
   readonly state: ConnectionState['kind']
-  /** Why it is not ready, where that is known. */
+  /** Why the endpoint is not ready, if known: an {@link EjectReason} or the reason why connecting failed. */
   readonly reason: string | undefined
-  /** Moving average of the time that small calls take, in milliseconds. */
+  /** Moving average of the latency of small calls in milliseconds; `undefined` before the first one. */
   readonly latencyMs: number | undefined
-  /** Calls under way. */
+  /** Unary calls in flight. */
   readonly inFlight: number
-  /** Streams that are open: watches, renewals of leases and calls that are streams. */
+  /** Open streams: watches, lease keep-alives, snapshots and observers. */
   readonly streams: number
-  /** Streams and calls that the member allows on a connection (`--max-concurrent-streams`); `undefined` where it has set no limit. */
+  /** Concurrent streams that the member allows on a connection (`--max-concurrent-streams`); `undefined` if unlimited or unknown. */
   readonly maxStreams: number | undefined
   readonly role: MemberRole | undefined
   readonly memberId: string | undefined
   readonly version: string | undefined
-  /** The cluster that the member belongs to, as far as it has said so since it was connected. */
+  /** The cluster that the member belongs to; `undefined` until it has answered on the current connection. */
   readonly clusterId: string | undefined
 }
 
-/** What Go servers say when they set no limit. */
+/** The value that Go servers announce when no limit is set. */
 const unlimitedStreams = 2 ** 32 - 1
 
 export function statusOf(connection: Connection): EndpointStatus {

@@ -4,12 +4,12 @@ import { stalledTokenError } from './member-probe.js'
 import type { StreamCall } from './stream-call.js'
 import type { UnaryAttempt } from './unary-attempt.js'
 
-/** Requests above this size take their time on a slow link. */
+/** Requests above this size may take long to send on a slow link. */
 const largeRequestBytes = 64 * 1024
-/** Half of 2 Mbit/s: what a link is thought to carry at least. */
+/** 1 Mbit/s: the lowest bandwidth that is assumed for a link. */
 const minLinkBytesPerMs = 125
 
-/** What is under way on one connection, and the errors that it ends with when the connection does. */
+/** The calls and streams on one connection, and the errors that they fail with. */
 export class InFlightCalls {
   readonly #url: string
   readonly #attempts = new Set<UnaryAttempt>()
@@ -19,7 +19,7 @@ export class InFlightCalls {
     this.#url = url
   }
 
-  /** Unary calls under way. */
+  /** Unary calls in flight. */
   get count(): number {
     return this.#attempts.size
   }
@@ -39,14 +39,14 @@ export class InFlightCalls {
     return bytes === 0 ? Number.NEGATIVE_INFINITY : since + bytes / minLinkBytesPerMs
   }
 
-  /** Unary calls that wait for other clients. */
+  /** Unary calls that block until another client acts. */
   get blockingCalls(): number {
     let waiting = 0
     for (const { method } of this.#attempts) if (isBlockingCall(method)) waiting += 1
     return waiting
   }
 
-  /** What the streams that are open are for. */
+  /** The purposes of the open streams. */
   get streamPurposes(): StreamPurpose[] {
     return Array.from(this.#streams, ({ purpose }) => purpose)
   }
@@ -67,15 +67,15 @@ export class InFlightCalls {
     this.#streams.delete(stream)
   }
 
-  /** Gives everything up because of `reason`, or because the connection was lost; each call with an error of its own. */
+  /** Fails all calls and streams, each with a separate error from `reason`, by default `CONNECTION_LOST`. */
   failAll(reason: (() => EtcdError) | undefined): void {
     for (const attempt of this.#attempts) {
-      attempt.cancel(reason?.() ?? connectionLost('the connection was given up', this.#url, attempt.method.name))
+      attempt.cancel(reason?.() ?? connectionLost('the connection was closed', this.#url, attempt.method.name))
     }
     this.failStreams(reason)
   }
 
-  /** Gives the calls up that may be sent again elsewhere. */
+  /** Fails the calls that may be retried on another member although the member may have executed them. */
   failRepeatable(): void {
     for (const attempt of this.#attempts) {
       if (!attempt.context.repeatable) continue
@@ -83,7 +83,7 @@ export class InFlightCalls {
     }
   }
 
-  /** Gives the calls up that wait with this token and may be sent again with another one. */
+  /** Fails the repeatable calls that were sent with this token, so that they are retried with another one. */
   failWithToken(token: string): void {
     for (const attempt of this.#attempts) {
       if (!attempt.context.repeatable || attempt.context.progress.token !== token) continue
@@ -93,16 +93,16 @@ export class InFlightCalls {
 
   failStreams(reason: (() => EtcdError) | undefined): void {
     for (const stream of this.#streams) {
-      stream.fail(reason?.() ?? connectionLost('the connection was given up', this.#url, stream.method.name))
+      stream.fail(reason?.() ?? connectionLost('the connection was closed', this.#url, stream.method.name))
     }
   }
 
-  /** Gives up the proposals that were sent before `raisedAt`, when the term rose: their leader is gone. */
+  /** Fails the proposals that were sent before `raisedAt`, when the raft term rose: their leader is gone. */
   failProposals(raisedAt: number): void {
     for (const attempt of this.#attempts) {
       if (!attempt.context.proposal || attempt.sentAt >= raisedAt) continue
       attempt.cancel(
-        new EtcdError('a leader was elected while the write was under way, and no answer came', {
+        new EtcdError('a leader was elected while the write was in flight, and no response came', {
           code: 'LEADER_LOST',
           effect: 'unknown',
           retryable: true,
@@ -113,7 +113,7 @@ export class InFlightCalls {
     }
   }
 
-  /** Tells the streams that the member will end them soon. */
+  /** Notifies the streams that the member will end them soon. */
   notifyDraining(): void {
     for (const stream of this.#streams) stream.draining()
   }

@@ -1,8 +1,8 @@
 const weight = 0.1
-/** Answers above this size say more about the network's width than about its distance. */
+/** Responses above this size measure bandwidth rather than latency. */
 const sampleBytes = 16 * 1024
 
-/** Moving average of the time that small calls take. */
+/** Moving average of the latency of small calls. */
 export class Latency {
   #ms: number | undefined
 
@@ -16,12 +16,12 @@ export class Latency {
     this.#ms = this.#ms === undefined ? sampleMs : this.#ms + weight * (sampleMs - this.#ms)
   }
 
-  /** The time of four round trips, as far as it is known. */
+  /** Four round trips in milliseconds; 0 before the first sample. */
   get fourTimesMs(): number {
     return 4 * (this.#ms ?? 0)
   }
 
-  /** Ticks of 100 ms that a far member gets beyond others, to answer. */
+  /** Ticks of 100 ms that a distant member gets in addition to respond. */
   get extraTicks(): number {
     return Math.ceil(this.fourTimesMs / 100)
   }

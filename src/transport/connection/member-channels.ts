@@ -6,30 +6,30 @@ import { GrpcChannel } from '../grpc/grpc-channel.js'
 import { Http2Channel } from '../http2/http2-channel.js'
 import type { StreamLimit } from '../stream-slots.js'
 
-/** Who opened the connections to a member. */
+/** Receives the states of the channels to a member. */
 export interface MemberChannelsListener {
-  /** The state of the connection for unary calls, by which the member is judged. */
+  /** The channel for unary calls has entered a new state. It determines the state of the endpoint. */
   onState(state: ChannelState): void
-  /** The connection for streams was lost, or takes no new ones any more: those that are left will end soon. */
+  /** The connection for streams was lost, or accepts no new ones: the streams on it will end soon. */
   onStreamsDraining(): void
 }
 
-/** What the connections to a member are made with. */
+/** What the channels to a member are created with. */
 export interface MemberChannelsInit {
   readonly endpoint: Endpoint
-  /** The credentials for a new connection. */
+  /** The credentials for a new connection, read again for each. */
   readonly credentials: () => Credentials
   readonly settings: ChannelSettings
 }
 
-/** The connections to one member: one for unary calls, and one for streams or the same for both. */
+/** The channels to one member: one for unary calls, and one for streams, or one for both. */
 export interface MemberChannels {
   readonly unary: UnaryChannel
-  /** The connection for streams, if it is another one and was opened. */
+  /** The channel for streams, if it is a separate one and was opened. */
   readonly separateStreamChannel: (UnaryChannel & StreamChannel) | undefined
-  /** What the member allows on the connection for streams: the same as on any. */
+  /** The limit of streams on the connection for streams. */
   readonly streamLimit: StreamLimit
-  /** The connection for streams, which may still be connecting: streams wait for it. */
+  /** The channel for streams, opened where needed. Streams wait while it connects. */
   streamChannel(): StreamChannel
   close(): void
 }
@@ -40,7 +40,7 @@ export function openMemberChannels(init: MemberChannelsInit, listener: MemberCha
     : new SeparateChannels(init, listener)
 }
 
-/** One channel of grpc-js for everything. */
+/** One channel of grpc-js for calls and streams. */
 class SharedChannel implements MemberChannels {
   readonly unary: GrpcChannel
   readonly separateStreamChannel = undefined
@@ -67,8 +67,8 @@ class SharedChannel implements MemberChannels {
 }
 
 /**
- * One connection for unary calls, and another of the same kind that is opened for the first stream: on a shared one, a
- * member that sends large answers to watches lets calls wait (etcd issue 15402).
+ * One channel for unary calls, and another of the same kind that is opened for the first stream: on a shared connection, a
+ * member that sends large watch responses starves calls (etcd issue 15402).
  */
 class SeparateChannels implements MemberChannels {
   readonly unary: Http2Channel
@@ -104,7 +104,7 @@ class SeparateChannels implements MemberChannels {
   }
 }
 
-/** Streams leave a connection that was lost, and one that another has taken the place of. */
+/** Notifies `listener` when a connection with streams was lost, drains, or was replaced by another one. */
 function drainingNotifier(listener: MemberChannelsListener): (state: ChannelState) => void {
   let wasConnected = false
   return ({ kind }) => {

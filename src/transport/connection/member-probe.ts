@@ -4,27 +4,26 @@ import { type Method, methods } from '../../protobuf/methods.js'
 import { isTransportCode } from '../grpc-status.js'
 import type { CallMetadata } from '../transport.js'
 
-/** What a probe needs from the connection that it is made on. */
+/** What a probe needs from the connection that it is sent on. */
 export interface ProbeCaller {
-  /** Makes one call, within the time of a probe. */
+  /** Makes one call with the deadline of a probe. */
   call<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
     metadata: CallMetadata,
     signal?: AbortSignal,
   ): Promise<Response>
-  /** How long the member may take to answer a call that it takes up, when it has just answered another one. */
+  /** How long a member that has just responded may take for a call with the token until the token counts as stalled. */
   readonly stallTimeoutMs: number
-  /** The member answers, but not the calls with this token. */
+  /** The member responds, but not to calls with this token. */
   tokenStalled(token: string): void
 }
 
 /**
- * Asks a member who it is. Without the token at first, so that no token can hide whether it is alive and, where etcd tells
- * that to everybody (until 3.5.27), whose member it is. Then with the token, of which there are two kinds of trouble: a
- * refusal, after which calls get a new one, and silence. A simple token names a raft index, and a member that has not come
- * so far holds each call with it back, without a word, until it has: for ever, if the token is of another cluster, or of
- * the time before this one was restored.
+ * Requests a member's status: without the token first, so that a bad token cannot hide whether the member is alive and, up to
+ * etcd 3.5.27, which answers this without authentication, what cluster it belongs to. Then with the token, which may be
+ * refused, so that calls get a new one, or stall: a simple token names a raft index, and a member does not answer a call with it
+ * before it has applied that index. If the token comes from another cluster, or from before a restore, that is never.
  */
 export async function probeStatus(host: ProbeCaller, metadata: CallMetadata): Promise<StatusResponse> {
   const { token, ...bare } = metadata
@@ -37,13 +36,13 @@ export async function probeStatus(host: ProbeCaller, metadata: CallMetadata): Pr
   return status
 }
 
-/** A read that costs nothing and asks for no right that matters: whatever comes back, the token was looked at. */
+/** A cheap read: whether it is allowed or denied, the member has checked the token. */
 function tryToken(host: ProbeCaller, metadata: CallMetadata, signal: AbortSignal): Promise<unknown> {
   const request = { key: Buffer.from([0]), countOnly: true, serializable: true }
   return host.call(methods.KV.Range, request, metadata, signal)
 }
 
-/** What the call comes to; if nothing comes of it, an error by which the member is known to be alive. */
+/** The result of the call. Where it stalls, rejects with the error of a stalled token, which shows that the member is alive. */
 async function callOrStall<T>(host: ProbeCaller, token: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const giveUp = new AbortController()
   const timer = setTimeout(() => giveUp.abort(stalledTokenError()), host.stallTimeoutMs)
@@ -58,7 +57,7 @@ async function callOrStall<T>(host: ProbeCaller, token: string, call: (signal: A
   }
 }
 
-/** The answer; `undefined` where the member refuses to give one, by which it is known to be alive. */
+/** The response; `undefined` where the member refuses the call, which shows that it is alive. */
 async function unlessRefused<T>(asked: Promise<T>): Promise<T | undefined> {
   try {
     return await asked
@@ -68,7 +67,7 @@ async function unlessRefused<T>(asked: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Whatever a member refuses by name (no token yet, no right to ask), it is alive. */
+/** Whether the member itself refused a call, for example for lack of a token or a permission: then it is alive. */
 export function isRefusal(error: unknown): boolean {
   return isEtcdError(error) && !isTransportCode(error.code)
 }
@@ -78,12 +77,15 @@ function namesIndex(token: string): boolean {
   return /^[^.]+\.\d+$/.test(token)
 }
 
-/** The error of calls whose token a member does not get ready to look at. A new one helps. */
+/** The error of calls with a stalled token. They are retried with a new one. */
 export function stalledTokenError(init: Partial<EtcdErrorInit> = {}): EtcdError {
-  return new EtcdError('members hold calls with this token back: it is of another cluster, or of a later time', {
-    code: 'INVALID_AUTH_TOKEN',
-    effect: 'none',
-    retryable: true,
-    ...init,
-  })
+  return new EtcdError(
+    'the member does not answer calls with this token: it comes from another cluster or from before a restore',
+    {
+      code: 'INVALID_AUTH_TOKEN',
+      effect: 'none',
+      retryable: true,
+      ...init,
+    },
+  )
 }

@@ -7,20 +7,20 @@ import type { Latency } from './latency.js'
 import { probeStatus } from './member-probe.js'
 
 const probeTimeoutMs = 1000
-/** How long a member that answers may keep a call with a token waiting, beside the time of some round trips. */
+/** How long a member may take to answer a call with a token until the token counts as stalled, in addition to some round trips. */
 const stallMs = 400
 
-/** Who asks. */
+/** What a prober needs from its connection. */
 export interface ProberHost {
   readonly host: Pick<ConnectionHost<never>, 'probeMetadata' | 'tokenStalled'>
   readonly latency: Latency
-  /** Sends a question like any other call. */
+  /** Sends a unary call. */
   send<Request, Response>(method: Method<Request, Response>, request: Request, context: CallContext): Promise<Response>
-  /** The next token is held back like the one before: the member itself is behind. */
+  /** The replaced token stalls as well: the member lags behind the cluster. */
   memberBehind(): void
 }
 
-/** The questions that a connection has for its member. */
+/** Sends the probes of one connection. */
 export class MemberProber {
   readonly #host: ProberHost
 
@@ -28,7 +28,7 @@ export class MemberProber {
     this.#host = asker
   }
 
-  /** Who the member is, and who leads. */
+  /** The member's status: its ID, its role and the leader. */
   status(): Promise<StatusResponse> {
     const { host, latency } = this.#host
     return probeStatus(
@@ -43,7 +43,7 @@ export class MemberProber {
     )
   }
 
-  /** Whether anything at all comes from the member: shows in the bytes that the channel has read. */
+  /** Makes a live member send bytes on `channel`. The response itself is ignored. */
   ping(channel: UnaryChannel): void {
     const { path, encode } = methods.Maintenance.Status
     channel.startUnary(path, encode({}), {}, performance.now() + this.#timeoutMs, ignoreAnswer)

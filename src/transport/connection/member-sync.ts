@@ -2,9 +2,8 @@ import type { Member } from '../../protobuf/generated/messages.js'
 import { type Endpoint, parseEndpoints } from '../endpoint.js'
 
 /**
- * The endpoints that a member list stands for: the client URLs of all members that have started, and the endpoints the
- * client was given, as a fallback for addresses that cannot be reached from here. Addresses without TLS are never taken
- * by a client that uses it.
+ * The endpoints for a member list: the client URLs of all started members, and the configured endpoints as a fallback for
+ * advertised addresses that cannot be reached from here. A client with TLS ignores addresses without it.
  */
 export function memberEndpoints(members: readonly Member[], seeds: readonly Endpoint[]): readonly Endpoint[] {
   const tls = seeds.some((seed) => seed.tls)
@@ -13,7 +12,7 @@ export function memberEndpoints(members: readonly Member[], seeds: readonly Endp
   return [...found, ...seeds.filter(({ url }) => !known.has(url))]
 }
 
-/** Members may advertise anything; what is no usable endpoint is left out. */
+/** Ignores what is not a usable endpoint: members may advertise anything. */
 function advertised(url: string, tls: boolean): readonly Endpoint[] {
   try {
     return parseEndpoints(url, { hasTls: tls }).filter((endpoint) => endpoint.tls === tls)

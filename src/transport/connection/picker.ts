@@ -3,22 +3,23 @@ import type { Connection } from './connection.js'
 import { ejectReasonOf } from './connection-state.js'
 
 /**
- * Chooses the connection for a call: in turn among the healthy voting members, unless the route says otherwise. The
- * sets it chooses from are rebuilt when a connection changes its state, so that a plain pick is one array access.
+ * Picks the connection for a call: round-robin over the healthy voting members, unless the route of a serializable read prefers
+ * the nearest member, the leader or a learner. The candidates are computed when a connection changes its state, so that a
+ * plain pick is one array access.
  */
 export class Picker {
   #connections: readonly Connection[] = []
   #voters: readonly Connection[] = []
-  /** Anywhere at first: were it the same everywhere, the first call and the streams of all clients would be on one member. */
+  /** Starts at random: otherwise the first call and the streams of all clients would go to the same member. */
   #cursor = Math.floor(Math.random() * 1000)
 
-  /** Takes in the connections and their states as they are now. */
+  /** Updates the candidates to the connections and their current states. */
   update(connections: readonly Connection[]): void {
     this.#connections = connections
     this.#voters = onePerMember(connections.filter((c) => c.state.kind === 'ready' && c.role !== 'learner'))
   }
 
-  /** The next connection for `route`, one that is not in `excludedEndpoints` where there is a choice; `undefined` for none. */
+  /** The next connection for `route`, if possible not one of `excludedEndpoints`; `undefined` if there is none. */
   pick(route: Route, excludedEndpoints: ReadonlySet<string> | undefined): Connection | undefined {
     const simple = route.prefer === undefined && route.endpoint === undefined && excludedEndpoints === undefined
     if (simple && this.#voters.length > 0) return this.#next(this.#voters)
@@ -27,7 +28,7 @@ export class Picker {
     return this.#next(fresh.length > 0 ? fresh : candidates)
   }
 
-  /** Whether a healthy member that `route` may use has not failed this call yet. */
+  /** Whether `route` may use a healthy member that has not failed this call yet. */
   hasUntriedEndpoint(route: Route, excludedEndpoints: ReadonlySet<string>): boolean {
     return route.endpoint === undefined && this.#healthy(route).some((c) => !excludedEndpoints.has(c.url))
   }
@@ -54,8 +55,8 @@ export class Picker {
   }
 
   /**
-   * The last member is never ejected: where none is healthy, calls go to whoever is connected and known, first of all to
-   * those without a leader, which answer serializable reads and refuse everything else at once.
+   * Where no member is healthy, calls go to ejected ones, preferably to those without a leader, which serve serializable reads
+   * and refuse everything else at once.
    */
   #lastResort(route: Route): readonly Connection[] {
     const ejected = this.#connections.filter(
@@ -89,7 +90,7 @@ function nearest(connections: readonly Connection[]): readonly Connection[] {
   return connections.filter((c) => latencyOf(c) <= best)
 }
 
-/** Two addresses of one member would give it two turns in each round. */
+/** Without this, a member with two addresses would get twice the calls. */
 function onePerMember(connections: readonly Connection[]): readonly Connection[] {
   const seen = new Set<string>()
   return connections.filter(({ memberId }) => {

@@ -1,28 +1,28 @@
 import type { Traffic } from '../channel.js'
 
-/** Ticks without a sign of life, while one is due, before the member is asked whether it is alive. */
+/** Ticks without a byte, while a response is due, before the member is probed. */
 const probeAfterTicks = 3
-/** Ticks that it has to answer that question, at least. */
+/** Ticks that it has at least to respond to the probe. */
 const probeTimeoutTicks = 4
-/** Ticks between questions, while bytes come but no answers. */
+/** Ticks between probes while bytes arrive but no responses. */
 const probeEveryTicks = 10
 /**
- * What must have come within `busyTicks` if there was no answer: less is no answer under way, on a link of any use, but the
- * small talk of HTTP/2 with a member that does nothing any more.
+ * Bytes that must arrive within `busyTicks` without a response. Fewer are not a response in transit on any usable link, but
+ * HTTP/2 control frames from a member that is stuck.
  */
 const busyBytes = 16 * 1024
 const busyTicks = 50
 
-/** A backlog below this says nothing of the network: the system takes as much, and more, for a peer that is gone. */
+/** A smaller backlog shows nothing about the network: socket buffers take as much, and more, for a peer that is gone. */
 const backlogBytes = 16 * 1024
 
-/** What to do with a member, as far as its life is concerned. */
+/** What to do with a member. */
 export type Verdict = 'wait' | 'probe' | 'unresponsive'
 
 /**
- * Judges by the traffic of one connection whether its member is alive. Any byte from it is a sign of life, and so is any
- * that the network takes of a backlog: an answer that takes minutes to arrive, or a request that takes minutes to be sent,
- * never makes a member unresponsive. What does is silence, although it was asked.
+ * Judges by the traffic of one connection whether its member is alive. Any byte received is a sign of life, and so is any
+ * progress of a send backlog: a member is not unresponsive because a response takes minutes to arrive or a request minutes to
+ * be sent. It is unresponsive if it stays silent after a probe.
  */
 export class SilenceDetector {
   #bytesRead = 0
@@ -31,25 +31,25 @@ export class SilenceDetector {
   #answerlessTicks = 0
   #bytesSinceAnswer = 0
 
-  /** The member answered. */
+  /** A response has arrived. */
   answered(): void {
     this.#silentTicks = 0
     this.#answerlessTicks = 0
     this.#bytesSinceAnswer = 0
   }
 
-  /** Looks at the traffic since the last look. Returns whether there was a sign of life in it. */
+  /** Compares the traffic with the previous sample. Returns whether it shows a sign of life. */
   sample({ bytesRead, bytesUnsent }: Traffic): boolean {
-    const came = bytesRead !== this.#bytesRead
-    const left = this.#bytesUnsent >= backlogBytes && bytesUnsent < this.#bytesUnsent
-    // Another connection counts from the start.
+    const hasReceived = bytesRead !== this.#bytesRead
+    const hasSent = this.#bytesUnsent >= backlogBytes && bytesUnsent < this.#bytesUnsent
+    // The counters of a new connection start at 0.
     this.#bytesSinceAnswer += Math.max(0, bytesRead - this.#bytesRead)
     this.#bytesRead = bytesRead
     this.#bytesUnsent = bytesUnsent
-    return came || left
+    return hasReceived || hasSent
   }
 
-  /** One tick, in which an answer was due; `extraTicks` more than usual are granted to far members. */
+  /** One tick while a response is due. `extraTicks` is the additional time for a distant member. */
   tick(hasSign: boolean, extraTicks: number): Verdict {
     this.#answerlessTicks += 1
     this.#silentTicks = hasSign ? 0 : this.#silentTicks + 1

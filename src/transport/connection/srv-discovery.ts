@@ -1,26 +1,25 @@
 import { promises as dns } from 'node:dns'
 import { EtcdError } from '../../core/errors.js'
 
-/** Where to look for a cluster in DNS. */
+/** How the endpoints of a cluster are discovered by DNS SRV records. */
 export interface SrvDiscovery {
-  /** The domain that holds the records. */
+  /** The domain of the records. */
   readonly domain: string
-  /** Tells several clusters of one domain apart: it is added to the service, as etcdctl's `--discovery-srv-name`. */
+  /** Distinguishes several clusters of one domain: the suffix of the service name, like etcdctl's `--discovery-srv-name`. */
   readonly name?: string | undefined
-  /** Asks these servers instead of the system's. */
+  /** The resolver for the records. @default the system's */
   readonly resolver?: Pick<dns.Resolver, 'resolveSrv'> | undefined
 }
 
 type SrvRecords = Awaited<ReturnType<dns.Resolver['resolveSrv']>>
 
-/** What a name server says of a record that does not exist, as opposed to saying nothing. */
+/** The errors for a record that does not exist, as opposed to a failed query. */
 const absent: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA'])
 
 /**
- * The endpoints that DNS knows: those of `_etcd-client-ssl._tcp.<domain>`, over TLS, or else those of
- * `_etcd-client._tcp.<domain>`. Where both exist only the former are used, since a client never mixes the two. They come
- * by priority, lowest first, then by weight, highest first, then by name. Rejects with `NOT_CONNECTED` where there are
- * none, or where DNS does not say whether there are any with TLS: a lost answer must not take the client off TLS.
+ * The endpoints from DNS: those of `_etcd-client-ssl._tcp.<domain>` with TLS or, if there are none, those of
+ * `_etcd-client._tcp.<domain>` without. They are sorted by ascending priority, descending weight, and name. Rejects with
+ * `NOT_CONNECTED` if there are none, or if the query for the TLS records fails: a lost packet must not disable TLS.
  */
 export async function discoverEndpoints({ domain, name, resolver = dns }: SrvDiscovery): Promise<string[]> {
   const suffix = name === undefined ? '' : `-${name}`
@@ -55,7 +54,7 @@ function compareText(a: string, b: string): number {
 
 function urlOf(scheme: string, { name, port }: SrvRecords[number]): string[] {
   const host = name.replace(/\.$/, '')
-  // The root as target says that the service is not offered here (RFC 2782).
+  // The root as target means that the service is not available (RFC 2782).
   return host === '' ? [] : [`${scheme}://${host}:${port}`]
 }
 
@@ -65,7 +64,7 @@ function isAbsence(error: unknown): boolean {
 
 function notFound(names: string, failures: readonly unknown[]): EtcdError {
   const last = failures.at(-1)
-  const found = last === undefined || isAbsence(last) ? 'has no SRV records' : 'could not be asked for SRV records'
+  const found = last === undefined || isAbsence(last) ? 'has no SRV records' : 'failed to resolve the SRV records'
   return new EtcdError(`DNS ${found} ${names}`, {
     code: 'NOT_CONNECTED',
     effect: 'none',

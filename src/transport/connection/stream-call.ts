@@ -6,16 +6,16 @@ import { toEtcdError } from '../grpc-status.js'
 import type { StreamPurpose } from '../stream-slots.js'
 import type { CallMetadata } from '../transport.js'
 
-/** Who reads a stream. Nothing is called any more after `onEnd`, nor after `cancel`. */
+/** Receives the messages of a stream. Nothing is called after `onEnd` or `cancel`. */
 export interface StreamListener<Response> {
   onMessage(response: Response): void
-  /** The stream is over; `undefined` where the member ended it without an error. */
+  /** The stream has ended; `error` is `undefined` if the member ended it without an error. */
   onEnd(error: EtcdError | undefined): void
-  /** The member will end the stream in some seconds: it is shutting down, or no longer an endpoint. */
+  /** The member will end the stream within seconds: it is shutting down or no longer an endpoint. */
   onDraining(): void
   /** A message was sent. */
   onSent?(): void
-  /** The stream was ended from this side. */
+  /** The stream was cancelled by this client. */
   onCancelled?(): void
 }
 
@@ -27,12 +27,12 @@ export interface StreamInit<Request = unknown, Response = unknown> {
   readonly listener: StreamListener<Response>
 }
 
-/** Who opened the stream and keeps account of it. */
+/** The connection of a stream, as far as the stream needs it. */
 export interface StreamOwner {
   readonly url: string
   readonly version: string | undefined
   readonly dataBytes: number | undefined
-  /** The member sent a message with this header; an error returned here ends the stream, and the message goes no further. */
+  /** A message with this header has arrived. An error returned here ends the stream, and the message is not delivered. */
   streamAnswered(header: ResponseHeader): EtcdError | undefined
   streamEnded(stream: StreamCall): void
 }
@@ -42,8 +42,8 @@ const cancelledStatus = 1
 const unavailableStatus = 14
 
 /**
- * One streaming call on one connection. Messages are read one at a time and only while it is not paused, so that a slow
- * reader holds back the member by HTTP/2's flow control instead of filling memory.
+ * One streaming call on one connection. Messages are read one at a time, and none while it is paused, so that HTTP/2 flow
+ * control stops the member when the reader is slow.
  */
 export class StreamCall<Request = unknown, Response = unknown> implements CallListener {
   readonly method: Method<Request, Response>
@@ -56,7 +56,7 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
   #isWriting = false
   #isEnding = false
   #isPaused = false
-  /** Whether a message has been asked for that has not come yet. */
+  /** Whether a message was requested by `startRead` and has not arrived yet. */
   #isReading = false
 
   constructor(owner: StreamOwner, init: StreamInit<Request, Response>) {
@@ -67,12 +67,12 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
     this.#listener = init.listener
   }
 
-  /** The release of the member, as soon as it was willing to tell: with authentication, not before somebody has logged in. */
+  /** The member's version; `undefined` until it has reported it, which requires a login where authentication is enabled. */
   get serverVersion(): string | undefined {
     return this.#owner.version
   }
 
-  /** What the keys and their history took on the member when it was last asked; `undefined` as for `serverVersion`. */
+  /** Bytes of the member's database in use, as last reported; `undefined` as for `serverVersion`. */
   get dataBytes(): number | undefined {
     return this.#owner.dataBytes
   }
@@ -82,13 +82,13 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
       this.#call = channel.startStream(this.method.path, metadata, this)
       this.#read()
     } catch (error) {
-      // A channel without a connection throws, and so does grpc-js for one that was closed under the call. The caller has not got the stream yet.
+      // A channel without a connection throws, as does grpc-js for a closed one. The caller does not have the stream yet.
       const details = `Channel closed before call started: ${String(error)}`
       setImmediate(() => this.onReceiveStatus({ code: unavailableStatus, details }))
     }
   }
 
-  /** Sends a message after those before it. Messages to a stream that is over are dropped: its end was told. */
+  /** Queues a message. Messages to a stream that has ended are dropped: the listener knows its end. */
   send(request: Request): void {
     if (this.#listener === undefined) return
     this.#unsent.push(this.method.encode(request))
@@ -96,13 +96,13 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
     this.#write()
   }
 
-  /** No further message is sent; the member may go on answering. */
+  /** Half-closes the stream: no further message is sent, and the member may still respond. */
   endRequests(): void {
     this.#isEnding = true
     this.#write()
   }
 
-  /** Stops asking for messages: at most one more arrives. */
+  /** Stops requesting messages: at most one more arrives. */
   pause(): void {
     this.#isPaused = true
   }
@@ -112,21 +112,21 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
     this.#read()
   }
 
-  /** Ends the stream from this side; the listener hears nothing more. */
+  /** Cancels the stream. The listener is not called any more, except for `onCancelled`. */
   cancel(): void {
     const listener = this.#listener
     this.#cancel()
     listener?.onCancelled?.()
   }
 
-  /** Ends the stream with `error` for its listener, whatever the member thinks of it. */
+  /** Cancels the stream, and ends it with `error` for its listener. */
   fail(error: EtcdError): void {
     const listener = this.#listener
     this.#cancel()
     listener?.onEnd(error)
   }
 
-  /** The member, or this connection to it, is going away. */
+  /** The member or this connection will end the stream soon. */
   draining(): void {
     this.#listener?.onDraining()
   }
@@ -192,7 +192,7 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
     this.#detach()
     const cancel = (): void => this.#call?.cancelWithStatus(cancelledStatus, 'cancelled')
     cancel()
-    // In the tick of its start, grpc-js takes a call for cancelled and starts it on the connection all the same.
+    // In the tick of its start, grpc-js reports a cancelled call as ended and still starts it on the connection.
     setImmediate(cancel)
   }
 
@@ -212,7 +212,7 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
   }
 }
 
-/** The header of a streamed answer. Those of `KV.RangeStream` have it within. */
+/** The header of a streamed response. Those of `KV.RangeStream` contain it in `rangeResponse`. */
 function headerOf(response: unknown): ResponseHeader | undefined {
   const { header, rangeResponse } = response as Headed & { readonly rangeResponse?: Headed | undefined }
   return header ?? rangeResponse?.header

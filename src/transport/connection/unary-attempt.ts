@@ -6,14 +6,14 @@ import type { CallListener, CallStatus, ChannelCall, UnaryChannel } from '../cha
 import { toEtcdError } from '../grpc-status.js'
 import type { CallContext } from '../transport.js'
 
-/** Who started the attempt and wants to know how it ended. */
+/** The connection of an attempt, as far as the attempt needs it. */
 export interface AttemptOwner {
   readonly url: string
   /** The attempt has ended; called once, before its promise settles. */
   ended(attempt: UnaryAttempt): void
-  /** The member answered; an error returned here is what the call fails with. */
+  /** The member has responded. An error returned here fails the call. */
   answered(attempt: UnaryAttempt, header: ResponseHeader | undefined): EtcdError | undefined
-  /** The attempt failed on its own, neither aborted nor given up by its owner. */
+  /** The attempt failed, and was not aborted or cancelled by this client. */
   failed(error: EtcdError): void
 }
 
@@ -23,19 +23,19 @@ const internalStatus = 13
 const unavailableStatus = 14
 
 /**
- * One unary call on one connection, from sending to its end. It listens to the channel itself, so that a call costs one
- * object and one promise.
+ * One attempt of a unary call on one connection. It is the listener of the channel itself, so that a call costs one object and
+ * one promise.
  */
 export class UnaryAttempt<Request = unknown, Response = unknown> implements CallListener {
   readonly method: Method<Request, Response>
   readonly context: CallContext
   readonly sentAt: number
-  /** The cluster's revision when it was sent, which a consistent answer may not fall below. */
+  /** The cluster's revision when the call was sent, which a linearizable response may not fall below. */
   readonly floor: number
   readonly #owner: AttemptOwner
   #call: ChannelCall | undefined
   #message: Buffer | undefined
-  /** There for calls with a signal only, which are few. */
+  /** Set for calls with a signal only, which are few. */
   #onAbort: (() => void) | undefined
   #resolve: ((response: Response) => void) | undefined
   #reject: ((reason: unknown) => void) | undefined
@@ -48,7 +48,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
     this.sentAt = performance.now()
   }
 
-  /** Sends `message`. Settles exactly once: with the answer, an `EtcdError`, or the reason of the caller's abort. */
+  /** Sends `message`. Settles once: with the response, an `EtcdError`, or the reason of the caller's abort. */
   run(channel: UnaryChannel, message: Buffer): Promise<Response> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -58,7 +58,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
       try {
         this.#call = channel.startUnary(this.method.path, message, progress.metadata, deadlineAt, this)
       } catch (error) {
-        // A channel throws when it was closed under the call, among others.
+        // A channel throws if it was closed, among others.
         this.#detach()
         const details = `Channel closed before call started: ${String(error)}`
         reject(this.#failure({ code: unavailableStatus, details, sent: false }))
@@ -66,13 +66,13 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
     })
   }
 
-  /** Gives the attempt up: it rejects with `reason` now, and the member is told to stop. */
+  /** Cancels the attempt: it rejects with `reason` now, and the stream is reset. */
   cancel(reason: unknown): void {
     const reject = this.#reject
     if (reject === undefined) return
     this.#detach()
     reject(reason)
-    this.#call?.cancelWithStatus(cancelledStatus, 'given up')
+    this.#call?.cancelWithStatus(cancelledStatus, 'cancelled')
   }
 
   onReceiveMetadata(): void {}
@@ -116,7 +116,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
 
   #failure(status: CallStatus): EtcdError {
     const error = toEtcdError(
-      status.code === okStatus ? { code: internalStatus, details: 'the answer has no message' } : status,
+      status.code === okStatus ? { code: internalStatus, details: 'the response has no message' } : status,
       {
         method: this.method.name,
         endpoint: this.#owner.url,
@@ -131,7 +131,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
   }
 }
 
-/** Nearly every answer of etcd has a header, whatever else it holds. */
+/** The header that nearly every response of etcd has. */
 function headerOf(response: unknown): ResponseHeader | undefined {
   return (response as { readonly header?: ResponseHeader | undefined }).header
 }

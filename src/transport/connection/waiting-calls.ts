@@ -17,7 +17,7 @@ export class WaitingCalls {
     })
   }
 
-  /** Gives a connection to each call for which there is one now. */
+  /** Resolves each call for which there is a connection now. */
   serve(pick: (context: CallContext) => Connection | undefined): void {
     for (const [waiter, context] of this.#waiting) {
       const connection = pick(context)
@@ -25,7 +25,7 @@ export class WaitingCalls {
     }
   }
 
-  /** Fails all of them, each with an error of its own. */
+  /** Fails all waiting calls, each with a separate error. */
   fail(reason: () => unknown): void {
     for (const [waiter] of this.#waiting) waiter.reject(reason())
   }
