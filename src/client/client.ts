@@ -6,6 +6,7 @@ import { Emitter } from '../core/emitter.js'
 import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import { describe, oneOf } from '../core/validate.js'
 import { Kv } from '../kv/kv.js'
+import type { KvService } from '../kv/kv-service.js'
 import type { Leases } from '../lease/leases.js'
 import { checkHealth } from '../maintenance/check-health.js'
 import { Compactor, type CompactorOptions } from '../maintenance/compactor.js'
@@ -81,6 +82,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #options: ResolvedOptions
   readonly #manager: ConnectionManager
   readonly #transport: Transport
+  readonly #kv: KvService
   readonly #directory: EndpointDirectory
   readonly #rangeStreams: RangeStreamSource
   readonly #tokens: TokenSource | undefined
@@ -108,15 +110,16 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     warnAboutClearPassword(options.auth, options.endpoints)
     startDebugLog()
     const events = new Emitter<ClientEvents>()
-    const wired = composeClient(options, events)
-    const { manager, directory, tokens, transport, streams, rangeStreams, watches, leases, stats } = wired
+    const parts = composeClient(options, events)
+    const { manager, directory, tokens, transport, kv, streams, rangeStreams, watches, leases, stats } = parts
     const prefix = options.namespace ?? Buffer.alloc(0)
-    super({ ...wired, identity: manager.identity, user: userOf(options), limits: options, prefix })
+    super({ ...parts, identity: manager.identity, user: userOf(options), limits: options, prefix })
     this.#options = options
     this.#events = events
     this.#manager = manager
     this.#tokens = tokens
     this.#transport = transport
+    this.#kv = kv
     this.#directory = directory
     this.#rangeStreams = rangeStreams
     this.#watches = watches
@@ -179,7 +182,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   health(options?: CallOptions): Promise<Health> {
     if (this.#closing !== undefined) return Promise.reject(closedError())
     const endpoints = (): EndpointStatus[] => this.endpoints()
-    return checkHealth({ transport: this.#transport, directory: this.#directory, endpoints }, options)
+    return checkHealth({ transport: this.#transport, kv: this.#kv, directory: this.#directory, endpoints }, options)
   }
 
   /**
@@ -189,7 +192,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   compactor(options: CompactorOptions = {}): Compactor {
     const host = {
       // The key belongs to the cluster, not to the client's namespace.
-      kv: new Kv(this.#transport, this.#options, this.lease, this.#rangeStreams),
+      kv: new Kv({ kv: this.#kv, limits: this.#options, leases: this.lease, rangeStreams: this.#rangeStreams }),
       closing: this.#manager.closing,
       onRestored: (listener: () => void) => this.#onRestored(listener),
     }

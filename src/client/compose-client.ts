@@ -2,23 +2,22 @@ import { authInterceptor } from '../auth/auth-interceptor.js'
 import { type AuthEvents, TokenSource } from '../auth/token-source.js'
 import type { ReleaseEvents, ReleaseHost } from '../concurrency/lock/release.js'
 import type { Emitter } from '../core/emitter.js'
-import type { EtcdError } from '../core/errors.js'
 import type { Obstacle } from '../core/wait.js'
 import { deadlineInterceptor } from '../interceptors/deadline.js'
 import { metadataInterceptor, metadataWith } from '../interceptors/metadata.js'
 import { attemptObserver, callObserver } from '../interceptors/observe.js'
 import { CallQueues, retryInterceptor } from '../interceptors/retry.js'
-import { readBatchLayer } from '../kv/batching/read-batch-layer.js'
+import { withReadBatches } from '../kv/batching/read-batches.js'
 import { servesReadTxns } from '../kv/batching/read-txn-support.js'
-import { writeGroupLayer } from '../kv/batching/write-group-layer.js'
+import { withWriteGroups } from '../kv/batching/write-groups.js'
+import { interceptKv, type KvService, kvService } from '../kv/kv-service.js'
+import { withCacheInvalidation } from '../kv/reads/cache-invalidation.js'
 import { ReadCache } from '../kv/reads/read-cache.js'
-import { readCacheLayer } from '../kv/reads/read-cache-layer.js'
-import { readModeLayer } from '../kv/reads/read-mode-layer.js'
+import { withReadModes } from '../kv/reads/read-modes.js'
 import { KeepAliveScheduler } from '../lease/keep-alive-scheduler.js'
 import type { LeaseEvents } from '../lease/lease-events.js'
 import { Leases } from '../lease/leases.js'
 import type { RegistrationEvents } from '../lease/registration.js'
-import { methods } from '../protobuf/methods.js'
 import { RangeStreamSource } from '../streams/range-streams.js'
 import { StreamSource } from '../streams/stream-source.js'
 import type { ClientStats } from '../telemetry/client-stats.js'
@@ -29,12 +28,12 @@ import { ConnectionManager } from '../transport/connection/connection-manager.js
 import { EndpointDirectory } from '../transport/connection/endpoint-directory.js'
 import { discoverEndpoints } from '../transport/connection/srv-discovery.js'
 import { type Endpoint, parseEndpoints } from '../transport/endpoint.js'
-import { callContext, intercept, type Layer, stack, type Transport } from '../transport/transport.js'
+import { callContext, type Interceptor, intercept, type Transport } from '../transport/transport.js'
 import type { WatchEvents } from '../watch/shared-watch-stream.js'
 import { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import type { ResolvedOptions } from './options.js'
 
-/** What the parts of a client tell its listeners. */
+/** The events that the parts of a client emit. */
 export interface PartEvents
   extends ConnectionEvents,
     AuthEvents,
@@ -43,18 +42,20 @@ export interface PartEvents
     RegistrationEvents,
     ReleaseEvents {}
 
-/** The parts of a client, each made of those before it. */
+/** The parts of a client. */
 export interface ClientParts {
   readonly telemetry: ClientTelemetry
   readonly manager: ConnectionManager
   readonly directory: EndpointDirectory
   readonly tokens: TokenSource | undefined
+  /** Makes the calls of all services but KV. */
   readonly transport: Transport
-  readonly memory: ReadCache
+  readonly kv: KvService
+  /** Groups writes; `kv` itself if the option `batching.writes` groups all of them. */
+  readonly groupedKv: KvService
+  readonly readCache: ReadCache
   readonly obstacle: Obstacle
   readonly release: ReleaseHost
-  /** Groups writes; `transport` itself where all writes are grouped. */
-  readonly grouping: Transport
   readonly streams: StreamSource
   readonly rangeStreams: RangeStreamSource
   readonly watches: WatchMultiplexer
@@ -62,152 +63,126 @@ export interface ClientParts {
   readonly stats: () => ClientStats
 }
 
-/** Of requests: enough for as many operations as there may be, with keys of usual length. */
-const maxBatchBytes = 256 * 1024
-/** Of writes: a third of what a member takes, so that none of them waits long for the others to be stored. */
-const maxGroupBytes = 512 * 1024
+/** What all parts of a client are made with. */
+interface Foundation {
+  readonly options: ResolvedOptions
+  readonly events: Emitter<PartEvents>
+  readonly telemetry: ClientTelemetry
+}
 
-/** The parts of a client, and the layers of every call, outermost first. */
+/** Maximum size of a read batch's requests: enough for `maxTxnOps` keys of usual length. */
+const maxReadBatchBytes = 256 * 1024
+/** Maximum size of a write group's requests: a third of what a member accepts, so that no write waits long for the others. */
+const maxWriteGroupBytes = 512 * 1024
+
+/**
+ * Puts the parts of a client together. No other file knows how they are.
+ *
+ *     service      KvService: cache invalidation → read modes → write groups → read batches
+ *        ↓                                        ↓
+ *     observe → deadline     (around both)        ↓
+ *        ↓                                        ↓
+ *     retry → authentication → observe attempts → metadata → base transport → connection
+ */
 export function composeClient(options: ResolvedOptions, events: Emitter<PartEvents>): ClientParts {
   const telemetry = new ClientTelemetry({ ...options.diagnostics, namespace: options.namespace?.toString() })
-  const manager = connectionManager(options, events, telemetry, () => tokens)
+  const foundation = { options, events, telemetry }
+  const manager = connectionManager(foundation, () => tokens)
   const base = new BaseTransport(manager, options.maxRequestBytes)
-  const hasUntriedEndpoint = manager.hasUntriedEndpoint.bind(manager)
+
+  // Tokens have separate queues: calls whose turn it is wait for the token.
+  const tokenCalls = [retryCalls(manager, new CallQueues()), attemptObserver(telemetry), metadataInterceptor()]
+  const tokens = tokenSource(foundation, manager, intercept(base, ...tokenCalls))
+  const obstacle: Obstacle = () => manager.unavailability() ?? tokens?.obstacle()
+
   const queues = new CallQueues()
-  const repeats = { hasUntriedEndpoint, closing: manager.closing }
-  const attempts = attemptObserver(telemetry)
-  // With separate queues: calls that have their turn wait for the token.
-  const tokenRetry = retryInterceptor({ queues: new CallQueues(), ...repeats })
-  const tokens = tokenSource(
-    options,
-    events,
-    manager,
-    telemetry,
-    intercept(base, tokenRetry, attempts, metadataInterceptor()),
-  )
-  const obstacle = (): EtcdError | undefined => manager.unavailability() ?? tokens?.obstacle()
-  const memory = readMemory(options, events)
-  const floor = (): number => manager.identity.revision
-  const calls = [
-    callObserver(telemetry, manager.roleOf.bind(manager), obstacle), // sees the caller's call, explains errors
-    deadlineInterceptor(options.timeoutMs), // bounds everything below, repeats included
-  ]
-  const sending = intercept(
+  const attempts = intercept(
     base,
-    retryInterceptor({ queues, ...repeats }), // calls that the cluster does not take wait here, before they have any effect
-    ...(tokens === undefined ? [] : [authInterceptor(tokens)]), // below the repeats: a refused token is replaced, not waited for
-    attempts, // sees each sending
+    retryCalls(manager, queues), // a call that the cluster does not accept now waits here, before it has any effect
+    ...(tokens === undefined ? [] : [authInterceptor(tokens)]), // inside of retries: a refused token is replaced at once
+    attemptObserver(telemetry),
     metadataInterceptor(),
   )
-  const batching = options.batching.reads ? readBatches(options, manager)(sending) : sending // whole batches are repeated
-  const kvLayers = [readCacheLayer(memory), readModeLayer({ policy: options.reads, memory, floor, hasUntriedEndpoint })]
-  const grouping = intercept(stack(batching, ...kvLayers, writeGroups(options)), ...calls)
-  const transport = options.batching.writes ? grouping : intercept(stack(batching, ...kvLayers), ...calls)
+  const calls = [
+    callObserver(telemetry, (endpoint) => manager.roleOf(endpoint), obstacle), // sees the caller's call, completes errors
+    deadlineInterceptor(options.timeoutMs), // bounds everything inside, retries included
+  ]
+  const transport = intercept(attempts, ...calls)
+  const readCache = newReadCache(foundation)
+  const kvParts = composeKv(foundation, { manager, attempts, calls, readCache })
+
   const streams = new StreamSource(manager, tokens, telemetry)
-  const watches = watchHub(manager, streams, transport, events)
-  const keepAlives = keepAliveScheduler(manager, streams, events, telemetry)
-  const leases = leasesOf({ transport, keepAlives, events, timeoutMs: options.timeoutMs, obstacle })
-  tellOfStreams(events, telemetry)
-  const calling = { tokens, transport, grouping, memory, obstacle, release: releaseHost(options, events, obstacle) }
-  const [directory, rangeStreams] = [new EndpointDirectory(manager), new RangeStreamSource(streams)]
-  const stats = statsOf({ telemetry, manager, keepAlives, queues })
-  return { telemetry, manager, directory, ...calling, streams, rangeStreams, watches, leases, stats }
+  const watches = watchMultiplexer(foundation, { manager, streams, kv: kvParts.kv })
+  const keepAlives = keepAliveScheduler(foundation, manager, streams)
+  const leases = newLeases(foundation, { transport, keepAlives, obstacle, readCache })
+  publishStreamEvents(foundation)
+  return {
+    telemetry,
+    manager,
+    directory: new EndpointDirectory(manager),
+    tokens,
+    transport,
+    ...kvParts,
+    readCache,
+    obstacle,
+    release: releaseHost(foundation, obstacle),
+    streams,
+    rangeStreams: new RangeStreamSource(streams),
+    watches,
+    leases,
+    stats: statsOf({ telemetry, manager, keepAlives, queues }),
+  }
 }
 
-function leasesOf(
-  host: Omit<ConstructorParameters<typeof Leases>[0], 'onLost' | 'events'> & { readonly events: Emitter<PartEvents> },
-): Leases {
-  const { events } = host
-  return new Leases({
-    ...host,
-    onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
+function retryCalls(manager: ConnectionManager, queues: CallQueues): Interceptor {
+  return retryInterceptor({
+    queues,
+    hasUntriedEndpoint: (route, excludedEndpoints) => manager.hasUntriedEndpoint(route, excludedEndpoints),
+    closing: manager.closing,
   })
 }
 
-function releaseHost({ timeoutMs }: ResolvedOptions, events: Emitter<PartEvents>, obstacle: Obstacle): ReleaseHost {
-  return { obstacle, releaseMs: timeoutMs, releaseDelayed: (delayed) => events.emit('releaseDelayed', delayed) }
-}
-
-function readMemory({ cache }: ResolvedOptions, events: Emitter<PartEvents>): ReadCache {
-  const memory = new ReadCache(cache)
-  events.on('clusterChanged', () => memory.clear())
-  events.on('clusterFollowed', () => memory.clear())
-  events.on('revisionRewound', () => memory.clear())
-  return memory
-}
-
-interface Counted {
-  readonly telemetry: ClientTelemetry
+interface KvNeeds {
   readonly manager: ConnectionManager
-  readonly keepAlives: KeepAliveScheduler
-  readonly queues: CallQueues
+  /** Makes the attempts of calls. */
+  readonly attempts: Transport
+  readonly calls: readonly Interceptor[]
+  readonly readCache: ReadCache
 }
 
-function statsOf({ telemetry, manager, keepAlives, queues }: Counted): () => ClientStats {
-  return () => ({
-    client: telemetry.client,
-    cluster: { id: manager.identity.clusterId, followed: manager.lastFollowed },
-    revision: manager.identity.revision,
-    endpoints: manager.status(),
-    watches: telemetry.watches,
-    informers: telemetry.informers,
-    leases: keepAlives.keptAlive,
-    throttled: queues.throttled,
-    writes: queues.writes,
-  })
+function composeKv({ options }: Foundation, needs: KvNeeds): Pick<ClientParts, 'kv' | 'groupedKv'> {
+  const { manager, attempts, calls, readCache } = needs
+  const { maxTxnOps: maxOps, maxRequestBytes, batching } = options
+  const minRevision = (): number => manager.identity.revision
+  const decorate = (inner: KvService): KvService => {
+    const hasUntriedEndpoint = manager.hasUntriedEndpoint.bind(manager)
+    const reads = withReadModes(inner, { policy: options.reads, cache: readCache, minRevision, hasUntriedEndpoint })
+    return interceptKv(withCacheInvalidation(reads, readCache), ...calls)
+  }
+  const plain = kvService(attempts)
+  const batched = batching.reads
+    ? withReadBatches(plain, attempts, {
+        maxOps,
+        maxBytes: Math.min(maxRequestBytes, maxReadBatchBytes),
+        servesBatches: (route) => servesReadTxns(manager.status(), route),
+        minRevision,
+      })
+    : plain
+  const maxBytes = Math.min(maxRequestBytes, maxWriteGroupBytes)
+  const groupedKv = decorate(withWriteGroups(batched, attempts, { maxOps, maxBytes }))
+  return { kv: batching.writes ? groupedKv : decorate(batched), groupedKv }
 }
 
-function readBatches({ maxTxnOps, maxRequestBytes }: ResolvedOptions, manager: ConnectionManager): Layer {
-  return readBatchLayer({
-    maxOps: maxTxnOps,
-    maxBytes: Math.min(maxRequestBytes, maxBatchBytes),
-    servesBatches: (route) => servesReadTxns(manager.status(), route),
-    floor: () => manager.identity.revision,
-  })
-}
-
-function writeGroups({ maxTxnOps, maxRequestBytes }: ResolvedOptions): Layer {
-  return writeGroupLayer({ maxOps: maxTxnOps, maxBytes: Math.min(maxRequestBytes, maxGroupBytes) })
-}
-
-function keepAliveScheduler(
-  { identity }: ConnectionManager,
-  streams: StreamSource,
-  events: Emitter<PartEvents>,
-  telemetry: ClientTelemetry,
-): KeepAliveScheduler {
-  return new KeepAliveScheduler({
-    streams,
-    events,
-    raftTerm: () => identity.raftTerm,
-    renewed: (renewed) => telemetry.lease({ type: 'renewed', ...renewed }),
-  })
-}
-
-function watchHub(
-  manager: ConnectionManager,
-  streams: StreamSource,
-  transport: Transport,
-  events: Emitter<PartEvents>,
-): WatchMultiplexer {
-  const { identity } = manager
-  return new WatchMultiplexer({
-    streams,
-    events,
-    identity,
-    currentRevision: async ({ spec: { key } }) => {
-      const kind = { repeatable: true, requiresFloor: true, readPolicy: { mode: 'linearizable' } } as const
-      const context = callContext(undefined, kind)
-      const { header } = await transport.unary(methods.KV.Range, { key, countOnly: true }, context)
-      return header?.revision ?? 0
-    },
-  })
+function newReadCache({ options, events }: Foundation): ReadCache {
+  const cache = new ReadCache(options.cache)
+  events.on('clusterChanged', () => cache.clear())
+  events.on('clusterFollowed', () => cache.clear())
+  events.on('revisionRewound', () => cache.clear())
+  return cache
 }
 
 function connectionManager(
-  options: ResolvedOptions,
-  events: Emitter<PartEvents>,
-  telemetry: ClientTelemetry,
+  { options, events, telemetry }: Foundation,
   tokens: () => TokenSource | undefined,
 ): ConnectionManager {
   const { endpoints, discovery, hasTls, credentials, connectTimeoutMs, channel } = options
@@ -227,10 +202,8 @@ function connectionManager(
 }
 
 function tokenSource(
-  { auth, discovery }: ResolvedOptions,
-  events: Emitter<PartEvents>,
+  { options: { auth, discovery }, events, telemetry: { client } }: Foundation,
   manager: ConnectionManager,
-  { client }: ClientTelemetry,
   transport: Transport,
 ): TokenSource | undefined {
   if (auth === undefined) return undefined
@@ -240,15 +213,69 @@ function tokenSource(
     endpoints: () => (discovery === undefined ? manager.endpoints.map(({ url }) => url) : [`srv:${discovery.domain}`]),
     events,
     obstacle: () => manager.unavailability(),
-    // Members that refused to tell who they are without a token tell it now.
+    // Members that have refused their status without a token are asked again.
     renewed: () => manager.refreshAll(),
   })
   events.on('clusterFollowed', ({ actual }) => tokens.clusterFollowed(actual))
   return tokens
 }
 
-/** What the events tell of leases and watches, on the channels. */
-function tellOfStreams(events: Emitter<PartEvents>, telemetry: ClientTelemetry): void {
+interface WatchNeeds {
+  readonly manager: ConnectionManager
+  readonly streams: StreamSource
+  readonly kv: KvService
+}
+
+function watchMultiplexer({ events }: Foundation, { manager, streams, kv }: WatchNeeds): WatchMultiplexer {
+  return new WatchMultiplexer({
+    streams,
+    events,
+    identity: manager.identity,
+    currentRevision: async ({ spec: { key } }) => {
+      const kind = { repeatable: true, requiresFloor: true, readPolicy: { mode: 'linearizable' } } as const
+      const { header } = await kv.range({ key, countOnly: true }, callContext(undefined, kind))
+      return header?.revision ?? 0
+    },
+  })
+}
+
+function keepAliveScheduler(
+  { events, telemetry }: Foundation,
+  { identity }: ConnectionManager,
+  streams: StreamSource,
+): KeepAliveScheduler {
+  return new KeepAliveScheduler({
+    streams,
+    events,
+    raftTerm: () => identity.raftTerm,
+    renewed: (renewed) => telemetry.lease({ type: 'renewed', ...renewed }),
+  })
+}
+
+interface LeaseNeeds {
+  readonly transport: Transport
+  readonly keepAlives: KeepAliveScheduler
+  readonly obstacle: Obstacle
+  readonly readCache: ReadCache
+}
+
+function newLeases({ options, events }: Foundation, { readCache, ...needs }: LeaseNeeds): Leases {
+  return new Leases({
+    ...needs,
+    events,
+    onLost: (error) => events.emit('leaseLost', { leaseId: error.leaseId, reason: error.reason, error }),
+    onRevoked: (revision) => readCache.invalidateEveryKey(revision),
+    timeoutMs: options.timeoutMs,
+  })
+}
+
+function releaseHost({ options, events }: Foundation, obstacle: Obstacle): ReleaseHost {
+  const { timeoutMs } = options
+  return { obstacle, releaseMs: timeoutMs, releaseDelayed: (delayed) => events.emit('releaseDelayed', delayed) }
+}
+
+/** Publishes the events of leases and watches on the diagnostics channels. */
+function publishStreamEvents({ events, telemetry }: Foundation): void {
   events.on('watchLost', (lost) => telemetry.watch({ type: 'lost', ...lost }))
   events.on('watchResumed', (resumed) => telemetry.watch({ type: 'resumed', ...resumed }))
   events.on('leaseLost', (lost) => telemetry.lease({ type: 'lost', ...lost }))
@@ -256,7 +283,28 @@ function tellOfStreams(events: Emitter<PartEvents>, telemetry: ClientTelemetry):
   events.on('keepAliveResumed', (resumed) => telemetry.lease({ type: 'keepAliveResumed', ...resumed }))
 }
 
-/** The endpoints that DNS knows now. */
+interface StatsSources {
+  readonly telemetry: ClientTelemetry
+  readonly manager: ConnectionManager
+  readonly keepAlives: KeepAliveScheduler
+  readonly queues: CallQueues
+}
+
+function statsOf({ telemetry, manager, keepAlives, queues }: StatsSources): () => ClientStats {
+  return () => ({
+    client: telemetry.client,
+    cluster: { id: manager.identity.clusterId, followed: manager.lastFollowed },
+    revision: manager.identity.revision,
+    endpoints: manager.status(),
+    watches: telemetry.watches,
+    informers: telemetry.informers,
+    leases: keepAlives.keptAlive,
+    throttled: queues.throttled,
+    writes: queues.writes,
+  })
+}
+
+/** The endpoints that DNS has now. */
 export async function discovered(
   discovery: NonNullable<ResolvedOptions['discovery']>,
   hasTls: boolean,

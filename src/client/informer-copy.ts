@@ -4,7 +4,7 @@ import { KeyValue } from '../core/key-value.js'
 import type { Entry } from '../informer/entry.js'
 import type { Informer } from '../informer/informer.js'
 import type { InformerOptions } from '../informer/informer-options.js'
-import type { LocalCopy, MemoryAnswer } from '../kv/reads/read-cache.js'
+import type { CachedRead, LocalCopy } from '../kv/reads/read-cache.js'
 import { rangeOf } from '../kv/wire-range.js'
 import type { RangeRequest } from '../protobuf/generated/messages.js'
 
@@ -54,7 +54,7 @@ class InformerCopy implements LocalCopy {
     return isAsked ? this.#informer.freshness.confirm() : undefined
   }
 
-  answer(request: RangeRequest, revision: number): MemoryAnswer | undefined {
+  answer(request: RangeRequest, revision: number): CachedRead | undefined {
     const informer = this.#informer
     if (!isPlain(request) || !covers(this.range, rangeOf(request))) return undefined
     const { state, endpoint } = informer.stats()
@@ -78,7 +78,7 @@ class InformerCopy implements LocalCopy {
     this.#informer.waitForRevision(revision, { timeoutMs: catchUpMs }).then(done, done)
   }
 
-  #read(request: RangeRequest): Pick<MemoryAnswer, 'response' | 'bytes'> {
+  #read(request: RangeRequest): Pick<CachedRead, 'response' | 'bytes'> {
     const snapshot = this.#informer.snapshot()
     const { key, rangeEnd } = rangeOf(request)
     const from = key.subarray(this.#prefix.length)

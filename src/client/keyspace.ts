@@ -26,7 +26,8 @@ import {
   type InformerSource,
 } from '../informer/informer-options.js'
 import { ValueInformer } from '../informer/value-informer.js'
-import { Kv, type KvLimits } from '../kv/kv.js'
+import { Kv, type KvLimits, type KvParts } from '../kv/kv.js'
+import type { KvService } from '../kv/kv-service.js'
 import type { RangeStreams } from '../kv/range-stream.js'
 import type { ReadCache } from '../kv/reads/read-cache.js'
 import type { Leases } from '../lease/leases.js'
@@ -36,22 +37,22 @@ import { checkSides, type MirrorDestination, type MirrorOptions } from '../mirro
 import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { ClusterIdentity } from '../transport/connection/cluster-identity.js'
-import type { Transport } from '../transport/transport.js'
 import { type WatchOptions, watch } from '../watch/watch.js'
 import type { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import type { Watcher } from '../watch/watcher.js'
 import { informerCopy } from './informer-copy.js'
-import { namespaceLayer } from './namespace/namespace-layer.js'
+import { withNamespace } from './namespace/namespace-kv.js'
 import { prefixRange } from './namespace/namespace-range.js'
 import { namespaceRangeStreams } from './namespace/namespace-range-streams.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
 
 /** What a keyspace works with: the client's own parts, and the prefix of its keys. */
 export interface KeyspaceParts {
-  readonly transport: Transport
+  /** Works on all keys of the cluster. */
+  readonly kv: KvService
   /** The same, with writes in groups. */
-  readonly grouping: Transport
-  readonly memory: ReadCache
+  readonly groupedKv: KvService
+  readonly readCache: ReadCache
   readonly watches: WatchMultiplexer
   readonly identity: ClusterIdentity
   /** The user that the client logs in as, where it has one. */
@@ -74,17 +75,10 @@ export class Keyspace extends Kv {
   readonly #locks: Locks
 
   constructor(parts: KeyspaceParts) {
-    const { transport, prefix, limits, leases, rangeStreams } = parts
-    const isWhole = prefix.length === 0
-    super(
-      isWhole ? transport : namespaceLayer(prefix)(transport),
-      limits,
-      leases,
-      isWhole ? rangeStreams : namespaceRangeStreams(prefix, rangeStreams),
-    )
+    super(parts.prefix.length === 0 ? parts : inNamespace(parts))
     this.#parts = parts
     this.#queues = parts.queues ?? this.#newQueues()
-    this.#locks = new Locks(this.#queues, prefix)
+    this.#locks = new Locks(this.#queues, parts.prefix)
   }
 
   /**
@@ -234,7 +228,7 @@ export class Keyspace extends Kv {
    * again one by one, so that only the guilty ones fail; where its outcome is not known, each of them has effect `unknown`.
    */
   batcher(): Keyspace {
-    return new Keyspace({ ...this.#parts, queues: this.#queues, transport: this.#parts.grouping })
+    return new Keyspace({ ...this.#parts, queues: this.#queues, kv: this.#parts.groupedKv })
   }
 
   /**
@@ -262,12 +256,12 @@ export class Keyspace extends Kv {
     checkInformerOptions(options as InformerOptions<unknown, string>)
     const encoded = encodeRange(range)
     if (encoded.key.length === 0) throw emptyKey()
-    const { memory, prefix, telemetry, watches } = this.#parts
+    const { readCache, prefix, telemetry, watches } = this.#parts
     const whole = prefixRange(prefix, encoded)
     const informer = new Informer(this.#informerSource(whole), range, options, watches.closing)
     informer.onEnd(telemetry.informerOpened(whole, informer))
     const copy = informerCopy(informer, options, whole, prefix)
-    if (copy !== undefined) informer.onEnd(memory.add(copy))
+    if (copy !== undefined) informer.onEnd(readCache.add(copy))
     return informer
   }
 
@@ -301,5 +295,15 @@ export class Keyspace extends Kv {
     const { leases, release, prefix, telemetry } = this.#parts
     const session = (ttlSeconds: number, signal: AbortSignal) => leases.shared(ttlSeconds, { signal })
     return { store: this, namespace: prefix, observer: telemetry, ...release, session }
+  }
+}
+
+/** The parts that reach the keys of a namespace alone. */
+function inNamespace({ kv, prefix, limits, leases, rangeStreams }: KeyspaceParts): KvParts {
+  return {
+    kv: withNamespace(kv, prefix),
+    limits,
+    leases,
+    rangeStreams: namespaceRangeStreams(prefix, rangeStreams),
   }
 }

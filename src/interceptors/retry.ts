@@ -5,7 +5,7 @@ import { sleep } from '../core/wait.js'
 import type { Method } from '../protobuf/methods.js'
 import { progressOf } from '../transport/call-progress.js'
 import { isTransportCode } from '../transport/grpc-status.js'
-import type { CallContext, Interceptor, Route, UnaryCall } from '../transport/transport.js'
+import type { CallContext, Interceptor, Route, UnaryHandler } from '../transport/transport.js'
 import { CallQueue, type CallQueueStats, type CallVerdict, minAttemptMs } from './call-queue.js'
 
 /** What retries work with. */
@@ -103,7 +103,7 @@ class Retries {
     method: Method<Request, Response>,
     request: Request,
     context: CallContext,
-    next: UnaryCall,
+    next: UnaryHandler<Request, Response>,
   ): Promise<Response> {
     const queue = this.#options.queues.queueOf(context)
     const round = queue.isFull ? await this.#turn(queue, context, undefined) : queue.enter()

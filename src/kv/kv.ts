@@ -3,12 +3,12 @@ import type { Bytes, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import type { ReadPolicy } from '../core/read-policy.js'
 import { describe, nonNegativeInteger, oneOf, optionalBoolean, positiveInteger } from '../core/validate.js'
-import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from '../protobuf/generated/messages.js'
-import { methods } from '../protobuf/methods.js'
+import type { TxnRequest, TxnResponse } from '../protobuf/generated/messages.js'
 import { checkCall } from '../transport/call-options.js'
 import { responseBytesOf } from '../transport/call-progress.js'
-import { type CallContext, type CallOptions, callContext, type Transport } from '../transport/transport.js'
+import { type CallContext, type CallKind, type CallOptions, callContext } from '../transport/transport.js'
 import { key as keyOf } from './compare.js'
+import type { KvService } from './kv-service.js'
 import { cursorAfter, type FetchedPage, Listing, type ListOptions, type PageReader } from './listing.js'
 import { deleteKey, get, type Operation, put } from './operation.js'
 import type { RangeStreams } from './range-stream.js'
@@ -55,13 +55,21 @@ export interface KvLimits {
   readonly maxRangeBytes: number
 }
 
+/** What keys and values work with. */
+export interface KvParts {
+  readonly kv: KvService
+  readonly limits: KvLimits
+  readonly leases: TtlLeases
+  readonly rangeStreams: RangeStreams
+}
+
 /** Options of `compact()`. */
 export interface CompactOptions extends CallOptions {
   /** Resolves only when the history is gone from the member's database. @default false */
   readonly physical?: boolean | undefined
 }
 
-const write = { requiresFloor: true, proposal: true } as const
+const write: CallKind = Object.freeze({ requiresFloor: true, proposal: true })
 
 /**
  * Keys and values. Every call is sent when it is made and returns a promise; reads of single keys and grouped writes are
@@ -70,14 +78,14 @@ const write = { requiresFloor: true, proposal: true } as const
  * `signal`.
  */
 export class Kv {
-  readonly #transport: Transport
+  readonly #service: KvService
   readonly #limits: KvLimits
   readonly #leases: TtlLeases
   readonly #streams: RangeStreams
 
-  constructor(transport: Transport, limits: KvLimits, leases: TtlLeases, streams: RangeStreams) {
-    this.#transport = transport
-    this.#streams = streams
+  constructor({ kv, limits, leases, rangeStreams }: KvParts) {
+    this.#service = kv
+    this.#streams = rangeStreams
     this.#limits = limits
     this.#leases = leases
   }
@@ -85,7 +93,7 @@ export class Kv {
   /** Reads one key; `undefined` if it does not exist. To learn who answered, and how, use `range(key)`. */
   async get(key: Bytes, options?: GetOptions): Promise<KeyValue | undefined> {
     checkRead('get()', options, optionNames.get)
-    const { kvs } = await this.#range(getRequest(key, options), this.#readContext(options))
+    const { kvs } = await this.#service.range(getRequest(key, options), this.#readContext(options))
     return kvs[0]
   }
 
@@ -93,7 +101,7 @@ export class Kv {
   async exists(key: Bytes, options?: CountOptions): Promise<boolean> {
     checkRead('exists()', options, optionNames.count)
     const request = getRequest(key, { revision: options?.revision })
-    const { count } = await this.#range({ ...request, countOnly: true }, this.#readContext(options))
+    const { count } = await this.#service.range({ ...request, countOnly: true }, this.#readContext(options))
     return count > 0
   }
 
@@ -110,7 +118,7 @@ export class Kv {
   /** The number of keys in a range. */
   async count(range: KeyRange, options?: CountOptions): Promise<number> {
     checkRead('count()', options, optionNames.count)
-    const { count } = await this.#range(countRequest(range, options?.revision), this.#readContext(options))
+    const { count } = await this.#service.range(countRequest(range, options?.revision), this.#readContext(options))
     return count
   }
 
@@ -137,7 +145,7 @@ export class Kv {
     const request = putRequest(key, value, options)
     if (options?.ttlSeconds !== undefined) return putWithTtl(this, this.#leases, [key, value], options)
     const context = callContext(options, write)
-    const response = await this.#transport.unary(methods.KV.Put, request, context)
+    const response = await this.#service.put(request, context)
     return { ...responseInfo(response.header, context), prevKv: response.prevKv }
   }
 
@@ -145,7 +153,7 @@ export class Kv {
   async touch(key: Bytes, options: TouchOptions = {}): Promise<PutResult> {
     checkCall('touch()', options, optionNames.touch)
     const context = callContext(options, write)
-    const response = await this.#transport.unary(methods.KV.Put, touchRequest(key, options), context)
+    const response = await this.#service.put(touchRequest(key, options), context)
     return { ...responseInfo(response.header, context), prevKv: response.prevKv }
   }
 
@@ -204,7 +212,7 @@ export class Kv {
       physical: optionalBoolean('physical', options.physical),
     }
     const context = callContext(options, { requiresFloor: true })
-    const response = await this.#transport.unary(methods.KV.Compact, request, context)
+    const response = await this.#service.compact(request, context)
     return responseInfo(response.header, context)
   }
 
@@ -213,7 +221,7 @@ export class Kv {
     const request = rangeRequest(range, options)
     const context = this.#readContext(options, mayUseCache)
     const limit = request.limit ?? this.#limits.maxRangeKeys
-    const response = await this.#range({ ...request, limit }, context)
+    const response = await this.#service.range({ ...request, limit }, context)
     const { servedAs = 'linearizable', isStale } = context.progress
     const info = responseInfo(response.header, context)
     const { kvs, count, more } = response
@@ -223,10 +231,6 @@ export class Kv {
       result: { ...info, kvs, count, more, revision, cursor, mode: servedAs, stale: isStale },
       bytes: responseBytesOf(context.progress),
     }
-  }
-
-  #range(request: RangeRequest, context: CallContext): Promise<RangeResponse> {
-    return this.#transport.unary(methods.KV.Range, request, context)
   }
 
   #readContext(options: (ReadPolicy & CallOptions) | undefined, mayUseCache = true): CallContext {
@@ -248,7 +252,7 @@ export class Kv {
 
   async #delete(request: ReturnType<typeof deleteRequest>, options: CallOptions): Promise<DeleteResult> {
     const context = callContext(options, write)
-    const response = await this.#transport.unary(methods.KV.DeleteRange, request, context)
+    const response = await this.#service.deleteRange(request, context)
     return { ...responseInfo(response.header, context), deleted: response.deleted, prevKvs: response.prevKvs }
   }
 
@@ -261,7 +265,7 @@ export class Kv {
     const readOnly = isReadOnly(request)
     const context = callContext(options, { requiresFloor: true, repeatable: readOnly, proposal: !readOnly })
     const sent = linearizableRequest(request)
-    const answer = await this.#transport.unary(methods.KV.Txn, sent, context)
+    const answer = await this.#service.txn(sent, context)
     const response = sent === request ? answer : { ...answer, responses: [] }
     return { info: responseInfo(response.header, context), response }
   }

@@ -52,6 +52,8 @@ export interface LeasesHost {
   readonly transport: Transport
   readonly keepAlives: KeepAliveScheduler
   readonly onLost: (error: LeaseLostError) => void
+  /** A revocation has ended, at `revision`, or without one if it may have been applied. Its keys are gone. */
+  readonly onRevoked: (revision: number | undefined) => void
   readonly events: RegistrationHost['events']
   /** Bound of calls for which none is given, in milliseconds. */
   readonly timeoutMs: number
@@ -102,11 +104,15 @@ export class Leases {
     checkCall('revoke()', options)
     const ID = toLeaseId('id', id)
     const context = callContext(options, { repeatable: true, requiresFloor: true, proposal: true })
+    let revision: number | undefined
     try {
-      await this.#host.transport.unary(methods.Lease.LeaseRevoke, { ID }, context)
+      const { header } = await this.#host.transport.unary(methods.Lease.LeaseRevoke, { ID }, context)
+      revision = header?.revision
     } catch (error) {
       // It is gone by the attempt whose answer was lost. Attempts that were refused have done nothing.
       if (!context.progress.mayBeApplied || !isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
+    } finally {
+      this.#host.onRevoked(revision)
     }
     this.#host.keepAlives.revoked(ID)
   }

@@ -1,5 +1,6 @@
 import { withAnySignal } from '../core/abort.js'
 import { isEtcdError } from '../core/errors.js'
+import type { KvService } from '../kv/kv-service.js'
 import { methods } from '../protobuf/methods.js'
 import { checkCall } from '../transport/call-options.js'
 import { type EndpointDirectory, pinnedTo } from '../transport/connection/endpoint-directory.js'
@@ -12,6 +13,7 @@ import { type ListedAlarms, notConnected, problemsOf } from './health-problems.j
 /** Dependencies of a health check. */
 export interface HealthParts {
   readonly transport: Transport
+  readonly kv: KvService
   readonly directory: EndpointDirectory
   /** The known state of the endpoints, without a request. */
   readonly endpoints: () => readonly EndpointStatus[]
@@ -71,13 +73,13 @@ async function probe(parts: HealthParts, url: string, options: CallOptions): Pro
   // A probe must be fast: do not wait for a member that is refusing connections.
   const refusal = parts.endpoints().find(({ endpoint, state }) => endpoint === url && state === 'connecting')?.reason
   if (refusal !== undefined) return { error: notConnected(url, refusal) }
-  const asVoter = await read(parts.transport, url, 'linearizable', options)
+  const asVoter = await read(parts.kv, url, 'linearizable', options)
   if (!isEtcdError(asVoter.error, 'NOT_SUPPORTED_FOR_LEARNER')) return asVoter
-  return { ...(await read(parts.transport, url, 'serializable', options)), isLearner: true }
+  return { ...(await read(parts.kv, url, 'serializable', options)), isLearner: true }
 }
 
 async function read(
-  transport: Transport,
+  kv: KvService,
   url: string,
   mode: 'linearizable' | 'serializable',
   options: CallOptions,
@@ -85,7 +87,7 @@ async function read(
   const kind = { repeatable: true, requiresFloor: true, route: pinnedTo(url), readPolicy: { mode } }
   try {
     const context = callContext(options, kind)
-    const { header } = await transport.unary(methods.KV.Range, { key: probeKey, countOnly: true }, context)
+    const { header } = await kv.range({ key: probeKey, countOnly: true }, context)
     return { memberId: header?.memberId }
   } catch (error) {
     options.signal?.throwIfAborted()

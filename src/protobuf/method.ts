@@ -1,3 +1,4 @@
+import { isEtcdError } from '../core/errors.js'
 import { protocolError } from './protocol-error.js'
 import { Reader } from './reader.js'
 import { Writer } from './writer.js'
@@ -102,6 +103,6 @@ export function decoder<Response>(
 }
 
 function undecodable(method: string, cause: unknown) {
-  const reason = cause instanceof Error ? ('rawMessage' in cause ? cause.rawMessage : cause.message) : cause
+  const reason = isEtcdError(cause) ? cause.rawMessage : cause instanceof Error ? cause.message : cause
   return protocolError(`the answer cannot be decoded: ${String(reason)}`, { method, cause })
 }

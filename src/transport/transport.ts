@@ -89,42 +89,31 @@ export function callContext(options: CallOptions | undefined, kind: CallKind): C
   }
 }
 
-/** Makes one unary call: a transport, or what is left of it below an interceptor. */
-export type UnaryCall = <Request, Response>(
+/** Makes calls. */
+export interface Transport {
+  /** Makes one unary call. Rejects with an `EtcdError`, or with the signal's reason when it aborts. */
+  unary<Request, Response>(method: Method<Request, Response>, request: Request, context: CallContext): Promise<Response>
+}
+
+/** Makes calls of one kind: what an interceptor wraps. */
+export type UnaryHandler<Request, Response> = (
   method: Method<Request, Response>,
   request: Request,
   context: CallContext,
 ) => Promise<Response>
 
-/** Makes calls. */
-export interface Transport {
-  /**
-   * Makes one unary call. Rejects with an `EtcdError`, or with the signal's reason when it aborts. Never throws
-   * synchronously.
-   */
-  readonly unary: UnaryCall
-}
-
-/** Wraps every call of a transport: does its part, and makes the call by `next`, once, several times or not at all. */
+/** Wraps any call: does its part, and makes the call with `next`, once, several times or not at all. */
 export type Interceptor = <Request, Response>(
   method: Method<Request, Response>,
   request: Request,
   context: CallContext,
-  next: UnaryCall,
+  next: UnaryHandler<Request, Response>,
 ) => Promise<Response>
 
 /** Puts interceptors around a transport. The first one listed is the outermost: it sees the call first. */
 export function intercept(transport: Transport, ...interceptors: readonly Interceptor[]): Transport {
   return interceptors.reduceRight<Transport>((inner, interceptor) => {
-    const next: UnaryCall = (method, request, context) => inner.unary(method, request, context)
+    const next: Transport['unary'] = (method, request, context) => inner.unary(method, request, context)
     return { unary: (method, request, context) => interceptor(method, request, context, next) }
   }, transport)
-}
-
-/** Adds behaviour to a transport by wrapping it. */
-export type Layer = (inner: Transport) => Transport
-
-/** Wraps `base`; the first layer listed is the outermost, so it sees the call first. */
-export function stack(base: Transport, ...layers: readonly Layer[]): Transport {
-  return layers.reduceRight((inner, layer) => layer(inner), base)
 }

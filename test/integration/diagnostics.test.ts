@@ -58,7 +58,17 @@ describe('The diagnostics channels', () => {
     assert.ok(responseBytes > 10 && responseBytes < 100)
     const [{ durationMs: attemptMs, connectMs: waitedMs, ...attempt } = assert.fail(), ...otherAttempts] = attempts
     const { requestBytes } = call
-    const place = { client, callId, method, path, operations: 1, batch: undefined, attempt: 1, why: 'first', endpoint }
+    const place = {
+      client,
+      callId,
+      method,
+      path,
+      operations: 1,
+      batch: undefined,
+      attempt: 1,
+      reason: 'first',
+      endpoint,
+    }
     assert.deepEqual(attempt, { ...place, requestBytes, responseBytes, outcome: ok })
     assert.equal(waitedMs, connectMs)
     assert.deepEqual(call.attemptRecords, attempts)

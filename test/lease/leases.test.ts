@@ -35,6 +35,7 @@ function leases(failures: readonly EtcdErrorInit[], asked: unknown[] = []): Leas
     keepAlives,
     events: { emit: () => {} },
     onLost: () => {},
+    onRevoked: () => {},
     timeoutMs: 1000,
     obstacle: () => undefined,
   })

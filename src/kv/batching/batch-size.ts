@@ -1,41 +1,41 @@
 import { isEtcdError } from '../../core/errors.js'
 
-const mostPatience = 1024
+const maxSuccessesNeeded = 1024
 
 /**
- * How many operations to put into one transaction. After a refusal, when all of them had to be made again one by one, half
- * as many; then one more after each success, or after more of them where refusals go on.
+ * How many operations to put into one transaction: half as many after a refusal, when all of them had to be repeated one
+ * by one; then one more after each success, or after several successes if refusals continue.
  */
 export class BatchSize {
-  /** What the members allow. */
-  #most: number
-  #now: number
-  /** Successes that one more takes. */
-  #patience = 1
+  /** The limit of the members. */
+  #max: number
+  #current: number
+  /** Successes until one more operation is allowed. */
+  #successesNeeded = 1
   #successes = 0
 
-  constructor(most: number) {
-    this.#most = most
-    this.#now = most
+  constructor(max: number) {
+    this.#max = max
+    this.#current = max
   }
 
-  get now(): number {
-    return this.#now
+  get current(): number {
+    return this.#current
   }
 
   succeeded(operations: number): void {
-    if (this.#now >= this.#most) return
-    if (operations > 1) this.#patience = Math.max(1, this.#patience / 2)
+    if (this.#current >= this.#max) return
+    if (operations > 1) this.#successesNeeded = Math.max(1, this.#successesNeeded / 2)
     this.#successes += 1
-    if (this.#successes < this.#patience) return
+    if (this.#successes < this.#successesNeeded) return
     this.#successes = 0
-    this.#now += 1
+    this.#current += 1
   }
 
   refused(operations: number, error: unknown): void {
-    if (isEtcdError(error, 'TOO_MANY_OPS')) this.#most = Math.max(1, Math.min(this.#most, operations - 1))
-    this.#now = Math.max(1, operations >> 1)
-    this.#patience = Math.min(mostPatience, this.#patience * 2)
+    if (isEtcdError(error, 'TOO_MANY_OPS')) this.#max = Math.max(1, Math.min(this.#max, operations - 1))
+    this.#current = Math.max(1, operations >> 1)
+    this.#successesNeeded = Math.min(maxSuccessesNeeded, this.#successesNeeded * 2)
     this.#successes = 0
   }
 }

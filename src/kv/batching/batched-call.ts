@@ -1,48 +1,42 @@
 import { longestTimerMs } from '../../core/abort.js'
 import { CompactedError, EtcdError } from '../../core/errors.js'
-import type { Method } from '../../protobuf/methods.js'
 import { absorbBatch } from '../../transport/call-progress.js'
 import { encodeOnce } from '../../transport/encoding.js'
 import type { CallContext, Transport } from '../../transport/transport.js'
-import type { GroupOperation, OperationAnswer } from './group-txn.js'
+import type { BatchOperation, EncodedOperation } from './batch-operation.js'
 
-/** A method whose calls can be operations of a transaction. */
-export type OperationMethod = Method<unknown, OperationAnswer>
-
-const none: readonly BatchedCall[] = []
+const noCalls: readonly never[] = []
 const nothing = (): void => {}
 
 /**
- * One caller's call on its way into a group and out of it. It settles once: with its answer, its error, the reason of its
- * own signal, or at its own deadline, whatever becomes of the others in the group.
+ * One caller's call on its way into a batch and out of it. It settles once: with its response, its error, the reason of
+ * its signal, or at its deadline, whatever happens to the other calls of the batch.
  */
-export class BatchedCall implements GroupOperation {
-  readonly tag: GroupOperation['tag']
+export class BatchedCall<Request, Response> implements EncodedOperation {
+  readonly operation: BatchOperation<Request, Response>
+  readonly request: Request
+  readonly context: CallContext
   /** Encoded when the call is made, so that the caller's buffers may change from then on. */
   readonly message: Buffer
-  readonly method: OperationMethod
-  readonly request: unknown
-  readonly context: CallContext
   /** What the caller gets. */
-  readonly settled: Promise<OperationAnswer>
+  readonly settled: Promise<Response>
   // The constructor of the promise sets both at once.
-  #resolve: (answer: OperationAnswer) => void = nothing
+  #resolve: (response: Response) => void = nothing
   #reject: (reason: unknown) => void = nothing
   #isSettled = false
-  /** The call of the group. */
-  #carrier: CallContext | undefined
+  /** The call of the batch. */
+  #batch: CallContext | undefined
   #onLeave: (() => void) | undefined
-  #twins: BatchedCall[] | undefined
+  #coalesced: BatchedCall<Request, Response>[] | undefined
   #onAbort: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
 
-  /** Throws `InvalidArgumentError` for a request that the wire cannot hold. */
-  constructor(method: OperationMethod, request: unknown, context: CallContext, tag: GroupOperation['tag']) {
-    this.tag = tag
-    this.message = encodeOnce(method, request, context)
-    this.method = method
-    this.context = context
+  /** @throws InvalidArgumentError for a request that the wire cannot hold */
+  constructor(operation: BatchOperation<Request, Response>, request: Request, context: CallContext) {
+    this.operation = operation
     this.request = request
+    this.context = context
+    this.message = encodeOnce(operation.method, request, context)
     this.settled = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -50,96 +44,94 @@ export class BatchedCall implements GroupOperation {
     if (context.signal !== undefined) this.#followSignal(context.signal)
   }
 
-  /** Calls for the same that share this one's operation, each with an answer of its own. */
-  get twins(): readonly BatchedCall[] {
-    return this.#twins ?? none
+  /** Calls with the same request, which share this one's operation. */
+  get coalesced(): readonly BatchedCall<Request, Response>[] {
+    return this.#coalesced ?? noCalls
   }
 
-  addTwin(twin: BatchedCall): void {
-    this.#twins ??= []
-    this.#twins.push(twin)
+  coalesce(call: BatchedCall<Request, Response>): void {
+    this.#coalesced ??= []
+    this.#coalesced.push(call)
   }
 
   get isSettled(): boolean {
     return this.#isSettled
   }
 
-  /** Whether nobody waits for this operation any more. */
+  /** Whether no caller waits for this operation any more. */
   get isAbandoned(): boolean {
-    return this.#isSettled && (this.#twins === undefined || this.#twins.every((twin) => twin.isSettled))
+    return this.#isSettled && (this.#coalesced === undefined || this.#coalesced.every((call) => call.isSettled))
   }
 
-  /** Bounds the wait for the call to be sent, which may be long; once it is sent, the transport sees to its deadline. */
-  queued(): void {
+  /** Bounds the wait before the call is sent, which may be long. Once it is sent, the transport enforces its deadline. */
+  startQueueTimer(): void {
     if (this.#timer !== undefined || this.#isSettled) return
-    const restMs = this.context.deadlineAt - performance.now()
-    if (restMs <= longestTimerMs) this.#timer = setTimeout(() => this.expire(), restMs)
+    const leftMs = this.context.deadlineAt - performance.now()
+    if (leftMs <= longestTimerMs) this.#timer = setTimeout(() => this.expire(), leftMs)
   }
 
-  /** The wait is over. */
-  taken(): void {
+  stopQueueTimer(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
   }
 
-  /** From now on it is a part of that call. `onLeave` is called when the caller gives up before the answer. */
-  carriedBy(carrier: CallContext, onLeave: () => void): void {
-    this.#carrier = carrier
+  /** From now on it is a part of that batch. `onLeave` is called when the caller gives up before the response. */
+  joinBatch(batch: CallContext, onLeave: () => void): void {
+    this.#batch = batch
     this.#onLeave = onLeave
   }
 
-  /** Makes the call by itself. */
-  async sendAlone(inner: Transport): Promise<OperationAnswer | undefined> {
-    const excludedEndpoints = this.#carrier?.progress.failedEndpoints
+  /** Makes the call outside of a batch. Resolves to whether it succeeded. */
+  async sendAlone(transport: Transport): Promise<boolean> {
+    const { operation, request } = this
+    const excludedEndpoints = this.#batch?.progress.failedEndpoints
     this.#leaveSignal()
-    this.#leaveCarrier()
+    this.#leaveBatch()
     const context = excludedEndpoints === undefined ? this.context : { ...this.context, excludedEndpoints }
     try {
-      const answer = await inner.unary(this.method, this.request, context)
+      const response = await transport.unary(operation.method, request, context)
       this.#settle()
-      this.#resolve(answer)
-      return answer
+      this.#resolve(response)
+      return true
     } catch (error) {
       this.#settle()
       this.#reject(error)
-      return undefined
+      return false
     }
   }
 
-  answer(answer: OperationAnswer, responseBytes: number): void {
-    if (!this.#settle(responseBytes)) return
-    this.#resolve(answer)
+  resolve(response: Response, responseBytes: number): void {
+    if (this.#settle(responseBytes)) this.#resolve(response)
   }
 
-  /** Fails with an error of its own, as if the call had been made by itself. */
-  fail(error: unknown): void {
-    if (!this.#settle()) return
-    this.#reject(error instanceof EtcdError ? this.#ownError(error) : error)
+  /** Fails with a new error of the same code, as if the call had been made outside of the batch. */
+  reject(error: unknown): void {
+    if (this.#settle()) this.#reject(this.#asOwn(error))
   }
 
-  /** The caller's own time is over. */
+  /** The caller's deadline has passed. */
   expire(): void {
-    const carrier = this.#carrier
-    const isSent = carrier !== undefined && carrier.progress.attempts > 0
+    const progress = this.#batch?.progress
+    const isSent = progress !== undefined && progress.attempts > 0
     const error = new EtcdError(
-      `the deadline passed ${isSent ? 'while the call was under way' : 'before the call was sent'}`,
+      `the deadline passed ${isSent ? 'while the call was in flight' : 'before the call was sent'}`,
       {
         code: 'DEADLINE_EXCEEDED',
         effect: isSent ? 'unknown' : 'none',
-        endpoint: carrier?.progress.endpoint,
-        method: this.method.name,
+        endpoint: progress?.endpoint,
+        method: this.operation.method.name,
       },
     )
-    this.fail(error)
+    if (this.#settle()) this.#reject(error)
     this.#onLeave?.()
   }
 
-  /** Counts what the group went through as this call's own. */
-  #leaveCarrier(responseBytes = 0): void {
-    const carrier = this.#carrier
-    if (carrier === undefined) return
-    this.#carrier = undefined
-    absorbBatch(this.context, carrier, responseBytes)
+  /** Counts what the batch went through as this call's. */
+  #leaveBatch(responseBytes = 0): void {
+    const batch = this.#batch
+    if (batch === undefined) return
+    this.#batch = undefined
+    absorbBatch(this.context, batch, responseBytes)
   }
 
   #followSignal(signal: AbortSignal): void {
@@ -155,8 +147,8 @@ export class BatchedCall implements GroupOperation {
     if (this.#isSettled) return false
     this.#isSettled = true
     this.#leaveSignal()
-    this.#leaveCarrier(responseBytes)
-    if (this.#timer !== undefined) this.taken()
+    this.#leaveBatch(responseBytes)
+    if (this.#timer !== undefined) this.stopQueueTimer()
     return true
   }
 
@@ -164,10 +156,19 @@ export class BatchedCall implements GroupOperation {
     if (this.#onAbort !== undefined) this.context.signal?.removeEventListener('abort', this.#onAbort)
   }
 
-  #ownError(error: EtcdError): EtcdError {
+  #asOwn(error: unknown): unknown {
+    if (!(error instanceof EtcdError)) return error
     const { rawMessage, code, effect, retryable, endpoint, grpcCode, cause } = error
-    const init = { code, effect, retryable, endpoint, method: this.method.name, grpcCode, cause }
+    const init = { code, effect, retryable, endpoint, method: this.operation.method.name, grpcCode, cause }
     if (!(error instanceof CompactedError)) return new EtcdError(rawMessage, init)
     return new CompactedError(rawMessage, { ...init, compactRevision: error.compactRevision })
   }
+}
+
+/** Whether a call is one of this operation. */
+export function isOperation<Request, Response>(
+  call: { readonly operation: unknown },
+  operation: BatchOperation<Request, Response>,
+): call is BatchedCall<Request, Response> {
+  return call.operation === operation
 }

@@ -1,24 +1,24 @@
-import { type EncodedRange, overlap } from '../../core/key-range.js'
-import { KeyValue } from '../../core/key-value.js'
+import { type EncodedRange, overlap, prefixRange } from '../../core/key-range.js'
 import { LRUCache } from '../../core/lru.js'
 import type { RangeRequest, RangeResponse } from '../../protobuf/generated/messages.js'
 import { methods } from '../../protobuf/methods.js'
+import { copyRange } from '../copy-range.js'
 
 /** Bounds of the read cache. */
 export interface ReadCacheLimits {
-  /** How old an answer may be, counted from when it was asked for. */
+  /** Maximum age of an answer, counted from its request. */
   readonly maxAgeMs: number
   readonly maxBytes: number
 }
 
-/** An answer without a call, and whose answer it was. */
-export interface MemoryAnswer {
+/** An answer without a call, and the member that it came from. */
+export interface CachedRead {
   readonly response: RangeResponse
   readonly endpoint: string | undefined
   readonly bytes: number
-  /** It is of a copy that has not been confirmed lately: it may have been cut off from the cluster. */
+  /** It comes from a copy that has not been confirmed recently: the copy may be cut off from the cluster. */
   readonly isCutOff?: boolean | undefined
-  /** Has a copy ask how far it is. */
+  /** Makes a copy request its progress. */
   readonly catchUp?: (() => void) | undefined
 }
 
@@ -28,49 +28,50 @@ export interface LocalCopy {
   readonly range: EncodedRange
   /** What a read within its range has to wait for before it is known whether the copy is cut off; `undefined` for nothing. */
   confirm(range: EncodedRange): Promise<void> | undefined
-  /** The answer to a read within its range; `undefined` where it cannot tell, or not as of `revision` or later. */
-  answer(request: RangeRequest, revision: number): MemoryAnswer | undefined
+  /** The answer to a read within its range; `undefined` if it has none, or none as of `revision` or later. */
+  answer(request: RangeRequest, revision: number): CachedRead | undefined
 }
 
-/** A read whose answer is to be kept, while it is under way. */
-export interface Asking {
+/** A read in flight whose answer is to be kept. */
+export interface PendingRead {
   readonly name: string
   readonly range: EncodedRange
-  readonly askedAt: number
+  readonly requestedAt: number
   /** A write of one of its keys by this client has ended meanwhile: its answer may be older than that. */
-  isSpoilt: boolean
+  isInvalidated: boolean
 }
 
-interface KeptAnswer extends MemoryAnswer {
+interface KeptAnswer extends CachedRead {
   readonly range: EncodedRange
-  readonly askedAt: number
+  readonly requestedAt: number
 }
 
-const mostAnswers = 1000
+const maxAnswers = 1000
+const everyKey = prefixRange(Buffer.alloc(0))
 
 /**
- * What this process remembers of the keys: copies that follow the cluster, and answers of a bounded age and size. What
- * this client has written itself is never missing from what it gives.
+ * What this process knows of the keys without a call: copies that follow the cluster, and answers of bounded age and size.
+ * It never lacks what this client has written.
  */
 export class ReadCache {
   readonly #limits: ReadCacheLimits | undefined
   /** The copies, and the newest revision at which this client has written one of their keys. */
   readonly #copies = new Map<LocalCopy, number>()
-  readonly #asking = new Set<Asking>()
+  readonly #pending = new Set<PendingRead>()
   readonly #answers: LRUCache<string, KeptAnswer>
 
   constructor(limits: ReadCacheLimits | undefined) {
     this.#limits = limits
     const maxSize = Math.max(1, limits?.maxBytes ?? 1)
-    this.#answers = new LRUCache({ max: mostAnswers, maxSize, sizeCalculation: ({ bytes }) => Math.max(1, bytes) })
+    this.#answers = new LRUCache({ max: maxAnswers, maxSize, sizeCalculation: ({ bytes }) => Math.max(1, bytes) })
   }
 
-  /** Whether there is anything that a write could make wrong. */
+  /** Whether a write has anything to invalidate. */
   get isInUse(): boolean {
-    return this.#copies.size > 0 || this.#answers.size > 0 || this.#asking.size > 0
+    return this.#copies.size > 0 || this.#answers.size > 0 || this.#pending.size > 0
   }
 
-  /** Lets reads be answered from a copy; returns what is to be called when it follows the cluster no more. */
+  /** Lets reads be answered from a copy. Returns the function that removes the copy. */
   add(copy: LocalCopy): () => void {
     this.#copies.set(copy, 0)
     return () => this.#copies.delete(copy)
@@ -85,7 +86,7 @@ export class ReadCache {
     return undefined
   }
 
-  answer(request: RangeRequest, range: EncodedRange): MemoryAnswer | undefined {
+  answer(request: RangeRequest, range: EncodedRange): CachedRead | undefined {
     for (const [copy, revision] of this.#copies) {
       const answer = overlap(copy.range, range) ? copy.answer(request, revision) : undefined
       if (answer !== undefined) return answer
@@ -93,57 +94,58 @@ export class ReadCache {
     return this.#kept(request)
   }
 
-  /** A read is about to be made whose answer may be kept. */
-  ask(request: RangeRequest, range: EncodedRange): Asking | undefined {
+  /** A read starts whose answer may be kept. */
+  begin(request: RangeRequest, range: EncodedRange): PendingRead | undefined {
     if (this.#limits === undefined) return undefined
-    const asking = { name: nameOf(request), range, askedAt: performance.now(), isSpoilt: false }
-    this.#asking.add(asking)
-    return asking
+    const pending = { name: nameOf(request), range, requestedAt: performance.now(), isInvalidated: false }
+    this.#pending.add(pending)
+    return pending
   }
 
-  /** The read has ended, with this answer if it has one. */
-  asked(asking: Asking | undefined, answer: MemoryAnswer | undefined): void {
-    if (asking === undefined) return
-    this.#asking.delete(asking)
-    if (answer === undefined || asking.isSpoilt) return
-    const { name, range, askedAt } = asking
-    this.#answers.set(name, { ...answer, response: copyOf(answer.response), range, askedAt })
+  /** The read has ended, with this answer or without one. */
+  end(pending: PendingRead | undefined, answer: CachedRead | undefined): void {
+    if (pending === undefined) return
+    this.#pending.delete(pending)
+    if (answer === undefined || pending.isInvalidated) return
+    const { name, range, requestedAt } = pending
+    this.#answers.set(name, { ...answer, response: copyRange(answer.response), range, requestedAt })
   }
 
-  /** A write of these keys by this client has ended: they are written, or may be where there is no `revision`. */
-  wrote(range: EncodedRange, revision: number | undefined): void {
+  /** A write of these keys by this client has ended, at `revision`, or without one if it may have been applied. */
+  invalidate(range: EncodedRange, revision: number | undefined): void {
     for (const [name, answer] of this.#answers.entries()) if (overlap(answer.range, range)) this.#answers.delete(name)
-    for (const asking of this.#asking) if (overlap(asking.range, range)) asking.isSpoilt = true
+    for (const pending of this.#pending) if (overlap(pending.range, range)) pending.isInvalidated = true
     if (revision === undefined) return
     for (const [copy, seen] of this.#copies) {
       if (revision > seen && overlap(copy.range, range)) this.#copies.set(copy, revision)
     }
   }
 
+  /** This client has revoked a lease: which keys it had, only the cluster knows. */
+  invalidateEveryKey(revision: number | undefined): void {
+    this.invalidate(everyKey, revision)
+  }
+
   /** The cluster is another one, or an older one, than before. */
   clear(): void {
     this.#answers.clear()
-    for (const asking of this.#asking) asking.isSpoilt = true
+    for (const pending of this.#pending) pending.isInvalidated = true
     for (const copy of this.#copies.keys()) this.#copies.set(copy, 0)
   }
 
-  #kept(request: RangeRequest): MemoryAnswer | undefined {
+  #kept(request: RangeRequest): CachedRead | undefined {
     if (this.#limits === undefined || this.#answers.size === 0) return undefined
     const name = nameOf(request)
     const kept = this.#answers.get(name)
     if (kept === undefined) return undefined
-    if (performance.now() - kept.askedAt <= this.#limits.maxAgeMs) return { ...kept, response: copyOf(kept.response) }
+    if (performance.now() - kept.requestedAt <= this.#limits.maxAgeMs)
+      return { ...kept, response: copyRange(kept.response) }
     this.#answers.delete(name)
     return undefined
   }
 }
 
-/** What a read asks for, as a text to compare. */
+/** A request as a key of maps. */
 function nameOf(request: RangeRequest): string {
   return methods.KV.Range.encode(request).toString('latin1')
-}
-
-/** Whoever is given an answer may change it. */
-function copyOf(response: RangeResponse): RangeResponse {
-  return { ...response, kvs: response.kvs.map((kv) => Object.assign(new KeyValue(), kv)) }
 }

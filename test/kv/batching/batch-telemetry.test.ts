@@ -4,10 +4,9 @@ import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { EtcdError } from '../../../src/core/errors.js'
 import { attemptObserver, callObserver } from '../../../src/interceptors/observe.js'
-import type { BatchedCall } from '../../../src/kv/batching/batched-call.js'
-import { readBatchLayer } from '../../../src/kv/batching/read-batch-layer.js'
+import { withReadBatches } from '../../../src/kv/batching/read-batches.js'
+import { interceptKv, kvService } from '../../../src/kv/kv-service.js'
 import type { RangeResponse } from '../../../src/protobuf/generated/messages.js'
-import { methods } from '../../../src/protobuf/methods.js'
 import { channels } from '../../../src/telemetry/channels.js'
 import { ClientTelemetry } from '../../../src/telemetry/client-telemetry.js'
 import type { AttemptRecord, CallRecord } from '../../../src/telemetry/records.js'
@@ -20,7 +19,7 @@ const answer: RangeResponse = { header: header(), kvs: [], more: false, count: 0
 
 function answerAll({ request }: FakeCall): unknown {
   if (!Array.isArray(request)) return answer
-  return { header: header(), answers: request.map((_: BatchedCall) => ({ ...answer })), sizes: request.map(() => 10) }
+  return { header: header(), responses: request.map(() => ({ ...answer })), sizes: request.map(() => 10) }
 }
 
 /** Takes its time, as the layer that logs in. */
@@ -44,16 +43,16 @@ function observed(reply: (call: FakeCall, index: number) => unknown) {
     progressOf.wire(call.context).endpoint = 'm0'
     return reply(call, index)
   })
-  const options = { maxOps: 128, maxBytes: 1e6, servesBatches: () => true, floor: () => 0 }
-  const batched = readBatchLayer(options)(intercept(inner, waitForToken, attemptObserver(telemetry)))
-  const layers = intercept(
-    batched,
+  const options = { maxOps: 128, maxBytes: 1e6, servesBatches: () => true, minRevision: () => 0 }
+  const attempts = intercept(inner, waitForToken, attemptObserver(telemetry))
+  const kv = interceptKv(
+    withReadBatches(kvService(attempts), attempts, options),
     callObserver(telemetry, () => 'leader'),
   )
   const read = (key: string, { signal, timeoutMs = 10_000, serializable = false }: Ask = {}) => {
     const route = { ...anyMember, serializable }
     const context = callContext({ signal, timeoutMs }, { repeatable: true, requiresFloor: !serializable, route })
-    return layers.unary(methods.KV.Range, { key: Buffer.from(key) }, context)
+    return kv.range({ key: Buffer.from(key) }, context)
   }
   return { read, inner }
 }

@@ -3,13 +3,13 @@ import { describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ErrorCode, EtcdError } from '../../../src/core/errors.js'
 import { KeyValue } from '../../../src/core/key-value.js'
+import type { BatchResponse } from '../../../src/kv/batching/batch-operation.js'
 import type { BatchedCall } from '../../../src/kv/batching/batched-call.js'
-import type { GroupAnswer } from '../../../src/kv/batching/group-txn.js'
-import { readBatchLayer } from '../../../src/kv/batching/read-batch-layer.js'
-import type { ReadLaneOptions } from '../../../src/kv/batching/read-lane.js'
+import type { ReadBatcherOptions } from '../../../src/kv/batching/read-batcher.js'
+import { withReadBatches } from '../../../src/kv/batching/read-batches.js'
 import { servesReadTxns } from '../../../src/kv/batching/read-txn-support.js'
+import { kvService } from '../../../src/kv/kv-service.js'
 import type { RangeRequest, RangeResponse } from '../../../src/protobuf/generated/messages.js'
-import { methods } from '../../../src/protobuf/methods.js'
 import { progressOf } from '../../../src/transport/call-progress.js'
 import {
   anyMember,
@@ -20,9 +20,11 @@ import {
 } from '../../../src/transport/transport.js'
 import { type FakeCall, fakeTransport, header } from '../../support/fake-transport.js'
 
+type BatchedRead = BatchedCall<RangeRequest, RangeResponse>
+
 /** What one sending asks for: the keys of a transaction, or of a read by itself. */
 function keysOf({ request }: Pick<FakeCall, 'request'>): string[] {
-  const requests = Array.isArray(request) ? request.map((call: BatchedCall) => call.request) : [request]
+  const requests = Array.isArray(request) ? request.map((call: BatchedRead) => call.request) : [request]
   return requests.map((one) => String((one as RangeRequest).key))
 }
 
@@ -31,32 +33,31 @@ function answerTo(request: RangeRequest, revision = 5): RangeResponse {
   return { header: header({ revision }), kvs: [kv], more: false, count: 1 }
 }
 
-function answerAll({ request }: Pick<FakeCall, 'request'>): RangeResponse | GroupAnswer {
+function answerAll({ request }: Pick<FakeCall, 'request'>): RangeResponse | BatchResponse<RangeResponse> {
   if (!Array.isArray(request)) return answerTo(request as RangeRequest)
-  const answers = request.map((call: BatchedCall) => answerTo(call.request as RangeRequest))
-  return { header: header({ revision: 5 }), answers, sizes: answers.map(() => 10) }
+  const responses = request.map((call: BatchedRead) => answerTo(call.request as RangeRequest))
+  return { header: header({ revision: 5 }), responses, sizes: responses.map(() => 10) }
 }
 
 const denied = (effect: 'none' | 'unknown' = 'none') =>
   new EtcdError('permission denied', { code: 'PERMISSION_DENIED', effect, method: 'KV.Txn' })
 
-function batching(answer: (call: FakeCall, index: number) => unknown, options: Partial<ReadLaneOptions> = {}) {
+function batching(answer: (call: FakeCall, index: number) => unknown, options: Partial<ReadBatcherOptions> = {}) {
   const inner = fakeTransport((call, index) => {
     progressOf.wire(call.context).endpoint = 'm0'
     return answer(call, index)
   })
-  const layer = readBatchLayer({ maxOps: 128, maxBytes: 1e6, servesBatches: () => true, floor: () => 0, ...options })(
-    inner,
-  )
+  const defaults = { maxOps: 128, maxBytes: 1e6, servesBatches: () => true, minRevision: () => 0 }
+  const kv = withReadBatches(kvService(inner), inner, { ...defaults, ...options })
   const contexts: CallContext[] = []
-  const read = (
+  const read = async (
     key: string,
     { signal, timeoutMs, route = {}, ...fields }: CallOptions & Partial<RangeRequest> & { route?: Partial<Route> } = {},
   ) => {
     const kind = { repeatable: true, requiresFloor: route.serializable !== true, route: { ...anyMember, ...route } }
     const context = callContext({ signal, timeoutMs: timeoutMs ?? 10_000 }, kind)
     contexts.push(context)
-    return layer.unary(methods.KV.Range, { key: Buffer.from(key), ...fields }, context)
+    return kv.range({ key: Buffer.from(key), ...fields }, context)
   }
   const codeOf = (reading: Promise<unknown>): Promise<ErrorCode | 'ok' | unknown> =>
     reading.then(
@@ -380,15 +381,15 @@ describe('A serializable read', () => {
 
   test('does not join one that was sent before the client saw a newer revision', async () => {
     const { opened, open } = gate()
-    let floor = 1
-    const options = { floor: () => floor }
+    let minRevision = 1
+    const options = { minRevision: () => minRevision }
     const { read, sent } = batching(async (call) => {
       await opened
       return answerAll(call)
     }, options)
     const reads = [read('a', { route })]
     await turn()
-    floor = 2
+    minRevision = 2
     reads.push(read('a', { route }))
     await turn()
     reads.push(read('a', { route }))

@@ -2,20 +2,25 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ErrorCode, EtcdError } from '../../../src/core/errors.js'
-import type { BatchedCall } from '../../../src/kv/batching/batched-call.js'
-import type { GroupAnswer, OperationAnswer } from '../../../src/kv/batching/group-txn.js'
-import { writeGroupLayer } from '../../../src/kv/batching/write-group-layer.js'
-import type { WriteLaneOptions } from '../../../src/kv/batching/write-lane.js'
-import type { DeleteRangeRequest, PutRequest } from '../../../src/protobuf/generated/messages.js'
-import { methods } from '../../../src/protobuf/methods.js'
+import type { BatchResponse } from '../../../src/kv/batching/batch-operation.js'
+import type { BatchedWrite, WriteBatcherOptions } from '../../../src/kv/batching/write-batcher.js'
+import { withWriteGroups } from '../../../src/kv/batching/write-groups.js'
+import { kvService } from '../../../src/kv/kv-service.js'
+import type {
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  PutRequest,
+  PutResponse,
+} from '../../../src/protobuf/generated/messages.js'
 import { progressOf } from '../../../src/transport/call-progress.js'
 import { type CallContext, type CallOptions, callContext } from '../../../src/transport/transport.js'
 import { type FakeCall, fakeTransport, header } from '../../support/fake-transport.js'
 
 type Write = PutRequest | DeleteRangeRequest
+type WriteResponse = PutResponse | DeleteRangeResponse
 
 function requestsOf({ request }: Pick<FakeCall, 'request'>): Write[] {
-  return Array.isArray(request) ? request.map((call: BatchedCall) => call.request as Write) : [request as Write]
+  return Array.isArray(request) ? request.map((call: BatchedWrite) => call.request) : [request as Write]
 }
 
 /** One sending in short: `a=1` is a put, `-a` a deletion. */
@@ -25,31 +30,30 @@ function shown(call: Pick<FakeCall, 'request'>): string[] {
 
 const revision = 7
 
-function answerAll(call: Pick<FakeCall, 'request'>): OperationAnswer | GroupAnswer {
-  const answers = requestsOf(call).map((one) =>
+function answerAll(call: Pick<FakeCall, 'request'>): WriteResponse | BatchResponse<WriteResponse> {
+  const responses = requestsOf(call).map((one) =>
     'value' in one
       ? { header: header({ revision }), prevKv: undefined }
       : { header: header({ revision }), deleted: 1, prevKvs: [] },
   )
-  if (Array.isArray(call.request)) return { header: header({ revision }), answers, sizes: answers.map(() => 5) }
-  const [answer] = answers
+  if (Array.isArray(call.request)) return { header: header({ revision }), responses, sizes: responses.map(() => 5) }
+  const [answer] = responses
   assert.ok(answer)
   return answer
 }
 
-function grouping(answer: (call: FakeCall, index: number) => unknown, options: Partial<WriteLaneOptions> = {}) {
+function grouping(answer: (call: FakeCall, index: number) => unknown, options: Partial<WriteBatcherOptions> = {}) {
   const inner = fakeTransport((call, index) => {
     progressOf.wire(call.context).endpoint = 'm0'
     return answer(call, index)
   })
-  const layer = writeGroupLayer({ maxOps: 128, maxBytes: 1e6, ...options })(inner)
+  const kv = withWriteGroups(kvService(inner), inner, { maxOps: 128, maxBytes: 1e6, ...options })
   const context = ({ signal, timeoutMs = 10_000 }: CallOptions = {}): CallContext =>
     callContext({ signal, timeoutMs }, { requiresFloor: true, proposal: true })
   const put = (key: string, value = '', options?: CallOptions) =>
-    layer.unary(methods.KV.Put, { key: Buffer.from(key), value: Buffer.from(value) }, context(options))
+    kv.put({ key: Buffer.from(key), value: Buffer.from(value) }, context(options))
   const del = (key: string, rangeEnd?: string) =>
-    layer.unary(
-      methods.KV.DeleteRange,
+    kv.deleteRange(
       { key: Buffer.from(key), rangeEnd: rangeEnd === undefined ? undefined : Buffer.from(rangeEnd) },
       context(),
     )

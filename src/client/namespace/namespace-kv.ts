@@ -1,4 +1,5 @@
 import type { KeyValue } from '../../core/key-value.js'
+import type { KvCall, KvService } from '../../kv/kv-service.js'
 import type {
   Compare,
   DeleteRangeResponse,
@@ -9,56 +10,40 @@ import type {
   TxnRequest,
   TxnResponse,
 } from '../../protobuf/generated/messages.js'
-import { type Method, methods } from '../../protobuf/methods.js'
-import type { CallContext, Layer, Transport } from '../../transport/transport.js'
 import { addPrefix, prefixRange, stripPrefix } from './namespace-range.js'
 
-/** How the messages of one method are taken into the namespace and out of it. */
-interface Translation<Request, Response> {
-  readonly into: (prefix: Buffer, request: Request) => Request
-  readonly outOf: (prefix: Buffer, response: Response) => void
-}
-
-/**
- * Adds a prefix to every key of the KV service, in requests of all kinds, and strips it from the answers. Calls that name
- * no keys pass untouched.
- */
-export function namespaceLayer(prefix: Buffer): Layer {
-  return (inner) => ({
-    unary<Request, Response>(method: Method<Request, Response>, request: Request, context: CallContext) {
-      const translation = translations.get(method) as Translation<Request, Response> | undefined
-      if (translation === undefined) return inner.unary(method, request, context)
-      return call(inner, method, translation, request, context)
-    },
-  })
-
-  async function call<Request, Response>(
-    inner: Transport,
-    method: Method<Request, Response>,
-    { into, outOf }: Translation<Request, Response>,
-    request: Request,
-    context: CallContext,
-  ): Promise<Response> {
-    const response = await inner.unary(method, into(prefix, request), context)
-    outOf(prefix, response)
-    return response
+/** Adds a prefix to every key in requests of all kinds, and strips it from the responses. */
+export function withNamespace(inner: KvService, prefix: Buffer): KvService {
+  const into = <Range extends { readonly key?: Uint8Array | undefined }>(range: Range): Range =>
+    prefixRange(prefix, range)
+  return {
+    ...inner,
+    range: translated(inner.range, into, (response) => stripRange(prefix, response)),
+    put: translated(
+      inner.put,
+      (put) => ({ ...put, key: addPrefix(prefix, put.key) }),
+      (response) => stripPut(prefix, response),
+    ),
+    deleteRange: translated(inner.deleteRange, into, (response) => stripDeleted(prefix, response)),
+    txn: translated(
+      inner.txn,
+      (txn) => prefixTxn(prefix, txn),
+      (response) => stripTxn(prefix, response),
+    ),
   }
 }
 
-const translations = new Map<unknown, unknown>()
-
-function translate<Request, Response>(
-  method: Method<Request, Response>,
-  into: (prefix: Buffer, request: Request) => Request,
-  outOf: (prefix: Buffer, response: Response) => void,
-): void {
-  translations.set(method, { into, outOf } satisfies Translation<Request, Response>)
+function translated<Request, Response>(
+  call: KvCall<Request, Response>,
+  into: (request: Request) => Request,
+  strip: (response: Response) => void,
+): KvCall<Request, Response> {
+  return async (request, context) => {
+    const response = await call(into(request), context)
+    strip(response)
+    return response
+  }
 }
-
-translate(methods.KV.Range, prefixRange, stripRange)
-translate(methods.KV.Put, (prefix, put) => ({ ...put, key: addPrefix(prefix, put.key) }), stripPut)
-translate(methods.KV.DeleteRange, prefixRange, stripDeleted)
-translate(methods.KV.Txn, prefixTxn, stripTxn)
 
 function prefixTxn(prefix: Buffer, { compare, success, failure }: TxnRequest): TxnRequest {
   return {
@@ -78,7 +63,7 @@ function prefixOperation(prefix: Buffer, operation: RequestOp): RequestOp {
   return { requestPut: { ...requestPut, key: addPrefix(prefix, requestPut.key) } }
 }
 
-// Answers belong to the one call that they were decoded for, so their keys are changed in place.
+// A response belongs to the one call that it was decoded for, so its keys are changed in place.
 
 function strip(prefix: Buffer, kv: KeyValue): void {
   kv.key = stripPrefix(prefix, kv.key)

@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type ErrorCode, EtcdError } from '../../src/core/errors.js'
-import { type ReadPolicy, type ReadPolicyOptions, ReadPolicyTable } from '../../src/core/read-policy.js'
-import { ReadCache } from '../../src/kv/reads/read-cache.js'
-import { readModeLayer } from '../../src/kv/reads/read-mode-layer.js'
-import type { RangeRequest } from '../../src/protobuf/generated/messages.js'
-import { methods } from '../../src/protobuf/methods.js'
-import { progressOf } from '../../src/transport/call-progress.js'
-import { callContext } from '../../src/transport/transport.js'
-import { fakeTransport, header } from '../support/fake-transport.js'
+import { type ErrorCode, EtcdError } from '../../../src/core/errors.js'
+import { type ReadPolicy, type ReadPolicyOptions, ReadPolicyTable } from '../../../src/core/read-policy.js'
+import { kvService } from '../../../src/kv/kv-service.js'
+import { ReadCache } from '../../../src/kv/reads/read-cache.js'
+import { withReadModes } from '../../../src/kv/reads/read-modes.js'
+import type { RangeRequest } from '../../../src/protobuf/generated/messages.js'
+import { progressOf } from '../../../src/transport/call-progress.js'
+import { callContext } from '../../../src/transport/transport.js'
+import { fakeTransport, header } from '../../support/fake-transport.js'
 
 type Answer = number | ErrorCode
 
-const memory = new ReadCache(undefined)
+const cache = new ReadCache(undefined)
 
-/** Reads through the layer; each member answers with a revision or an error, `quorum` answers linearizable reads. */
+/** Reads with the read modes; each member answers with a revision or an error, `quorum` answers linearizable reads. */
 async function read(
-  { members, quorum, floor }: { members: readonly Answer[]; quorum: Answer; floor: number },
+  { members, quorum, minRevision }: { members: readonly Answer[]; quorum: Answer; minRevision: number },
   policy: ReadPolicy & { revision?: number } = { mode: 'serializable' },
   options: ReadPolicyOptions = {},
 ) {
@@ -39,13 +39,13 @@ async function read(
   })
   const hasUntriedEndpoint = (_: unknown, excludedEndpoints: ReadonlySet<string>) =>
     members.some((_, index) => !excludedEndpoints.has(`m${index}`))
-  const layer = readModeLayer({
+  const kv = withReadModes(kvService(transport), {
     policy: new ReadPolicyTable(options),
-    floor: () => floor,
-    memory,
+    minRevision: () => minRevision,
+    cache,
     hasUntriedEndpoint,
-  })(transport)
-  const outcome = await layer.unary(methods.KV.Range, { key: Buffer.from('k'), revision }, context).then(
+  })
+  const outcome = await kv.range({ key: Buffer.from('k'), revision }, context).then(
     (response) => response.header?.revision,
     (error: unknown) => (error instanceof EtcdError ? error.code : error),
   )
@@ -55,31 +55,31 @@ async function read(
 
 describe('A serializable read', () => {
   test('is the answer of the first member that is not behind', async () => {
-    assert.deepEqual((await read({ members: [10, 10], quorum: 11, floor: 10 })).asked, ['m0'])
-    const { outcome, asked, route, requiresFloor } = await read({ members: [8, 9, 12], quorum: 13, floor: 10 })
+    assert.deepEqual((await read({ members: [10, 10], quorum: 11, minRevision: 10 })).asked, ['m0'])
+    const { outcome, asked, route, requiresFloor } = await read({ members: [8, 9, 12], quorum: 13, minRevision: 10 })
     assert.deepEqual([outcome, asked, route.serializable], [12, ['m0', 'm1', 'm2'], true])
     assert.equal(requiresFloor, false)
   })
 
   test('becomes linearizable when all members are behind', async () => {
-    const { outcome, asked, ...last } = await read({ members: [8, 9], quorum: 13, floor: 10 })
+    const { outcome, asked, ...last } = await read({ members: [8, 9], quorum: 13, minRevision: 10 })
     assert.deepEqual([outcome, asked], [13, ['m0', 'm1', 'quorum']])
     assert.deepEqual([last.route.serializable, last.requiresFloor, last.isStale], [false, true, false])
   })
 
   test('of a past revision may come from a member that is behind, if it has that revision', async () => {
     const policy = { mode: 'serializable', revision: 5 } as const
-    assert.deepEqual((await read({ members: [8], quorum: 13, floor: 10 }, policy)).asked, ['m0'])
-    const lacking = await read({ members: ['FUTURE_REVISION', 8], quorum: 13, floor: 10 }, policy)
+    assert.deepEqual((await read({ members: [8], quorum: 13, minRevision: 10 }, policy)).asked, ['m0'])
+    const lacking = await read({ members: ['FUTURE_REVISION', 8], quorum: 13, minRevision: 10 }, policy)
     assert.deepEqual([lacking.outcome, lacking.asked], [8, ['m0', 'm1']])
-    const newcomer = await read({ members: ['FUTURE_REVISION'], quorum: 13, floor: 0 }, policy)
+    const newcomer = await read({ members: ['FUTURE_REVISION'], quorum: 13, minRevision: 0 }, policy)
     assert.deepEqual([newcomer.outcome, newcomer.asked], [13, ['m0', 'quorum']])
-    const future = await read({ members: ['FUTURE_REVISION'], quorum: 'FUTURE_REVISION', floor: 0 }, policy)
+    const future = await read({ members: ['FUTURE_REVISION'], quorum: 'FUTURE_REVISION', minRevision: 0 }, policy)
     assert.equal(future.outcome, 'FUTURE_REVISION')
   })
 
   test('fails with what its member says otherwise', async () => {
-    const { outcome, asked } = await read({ members: ['PERMISSION_DENIED', 12], quorum: 13, floor: 0 })
+    const { outcome, asked } = await read({ members: ['PERMISSION_DENIED', 12], quorum: 13, minRevision: 0 })
     assert.deepEqual([outcome, asked], ['PERMISSION_DENIED', ['m0']])
   })
 })
@@ -89,27 +89,27 @@ describe('A linearizable read with fallback', () => {
 
   test('is stale when it falls back, after a third of its time, even below the floor', async () => {
     for (const code of ['NO_LEADER', 'DEADLINE_EXCEEDED', 'SERVER_TIMEOUT', 'LEADER_CHANGED'] as const) {
-      const { outcome, asked, bounds, isStale } = await read({ members: [8], quorum: code, floor: 10 }, fallback)
+      const { outcome, asked, bounds, isStale } = await read({ members: [8], quorum: code, minRevision: 10 }, fallback)
       assert.deepEqual([outcome, asked, isStale], [8, ['quorum', 'm0'], true])
       assert.ok(Math.abs((bounds[0] ?? 0) - 1000) < 50 && Math.abs((bounds[1] ?? 0) - 3000) < 1, `${bounds}`)
     }
   })
 
   test('does not fall back for other errors, nor where nobody asked for it', async () => {
-    const denied = await read({ members: [8], quorum: 'PERMISSION_DENIED', floor: 0 }, fallback)
+    const denied = await read({ members: [8], quorum: 'PERMISSION_DENIED', minRevision: 0 }, fallback)
     assert.deepEqual([denied.outcome, denied.asked], ['PERMISSION_DENIED', ['quorum']])
-    const plain = await read({ members: [8], quorum: 'NO_LEADER', floor: 0 }, {})
+    const plain = await read({ members: [8], quorum: 'NO_LEADER', minRevision: 0 }, {})
     assert.deepEqual([plain.outcome, plain.asked], ['NO_LEADER', ['quorum']])
-    const fine = await read({ members: [8], quorum: 12, floor: 0 }, fallback)
+    const fine = await read({ members: [8], quorum: 12, minRevision: 0 }, fallback)
     assert.deepEqual([fine.outcome, fine.isStale], [12, false])
   })
 
   test('of a past revision goes from a member that has not come so far to the others, and then waits for a leader', async () => {
     const pinned = { ...fallback, revision: 9 }
     const behind = 'FUTURE_REVISION'
-    const one = await read({ members: [behind, behind, 12], quorum: 'NO_LEADER', floor: 0 }, pinned)
+    const one = await read({ members: [behind, behind, 12], quorum: 'NO_LEADER', minRevision: 0 }, pinned)
     assert.deepEqual([one.outcome, one.asked, one.isStale], [12, ['quorum', 'm0', 'm1', 'm2'], true])
-    const all = await read({ members: [behind, behind], quorum: 'NO_LEADER', floor: 0 }, pinned)
+    const all = await read({ members: [behind, behind], quorum: 'NO_LEADER', minRevision: 0 }, pinned)
     assert.deepEqual([all.outcome, all.asked.slice(0, 3)], ['NO_LEADER', ['quorum', 'm0', 'm1']])
     assert.deepEqual([all.asked.at(-1), all.isStale], ['quorum', false])
     assert.deepEqual([all.route.serializable, all.requiresFloor], [false, true])
@@ -117,16 +117,7 @@ describe('A linearizable read with fallback', () => {
 
   test('has its fallback and preference from the rule where the call names none', async () => {
     const rules = [{ prefix: 'k', fallback: 'serializable', prefer: 'leader' }] as const
-    const { outcome, route } = await read({ members: [8], quorum: 'NO_LEADER', floor: 0 }, {}, { rules })
+    const { outcome, route } = await read({ members: [8], quorum: 'NO_LEADER', minRevision: 0 }, {}, { rules })
     assert.deepEqual([outcome, route.prefer], [8, 'leader'])
   })
-})
-
-test('other calls than reads of ranges pass untouched', async () => {
-  const transport = fakeTransport(() => ({ header: header() }))
-  const policy = new ReadPolicyTable({ default: 'serializable' })
-  const layer = readModeLayer({ policy, floor: () => 9, memory, hasUntriedEndpoint: () => false })(transport)
-  const context = callContext(undefined, { requiresFloor: true })
-  await layer.unary(methods.KV.Put, { key: Buffer.from('k') }, context)
-  assert.equal(transport.calls[0]?.context, context)
 })
