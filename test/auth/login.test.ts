@@ -10,7 +10,7 @@ function newToken(value = 'token'): Token {
   return new Token(value, 300_000)
 }
 
-/** Answers that the test gives when it likes, one for each time that a token was asked for. */
+/** Responses controlled by the test, one for each token request. */
 class Answers {
   readonly asked: { readonly reason: string; resolve(token: Token): void; reject(error: unknown): void }[] = []
 
@@ -47,8 +47,8 @@ function manualClock(t: TestContext): { advance(ms: number): void } {
   }
 }
 
-describe('a login', () => {
-  test('replaces a token that members hold back, once in a while', async (t) => {
+describe('A login', () => {
+  test('replaces a token that members leave unanswered, at most once per interval', async (t) => {
     const clock = manualClock(t)
     const [old, next] = [newToken('old.500'), newToken('next.600')]
     const login = await heldLogin(old)
@@ -61,7 +61,7 @@ describe('a login', () => {
     assert.equal(login.onStalled(next), true)
   })
 
-  test('asks once for any number of callers, and keeps the token', async () => {
+  test('makes one request for any number of callers, and keeps the token', async () => {
     const answers = new Answers()
     const login = new Login()
     const waiting = Array.from({ length: 100 }, () => login.get(answers.authenticate, 'first'))
@@ -73,7 +73,7 @@ describe('a login', () => {
     assert.deepEqual(answers.reasons, ['first'])
   })
 
-  test('asks again once a member has refused the token; refusals of older tokens change nothing', async () => {
+  test('requests a new token after a member rejected it; rejections of older tokens have no effect', async () => {
     const old = newToken('old')
     const login = await heldLogin(old)
     const answers = new Answers()
@@ -89,7 +89,7 @@ describe('a login', () => {
     assert.deepEqual(answers.reasons, ['rejected'])
   })
 
-  test('asks ahead of time once, and hands out the old token meanwhile', async () => {
+  test('renews a token early with one request, and returns the old token meanwhile', async () => {
     const login = await heldLogin()
     const answers = new Answers()
     const refreshing = [login.refresh(answers.authenticate), login.refresh(answers.authenticate)]
@@ -100,7 +100,7 @@ describe('a login', () => {
     assert.deepEqual(answers.reasons, ['expiring'])
   })
 
-  test('waits for the token that is on its way when the old one is refused', async () => {
+  test('waits for the requested token when the old one is rejected', async () => {
     const old = newToken('old')
     const login = await heldLogin(old)
     const answers = new Answers()
@@ -114,7 +114,7 @@ describe('a login', () => {
     assert.deepEqual(answers.reasons, ['expiring'])
   })
 
-  test('tells of a token that does not come whoever needs it by then, and nobody else', async () => {
+  test('reports a failed renewal only to callers that need the new token', async () => {
     const old = newToken('old')
     const login = await heldLogin(old)
     const answers = new Answers()
@@ -127,7 +127,7 @@ describe('a login', () => {
     assert.equal(answers.asked.length, 1)
   })
 
-  test('keeps the old token when asking ahead of time fails, and does not ask again at once', async (t) => {
+  test('keeps the old token when an early renewal fails, and does not retry at once', async (t) => {
     const clock = manualClock(t)
     const login = await heldLogin()
     const answers = new Answers()
@@ -143,7 +143,7 @@ describe('a login', () => {
     assert.equal(answers.asked.length, 2)
   })
 
-  test('shares a refusal, and asks again after waits that double, up to a minute', async (t) => {
+  test('shares a rejection, and retries after delays that double up to a minute', async (t) => {
     const clock = manualClock(t)
     const login = new Login()
     let asked = 0
@@ -164,7 +164,7 @@ describe('a login', () => {
     assert.equal(await login.get(async () => token, 'first'), token)
   })
 
-  test('starts with a short wait again after it has worked', async (t) => {
+  test('resets the delay after a success', async (t) => {
     const clock = manualClock(t)
     const login = new Login()
     const refused: Authenticate = () => Promise.reject(wrongPassword())
@@ -180,7 +180,7 @@ describe('a login', () => {
     await login.get(async () => token, 'rejected')
   })
 
-  test('asks a cluster that could not be reached again with the next call', async () => {
+  test('retries an unreachable cluster with the next call', async () => {
     const login = new Login()
     const lost = new EtcdError('no member', { code: 'NOT_CONNECTED', effect: 'none', retryable: true })
     await assert.rejects(
@@ -190,7 +190,7 @@ describe('a login', () => {
     assert.equal((await login.get(async () => newToken(), 'first')).value, 'token')
   })
 
-  test('with a token from elsewhere holds it from the start', async () => {
+  test('with an external token holds it from the start', async () => {
     const token = newToken()
     const login = new Login(token)
     assert.equal(login.held, token)
@@ -201,7 +201,7 @@ describe('a login', () => {
 describe('sharedLogin()', () => {
   const password = 'correct horse'
 
-  test('is the same for all clients with an endpoint in common', () => {
+  test('is shared by all clients with a common endpoint', () => {
     const ab = sharedLogin(['http://a', 'http://b'], 'shared', password)
     assert.equal(sharedLogin(['http://b'], 'shared', password), ab)
     const bc = sharedLogin(['http://b', 'http://c'], 'shared', password)
@@ -209,20 +209,20 @@ describe('sharedLogin()', () => {
     assert.equal(sharedLogin(['http://c'], 'shared', password), ab)
   })
 
-  test('is another for another user, password or cluster', () => {
+  test('is separate for another user, password or cluster', () => {
     const logins = [
       sharedLogin(['http://d'], 'alice', password),
       sharedLogin(['http://d'], 'bob', password),
       sharedLogin(['http://d'], 'alice', `${password}!`),
       sharedLogin(['http://e'], 'alice', password),
-      // Parts that would be equal if they were just put together.
+      // Parts that would be equal if they were simply concatenated.
       sharedLogin(['http://d'], 'alicec', 'orrect horse'),
       sharedLogin(['http://da'], 'lice', password),
     ]
     assert.equal(new Set(logins).size, logins.length)
   })
 
-  test('forgets the logins that were not wanted for longest, and no more', () => {
+  test('evicts the least recently used logins', () => {
     const first = sharedLogin(['http://f'], 'first', password)
     const second = sharedLogin(['http://f'], 'second', password)
     for (let index = 0; index < 998; index += 1) sharedLogin([`http://f${index}`], 'other', password)
@@ -232,7 +232,7 @@ describe('sharedLogin()', () => {
     assert.notEqual(sharedLogin(['http://f'], 'second', password), second)
   })
 
-  test('shows neither its password nor its token', async () => {
+  test('does not show its password or token', async () => {
     const login = sharedLogin(['http://g'], 'alice', password)
     await login.get(async () => newToken('a-secret-token'), 'first')
     const shown = inspect(login, { depth: 9, showHidden: true }) + JSON.stringify(login)

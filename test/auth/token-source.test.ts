@@ -63,7 +63,7 @@ function callWithin(options: CallOptions = {}): CallContext {
   return callContext({ timeoutMs: 5000, ...options }, {})
 }
 
-/** A call through the interceptor to a member that takes or refuses tokens; gives the tokens that it saw. */
+/** Makes a call through the interceptor to a member that accepts or rejects tokens; returns the tokens it received. */
 async function callThrough(
   source: TokenSource,
   accept: (token: string | undefined, index: number) => void,
@@ -91,8 +91,8 @@ function authenticateRecords(t: TestContext): AuthenticateRecord[] {
   return records
 }
 
-describe('a source of tokens with a password', () => {
-  test('makes one Authenticate for all its callers, to a healthy voting member, within 10 s', async () => {
+describe('A token source with a password', () => {
+  test('makes one Authenticate call for all callers, to a healthy voting member, with a timeout of 10 s', async () => {
     const auth = credentials()
     const { source, calls } = sourceOf(auth, numberedTokens())
     const tokens = await Promise.all(Array.from({ length: 200 }, () => source.get('first', callWithin())))
@@ -105,7 +105,7 @@ describe('a source of tokens with a password', () => {
     assert.equal(Math.round(call.context.deadlineAt - call.context.startedAt), 10_000)
   })
 
-  test('shares the token with other clients of the same user and cluster, and with no others', async () => {
+  test('shares the token only with clients of the same user and cluster', async () => {
     const auth = credentials()
     const first = sourceOf(auth, numberedTokens())
     await first.source.get('first', callWithin())
@@ -120,7 +120,7 @@ describe('a source of tokens with a password', () => {
     for (const { source } of strangers) assert.equal(source.current(), undefined)
   })
 
-  test('goes by its endpoints as they are now when a token is refused', async () => {
+  test('uses its current endpoints when a token is rejected', async () => {
     const auth = credentials()
     const staying = sourceOf(auth, numberedTokens())
     let endpoint = 'http://fake'
@@ -137,7 +137,7 @@ describe('a source of tokens with a password', () => {
     assert.equal(staying.source.current(), token)
   })
 
-  test('tells every caller the same refusal in an error of its own, which names user and endpoint', async () => {
+  test('rejects every caller with a separate error that names user and endpoint', async () => {
     const auth = credentials()
     const { source, calls, emitted } = sourceOf(auth, () => {
       throw refusal('AUTH_FAILED')
@@ -160,7 +160,7 @@ describe('a source of tokens with a password', () => {
     assert.deepEqual(source.stats, { authenticated: { first: 0, expiring: 0, rejected: 0 }, failed: 1 })
   })
 
-  test('counts, emits and publishes each Authenticate with its reason, without password and token', async (t) => {
+  test('counts, emits and publishes each Authenticate call with its reason, without password and token', async (t) => {
     const records = authenticateRecords(t)
     const auth = credentials()
     const { source, emitted } = sourceOf(auth, numberedTokens())
@@ -185,7 +185,7 @@ describe('a source of tokens with a password', () => {
     assert.doesNotMatch(shown, /horse|token-1/)
   })
 
-  test('sends no token to a cluster that has authentication switched off', async () => {
+  test('sends no token to a cluster without authentication', async () => {
     const { source } = sourceOf(credentials(), () => {
       throw new EtcdError('authentication is not enabled', { code: 'AUTH_NOT_ENABLED', effect: 'none' })
     })
@@ -193,7 +193,7 @@ describe('a source of tokens with a password', () => {
     assert.equal(source.stats.failed, 0)
   })
 
-  test('lets a caller go at its own deadline or abort, while the others wait on', async () => {
+  test('releases a caller at its deadline or abort, while the others keep waiting', async () => {
     let answer: (response: unknown) => void = () => {}
     const { source, calls } = sourceOf(credentials(), () => new Promise((resolve) => (answer = resolve)))
     const patient = source.get('first', callWithin({ timeoutMs: Number.POSITIVE_INFINITY }))
@@ -213,7 +213,7 @@ describe('a source of tokens with a password', () => {
     assert.equal(calls.length, 1)
   })
 
-  test('gives those who joined an attempt that failed on its way one attempt of their own', async () => {
+  test('gives callers that joined a failed request one attempt each', async () => {
     const { source, calls } = sourceOf(credentials(), (_, index) => {
       if (index === 0) throw unavailable()
       return { header: header(), token: 'second' }
@@ -226,7 +226,7 @@ describe('a source of tokens with a password', () => {
     assert.equal(calls.length, 2)
   })
 
-  test('makes two attempts at most for callers who all come while no member can be reached', async () => {
+  test('makes at most two attempts for callers that arrive while no member is reachable', async () => {
     const { source, calls } = sourceOf(credentials(), () => {
       throw unavailable()
     })
@@ -235,7 +235,7 @@ describe('a source of tokens with a password', () => {
     assert.equal(calls.length, 2)
   })
 
-  test('goes on by itself when the client that asked for all is closed', async () => {
+  test('makes a new request when the client that made the shared one is closed', async () => {
     const auth = credentials()
     let close: () => void = () => {}
     const closing = sourceOf(
@@ -254,7 +254,7 @@ describe('a source of tokens with a password', () => {
     assert.equal((await joined).value, 'token-1')
   })
 
-  test('ends the waits of its own calls when its client is closed, whoever asks for all', async () => {
+  test('ends the waits of its calls when its client is closed, whichever client made the request', async () => {
     const auth = credentials()
     const asking = sourceOf(auth, () => new Promise(() => {}))
     const waiting = sourceOf(auth, numberedTokens())
@@ -272,7 +272,7 @@ describe('a source of tokens with a password', () => {
     asking.source.close()
   })
 
-  test('asks ahead of time while calls go on with the old token', async (t) => {
+  test('renews a token early while calls use the old one', async (t) => {
     let nowMs = performance.now()
     t.mock.method(performance, 'now', () => nowMs)
     let answer: (response: unknown) => void = () => {}
@@ -292,8 +292,8 @@ describe('a source of tokens with a password', () => {
   })
 })
 
-describe('the auth layer', () => {
-  test('replaces a token that is refused, and repeats the call', async () => {
+describe('The auth interceptor', () => {
+  test('replaces a rejected token and retries the call', async () => {
     for (const code of ['INVALID_AUTH_TOKEN', 'USER_EMPTY'] as const) {
       const { source } = sourceOf(credentials(), numberedTokens())
       const seen = await callThrough(source, (token) => {
@@ -303,7 +303,7 @@ describe('the auth layer', () => {
     }
   })
 
-  test('repeats a call with the same token at a member that has not heard of it yet', async () => {
+  test('retries with the same token on a member that has not received it yet', async () => {
     const { source, calls } = sourceOf(credentials(), numberedTokens())
     const late = (_: unknown, index: number): void => {
       if (index < 5) throw refusal('INVALID_AUTH_TOKEN')
@@ -316,7 +316,7 @@ describe('the auth layer', () => {
     assert.deepEqual(await callThrough(source, lost, 'http://follower'), ['token-1', 'token-2'])
   })
 
-  test('gives up after three refusals, with an error that says so and is not repeated', async () => {
+  test('gives up after three rejections with an error that is not retryable', async () => {
     const { source, calls } = sourceOf(credentials(), numberedTokens())
     const call = callThrough(source, () => {
       throw refusal('INVALID_AUTH_TOKEN')
@@ -325,7 +325,7 @@ describe('the auth layer', () => {
     assert.equal(calls.length, 3)
   })
 
-  test('leaves a call to the repeats with a wait when users and roles keep changing', async () => {
+  test('leaves retries with backoff to the retry interceptor while users and roles keep changing', async () => {
     const { source, calls } = sourceOf(credentials(), numberedTokens())
     const call = callThrough(source, () => {
       throw refusal('AUTH_OLD_REVISION')
@@ -334,7 +334,7 @@ describe('the auth layer', () => {
     assert.equal(calls.length, 1)
   })
 
-  test('keeps a simple token when users or roles have changed, and replaces a JWT', async () => {
+  test('keeps a simple token after a change of users or roles, and replaces a JWT', async () => {
     const simple = sourceOf(credentials(), numberedTokens())
     const once = (_: unknown, index: number): void => {
       if (index === 0) throw refusal('AUTH_OLD_REVISION')
@@ -345,7 +345,7 @@ describe('the auth layer', () => {
     assert.deepEqual(await callThrough(jwt.source, once), jwts)
   })
 
-  test('leaves every other failure alone', async () => {
+  test('passes every other error on', async () => {
     const { source, calls } = sourceOf(credentials(), numberedTokens())
     const denied = new EtcdError('permission denied', { code: 'PERMISSION_DENIED', effect: 'none' })
     const call = callThrough(source, () => {
@@ -356,8 +356,8 @@ describe('the auth layer', () => {
   })
 })
 
-describe('a source with a fixed token', () => {
-  test('sends it, asks nobody, and says at once when it is refused', async (t) => {
+describe('A token source with a fixed token', () => {
+  test('sends the token, requests none, and fails at once when it is rejected', async (t) => {
     const records = authenticateRecords(t)
     const expired = unsignedJwt({ exp: 1 })
     for (const token of ['opaque', expired]) {
@@ -376,7 +376,7 @@ describe('a source with a fixed token', () => {
     assert.deepEqual(records, [])
   })
 
-  test('is not replaced when it is about to expire', async (t) => {
+  test('keeps a token that is about to expire', async (t) => {
     let nowMs = 1_000_000
     t.mock.method(performance, 'now', () => nowMs)
     const token = unsignedJwt({ exp: Date.now() / 1000 + 100 })
@@ -388,8 +388,8 @@ describe('a source with a fixed token', () => {
   })
 })
 
-describe('a source with a token provider', () => {
-  test('asks it first, and when a token is refused, each time with the reason', async (t) => {
+describe('A token source with a provider', () => {
+  test('calls it for the first token and after a rejection, with the reason', async (t) => {
     const records = authenticateRecords(t)
     const reasons: string[] = []
     const tokenProvider = async (reason: string): Promise<string> => `issued-${reasons.push(reason)}`
@@ -409,7 +409,7 @@ describe('a source with a token provider', () => {
     )
   })
 
-  test('belongs to its client alone', async () => {
+  test('does not share its tokens with other clients', async () => {
     const tokenProvider = (): string => 'mine'
     const sources = [sourceOf({ tokenProvider }, numberedTokens()), sourceOf({ tokenProvider }, numberedTokens())]
     await sources[0]?.source.get('first', callWithin())
@@ -419,7 +419,7 @@ describe('a source with a token provider', () => {
     )
   })
 
-  test('that fails, or gives what is no token, fails the calls with AUTH_FAILED and waits before it is asked again', async () => {
+  test('fails calls with AUTH_FAILED if it throws or returns no token, and calls it again after a delay', async () => {
     const bad: readonly unknown[] = [undefined, '', 'two words', 'line\nbreak', 'naïve', 42, Promise.resolve(null)]
     const providers = [
       ...bad.map((token) => () => token as string),
@@ -449,7 +449,7 @@ describe('a source with a token provider', () => {
     }
   })
 
-  test('that never answers is given up after 10 s', async (t) => {
+  test('gives up on it after 10 s', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { source } = sourceOf({ tokenProvider: () => new Promise(() => {}) }, numberedTokens())
     const waiting = source.get('first', callWithin({ timeoutMs: 60_000 }))

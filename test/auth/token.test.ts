@@ -5,7 +5,7 @@ import { unsignedJwt } from '../support/jwt.js'
 
 const simpleToken = 'EeVWZezFUyPjHXaR.30'
 
-/** Time that stands still until the test moves it: the clock of the wall, and the one of `performance.now()`. */
+/** A clock moved by the test: both the wall clock and `performance.now()`. */
 class ManualClock {
   #nowMs = 1_000_000
 
@@ -23,8 +23,8 @@ function jwtThatEndsIn(ms: number): string {
   return unsignedJwt({ username: 'app', revision: 3, exp: (Date.now() + ms) / 1000 })
 }
 
-describe('a JWT', () => {
-  test('is to be replaced after 80 % of the time until its `exp`, however much it is used', (t) => {
+describe('A JWT', () => {
+  test('is renewed after 80 % of the time until its `exp`, however often it is used', (t) => {
     const clock = new ManualClock(t)
     const token = new Token(jwtThatEndsIn(100_000), 1_000)
     clock.advance(79_900)
@@ -35,7 +35,7 @@ describe('a JWT', () => {
     assert.equal(token.isExpiring(), true)
   })
 
-  test('that ends at once or has ended by this clock, which must be wrong then, is used until it is refused', (t) => {
+  test('that expires at once by the local clock is used until it is rejected', (t) => {
     const clock = new ManualClock(t)
     const tokens = [-3_600_000, -1, 0, 900].map((ms) => new Token(jwtThatEndsIn(ms), 1_000))
     for (let hours = 0; hours < 3; hours += 1) {
@@ -47,7 +47,7 @@ describe('a JWT', () => {
     }
   })
 
-  test('that is damaged, or does not say when it ends, is used until it is refused', (t) => {
+  test('that is damaged or has no expiry is used until it is rejected', (t) => {
     const clock = new ManualClock(t)
     const [header = '', , signature = ''] = unsignedJwt({}).split('.')
     const payload = (text: string): string => `${header}.${Buffer.from(text).toString('base64url')}.${signature}`
@@ -66,7 +66,7 @@ describe('a JWT', () => {
     for (const token of damaged) assert.deepEqual([token.isExpiring(), token.holdsRevision], [false, true], token.value)
   })
 
-  test('names the revision of users and roles, which other tokens do not', () => {
+  test('contains the auth revision, unlike other tokens', () => {
     assert.equal(new Token(unsignedJwt({ revision: 1 }), 1_000).holdsRevision, true)
     for (const value of [undefined, simpleToken, 'opaque', 'a..c', 'a.b', 'a.b.c.d', 'a.b+.c']) {
       assert.equal(new Token(value, 1_000).holdsRevision, false, value)
@@ -74,8 +74,8 @@ describe('a JWT', () => {
   })
 })
 
-describe('a simple token', () => {
-  test('is good for as long as every member that has seen it sees it again', (t) => {
+describe('A simple token', () => {
+  test('stays valid while every member that has seen it sees it again', (t) => {
     const clock = new ManualClock(t)
     const token = new Token(simpleToken, 10_000)
     for (let seconds = 0; seconds < 60; seconds += 1) {
@@ -86,7 +86,7 @@ describe('a simple token', () => {
     }
   })
 
-  test('is to be replaced when one member has not seen it for 80 % of its life', (t) => {
+  test('is renewed when one member has not seen it for 80 % of its lifetime', (t) => {
     const clock = new ManualClock(t)
     const token = new Token(simpleToken, 10_000)
     token.used('http://b')
@@ -100,7 +100,7 @@ describe('a simple token', () => {
     assert.equal(token.isExpiring(), true)
   })
 
-  test('that nobody has used since it was issued is to be replaced after 80 % of its life', (t) => {
+  test('that was never used is renewed after 80 % of its lifetime', (t) => {
     const clock = new ManualClock(t)
     const token = new Token(simpleToken, 10_000)
     clock.advance(7_900)
@@ -109,7 +109,7 @@ describe('a simple token', () => {
     assert.equal(token.isExpiring(), true)
   })
 
-  test('is excused for a moment at members that have not taken it', (t) => {
+  test('may be unknown for a moment to members that have not accepted it yet', (t) => {
     const clock = new ManualClock(t)
     const token = new Token(simpleToken, 10_000)
     token.used('http://a')
@@ -120,7 +120,7 @@ describe('a simple token', () => {
     assert.equal(token.maySpreadTo('http://b'), false)
   })
 
-  test('with a configured life of less than a second is used until it is refused', (t) => {
+  test('with a configured lifetime of less than a second is used until it is rejected', (t) => {
     const clock = new ManualClock(t)
     const token = new Token(simpleToken, 0)
     clock.advance(60_000)
@@ -128,8 +128,8 @@ describe('a simple token', () => {
   })
 })
 
-describe('a token', () => {
-  test('is looked at once a second, so that calls in between ask for nothing', (t) => {
+describe('A token', () => {
+  test('is checked once a second, not on every call', (t) => {
     const clock = new ManualClock(t)
     const token = new Token(jwtThatEndsIn(100_000), 1_000)
     clock.advance(90_000)
@@ -140,7 +140,7 @@ describe('a token', () => {
     assert.equal(token.isExpiring(), true)
   })
 
-  test('that stands for authentication being off never expires', (t) => {
+  test('that stands for disabled authentication never expires', (t) => {
     const clock = new ManualClock(t)
     const token = new Token(undefined, 10_000)
     clock.advance(86_400_000)

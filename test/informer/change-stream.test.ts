@@ -18,7 +18,7 @@ function createStream(signal?: AbortSignal) {
   return { stream, ends: () => ends }
 }
 
-/** Whether a promise is settled by now. */
+/** Whether a promise has settled. */
 async function isSettled(promise: Promise<unknown> | undefined): Promise<boolean> {
   let done = false
   promise?.then(
@@ -32,7 +32,7 @@ async function isSettled(promise: Promise<unknown> | undefined): Promise<boolean
 }
 
 describe('A stream of changes', () => {
-  test('takes a change as taken when the consumer asks for the next one', async () => {
+  test('treats a change as consumed when the consumer asks for the next one', async () => {
     const { stream } = createStream()
     const given = stream.give(added('a'))
     assert.equal((await stream.next()).value?.keyText, 'a')
@@ -44,7 +44,7 @@ describe('A stream of changes', () => {
     assert.equal(await isSettled(second), false)
   })
 
-  test('serves several calls of next() in their order', async () => {
+  test('answers concurrent calls of next() in order', async () => {
     const { stream } = createStream()
     const results = [stream.next(), stream.next(), stream.next()]
     await stream.give(added('a'))
@@ -56,7 +56,7 @@ describe('A stream of changes', () => {
     )
   })
 
-  test('ends for its consumer and its giver, once', async () => {
+  test('ends once for its consumer and its producer', async () => {
     const { stream, ends } = createStream()
     const given = stream.give(added('a'))
     stream.end()
@@ -78,7 +78,7 @@ describe('A stream of changes', () => {
     assert.deepEqual([ends(), stream.isOver], [1, true])
   })
 
-  test('throws what it failed with, once, to who waits or who asks next', async () => {
+  test('throws its failure once, from a pending or the next call', async () => {
     for (const waits of [true, false]) {
       const { stream } = createStream()
       const waiting = waits ? stream.next() : undefined
@@ -88,7 +88,7 @@ describe('A stream of changes', () => {
     }
   })
 
-  test('throws the reason of its signal, whenever that aborts', async () => {
+  test('throws the reason of its signal whenever it aborts', async () => {
     for (const when of ['before', 'while waiting', 'with a change on offer']) {
       const controller = new AbortController()
       if (when === 'before') controller.abort(new Error('stop'))
@@ -102,7 +102,7 @@ describe('A stream of changes', () => {
     }
   })
 
-  test('leaves no listener on its signal', async () => {
+  test('removes its listener from the signal', async () => {
     const { signal } = new AbortController()
     const removed: string[] = []
     const remove = signal.removeEventListener.bind(signal)

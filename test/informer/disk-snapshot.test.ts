@@ -45,7 +45,7 @@ async function leftAt<T>(
 }
 
 describe('The state of an informer on disk', () => {
-  test('is what it was, whatever the bytes of its keys', async (t) => {
+  test('is restored unchanged for keys of any bytes', async (t) => {
     const path = join(createFolder(t), 'state')
     const kvs = [kvOf(Uint8Array.of(0, 0xff), '{"a":1}', 4, 2), Object.assign(kvOf('p/é', '"x"', 5), { lease: '7f' })]
     const entries = kvs.map((kv) => entryOf(kv, kv.as(json())))
@@ -57,7 +57,7 @@ describe('The state of an informer on disk', () => {
     assert.equal(statSync(path).mode & 0o777, 0o600)
   })
 
-  test('of very many entries, or of none, is whole, and leaves the process its turns while it is written', async (t) => {
+  test('is complete with many entries or none, and does not block the process while it is written', async (t) => {
     const path = join(createFolder(t), 'state')
     for (const count of [0, 1, 500, 501, 20_001]) {
       const names = Array.from({ length: count }, (_, index) => `p/${String(index).padStart(6, '0')}`)
@@ -75,11 +75,11 @@ describe('The state of an informer on disk', () => {
     }
   })
 
-  test('is nothing when there is no file', (t) => {
+  test('is undefined without a file', (t) => {
     assert.equal(createDisk(join(createFolder(t), 'none'), text).disk.load(), undefined)
   })
 
-  test('is written some seconds after the first of several changes, as it is then', async (t) => {
+  test('is written a few seconds after the first of several changes', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const path = join(createFolder(t), 'state')
     const { disk } = createDisk(path, text)
@@ -94,7 +94,7 @@ describe('The state of an informer on disk', () => {
     assert.deepEqual([left && 'revision' in left && left.revision, readdirSync(join(path, '..'))], [2, ['state']])
   })
 
-  test('is refused with an error when the file is damaged, or of another range, user or cluster', async (t) => {
+  test('is rejected with an error if the file is damaged or belongs to another range, user or cluster', async (t) => {
     const path = join(createFolder(t), 'state')
     const { disk } = createDisk(path, text)
     disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1) })
@@ -119,7 +119,7 @@ describe('The state of an informer on disk', () => {
     }
   })
 
-  test('is in a file that a second informer of the process is refused, by whatever path', async (t) => {
+  test('cannot share a file with a second informer of the process, by any path', async (t) => {
     const folder = createFolder(t)
     const path = join(folder, 'state')
     symlinkSync(folder, join(folder, 'link'))
@@ -137,7 +137,7 @@ describe('The state of an informer on disk', () => {
     await createDisk(path, text).disk.close()
   })
 
-  test('tells when it cannot be written, and leaves nothing half done', async (t) => {
+  test('reports a failed write, and leaves no partial file', async (t) => {
     const folder = createFolder(t)
     const { disk, errors } = createDisk(join(folder, 'no such folder', 'state'), text)
     disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1) })
@@ -151,7 +151,7 @@ describe('The state of an informer on disk', () => {
     assert.deepEqual(readdirSync(folder), ['taken'])
   })
 
-  test('tells when a value cannot be encoded, and keeps the file it had', async (t) => {
+  test('reports a value that cannot be encoded, and keeps the previous file', async (t) => {
     const path = join(createFolder(t), 'state')
     writeFileSync(path, 'what was there')
     chmodSync(path, 0o600)
@@ -168,7 +168,7 @@ describe('The state of an informer on disk', () => {
     assert.equal(readFileSync(path, 'utf8'), 'what was there')
   })
 
-  test('does not hold the process open', (t) => {
+  test('does not keep the process alive', (t) => {
     const { disk } = createDisk(join(createFolder(t), 'state'), text)
     const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
     disk.save({ snapshot: InformerSnapshot.empty() })

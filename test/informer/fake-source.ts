@@ -7,10 +7,10 @@ import { ClusterIdentity } from '../../src/transport/connection/cluster-identity
 import type { WatchBatch } from '../../src/watch/watch-event.js'
 import { kvOf } from './fixtures.js'
 
-/** What a listing is to do: give pages, or fail. */
+/** What a listing does: return pages, or fail. */
 export type Listing = readonly ReflectedPage[] | Error
 
-/** A watch that the test feeds. */
+/** A watch fed by the test. */
 export class FakeWatch implements ReflectedWatch {
   readonly startRevision: number
   readonly signal: AbortSignal
@@ -22,7 +22,7 @@ export class FakeWatch implements ReflectedWatch {
     buffered: 0,
     reconnects: 0,
   } as const
-  /** How often progress was asked for. */
+  /** Number of progress requests. */
   asked = 0
   readonly #waiting: (WatchBatch | Error)[] = []
   #wake = (): void => {}
@@ -62,17 +62,17 @@ export class FakeWatch implements ReflectedWatch {
   ping(): void {}
 }
 
-/** An etcd by hand for one informer: listings are prepared, watches are fed, and what was asked for is recorded. */
+/** A fake etcd for one informer: listings are prepared, watches are fed, and requests are recorded. */
 export class FakeSource implements InformerSource {
   readonly cluster = new ClusterIdentity({ clusterChanged() {}, revisionRewound() {}, termRaised() {} })
   readonly owner = { range: encodeRange({ prefix: 'p' }), user: undefined }
-  /** What the next listings do; after the last one they wait until they are aborted. */
+  /** The outcomes of the next listings; after the last one, listings wait until they are aborted. */
   readonly listings: Listing[] = []
   readonly signals: AbortSignal[] = []
-  /** The most keys in a page that each listing asked for. */
+  /** The page size that each listing requested. */
   readonly pageSizes: (number | undefined)[] = []
   readonly watches: FakeWatch[] = []
-  /** What linearizable reads answer. */
+  /** The response to linearizable reads. */
   answer: { kvs: KeyValue[]; count: number; revision: number } = { kvs: [], count: 0, revision: 0 }
   reads = 0
   /** Called in the middle of the next listing, which waits for it. */
@@ -94,7 +94,7 @@ export class FakeSource implements InformerSource {
     return this.answer
   }
 
-  /** Another call finds out that the cluster was restored and is at this revision. */
+  /** Another call detects that the cluster was restored and is at this revision. */
   restored(revision: number): void {
     const before = { clusterId: 'c1', memberId: 'a1', raftTerm: 2 }
     this.cluster.observe({ ...before, revision: 1_000_000 }, 'm', 0)

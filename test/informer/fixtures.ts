@@ -4,7 +4,7 @@ import { type Entry, entryOf } from '../../src/informer/entry.js'
 import { InformerSnapshot } from '../../src/informer/snapshot.js'
 import { type WatchBatch, WatchEvent } from '../../src/watch/watch-event.js'
 
-/** A key as etcd would return it. */
+/** A key as etcd returns it. */
 export function kvOf(key: string | Uint8Array, value: string, revision: number, createRevision = revision): KeyValue {
   const fields = { modRevision: revision, createRevision, version: revision - createRevision + 1 }
   return Object.assign(new KeyValue(), { key: Buffer.from(key), value: Buffer.from(value), ...fields })
@@ -15,7 +15,7 @@ export function textEntry(key: string | Uint8Array, value = 'value', revision = 
   return entryOf(kvOf(key, value, revision), value)
 }
 
-/** A snapshot of keys with text, which are given in order. */
+/** A snapshot of keys with text, which must be given in order. */
 export function snapshotOf(keys: readonly string[], revision: number): InformerSnapshot<string> {
   return InformerSnapshot.of(
     keys.map((key) => textEntry(key)),
@@ -23,7 +23,7 @@ export function snapshotOf(keys: readonly string[], revision: number): InformerS
   )
 }
 
-/** One revision: keys with their new values, or `undefined` for those that are deleted. */
+/** One revision: keys with their new values, or `undefined` for deleted keys. */
 export function batchOf(
   revision: number,
   values: Readonly<Record<string, string | undefined>>,
@@ -41,14 +41,14 @@ export function batchOf(
   return { revision, events }
 }
 
-/** A change in a word: `+key=value`, `~key=old>value`, `-key=old`. */
+/** A change in short: `+key=value`, `~key=old>value`, `-key=old`. */
 export function inShort(change: Change<unknown>): string {
   const { type, keyText, value, old } = change
   if (type === 'add') return `+${keyText}=${value}`
   return type === 'update' ? `~${keyText}=${old?.value}>${value}` : `-${keyText}=${old?.value}`
 }
 
-/** A promise that is settled from outside, for a handler that waits or a source that answers later. */
+/** A promise settled by the test, for a handler that waits or a source that responds later. */
 export function gate(): { readonly promise: Promise<void>; open(): void } {
   let open = (): void => {}
   const promise = new Promise<void>((resolve) => {
@@ -57,7 +57,7 @@ export function gate(): { readonly promise: Promise<void>; open(): void } {
   return { promise, open }
 }
 
-/** Lets everything that is ready to run do so. */
+/** Lets everything run that is ready to run. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Freshness } from '../../src/informer/freshness.js'
 import { within } from '../support/slack.js'
 
-/** A watch whose member answers pings after a time, or never, on a clock that the test moves. */
+/** A watch whose member answers pings after a delay, or never, on a mocked clock. */
 function watchOf(t: TestContext, answersAfterMs: number | undefined) {
   let offsetMs = 0
   const now = performance.now.bind(performance)
@@ -31,8 +31,8 @@ function watchOf(t: TestContext, answersAfterMs: number | undefined) {
   return { watch, freshness: new Freshness(() => watch), pass }
 }
 
-describe('An informer is fresh', () => {
-  test('while its member was heard lately, and nobody waits or asks then', (t) => {
+describe('The freshness of an informer', () => {
+  test('holds while its member was heard recently, without waits or pings', (t) => {
     const { watch, freshness, pass } = watchOf(t, undefined)
     pass(900)
     assert.deepEqual([freshness.confirm(), freshness.isFresh, watch.pings], [undefined, true, 0])
@@ -41,7 +41,7 @@ describe('An informer is fresh', () => {
     assert.equal(watch.pings, 1)
   })
 
-  test('when its member answers after a long silence, for which all readers wait together', async (t) => {
+  test('is confirmed by one ping after a long silence, for which all reads wait', async (t) => {
     const { watch, freshness, pass } = watchOf(t, 20)
     pass(60_000)
     assert.equal(freshness.isFresh, false)
@@ -51,7 +51,7 @@ describe('An informer is fresh', () => {
     assert.deepEqual([freshness.isFresh, watch.pings, freshness.confirm()], [true, 1, undefined])
   })
 
-  test('no more when its member is silent; one reader waits for that, and pings go on', async (t) => {
+  test('is lost when its member is silent; one read waits for that, and pings continue', async (t) => {
     const { watch, freshness, pass } = watchOf(t, undefined)
     pass(3500)
     const startedAt = performance.now()
@@ -65,7 +65,7 @@ describe('An informer is fresh', () => {
     assert.deepEqual([freshness.isFresh, watch.pings], [true, 2])
   })
 
-  test('and asks how far it is, at times, while it shows less than the client has seen', (t) => {
+  test('requests progress occasionally while reads show less than the client has seen', (t) => {
     const { watch, freshness, pass } = watchOf(t, undefined)
     for (let count = 0; count < 5; count += 1) freshness.catchUp()
     assert.equal(watch.questions, 1)
@@ -74,7 +74,7 @@ describe('An informer is fresh', () => {
     assert.equal(watch.questions, 2)
   })
 
-  test('never without a watch', async (t) => {
+  test('is lost without a watch', async (t) => {
     const { freshness: watched } = watchOf(t, undefined)
     assert.equal(watched.isFresh, true)
     const freshness = new Freshness(() => undefined)

@@ -7,7 +7,7 @@ import type { InformerSnapshot } from '../../src/informer/snapshot.js'
 import { Store } from '../../src/informer/store.js'
 import { batchOf, gate, inShort, kvOf, settled, snapshotOf } from './fixtures.js'
 
-/** A store and a queue that is told what happens to it. */
+/** A store and a queue that receives its changes. */
 class Bench {
   readonly store = new Store<string, never>({
     codec: { encode: (value) => Buffer.from(value), decode: (bytes) => bytes.toString() },
@@ -16,7 +16,7 @@ class Bench {
     indexes: {},
     onInvalid: ({ error }) => assert.fail(String(error)),
   })
-  readonly told: Change<string>[] = []
+  readonly delivered: Change<string>[] = []
   readonly errors: unknown[] = []
   readonly queue: HandlerQueue<string>
   caughtUp = 0
@@ -25,7 +25,7 @@ class Bench {
     this.queue = new HandlerQueue<string>(
       { handlerFailed: (error) => this.errors.push(error) },
       (change) => {
-        this.told.push(change)
+        this.delivered.push(change)
         return handler(change)
       },
       {
@@ -39,7 +39,7 @@ class Bench {
   }
 
   get words(): string[] {
-    return this.told.map(inShort)
+    return this.delivered.map(inShort)
   }
 
   apply(values: Readonly<Record<string, string | undefined>>): void {
@@ -57,7 +57,7 @@ class Bench {
 }
 
 describe('The queue of a handler', () => {
-  test('tells all there is, as initial, and then each change in order', async () => {
+  test('delivers all existing keys as initial, and then each change in order', async () => {
     const bench = new Bench()
     bench.list({ a: '1', b: '2' })
     bench.apply({ a: '3', c: '4' })
@@ -66,22 +66,22 @@ describe('The queue of a handler', () => {
     await settled()
     assert.deepEqual(bench.words, ['+a=1', '+b=2', '~a=1>3', '+c=4', '-b=2'])
     assert.deepEqual(
-      bench.told.map(({ source, initial }) => `${source} ${initial}`),
+      bench.delivered.map(({ source, initial }) => `${source} ${initial}`),
       ['list true', 'list true', 'watch false', 'watch false', 'watch false'],
     )
     assert.deepEqual([bench.caughtUp, bench.queue.queued, bench.queue.overflows], [1, 0, 0])
   })
 
-  test('is caught up once it was told that there is nothing', async () => {
+  test('is caught up when there are no keys', async () => {
     const bench = new Bench()
     await settled()
     assert.equal(bench.caughtUp, 0)
     bench.list({})
     await settled()
-    assert.deepEqual([bench.caughtUp, bench.told], [1, []])
+    assert.deepEqual([bench.caughtUp, bench.delivered], [1, []])
   })
 
-  test('goes on after a handler that throws or rejects', async () => {
+  test('continues after a handler that throws or rejects', async () => {
     const bench = new Bench(({ keyText }) => {
       if (keyText === 'a') throw new Error('thrown')
       return keyText === 'b' ? Promise.reject(new Error('rejected')) : undefined
@@ -92,7 +92,7 @@ describe('The queue of a handler', () => {
     assert.deepEqual(bench.errors.map(String), ['Error: thrown', 'Error: rejected'])
   })
 
-  test('has the next change wait for a promise, also of another kind', async () => {
+  test('waits for the promise of a handler, also for a thenable', async () => {
     const { promise, open } = gate()
     const bench = new Bench(({ keyText }) => (keyText === 'a' ? { then: promise.then.bind(promise) } : undefined))
     bench.list({ a: '1', b: '2' })
@@ -103,7 +103,7 @@ describe('The queue of a handler', () => {
     assert.deepEqual(bench.words, ['+a=1', '+b=2'])
   })
 
-  test('holds no more than its limit for a handler that never returns', async () => {
+  test('holds at most its limit for a handler that never settles', async () => {
     const bench = new Bench(() => new Promise(() => {}))
     bench.list({ a: '0' })
     await settled()
@@ -115,7 +115,7 @@ describe('The queue of a handler', () => {
     assert.ok(bench.queue.overflows > 1000)
   })
 
-  test('tells a handler that comes back exactly the difference', async () => {
+  test('delivers exactly the difference after an overflow', async () => {
     const { promise, open } = gate()
     const bench = new Bench(() => promise, 1)
     bench.list({ a: '1', b: '1', c: '1', d: '1' })
@@ -126,15 +126,15 @@ describe('The queue of a handler', () => {
     bench.apply({ c: '2' })
     open()
     await settled()
-    // Each key once, and nothing of e, which came and went.
+    // Each key once, and nothing about e, which was created and deleted.
     assert.deepEqual(bench.words.slice(4), ['~a=1>19', '-b=1', '~c=1>2', '+f=1'])
-    for (const { source, initial } of bench.told.slice(4)) assert.deepEqual([source, initial], ['resync', false])
+    for (const { source, initial } of bench.delivered.slice(4)) assert.deepEqual([source, initial], ['resync', false])
     bench.apply({ a: '20' })
     await settled()
-    assert.deepEqual([bench.words.at(-1), bench.told.at(-1)?.source], ['~a=19>20', 'watch'])
+    assert.deepEqual([bench.words.at(-1), bench.delivered.at(-1)?.source], ['~a=19>20', 'watch'])
   })
 
-  test('is replaced while it runs without a change twice or none', async () => {
+  test('is replaced while it runs without repeating or losing a change', async () => {
     const { promise, open } = gate()
     const bench = new Bench(({ value }) => (value === 'wait' ? promise : undefined))
     bench.list({ a: 'wait', b: '1', c: '1' })
@@ -145,19 +145,19 @@ describe('The queue of a handler', () => {
     await settled()
     assert.deepEqual(bench.words.slice(1, 3), ['+b=1', '+c=1'])
     assert.deepEqual(bench.words.slice(3), ['~a=wait>wait', '-b=1', '~c=1>3', '+d=1'])
-    assert.deepEqual([...new Set(bench.told.slice(3).map(({ source }) => source))], ['resync'])
+    assert.deepEqual([...new Set(bench.delivered.slice(3).map(({ source }) => source))], ['resync'])
   })
 
-  test('begins after what its handler knows already', async () => {
+  test('starts after what its handler already knows', async () => {
     const known = snapshotOf(['a', 'b'], 3)
     const bench = new Bench(undefined, 5, known)
     bench.queue.replace(snapshotOf(['b', 'c'], 4), 'resync')
     await settled()
     assert.deepEqual(bench.words, ['-a=value', '~b=value>value', '+c=value'])
-    assert.ok(bench.told.every(({ initial, source }) => !initial && source === 'resync'))
+    assert.ok(bench.delivered.every(({ initial, source }) => !initial && source === 'resync'))
   })
 
-  test('tells nothing more once it is closed, not even what was waiting', async () => {
+  test('delivers nothing after it is closed, not even queued changes', async () => {
     const bench = new Bench(() => bench.queue.close())
     bench.list({ a: '1', b: '2' })
     bench.apply({ a: '2' })
@@ -169,7 +169,7 @@ describe('The queue of a handler', () => {
     assert.equal(bench.queue.queued, 0)
   })
 
-  test('leaves the process its turns while it tells very many changes', async () => {
+  test('does not block the process while it delivers many changes', async () => {
     const bench = new Bench(undefined, 5)
     let turns = 0
     const timer = setInterval(() => {
@@ -184,11 +184,11 @@ describe('The queue of a handler', () => {
     )
     while (bench.caughtUp === 0) await settled()
     clearInterval(timer)
-    assert.equal(bench.told.length, 200_000)
+    assert.equal(bench.delivered.length, 200_000)
     assert.ok(turns > 5, `${turns} turns`)
   })
 
-  test('leads to the state of the store, whatever its handler’s pace and its limit', async () => {
+  test('leads to the state of the store for any handler speed and limit', async () => {
     const step = fc.oneof(
       fc.record({
         kind: fc.constant('apply'),
@@ -207,7 +207,7 @@ describe('The queue of a handler', () => {
         async (steps, limit, isSlow) => {
           const mirror = new Map<string, string>()
           const bench = new Bench(({ type, keyText, value, old }) => {
-            assert.equal(old?.value, mirror.get(keyText), 'the old value is what the handler was told last')
+            assert.equal(old?.value, mirror.get(keyText), 'the old value is the last delivered one')
             if (type === 'delete') mirror.delete(keyText)
             else mirror.set(keyText, value)
             return isSlow.next().value ? settled() : undefined

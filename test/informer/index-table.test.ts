@@ -15,7 +15,7 @@ function createTable() {
 }
 
 describe('An index table', () => {
-  test('finds an entry by each of its terms, once', () => {
+  test('finds an entry once by each of its terms', () => {
     const table = createTable()
     const entry = textEntry('a', 'to be or not to be')
     table.set(entry)
@@ -25,7 +25,7 @@ describe('An index table', () => {
     assert.deepEqual(table.find('words', 'else'), [])
   })
 
-  test('forgets the terms that an entry had before, and terms that nobody has', () => {
+  test('removes previous terms of an entry, and terms without entries', () => {
     const table = createTable()
     table.set(textEntry('a', 'one two'))
     table.set(textEntry('b', 'two'))
@@ -47,7 +47,7 @@ describe('An index table', () => {
     assert.deepEqual([table.find('words', 'one'), table.find('words', 'none')], [[entry], []])
   })
 
-  test('takes over an entry from another table without asking the functions again', () => {
+  test('copies an entry from another table without calling the index functions', () => {
     const from = createTable()
     const entry = { ...textEntry('a', 'one'), value: 'one' }
     from.set(entry)
@@ -60,7 +60,7 @@ describe('An index table', () => {
     assert.deepEqual([table.terms('words'), from.terms('words')], [[], ['one']])
   })
 
-  test('refuses an index that it does not have, and functions that are none', () => {
+  test('rejects an unknown index, and index functions that are not functions', () => {
     assert.throws(() => createTable().find('other' as 'words', 'x'), {
       code: 'INVALID_ARGUMENT',
       message: /`index` must be one of the informer's \(words, length\), got "other"/,

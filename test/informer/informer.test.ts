@@ -14,12 +14,12 @@ import { batchOf, gate, inShort, kvOf, settled } from './fixtures.js'
 function createInformer(t: TestContext, options: InformerOptions<string> = {}, source = new FakeSource()) {
   const informer = new Informer<string>(source, { prefix: '' }, options)
   t.after(() => informer.close())
-  const told: Change<string>[] = []
-  informer.subscribe((change) => told.push(change))
-  return { informer, source, told, words: () => told.map(inShort) }
+  const delivered: Change<string>[] = []
+  informer.subscribe((change) => delivered.push(change))
+  return { informer, source, delivered, words: () => delivered.map(inShort) }
 }
 
-/** One that has listed `{ a: '1' }` at revision 7. */
+/** An informer that has listed `{ a: '1' }` at revision 7. */
 async function createReady(t: TestContext, options: InformerOptions<string> = {}) {
   const source = new FakeSource()
   source.listings.push([pageOf({ a: '1' }, 7)])
@@ -29,7 +29,7 @@ async function createReady(t: TestContext, options: InformerOptions<string> = {}
   return created
 }
 
-/** What an iteration gives, as it comes. */
+/** The changes that an iteration yields, as they arrive. */
 function wordsOf(changes: AsyncIterable<Change<string>>): string[] {
   const words: string[] = []
   const read = async (): Promise<void> => {
@@ -40,7 +40,7 @@ function wordsOf(changes: AsyncIterable<Change<string>>): string[] {
 }
 
 describe('An informer', () => {
-  test('has a revision in its store before any handler hears of it', async (t) => {
+  test('applies a revision to its store before it calls any handler', async (t) => {
     const { informer, source } = await createReady(t)
     const seen: unknown[] = []
     informer.on('change', ({ initial }) => {
@@ -52,7 +52,7 @@ describe('An informer', () => {
     assert.deepEqual(seen, Array(3).fill([8, 3, '2']))
   })
 
-  test('lists in pages of the size that it was given, or of the source’s own', async (t) => {
+  test('lists in pages of the given size, or of the default size', async (t) => {
     const { source } = await createReady(t, { maxPageSize: 250 })
     source.listings.push([pageOf({ a: '1' }, 7)])
     source.fail(failure('COMPACTED'))
@@ -61,8 +61,8 @@ describe('An informer', () => {
     assert.deepEqual((await createReady(t)).source.pageSizes, [undefined])
   })
 
-  test('tells one difference, with the last known values, after a compaction', async (t) => {
-    const { informer, source, told, words } = await createReady(t)
+  test('delivers one difference with the last known values after a compaction', async (t) => {
+    const { informer, source, delivered, words } = await createReady(t)
     const resyncs: unknown[] = []
     informer.on('resync', (resync) => resyncs.push(resync))
     source.happen(batchOf(8, { b: '1', c: '1' }))
@@ -72,7 +72,7 @@ describe('An informer', () => {
     await settled()
     assert.deepEqual(words().slice(3), ['~b=1>2', '-c=1', '+d=1'])
     assert.deepEqual(
-      told.slice(3).map(({ source, revision, initial }) => [source, revision, initial]),
+      delivered.slice(3).map(({ source, revision, initial }) => [source, revision, initial]),
       [
         ['resync', 30, false],
         ['resync', 40, false],
@@ -83,7 +83,7 @@ describe('An informer', () => {
     assert.equal(informer.stats().resyncs, 1)
   })
 
-  test('does not take an older cluster’s key for its own because of the same revision', async (t) => {
+  test('does not reuse the entry of another history with the same revision', async (t) => {
     const { source, words } = await createReady(t)
     source.listings.push([pageOf({ a: 'from the backup' }, 7)])
     source.fail(failure('REVISION_REWOUND'))
@@ -91,7 +91,7 @@ describe('An informer', () => {
     assert.deepEqual(words(), ['+a=1', '~a=1>from the backup'])
   })
 
-  test('finds out by a read how far it is when nobody tells, if nothing has happened', async (t) => {
+  test('confirms its revision by a read if the member reports no progress and nothing has happened', async (t) => {
     const { informer, source } = await createReady(t)
     source.answer = { kvs: [kvOf('a', '1', 7)], count: 1, revision: 12 }
     await informer.waitForRevision(12, { timeoutMs: 5000 })
@@ -100,7 +100,7 @@ describe('An informer', () => {
     assert.equal(informer.stats().resyncs, 0)
   })
 
-  test('does not go back for the events of a key that came and went before such a read', async (t) => {
+  test('ignores events of a key that was created and deleted before such a read', async (t) => {
     const { informer, source, words } = await createReady(t)
     source.answer = { kvs: [kvOf('a', '1', 7)], count: 1, revision: 12 }
     await informer.waitForRevision(12, { timeoutMs: 5000 })
@@ -126,7 +126,7 @@ describe('An informer', () => {
     })
   }
 
-  test('reads from the cluster, by its own codec and filter, when it is not fresh in time', async (t) => {
+  test('reads from the cluster with its codec and filter when it is not fresh in time', async (t) => {
     const { informer, source } = await createReady(t, {
       filter: (value) => value !== 'hidden',
       transform: (value) => value.toUpperCase(),
@@ -144,7 +144,7 @@ describe('An informer', () => {
     assert.equal(await informer.getFresh('a'), '1')
   })
 
-  /** Everything that can wait for an informer, as a promise each. */
+  /** Everything that can wait for an informer, as one promise each. */
   function everyWait(informer: Informer<string>): Promise<unknown>[] {
     return [
       informer.ready(),
@@ -154,7 +154,7 @@ describe('An informer', () => {
     ]
   }
 
-  test('tells everybody who waits what it failed with, for good', async (t) => {
+  test('rejects all waits with its permanent failure', async (t) => {
     const denied = failure('PERMISSION_DENIED')
     const source = new FakeSource()
     source.listings.push(denied)
@@ -171,7 +171,7 @@ describe('An informer', () => {
     await assert.rejects(informer.ready(), denied)
   })
 
-  test('is told by nobody, ends iterations and rejects waits when it is closed', async (t) => {
+  test('stops its watch, ends iterations and rejects waits when it is closed', async (t) => {
     const { informer } = createInformer(t)
     const iterations = (['initial', 'now', 3] as const).map((from) => informer.events({ from }).next())
     const checks = everyWait(informer).map((wait) => assert.rejects(wait, { code: 'CLOSED' }))
@@ -183,7 +183,7 @@ describe('An informer', () => {
     assert.equal(informer.stats().state, 'closed')
   })
 
-  test('goes on showing its last state when it is closed, and tells no more', async (t) => {
+  test('keeps showing its last state after it is closed, and delivers nothing more', async (t) => {
     const { informer, source, words } = await createReady(t)
     source.happen(batchOf(8, { b: '1' }))
     source.happen(batchOf(9, { c: '1' }))
@@ -194,7 +194,7 @@ describe('An informer', () => {
     assert.ok(source.watches[0]?.signal.aborted)
   })
 
-  test('rejects a subscription’s ready when that is closed before', async (t) => {
+  test('rejects `ready` of a subscription that is closed earlier', async (t) => {
     const { informer } = createInformer(t)
     const subscription = informer.subscribe(() => {})
     subscription.close()
@@ -202,7 +202,7 @@ describe('An informer', () => {
     assert.equal(informer.stats().handlers.length, 1)
   })
 
-  test('ends the wait for it by a signal or by time', async (t) => {
+  test('ends a wait by its signal or timeout', async (t) => {
     const { informer } = createInformer(t)
     const controller = new AbortController()
     const waits = [
@@ -218,7 +218,7 @@ describe('An informer', () => {
     await assert.rejects(informer.ready({ signal: AbortSignal.abort(new Error('before')) }), /before/)
   })
 
-  test('gives changes from what there is, from now, or from a revision on', async (t) => {
+  test('yields changes from all existing keys, from now, or from a revision', async (t) => {
     const { informer, source } = await createReady(t)
     source.happen(batchOf(8, { a: '2', b: '1' }, false))
     source.happen(batchOf(9, { c: '1' }))
@@ -251,7 +251,7 @@ describe('An informer', () => {
   })
 
   for (const code of ['REVISION_REWOUND', 'CLUSTER_CHANGED'] as const) {
-    test(`gives the whole difference after ${code}, whatever the revision that an iteration began with`, async (t) => {
+    test(`yields the whole difference after ${code}, whatever revision an iteration started from`, async (t) => {
       const { informer, source } = await createReady(t)
       source.happen(batchOf(95, { b: '1' }))
       await settled()
@@ -270,7 +270,7 @@ describe('An informer', () => {
     })
   }
 
-  test('gives the whole difference also when the cluster is restored before an iteration has begun', async (t) => {
+  test('yields the whole difference if the cluster is restored before an iteration has started', async (t) => {
     const { informer, source } = await createReady(t)
     source.happen(batchOf(95, { b: '1' }))
     await settled()
@@ -289,7 +289,7 @@ describe('An informer', () => {
     assert.deepEqual(words, ['~a=1>restored', '+c=restored'])
   })
 
-  test('throws from an iteration when its revision is compacted, and reads no further for one that was left', async (t) => {
+  test('throws from an iteration whose revision is compacted, and stops reading for one that was left', async (t) => {
     const { informer, source } = await createReady(t)
     source.happen(batchOf(8, { a: '2' }))
     await settled()
@@ -304,14 +304,14 @@ describe('An informer', () => {
     assert.equal(informer.stats().handlers.length, 1)
   })
 
-  test('subscribes nobody for an iteration whose signal is aborted', async (t) => {
+  test('does not subscribe an iteration whose signal is already aborted', async (t) => {
     const { informer } = await createReady(t)
     const stream = informer.events({ signal: AbortSignal.abort(new Error('before')) })
     await assert.rejects(stream.next(), /before/)
     assert.equal(informer.stats().handlers.length, 1)
   })
 
-  test('begins with what is on disk, and then tells what has changed since', async (t) => {
+  test('starts with the state on disk, and then delivers what has changed since', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-informer-'))
     t.after(() => rmSync(folder, { recursive: true }))
     const persist = join(folder, 'state')
@@ -320,14 +320,14 @@ describe('An informer', () => {
     await settled()
     await first.informer.close()
 
-    const { informer, source, told, words } = createInformer(t, { persist })
+    const { informer, source, delivered, words } = createInformer(t, { persist })
     assert.equal(await informer.ready({ allowStale: true }), 8)
     assert.deepEqual([informer.isStale, informer.get('b'), informer.size], [true, '1', 3])
     await settled()
     assert.deepEqual(words(), ['+a=1', '+b=1', '+c=1'])
     await informer.close()
 
-    // The next one finds the cluster: `a` has the same revision and another value, so it is another cluster.
+    // The next informer reaches the cluster: `a` has the same revision and another value, so it is another cluster.
     const next = new FakeSource()
     next.listings.push([{ revision: 9, kvs: [kvOf('a', 'other', 7), kvOf('b', '1', 8)] }])
     const third = createInformer(t, { persist }, next)
@@ -337,13 +337,13 @@ describe('An informer', () => {
     assert.equal(third.informer.isStale, false)
     assert.deepEqual(third.words().slice(3), ['~a=1>other', '-c=1'])
     assert.deepEqual(
-      third.told.map(({ source, initial }) => `${source} ${initial}`),
+      third.delivered.map(({ source, initial }) => `${source} ${initial}`),
       [...Array(3).fill('list true'), ...Array(2).fill('resync false')],
     )
-    assert.deepEqual([source.watches.length, told.length], [0, 3])
+    assert.deepEqual([source.watches.length, delivered.length], [0, 3])
   })
 
-  test('tells of a file that it cannot use, and begins without it', async (t) => {
+  test('reports a file that it cannot use, and starts without it', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-informer-'))
     t.after(() => rmSync(folder, { recursive: true }))
     const persist = join(folder, 'state')
@@ -356,7 +356,7 @@ describe('An informer', () => {
     assert.deepEqual([errors.length, errors[1], informer.isStale, source.signals.length], [2, false, false, 1])
   })
 
-  test('refuses options and arguments that are wrong', async (t) => {
+  test('rejects invalid options and arguments', async (t) => {
     for (const [options, message] of [
       [{ maxQueuedChanges: 0 }, /`maxQueuedChanges`/],
       [{ maxPageSize: -1 }, /`maxPageSize`/],

@@ -5,16 +5,17 @@ import { type Gap, Reflector, type ReflectorTarget } from '../../src/informer/re
 import { FakeSource, failure, pageOf } from './fake-source.js'
 import { batchOf, settled } from './fixtures.js'
 
-/** What a reflector has told, in words. */
+/** What a reflector has reported, in words. */
 class Target implements ReflectorTarget {
-  readonly told: string[] = []
+  readonly reported: string[] = []
   readonly gaps: Gap[] = []
 
   draft(isSameHistory: boolean) {
     const keys: string[] = []
     return {
       add: ({ key }: { key: Buffer }) => void keys.push(key.toString()),
-      finish: (revision: number) => void this.told.push(`${isSameHistory ? '' : 'other '}${keys.join()}@${revision}`),
+      finish: (revision: number) =>
+        void this.reported.push(`${isSameHistory ? '' : 'other '}${keys.join()}@${revision}`),
     }
   }
 
@@ -23,15 +24,15 @@ class Target implements ReflectorTarget {
   }
 
   apply({ revision, events }: { revision: number; events: readonly unknown[] }): void {
-    this.told.push(`${events.length} at ${revision}`)
+    this.reported.push(`${events.length} at ${revision}`)
   }
 
   retrying(error: unknown): void {
-    this.told.push(`troubled by ${(error as { code?: string }).code ?? error}`)
+    this.reported.push(`retrying after ${(error as { code?: string }).code ?? error}`)
   }
 
   failed(error: unknown): void {
-    this.told.push(`failed by ${(error as { code?: string }).code}`)
+    this.reported.push(`failed by ${(error as { code?: string }).code}`)
   }
 }
 
@@ -55,7 +56,7 @@ function compacted(compactRevision: number): CompactedError {
   return new CompactedError('for a test', { effect: 'none', compactRevision })
 }
 
-/** Timers that the test moves; waits are between half and all of 100 ms, 200 ms and so on. */
+/** Mocked timers; delays are between half and all of 100 ms, 200 ms and so on. */
 function mockTimers(t: TestContext): (ms: number) => Promise<void> {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   return async (ms) => {
@@ -76,20 +77,20 @@ describe('A reflector', () => {
     source.happen(batchOf(9, { a: '2', b: '3' }))
     source.progress(12)
     await settled()
-    assert.deepEqual(target.told, ['a,b@7', '2 at 9', '0 at 12'])
+    assert.deepEqual(target.reported, ['a,b@7', '2 at 9', '0 at 12'])
     assert.deepEqual([reflector.resyncs, target.gaps], [0, []])
   })
 
-  test('begins its listing anew when that is restarted', async (t) => {
+  test('starts its listing over when it is restarted', async (t) => {
     const { source, target, reflector } = createReflector(t)
     source.midway = ({ onRestart }) => onRestart?.()
     source.listings.push([pageOf({ old: '1' }, 7), pageOf({ a: '1' }, 9), pageOf({ b: '2' }, 9)])
     reflector.start()
     await settled()
-    assert.deepEqual(target.told, ['a,b@9'])
+    assert.deepEqual(target.reported, ['a,b@9'])
   })
 
-  test('tells that a listing failed, waits a growing time, and goes on', async (t) => {
+  test('reports a failed listing, waits for increasing delays, and continues', async (t) => {
     const tick = mockTimers(t)
     const { source, target, reflector } = createReflector(t)
     source.listings.push(failure('NOT_CONNECTED'), failure('NO_LEADER'), new Error('odd'), [pageOf({ a: '1' }, 7)])
@@ -101,22 +102,22 @@ describe('A reflector', () => {
       [99, 101],
       [199, 201],
     ] as const) {
-      const { length } = target.told
+      const { length } = target.reported
       await tick(tooShort)
-      assert.equal(target.told.length, length)
+      assert.equal(target.reported.length, length)
       await tick(enough)
-      assert.equal(target.told.length, length + 1)
+      assert.equal(target.reported.length, length + 1)
     }
-    assert.deepEqual(target.told, [
-      'troubled by NOT_CONNECTED',
-      'troubled by NO_LEADER',
-      'troubled by Error: odd',
+    assert.deepEqual(target.reported, [
+      'retrying after NOT_CONNECTED',
+      'retrying after NO_LEADER',
+      'retrying after Error: odd',
       'a@7',
     ])
     assert.deepEqual([reflector.resyncs, target.gaps], [0, []], 'nothing was there that could have been missed')
   })
 
-  test('lists once, and at once, when history is compacted', async (t) => {
+  test('lists once and immediately when history is compacted', async (t) => {
     const { source, target, reflector } = createReflector(t)
     source.listings.push([pageOf({ a: '1' }, 7)], [pageOf({ b: '1' }, 30)])
     reflector.start()
@@ -125,13 +126,13 @@ describe('A reflector', () => {
     await settled()
     source.fail(compacted(20))
     await settled()
-    assert.deepEqual(target.told, ['a@7', '0 at 10', 'b@30'])
+    assert.deepEqual(target.reported, ['a@7', '0 at 10', 'b@30'])
     assert.deepEqual(target.gaps, [{ code: 'COMPACTED', fromRevision: 10, compactRevision: 20 }])
     assert.equal(source.watches.at(-1)?.startRevision, 31)
     assert.equal(reflector.resyncs, 1)
   })
 
-  test('does not list without a pause again and again', async (t) => {
+  test('does not list repeatedly without a delay', async (t) => {
     const tick = mockTimers(t)
     const { source, target, reflector } = createReflector(t)
     for (let revision = 10; revision < 14; revision += 1) source.listings.push([pageOf({}, revision)])
@@ -142,12 +143,12 @@ describe('A reflector', () => {
     source.fail(compacted(12))
     await settled()
     assert.equal(reflector.state.kind, 'retrying')
-    assert.deepEqual(target.told, ['@10', '@11'])
+    assert.deepEqual(target.reported, ['@10', '@11'])
     await tick(200)
-    assert.equal(target.told.length, 3)
+    assert.equal(target.reported.length, 3)
   })
 
-  test('remembers the gap over listings that fail', async (t) => {
+  test('remembers the gap across failed listings', async (t) => {
     const tick = mockTimers(t)
     const { source, target, reflector } = createReflector(t)
     source.listings.push([pageOf({ a: '1' }, 7)], failure('NOT_CONNECTED'), [pageOf({ b: '1' }, 30)])
@@ -156,24 +157,24 @@ describe('A reflector', () => {
     source.fail(compacted(20))
     await settled()
     await tick(1000)
-    assert.deepEqual(target.told, ['a@7', 'troubled by NOT_CONNECTED', 'b@30'])
+    assert.deepEqual(target.reported, ['a@7', 'retrying after NOT_CONNECTED', 'b@30'])
     assert.deepEqual(target.gaps, [{ code: 'COMPACTED', fromRevision: 7, compactRevision: 20 }])
   })
 
   for (const code of ['CLUSTER_CHANGED', 'REVISION_REWOUND'] as const) {
-    test(`takes ${code} as another history, which may be behind`, async (t) => {
+    test(`treats ${code} as another history, which may be behind`, async (t) => {
       const { source, target, reflector } = createReflector(t)
       source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ b: '1' }, 30)])
       reflector.start()
       await settled()
       source.fail(failure(code))
       await settled()
-      assert.deepEqual(target.told, ['a@70', 'other b@30'])
+      assert.deepEqual(target.reported, ['a@70', 'other b@30'])
       assert.deepEqual(target.gaps, [{ code, fromRevision: 70, compactRevision: undefined }])
     })
   }
 
-  test('lists at once when another call has found that the cluster was restored', async (t) => {
+  test('lists immediately when another call detects that the cluster was restored', async (t) => {
     const { source, target, reflector } = createReflector(t)
     source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ b: '1' }, 30)])
     reflector.start()
@@ -181,12 +182,12 @@ describe('A reflector', () => {
     source.restored(30)
     assert.equal(reflector.isOutdated, true)
     await settled()
-    assert.deepEqual(target.told, ['a@70', 'other b@30'])
+    assert.deepEqual(target.reported, ['a@70', 'other b@30'])
     assert.deepEqual(target.gaps, [{ code: 'REVISION_REWOUND', fromRevision: 70, compactRevision: undefined }])
     assert.deepEqual([reflector.isOutdated, source.watches[0]?.signal.aborted], [false, true])
   })
 
-  test('takes nothing of the restored cluster for what it was before, when that happens while it lists', async (t) => {
+  test('does not mix two histories when the cluster is restored during a listing', async (t) => {
     const tick = mockTimers(t)
     const { source, target, reflector } = createReflector(t)
     source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ a: '2' }, 80), pageOf({ b: '1' }, 80)])
@@ -197,11 +198,11 @@ describe('A reflector', () => {
     source.fail(compacted(72))
     await settled()
     await tick(1000)
-    assert.deepEqual(target.told, ['a@70', 'troubled by REVISION_REWOUND', 'other b@75'])
+    assert.deepEqual(target.reported, ['a@70', 'retrying after REVISION_REWOUND', 'other b@75'])
     assert.deepEqual(target.gaps, [{ code: 'REVISION_REWOUND', fromRevision: 70, compactRevision: undefined }])
   })
 
-  test('does not watch on from a listing that another history has followed', async (t) => {
+  test('does not watch from a listing of a previous history', async (t) => {
     const tick = mockTimers(t)
     const { source, target, reflector } = createReflector(t)
     source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ b: '1' }, 75)])
@@ -212,10 +213,10 @@ describe('A reflector', () => {
     reflector.start()
     await settled()
     await tick(1000)
-    assert.deepEqual([target.told.at(-1), source.watches.length], ['other b@75', 1])
+    assert.deepEqual([target.reported.at(-1), source.watches.length], ['other b@75', 1])
   })
 
-  test('does not go back in time by a listing that is behind', async (t) => {
+  test('rejects a listing that is behind what it has shown', async (t) => {
     const tick = mockTimers(t)
     const { source, target, reflector } = createReflector(t)
     source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ old: '1' }, 69)], [pageOf({ a: '2' }, 71)])
@@ -224,10 +225,10 @@ describe('A reflector', () => {
     source.fail(compacted(68))
     await settled()
     await tick(1000)
-    assert.deepEqual(target.told, ['a@70', 'troubled by NO_LEADER', 'a@71'])
+    assert.deepEqual(target.reported, ['a@70', 'retrying after NO_LEADER', 'a@71'])
   })
 
-  test('makes it visible when a watch ended for any other reason', async (t) => {
+  test('reports a watch that ended for any other reason', async (t) => {
     const tick = mockTimers(t)
     const { source, target, reflector } = createReflector(t)
     source.listings.push([pageOf({ a: '1' }, 7)], [pageOf({ a: '1' }, 8)])
@@ -236,12 +237,12 @@ describe('A reflector', () => {
     source.fail(failure('WATCH_CANCELED'))
     await settled()
     await tick(1000)
-    assert.deepEqual(target.told, ['a@7', 'troubled by WATCH_CANCELED', 'a@8'])
+    assert.deepEqual(target.reported, ['a@7', 'retrying after WATCH_CANCELED', 'a@8'])
     assert.equal(target.gaps[0]?.code, 'WATCH_CANCELED')
   })
 
   for (const code of ['PERMISSION_DENIED', 'AUTH_FAILED', 'CLOSED', 'INVALID_ARGUMENT'] satisfies ErrorCode[]) {
-    test(`fails for good by ${code}, of the listing as of the watch`, async (t) => {
+    test(`fails permanently with ${code}, of the listing or of the watch`, async (t) => {
       for (const ofWatch of [false, true]) {
         const { source, target, reflector } = createReflector(t)
         source.listings.push(ofWatch ? [pageOf({}, 7)] : failure(code))
@@ -249,7 +250,7 @@ describe('A reflector', () => {
         await settled()
         if (ofWatch) source.fail(failure(code))
         await settled()
-        assert.equal(target.told.at(-1), `failed by ${code}`)
+        assert.equal(target.reported.at(-1), `failed by ${code}`)
         assert.equal(reflector.state.kind, 'failed')
         reflector.close()
         assert.equal(reflector.state.kind, 'failed')
@@ -257,7 +258,7 @@ describe('A reflector', () => {
     })
   }
 
-  test('leaves nothing behind when it is closed while it lists, waits or watches', async (t) => {
+  test('leaves no timers or watches when it is closed while it lists, waits or watches', async (t) => {
     for (const [during, listing] of [
       ['listing', undefined],
       ['retrying', failure('NO_LEADER')],
@@ -266,16 +267,16 @@ describe('A reflector', () => {
       const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
       const before = timers()
       const { source, target, reflector } = createReflector(t)
-      // More than one failure: on a busy machine, the first pause may be over before this test looks.
+      // More than one failure: on a busy machine, the first delay may have elapsed before this test looks.
       if (listing !== undefined) source.listings.push(...Array.from({ length: 5 }, () => listing))
       reflector.start()
       await settled()
       assert.equal(reflector.state.kind, during)
       source.happen(batchOf(8, { a: '2' }))
-      const { length } = target.told
+      const { length } = target.reported
       reflector.close()
       await settled()
-      assert.equal(target.told.length, length, 'nothing is told afterwards')
+      assert.equal(target.reported.length, length, 'nothing is reported afterwards')
       assert.equal(reflector.state.kind, 'closed')
       assert.ok(source.signals.at(-1)?.aborted)
       assert.ok(source.watches.every(({ signal }) => signal.aborted))
@@ -283,7 +284,7 @@ describe('A reflector', () => {
     }
   })
 
-  test('waits no longer when its source closes, and fails with that', async (t) => {
+  test('stops waiting when its source closes, and fails with CLOSED', async (t) => {
     mockTimers(t)
     const client = new AbortController()
     const { source, target, reflector } = createReflector(t, client.signal)
@@ -293,15 +294,15 @@ describe('A reflector', () => {
     assert.equal(reflector.state.kind, 'retrying')
     client.abort()
     await settled()
-    assert.deepEqual(target.told, ['troubled by NO_LEADER', 'failed by CLOSED'])
+    assert.deepEqual(target.reported, ['retrying after NO_LEADER', 'failed by CLOSED'])
   })
 
-  test('does not come to life when it is closed before a listing ends', async (t) => {
+  test('does not watch if it is closed before a listing ends', async (t) => {
     const { source, target, reflector } = createReflector(t)
     source.midway = () => reflector.close()
     source.listings.push([pageOf({ a: '1' }, 7)])
     reflector.start()
     await settled()
-    assert.deepEqual([target.told, source.watches], [[], []])
+    assert.deepEqual([target.reported, source.watches], [[], []])
   })
 })

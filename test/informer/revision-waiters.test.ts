@@ -12,8 +12,8 @@ function createWaiters(t: TestContext) {
   return { waiters, calls }
 }
 
-describe('Those who wait for a revision', () => {
-  test('are told when it is there, each at its own', async (t) => {
+describe('Waiters for a revision', () => {
+  test('resolve when their revision is reached', async (t) => {
     const { waiters } = createWaiters(t)
     const order: number[] = []
     const waits = [7, 5].map((revision) => waiters.wait(revision, 1000, undefined).then(() => order.push(revision)))
@@ -25,7 +25,7 @@ describe('Those who wait for a revision', () => {
     assert.deepEqual(order, [5, 7])
   })
 
-  test('have the member asked at once and every 100 ms, until nobody waits', async (t) => {
+  test('request progress at once and every 100 ms until none is left', async (t) => {
     const { waiters, calls } = createWaiters(t)
     const wait = waiters.wait(5, 10_000, undefined)
     assert.deepEqual(calls, ['ask'])
@@ -37,20 +37,20 @@ describe('Those who wait for a revision', () => {
     assert.equal(calls.length, 3)
   })
 
-  test('try another way when the member does not answer', (t) => {
+  test('use the probe when the member does not answer', (t) => {
     const { waiters, calls } = createWaiters(t)
     waiters.wait(5, 10_000, undefined).catch(() => {})
     t.mock.timers.tick(2000)
     const probes = calls.flatMap((call, index) => (call === 'probe' ? [index] : []))
     assert.deepEqual(probes, [3, 10, 20])
-    // A member that answers, if only with less, is asked again.
+    // A member that answers with a lower revision is asked again.
     waiters.advanced(4)
     t.mock.timers.tick(200)
     assert.deepEqual(calls.slice(-2), ['ask', 'ask'])
     waiters.fail(new Error('over'))
   })
 
-  test('reject by the end of their time, their signal, or the end of the informer', async (t) => {
+  test('reject on their timeout, their signal, or the end of the informer', async (t) => {
     const { waiters, calls } = createWaiters(t)
     const late = waiters.wait(5, 300, undefined)
     const controller = new AbortController()
@@ -68,7 +68,7 @@ describe('Those who wait for a revision', () => {
     assert.equal(calls.length, asked, 'nothing is left')
   })
 
-  test('may wait for longer than a timer can', async (t) => {
+  test('may wait longer than the maximum timer', async (t) => {
     const { waiters } = createWaiters(t)
     const wait = waiters.wait(5, Number.MAX_SAFE_INTEGER, undefined)
     t.mock.timers.tick(1000)
@@ -76,7 +76,7 @@ describe('Those who wait for a revision', () => {
     await wait
   })
 
-  test('leave no timer behind that would hold the process open', async () => {
+  test('leave no timer that would keep the process alive', async () => {
     const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
     const before = timers()
     const waiters = new RevisionWaiters(

@@ -7,7 +7,7 @@ import { within } from '../support/slack.js'
 import { textEntry } from './fixtures.js'
 
 const key = fc.uint8Array({ minLength: 1, maxLength: 3 })
-/** Few keys, so that they are hit again, or any bytes. */
+/** A few keys, so that they repeat, or any bytes. */
 const anyKey = fc.oneof(
   fc.nat(600).map((number) => Uint8Array.from([number >> 8, number & 0xff])),
   key,
@@ -17,7 +17,7 @@ const revisions = fc.array(fc.array(editOf, { maxLength: 400 }), { maxLength: 6 
 
 type Model = Map<string, Entry<string>>
 
-/** What a snapshot should hold, in the order of the keys' bytes. */
+/** The expected content of a snapshot, in the order of the keys' bytes. */
 function sorted(model: Model): Entry<string>[] {
   return [...model.values()].sort((a, b) => Buffer.compare(Buffer.from(a.id, 'latin1'), Buffer.from(b.id, 'latin1')))
 }
@@ -36,7 +36,7 @@ function applied(model: Model, edits: readonly Edit<string>[]): Model {
   return next
 }
 
-/** The snapshots of some revisions, each with what it should hold. */
+/** The snapshots of some revisions, each with its expected content. */
 function history(rounds: readonly (readonly { key: Uint8Array; value: string | null }[])[]) {
   let snapshot = InformerSnapshot.empty<string>()
   let model: Model = new Map()
@@ -51,7 +51,7 @@ function history(rounds: readonly (readonly { key: Uint8Array; value: string | n
 }
 
 describe('A snapshot', () => {
-  test('holds what a sorted map holds, and so do all earlier ones afterwards', () => {
+  test('equals a sorted map after any edits, and so do all earlier snapshots', () => {
     fc.assert(
       fc.property(revisions, anyKey, (rounds, other) => {
         for (const [revision, { snapshot, model }] of history(rounds).entries()) {
@@ -68,7 +68,7 @@ describe('A snapshot', () => {
     )
   })
 
-  test('gives ranges as a sorted map does, between keys that it has and others', () => {
+  test('returns the ranges of a sorted map, for existing and other keys', () => {
     const bound = fc.oneof(anyKey, fc.nat())
     fc.assert(
       fc.property(revisions, bound, fc.option(bound), (rounds, one, other) => {
@@ -85,7 +85,7 @@ describe('A snapshot', () => {
     )
   })
 
-  test('tells exactly the differences to another one, in key order, both ways', () => {
+  test('yields exactly the differences to another snapshot, in key order, both ways', () => {
     fc.assert(
       fc.property(revisions, fc.nat(), fc.nat(), (rounds, one, other) => {
         const all = history(rounds)
@@ -102,7 +102,7 @@ describe('A snapshot', () => {
     )
   })
 
-  test('made of a listing is the same as one made by edits', () => {
+  test('built from a listing equals one built by edits', () => {
     const entries = Array.from({ length: 1000 }, (_, index) => textEntry(String(index).padStart(4, '0')))
     const listed = InformerSnapshot.of(entries, 5)
     const edited = InformerSnapshot.empty<string>().with(
@@ -115,7 +115,7 @@ describe('A snapshot', () => {
     assert.equal(listed.range('0990').length, 10)
   })
 
-  test('shares what has not changed: one key of 100,000 costs little', () => {
+  test('shares unchanged chunks: changing one key of 100,000 is cheap', () => {
     const entries = Array.from({ length: 100_000 }, (_, index) => textEntry(String(index).padStart(6, '0')))
     const before = InformerSnapshot.of(entries, 1)
     const startedAt = performance.now()
@@ -130,7 +130,7 @@ describe('A snapshot', () => {
     assert.equal(before.get('050000')?.value, 'value')
   })
 
-  test('finds keys that are text beyond ASCII, and orders by bytes rather than by UTF-16', () => {
+  test('finds non-ASCII keys, and orders by bytes rather than by UTF-16', () => {
     const keys = ['z', 'é', '\uffee', '\u{1f600}']
     const snapshot = InformerSnapshot.empty<string>().with(
       keys.map((text) => ({ id: idOf(text), entry: textEntry(text) })),

@@ -16,16 +16,16 @@ const picky: Codec<string> = {
 }
 
 function createStore(options: Partial<StoreOptions<string, 'first'>> = {}) {
-  const told: InvalidEntry[] = []
+  const reported: InvalidEntry[] = []
   const store = new Store<string, 'first'>({
     codec: picky,
     filter: undefined,
     transform: undefined,
     indexes: { first: (value) => value.slice(0, 1) },
-    onInvalid: (invalid) => told.push(invalid),
+    onInvalid: (invalid) => reported.push(invalid),
     ...options,
   })
-  return { store, told }
+  return { store, reported }
 }
 
 function listed(store: Store<string, 'first'>, values: Readonly<Record<string, string>>, revision = 10): void {
@@ -39,7 +39,7 @@ function values(store: Store<string, 'first'>): Record<string, string> {
 }
 
 describe('The store of an informer', () => {
-  test('takes in a revision at once and tells its changes with old values', () => {
+  test('applies a revision as a whole and returns its changes with old values', () => {
     const { store } = createStore()
     listed(store, { a: '1', b: '2' })
     const before = store.snapshot
@@ -57,7 +57,7 @@ describe('The store of an informer', () => {
     assert.deepEqual([before.size, before.revision, before.get('b')?.value], [2, 10, '2'])
   })
 
-  test('moves on without changes, and never back', () => {
+  test('advances without changes, and never goes back', () => {
     const { store } = createStore()
     listed(store, { a: '1' })
     store.progress(20)
@@ -65,25 +65,25 @@ describe('The store of an informer', () => {
     assert.equal(store.snapshot.revision, 20)
   })
 
-  test('keeps the last good value of a key that cannot be read, and tells it with the raw value', () => {
-    const { store, told } = createStore()
+  test('keeps the last valid entry of a key that does not decode, and reports the stored bytes', () => {
+    const { store, reported } = createStore()
     listed(store, { a: '1', b: 'bad from the start' })
     assert.deepEqual(store.apply(batchOf(11, { a: 'bad now' })), [])
     assert.deepEqual(values(store), { a: '1' })
     assert.deepEqual(
-      told.map(({ keyText, value, modRevision }) => [keyText, value.toString(), modRevision]),
+      reported.map(({ keyText, value, modRevision }) => [keyText, value.toString(), modRevision]),
       [
         ['b', 'bad from the start', 10],
         ['a', 'bad now', 11],
       ],
     )
-    assert.match(String(told[1]?.error), /bad now does not decode/)
+    assert.match(String(reported[1]?.error), /bad now does not decode/)
     assert.equal(store.invalid.length, 2)
     assert.deepEqual(store.apply(batchOf(12, { a: '2', b: undefined })).map(inShort), ['~a=1>2'])
     assert.deepEqual(store.invalid, [])
   })
 
-  test('keeps the last good value over a listing as well, and deletes it with its key', () => {
+  test('keeps the last valid entry across a listing, and deletes it with its key', () => {
     const { store } = createStore()
     listed(store, { a: '1', b: '1' })
     const draft = store.draft(true)
@@ -98,7 +98,7 @@ describe('The store of an informer', () => {
     assert.deepEqual(store.invalid, [])
   })
 
-  test('tells apart invalid keys that are not text', () => {
+  test('distinguishes invalid entries whose keys are not text', () => {
     const { store } = createStore()
     const draft = store.draft(true)
     for (const byte of [0xfe, 0xff]) draft.add(kvOf(Uint8Array.of(byte), 'bad', 10))
@@ -110,7 +110,7 @@ describe('The store of an informer', () => {
     assert.equal(store.invalid.length, 1)
   })
 
-  test('finds keys by their text and by their bytes, and never one by the text of another', () => {
+  test('finds keys by their text and by their bytes, and never by the text of another key', () => {
     const { store } = createStore()
     const draft = store.draft(true)
     // The byte 0xe9 alone is not text; as UTF-16 it would be the é, whose bytes are 0xc3 0xa9.
@@ -123,7 +123,7 @@ describe('The store of an informer', () => {
     )
   })
 
-  test('has the whole revision when it tells of an invalid value', () => {
+  test('contains the whole revision when it reports an invalid value', () => {
     const seen: Record<string, string>[] = []
     const { store } = createStore({ onInvalid: () => seen.push(values(store)) })
     listed(store, { a: '1' })
@@ -131,7 +131,7 @@ describe('The store of an informer', () => {
     assert.deepEqual(seen, [{ a: '1', b: '2' }])
   })
 
-  test('treats what the filter leaves out as not there, and tells when that changes', () => {
+  test('treats filtered keys as absent, and returns changes when that changes', () => {
     const { store } = createStore({ filter: (value) => !value.startsWith('x') })
     listed(store, { a: '1', b: 'x' })
     assert.deepEqual(values(store), { a: '1' })
@@ -144,7 +144,7 @@ describe('The store of an informer', () => {
     assert.deepEqual(store.find('first', '1'), [])
   })
 
-  test('keeps what the transform makes of a value', () => {
+  test('stores the transformed value', () => {
     const { store } = createStore({ transform: (value, { keyText }) => `${keyText}:${value}` })
     listed(store, { a: '1' })
     store.apply(batchOf(11, { b: '2' }))
@@ -152,7 +152,7 @@ describe('The store of an informer', () => {
     assert.deepEqual(store.terms('first'), ['a', 'b'])
   })
 
-  test('reports a filter, a transform or an index function that throws, and goes on', () => {
+  test('reports a filter, a transform or an index function that throws, and continues', () => {
     const throwing = (value: string): never => {
       throw new Error(`cannot take ${value}`)
     }
@@ -161,18 +161,18 @@ describe('The store of an informer', () => {
       { transform: throwing },
       { indexes: { first: (value: string) => (value === '3' ? throwing(value) : value) } },
     ] satisfies Partial<StoreOptions<string, 'first'>>[]) {
-      const { store, told } = createStore(options)
+      const { store, reported } = createStore(options)
       listed(store, { a: '3' })
       store.apply(batchOf(11, { b: '3' }))
       assert.deepEqual(values(store), {})
       assert.deepEqual(
-        told.map(({ keyText }) => keyText),
+        reported.map(({ keyText }) => keyText),
         ['a', 'b'],
       )
     }
   })
 
-  test('finds entries by their terms as they are now, even if a value was modified meanwhile', () => {
+  test('finds entries by their current terms, even if a value was mutated', () => {
     const store = new Store<{ zone: string }, 'zone'>({
       codec: json(),
       filter: undefined,
@@ -190,7 +190,7 @@ describe('The store of an informer', () => {
     assert.deepEqual([store.find('zone', 'x'), store.terms('zone')], [[], ['y']])
   })
 
-  test('keeps entries that a listing finds unchanged, with their places in the indexes', () => {
+  test('keeps unchanged entries across a listing, with their index terms', () => {
     let reads = 0
     const decode = (bytes: Buffer): string => {
       reads += 1
@@ -216,7 +216,7 @@ describe('The store of an informer', () => {
     )
   })
 
-  test('does not take the same revision for the same value when the cluster may be another one', () => {
+  test('does not treat equal revisions as equal values if the history may have changed', () => {
     const { store } = createStore()
     listed(store, { a: '1', b: '2' })
     const before = store.snapshot
@@ -230,14 +230,14 @@ describe('The store of an informer', () => {
     )
   })
 
-  test('changes nothing by a draft that is not finished', () => {
+  test('is not changed by an unfinished draft', () => {
     const { store } = createStore()
     listed(store, { a: '1' })
     store.draft(true).add(kvOf('b', '2', 11))
     assert.deepEqual([values(store), store.find('first', '2')], [{ a: '1' }, []])
   })
 
-  test('shows an earlier revision beside the present one, with the same entries where nothing has changed', () => {
+  test('builds an earlier revision beside the current one, sharing unchanged entries', () => {
     const { store } = createStore()
     listed(store, { a: '1', b: '2' })
     store.apply(batchOf(11, { b: '3', c: '4' }))
@@ -258,7 +258,7 @@ describe('The store of an informer', () => {
     assert.deepEqual(values(store), { a: '1', b: '3', c: '4' })
   })
 
-  test('counts the keys of the range, also those it does not show', () => {
+  test('counts all keys of the range, including those it does not show', () => {
     const { store } = createStore({ filter: (value) => value !== 'x' })
     listed(store, { a: '1', b: 'bad', c: 'x' })
     store.apply(batchOf(11, { a: undefined, d: 'bad', e: 'x', f: '1' }))
@@ -266,7 +266,7 @@ describe('The store of an informer', () => {
     assert.equal(store.keyCount, 5)
   })
 
-  test('begins with the entries of an earlier process, except those that an index refuses', () => {
+  test('starts with the entries of an earlier process, except those that an index rejects', () => {
     const { store } = createStore({
       indexes: {
         first: (value) => {
@@ -283,7 +283,7 @@ describe('The store of an informer', () => {
     )
   })
 
-  test('keeps no view of the answer that a value came in', () => {
+  test('keeps no view of the response buffer', () => {
     const answer = Buffer.alloc(1_000_000)
     const codec: Codec<Uint8Array> = { encode: (value) => value, decode: (value) => value }
     const options = {

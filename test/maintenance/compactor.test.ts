@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ObservedRevisions } from '../../src/maintenance/observed-revisions.js'
 
-describe('What a compactor has seen', () => {
-  test('gives the newest revision that is old enough, and never one that is not', () => {
+describe('The observed revisions of a compactor', () => {
+  test('return the newest revision that is old enough, and never a younger one', () => {
     const seen = new ObservedRevisions()
     assert.equal(seen.olderThan(0, 1000), undefined)
     for (const [revision, at] of [
@@ -21,7 +21,7 @@ describe('What a compactor has seen', () => {
     assert.equal(seen.olderThan(100, 9000), 30)
   })
 
-  test('is nothing once the store has gone back', () => {
+  test('are empty after the revision has decreased', () => {
     const seen = new ObservedRevisions()
     seen.add(1000, 0)
     seen.add(900, 10)

@@ -4,7 +4,7 @@ import { checkEndpoint, endpointCodec } from '../../src/naming/endpoint-record.j
 import { parseAddress } from '../../src/naming/grpc-listener.js'
 import { registerResolver, ServiceEndpoints } from '../../src/naming/index.js'
 
-describe('The record of an endpoint', () => {
+describe('An endpoint record', () => {
   /** What go.etcd.io/etcd/client/v3/naming/endpoints 3.6.16 stores. */
   const stored = [
     ['{"Op":0,"Addr":"127.0.0.1:8080","Metadata":null}', { address: '127.0.0.1:8080', metadata: undefined }],
@@ -12,16 +12,16 @@ describe('The record of an endpoint', () => {
     ['{"Op":0,"Addr":"h:1","Metadata":"text"}', { address: 'h:1', metadata: 'text' }],
   ] as const
 
-  test('is read and written as Go writes it', () => {
+  test('is encoded and decoded as in Go', () => {
     for (const [text, record] of stored) {
       assert.deepEqual(endpointCodec.decode(Buffer.from(text)), record)
       assert.equal(Buffer.from(endpointCodec.encode(record)).toString(), text)
     }
-    // grpc-proxy leaves out nothing either; other writers may.
+    // grpc-proxy writes all fields; other writers may omit some.
     assert.deepEqual(endpointCodec.decode(Buffer.from('{"Addr":"h:1"}')), { address: 'h:1', metadata: undefined })
   })
 
-  test('is refused where it is none', () => {
+  test('is rejected if it is invalid', () => {
     for (const text of ['', 'null', '[]', '{"Op":0}', '{"Addr":1}', '"h:1"']) {
       assert.throws(() => endpointCodec.decode(Buffer.from(text)), { code: 'DECODE_FAILED' })
     }
@@ -32,7 +32,7 @@ describe('The record of an endpoint', () => {
 })
 
 describe('An address for grpc-js', () => {
-  test('is taken out of the forms that gRPC has', () => {
+  test('is parsed from every form that gRPC accepts', () => {
     assert.deepEqual(parseAddress('10.0.0.1:80'), { host: '10.0.0.1', port: 80 })
     assert.deepEqual(parseAddress('api.local:65535'), { host: 'api.local', port: 65535 })
     assert.deepEqual(parseAddress('[::1]:80'), { host: '::1', port: 80 })
@@ -45,7 +45,7 @@ describe('An address for grpc-js', () => {
 })
 
 describe('Naming', () => {
-  test('refuses what is no target, no scheme and no grpc-js', () => {
+  test('rejects an invalid target, scheme or grpc-js module', () => {
     const store = Object({})
     assert.throws(() => new ServiceEndpoints(store, ''), /`target` must be a name without a slash at its end, got ""/)
     assert.throws(() => new ServiceEndpoints(store, 'api/'), /got "api\/"/)

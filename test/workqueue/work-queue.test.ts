@@ -19,7 +19,7 @@ function createQueue(t: TestContext, work: Work = () => {}, options: Options = {
   return { queue, worked, errors }
 }
 
-/** Timers that the test moves. */
+/** Mocked timers. */
 function mockTimers(t: TestContext): (ms: number) => Promise<void> {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   return async (ms) => {
@@ -29,7 +29,7 @@ function mockTimers(t: TestContext): (ms: number) => Promise<void> {
 }
 
 describe('A work queue', () => {
-  test('works on each key once, in the order in which they came, however often they are added', async (t) => {
+  test('processes each key once, in order of arrival, however often it is added', async (t) => {
     const { queue, worked } = createQueue(t)
     for (const key of ['a', 'b', 'a', 'c', 'b']) queue.add(key)
     assert.deepEqual(worked, [], 'not from within add()')
@@ -37,7 +37,7 @@ describe('A work queue', () => {
     assert.deepEqual(worked, ['a', 'b', 'c'])
   })
 
-  test('never works on a key twice at the same time, and again if it was added meanwhile', async (t) => {
+  test('never processes a key concurrently with itself, and processes it again if it was added meanwhile', async (t) => {
     const gates = [gate(), gate()]
     let active = 0
     const { queue, worked } = createQueue(
@@ -63,7 +63,7 @@ describe('A work queue', () => {
     assert.deepEqual(worked, ['a', 'a'])
   })
 
-  test('works on as many keys at a time as it may, and no more', async (t) => {
+  test('processes up to `concurrency` keys at a time', async (t) => {
     let active = 0
     let most = 0
     const work = async (): Promise<void> => {
@@ -80,7 +80,7 @@ describe('A work queue', () => {
     assert.deepEqual([worked.length, most], [20, 3])
   })
 
-  test('tries a key that failed again after a time that doubles up to a bound, from the start after a success', async (t) => {
+  test('retries a failed key after a delay that doubles up to a maximum and resets after a success', async (t) => {
     const tick = mockTimers(t)
     let isBroken = true
     const work = (key: string): void => {
@@ -111,7 +111,7 @@ describe('A work queue', () => {
     assert.equal(errors.at(-1)?.[2], 1)
   })
 
-  test('works on other keys while one waits for its next try, and on that one at once when it is added', async (t) => {
+  test('processes other keys while one waits for its retry, and that one at once when it is added', async (t) => {
     mockTimers(t)
     let isBroken = true
     const { queue, worked } = createQueue(t, (key) => {
@@ -127,7 +127,7 @@ describe('A work queue', () => {
     assert.deepEqual([worked, queue.stats().delayed], [['a', 'b', 'a'], 0])
   })
 
-  test('adds a key later, once, at the earliest time that was asked for', async (t) => {
+  test('adds a delayed key once, at the earliest requested time', async (t) => {
     const tick = mockTimers(t)
     const { queue, worked } = createQueue(t)
     queue.addAfter('a', 500)
@@ -142,7 +142,7 @@ describe('A work queue', () => {
     assert.deepEqual(worked, ['a'])
   })
 
-  test('is idle when nothing waits and nothing is worked on', async (t) => {
+  test('is idle when no key is queued or being processed', async (t) => {
     mockTimers(t)
     const { promise, open } = gate()
     const { queue } = createQueue(t, () => promise)
@@ -160,7 +160,7 @@ describe('A work queue', () => {
     await idle
   })
 
-  test('drops what waits when it is closed, aborts the work under way, and waits for its end', async (t) => {
+  test('drops queued keys when it is closed, aborts running work, and waits for its end', async (t) => {
     const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
     const before = timers()
     let ended = false
@@ -186,7 +186,7 @@ describe('A work queue', () => {
     assert.equal(timers(), before)
   })
 
-  test('can be closed by its own work, which waits for the work on the other keys', { timeout: 5000 }, async (t) => {
+  test('can be closed by its own work, and then waits for the work on other keys', { timeout: 5000 }, async (t) => {
     const ended: string[] = []
     const { promise, open } = gate()
     const { queue, worked } = createQueue(
@@ -206,7 +206,7 @@ describe('A work queue', () => {
     assert.deepEqual(ended.sort(), ['a', 'b', 'other'])
   })
 
-  test('goes on after a listener of errors that throws, which is not silent either', async (t) => {
+  test('continues after an error listener that throws, and reports its error', async (t) => {
     const uncaught: unknown[] = []
     const listeners = process.listeners('uncaughtException')
     process.removeAllListeners('uncaughtException')
@@ -227,7 +227,7 @@ describe('A work queue', () => {
     assert.deepEqual(uncaught.map(String), Array(2).fill('Error: from the listener'))
   })
 
-  test('refuses what it cannot work with', (t) => {
+  test('rejects invalid arguments', (t) => {
     const onError = (): void => {}
     const create = (work: unknown, options: unknown): WorkQueue =>
       new WorkQueue(work as Work, options as WorkQueueOptions)
