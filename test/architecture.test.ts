@@ -35,7 +35,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   informer: ['core', 'transport', 'transport/connection', 'watch'],
   mirror: ['core', 'kv', 'transport', 'watch'],
   cluster: ['core', 'protobuf', 'transport', 'transport/connection'],
-  maintenance: ['core', 'protobuf', 'transport', 'transport/connection', 'streams', 'kv', 'kv'],
+  maintenance: ['core', 'protobuf', 'transport', 'transport/connection', 'streams', 'kv'],
   'server-locks': ['core', 'protobuf', 'transport', 'streams'],
   naming: ['core', 'kv', 'informer', 'lease', 'transport'],
   workqueue: ['core'],

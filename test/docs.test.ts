@@ -26,6 +26,29 @@ describe('docs/errors.md', () => {
   })
 })
 
+describe('docs/architecture.md', () => {
+  const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
+  const code = [...page.matchAll(/`([^`\n]+)`/g)].map(([, text = '']) => text)
+
+  test('names only existing files and folders', () => {
+    const paths = code.filter((text) => /^(src|test|docs|proto|scripts|bench|examples)\/[\w./-]*$/.test(text))
+    assert.ok(paths.length > 80, `only ${paths.length} paths were found`)
+    assert.deepEqual(
+      paths.filter((path) => !existsSync(join(root, path))),
+      [],
+    )
+  })
+
+  test('describes every room of src', () => {
+    const rooms = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+    const missing = rooms.filter(({ name }) => !code.includes(name) && !page.includes(` ${name}/ `))
+    assert.deepEqual(
+      missing.map(({ name }) => name),
+      [],
+    )
+  })
+})
+
 describe('README.md', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
 
