@@ -4,18 +4,18 @@ import type { Command, Flags, FlagValues } from './command.js'
 import { globalFlags } from './global-flags.js'
 import { UsageError } from './usage-error.js'
 
-/** A command line that was understood. */
+/** A parsed command line. */
 export interface ParsedLine {
-  /** `undefined` where none was named. */
+  /** Undefined if the line names none. */
   readonly command: Command | undefined
-  /** The words in the place of a command where there is none of that name: for the help of a group of commands. */
+  /** The words where a command is expected, if no command has that name: for the help of a group of commands. */
   readonly words: readonly string[]
   readonly flags: FlagValues<Flags>
   readonly globals: FlagValues<typeof globalFlags>
   readonly args: readonly string[]
 }
 
-/** Finds the command in a line, and reads the rest by its flags and the global ones. Throws `UsageError`. */
+/** Finds the command in a line and parses its flags and the global ones. Throws `UsageError`. */
 export function parseLine(argv: readonly string[], commands: readonly Command[]): ParsedLine {
   const places = wordPlaces(argv, globalFlags)
   const words = places.map((at) => argv[at] ?? '')
@@ -34,12 +34,12 @@ function parseRest(rest: readonly string[], command: Command): Pick<ParsedLine, 
   const [own, passedOn] = split(rest, table, command.passesOnAfter)
   const { values, positionals } = parse(own, table)
   const args = [...positionals, ...passedOn]
-  // Whoever asks for help need not have the arguments right.
+  // With --help, the arguments may be incomplete.
   if (values.help !== true) checkArity(command, args)
   return { flags: values, globals: values, args }
 }
 
-/** Cuts a line where the words of another program begin: after a number of arguments, or at `--`. */
+/** Splits a line where another program's words begin: after a number of arguments, or at `--`. */
 function split(
   argv: readonly string[],
   table: Flags,
@@ -52,19 +52,19 @@ function split(
   return place === undefined ? [argv, []] : [argv.slice(0, place), argv.slice(place)]
 }
 
-function checkArity({ name, usage, arity: [least, most] }: Command, args: readonly string[]): void {
-  if (args.length >= least && args.length <= most) return
-  const problem = args.length < least ? 'too few arguments' : `unexpected argument ${JSON.stringify(args[most])}`
-  throw new UsageError(`${problem}: the usage is etcdkit ${`${name} ${usage}`.trim()}`)
+function checkArity({ name, usage, arity: [min, max] }: Command, args: readonly string[]): void {
+  if (args.length >= min && args.length <= max) return
+  const problem = args.length < min ? 'too few arguments' : `unexpected argument ${JSON.stringify(args[max])}`
+  throw new UsageError(`${problem}: usage: etcdkit ${`${name} ${usage}`.trim()}`)
 }
 
-/** Where the words of a line are that are neither flags nor their values. */
+/** The positions of words that are neither flags nor values of flags. */
 function wordPlaces(argv: readonly string[], table: Flags): number[] {
   const { tokens } = parseArgs({ args: [...argv], options: table, strict: false, allowPositionals: true, tokens: true })
   return tokens.filter(({ kind }) => kind === 'positional').map(({ index }) => index)
 }
 
-/** No flag is one that may be given several times, so that the values are what the table says. */
+/** No flag can be repeated, so the values have the types of the table. */
 function parse(argv: readonly string[], table: Flags): Values {
   try {
     const { values, positionals } = parseArgs({ args: [...argv], options: table, strict: true, allowPositionals: true })
@@ -79,7 +79,7 @@ interface Values {
   readonly positionals: readonly string[]
 }
 
-/** What is wrong, without Node's advice on dashes, and with the flag that was probably meant. */
+/** The problem, without Node's advice on dashes, and with the most similar flag. */
 function problemOf(error: unknown, known: readonly string[]): string {
   const text = error instanceof Error ? error.message : String(error)
   const [, unknown] = /^Unknown option '--?([^']*)'/.exec(text) ?? []

@@ -5,7 +5,7 @@ import { isBrokenPipe, ReaderGone } from './reader-gone.js'
 
 const ending = new AbortController()
 
-// The second time the signal has its usual effect: whoever is in a hurry need not wait for the end in order.
+// The second signal has its default effect and ends the process without an orderly shutdown.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => ending.abort(new Interrupted(signal)))
 }
@@ -15,7 +15,7 @@ process.stdout.on('error', (error) => {
 })
 process.removeAllListeners('warning')
 process.on('warning', ({ name, message }) => {
-  // Those are for who writes programs, not for who uses them.
+  // Deprecation warnings are for developers, not for users of the program.
   if (name !== 'DeprecationWarning') process.stderr.write(`${name}: ${message}\n`)
 })
 

@@ -6,7 +6,7 @@ import type { Output } from './output.js'
 export interface Flag {
   readonly type: 'string' | 'boolean'
   readonly short?: string
-  /** What stands for its value in the help, such as `DURATION`. */
+  /** The placeholder of its value in the help, such as `DURATION`. */
   readonly value?: string
   readonly help: string
 }
@@ -14,63 +14,63 @@ export interface Flag {
 /** Flags by their names. */
 export type Flags = Readonly<Record<string, Flag>>
 
-/** What was given for a table of flags. */
+/** The values given for a table of flags. */
 export type FlagValues<Table extends Flags> = {
   readonly [Name in keyof Table]?: (Table[Name]['type'] extends 'boolean' ? boolean : string) | undefined
 }
 
-/** What a command works with. */
+/** The environment of a command. */
 export interface Context {
   readonly output: Output
   readonly stdin: Readable & { readonly isTTY?: boolean }
-  /** What is not part of the result: progress, warnings. */
+  /** Progress and warnings, which are not part of the result. */
   readonly notes: Notes
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Aborts when the process is asked to end. */
+  /** Aborts when the process is interrupted. */
   readonly signal: AbortSignal
-  /** What the global flags and the environment say of the cluster. */
+  /** Client options from the global flags and the environment. */
   readonly clientOptions: ClientOptions
-  /** A client of the cluster that is closed when the command is over. */
+  /** A client of the cluster. It is closed when the command ends. */
   client(overrides?: ClientOptions): Etcd
 }
 
-/** Where people look while a command runs: standard error. */
+/** Messages to the user while a command runs, on standard error. */
 export interface Notes {
-  /** Whether lines can be drawn over: a terminal. */
+  /** Whether lines can be overwritten: a terminal. */
   readonly isTTY: boolean
   /** Writes a line. */
   line(text: string): void
-  /** Shows a line in place of the last one that was shown so; does nothing where that cannot be. */
+  /** Shows a status line in place of the last one. Does nothing unless standard error is a terminal. */
   status(text: string): void
-  /** Takes the status line away. */
+  /** Removes the status line. */
   clear(): void
 }
 
-/** What a command was called with. */
+/** The flags and arguments of a call. */
 export interface Invocation<Table extends Flags> {
   readonly flags: FlagValues<Table>
   readonly args: readonly string[]
 }
 
-/** What the author of a command writes. */
+/** The definition of a command. */
 export interface CommandSpec<Table extends Flags> {
   /** One word or several, as in `snapshot save`. */
   readonly name: string
-  /** What comes after the name, in the notation of the help. */
+  /** The arguments after the name, in the notation of the help. */
   readonly usage: string
   readonly summary: string
-  /** More for the help of the command, as lines. */
+  /** Further lines of the command's help. */
   readonly details?: readonly string[]
   readonly flags: Table
-  /** The fewest and the most arguments. */
-  readonly arity: readonly [least: number, most: number]
-  /** After so many arguments everything belongs to another program. */
+  /** The minimum and maximum number of arguments. */
+  readonly arity: readonly [min: number, max: number]
+  /** The number of arguments after which everything is passed to another program. */
   readonly passesOnAfter?: number
-  /** Resolves to the exit status, 0 if to nothing. */
+  /** Resolves to the exit status; undefined is 0. */
   run(context: Context, invocation: Invocation<Table>): Promise<number | undefined>
 }
 
-/** A command with the types of its flags taken away, so that it goes into a list. */
+/** A command without the types of its flags, so that commands fit in one list. */
 export interface Command extends Omit<CommandSpec<Flags>, 'run'> {
   run(context: Context, invocation: Invocation<Flags>): Promise<number | undefined>
 }

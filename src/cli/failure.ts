@@ -5,15 +5,15 @@ import { ReaderGone } from './reader-gone.js'
 import type { Style } from './style.js'
 import { UsageError } from './usage-error.js'
 
-/** Status of a command that failed. */
+/** Exit status of a failed command. */
 export const failed = 1
-/** Status of a command line that cannot be understood. */
+/** Exit status of an invalid command line. */
 export const wrongUsage = 2
 
-/** The process was asked to end. */
+/** The process received a signal to end. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted'
-  /** As a shell shows a process that a signal has ended. */
+  /** The status that a shell reports for a process ended by the signal. */
   readonly status: number
 
   constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') {
@@ -22,7 +22,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** A failure that is told by its message, and by the hint of what has caused it. */
+/** A failure with its own message. The hint is that of its cause. */
 export class CommandFailed extends Error {
   override readonly name = 'CommandFailed'
   /** The exit status. */
@@ -37,7 +37,7 @@ export class CommandFailed extends Error {
   }
 }
 
-/** How an error ends the process: its exit status, and what is said about it, if anything. */
+/** The exit status and the message, if any, for an error. */
 export function failureOf(
   error: unknown,
   { format, style }: { readonly format: Format; readonly style: Style },
@@ -50,7 +50,7 @@ export function failureOf(
   }
 }
 
-/** Arguments that the library refuses come from the command line. */
+/** Arguments rejected by the library come from the command line. */
 function statusOf(error: unknown): number {
   if (error instanceof CommandFailed) return error.status
   return error instanceof UsageError || isEtcdError(error, 'INVALID_ARGUMENT') ? wrongUsage : failed
@@ -59,7 +59,7 @@ function statusOf(error: unknown): number {
 function textOf(error: unknown, style: Style): string {
   const lines = [`${style('red', 'error:')} ${messageOf(error)}`]
   if (isServerOrWire(error) && error.effect === 'unknown') {
-    lines.push(`${style('yellow', 'effect:')} unknown, it may have been applied: look before you repeat it`)
+    lines.push(`${style('yellow', 'effect:')} unknown, the write may have been applied: check before repeating it`)
   }
   const hint = hintOf(error)
   if (hint !== undefined) lines.push(`${style('cyan', 'hint:')} ${hint}`)
@@ -73,7 +73,7 @@ function fieldsOf(error: unknown): Record<string, unknown> {
   return { code, message: rawMessage, effect, retryable, endpoint, method, attempts, hint }
 }
 
-/** What one line can tell of an error. */
+/** An error in one line. */
 export function messageOf(error: unknown): string {
   if (isServerOrWire(error)) {
     const place = error.endpoint === undefined ? '' : ` at ${error.endpoint}`
@@ -83,7 +83,7 @@ export function messageOf(error: unknown): string {
 }
 
 function hintOf(error: unknown): string | undefined {
-  if (error instanceof UsageError) return 'etcdkit --help lists the commands, etcdkit COMMAND --help their flags'
+  if (error instanceof UsageError) return 'see etcdkit --help for commands, etcdkit COMMAND --help for flags'
   const known = error instanceof CommandFailed ? error.cause : error
   return isServerOrWire(known) ? hints[known.code] : undefined
 }

@@ -4,38 +4,38 @@ import type { Flags, FlagValues } from './command.js'
 import type { Format } from './output.js'
 import { UsageError } from './usage-error.js'
 
-/** The flags of every command. Most have the name and the meaning that they have in etcdctl. */
+/** The flags of every command. Most have the name and meaning of etcdctl's. */
 export const globalFlags = {
-  endpoints: { type: 'string', value: 'URLS', help: 'the members, with commas between (127.0.0.1:2379)' },
+  endpoints: { type: 'string', value: 'URLS', help: 'comma-separated endpoints (127.0.0.1:2379)' },
   user: {
     type: 'string',
     value: 'NAME[:PASSWORD]',
-    help: 'who to log in as; all of it is the name where the password is given separately',
+    help: 'user; the whole value is the name if the password is given separately',
   },
   password: { type: 'string', value: 'PASSWORD', help: 'password of the user' },
-  'auth-jwt-token': { type: 'string', value: 'TOKEN', help: 'a token, in place of user and password' },
-  cacert: { type: 'string', value: 'FILE', help: 'authority that the members’ certificates are checked against' },
-  cert: { type: 'string', value: 'FILE', help: 'certificate of this client' },
-  key: { type: 'string', value: 'FILE', help: 'key of that certificate' },
+  'auth-jwt-token': { type: 'string', value: 'TOKEN', help: 'token, instead of user and password' },
+  cacert: { type: 'string', value: 'FILE', help: 'CA certificate to verify the members' },
+  cert: { type: 'string', value: 'FILE', help: 'client certificate' },
+  key: { type: 'string', value: 'FILE', help: 'key of the client certificate' },
   'insecure-skip-tls-verify': { type: 'boolean', help: 'accept any certificate (for tests only)' },
-  'discovery-srv': { type: 'string', value: 'DOMAIN', help: 'find the members by DNS SRV records' },
-  'discovery-srv-name': { type: 'string', value: 'NAME', help: 'service name in those records' },
-  'dial-timeout': { type: 'string', value: 'DURATION', help: 'how long to wait for a connection (5s)' },
-  'command-timeout': { type: 'string', value: 'DURATION', help: 'how long a call may take (10s)' },
-  'keepalive-time': { type: 'string', value: 'DURATION', help: 'silence before a connection is pinged (10s)' },
-  'keepalive-timeout': { type: 'string', value: 'DURATION', help: 'how long a ping may stay unanswered (5s)' },
+  'discovery-srv': { type: 'string', value: 'DOMAIN', help: 'discover the members by DNS SRV records' },
+  'discovery-srv-name': { type: 'string', value: 'NAME', help: 'service name of the SRV records' },
+  'dial-timeout': { type: 'string', value: 'DURATION', help: 'time limit for connecting (5s)' },
+  'command-timeout': { type: 'string', value: 'DURATION', help: 'time limit per call (10s)' },
+  'keepalive-time': { type: 'string', value: 'DURATION', help: 'idle time before a keepalive ping (10s)' },
+  'keepalive-timeout': { type: 'string', value: 'DURATION', help: 'time limit for the answer to a ping (5s)' },
   output: { type: 'string', short: 'o', value: 'FORMAT', help: 'simple, table or json (simple)' },
-  'write-out': { type: 'string', short: 'w', value: 'FORMAT', help: 'same as --output, as etcdctl calls it' },
-  json: { type: 'boolean', help: 'same as --output json' },
-  help: { type: 'boolean', short: 'h', help: 'this help' },
-  version: { type: 'boolean', help: 'the version of the program' },
+  'write-out': { type: 'string', short: 'w', value: 'FORMAT', help: 'alias of --output, as in etcdctl' },
+  json: { type: 'boolean', help: 'alias of --output json' },
+  help: { type: 'boolean', short: 'h', help: 'show help' },
+  version: { type: 'boolean', help: 'show the version' },
 } as const satisfies Flags
 
 type GlobalValues = FlagValues<typeof globalFlags>
 
 const formats: readonly Format[] = ['simple', 'table', 'json']
 
-/** Flags that stand for one of etcdctl's variables. */
+/** Flags with an environment variable of etcdctl. */
 const inEnvironment = [
   'endpoints',
   'user',
@@ -53,7 +53,7 @@ const inEnvironment = [
   'keepalive-timeout',
 ] as const
 
-/** The environment, with the flags in place of the variables that they stand for. */
+/** The environment, in which flags replace their variables. */
 export function environmentWith(
   flags: GlobalValues,
   env: Readonly<Record<string, string | undefined>>,
@@ -68,7 +68,7 @@ export function environmentWith(
   return merged
 }
 
-/** What a client of the cluster is made with. Mistakes are told in the words that they were made in. */
+/** The options of a client. Errors name a flag if its value came from the flag. */
 export function clientOptionsOf(flags: GlobalValues, env: Readonly<Record<string, string | undefined>>): ClientOptions {
   try {
     return optionsFromEnvironment(environmentWith(flags, env))
@@ -78,7 +78,7 @@ export function clientOptionsOf(flags: GlobalValues, env: Readonly<Record<string
   }
 }
 
-/** How results are to be written. */
+/** The requested output format. */
 export function formatOf(flags: GlobalValues, env: Readonly<Record<string, string | undefined>>): Format {
   if (flags.json === true) return 'json'
   const wanted = flags.output ?? flags['write-out'] ?? env.ETCDCTL_WRITE_OUT ?? 'simple'

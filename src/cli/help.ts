@@ -11,11 +11,11 @@ export function programHelp(commands: readonly Command[], words: readonly string
     'Commands:',
     ...twoColumns(rows),
     '',
-    'Flags of every command, each also as etcdctl’s variable (--endpoints is ETCDCTL_ENDPOINTS):',
+    'Global flags, each also as an environment variable of etcdctl (--endpoints is ETCDCTL_ENDPOINTS):',
     ...flagLines(globalFlags),
     '',
-    'etcdkit COMMAND --help tells more of one.',
-    'Exit status: 0 done, 1 failed, 2 wrong usage; 130 and 143 when it was ended by SIGINT and SIGTERM.',
+    'See etcdkit COMMAND --help for details.',
+    'Exit status: 0 success, 1 failure, 2 invalid command line; 130 and 143 after SIGINT and SIGTERM.',
   ]
   return lines.join('\n')
 }
@@ -30,7 +30,7 @@ export function commandHelp({ name, usage, summary, details = [], flags }: Comma
     ...(details.length === 0 ? [] : ['', ...details]),
     ...own,
     '',
-    'Flags of every command:',
+    'Global flags:',
     ...flagLines(globalFlags),
   ]
   return lines.join('\n')

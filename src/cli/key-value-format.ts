@@ -2,22 +2,22 @@ import { isUtf8 } from 'node:buffer'
 import type { KeyValue } from '../index.js'
 import type { Column } from './table.js'
 
-/** Bytes in JSON: as text under `name`, or, where they are none, in base64 under `nameBase64`. */
+/** Bytes in JSON: text under `name`, or base64 under `nameBase64` if they are not UTF-8. */
 export function bytesField(name: string, bytes: Buffer): Record<string, string> {
   return isUtf8(bytes) ? { [name]: bytes.toString() } : { [`${name}Base64`]: bytes.toString('base64') }
 }
 
-/** A key in JSON; without its value where that was not read. */
+/** A key in JSON; without the value if only the key was read. */
 export function keyValueJson(kv: KeyValue, isKeyOnly = false): Record<string, unknown> {
   const { createRevision, modRevision, version, lease } = kv
   const value = isKeyOnly ? {} : bytesField('value', kv.value)
   return { ...bytesField('key', kv.key), ...value, createRevision, modRevision, version, lease }
 }
 
-/** Bytes for the cell of a table: on one line, cut where they are long. */
+/** Bytes for a table cell: on one line, truncated if long. */
 export function cellOf(bytes: Buffer, longest = 60): string {
   const text = isUtf8(bytes) ? bytes.toString() : `0x${bytes.toString('hex')}`
-  // Quotes are for those who could not be told from something else.
+  // Quotes mark text that would be ambiguous without them.
   const shown = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]([\p{L}\p{M}\p{N}\p{P}\p{S} ]*[\p{L}\p{M}\p{N}\p{P}\p{S}])?$/u.test(text)
     ? text
     : JSON.stringify(text)

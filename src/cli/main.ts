@@ -13,17 +13,17 @@ import { styleFor } from './style.js'
 import { TerminalNotes } from './terminal-notes.js'
 import { UsageError } from './usage-error.js'
 
-/** The process that the program runs in. */
+/** The process of the program. */
 export interface Host {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Writable & { readonly isTTY?: boolean }
   readonly stderr: Writable & { readonly isTTY?: boolean }
-  /** Aborts with the reason to end for. */
+  /** Aborts with the reason to stop. */
   readonly signal: AbortSignal
 }
 
-/** Runs a command line to its end; resolves to the exit status. */
+/** Runs a command line and resolves to the exit status. */
 export async function main(argv: readonly string[], host: Host): Promise<number> {
   let format: Format = 'simple'
   try {
@@ -72,7 +72,7 @@ async function run(
   }
 }
 
-/** Help or the version, where the line asks for it. */
+/** The help or version text that the line requests. */
 function textWanted(argv: readonly string[], { command, words, globals }: ParsedLine): string | undefined {
   if (command !== undefined) return globals.help === true ? commandHelp(command) : undefined
   if (words[0] === 'version' || globals.version === true) return version()
@@ -82,7 +82,7 @@ function textWanted(argv: readonly string[], { command, words, globals }: Parsed
   const isGroup = commands.some(({ name }) => name.startsWith(`${about.join(' ')} `))
   if (about.length > 0 && !isGroup) throw unknownCommand(about)
   if (isAsked || about.length > 0 || argv.length === 0) return programHelp(commands, about)
-  throw new UsageError('no command was given')
+  throw new UsageError('missing command')
 }
 
 function unknownCommand(words: readonly string[]): UsageError {
@@ -91,11 +91,11 @@ function unknownCommand(words: readonly string[]): UsageError {
   const isGroup = names.some((name) => name.startsWith(`${first} `))
   const shown = isGroup && second !== '' ? `${first} ${second}` : first
   const meant = nearest(shown, names) ?? nearest(first, [...new Set(names.map((name) => name.split(' ')[0] ?? ''))])
-  return new UsageError(`there is no command ${shown}${meant === undefined ? '' : `: did you mean ${meant}?`}`)
+  return new UsageError(`unknown command ${shown}${meant === undefined ? '' : `: did you mean ${meant}?`}`)
 }
 
 function version(): string {
-  // The same way from src/cli and from dist/cli.
+  // The path is the same from src/cli and dist/cli.
   const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : ''
 }

@@ -8,7 +8,7 @@ import {
   type MemberStatus,
 } from '../index.js'
 
-/** Calls to one member, whatever state it is in, by a client of its own. */
+/** Calls to one member, in whatever state, through a separate client. */
 export class MemberCalls {
   readonly endpoint: string
   readonly #etcd: Etcd
@@ -18,25 +18,25 @@ export class MemberCalls {
     this.#etcd = new Etcd({ ...clientOptions, discovery: undefined, endpoints: [endpoint] })
   }
 
-  /** What the member says of itself. */
+  /** The member's status. */
   status(options: CallOptions): Promise<MemberStatus> {
     return this.#etcd.maintenance.status({ ...options, endpoint: this.endpoint })
   }
 
-  /** The members as this one knows them, or as all do. A learner does not tell. */
+  /** The members as this one knows them (serializable) or by quorum (linearizable). A learner rejects the call. */
   members(mode: 'linearizable' | 'serializable', options: CallOptions): Promise<readonly Member[]> {
     return this.#etcd.cluster.list({ ...options, mode, endpoint: this.endpoint })
   }
 
-  /** The alarms that are raised; takes a majority of the members. */
+  /** The raised alarms. Needs a majority of the members. */
   alarms(options: CallOptions): Promise<readonly Alarm[]> {
     return this.#etcd.maintenance.alarms.list(options)
   }
 
-  /** Makes a read that costs next to nothing, to see how long it takes. That this user may not read is an answer, too. */
+  /** A minimal read, to measure how long it takes. A permission error counts as an answer. */
   async touch(mode: 'linearizable' | 'serializable', options: CallOptions): Promise<void> {
     try {
-      // Without a preference, a learner would not be asked.
+      // Without a preference, learners receive no reads.
       const policy = mode === 'serializable' ? ({ mode, prefer: 'nearest' } as const) : { mode }
       await this.#etcd.count('etcdkit-doctor', { ...options, ...policy })
     } catch (error) {

@@ -4,10 +4,10 @@ import { isBrokenPipe, ReaderGone } from './reader-gone.js'
 import type { Style } from './style.js'
 import { type Column, renderTable } from './table.js'
 
-/** How results are written. */
+/** Formats of results. */
 export type Format = 'simple' | 'table' | 'json'
 
-/** Where results go. It waits for a reader that does not keep up, so that nothing piles up here. */
+/** Standard output. Writes wait for a slow reader, so nothing accumulates. */
 export class Output {
   readonly format: Format
   readonly style: Style
@@ -19,7 +19,7 @@ export class Output {
     this.style = style
   }
 
-  /** Writes bytes as they are. */
+  /** Writes bytes unchanged. */
   async write(chunk: string | Uint8Array): Promise<void> {
     if (this.#stream.destroyed) throw new ReaderGone()
     try {

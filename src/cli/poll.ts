@@ -2,7 +2,7 @@ import { sleep } from '../core/wait.js'
 
 const everyMs = 20
 
-/** Looks until there is something to see, or until it took too long. */
+/** Repeats `look` until it returns a value or the time limit is over. */
 export async function poll<Value>(
   look: () => Value | undefined,
   { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },

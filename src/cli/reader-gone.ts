@@ -1,10 +1,10 @@
-/** Nobody reads the output any more. Ends quietly, with status 0. */
+/** The reader of standard output has closed it. The exit status is 0, without a message. */
 export class ReaderGone extends Error {
   override readonly name = 'ReaderGone'
-  override readonly message = 'nobody reads the output any more'
+  override readonly message = 'standard output was closed'
 }
 
-/** Whether writing failed for there is no reader. */
+/** Whether a write failed because the reader is gone. */
 export function isBrokenPipe(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EPIPE'
 }

@@ -1,7 +1,7 @@
-/** Looks of a piece of text. */
+/** Text styles. */
 export type Look = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 
-/** The codes that begin and end a look. */
+/** The escape codes that begin and end a style. */
 const codes: Readonly<Record<Look, readonly [begin: number, end: number]>> = {
   bold: [1, 22],
   dim: [2, 22],
@@ -11,13 +11,13 @@ const codes: Readonly<Record<Look, readonly [begin: number, end: number]>> = {
   cyan: [36, 39],
 }
 
-/** Gives text a look, or leaves it as it is where there are no colours. */
+/** Styles text, or returns it unchanged without colors. */
 export type Style = (look: Look, text: string) => string
 
-/** Leaves text as it is. */
+/** Returns text unchanged. */
 export const plainStyle: Style = (_, text) => text
 
-/** Colours are for terminals, and for those who have not said otherwise (https://no-color.org). */
+/** Colors on terminals, unless disabled (https://no-color.org). */
 export function styleFor(isTTY: boolean, env: Readonly<Record<string, string | undefined>>): Style {
   const isWanted = isTTY && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
   return isWanted ? styled : plainStyle

@@ -1,10 +1,10 @@
 import type { Writable } from 'node:stream'
 import type { Notes } from './command.js'
 
-/** Takes the cursor to the beginning of the line and deletes what is there. */
+/** Moves the cursor to the beginning of the line and erases the line. */
 const eraseLine = '\r\u001b[K'
 
-/** Lines on standard error, and one that is drawn over where that is a terminal. */
+/** Lines on standard error, and a status line that is overwritten on terminals. */
 export class TerminalNotes implements Notes {
   readonly isTTY: boolean
   readonly #stream: Writable & { readonly columns?: number }

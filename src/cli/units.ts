@@ -3,13 +3,13 @@ import { UsageError } from './usage-error.js'
 
 const byteUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
 
-/** A size for people, such as `1.5 MiB`. */
+/** A readable size, such as `1.5 MiB`. */
 export function formatBytes(bytes: number): string {
   const power = Math.min(byteUnits.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, Math.abs(bytes))) / 10)))
   return `${formatNumber(bytes / 1024 ** power, power === 0 ? 0 : 1)} ${byteUnits[power]}`
 }
 
-/** A time for people, such as `0.42 ms` or `1 h 5 m`. */
+/** A readable duration, such as `0.42 ms` or `1 h 5 m`. */
 export function formatMs(ms: number): string {
   if (ms < 1) return `${formatNumber(ms, 2)} ms`
   if (ms < 10) return `${ms.toFixed(1)} ms`
@@ -22,17 +22,17 @@ export function formatMs(ms: number): string {
     : `${Math.floor(seconds / 86_400)} d ${Math.round((seconds % 86_400) / 3600)} h`
 }
 
-/** A number with at most `digits` decimals, and thousands apart. */
+/** A number with at most `digits` decimals and thousands separators. */
 export function formatNumber(value: number, digits = 0): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: digits })
 }
 
-/** A part of a whole, such as `12 %`. */
+/** A share, such as `12 %`. */
 export function formatShare(share: number): string {
   return `${formatNumber(share * 100, share < 0.1 ? 1 : 0)} %`
 }
 
-/** The value of a flag that is a duration: `30s`, or seconds without a unit. */
+/** The value of a duration flag: `30s`, or seconds without a unit. */
 export function durationFlagMs(flag: string, text: string): number {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
   try {
@@ -42,16 +42,16 @@ export function durationFlagMs(flag: string, text: string): number {
   }
 }
 
-/** The value of a flag that is a time to live, in whole seconds: etcd knows no shorter ones. */
+/** The value of a TTL flag, in whole seconds: etcd has no shorter TTL. */
 export function ttlFlagSeconds(flag: string, text: string): number {
   const seconds = Math.ceil(durationFlagMs(flag, text) / 1000)
   if (seconds >= 1) return seconds
   throw new UsageError(`--${flag} must be at least one second, got ${text}`)
 }
 
-/** The value of a flag that is a whole number, `least` or more. */
-export function integerFlag(flag: string, text: string, least = 1): number {
+/** The value of an integer flag of at least `min`. */
+export function integerFlag(flag: string, text: string, min = 1): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (Number.isSafeInteger(value) && value >= least) return value
-  throw new UsageError(`--${flag} must be a whole number of at least ${least}, got ${JSON.stringify(text)}`)
+  if (Number.isSafeInteger(value) && value >= min) return value
+  throw new UsageError(`--${flag} must be a whole number of at least ${min}, got ${JSON.stringify(text)}`)
 }

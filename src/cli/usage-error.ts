@@ -1,4 +1,4 @@
-/** The command line cannot be understood. Ends with status 2. */
+/** The command line is invalid. The exit status is 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }

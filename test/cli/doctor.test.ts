@@ -120,7 +120,7 @@ describe('The doctor, on a cluster of three members', () => {
     assert.deepEqual(idsOf(diagnosis), ['member-silent m2'])
     const [finding] = diagnosis.findings
     assert.deepEqual([diagnosis.status, finding?.severity], [1, 'critical'])
-    assert.match(finding?.title ?? '', /ECONNREFUSED.*1 of 3 voting members are silent, no further one may fail/)
+    assert.match(finding?.title ?? '', /ECONNREFUSED.*1 of 3 voting members are silent, no other may fail/)
   })
 
   test('reports a missing majority', async () => {
@@ -216,7 +216,7 @@ describe('The doctor, on one member,', () => {
     const { caFile = '', certFile = '', keyFile = '' } = cluster.tls ?? {}
     const diagnosis = await diagnose(cluster.endpoints, '--cacert', caFile, '--cert', certFile, '--key', keyFile)
     assert.deepEqual(idsOf(diagnosis), ['certificate m0', 'single-member'])
-    assert.match(diagnosis.findings[0]?.title ?? '', /ends in 5\.5 days/)
+    assert.match(diagnosis.findings[0]?.title ?? '', /expires in 5\.5 days/)
     assert.ok(diagnosis.report.members[0]?.metrics !== undefined)
   })
 

@@ -61,7 +61,7 @@ describe('The program', () => {
     assert.equal(await start('lock', 'exec', 'sh', '-c', 'kill -KILL $$').end(), 137)
     const missing = start('lock', 'exec', '/no/such/program')
     assert.equal(await missing.end(), 1)
-    assert.match(missing.stderr, /^error: \/no\/such\/program cannot be run/)
+    assert.match(missing.stderr, /^error: \/no\/such\/program cannot be started/)
   })
 
   test('ends the command when the lock is lost', async () => {

@@ -5,7 +5,7 @@ import { type Context, defineCommand } from '../command.js'
 export const alarmListCommand = defineCommand({
   name: 'alarm list',
   usage: '',
-  summary: 'list the alarms that are raised',
+  summary: 'list the raised alarms',
   flags: {},
   arity: [0, 0],
   async run(context) {
@@ -15,12 +15,12 @@ export const alarmListCommand = defineCommand({
   },
 })
 
-/** Ends the alarms. */
+/** Disarms the alarms. */
 export const alarmDisarmCommand = defineCommand({
   name: 'alarm disarm',
   usage: '',
-  summary: 'end all alarms that are raised, and list them',
-  details: ['Do away with the cause first: as long as there is no space, NOSPACE comes back with the next write.'],
+  summary: 'disarm all raised alarms, and list them',
+  details: ['Fix the cause first: without free space, the next write raises NOSPACE again.'],
   flags: {},
   arity: [0, 0],
   async run(context) {

@@ -7,8 +7,8 @@ export const delCommand = defineCommand({
   name: 'del',
   usage: 'KEY [END]',
   summary: 'delete a key, or the keys from KEY up to END',
-  details: ['Prints how many keys were deleted.'],
-  flags: { ...rangeFlags, 'prev-kv': { type: 'boolean', help: 'show what was deleted' } },
+  details: ['Prints the number of deleted keys.'],
+  flags: { ...rangeFlags, 'prev-kv': { type: 'boolean', help: 'print the deleted keys and values' } },
   arity: [1, 2],
   async run({ output, client, signal }, { flags, args }) {
     const { range } = rangeOf(args, flags)

@@ -4,19 +4,19 @@ import { ttlFlagSeconds } from '../units.js'
 import { UsageError } from '../usage-error.js'
 import { untilAborted } from './lock.js'
 
-/** Takes part in an election. */
+/** Campaigns in an election or observes it. */
 export const electCommand = defineCommand({
   name: 'elect',
   usage: 'NAME [PROPOSAL]',
-  summary: 'lead an election with a proposal until it is ended, or tell who leads',
+  summary: 'campaign with PROPOSAL and lead until interrupted, or print the leader',
   details: [
-    'Waits to be elected, prints the key and the proposal, and leads until SIGINT or SIGTERM.',
-    'With --listen, tells the leader’s key and proposal now and whenever they change.',
+    'Waits until elected, prints the key and the proposal, and leads until SIGINT or SIGTERM.',
+    'With --listen, prints the leader’s key and proposal now and after every change.',
     'It interoperates with Go’s clientv3 and etcdctl elect.',
   ],
   flags: {
-    listen: { type: 'boolean', short: 'l', help: 'tell who leads, take no part' },
-    ttl: { type: 'string', value: 'DURATION', help: 'how long the leadership outlives this process (10s)' },
+    listen: { type: 'boolean', short: 'l', help: 'print the leader without campaigning' },
+    ttl: { type: 'string', value: 'DURATION', help: 'how long the leadership lasts after this process dies (10s)' },
   },
   arity: [1, 2],
   async run(context, { flags, args: [name = '', proposal] }) {
@@ -24,8 +24,8 @@ export const electCommand = defineCommand({
     const ttlSeconds = flags.ttl === undefined ? undefined : ttlFlagSeconds('ttl', flags.ttl)
     const election = client().election(name, { ttlSeconds })
     if (flags.listen === true) {
-      if (proposal !== undefined) throw new UsageError('PROPOSAL and --listen exclude each other')
-      for await (const leader of election.observe({ signal })) await tell(context, leader)
+      if (proposal !== undefined) throw new UsageError('PROPOSAL and --listen are mutually exclusive')
+      for await (const leader of election.observe({ signal })) await print(context, leader)
       return 0
     }
     if (proposal === undefined) throw new UsageError('elect needs a PROPOSAL, or --listen')
@@ -42,7 +42,7 @@ export const electCommand = defineCommand({
   },
 })
 
-async function tell({ output }: Context, leader: LockHolder | null): Promise<void> {
+async function print({ output }: Context, leader: LockHolder | null): Promise<void> {
   if (output.format === 'json') return output.json(leader ?? { key: null })
   if (leader !== null) await output.line(`${leader.keyText}\n${leader.valueText}`)
 }

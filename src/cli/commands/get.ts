@@ -8,13 +8,13 @@ import { UsageError } from '../usage-error.js'
 
 const flags = {
   ...rangeFlags,
-  rev: { type: 'string', value: 'REVISION', help: 'as it was at this revision' },
-  limit: { type: 'string', value: 'N', help: 'at most so many keys' },
+  rev: { type: 'string', value: 'REVISION', help: 'read at this revision' },
+  limit: { type: 'string', value: 'N', help: 'maximum number of keys' },
   'sort-by': { type: 'string', value: 'FIELD', help: 'key, version, create, modify or value (key)' },
   order: { type: 'string', value: 'ORDER', help: 'ascend or descend (ascend)' },
-  'keys-only': { type: 'boolean', help: 'leave the values out' },
-  'count-only': { type: 'boolean', help: 'only how many keys there are' },
-  'print-value-only': { type: 'boolean', help: 'leave the keys out' },
+  'keys-only': { type: 'boolean', help: 'omit the values' },
+  'count-only': { type: 'boolean', help: 'print only the number of keys' },
+  'print-value-only': { type: 'boolean', help: 'omit the keys' },
   ...consistencyFlags,
 } as const satisfies Flags
 
@@ -26,8 +26,8 @@ export const getCommand = defineCommand({
   usage: 'KEY [END]',
   summary: 'read a key, or the keys from KEY up to END',
   details: [
-    'Each key is followed by its value, on lines of their own; with --output json each key is an object on one line.',
-    'A range of any size is read page by page, at one revision. A key that is not there is no failure.',
+    'Prints each key and its value on separate lines; with --output json one object per line.',
+    'A range of any size is read page by page at one revision. A missing key is not an error.',
   ],
   flags,
   arity: [1, 2],
@@ -73,7 +73,7 @@ async function print(
   flags: GetFlags,
 ): Promise<void> {
   const { 'keys-only': keysOnly = false, 'print-value-only': valueOnly = false } = flags
-  if (keysOnly && valueOnly) throw new UsageError('--keys-only and --print-value-only exclude each other')
+  if (keysOnly && valueOnly) throw new UsageError('--keys-only and --print-value-only are mutually exclusive')
   if (output.format === 'table') return printTable(output, kvs)
   for await (const kv of kvs) {
     if (output.format === 'json') {

@@ -11,12 +11,12 @@ const newline = Buffer.from('\n')
 export const listCommand = defineCommand({
   name: 'list',
   usage: '[PREFIX]',
-  summary: 'list the keys that begin with PREFIX, all of them without one',
-  details: ['With --long or --output table also the size, the version, the revision and the lease of each.'],
+  summary: 'list the keys with PREFIX, or all keys',
+  details: ['With --long or --output table, also their sizes, versions, revisions and leases.'],
   flags: {
-    long: { type: 'boolean', short: 'l', help: 'sizes, versions, revisions and leases, too' },
-    rev: { type: 'string', value: 'REVISION', help: 'as it was at this revision' },
-    limit: { type: 'string', value: 'N', help: 'at most so many keys' },
+    long: { type: 'boolean', short: 'l', help: 'also sizes, versions, revisions and leases' },
+    rev: { type: 'string', value: 'REVISION', help: 'list at this revision' },
+    limit: { type: 'string', value: 'N', help: 'maximum number of keys' },
     ...consistencyFlags,
   },
   arity: [0, 1],

@@ -9,19 +9,23 @@ import { durationFlagMs, ttlFlagSeconds } from '../units.js'
 export const lockCommand = defineCommand({
   name: 'lock',
   usage: 'NAME [COMMAND [arguments]]',
-  summary: 'hold a lock while a command runs, or until it is ended',
+  summary: 'hold a lock while a command runs, or until interrupted',
   details: [
-    'Waits for the lock, in order with all others who want it: other processes, Go’s clientv3, etcdctl lock.',
-    'With a COMMAND, runs it once the lock is held, and ends with its exit status; ETCD_LOCK_KEY tells it the key of',
-    'the lock, ETCD_LOCK_REV a number that grows with every holder, for the resource to refuse older ones by.',
-    'If the lock is lost, the command gets SIGTERM, then SIGKILL, and the status is 1.',
-    'Without one, prints the key and holds the lock until SIGINT or SIGTERM.',
+    'Waits for the lock in one queue with other processes, Go’s clientv3 and etcdctl lock.',
+    'With COMMAND, runs it while the lock is held and exits with its status. ETCD_LOCK_KEY contains the key of the',
+    'lock, ETCD_LOCK_REV the fencing token: a number that grows with each holder.',
+    'If the lock is lost, the command receives SIGTERM, then SIGKILL, and the exit status is 1.',
+    'Without COMMAND, prints the key and holds the lock until SIGINT or SIGTERM.',
   ],
   flags: {
-    ttl: { type: 'string', value: 'DURATION', help: 'how long the lock outlives this process (10s)' },
-    timeout: { type: 'string', value: 'DURATION', help: 'how long to wait for it (for ever)' },
-    value: { type: 'string', value: 'TEXT', help: 'what others see in the key of the lock' },
-    'kill-after': { type: 'string', value: 'DURATION', help: 'from SIGTERM to SIGKILL when the lock is lost (2s)' },
+    ttl: { type: 'string', value: 'DURATION', help: 'how long the lock lasts after this process dies (10s)' },
+    timeout: { type: 'string', value: 'DURATION', help: 'time limit for acquiring the lock (none)' },
+    value: { type: 'string', value: 'TEXT', help: 'value of the lock’s key, visible to others' },
+    'kill-after': {
+      type: 'string',
+      value: 'DURATION',
+      help: 'time from SIGTERM to SIGKILL after the lock is lost (2s)',
+    },
   },
   arity: [1, Number.POSITIVE_INFINITY],
   passesOnAfter: 1,
@@ -45,10 +49,10 @@ export const lockCommand = defineCommand({
   },
 })
 
-/** Rejects with the reason when the signal aborts. */
+/** Rejects with the signal's reason when it aborts. */
 export function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    // Nothing else holds the process open while there is nothing to do but to wait.
+    // Nothing else keeps the process alive during the wait.
     const timer = setInterval(() => {}, 2 ** 30)
     const end = (): void => {
       clearInterval(timer)
@@ -87,17 +91,17 @@ async function runUnder(
   }
 }
 
-/** A terminal sends SIGINT to the command by itself. */
+/** A terminal also sends SIGINT to the command directly. */
 function passOn(reason: unknown, child: ChildProcess, isTerminal: boolean): void {
   const name = /SIG(INT|TERM|HUP)$/.exec(reason instanceof Error ? reason.message : '')?.[0]
   if (name === 'SIGINT' && isTerminal) return
   child.kill(name === 'SIGINT' || name === 'SIGHUP' ? name : 'SIGTERM')
 }
 
-/** The status that a shell would give. */
+/** The exit status that a shell would report. */
 function endOf(child: ChildProcess, program: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    child.once('error', (error) => reject(new CommandFailed(`${program} cannot be run: ${error.message}`)))
+    child.once('error', (error) => reject(new CommandFailed(`${program} cannot be started: ${error.message}`)))
     child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])))
   })
 }

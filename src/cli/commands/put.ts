@@ -7,9 +7,9 @@ import { UsageError } from '../usage-error.js'
 const flags = {
   ttl: { type: 'string', value: 'DURATION', help: 'delete the key after this time' },
   lease: { type: 'string', value: 'ID', help: 'attach the key to a lease' },
-  'ignore-lease': { type: 'boolean', help: 'keep the lease that the key has' },
-  'ignore-value': { type: 'boolean', help: 'keep the value that the key has' },
-  'prev-kv': { type: 'boolean', help: 'show what the key held before' },
+  'ignore-lease': { type: 'boolean', help: 'keep the current lease of the key' },
+  'ignore-value': { type: 'boolean', help: 'keep the current value of the key' },
+  'prev-kv': { type: 'boolean', help: 'print the previous key and value' },
 } as const satisfies Flags
 
 type PutFlags = FlagValues<typeof flags>
@@ -18,8 +18,8 @@ type PutFlags = FlagValues<typeof flags>
 export const putCommand = defineCommand({
   name: 'put',
   usage: 'KEY [VALUE]',
-  summary: 'write a key, with a value from the command line or from standard input',
-  details: ['Without VALUE, standard input is the value, up to its end and byte for byte.'],
+  summary: 'write a key, with a value from the command line or standard input',
+  details: ['Without VALUE, reads the value from standard input, byte for byte.'],
   flags,
   arity: [1, 2],
   async run(context, { flags, args: [key = '', value] }) {
@@ -43,20 +43,20 @@ const newline = Buffer.from('\n')
 
 function lifetimeOf({ ttl, lease, 'ignore-lease': ignoreLease }: PutFlags): PutOptions {
   const ways = [ttl, lease, ignoreLease].filter((way) => way !== undefined).length
-  if (ways > 1) throw new UsageError('--ttl, --lease and --ignore-lease exclude each other')
+  if (ways > 1) throw new UsageError('--ttl, --lease and --ignore-lease are mutually exclusive')
   if (ttl !== undefined) return { ttlSeconds: ttlFlagSeconds('ttl', ttl) }
   return ignoreLease === true ? { ignoreLease } : { lease }
 }
 
 function touchOptions(value: string | undefined, options: PutOptions) {
-  if (value !== undefined) throw new UsageError('VALUE and --ignore-value exclude each other')
+  if (value !== undefined) throw new UsageError('VALUE and --ignore-value are mutually exclusive')
   const { ttlSeconds, ...rest } = options
   if (ttlSeconds === undefined) return rest
-  throw new UsageError('--ttl and --ignore-value exclude each other')
+  throw new UsageError('--ttl and --ignore-value are mutually exclusive')
 }
 
 async function standardInput({ stdin, signal }: Context): Promise<Buffer> {
-  if (stdin.isTTY === true) throw new UsageError('put needs a VALUE, or one on standard input')
+  if (stdin.isTTY === true) throw new UsageError('put needs a VALUE, as an argument or on standard input')
   const stop = (): void => void stdin.destroy(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
   try {

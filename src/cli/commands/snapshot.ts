@@ -6,10 +6,8 @@ import { formatBytes, formatMs } from '../units.js'
 export const snapshotSaveCommand = defineCommand({
   name: 'snapshot save',
   usage: 'FILE',
-  summary: 'save the database of one member to a file, as etcdutl snapshot restore takes it',
-  details: [
-    'The file is there when it is whole and its digest is right, not before, and is readable for its owner alone.',
-  ],
+  summary: 'save the database of one member to a file for etcdutl snapshot restore',
+  details: ['The file appears when it is complete and its digest is verified. Only its owner can read it.'],
   flags: {},
   arity: [1, 1],
   async run(context, { args: [path = ''] }) {

@@ -3,11 +3,11 @@ import { memberIdOf, type Probe, probe, silenceOf } from '../doctor/probe.js'
 import type { Column } from '../table.js'
 import { formatBytes } from '../units.js'
 
-/** Asks each endpoint for its status. */
+/** Shows the status of each endpoint. */
 export const statusCommand = defineCommand({
   name: 'status',
   usage: '',
-  summary: 'ask each endpoint for its status; the exit status is 1 if one does not answer',
+  summary: 'show the status of each endpoint; exits with 1 if one does not answer',
   flags: {},
   arity: [0, 0],
   async run({ client, clientOptions, output, signal }) {

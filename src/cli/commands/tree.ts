@@ -9,17 +9,17 @@ export const treeCommand = defineCommand({
   name: 'tree',
   usage: '[PREFIX]',
   summary: 'show keys as a tree, with the number of keys and bytes below each branch',
-  details: ['All keys under PREFIX are read with their values, page by page; only what is shown is kept.'],
+  details: ['Reads all keys under PREFIX with their values, page by page, and keeps only the visible branches.'],
   flags: {
-    depth: { type: 'string', value: 'N', help: 'how deep to go (3)' },
-    entries: { type: 'string', value: 'N', help: 'how many branches of each to show (20)' },
-    separator: { type: 'string', value: 'TEXT', help: 'what parts the names in a key (/)' },
+    depth: { type: 'string', value: 'N', help: 'maximum depth (3)' },
+    entries: { type: 'string', value: 'N', help: 'maximum number of branches per level (20)' },
+    separator: { type: 'string', value: 'TEXT', help: 'separator of names in a key (/)' },
     ...consistencyFlags,
   },
   arity: [0, 1],
   async run({ output, client, notes, signal }, { flags, args: [prefix = ''] }) {
     const separator = flags.separator ?? '/'
-    if (separator === '') throw new UsageError('--separator must have at least one letter')
+    if (separator === '') throw new UsageError('--separator must not be empty')
     const tree = new KeyTree({
       name: prefix,
       separator,

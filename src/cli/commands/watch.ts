@@ -6,20 +6,18 @@ import type { Output } from '../output.js'
 import { integerFlag } from '../units.js'
 import { UsageError } from '../usage-error.js'
 
-/** Tells of the changes of keys. */
+/** Prints changes of keys. */
 export const watchCommand = defineCommand({
   name: 'watch',
   usage: 'KEY [END]',
-  summary: 'tell of every change of a key, or of the keys from KEY up to END, until it is ended',
-  details: [
-    'Prints PUT or DELETE, the key and the value, on lines of their own; with --output json one object a line.',
-  ],
+  summary: 'print every change of a key, or of the keys from KEY up to END, until interrupted',
+  details: ['Prints PUT or DELETE, the key and the value on separate lines; with --output json one object per line.'],
   flags: {
     ...rangeFlags,
-    rev: { type: 'string', value: 'REVISION', help: 'begin with the changes of this revision' },
-    'prev-kv': { type: 'boolean', help: 'tell what the key held before, too' },
+    rev: { type: 'string', value: 'REVISION', help: 'start with the changes of this revision' },
+    'prev-kv': { type: 'boolean', help: 'also print the previous value' },
     only: { type: 'string', value: 'put|delete', help: 'only changes of this kind' },
-    count: { type: 'string', value: 'N', help: 'end after so many changes' },
+    count: { type: 'string', value: 'N', help: 'exit after this number of changes' },
   },
   arity: [1, 2],
   async run({ output, client, signal }, { flags, args }) {
@@ -62,7 +60,7 @@ function jsonOf({ type, kv, prevKv }: WatchEvent): Record<string, unknown> {
   return { type, revision: kv.modRevision, ...fields, prevKv: prevKv && keyValueJson(prevKv) }
 }
 
-/** Changes come one by one, so that the columns have a width of their own. */
+/** Changes come one by one, so the columns have a fixed width. */
 function rowOf({ type, kv, prevKv }: WatchEvent): string {
   const before = prevKv === undefined ? '' : `  (was ${cellOf(prevKv.value)})`
   const cells = [String(kv.modRevision).padStart(10), type.padEnd(6), cellOf(kv.key, 80).padEnd(30)]

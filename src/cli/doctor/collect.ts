@@ -12,7 +12,7 @@ export interface CollectOptions {
   readonly clientOptions: ClientOptions
   /** A client of the whole cluster. */
   readonly etcd: Etcd
-  /** Makes another one that does not log in; whoever made this one closes it. */
+  /** Creates another client that does not log in. The creator of this one closes it. */
   readonly anonymous: () => Etcd
   readonly signal: AbortSignal
   /** Looks at keys and leases, too; `deep` reads every key. */
@@ -49,7 +49,7 @@ class Collector {
     const listed = (await this.#seen('the list of members', () => memberList(this.#answering(), this.#signal))) ?? []
     await this.#probeAll(this.#untried(listed, given))
     onStep('members')
-    const looks = await this.#lookAll(this.#places(listed, given))
+    const looks = await this.#lookAll(this.#targets(listed, given))
     onStep('round trips')
     const members: MemberReport[] = []
     // One after the other: side by side they would measure each other.
@@ -129,7 +129,7 @@ class Collector {
   }
 
   /** Where each member is: at an address where it answers, or else at the first that it has. */
-  #places(listed: readonly Member[], given: readonly string[]): Place[] {
+  #targets(listed: readonly Member[], given: readonly string[]): Target[] {
     if (listed.length === 0)
       return given.map((endpoint) => ({ member: undefined, probe: this.#probes.get(endpoint), endpoint }))
     return listed.map((member) => {
@@ -140,23 +140,23 @@ class Collector {
     })
   }
 
-  async #lookAll(places: readonly Place[]): Promise<MemberReport[]> {
-    const members = await Promise.all(places.map((place) => this.#look(place)))
+  async #lookAll(targets: readonly Target[]): Promise<MemberReport[]> {
+    const members = await Promise.all(targets.map((target) => this.#look(target)))
     return members.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
   }
 
-  async #look({ member, probe, endpoint }: Place): Promise<MemberReport> {
+  async #look({ member, probe, endpoint }: Target): Promise<MemberReport> {
     const id = member?.id ?? (probe && memberIdOf(probe))
     // A member has no name until it is started for the first time.
     const name = member?.name || (id ?? endpoint)
-    const place = { name, id, endpoint, isLearner: member?.isLearner ?? false, roundTrip: undefined }
+    const facts = { name, id, endpoint, isLearner: member?.isLearner ?? false, roundTrip: undefined }
     if (probe === undefined || !('status' in probe.result)) {
       const reason = (probe && silenceOf(probe)) ?? 'it has never been started'
-      return { ...place, answer: { kind: 'silent', reason }, metrics: undefined, tls: undefined, clock: undefined }
+      return { ...facts, answer: { kind: 'silent', reason }, metrics: undefined, tls: undefined, clock: undefined }
     }
     const { status } = probe.result
     const http = await lookOverHttp(endpoint, { ...this.#callOptions, tls: this.#options.clientOptions.tls })
-    return { ...place, isLearner: status.isLearner, answer: answerOf(status), ...http }
+    return { ...facts, isLearner: status.isLearner, answer: answerOf(status), ...http }
   }
 
   async #measured(member: MemberReport): Promise<MemberReport> {
@@ -169,7 +169,7 @@ class Collector {
     return { ...member, roundTrip }
   }
 
-  /** A linearizable read by any member tells whether a majority is there. */
+  /** A linearizable read by any member shows whether there is a majority. */
   async #quorum(): Promise<QuorumReport> {
     let failure: unknown
     for (const { calls, result } of this.#answering()) {
@@ -266,7 +266,7 @@ function isTls(url: string): boolean {
   return /^(https|unixs):/.test(url)
 }
 
-interface Place {
+interface Target {
   readonly member: Member | undefined
   readonly probe: Probe | undefined
   readonly endpoint: string

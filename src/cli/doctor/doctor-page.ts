@@ -8,7 +8,7 @@ import { answering, type ClusterReport, quotaOf } from './report.js'
 
 const looks: Readonly<Record<Severity, string>> = { critical: 'bad', warning: 'warn', advice: 'advice' }
 
-/** A report as a page of its own. */
+/** A report as a self-contained page. */
 export function doctorPage(report: ClusterReport, findings: readonly Finding[]): string {
   return htmlPage('etcdkit doctor', [
     `<p class="note">${report.at.toISOString()} · ${escapeHtml(report.endpoints.map(({ endpoint }) => endpoint).join(', '))}</p>`,

@@ -6,14 +6,14 @@ import { memberColumns, memberRow } from './member-rows.js'
 import type { ClusterReport } from './report.js'
 
 const looks: Readonly<Record<Severity, Look>> = { critical: 'red', warning: 'yellow', advice: 'cyan' }
-/** More are in the JSON and on the page. */
+/** The JSON and the page contain more. */
 const shownPrefixes = 8
 
-/** A report for people at a terminal. */
+/** A report for a terminal. */
 export function doctorText(report: ClusterReport, findings: readonly Finding[], style: Style): string {
   const rows = report.members.map((member) => memberRow(member, report))
   const lines = [...renderTable(memberColumns, rows, style), '', ...facts(report, style), ...prefixes(report, style)]
-  for (const { what, why } of report.unseen) lines.push(style('dim', `not seen: ${what}: ${why}`))
+  for (const { what, why } of report.unseen) lines.push(style('dim', `not checked: ${what}: ${why}`))
   lines.push('', ...findings.flatMap((finding) => [...findingLines(finding, style), '']), verdict(findings, style))
   return lines.join('\n')
 }
@@ -39,7 +39,10 @@ function verdict(findings: readonly Finding[], style: Style): string {
   const count = (severity: Severity): number => findings.filter((finding) => finding.severity === severity).length
   const [critical, warnings, advice] = [count('critical'), count('warning'), count('advice')]
   const tail = advice === 0 ? '' : `, ${advice} ${advice === 1 ? 'piece' : 'pieces'} of advice`
-  if (critical + warnings === 0) return `${style('green', 'The cluster is fine')}${tail}.`
-  const parts = [critical === 0 ? '' : `${critical} critical`, warnings === 0 ? '' : `${warnings} to be seen to`]
+  if (critical + warnings === 0) return `${style('green', 'The cluster is healthy')}${tail}.`
+  const parts = [
+    critical === 0 ? '' : `${critical} critical`,
+    warnings === 0 ? '' : `${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`,
+  ]
   return `${style(critical > 0 ? 'red' : 'yellow', parts.filter((part) => part !== '').join(', '))}${tail}.`
 }

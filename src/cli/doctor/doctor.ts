@@ -7,28 +7,28 @@ import { doctorText } from './doctor-text.js'
 import { needsAction } from './finding.js'
 import { findingsOf } from './findings.js'
 
-/** Looks at a cluster and says what to do. */
+/** Diagnoses a cluster. */
 export const doctorCommand = defineCommand({
   name: 'doctor',
   usage: '',
-  summary: 'look at a cluster and say what to do about it',
+  summary: 'diagnose the cluster',
   details: [
-    'Shows every member: version, role, round trip from here, raft, database, alarms, certificate, clock; then what was',
-    'found, the worst first, with numbers and what to do. It changes nothing, and reads keys serializable, in pages.',
-    'Exit status: 0 if nothing has to be done, 1 if something has, 2 if no member could be asked.',
+    'Reports version, role, round-trip time, raft state, database, alarms, certificate and clock of every member, then the',
+    'findings with remedies, most severe first. Changes nothing; reads keys page by page with serializable reads.',
+    'Exit status: 0 if all findings are advice, 1 if there are others, 2 if no member could be reached.',
   ],
   flags: {
-    html: { type: 'string', value: 'FILE', help: 'write the report as a page with charts, too' },
-    separator: { type: 'string', value: 'TEXT', help: 'what parts the names in a key (/)' },
-    deep: { type: 'boolean', help: 'read every key, however many, for exact sizes' },
-    'skip-keys': { type: 'boolean', help: 'do not look at keys and leases' },
+    html: { type: 'string', value: 'FILE', help: 'also write the report to an HTML page with charts' },
+    separator: { type: 'string', value: 'TEXT', help: 'separator of names in a key (/)' },
+    deep: { type: 'boolean', help: 'read all keys for exact sizes, however many there are' },
+    'skip-keys': { type: 'boolean', help: 'skip keys and leases' },
   },
   arity: [0, 0],
   async run({ client, clientOptions, notes, output, signal }, { flags }) {
     const separator = flags.separator ?? '/'
-    if (separator === '') throw new UsageError('--separator must have at least one letter')
+    if (separator === '') throw new UsageError('--separator must not be empty')
     if (flags.deep === true && flags['skip-keys'] === true) {
-      throw new UsageError('--deep and --skip-keys exclude each other')
+      throw new UsageError('--deep and --skip-keys are mutually exclusive')
     }
     const report = await collectReport({
       clientOptions,
@@ -36,7 +36,7 @@ export const doctorCommand = defineCommand({
       anonymous: () => client({ auth: undefined }),
       signal,
       keys: flags['skip-keys'] === true ? undefined : { separator, deep: flags.deep ?? false },
-      onStep: (what) => notes.status(`looking at ${what} …`),
+      onStep: (what) => notes.status(`checking ${what} …`),
     })
     notes.clear()
     const findings = findingsOf(report)

@@ -3,29 +3,29 @@ import type { ClusterReport } from './report.js'
 /**
  * How much a finding matters.
  *
- * - `critical`: the cluster does not serve, or will stop soon;
- * - `warning`: it needs action, though it serves;
- * - `advice`: it could be better; nothing has to be done now.
+ * - `critical`: the cluster does not serve, or will soon stop serving;
+ * - `warning`: the cluster serves, but needs action;
+ * - `advice`: an improvement; no action is needed now.
  */
 export type Severity = 'critical' | 'warning' | 'advice'
 
-/** Something about a cluster that somebody should know. */
+/** A problem of a cluster, or advice. */
 export interface Finding {
-  /** What it is, for programs. */
+  /** A stable identifier. */
   readonly id: string
   readonly severity: Severity
-  /** The names of the members that it is about; none for the cluster as a whole. */
+  /** The names of the affected members; empty for the cluster as a whole. */
   readonly members: readonly string[]
-  /** What was found, with its numbers. */
+  /** The finding, with its numbers. */
   readonly title: string
-  /** What to do about it, one step a line. */
+  /** Remedies, one step per line. */
   readonly advice: readonly string[]
 }
 
-/** Looks for one kind of trouble. */
+/** Checks a report for one kind of problem. */
 export type Check = (report: ClusterReport) => readonly Finding[]
 
-/** Whether somebody has to do something. */
+/** Whether a finding needs action. */
 export function needsAction({ severity }: Finding): boolean {
   return severity !== 'advice'
 }

@@ -19,7 +19,7 @@ const checks: readonly Check[] = [
 
 const order: readonly Severity[] = ['critical', 'warning', 'advice']
 
-/** Everything that is to be said about a cluster, the worst first. */
+/** All findings of a cluster, most severe first. */
 export function findingsOf(report: ClusterReport): Finding[] {
   return checks.flatMap((check) => check(report)).sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity))
 }

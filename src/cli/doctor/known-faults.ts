@@ -1,10 +1,10 @@
-/** A fault of older etcd releases that their users can meet. */
+/** A bug of older etcd releases that affects users. */
 export interface KnownFault {
   readonly kind: 'watch' | 'lease' | 'reads' | 'security' | 'membership'
   readonly text: string
-  /** The first release of each series, such as `3.5`, without it. Other series have it not, or are not known to. */
+  /** The first patch release of each series, such as `3.5`, without the bug. Other series are not affected, as far as known. */
   readonly fixedIn: Readonly<Record<string, number>>
-  /** Only clusters with authentication have it. */
+  /** Affects only clusters with authentication. */
   readonly needsAuth?: true
 }
 
@@ -27,38 +27,38 @@ export const knownFaults: readonly KnownFault[] = [
   },
   {
     kind: 'watch',
-    text: 'a watch from a future revision can be given older events',
+    text: 'a watch from a future revision can receive older events',
     fixedIn: { '3.4': 38, '3.5': 22, '3.6': 2 },
   },
-  { kind: 'lease', text: 'the renewal of a revoked lease can be answered with success', fixedIn: { '3.6': 5 } },
+  { kind: 'lease', text: 'renewing a revoked lease can succeed', fixedIn: { '3.6': 5 } },
   {
     kind: 'reads',
-    text: 'a linearizable read can be stale after a change of the leader or a paused process',
+    text: 'a linearizable read can be stale after a leader change or a paused process',
     fixedIn: { '3.4': 42, '3.5': 28, '3.6': 9 },
   },
   {
     kind: 'security',
-    text: 'users may call lease, member and alarm methods that they may not (CVE-2026-33413), and get around roles with nested transactions (CVE-2026-33343)',
+    text: 'users can call lease, member and alarm methods without permission (CVE-2026-33413), and bypass roles with nested transactions (CVE-2026-33343)',
     fixedIn: { '3.4': 42, '3.5': 28, '3.6': 9 },
     needsAuth: true,
   },
   {
     kind: 'security',
-    text: 'a watch from a key on shows keys that the user may not read (GHSA-xg4h-6gfc-h4m8)',
+    text: 'an open-ended watch shows keys that the user has no permission to read (GHSA-xg4h-6gfc-h4m8)',
     fixedIn: { '3.6': 14, '3.7': 1 },
     needsAuth: true,
   },
   {
     kind: 'membership',
-    text: 'a change of a learner’s peer address can promote it',
+    text: 'changing a learner’s peer URL can promote it',
     fixedIn: { '3.5': 32, '3.6': 12 },
   },
 ]
 
-/** The oldest series that still gets releases. */
+/** The oldest supported series. */
 export const oldestSupported = '3.5'
 
-/** The faults that a release is known to have. */
+/** The known bugs of a release. */
 export function faultsOf(version: string, authEnabled: boolean): readonly KnownFault[] {
   const [, series = '', patch = ''] = /^(\d+\.\d+)\.(\d+)/.exec(version) ?? []
   return knownFaults.filter(({ fixedIn, needsAuth }) => {
@@ -67,13 +67,13 @@ export function faultsOf(version: string, authEnabled: boolean): readonly KnownF
   })
 }
 
-/** The first release of a version's series without any of these faults. */
+/** The first release of a version's series without any of these bugs. */
 export function releaseWithout(version: string, faults: readonly KnownFault[]): string {
   const [, series = ''] = /^(\d+\.\d+)/.exec(version) ?? []
   return `${series}.${Math.max(0, ...faults.map(({ fixedIn }) => fixedIn[series] ?? 0))}`
 }
 
-/** Whether a release belongs to a series that gets no more fixes. */
+/** Whether a release belongs to a series without support. */
 export function isUnsupported(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   const [oldestMajor = 0, oldestMinor = 0] = oldestSupported.split('.').map(Number)

@@ -9,7 +9,7 @@ const wholeBytes = 64 * 2 ** 20
 /** Keys that are read of each prefix, to see how large they are. */
 const sampleKeys = 100
 /** Prefixes of one level that are looked at, and how many levels. */
-const mostPrefixes = 200
+const maxPrefixes = 200
 const levels = 3
 /** Where a prefix has less than this share of all keys, what is below it does not matter. */
 const worthyShare = 0.1
@@ -69,7 +69,7 @@ class KeyLook {
     const end = parent === '' ? undefined : prefixEnd(bytes)
     const found: PrefixReport[] = []
     let from: Buffer = parent === '' ? Buffer.from([0]) : bytes
-    for (let looks = 0; looks < mostPrefixes; looks += 1) {
+    for (let looks = 0; looks < maxPrefixes; looks += 1) {
       const page = await this.#page(end === undefined || isOpenEnd(end) ? { from } : { from, to: end })
       const [first] = page
       if (first === undefined) break

@@ -3,7 +3,7 @@ import type { LeasesReport } from './report.js'
 
 /** Leases that are asked about. */
 const sampleLeases = 100
-/** Each is a call; so many at a time. */
+/** Each lease costs a call; this is the number of concurrent calls. */
 const atATime = 10
 
 /** Counts the leases, and asks some of them for their keys. */

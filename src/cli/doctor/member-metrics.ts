@@ -1,7 +1,7 @@
 import { bucketsOf, histogramQuantile, parseMetrics, type Sample } from './prometheus.js'
 import type { MemberMetrics, Quantile } from './report.js'
 
-/** What a member's metrics tell, where they are etcd's. */
+/** The facts in a member's metrics, if they are etcd's. */
 export function memberMetrics(text: string, now: Date): MemberMetrics | undefined {
   const metrics = parseMetrics(text, ['etcd_', 'process_'])
   const samples = (name: string): readonly Sample[] => metrics.get(name) ?? []

@@ -49,7 +49,7 @@ export function memberRow(member: MemberReport, report: ClusterReport): string[]
   ]
 }
 
-/** What a member is in the cluster now. */
+/** The current role of a member. */
 export function roleOf({ answer, isLearner }: MemberReport): string {
   if (answer.kind === 'silent') return 'silent'
   if (isLearner) return 'learner'
@@ -63,7 +63,7 @@ function tlsText({ tls, endpoint, answer }: MemberReport, now: Date): string {
   return `${formatNumber((tls.expiresAt.getTime() - now.getTime()) / 86_400_000)} d left`
 }
 
-/** The date that a member gives is exact to a second. */
+/** A member's date has a resolution of one second. */
 function clockText({ clock }: MemberReport): string {
   if (clock === undefined) return unknown
   if (Math.abs(clock.aheadMs) <= clock.uncertaintyMs) return `±${formatMs(clock.uncertaintyMs)}`

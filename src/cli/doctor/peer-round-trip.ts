@@ -10,7 +10,7 @@ export interface PeerRoundTrip {
 /** Few samples may all be from the start of the member, when everything is slow. */
 const enoughSamples = 5
 
-/** The greatest round trip between members: as their metrics have it, or as far as it can be told from here. */
+/** The longest round trip between members: from their metrics, or bounded by measurements from here. */
 export function peerRoundTrip({ members }: ClusterReport): PeerRoundTrip | undefined {
   const measured = members
     .flatMap(({ metrics }) => metrics?.peers ?? [])

@@ -2,21 +2,21 @@ import { type ClientOptions, isEtcdError, type Member, type MemberStatus } from 
 import { messageOf } from '../failure.js'
 import { MemberCalls } from '../member-calls.js'
 
-/** How long a member may take to answer, where nothing else is asked for; longer than that it is not well. */
-const longestAnswerMs = 3000
+/** Default time limit for a member's answer. A healthy member answers sooner. */
+const maxAnswerMs = 3000
 
-/** How long members are waited for: no longer than calls may take. */
-export function answerMsOf({ timeoutMs = longestAnswerMs }: ClientOptions): number {
-  return Math.min(longestAnswerMs, timeoutMs)
+/** The time limit for a member's answer, at most that of calls. */
+export function answerMsOf({ timeoutMs = maxAnswerMs }: ClientOptions): number {
+  return Math.min(maxAnswerMs, timeoutMs)
 }
 
-/** An address that was tried, and who answers there. */
+/** An address and the answer from it. */
 export interface Probe {
   readonly calls: MemberCalls
   readonly result: { readonly status: MemberStatus } | { readonly error: unknown }
 }
 
-/** Asks whoever is at an address for its status. Never rejects but with the signal's reason. */
+/** Requests the status of the member at an address. Rejects only with the signal's reason. */
 export async function probe(options: ClientOptions, endpoint: string, signal: AbortSignal): Promise<Probe> {
   const timeoutMs = answerMsOf(options)
   const calls = new MemberCalls({ ...options, timeoutMs, connectTimeoutMs: timeoutMs }, endpoint)
@@ -28,34 +28,34 @@ export async function probe(options: ClientOptions, endpoint: string, signal: Ab
   }
 }
 
-/** Which member has answered. */
+/** The ID of the member that answered. */
 export function memberIdOf({ result }: Probe): string | undefined {
   return 'status' in result ? result.status.memberId : undefined
 }
 
 const noAnswer = 'no answer in time'
-/** States of a connection that nobody has refused. */
+/** States of a connection that was not refused. */
 const stillTrying = ['connecting', 'probing', 'idle']
 
-/** Why nobody has answered. */
+/** Why there was no answer. */
 export function silenceOf({ result }: Probe): string | undefined {
   if ('status' in result) return undefined
   const { error } = result
   if (isEtcdError(error, 'DEADLINE_EXCEEDED')) return noAnswer
   if (!isEtcdError(error, 'NOT_CONNECTED')) return messageOf(error)
-  // The address is said already, and there is but one.
+  // The caller shows the address, and there is only one.
   const reason = /\(([^()]*)\)$/.exec(error.rawMessage)?.[1] ?? error.rawMessage
   return stillTrying.includes(reason) ? noAnswer : reason
 }
 
 const refusals = ['USER_EMPTY', 'PERMISSION_DENIED', 'AUTH_FAILED', 'INVALID_AUTH_TOKEN', 'AUTH_NOT_ENABLED'] as const
 
-/** The error of a member that answers, but not to this user. */
+/** The error of a member that answers, but rejects this user. */
 export function refusalOf({ result }: Probe): unknown {
   return 'error' in result && refusals.some((code) => isEtcdError(result.error, code)) ? result.error : undefined
 }
 
-/** The list of members, from the first that tells; by agreement of all if there is one. */
+/** The list of members from the first that answers, linearizable if possible. */
 export async function memberList(probes: readonly Probe[], signal: AbortSignal): Promise<readonly Member[]> {
   let failure: unknown
   for (const mode of ['linearizable', 'serializable'] as const) {

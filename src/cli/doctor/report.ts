@@ -45,14 +45,14 @@ export interface MemberReport {
   readonly isLearner: boolean
   readonly answer: MemberAnswer | { readonly kind: 'silent'; readonly reason: string }
   readonly roundTrip: Spread | undefined
-  /** What its metrics tell; most operators leave them open on the client port. */
+  /** Facts from its metrics, which most operators expose on the client port. */
   readonly metrics: MemberMetrics | undefined
   readonly tls: TlsReport | undefined
   /** How far its clock is ahead of the one here, and how sure that is. */
   readonly clock: { readonly aheadMs: number; readonly uncertaintyMs: number } | undefined
 }
 
-/** What a member says of itself. */
+/** The status of a member. */
 export interface MemberAnswer {
   readonly kind: 'answered'
   readonly version: string
@@ -77,7 +77,7 @@ export interface Spread {
   readonly samples: number
 }
 
-/** What a member's metrics tell about it since it was started. */
+/** Facts from a member's metrics since its start. */
 export interface MemberMetrics {
   readonly uptimeSeconds: number | undefined
   readonly leaderChanges: number | undefined
@@ -163,8 +163,8 @@ export const defaultQuotaBytes = 2 * 2 ** 30
 
 /** The quota of a member's database; etcd's default where it cannot be seen. */
 export function quotaOf({ answer, metrics }: MemberReport): { readonly bytes: number; readonly isKnown: boolean } {
-  const told = answer.kind === 'answered' ? answer.quotaBytes : undefined
-  const bytes = told ?? metrics?.quotaBytes
+  const reported = answer.kind === 'answered' ? answer.quotaBytes : undefined
+  const bytes = reported ?? metrics?.quotaBytes
   if (bytes === undefined || bytes <= 0) return { bytes: defaultQuotaBytes, isKnown: bytes !== undefined }
   return { bytes, isKnown: true }
 }

@@ -3,7 +3,7 @@ import type { MemberCalls } from '../member-calls.js'
 import type { Spread } from './report.js'
 
 /** How many calls are made to see how long one takes, and how long that may take altogether. */
-const mostCalls = 50
+const maxCalls = 50
 const longestMs = 2000
 /** The first ones pay for connections and caches. */
 const warmUpCalls = 3
@@ -16,7 +16,7 @@ export async function roundTripsOf(
 ): Promise<Spread> {
   const times: number[] = []
   const endAt = performance.now() + longestMs
-  for (let made = 0; made < mostCalls + warmUpCalls && (performance.now() < endAt || times.length === 0); made += 1) {
+  for (let made = 0; made < maxCalls + warmUpCalls && (performance.now() < endAt || times.length === 0); made += 1) {
     const startedAt = performance.now()
     await calls.touch(mode, { timeoutMs, signal })
     if (made >= warmUpCalls || performance.now() >= endAt) times.push(performance.now() - startedAt)

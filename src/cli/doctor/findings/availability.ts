@@ -2,7 +2,7 @@ import { formatMs } from '../../units.js'
 import type { Finding } from '../finding.js'
 import { answering, type ClusterReport, type MemberReport } from '../report.js'
 
-/** Members that do not answer, a cluster that has no leader, and how many failures it still survives. */
+/** Silent members, a missing leader, and how many failures the cluster survives. */
 export function availabilityFindings(report: ClusterReport): Finding[] {
   return [
     ...noQuorum(report),
@@ -21,10 +21,10 @@ function noQuorum({ quorum }: ClusterReport): Finding[] {
       id: 'no-quorum',
       severity: 'critical',
       members: [],
-      title: `The cluster does not answer linearizable reads, nor writes: ${quorum.reason}`,
+      title: `The cluster answers neither linearizable reads nor writes: ${quorum.reason}`,
       advice: [
-        'Start the members that are down: a majority of the voting members has to run and reach each other.',
-        'If a majority is lost for good, restore a snapshot: etcdutl snapshot restore.',
+        'Start the stopped members: a majority of the voting members must run and reach each other.',
+        'If a majority is lost permanently, restore a snapshot: etcdutl snapshot restore.',
       ],
     },
   ]
@@ -35,16 +35,16 @@ function silentMembers(report: ClusterReport): Finding[] {
   const votersDown = silent.filter(({ isLearner }) => !isLearner).length
   const voters = report.members.filter(({ isLearner }) => !isLearner).length
   const spare = Math.floor((voters - 1) / 2) - votersDown
-  const left = spare > 0 ? `${spare} more may fail` : 'no further one may fail'
+  const left = spare > 0 ? `${spare} more may fail` : 'no other may fail'
   return silent.map((member) => ({
     id: 'member-silent',
     severity: spare > 0 || member.isLearner ? 'warning' : 'critical',
     members: [member.name],
     title: `${member.name} does not answer at ${member.endpoint}: ${reasonOf(member)} (${votersDown} of ${voters} voting members are silent, ${left})`,
     advice: [
-      'Start it, or look into its log.',
-      'If it runs: clients are told to use that address (--advertise-client-urls), so it has to be reachable from here.',
-      'If it is gone for good, remove it and add another in its place.',
+      'Start it, or check its log.',
+      'If it runs, clients use this address (--advertise-client-urls), so it must be reachable from here.',
+      'If it is lost permanently, remove it and add a new member.',
     ],
   }))
 }
@@ -53,7 +53,7 @@ function reasonOf({ answer }: MemberReport): string {
   return answer.kind === 'silent' ? answer.reason : ''
 }
 
-/** Endpoints at which nobody answers, where that is not for a member that is silent. */
+/** Endpoints without an answer that do not belong to a silent member. */
 function silentEndpoints(report: ClusterReport): Finding[] {
   const silent = new Set(report.members.flatMap(({ endpoint, answer }) => (answer.kind === 'silent' ? [endpoint] : [])))
   return report.endpoints
@@ -62,8 +62,8 @@ function silentEndpoints(report: ClusterReport): Finding[] {
       id: 'endpoint-silent',
       severity: 'warning',
       members: [],
-      title: `Nobody answers at the endpoint ${endpoint}: ${reason}`,
-      advice: ['Take it out of the clients’ endpoints, or start what should be there.'],
+      title: `The endpoint ${endpoint} does not answer: ${reason}`,
+      advice: ['Remove it from the clients’ endpoints, or start the member.'],
     }))
 }
 
@@ -72,14 +72,14 @@ function leaders(report: ClusterReport): Finding[] {
   const leaderless = voters.filter(({ answer }) => answer.leader === undefined)
   const known = new Set(voters.flatMap(({ answer }) => answer.leader ?? []))
   const findings: Finding[] = []
-  // Without a majority this is no news.
+  // Without a majority, another finding reports it.
   if (leaderless.length > 0 && report.quorum.ok) {
     findings.push({
       id: 'member-without-leader',
       severity: 'critical',
       members: namesOf(leaderless),
-      title: `${namesOf(leaderless).join(', ')} cannot reach the leader, although the others have one`,
-      advice: ['Look at the network between the members (port 2380), and at its log.'],
+      title: `${namesOf(leaderless).join(', ')} cannot reach the leader, although other members have one`,
+      advice: ['Check the network between the members (port 2380), and its log.'],
     })
   }
   if (known.size > 1) {
@@ -87,8 +87,8 @@ function leaders(report: ClusterReport): Finding[] {
       id: 'leaders-differ',
       severity: 'warning',
       members: namesOf(voters),
-      title: `The members name ${known.size} different leaders: an election is under way, or some are cut off`,
-      advice: ['Look again in some seconds; if it stays, look at the network between the members (port 2380).'],
+      title: `The members name ${known.size} different leaders: an election is in progress, or the network is partitioned`,
+      advice: ['Check again in a few seconds; if it persists, check the network between the members (port 2380).'],
     })
   }
   return findings
@@ -98,8 +98,8 @@ function redundancy({ members }: ClusterReport): Finding[] {
   const voters = members.filter(({ isLearner }) => !isLearner).length
   if (voters === 1) {
     return [
-      note('single-member', 'The cluster has one voting member: when it fails, nothing is served', [
-        'For production use three members, or five.',
+      note('single-member', 'The cluster has one voting member: if it fails, the cluster is down', [
+        'Use three or five members in production.',
       ]),
     ]
   }
@@ -107,7 +107,7 @@ function redundancy({ members }: ClusterReport): Finding[] {
   const survives = Math.floor((voters - 1) / 2)
   return [
     note('even-members', `${voters} voting members survive ${survives} failures, as many as ${voters - 1} would`, [
-      `Use ${voters - 1} or ${voters + 1}: each further member makes writes slower.`,
+      `Use ${voters - 1} or ${voters + 1}: each additional member makes writes slower.`,
     ]),
   ]
 }
@@ -121,11 +121,9 @@ function learners(report: ClusterReport): Finding[] {
         leader && member.answer.kind === 'answered' ? leader.answer.raftIndex - member.answer.appliedIndex : undefined
       const state = gap === undefined ? '' : `, ${Math.max(0, gap)} entries behind the leader`
       return {
-        ...note(
-          'learner',
-          `${member.name} is a learner${state}: it does not vote, and serves serializable reads only`,
-          ['Promote it once it has caught up (etcdctl member promote), unless it is to serve reads that may be stale.'],
-        ),
+        ...note('learner', `${member.name} is a learner${state}: it does not vote and serves only serializable reads`, [
+          'Promote it once it has caught up (etcdctl member promote), unless it is meant for serializable reads.',
+        ]),
         members: [member.name],
       }
     })
@@ -139,7 +137,7 @@ function namesOf(members: readonly MemberReport[]): string[] {
   return members.map(({ name }) => name)
 }
 
-/** How far members lag behind, and how long the cluster takes to agree. */
+/** The lag of members, and the time to reach agreement. */
 export function lagFindings(report: ClusterReport): Finding[] {
   const members = answering(report)
   const newest = Math.max(0, ...members.map(({ answer }) => answer.raftIndex))
@@ -152,10 +150,10 @@ export function lagFindings(report: ClusterReport): Finding[] {
         id: 'apply-lag',
         severity: gap > refusedGap ? 'critical' : 'warning',
         members: [name],
-        title: `${name} has ${gap} entries to apply; over ${refusedGap}, writes are refused with “too many requests”`,
+        title: `${name} has ${gap} entries to apply; above ${refusedGap}, writes are rejected with “too many requests”`,
         advice: [
-          'Write less at a time, and look for expensive requests: large ranges, large transactions, many watchers.',
-          'Look at its disk: etcd_disk_backend_commit_duration_seconds should be under 25 ms for 99 of 100.',
+          'Reduce the write rate, and look for expensive requests: large ranges, large transactions, many watchers.',
+          'Check its disk: the p99 of etcd_disk_backend_commit_duration_seconds should be below 25 ms.',
         ],
       }
     }),
@@ -165,21 +163,21 @@ export function lagFindings(report: ClusterReport): Finding[] {
         severity: 'warning',
         members: [name],
         title: `${name} is ${newest - answer.raftIndex} entries behind: serializable reads there are stale`,
-        advice: ['Look at its disk and at the network between the members (port 2380).'],
+        advice: ['Check its disk and the network between the members (port 2380).'],
       }),
     ),
     ...slowAgreement(report),
   ]
 }
 
-/** Entries that a busy member has to apply without being slow. */
+/** Unapplied entries that are normal for a busy member. */
 const applyGap = 1000
-/** etcd refuses proposals when the applied index is so far behind the committed one. */
+/** etcd rejects proposals when the applied index is this far behind the committed one. */
 const refusedGap = 5000
-/** Members are asked at slightly different moments, in which a busy cluster writes some thousand entries. */
+/** Members are probed at slightly different times, between which a busy cluster writes some thousand entries. */
 const raftGap = 5000
 
-/** A linearizable read takes a round trip between members; this is more than any sound cluster takes for one. */
+/** A linearizable read takes a round trip between members, which is shorter in any healthy cluster. */
 const slowReadMs = 500
 
 function slowAgreement({ quorum }: ClusterReport): Finding[] {
@@ -191,8 +189,8 @@ function slowAgreement({ quorum }: ClusterReport): Finding[] {
       members: [],
       title: `A linearizable read takes ${formatMs(quorum.linearizableP50Ms)} from here`,
       advice: [
-        'Look at the round trips between the members, and at their load.',
-        'Where reads may be somewhat stale, make them serializable, at the nearest member or a learner.',
+        'Check the round trips between the members, and their load.',
+        'Where stale reads are acceptable, use serializable reads at the nearest member or a learner.',
       ],
     },
   ]

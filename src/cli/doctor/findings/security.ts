@@ -6,7 +6,7 @@ const dayMs = 86_400_000
 const soonDays = 30
 const urgentDays = 7
 
-/** Certificates that end, and secrets that go over the wire in clear. */
+/** Expiring certificates, and secrets in plain text. */
 export function securityFindings(report: ClusterReport): Finding[] {
   return [
     ...report.members.flatMap((member) => certificate(member, report.at)),
@@ -20,14 +20,14 @@ function certificate({ name, tls }: MemberReport, now: Date): Finding[] {
   const days = (tls.expiresAt.getTime() - now.getTime()) / dayMs
   if (days > soonDays) return []
   const severity: Severity = days <= urgentDays ? 'critical' : 'warning'
-  const when = days < 0 ? `ended ${formatNumber(-days, 1)} days ago` : `ends in ${formatNumber(days, 1)} days`
+  const when = days < 0 ? `expired ${formatNumber(-days, 1)} days ago` : `expires in ${formatNumber(days, 1)} days`
   return [
     {
       id: 'certificate',
       severity,
       members: [name],
       title: `The certificate of ${name} (${tls.subject}) ${when}, at ${tls.expiresAt.toISOString()}`,
-      advice: ['Put a new one in place of its --cert-file and --key-file: etcd reads them for each new connection.'],
+      advice: ['Replace its --cert-file and --key-file: etcd reads them for each new connection.'],
     },
   ]
 }
@@ -39,9 +39,9 @@ function clearPassword({ passwordInClear }: ClusterReport): Finding[] {
       id: 'clear-password',
       severity: 'warning',
       members: [],
-      title: 'Passwords and tokens go over the network in clear',
+      title: 'Passwords and tokens are sent in plain text',
       advice: [
-        'Serve clients over TLS (--cert-file, --key-file), best with client certificates, which need no tokens.',
+        'Serve clients over TLS (--cert-file, --key-file), preferably with client certificates, which need no tokens.',
       ],
     },
   ]
@@ -55,9 +55,9 @@ function openDoor({ authEnabled, members }: ClusterReport): Finding[] {
       id: 'open',
       severity: 'advice',
       members: [],
-      title: 'Everybody who can reach the members can read and write everything: neither authentication nor TLS is on',
+      title: 'Anyone who can reach the members can read and write all keys: neither authentication nor TLS is enabled',
       advice: [
-        'Ask clients for certificates: --client-cert-auth with --trusted-ca-file, and etcdctl auth enable for roles.',
+        'Require client certificates (--client-cert-auth, --trusted-ca-file), and enable authentication (etcdctl auth enable).',
       ],
     },
   ]

@@ -4,15 +4,15 @@ import { answering, type ClusterReport, type MemberAnswer, type MemberReport, qu
 
 type Answering = MemberReport & { readonly answer: MemberAnswer }
 
-/** The share of the quota from which on a database is too full. */
+/** The share of the quota at which a database is too full. */
 const fullShare = 0.8
 const criticalShare = 0.95
-/** Free pages in a database that are worth the pause of a defragmentation: a good part, and not a few megabytes. */
+/** Free pages that are worth the pause of a defragmentation: a large share, and not a few megabytes. */
 const fragmentedShare = 0.45
 const fragmentedBytes = 100 * 2 ** 20
-/** What etcd's documentation advises as the most. */
-const largestQuotaBytes = 8 * 2 ** 30
-/** Revisions that are kept; each change of a key is one. */
+/** The maximum that etcd's documentation recommends. */
+const maxQuotaBytes = 8 * 2 ** 30
+/** Retained revisions; each transaction is one. */
 const manyRevisions = 1_000_000
 
 /** Alarms, quota, fragmentation and history. */
@@ -37,7 +37,7 @@ function alarms(report: ClusterReport): Finding[] {
       id: 'corrupt',
       severity: 'critical',
       members: corrupt,
-      title: `The alarm CORRUPT is raised for ${corrupt.join(', ')}: its data differs from the others’, and nothing is served`,
+      title: `The alarm CORRUPT is raised for ${corrupt.join(', ')}: its data differs from other members’, and requests are rejected`,
       advice: [
         'Compare the members: etcdctl endpoint hashkv --cluster.',
         'Remove the member that differs, delete its data, add it again; then etcdkit alarm disarm.',
@@ -54,11 +54,11 @@ function noSpace(report: ClusterReport, names: readonly string[]): Finding {
     id: 'no-space',
     severity: 'critical',
     members: names,
-    title: `The alarm NOSPACE is raised for ${names.join(', ')}${size}; every write is refused`,
+    title: `The alarm NOSPACE is raised for ${names.join(', ')}${size}; every write is rejected`,
     advice: [
-      'Delete what is not needed, then compact the history: etcdctl compact REVISION.',
-      'Give the space back: etcdctl defrag, one member after the other, the leader last.',
-      'End the alarm: etcdkit alarm disarm.',
+      'Delete unneeded keys, then compact the history: etcdctl compact REVISION.',
+      'Free the space: etcdctl defrag, one member at a time, the leader last.',
+      'Disarm the alarm: etcdkit alarm disarm.',
       ...largerQuota(member),
     ],
   }
@@ -76,9 +76,9 @@ function fullDatabase(member: Answering, report: ClusterReport): Finding[] {
       id: 'quota',
       severity: share >= criticalShare ? 'critical' : 'warning',
       members: [name],
-      title: `The database of ${name} has ${formatBytes(answer.dbBytes)} of ${quotaText(member)} (${formatShare(share)}); when it is full, every write is refused`,
+      title: `The database of ${name} uses ${formatBytes(answer.dbBytes)} of ${quotaText(member)} (${formatShare(share)}); when it is full, every write is rejected`,
       advice: [
-        `A defragmentation gives ${formatBytes(free)} back: etcdctl defrag, one member after the other.`,
+        `A defragmentation frees ${formatBytes(free)}: etcdctl defrag, one member at a time.`,
         'Compact the history regularly: --auto-compaction-retention.',
         ...largerQuota(member),
       ],
@@ -96,8 +96,8 @@ function fragmentation(members: readonly Answering[]): Finding[] {
     members: [name],
     title: `${formatShare((dbBytes - dbInUseBytes) / dbBytes)} of the database of ${name} are free pages: ${formatBytes(dbInUseBytes)} of ${formatBytes(dbBytes)} are in use`,
     advice: [
-      `A defragmentation gives ${formatBytes(dbBytes - dbInUseBytes)} back: etcdctl defrag --endpoints of this member.`,
-      'The member does not answer meanwhile: one after the other, the leader last.',
+      `A defragmentation frees ${formatBytes(dbBytes - dbInUseBytes)}: etcdctl defrag --endpoints of this member.`,
+      'The member does not answer meanwhile: one member at a time, the leader last.',
     ],
   }))
 }
@@ -118,7 +118,7 @@ function history({ members }: ClusterReport): Finding[] {
       id: 'history',
       severity: 'advice',
       members: [],
-      title: `The history of ${kept.toLocaleString('en-US')} revisions is kept`,
+      title: `${kept.toLocaleString('en-US')} revisions of history are retained`,
       advice: [
         'Compact it regularly, for example with --auto-compaction-mode periodic --auto-compaction-retention 1h.',
       ],
@@ -132,9 +132,11 @@ function quotaText(member: MemberReport): string {
 }
 
 function largerQuota(member: MemberReport | undefined): string[] {
-  const bytes = member === undefined ? largestQuotaBytes : quotaOf(member).bytes
-  if (bytes >= largestQuotaBytes)
-    return [`The quota is at the advised most of ${formatBytes(largestQuotaBytes)}: keep less in etcd.`]
-  const twice = Math.min(largestQuotaBytes, Math.max(bytes * 2, 2 * 2 ** 30))
-  return [`If the data is needed, allow more: --quota-backend-bytes=${twice} (${formatBytes(twice)}) on every member.`]
+  const bytes = member === undefined ? maxQuotaBytes : quotaOf(member).bytes
+  if (bytes >= maxQuotaBytes)
+    return [`The quota has the recommended maximum of ${formatBytes(maxQuotaBytes)}: store less in etcd.`]
+  const twice = Math.min(maxQuotaBytes, Math.max(bytes * 2, 2 * 2 ** 30))
+  return [
+    `If the data is needed, raise the quota: --quota-backend-bytes=${twice} (${formatBytes(twice)}) on every member.`,
+  ]
 }

@@ -3,13 +3,13 @@ import type { Finding } from '../finding.js'
 import { peerRoundTrip, timerAdvice } from '../peer-round-trip.js'
 import type { ClusterReport, MemberReport, Quantile } from '../report.js'
 
-/** What etcd's documentation asks of disks, for 99 of 100. */
+/** The p99 that etcd's documentation requires of disks. */
 const goodFsyncMs = 10
 const goodCommitMs = 25
-/** From here on elections are to be feared. */
+/** Slower disks cause elections. */
 const badDiskMs = 100
 const enoughSamples = 100
-/** Clocks have no part in raft, but certificates, tokens and logs go by them. */
+/** Raft does not use clocks, but certificates, tokens and logs do. */
 const clockTrustMs = 2000
 const manyLeaderChanges = 10
 const changesPerHour = 1
@@ -23,17 +23,17 @@ function timers(report: ClusterReport): Finding[] {
   const roundTrip = peerRoundTrip(report)
   if (roundTrip === undefined) return []
   const { heartbeatMs, electionMs, defaultsSuit } = timerAdvice(roundTrip.ms)
-  // A bound says that it may be so, not that it is.
+  // A bound does not prove that the round trip is long.
   if (defaultsSuit || roundTrip.kind === 'bounded') return []
   return [
     {
       id: 'timers',
       severity: 'warning',
       members: [],
-      title: `The round trip between members is ${formatMs(roundTrip.ms)}: etcd’s own timers (100 ms, 1000 ms) are too short for that`,
+      title: `The round trip between members is ${formatMs(roundTrip.ms)}: etcd’s default timers (100 ms, 1000 ms) are too short`,
       advice: [
         `--heartbeat-interval from ${heartbeatMs[0]} to ${heartbeatMs[1]} (0.5 to 1.5 round trips), --election-timeout ${electionMs} or more (10 round trips).`,
-        'The same on every member; ignore this if they are set so already, which cannot be seen from here.',
+        'Set the same on every member; ignore this if they are set already, which a client cannot see.',
       ],
     },
   ]
@@ -47,17 +47,17 @@ function disk({ name, metrics }: MemberReport): Finding[] {
         id: 'slow-disk',
         severity: quantile.ms > badDiskMs ? 'warning' : 'advice',
         members: [name],
-        title: `The disk of ${name} is slow: 1 of 100 ${what} takes more than ${formatMs(quantile.ms)}; it should be ${goodMs} ms`,
+        title: `The disk of ${name} is slow: the p99 of ${what} is ${formatMs(quantile.ms)}; it should be below ${goodMs} ms`,
         advice: [
-          'Give etcd a disk of its own, an SSD; write-ahead log and snapshots on different devices gain about 20 %.',
+          'Use a dedicated SSD for etcd; separate devices for the write-ahead log and snapshots gain about 20 %.',
           'Raise its priority: ionice -c2 -n0 -p PID.',
         ],
       },
     ]
   }
   return [
-    ...found('syncs of the log', metrics?.walFsync, goodFsyncMs),
-    ...found('commits of the database', metrics?.backendCommit, goodCommitMs),
+    ...found('log syncs', metrics?.walFsync, goodFsyncMs),
+    ...found('database commits', metrics?.backendCommit, goodCommitMs),
   ]
 }
 
@@ -76,9 +76,9 @@ function elections({ members }: ClusterReport): Finding[] {
       id: 'elections',
       severity: 'warning',
       members: unsteady.map(({ name }) => name),
-      title: `${first.name} has seen ${first.leaderChanges} changes of the leader in ${formatMs(first.hours * 3_600_000)} (${formatNumber(first.leaderChanges / first.hours, 1)} an hour)`,
+      title: `${first.name} has seen ${first.leaderChanges} leader changes in ${formatMs(first.hours * 3_600_000)} (${formatNumber(first.leaderChanges / first.hours, 1)} per hour)`,
       advice: [
-        'Look at the disks, the load and the network of the members: a leader that is late with its heartbeats is replaced.',
+        'Check the disks, the load and the network of the members: a leader with late heartbeats is replaced.',
         'If round trips are long, raise --election-timeout on every member.',
       ],
     },
@@ -93,10 +93,8 @@ function clock({ name, clock }: MemberReport): Finding[] {
       id: 'clock',
       severity: 'warning',
       members: [name],
-      title: `The clock of ${name} is ${formatMs(Math.abs(clock.aheadMs))} ${direction} the one here`,
-      advice: [
-        'Synchronise the clocks (NTP): certificates and JSON Web Tokens are valid by them, and logs are compared.',
-      ],
+      title: `The clock of ${name} is ${formatMs(Math.abs(clock.aheadMs))} ${direction} the local clock`,
+      advice: ['Synchronize the clocks (NTP): certificates, JSON Web Tokens and logs depend on them.'],
     },
   ]
 }

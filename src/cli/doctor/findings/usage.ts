@@ -2,18 +2,18 @@ import { formatBytes, formatNumber, formatShare } from '../../units.js'
 import type { Finding } from '../finding.js'
 import type { ClusterReport } from '../report.js'
 
-/** A listing of more keys than these takes a member's time and memory that others wait for. */
+/** Listing more keys than this slows other calls down. */
 const manyKeys = 100_000
-/** etcd is for values of a few kilobytes: reads of 1 MB values are more than a hundred times slower. */
+/** etcd is designed for values of a few kilobytes: reads of 1 MB values are more than a hundred times slower. */
 const largeBytes = 100 * 1024
-/** etcd's own limit of a request. */
+/** etcd's default request limit. */
 const requestLimitBytes = 1.5 * 2 ** 20
 const nearLimitShare = 0.8
 const manyLeases = 500
-/** From so many keys on, a lease is shared. */
+/** A lease with at least this many keys counts as shared. */
 const sharedLease = 2
 
-/** What clients do that is expensive. */
+/** Expensive usage by clients. */
 export function usageFindings(report: ClusterReport): Finding[] {
   return [...largePrefixes(report), ...largeKeys(report), ...leases(report), ...keylessLeases(report)]
 }
@@ -24,10 +24,10 @@ function largePrefixes({ keys }: ClusterReport): Finding[] {
     id: 'large-prefix',
     severity: 'advice',
     members: [],
-    title: `${prefix} holds ${formatNumber(keys)} keys with ${formatBytes(bytes)}: listing it is expensive for every member that is asked`,
+    title: `${prefix} holds ${formatNumber(keys)} keys with ${formatBytes(bytes)}: listing it is expensive for the members`,
     advice: [
-      'List it once and watch it from there on: an informer does that.',
-      'Where it has to be listed, page through it with list(), serializable, or split it into several prefixes.',
+      'Use an informer, which lists once and then watches.',
+      'If it must be listed, use list() with serializable reads, or split it into several prefixes.',
     ],
   }))
 }
@@ -43,10 +43,12 @@ function largeKeys({ keys }: ClusterReport): Finding[] {
       id: isNear ? 'near-size-limit' : 'large-values',
       severity: isNear ? 'warning' : 'advice',
       members: [],
-      title: `${large.length === 1 ? 'A key holds' : `${large.length} keys or more hold`} over ${formatBytes(largeBytes)}; ${largest.key} has ${formatBytes(largest.bytes)}, ${formatShare(share)} of what a request may have`,
+      title: `${large.length === 1 ? 'A key holds' : `${large.length} keys or more hold`} over ${formatBytes(largeBytes)}; ${largest.key} has ${formatBytes(largest.bytes)}, ${formatShare(share)} of the request limit`,
       advice: [
-        'Keep large values elsewhere and their address in etcd, or split them: etcd is for values of a few kilobytes.',
-        ...(isNear ? [`A write of more than ${formatBytes(requestLimitBytes)} is refused (--max-request-bytes).`] : []),
+        'Store large values elsewhere and their address in etcd, or split them: etcd is designed for values of a few kilobytes.',
+        ...(isNear
+          ? [`A write of more than ${formatBytes(requestLimitBytes)} is rejected (--max-request-bytes).`]
+          : []),
       ],
     },
   ]
@@ -57,7 +59,7 @@ function leases({ leases: found }: ClusterReport): Finding[] {
   const perLease = found.keysOfSampled / found.sampled
   if (perLease >= sharedLease) return []
   const { commonTtlSeconds: ttl, withCommonTtl, sampled } = found
-  const common = ttl === undefined ? '' : `; ${formatShare(withCommonTtl / sampled)} of them live for ${ttl} s`
+  const common = ttl === undefined ? '' : `; ${formatShare(withCommonTtl / sampled)} of them have a TTL of ${ttl} s`
   return [
     {
       id: 'lease-reuse',
@@ -65,8 +67,8 @@ function leases({ leases: found }: ClusterReport): Finding[] {
       members: [],
       title: `${formatNumber(found.total)} leases have ${formatNumber(perLease, 1)} keys each${common}`,
       advice: [
-        'Attach keys of the same time to live to one lease: put() with ttlSeconds does that, and sessions share theirs.',
-        'Each lease is granted, renewed and ended by raft or by the leader on its own.',
+        'Attach keys with the same TTL to one lease: put() with ttlSeconds does so, and sessions share their lease.',
+        'Each lease is granted, renewed and revoked separately.',
       ],
     },
   ]
@@ -82,9 +84,7 @@ function keylessLeases({ leases: found }: ClusterReport): Finding[] {
       severity: 'advice',
       members: [],
       title: `${formatShare(share)} of ${formatNumber(found.total)} leases have no key`,
-      advice: [
-        'Somebody grants leases that it does not use, or does not revoke: they are renewed or wait for their end.',
-      ],
+      advice: ['A client grants leases that it does not use or revoke: they are renewed, or remain until they expire.'],
     },
   ]
 }

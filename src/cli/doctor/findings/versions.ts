@@ -2,7 +2,7 @@ import type { Finding } from '../finding.js'
 import { faultsOf, isUnsupported, oldestSupported, releaseWithout } from '../known-faults.js'
 import { answering, type ClusterReport } from '../report.js'
 
-/** Releases with known faults, without support, and several at once. */
+/** Releases with known bugs, unsupported ones, and mixed versions. */
 export function versionFindings(report: ClusterReport): Finding[] {
   const members = answering(report)
   const versions = [...new Set(members.map(({ answer }) => answer.version))].sort()
@@ -22,8 +22,8 @@ function unsupported(version: string, members: readonly string[]): Finding[] {
       id: 'unsupported-version',
       severity: 'warning',
       members,
-      title: `etcd ${version} gets no more fixes`,
-      advice: [`Upgrade one minor release at a time, one member after the other, to ${oldestSupported} or later.`],
+      title: `etcd ${version} is no longer supported`,
+      advice: [`Upgrade one minor release and one member at a time, to ${oldestSupported} or later.`],
     },
   ]
 }
@@ -34,13 +34,13 @@ function faulty(version: string, members: readonly string[], { authEnabled }: Cl
   return [
     {
       id: 'known-faults',
-      // A change of a learner is done by operators, rarely; the others happen to clients.
+      // Operators change learners, rarely; the other bugs affect clients.
       severity: faults.some(({ kind }) => kind !== 'membership') ? 'warning' : 'advice',
       members,
-      title: `etcd ${version} has known faults (${[...new Set(faults.map(({ kind }) => kind))].join(', ')}) that ${releaseWithout(version, faults)} has not`,
+      title: `etcd ${version} has known bugs (${[...new Set(faults.map(({ kind }) => kind))].join(', ')}), fixed in ${releaseWithout(version, faults)}`,
       advice: [
         ...faults.map(({ kind, text }) => `${kind}: ${text}.`),
-        `Upgrade to ${releaseWithout(version, faults)} or later, one member after the other.`,
+        `Upgrade to ${releaseWithout(version, faults)} or later, one member at a time.`,
       ],
     },
   ]
@@ -55,7 +55,7 @@ function mixed(versions: readonly string[], namesWith: (version: string) => stri
       severity: seriesCount > 1 ? 'warning' : 'advice',
       members: versions.flatMap(namesWith),
       title: `The members run different releases: ${versions.map((version) => `${version} (${namesWith(version).join(', ')})`).join(', ')}`,
-      advice: ['Finish the upgrade: until then the cluster has the features of the oldest one.'],
+      advice: ['Finish the upgrade: until then the cluster has the features of its oldest member.'],
     },
   ]
 }
