@@ -1,6 +1,6 @@
 import { authInterceptor } from '../auth/auth-interceptor.js'
 import { type AuthEvents, TokenSource } from '../auth/token-source.js'
-import type { ReleaseEvents, ReleaseHost } from '../concurrency/lock/release.js'
+import type { ReleaseEvents, ReleaseHost } from '../concurrency/release.js'
 import type { Emitter } from '../core/emitter.js'
 import type { Obstacle } from '../core/wait.js'
 import { deadlineInterceptor } from '../interceptors/deadline.js'

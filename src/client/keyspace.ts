@@ -1,17 +1,17 @@
-import { Election, type ElectionOptions } from '../concurrency/election/election.js'
-import type { Lock } from '../concurrency/lock/lock.js'
-import type { LockOptions } from '../concurrency/lock/lock-options.js'
-import { LockQueues } from '../concurrency/lock/lock-queues.js'
-import { type LockedWork, Locks } from '../concurrency/lock/locks.js'
-import type { ReleaseHost } from '../concurrency/lock/release.js'
-import { Barrier } from '../concurrency/recipes/barrier.js'
-import { DoubleBarrier, type DoubleBarrierOptions } from '../concurrency/recipes/double-barrier.js'
-import { lockAll, type MultiLock } from '../concurrency/recipes/multi-lock.js'
-import { PriorityQueue } from '../concurrency/recipes/priority-queue.js'
-import { Queue } from '../concurrency/recipes/queue.js'
-import type { RecipeHost } from '../concurrency/recipes/recipe-host.js'
-import { RwLock } from '../concurrency/recipes/rw-lock.js'
-import { Semaphore } from '../concurrency/recipes/semaphore.js'
+import { Barrier } from '../concurrency/barrier.js'
+import type { ConcurrencyHost } from '../concurrency/concurrency-host.js'
+import { DoubleBarrier, type DoubleBarrierOptions } from '../concurrency/double-barrier.js'
+import { Election, type ElectionOptions } from '../concurrency/election.js'
+import { LocalQueues } from '../concurrency/local-queue.js'
+import type { LockHandle } from '../concurrency/lock-handle.js'
+import type { LockOptions } from '../concurrency/lock-options.js'
+import { type LockedWork, Locks } from '../concurrency/locks.js'
+import { lockAll, type MultiLock } from '../concurrency/multi-lock.js'
+import { PriorityQueue } from '../concurrency/queues/priority-queue.js'
+import { Queue } from '../concurrency/queues/queue.js'
+import type { ReleaseHost } from '../concurrency/release.js'
+import { RwLock } from '../concurrency/rw-lock.js'
+import { Semaphore } from '../concurrency/semaphore.js'
 import { type StmFunction, type StmOptions, type StmResult, stm } from '../concurrency/stm/stm.js'
 import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
@@ -65,13 +65,13 @@ export interface KeyspaceParts {
   readonly release: ReleaseHost
   readonly prefix: Buffer
   /** Those of the client, for a keyspace that is a part of another one. */
-  readonly queues?: LockQueues
+  readonly queues?: LocalQueues
 }
 
 /** Everything that works on keys: all keys of the cluster, or those of a namespace. */
 export class Keyspace extends Kv {
   readonly #parts: KeyspaceParts
-  readonly #queues: LockQueues
+  readonly #queues: LocalQueues
   readonly #locks: Locks
 
   constructor(parts: KeyspaceParts) {
@@ -141,12 +141,12 @@ export class Keyspace extends Kv {
    * Rejects with a `LockTimeoutError`; then, as when `signal` aborts, nothing of the attempt stays behind. Locks are not
    * re-entrant.
    */
-  lock(name: string, options?: LockOptions): Promise<Lock> {
+  lock(name: string, options?: LockOptions): Promise<LockHandle> {
     return this.#locks.lock(name, options)
   }
 
   /** Takes a lock if nobody has it, or else rejects with a `LockUnavailableError` that tells who does. */
-  tryLock(name: string, options?: LockOptions): Promise<Lock> {
+  tryLock(name: string, options?: LockOptions): Promise<LockHandle> {
     return this.#locks.tryLock(name, options)
   }
 
@@ -174,32 +174,32 @@ export class Keyspace extends Kv {
 
   /** A lock that many readers or one writer may hold. Nothing is sent before it is used. */
   rwLock(name: string): RwLock {
-    return new RwLock(name, this.#recipes())
+    return new RwLock(name, this.#concurrencyHost())
   }
 
   /** So many permits for all who use the semaphore by this name. Nothing is sent before it is used. */
   semaphore(name: string, permits: number): Semaphore {
-    return new Semaphore(name, permits, this.#recipes())
+    return new Semaphore(name, permits, this.#concurrencyHost())
   }
 
   /** What others wait at until it is released. Nothing is sent before it is used. */
   barrier(name: string): Barrier {
-    return new Barrier(name, this.#recipes())
+    return new Barrier(name, this.#concurrencyHost())
   }
 
   /** Lets `count` callers begin together and end together. Nothing is sent before it is used. */
   doubleBarrier(name: string, count: number, options: DoubleBarrierOptions = {}): DoubleBarrier {
-    return new DoubleBarrier(name, count, options, this.#recipes())
+    return new DoubleBarrier(name, count, options, this.#concurrencyHost())
   }
 
   /** Items for any number of consumers, first in, first out. Nothing is sent before it is used; make one for a process. */
   queue(name: string): Queue {
-    return new Queue(name, this.#recipes())
+    return new Queue(name, this.#concurrencyHost())
   }
 
   /** Items for any number of consumers, by priority. Nothing is sent before it is used; make one for a process. */
   priorityQueue(name: string): PriorityQueue {
-    return new PriorityQueue(name, this.#recipes())
+    return new PriorityQueue(name, this.#concurrencyHost())
   }
 
   /**
@@ -277,12 +277,10 @@ export class Keyspace extends Kv {
     }
   }
 
-  /** They work on all keys, whatever namespace the client itself has. */
-  #newQueues(): LockQueues {
-    const { leases, release, prefix, telemetry } = this.#parts
-    if (prefix.length > 0) return new Keyspace({ ...this.#parts, prefix: Buffer.alloc(0) }).#queues
-    const session = (ttlSeconds: number, signal: AbortSignal) => leases.shared(ttlSeconds, { signal })
-    return new LockQueues({ store: this, session, observer: telemetry, ...release })
+  /** They work on the keyspace of the whole cluster, whatever namespace the client has. */
+  #newQueues(): LocalQueues {
+    if (this.#parts.prefix.length === 0) return new LocalQueues(this.#concurrencyHost())
+    return new Keyspace({ ...this.#parts, prefix: Buffer.alloc(0) }).#queues
   }
 
   /** What keeps this keyspace and another one from being reached. */
@@ -291,7 +289,7 @@ export class Keyspace extends Kv {
     return #parts in other ? () => obstacle() ?? other.#parts.obstacle() : obstacle
   }
 
-  #recipes(): RecipeHost {
+  #concurrencyHost(): ConcurrencyHost {
     const { leases, release, prefix, telemetry } = this.#parts
     const session = (ttlSeconds: number, signal: AbortSignal) => leases.shared(ttlSeconds, { signal })
     return { store: this, namespace: prefix, observer: telemetry, ...release, session }

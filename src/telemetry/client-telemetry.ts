@@ -165,7 +165,7 @@ export class ClientTelemetry {
   }
 
   /** Follows a wait for a lock, and the lock. */
-  async lockAsked<Lock extends ObservedLock>(asked: AskedLock, wait: () => Promise<Lock>): Promise<Lock> {
+  async acquiring<Lock extends ObservedLock>(asked: AskedLock, wait: () => Promise<Lock>): Promise<Lock> {
     const startedAt = performance.now()
     const { kind } = asked
     const name = this.#keys ? keyText(asked.name) : undefined

@@ -208,7 +208,7 @@ describe('Barriers', () => {
   })
 
   test('reject wrong arguments by name', () => {
-    assert.throws(() => etcd.barrier(''), /`name` must be a string of at least one letter/)
+    assert.throws(() => etcd.barrier(''), /`name` must be a non-empty string/)
     assert.throws(() => etcd.doubleBarrier('a', 0), /`count` must be a whole number of at least 1/)
     // @ts-expect-error: a wrong name
     assert.throws(() => etcd.doubleBarrier('a', 1, { ttl: 1 }), /unknown option `ttl` of doubleBarrier\(\)/)

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   Etcd,
   isEtcdError,
-  type Lock,
+  type LockHandle,
   LockLostError,
   LockTimeoutError,
   LockUnavailableError,
@@ -121,7 +121,7 @@ describe('A lock', () => {
     const { lease, createRevision } = (await etcd.get(lock.keyText)) ?? {}
     const refused = (error: unknown): boolean => {
       assert.ok(error instanceof LockUnavailableError && isEtcdError(error, 'LOCK_UNAVAILABLE'))
-      assert.deepEqual(error.holder, { keyText: stored?.key, value: 'host 7', lease, createRevision })
+      assert.deepEqual(error.holder, { keyText: stored?.key, valueText: 'host 7', lease, createRevision })
       return error.message.includes('with the value "host 7"')
     }
     await assert.rejects(other.tryLock(name), refused)
@@ -202,7 +202,7 @@ describe('A lock', () => {
 
   test('whose work loses it rejects immediately', async () => {
     const name = someName()
-    let lost: Lock | undefined
+    let lost: LockHandle | undefined
     const working = etcd.withLock(name, { ttlSeconds: 2 }, async (lock) => {
       lost = lock
       await etcd.lease.revoke(lock.keyText.split('/').at(-1) ?? '')
@@ -271,7 +271,7 @@ describe('A lock', () => {
   })
 
   test('rejects wrong arguments by name before anything is sent', async () => {
-    await assert.rejects(etcd.lock(''), /`name` must be a string of at least one letter, got ""/)
+    await assert.rejects(etcd.lock(''), /`name` must be a non-empty string, got ""/)
     await assert.rejects(etcd.lock('a', { ttlSeconds: 0 }), /`ttlSeconds` must be/)
     await assert.rejects(etcd.lock('a', { timeoutMs: -1 }), /`timeoutMs` must be/)
     // @ts-expect-error: a wrong name

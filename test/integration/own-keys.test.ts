@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { itemName, ownName } from '../../src/concurrency/recipes/unique-name.js'
-import { isEtcdError, type Lock, type LockOptions } from '../../src/index.js'
+import { itemName, uniqueName } from '../../src/concurrency/unique-name.js'
+import { isEtcdError, type LockHandle, type LockOptions } from '../../src/index.js'
 import { poll } from '../../src/testing/index.js'
 import { useClient, useCluster } from '../support/cluster.js'
 import { storedKeys } from '../support/cluster-view.js'
@@ -13,13 +13,13 @@ describe('The queue key of a holder', () => {
   const etcd = useClient(cluster)
   const other = useClient(cluster)
 
-  const leaseOf = ({ keyText: key }: Lock) => key.split('/').at(-1) ?? ''
+  const leaseOf = ({ keyText: key }: LockHandle) => key.split('/').at(-1) ?? ''
   const isPending = async (promise: Promise<unknown>) =>
     (await Promise.race([promise.then(() => false), sleep(150).then(() => true)])) === true
 
   test('has a unique name, also at the same time of day', (t) => {
     t.mock.method(Date, 'now', () => 1_700_000_000_000)
-    const names = Array.from({ length: 20_000 }, ownName)
+    const names = Array.from({ length: 20_000 }, uniqueName)
     assert.equal(new Set(names).size, names.length)
     assert.equal(new Set(names.map((name) => name.slice(-32))).size, names.length)
     assert.match(names[0] ?? '', /^1700000000000\d{6}-[0-9a-f]{32}$/)

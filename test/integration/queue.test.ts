@@ -126,6 +126,6 @@ describe('A queue', () => {
     const waiting = queue.dequeue()
     await other.priorityQueue(name).enqueue('last', 65_535)
     assert.equal((await waiting).valueText, 'last')
-    await assert.rejects(queue.enqueue('x', 65_536), /`priority` must be a whole number from 0 to 65535, got 65536/)
+    await assert.rejects(queue.enqueue('x', 65_536), /`priority` must be an integer from 0 to 65535, got 65536/)
   })
 })

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import {
   type Etcd,
-  type Grant,
   isEtcdError,
+  type LockHandle,
   LockLostError,
   LockTimeoutError,
   LockUnavailableError,
@@ -23,14 +23,14 @@ describe('A read/write lock', () => {
   const keysOf = async (name: string) => (await storedKeys(cluster, `${name}/`)).map(({ key }) => key)
   const untilKeys = (name: string, count: number) =>
     poll(`${count} keys`, async () => (await keysOf(name)).length === count || undefined)
-  const leaseOf = async (grant: Grant) => (await etcd.get(grant.keyText))?.lease ?? ''
+  const leaseOf = async (grant: LockHandle) => (await etcd.get(grant.keyText))?.lease ?? ''
 
   test('is held by many readers or one writer, in the order of their requests', async () => {
     const name = someName()
     const [lock, theirs] = [etcd.rwLock(name), other.rwLock(name)]
     const readers = [await lock.read(), await theirs.read(), await lock.read()]
     const order: string[] = []
-    const took = (what: string) => (grant: Grant) => {
+    const took = (what: string) => (grant: LockHandle) => {
       order.push(what)
       return grant
     }
@@ -223,7 +223,7 @@ describe('A read/write lock', () => {
   })
 
   test('rejects wrong arguments by name', async () => {
-    assert.throws(() => etcd.rwLock(''), /`name` must be a string of at least one letter/)
+    assert.throws(() => etcd.rwLock(''), /`name` must be a non-empty string/)
     await assert.rejects(etcd.rwLock('a').read({ ttlSeconds: 0 }), /`ttlSeconds` must be/)
     // @ts-expect-error: a wrong name
     await assert.rejects(etcd.rwLock('a').write({ ttl: 5 }), /unknown option `ttl` of write\(\)/)

@@ -157,6 +157,6 @@ describe('A multi-lock', () => {
 
   test('requires names', async () => {
     await assert.rejects(etcd.lockAll([]), /`names` must be an array of at least one name/)
-    await assert.rejects(etcd.lockAll(['']), /`name` must be a string of at least one letter/)
+    await assert.rejects(etcd.lockAll(['']), /`name` must be a non-empty string/)
   })
 })

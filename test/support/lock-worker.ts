@@ -3,7 +3,7 @@
  * it began and ended. Prints its report as one line of JSON. Its task is JSON in the environment.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Etcd, isEtcdError, type Lock, put } from '../../src/index.js'
+import { Etcd, isEtcdError, type LockHandle, put } from '../../src/index.js'
 import { randomFrom } from './random.js'
 
 /** What a worker is to do. */
@@ -53,7 +53,7 @@ const random = randomFrom(task.seed)
 const etcd = new Etcd({ endpoints: task.endpoints })
 
 /** Writes what the history is checked by. Resolves with whether the guard held; `undefined` where nobody knows. */
-async function record(lock: Lock, what: 'begin' | 'end'): Promise<boolean | undefined> {
+async function record(lock: LockHandle, what: 'begin' | 'end'): Promise<boolean | undefined> {
   const write = put(`history/${lock.name}`, `${what} ${lock.fence}`)
   try {
     return (await etcd.txn().if(lock.guard()).then(write).commit({ timeoutMs: 5000 })).succeeded
@@ -63,7 +63,7 @@ async function record(lock: Lock, what: 'begin' | 'end'): Promise<boolean | unde
   }
 }
 
-async function hold(lock: Lock): Promise<void> {
+async function hold(lock: LockHandle): Promise<void> {
   const hasBegun = task.records ? await record(lock, 'begin') : undefined
   await sleep(task.holdMs)
   const hasEnded = hasBegun === true ? await record(lock, 'end') : hasBegun

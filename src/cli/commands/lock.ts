@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import type { Lock } from '../../index.js'
+import type { LockHandle } from '../../index.js'
 import { type Context, defineCommand } from '../command.js'
 import { CommandFailed } from '../failure.js'
 import { durationFlagMs, ttlFlagSeconds } from '../units.js'
@@ -64,7 +64,7 @@ export function untilAborted(signal: AbortSignal): Promise<never> {
 }
 
 async function runUnder(
-  lock: Lock,
+  lock: LockHandle,
   [program = '', ...args]: readonly string[],
   killAfterMs: number,
   { env, stdin, signal }: Context,
