@@ -82,10 +82,15 @@ export class Keyspace extends Kv {
   }
 
   /**
-   * The changes of a key or a range of keys, as an async iterable of events, in order, each exactly once, over lost
-   * connections and restarted members. It begins now; `ready()` resolves when the member has confirmed it.
+   * Watches a key or a range of keys. The events arrive ordered by revision, each exactly once, also when connections are
+   * lost or members restart. The watch starts immediately; `ready()` resolves when a member has confirmed it.
    *
-   * Throws `InvalidArgumentError` for wrong arguments; everything else ends the iteration.
+   * @param range A key, `{ key }`, `{ prefix }` or `{ from, to }`.
+   * @returns An async iterable of events; leaving the loop closes the watch. See `Watcher` for the errors that end it.
+   * @throws `InvalidArgumentError` for wrong arguments.
+   * @example
+   * const { kvs, revision } = await etcd.range({ prefix: 'config/' })
+   * for await (const event of etcd.watch({ prefix: 'config/' }, { startRevision: revision + 1 })) apply(event)
    */
   watch(range: KeyRange, options: WatchOptions = {}): Watcher {
     const { watches, prefix, telemetry, obstacle } = this.#parts

@@ -1,7 +1,7 @@
-/** A lease as it was granted. */
+/** A lease that was granted. */
 export interface GrantedLease {
   readonly id: string
   readonly ttlSeconds: number
-  /** Until when it certainly exists, on the clock of `performance.now()`. */
+  /** The earliest time at which it can expire, on the clock of `performance.now()`. */
   readonly expiresAt: number
 }

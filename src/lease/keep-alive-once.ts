@@ -5,31 +5,31 @@ import { closedError } from '../transport/connection/connection-manager.js'
 import type { KeepAliveTarget } from './keep-alive-target.js'
 import type { LeaseLostReason } from './lease-lost-error.js'
 
-/** One renewal that was answered. */
+/** An answered renewal. */
 export interface KeepAliveResult {
   readonly ttlSeconds: number
   readonly sentAt: number
 }
 
-/** What the caller of a renewal waits for. */
+/** A renewal that a caller waits for. */
 export interface KeepAliveOnceInit {
   readonly id: string
-  /** What one renewal lasts, where that is known. */
+  /** The TTL of the lease, if known. */
   readonly ttlSeconds?: number | undefined
   readonly deadlineAt: number
   readonly obstacle?: Obstacle
   readonly waiter: Pick<Waiter<KeepAliveResult>, 'resolve' | 'reject'>
 }
 
-/** Errors that another stream would end with as well. */
+/** Errors with which the next stream would end as well. */
 const terminal: ReadonlySet<ErrorCode> = new Set(['AUTH_FAILED', 'CLOSED', 'NOT_CONNECTED', 'UNIMPLEMENTED'])
 const method = 'Lease.LeaseKeepAlive'
 
-/** One renewal that a caller waits for. It rides on the stream that is there. */
+/** One renewal that a caller waits for. It is sent on the stream that keeps leases alive. */
 export class KeepAliveOnce implements KeepAliveTarget {
   readonly id: string
   readonly isKeptAlive = true
-  /** The caller's time is no measure of how soon the member has to answer. */
+  /** Not the caller's time limit, which says nothing about how soon the member has to answer. */
   readonly ttlMs: number
   readonly expiresAt: number
   renewAt = 0
@@ -59,7 +59,7 @@ export class KeepAliveOnce implements KeepAliveTarget {
     if (reason === 'closed') return closedError('unknown')
     if (reason === 'refused' && cause !== undefined) return cause
     if (reason === 'revoked') {
-      return new EtcdError(`there is no lease ${this.id}`, { code: 'LEASE_NOT_FOUND', effect: 'none', method })
+      return new EtcdError(`lease ${this.id} does not exist`, { code: 'LEASE_NOT_FOUND', effect: 'none', method })
     }
     const hindrance = this.#init.obstacle?.() ?? cause
     const why = hindrance instanceof Error ? `: ${hindrance.message}` : ''

@@ -10,22 +10,22 @@ export interface KeepAliveSchedulerHost extends KeepAliveStreamsClient {
   renewed?(renewed: LeaseRenewal): void
 }
 
-/** A renewal that was answered. */
+/** An answered renewal. */
 export interface LeaseRenewal {
   readonly leaseId: string
   readonly ttlSeconds: number
-  /** From its sending to its answer. */
+  /** From the request to the response. */
   readonly durationMs: number
-  /** What was left of the lease when the answer came. */
+  /** The remaining time of the lease when the response arrived. */
   readonly slackMs: number
 }
 
-/** Renewals that are due so soon go along with those that are due now. */
+/** Renewals that are due within this time are sent together with those that are due now. */
 const tickMs = 50
-/** Later than this, a timer tells that this process did not run. */
+/** A timer that fires later than this shows that the process did not run. */
 const stallMs = 100
 
-/** Errors by which members, or the source of tokens, refuse all renewals of this client. */
+/** Errors with which members, or the token source, refuse all renewals of this client. */
 const refusals: ReadonlySet<ErrorCode> = new Set([
   'AUTH_FAILED',
   'AUTH_OLD_REVISION',
@@ -36,13 +36,13 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /**
- * Keeps all leases of one client alive: each is renewed after a third of its time, a short one sooner. Those that are due
- * together go out in one go, and none is asked for again on a stream that owes its answer.
+ * Keeps all leases of one client alive. Each is renewed after a third of its TTL, a short one sooner. Renewals that are due
+ * together are sent together, and none is repeated on a stream that has not answered it yet.
  *
- * However long an answer takes, a lease ends here when its time is over, counted from the sending of the last renewal
- * that was answered: the server, which counts from a later moment, ends it after that.
+ * A lease is lost here when its TTL has passed since the last answered renewal was sent, however late the answer was. The
+ * server counts from a later moment, so it expires the lease after that.
  *
- * One timer serves all: what is due is found by going through the leases.
+ * One timer serves all leases; what is due is found by scanning them.
  */
 export class KeepAliveScheduler implements KeepAliveStreamsHost {
   readonly #host: KeepAliveSchedulerHost
@@ -58,7 +58,7 @@ export class KeepAliveScheduler implements KeepAliveStreamsHost {
     this.#streams = new KeepAliveStreams(host, this)
   }
 
-  /** Whether renewals get through, as far as is known. */
+  /** Whether the keep-alive stream works, as far as is known. */
   get isConnected(): boolean {
     return this.#streams.isConnected
   }
@@ -88,7 +88,7 @@ export class KeepAliveScheduler implements KeepAliveStreamsHost {
     this.#planBy(Math.min(renewal.renewAt, renewal.expiresAt))
   }
 
-  /** Forgets it; an answer that is still to come changes nothing. */
+  /** Removes it; a response that arrives later is ignored. */
   remove(renewal: KeepAliveTarget): void {
     if (!this.#targets.delete(renewal)) return
     if (renewal.isKeptAlive) this.#keptAlive -= 1
@@ -99,13 +99,13 @@ export class KeepAliveScheduler implements KeepAliveStreamsHost {
     if (this.#targets.size === 0) this.#stopTimer()
   }
 
-  /** Ends it if its time is over, for those who ask before the timer goes off. */
+  /** Ends it if it has expired, also before the timer fires. */
   check(renewal: KeepAliveTarget): void {
     const now = performance.now()
     if (now >= renewal.expiresAt && this.#targets.has(renewal)) this.#expire(renewal, now)
   }
 
-  /** Ends all that have this ID: it was revoked here. */
+  /** Ends all targets with this lease ID: the lease was revoked. */
   revoked(id: string): void {
     for (const renewal of [...this.#targets]) if (renewal.id === id) this.#end(renewal, 'revoked', undefined)
   }
@@ -141,7 +141,7 @@ export class KeepAliveScheduler implements KeepAliveStreamsHost {
   interrupted(error: unknown, isReopened: boolean): void {
     for (const renewal of [...this.#targets]) {
       if (!renewal.isKeptAlive) continue
-      // Nobody knows how long the next stream lasts.
+      // The next stream may be lost soon: renew at once.
       if (isReopened) renewal.renewAt = 0
       renewal.interrupted(error)
     }
@@ -159,7 +159,7 @@ export class KeepAliveScheduler implements KeepAliveStreamsHost {
     if (this.#targets.size > 0) this.#planBy(this.#next())
   }
 
-  /** When there is something to do next. Without an open stream, that is only to end leases. */
+  /** When the next action is due. Without an open stream, that is only the expiry of leases. */
   #next(): number {
     let next = this.#streams.reviewAt()
     for (const renewal of this.#targets) {
@@ -174,10 +174,10 @@ export class KeepAliveScheduler implements KeepAliveStreamsHost {
     clearTimeout(this.#timer)
     const now = performance.now()
     const delayMs = Math.min(longestTimerMs, Math.max(1, Math.ceil(time - now)))
-    // What was due before now does not make the timer late: only a timer that goes off late shows a stall.
+    // An action that was due earlier does not make the timer late: only a timer that fires late shows a stall.
     this.#plannedFor = Math.max(time, now)
     this.#timer = setTimeout(() => this.#tick(), delayMs)
-    // Leases that are only watched for their end hold no process open.
+    // Leases that are not kept alive do not hold the process open.
     if (this.#keptAlive === 0) this.#timer.unref()
   }
 
@@ -193,7 +193,7 @@ export class KeepAliveScheduler implements KeepAliveStreamsHost {
 
   #expire(renewal: KeepAliveTarget, now: number): void {
     const { isKeptAlive, expiresAt } = renewal
-    // Something was to be done before its end, and was not.
+    // An action before the expiry was due and did not happen.
     const stalled = isKeptAlive && this.#isLate(now) && this.#plannedFor < expiresAt
     const { lastError } = this.#streams
     this.#end(renewal, stalled ? 'stalled' : isRefusal(lastError) ? 'refused' : 'expired', lastError)

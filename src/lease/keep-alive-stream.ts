@@ -3,20 +3,20 @@ import { methods } from '../protobuf/methods.js'
 import { BidiStream } from '../streams/bidi-stream.js'
 import type { KeepAliveTarget } from './keep-alive-target.js'
 
-/** What happens on a keep-alive stream, for its owner. */
+/** The events of a keep-alive stream, for its owner. */
 export interface KeepAliveStreamHost {
-  /** The highest raft term that any answer has shown to this client; 0 while none is known. */
+  /** The highest raft term in any response to this client; 0 if none is known. */
   readonly raftTerm: number
   opened(stream: KeepAliveStream): void
-  /** A member has answered; a TTL of 0 means that the lease does not exist. */
+  /** The member has answered a renewal; a TTL of 0 means that the lease does not exist. */
   answered(stream: KeepAliveStream, renewal: KeepAliveTarget, ttlSeconds: number, sentAt: number): void
-  /** The stream is over, or could not be opened. */
+  /** The stream has ended, or could not be opened. */
   lost(stream: KeepAliveStream, error: unknown): void
   /** The member will end the stream within seconds. */
   draining(stream: KeepAliveStream): void
 }
 
-/** A renewal that was sent and not answered yet. */
+/** A renewal that was sent and is not answered yet. */
 interface PendingRenewal {
   readonly sentAt: number
   /** The highest raft term that was known when it was sent. */
@@ -35,12 +35,12 @@ export class KeepAliveStream extends BidiStream<LeaseKeepAliveRequest, LeaseKeep
     this.#host = host
   }
 
-  /** The first that was not answered: what the member was at when it ended the stream. */
+  /** The first unanswered renewal: the member was processing it when it ended the stream. */
   get unanswered(): KeepAliveTarget | undefined {
     return this.#pending.keys().next().value
   }
 
-  /** Since when an answer is owed and nothing has come; `undefined` while none is owed. */
+  /** Since when the member has not answered a pending renewal; `undefined` if none is pending. */
   get silentSince(): number | undefined {
     const oldest = this.#pending.values().next().value
     return oldest === undefined ? undefined : Math.max(oldest.sentAt, this.#lastMessageAt)
@@ -56,7 +56,7 @@ export class KeepAliveStream extends BidiStream<LeaseKeepAliveRequest, LeaseKeep
     this.call.send({ ID: renewal.id })
   }
 
-  /** This process itself did not listen: the member gets its time anew. */
+  /** This process did not run: the time until now does not count as silence. */
   excuse(now: number): void {
     this.#lastMessageAt = now
   }
@@ -66,7 +66,7 @@ export class KeepAliveStream extends BidiStream<LeaseKeepAliveRequest, LeaseKeep
     for (const [renewal, { sentAt, raftTerm }] of this.#pending) {
       if (renewal.id !== ID) continue
       this.#pending.delete(renewal)
-      if (isDeposed(header, raftTerm)) this.fail('the member renews leases in a raft term that is over')
+      if (isDeposed(header, raftTerm)) this.fail('the member renews leases in an earlier raft term')
       else this.#host.answered(this, renewal, TTL, sentAt)
       return
     }
@@ -86,9 +86,9 @@ export class KeepAliveStream extends BidiStream<LeaseKeepAliveRequest, LeaseKeep
 }
 
 /**
- * A leader that was frozen or cut off may answer renewals after another one was elected, which knows nothing of them. The
- * member fills in its term when the request arrives, so it is compared with what was known when that was sent. A proxy
- * fills in none.
+ * A leader that was frozen or isolated may answer renewals after another one was elected, which does not know of them. The
+ * member sets its term when the request arrives, so it is compared with the term that was known when the request was sent.
+ * A proxy sets no term.
  */
 function isDeposed(header: ResponseHeader | undefined, raftTerm: number): boolean {
   return header !== undefined && header.raftTerm !== 0 && header.raftTerm < raftTerm

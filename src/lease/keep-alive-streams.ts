@@ -12,41 +12,41 @@ import type { LeaseEvents } from './lease-events.js'
 export interface KeepAliveStreamsClient {
   readonly streams: Pick<StreamSource, 'open' | 'hasOther' | 'refused' | 'used' | 'suspect'>
   readonly events: { emit<Name extends keyof LeaseEvents>(name: Name, payload: LeaseEvents[Name]): void }
-  /** The highest raft term that any answer has shown; 0 while none is known. */
+  /** The highest raft term in any response; 0 if none is known. */
   raftTerm(): number
 }
 
-/** The owner of the renewals that go over the streams. */
+/** The scheduler of the renewals. */
 export interface KeepAliveStreamsHost {
-  /** How many renewals need a stream. */
+  /** How many leases are kept alive. */
   readonly keptAlive: number
-  /** How long the shortest of them lasts. */
+  /** The shortest TTL among them. */
   readonly shortestTtlMs: number
-  /** There is a stream to send what is due on. */
+  /** A stream is open: send the renewals that are due. */
   opened(): void
-  /** Takes in an answer. Returns whether the renewal is up to date with it, and not due again. */
+  /** A renewal was answered. Returns whether the lease is up to date, rather than due again. */
   answered(renewal: KeepAliveTarget, ttlSeconds: number, sentAt: number): boolean
-  /** The members do not renew it for this user. */
+  /** This user may not renew the lease. */
   refused(renewal: KeepAliveTarget, error: EtcdError): void
-  /** Renewals have failed; they are sent again. */
+  /** Renewals have failed and must be sent again. */
   interrupted(error: unknown, isReopened: boolean): void
 }
 
 const backoff = { baseMs: 50, maxMs: 1000 }
-/** Streams that are open at a time. */
+/** How many streams may be open at a time. */
 const maxStreams = 3
-/** How long an answer may be owed before the renewal goes out on another stream, too: a share of the time to live. */
+/** How long a renewal may stay unanswered before it is sent on another stream as well: a share of the shortest TTL. */
 const patience = { share: 1 / 10, minMs: 250, maxMs: 1000, limitShare: 1 / 6, limitMs: 3000 }
-/** A stream that is closed while it owes an answer for this long may be on a member that is silent. */
+/** A stream that is closed with a renewal unanswered for this long may be on a silent member. */
 const suspiciousMs = 50
 
 /**
  * The streams that renew the leases of one client: one, as long as it answers.
  *
- * Where a renewal stays unanswered, another stream is opened beside the first, on another member where there is one, and
- * then another: a member whose leader has fallen silent answers nothing on an open stream until that leader is back, and
- * answers on a new one as soon as another leader is elected. The first stream that answers remains, the others are closed.
- * At most three are open at a time; the oldest makes room for the next.
+ * If a renewal stays unanswered, further streams are opened in parallel, on other members if possible: a member whose leader
+ * is silent does not answer on an open stream until that leader is back, but answers on a new stream as soon as another
+ * leader is elected. The first stream that answers is kept and the others are closed. At most three are open at a time; the
+ * oldest is closed for the next one.
  */
 export class KeepAliveStreams implements KeepAliveStreamHost {
   readonly #client: KeepAliveStreamsClient
@@ -54,9 +54,9 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
   readonly #latency = new Latency()
   /** The newest stream, on which renewals are sent. */
   readonly #stream: ReconnectingStream<KeepAliveStream>
-  /** Streams before it that owe an answer, oldest first. */
+  /** Earlier streams that have not answered, oldest first. */
   #silent: readonly KeepAliveStream[] = []
-  /** Since when no stream has answered in its time. */
+  /** Since when no stream has answered in time. */
   #silentFrom: number | undefined
   #lastError: unknown
 
@@ -74,12 +74,12 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     })
   }
 
-  /** Whether renewals get through, as far as is known. */
+  /** Whether the stream works, as far as is known. */
   get isConnected(): boolean {
     return !this.#stream.isLost
   }
 
-  /** Why renewals did not get through last; `undefined` when they do. */
+  /** Why renewals last failed; `undefined` while the stream works. */
   get lastError(): unknown {
     return this.#lastError
   }
@@ -94,12 +94,12 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     return current === undefined ? this.#silent : [...this.#silent, current]
   }
 
-  /** Opens a stream, unless there is one, or will be. */
+  /** Opens a stream, unless there is one or a backoff is running. */
   start(): void {
     this.#stream.start()
   }
 
-  /** Whether there is an open stream that does not owe the answer to this renewal. */
+  /** Whether a stream is open on which this renewal is not pending. */
   takes(renewal: KeepAliveTarget): boolean {
     const { current } = this.#stream
     return current?.endpoint !== undefined && !current.isPending(renewal)
@@ -109,7 +109,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     if (this.takes(renewal)) this.#stream.current?.send(renewal, now)
   }
 
-  /** Closes everything: no renewal is left that needs a stream. */
+  /** Closes all streams: no lease is kept alive any more. */
   rest(): void {
     const now = performance.now()
     for (const stream of this.#streams) {
@@ -122,12 +122,12 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     this.#lastError = undefined
   }
 
-  /** This process itself did not listen: the members get their time anew. */
+  /** This process did not run: the time until now does not count as silence. */
   excuse(now: number): void {
     for (const stream of this.#streams) stream.excuse(now)
   }
 
-  /** Opens another stream where the last one owes an answer for too long. */
+  /** Opens another stream if the newest has not answered in time. */
   review(now: number): void {
     const silent = this.#stream.current
     if (silent === undefined || now < this.reviewAt()) return
@@ -165,7 +165,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
   lost(stream: KeepAliveStream, error: unknown): void {
     if (!this.#drop(stream)) return
     if (isEtcdError(error, 'STREAM_LIMIT') && this.#openInsteadOfOldest()) return
-    // Renewals are checked one after the other, and the stream ends with the first that this user may not renew.
+    // The member checks renewals in order, and ends the stream at the first lease that this user may not renew.
     if (isEtcdError(error, 'PERMISSION_DENIED') && stream.unanswered !== undefined) {
       this.#host.refused(stream.unanswered, error)
       if (this.#host.keptAlive > 0) this.start()
@@ -216,7 +216,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
     this.#stream.adopt(stream)
     const [oldest] = streams
     if (oldest !== undefined && oldest !== stream) this.#stream.reportLost(oldest.endpoint, unanswered(oldest))
-    // What the others have not answered is due here.
+    // Renewals that the other streams have not answered are due on this one.
     this.#host.opened()
   }
 
@@ -235,8 +235,8 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
   }
 
   /**
-   * Soon enough for several more attempts within the time of the shortest lease, though not sooner than answers usually
-   * take; less often the longer the silence lasts.
+   * Short enough for several more attempts within the shortest TTL, but not shorter than responses usually take; it grows
+   * with the duration of the silence.
    */
   #patienceMs(silentSince: number): number {
     const ttlMs = this.#host.shortestTtlMs
@@ -252,7 +252,7 @@ export class KeepAliveStreams implements KeepAliveStreamHost {
 }
 
 function unanswered({ endpoint }: KeepAliveStream): EtcdError {
-  return new EtcdError('the member leaves renewals of leases unanswered', {
+  return new EtcdError('the member does not answer lease renewals', {
     code: 'CONNECTION_LOST',
     effect: 'unknown',
     retryable: true,

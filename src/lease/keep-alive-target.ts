@@ -1,20 +1,20 @@
 import type { LeaseLostReason } from './lease-lost-error.js'
 
-/** One that the scheduler keeps alive, or whose end it tells in time. All times are of `performance.now()`. */
+/** A lease that the scheduler renews, or whose expiry it reports. Times are on the clock of `performance.now()`. */
 export interface KeepAliveTarget {
   readonly id: string
-  /** Whether it is renewed; otherwise only its end is told. */
+  /** Whether it is renewed; otherwise only its expiry is reported. */
   readonly isKeptAlive: boolean
-  /** How long one renewal lasts. */
+  /** The TTL, in milliseconds. */
   readonly ttlMs: number
   /** When to renew it next. */
   renewAt: number
-  /** Until when it is certainly there. */
+  /** The earliest time at which it can expire. */
   readonly expiresAt: number
-  /** A member has renewed it, when asked at `sentAt`. */
+  /** A member has answered the renewal that was sent at `sentAt`. */
   answered(ttlSeconds: number, sentAt: number): void
-  /** The stream was lost; another one is opened. */
+  /** The stream was lost; another one is being opened. */
   interrupted(error: unknown): void
-  /** It is over, and the scheduler has forgotten it. */
+  /** It has ended, and is no longer scheduled. */
   end(reason: LeaseLostReason, cause: unknown): void
 }

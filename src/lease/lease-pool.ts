@@ -5,7 +5,7 @@ import type { GrantedLease } from './granted-lease.js'
 import { grantTimeout, grantWaiter } from './lease-timeouts.js'
 import { PooledLease, type RenewOnce } from './pooled-lease.js'
 
-/** Grants a lease that nobody renews. */
+/** Grants a lease that is not kept alive. */
 export type GrantOnly = (ttlSeconds: number) => Promise<GrantedLease>
 
 interface TtlPool {
@@ -13,18 +13,18 @@ interface TtlPool {
   granting: Promise<PooledLease> | undefined
 }
 
-/** Different times to live that leases are kept for. Of those forgotten, the next key makes a new lease. */
+/** How many TTLs have a pooled lease. The next key with a TTL that was evicted gets a new lease. */
 const maxTtls = 100
-/** All keys of a lease are deleted at one revision when it ends: this bounds the work of that. */
+/** The end of a lease deletes all its keys at one revision: this bounds that work. */
 const maxKeys = 1000
 const slack = { share: 0.1, minSeconds: 1, maxSeconds: 60 }
-/** What a put takes as a rule: the lease of one that takes longer is renewed before it resolves. */
+/** The usual duration of a put. The lease of a put that takes longer is renewed before the put resolves. */
 const putMs = 50
 
 /**
- * Leases for keys that are written once and are to end by themselves. Keys of the same time to live share a lease that
- * lives a little longer than that, by a tenth but at least a second and at most a minute: as long as what it has left is not
- * less than a key needs, and it has fewer than 1,000 keys. They are renewed for puts that take long, not otherwise.
+ * Leases for keys with `ttlSeconds`. Keys with the same TTL share a lease with a TTL that is longer by a tenth, at least 1 s
+ * and at most 60 s, as long as its remaining time is enough for another key and it has fewer than 1,000 keys. A pooled
+ * lease is renewed only for a put that takes long.
  */
 export class LeasePool {
   readonly #grant: GrantOnly
@@ -38,7 +38,7 @@ export class LeasePool {
     this.#timedOut = grantTimeout(obstacle)
   }
 
-  /** A lease for one more key that lives for `ttlSeconds` at least; the put of that key has begun with it. */
+  /** Returns a lease for a key that must live for `ttlSeconds`; the put of that key is registered with it. */
   async take(ttlSeconds: number, options: CallOptions): Promise<PooledLease> {
     const wait = grantWaiter(options, this.#timedOut)
     for (;;) {
@@ -47,7 +47,7 @@ export class LeasePool {
       if (current?.lasts(putMs) && current.keys < maxKeys) return entered(current)
       pooled.granting ??= this.#replace(pooled, ttlSeconds)
       const granted = await wait(pooled.granting)
-      // What a late answer has taken of it is made up for before the put resolves.
+      // If the answer was late, the lease is renewed before the put resolves.
       if (granted?.exists() && granted.keys < maxKeys) return entered(granted)
     }
   }

@@ -1,25 +1,25 @@
 import type { KeepAliveTarget } from './keep-alive-target.js'
 import { LeaseLostError, type LeaseLostReason } from './lease-lost-error.js'
 
-/** What a record is made of. */
+/** The initial state of a record. */
 export interface LeaseRecordInit {
   readonly id: string
-  /** What the server granted. */
+  /** The granted TTL. */
   readonly ttlSeconds: number
   readonly isKeptAlive: boolean
-  /** Until when it is certainly there, on the clock of `performance.now()`. */
+  /** The earliest time at which it can expire, on the clock of `performance.now()`. */
   readonly expiresAt: number
-  /** Called when it ends for another reason than a call of this client. */
+  /** Called when the lease is lost for another reason than a call of this client. */
   readonly onLost: (error: LeaseLostError) => void
 }
 
 /**
- * How far apart renewals are: a third of what one lasts, but so that what is left is enough for an election and some
- * attempts after it, in leases of 3 s too; never less than a sixth.
+ * The interval between renewals: a third of the TTL, but short enough that the remaining time suffices for an election and
+ * several attempts after it, also with a TTL of 3 s; at least a sixth.
  */
 const spacing = { share: 1 / 3, leftMs: 2500, minShare: 1 / 6 }
 
-/** What is known of one lease that this client was granted. */
+/** The state of one lease that was granted to this client. */
 export class LeaseRecord implements KeepAliveTarget {
   readonly id: string
   readonly ttlSeconds: number
@@ -51,14 +51,14 @@ export class LeaseRecord implements KeepAliveTarget {
     return this.#abort.signal
   }
 
-  /** Why it is over; `undefined` while it is not. */
+  /** Why it was lost or ended; `undefined` while it has not. */
   get ended(): LeaseLostReason | undefined {
     return this.#ended
   }
 
   answered(ttlSeconds: number, sentAt: number): void {
     const ttlMs = ttlSeconds * 1000
-    // Of renewals on several streams, the one that was sent first may be answered last.
+    // With several streams, the renewal that was sent first may be answered last.
     if (sentAt + ttlMs <= this.#expiresAt) return
     this.#expiresAt = sentAt + ttlMs
     this.renewAt = sentAt + spacingMs(ttlMs)
@@ -66,14 +66,14 @@ export class LeaseRecord implements KeepAliveTarget {
 
   interrupted(): void {}
 
-  /** It is over, for a reason that this client did not choose. */
+  /** The lease was lost, or the client was closed. */
   end(reason: LeaseLostReason, cause: unknown): void {
     if (this.#ended !== undefined) return
     const error = this.#finish(reason, cause)
     if (reason !== 'closed') this.#onLost(error)
   }
 
-  /** Its holder has ended it. */
+  /** The holder of the lease has ended it. */
   give(reason: 'revoked' | 'closed'): void {
     if (this.#ended === undefined) this.#finish(reason, undefined)
   }

@@ -1,14 +1,14 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import { notInTime, type Obstacle, timeLeft, type WaitBounds, waitWithin } from '../core/wait.js'
 
-/** Makes the error of a caller whose time is over before a lease was granted that several wait for. */
+/** Makes the error of a caller whose time limit passed before a shared lease was granted. */
 export function grantTimeout(obstacle: Obstacle | undefined): () => EtcdError {
   return () => notInTime('the deadline passed while waiting for a lease', obstacle?.())
 }
 
 /**
- * The waits of one caller for grants that several share. A grant has a separate time limit: where that is over before the
- * caller's is, the wait resolves to nothing, and the caller asks for another grant.
+ * Waits of one caller for grants that several callers share. A grant has its own time limit: if that passes before the
+ * caller's, the wait resolves to `undefined`, and the caller starts another grant.
  */
 export function grantWaiter(
   { signal, timeoutMs }: WaitBounds,
@@ -25,7 +25,7 @@ export function grantWaiter(
   }
 }
 
-/** For a caller whose key was written, but whose time is over before the lease of the key was renewed. */
+/** The error of a caller whose key was written, but whose time limit passed before the lease of the key was renewed. */
 export function renewalTimeout(): EtcdError {
   return new EtcdError(
     'the key was written, but its lease was not renewed before the deadline: the key may end early',

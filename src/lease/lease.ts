@@ -5,48 +5,52 @@ import type { KeepAliveScheduler } from './keep-alive-scheduler.js'
 import type { LeaseRecord } from './lease-record.js'
 
 /**
- * - `active`: it is there, and is renewed.
- * - `activeNoConnection`: it is there, and no member can be reached to renew it.
- * - `expired`: it was lost: it ran out, or the members refuse to renew it.
- * - `revoked`: it was ended before its time, here or elsewhere.
- * - `closed`: it is no longer renewed, by the wish of this client.
+ * The state of a lease:
+ *
+ * - `active`: the lease exists, and is renewed unless it was granted with `keepAlive: false`;
+ * - `activeNoConnection`: the lease exists, but no member can be reached to renew it;
+ * - `expired`: it was lost: it was not renewed in time, or the members refuse to renew it;
+ * - `revoked`: it was revoked, here or elsewhere;
+ * - `closed`: this client stopped renewing it.
  */
 export type LeaseState = 'active' | 'activeNoConnection' | 'expired' | 'revoked' | 'closed'
 
-/** What a lease object works with. */
+/** What a lease needs from its client. */
 export interface LeaseHost {
   readonly keepAlives: KeepAliveScheduler
   revoke(id: string, options: CallOptions | undefined): Promise<void>
 }
 
 /**
- * A lease that this client was granted. Keys that are put with its `id` are deleted by the server when it ends.
+ * A lease that was granted to this client. The server deletes the keys that are attached to it when it expires or is
+ * revoked. Returned by `etcd.lease.grant()`.
  *
- * What it says of itself errs on the safe side: `expiresAt` counts from the sending of the last renewal that was answered,
- * on a clock that no change of the time of day moves, so that the server ends the lease later than that. A machine that
- * sleeps stops that clock, too: whatever must never be done by two holders needs a fence besides.
+ * Its state errs on the safe side: `expiresAt` counts from when the last answered renewal was sent, on a monotonic clock,
+ * so the server expires the lease later. That clock stops while the machine is suspended: to exclude two holders of a
+ * resource, use a [fencing token](https://etcd.io/docs/latest/learning/why/#notes-on-the-usage-of-lock-and-lease) as well.
  */
 export class Lease implements AsyncDisposable {
   readonly #record: LeaseRecord
   readonly #host: LeaseHost
   #revoking: Promise<void> | undefined
 
-  /** Made by `grant()`. */
+  /** @internal Created by `grant()`. */
   constructor(record: LeaseRecord, host: LeaseHost) {
     this.#record = record
     this.#host = host
   }
 
-  /** Its ID as etcdctl prints it, in hexadecimal. */
+  /** The ID in hexadecimal, as etcdctl prints it. */
   get id(): string {
     return this.#record.id
   }
 
-  /** How long it lives without a renewal: what the server granted, which may be more than was asked for. */
+  /** The granted TTL, in seconds. It may be longer than requested. */
   get ttlSeconds(): number {
     return this.#record.ttlSeconds
   }
 
+  /** The state at this moment. */
   get state(): LeaseState {
     switch (this.#checked().ended) {
       case undefined:
@@ -60,30 +64,30 @@ export class Lease implements AsyncDisposable {
     }
   }
 
-  /** Aborts when the lease is no longer to be relied on, with a `LeaseLostError` that has the reason. */
+  /** Aborts when the lease can no longer be relied on; its reason is a `LeaseLostError`. */
   get signal(): AbortSignal {
     return this.#checked().signal
   }
 
-  /** Until when it is certainly there, unless it is revoked; on the clock of `performance.now()`. */
+  /** The earliest time at which it can expire without another renewal, on the clock of `performance.now()`. */
   get expiresAt(): number {
     return this.#record.expiresAt
   }
 
-  /** The time that is left without another renewal; 0 when it is over. */
+  /** Milliseconds until `expiresAt`; 0 if the lease is lost. */
   get remainingMs(): number {
     if (this.#checked().ended !== undefined) return 0
     return Math.max(0, this.#record.expiresAt - performance.now())
   }
 
-  /** Whether it can be relied on at this moment: right also where this process has not run for a while. */
+  /** Whether the lease can be relied on now. Also correct directly after this process was suspended or blocked. */
   isAlive(): boolean {
     return this.#checked().ended === undefined
   }
 
   /**
-   * Ends it now, and deletes its keys. It counts as lost from the call on; when the call fails, the server ends it when its
-   * time is over. That it was gone already is no failure.
+   * Revokes the lease and deletes its keys. The lease counts as lost from this call on; if the call fails, it expires on the
+   * server. A lease that no longer exists is not an error.
    */
   async revoke(options?: CallOptions): Promise<void> {
     checkCall('revoke()', options)
@@ -97,12 +101,12 @@ export class Lease implements AsyncDisposable {
     }
   }
 
-  /** Stops renewing it, and leaves its keys there until its time is over. */
+  /** Stops renewing the lease; its keys stay until it expires. */
   close(): void {
     this.#give('closed')
   }
 
-  /** Revokes it, unless it is over. */
+  /** Revokes the lease unless it is lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.isAlive()) await this.revoke()
   }

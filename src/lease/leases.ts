@@ -24,7 +24,7 @@ import { SessionPool } from './session-pool.js'
 
 /** Options of `grant()`. */
 export interface GrantOptions extends CallOptions {
-  /** The ID of the lease, in hexadecimal. @default a random one */
+  /** The ID of the lease, 1 to 16 hexadecimal digits. @default a random one */
   readonly id?: string | undefined
   /** Renews the lease until it is revoked or closed. @default true */
   readonly keepAlive?: boolean | undefined
@@ -32,22 +32,22 @@ export interface GrantOptions extends CallOptions {
 
 /** Options of `timeToLive()`. */
 export interface TimeToLiveOptions extends CallOptions {
-  /** Reads the keys of the lease, too, for which the user must be allowed to read all of them. @default false */
+  /** Also returns the keys of the lease; the user needs permission to read all of them. @default false */
   readonly keys?: boolean | undefined
 }
 
-/** What the cluster knows about a lease. */
+/** The state of a lease in the cluster. */
 export interface LeaseStatus {
   readonly id: string
-  /** How long it lives without a renewal. */
+  /** The granted TTL, in seconds. */
   readonly ttlSeconds: number
-  /** What is left of that, in whole seconds. */
+  /** The remaining time without another renewal, in whole seconds. */
   readonly remainingSeconds: number
-  /** Its keys, whole ones also where the client has a namespace; `undefined` if they were not asked for. */
+  /** Its keys, with the prefix of any namespace; `undefined` unless requested by `keys: true`. */
   readonly keys: readonly Buffer[] | undefined
 }
 
-/** What leases work with. */
+/** What leases need from the client. */
 export interface LeasesHost {
   readonly transport: Transport
   readonly keepAlives: KeepAliveScheduler
@@ -55,17 +55,20 @@ export interface LeasesHost {
   /** A revocation has ended, at `revision`, or without one if it may have been applied. Its keys are gone. */
   readonly onRevoked: (revision: number | undefined) => void
   readonly events: RegistrationHost['events']
-  /** Bound of calls for which none is given, in milliseconds. */
+  /** Default time limit of calls, in milliseconds. */
   readonly timeoutMs: number
   readonly obstacle: Obstacle
 }
 
 const defaultRegistrationSeconds = 15
-/** Bound of the revocations that `close()` waits for. */
+/** Time limit of the revocations that `close()` waits for. */
 const closingMs = 1000
 const grantOptions = [...callOptionNames, 'id', 'keepAlive']
 
-/** Leases: keys that are attached to one are deleted when it ends, which it does unless it is renewed. */
+/**
+ * Grants, renews and revokes leases: `etcd.lease`. A key that is attached to a lease is deleted when the lease expires or is
+ * revoked. See [etcd's lease API](https://etcd.io/docs/latest/learning/api/#lease-api).
+ */
 export class Leases {
   readonly #host: LeasesHost
   readonly #pool: LeasePool
@@ -83,11 +86,16 @@ export class Leases {
   }
 
   /**
-   * Grants a lease of `ttlSeconds`, or of the server's minimum if that is more, and keeps it alive. All leases of a client
-   * are renewed by one stream. A grant whose answer was lost leaves a lease that nobody renews.
+   * Grants a lease and keeps it alive until it is revoked or closed. All leases of a client are renewed by one stream.
    *
-   * `LEASE_EXISTS` if the `id` that you chose is taken; with effect `unknown` where the lease may be from a first attempt
-   * of this very call.
+   * @param ttlSeconds The time to live without a renewal. The server raises it to its minimum, 2 s by default: use the
+   * `ttlSeconds` of the returned lease.
+   * @param options Options of the call, and `id` and `keepAlive`.
+   * @throws `LEASE_EXISTS` if the chosen `id` is in use; with effect `unknown` if an earlier attempt of this call may have
+   * granted the lease. `LEASE_TTL_TOO_LARGE` above 9,000,000,000 s.
+   * @example
+   * await using lease = await etcd.lease.grant(10)
+   * await etcd.put('presence/ann', 'online', { lease: lease.id })
    */
   async grant(ttlSeconds: number, options: GrantOptions = {}): Promise<Lease> {
     checkCall('grant()', options, grantOptions)
@@ -99,7 +107,12 @@ export class Leases {
     return new Lease(record, { keepAlives, revoke: (id, callOptions) => this.revoke(id, callOptions) })
   }
 
-  /** Ends a lease and deletes its keys. `LEASE_NOT_FOUND` if there is none. */
+  /**
+   * Revokes a lease and deletes its keys.
+   *
+   * @param id The ID of the lease, in hexadecimal.
+   * @throws `LEASE_NOT_FOUND` if the lease does not exist.
+   */
   async revoke(id: string, options?: CallOptions): Promise<void> {
     checkCall('revoke()', options)
     const ID = toLeaseId('id', id)
@@ -109,7 +122,7 @@ export class Leases {
       const { header } = await this.#host.transport.unary(methods.Lease.LeaseRevoke, { ID }, context)
       revision = header?.revision
     } catch (error) {
-      // It is gone by the attempt whose answer was lost. Attempts that were refused have done nothing.
+      // An earlier attempt, whose response was lost, may have revoked it.
       if (!context.progress.mayBeApplied || !isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
     } finally {
       this.#host.onRevoked(revision)
@@ -117,25 +130,36 @@ export class Leases {
     this.#host.keepAlives.revoked(ID)
   }
 
-  /** What the cluster knows about a lease; `undefined` if there is none. */
+  /**
+   * Reads the state of a lease.
+   *
+   * @param id The ID of the lease, in hexadecimal.
+   * @returns The state; `undefined` if the lease does not exist.
+   */
   async timeToLive(id: string, options: TimeToLiveOptions = {}): Promise<LeaseStatus | undefined> {
     checkCall('timeToLive()', options, [...callOptionNames, 'keys'])
     const keys = optionalBoolean('keys', options.keys) ?? false
     const ID = toLeaseId('id', id)
     const answer = await this.#timeToLive(ID, keys, options)
-    // The server answers with -1 for no lease, and with 0 for the last second of one.
+    // The server returns -1 for a missing lease, and 0 in the last second of a lease.
     if (answer.TTL < 0) return undefined
     return { id: ID, ttlSeconds: answer.grantedTTL, remainingSeconds: answer.TTL, keys: keys ? answer.keys : undefined }
   }
 
-  /** The IDs of all leases of the cluster, which a user may only list who may read all of their keys. */
+  /** Lists the IDs of all leases in the cluster. With authentication, the user needs permission to read all their keys. */
   async list(options?: CallOptions): Promise<string[]> {
     checkCall('list()', options)
     const { leases } = await this.#read(methods.Lease.LeaseLeases, {}, options)
     return leases.flatMap(({ ID }) => (ID === undefined ? [] : [ID]))
   }
 
-  /** Renews a lease once and gives its new time. `LEASE_NOT_FOUND` if there is none. */
+  /**
+   * Renews a lease once.
+   *
+   * @param id The ID of the lease, in hexadecimal.
+   * @returns The TTL, in seconds, that the lease has now.
+   * @throws `LEASE_NOT_FOUND` if the lease does not exist.
+   */
   async keepAliveOnce(id: string, options: CallOptions = {}): Promise<number> {
     checkCall('keepAliveOnce()', options)
     const ID = toLeaseId('id', id)
@@ -143,15 +167,20 @@ export class Leases {
   }
 
   /**
-   * A part in a lease of `ttlSeconds` that is kept alive for all who ask this client for it. Where many keys are to end
-   * with this process, they need no lease each.
+   * Returns a session: a share in a lease that this client keeps alive for all sessions with the same `ttlSeconds`. Use it
+   * to attach many keys to the life of this process without a lease for each.
+   *
+   * @param ttlSeconds How long the keys stay after this process has failed.
+   * @example
+   * await using session = await etcd.lease.shared(10)
+   * for (const shard of shards) await etcd.put(`owners/${shard}`, host, { lease: session.id })
    */
   async shared(ttlSeconds: number, options: CallOptions = {}): Promise<Session> {
     checkCall('shared()', options)
     return this.#sessions.acquire(positiveInteger('ttlSeconds', ttlSeconds), options)
   }
 
-  /** @internal Registers a key among those of `kv`. */
+  /** @internal Registers a key of `kv`. */
   async register(
     kv: RegistrationKv,
     pair: readonly [Bytes, Bytes],
@@ -182,8 +211,8 @@ export class Leases {
   }
 
   /**
-   * Ends what this client knows of its leases. Those of registrations, and the shared ones, are revoked, so that what they
-   * stand for is free at once; the server ends the others when their time is over.
+   * @internal Stops all renewals. The leases of registrations and sessions are revoked, so that their keys are deleted at
+   * once; the other leases expire.
    */
   async close(): Promise<void> {
     const registrations = [...this.#registrations].map((each) => each.close({ timeoutMs: closingMs }).catch(() => {}))
@@ -192,10 +221,7 @@ export class Leases {
     await revoked
   }
 
-  /**
-   * Grants a lease that nobody renews, and whose end is not reported. One that was over when its grant was answered is
-   * granted again.
-   */
+  /** Grants a lease without keeping it alive. If it had expired when the grant was answered, another one is granted. */
   async #grantOnly(ttlSeconds: number, options: Omit<GrantOptions, 'keepAlive'>): Promise<GrantedLease> {
     const TTL = positiveInteger('ttlSeconds', ttlSeconds)
     const chosen = options.id === undefined ? undefined : toLeaseId('id', options.id)
@@ -210,7 +236,7 @@ export class Leases {
     }
   }
 
-  /** Resolves to nothing where the lease was over before its grant was answered, or its random ID is another one's. */
+  /** Resolves to `undefined` if the lease expired before its grant was answered, or if its random ID is in use. */
   async #grantOnce(
     request: { readonly TTL: number; readonly ID: string },
     isChosen: boolean,
@@ -223,12 +249,12 @@ export class Leases {
     try {
       const { TTL } = await this.#host.transport.unary(methods.Lease.LeaseGrant, request, context)
       const expiresAt = context.startedAt + TTL * 1000
-      // A call that took long, by repeats or an election, may have been applied at its end: a renewal tells.
+      // After a slow call it is unknown when the lease was granted: a renewal gives a certain time.
       if (expiresAt - performance.now() < TTL * 500) return await renewed()
       return { id: request.ID, ttlSeconds: TTL, expiresAt }
     } catch (error) {
       if (!isEtcdError(error, 'LEASE_EXISTS')) throw error
-      // A random ID is taken by an attempt whose answer was lost, or by somebody else: then another one is not.
+      // A random ID is in use by an earlier attempt of this call, whose response was lost, or by a foreign lease.
       if (!isChosen) return context.progress.mayBeApplied ? renewed() : undefined
       throw context.progress.mayBeApplied ? perhapsOurs(error) : error
     }
@@ -248,7 +274,7 @@ export class Leases {
     }
   }
 
-  /** `ttlSeconds`: what the lease lasts, where that is known, by which the member has to answer. */
+  /** @param ttlSeconds The TTL of the lease, if known: it bounds how long the member may take to answer. */
   async #renewOnce(
     id: string,
     { signal, timeoutMs = this.#host.timeoutMs }: CallOptions,
@@ -272,7 +298,7 @@ export class Leases {
     request: Request,
     options: CallOptions | undefined,
   ): Promise<Response> {
-    // `requiresFloor` keeps a member without a leader from holding it for seconds.
+    // `requiresFloor` makes a member without a leader refuse the call instead of holding it for seconds.
     const context = callContext(options, { repeatable: true, requiresFloor: true, skipsRevisionCheck: true })
     return this.#host.transport.unary(method, request, context)
   }
@@ -282,18 +308,18 @@ export class Leases {
 function toLeaseId(name: string, value: unknown): string {
   const text = hexId(name, value)
   const id = formatId(highWord(text), lowWord(text))
-  if (id === undefined) throw new InvalidArgumentError(`\`${name}\` must not be zero, which stands for no lease`)
+  if (id === undefined) throw new InvalidArgumentError(`\`${name}\` must not be zero, which means no lease`)
   return id
 }
 
-/** A positive number of 63 bits, as the server itself would choose it. */
+/** A positive number of 63 bits, as the server chooses them. */
 function randomLeaseId(): string {
   const bytes = randomBytes(8)
   return formatId(bytes.readUInt32BE(0) >>> 1, bytes.readUInt32BE(4)) ?? randomLeaseId()
 }
 
 function perhapsOurs({ rawMessage, endpoint, method, attempts, grpcCode, cause }: EtcdError): EtcdError {
-  const message = `${rawMessage}, maybe from an earlier attempt of this call`
+  const message = `${rawMessage}, possibly by an earlier attempt of this call`
   return new EtcdError(message, {
     code: 'LEASE_EXISTS',
     effect: 'unknown',

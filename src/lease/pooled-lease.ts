@@ -8,15 +8,15 @@ import { renewalTimeout } from './lease-timeouts.js'
 /** Renews a lease once. */
 export type RenewOnce = (id: string, ttlSeconds: number) => Promise<KeepAliveResult>
 
-/** When less than this share of a key's time is left, the lease is renewed for the puts that are still under way. */
+/** When less than this share of a key's TTL is left, the lease is renewed for the puts that are in flight. */
 const renewalShare = 2 / 3
-/** Time between renewals that fail. */
+/** The wait between failing renewals. */
 const minPauseMs = 100
 
 /**
- * A lease that keys with the same time to live share. It is renewed only for puts that take long: while one is under way,
- * so that the lease exists whenever the put is applied, and before the put resolves, so that the key has its whole time
- * left. A lease that was renewed takes no more keys: those that it has live longer by one renewal, not for ever.
+ * A lease that keys with the same TTL share. It is renewed only for puts that take long: during such a put, so that the
+ * lease exists whenever the put is applied, and before the put resolves, so that the key has its whole TTL left. A renewed
+ * lease takes no more keys, so its keys live longer by one renewal, not forever.
  */
 export class PooledLease {
   readonly id: string
@@ -25,7 +25,7 @@ export class PooledLease {
   readonly #renewOnce: RenewOnce
   #expiresAt: number
   #keys = 0
-  #underWay = 0
+  #inFlight = 0
   #timer: NodeJS.Timeout | undefined
   #renewing: Promise<boolean> | undefined
   #isRetired = false
@@ -38,17 +38,17 @@ export class PooledLease {
     this.#renewOnce = renewOnce
   }
 
-  /** Keys that were put with it. */
+  /** How many keys were put with it. */
   get keys(): number {
     return this.#keys
   }
 
-  /** Whether it takes another key, and lasts longer than that needs by `spareMs`. */
+  /** Whether it takes another key, and outlasts it by `spareMs`. */
   lasts(spareMs: number): boolean {
     return !this.#isRetired && this.#leftMs() >= this.#keyMs + spareMs
   }
 
-  /** Whether it takes another key, however little time is left. */
+  /** Whether it takes another key, whatever time is left. */
   exists(): boolean {
     return !this.#isRetired && this.#leftMs() > 0
   }
@@ -56,24 +56,24 @@ export class PooledLease {
   /** A put with it begins. */
   enter(): void {
     this.#keys += 1
-    this.#underWay += 1
-    if (this.#underWay === 1) this.#planRenewal()
+    this.#inFlight += 1
+    if (this.#inFlight === 1) this.#planRenewal()
   }
 
-  /** The put is over. */
+  /** The put has ended. */
   leave(): void {
-    this.#underWay -= 1
-    if (this.#underWay === 0) clearTimeout(this.#timer)
+    this.#inFlight -= 1
+    if (this.#inFlight === 0) clearTimeout(this.#timer)
   }
 
-  /** The cluster does not know it. */
+  /** The lease does not exist in the cluster. */
   gone(): void {
     this.#isRetired = true
   }
 
   /**
-   * The put was acknowledged. Returns nothing where its key has its whole time left; otherwise renews the lease, and
-   * resolves to whether that still existed, and the key with it.
+   * The put was acknowledged. Returns `undefined` if its key has the whole TTL left; otherwise renews the lease, and resolves
+   * to whether the lease, and the key with it, still existed.
    */
   cover(options: CallOptions): Promise<boolean> | undefined {
     return this.#leftMs() >= this.#keyMs ? undefined : this.#cover(options)
@@ -81,7 +81,7 @@ export class PooledLease {
 
   async #cover(options: CallOptions): Promise<boolean> {
     if (!(await waitWithin(this.#lastUntil(performance.now() + this.#keyMs), options, renewalTimeout))) return false
-    // The answer took longer than the lease outlasts its keys: one more renewal makes up for that.
+    // The renewal took longer than the lease outlasts its keys: one more makes up for that.
     if (this.#leftMs() < this.#keyMs) this.#lastUntil(performance.now() + this.#keyMs).catch(() => {})
     return true
   }
@@ -91,7 +91,7 @@ export class PooledLease {
     return true
   }
 
-  /** One renewal for all that ask while it is under way. Resolves to whether the lease exists. */
+  /** Callers share the renewal in flight. Resolves to whether the lease exists. */
   #renew(): Promise<boolean> {
     this.#isRetired = true
     this.#renewing ??= this.#renewNow().finally(() => {
@@ -119,7 +119,7 @@ export class PooledLease {
 
   async #renewForPuts(): Promise<void> {
     const exists = await this.#renew().catch(() => true)
-    if (exists && this.#underWay > 0) this.#planRenewal()
+    if (exists && this.#inFlight > 0) this.#planRenewal()
   }
 
   #leftMs(): number {

@@ -9,25 +9,25 @@ import type { CallOptions } from '../transport/transport.js'
 import type { WatchOptions } from '../watch/watch.js'
 import type { WatchEvent } from '../watch/watch-event.js'
 
-/** Writes, compares and watches keys: all keys, or those of a namespace. */
+/** The operations that a registration needs, of all keys or those of a namespace. */
 export interface RegistrationKv {
   put(key: Bytes, value: Bytes, options: CallOptions & { readonly lease: string }): Promise<PutResult>
   txn(): Txn
   watch(range: KeyRange, options: WatchOptions): AsyncIterable<WatchEvent>
 }
 
-/** What a key was at a revision: missing, or attached to a lease, or to none. */
+/** The state of a key at a revision: whether it exists, and with which lease. */
 export interface ObservedKey {
   readonly revision: number
   readonly exists: boolean
   readonly leaseId: string | undefined
 }
 
-/** The key of a registration: written only while it is missing or attached to a lease of the registration. */
+/** The key of a registration. It is written only while it is missing, or attached to a lease of the registration. */
 export class RegisteredKey {
   readonly key: Buffer
   readonly #kv: RegistrationKv
-  /** Whether this user may read the key, which comparisons and watches need. */
+  /** Whether the user may read the key, which compares and watches need. */
   #isReadable = true
 
   constructor(key: Buffer, kv: RegistrationKv) {
@@ -35,13 +35,13 @@ export class RegisteredKey {
     this.#kv = kv
   }
 
-  /** Writes it, also over another owner's. */
+  /** Puts the key, also over another owner's. */
   async take(value: Buffer, lease: string, options: CallOptions): Promise<ObservedKey> {
     const { revision } = await this.#kv.put(this.key, value, { ...options, lease })
     return { revision, exists: true, leaseId: lease }
   }
 
-  /** Writes it where it is missing, or attached to `lease` or one of `former`. Resolves to what it is then. */
+  /** Puts the key if it is missing, or attached to `lease` or one of `former`. Returns its state after that. */
   claim(value: Buffer, lease: string, former: ReadonlySet<string>, options: CallOptions): Promise<ObservedKey> {
     return this.#ifReadable(
       async () => {
@@ -57,7 +57,7 @@ export class RegisteredKey {
     )
   }
 
-  /** Gives it another value, if it is attached to `lease`. Resolves to what it is then. */
+  /** Puts another value if the key is attached to `lease`. Returns its state after that. */
   update(value: Buffer, lease: string, options: CallOptions): Promise<ObservedKey> {
     return this.#ifReadable(
       async () => {
@@ -78,7 +78,7 @@ export class RegisteredKey {
     return factOf(responses[0], revision)
   }
 
-  /** What becomes of it after `revision`. */
+  /** The states of the key after `revision`. */
   async *changes(revision: number, signal: AbortSignal): AsyncGenerator<ObservedKey, void, undefined> {
     for await (const { type, kv } of this.#kv.watch(this.key, { startRevision: revision + 1, signal })) {
       yield factOf(type === 'put' ? kv : undefined, kv.modRevision)
@@ -115,7 +115,7 @@ export class RegisteredKey {
     return succeeded ? { revision, exists: true, leaseId: lease } : undefined
   }
 
-  /** A user who may write the key but not read it registers it all the same, also over another owner's. */
+  /** A user who may write the key but not read it registers it without a compare, also over another owner's key. */
   async #ifReadable<T>(compare: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> {
     if (!this.#isReadable) return otherwise()
     try {

@@ -1,3 +1,4 @@
+import { onAbort } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
@@ -11,58 +12,59 @@ import { type ObservedKey, RegisteredKey, type RegistrationKv } from './register
 
 /** A client's events about its registrations. */
 export interface RegistrationEvents {
-  /**
-   * The key is gone or will be: it was deleted, or its lease was lost for the reason given. It is put back as soon as
-   * possible.
-   */
+  /** The key was deleted, or will be because its lease was lost for this reason. It is put again as soon as possible. */
   registrationLost: { readonly key: Buffer; readonly reason: LeaseLostReason | 'deleted' }
-  /** Another owner has put the key, with the lease `leaseId` or none. It is put back when that owner's key is gone. */
+  /** Another owner has put the key, with the lease `leaseId` or none. It is put again when that owner deletes it. */
   registrationTaken: { readonly key: Buffer; readonly leaseId: string | undefined }
-  /** The key is there again; `downMs` is the time since it was lost or taken. */
+  /** The key was put again, `downMs` after it was lost or taken. */
   registrationRestored: { readonly key: Buffer; readonly leaseId: string; readonly downMs: number }
-  /** The key could not be put back, which is tried again; or it cannot be watched, because this user may not read it. */
+  /** An attempt to put the key again failed and is retried; or the key cannot be watched, because the user may not read it. */
   registrationFailed: { readonly key: Buffer; readonly error: unknown }
 }
 
-/** What a registration works with. */
+/** What a registration needs from its client. */
 export interface RegistrationHost {
   readonly events: { emit<Name extends keyof RegistrationEvents>(name: Name, payload: RegistrationEvents[Name]): void }
   /** Time limit of calls without one, in milliseconds. */
   readonly timeoutMs: number
   grant(ttlSeconds: number, options: CallOptions): Promise<Lease>
-  /** The cluster does not know this lease any more. */
+  /** The lease no longer exists in the cluster. */
   revoked(leaseId: string): void
   onClosed(registration: Registration): void
 }
 
 /** Options of `register()`. */
 export interface RegisterOptions extends CallOptions {
-  /** How long the key stays when this process is gone. @default 15 */
+  /** How long, in seconds, the key stays after this process has failed. @default 15 */
   readonly ttlSeconds?: number | undefined
 }
 
 /**
- * - `registered`: the key is there, with this registration's lease.
- * - `lost`: the key was deleted, or its lease was lost; it is being put back.
- * - `taken`: another owner has put the key; it is put back when that owner's key is gone.
- * - `closed`: `close()` was called, here or on the client.
+ * The state of a registration:
+ *
+ * - `registered`: the key exists with the lease of this registration;
+ * - `lost`: the key was deleted, or its lease was lost; it is being put again;
+ * - `taken`: another owner has put the key; it is put again when that owner deletes it;
+ * - `closed`: `close()` was called on the registration or its client.
  */
 export type RegistrationState = 'registered' | 'lost' | 'taken' | 'closed'
 
 type State =
   | { readonly kind: 'registered' }
-  /** `reason` is what `registrationLost` is still to report. */
+  /** `reason` is set until `registrationLost` is emitted. */
   | { readonly kind: 'lost'; readonly at: number; readonly reason: 'deleted' | undefined }
   | { readonly kind: 'taken'; readonly at: number }
 
 const backoff = { baseMs: 100, maxMs: 5000 }
-/** Time limit of the first attempt to put a deleted key back; the loss is reported after that, at the latest. */
+/** Time limit of the first attempt to put a deleted key again. The loss is reported at the latest after that. */
 const firstAttemptMs = 1000
 
 /**
- * A key that is there as long as this process is: on a lease to itself, which is kept alive, and watched. When the key is
- * deleted, or its lease is lost by an outage, a stall or a revocation, the key is put back. A key that another owner has put
- * meanwhile is left alone until it is gone.
+ * A key that exists as long as this process runs. Returned by `register()`.
+ *
+ * The key has a separate lease, which is kept alive, and is watched. If the key is deleted, or its lease is lost by an
+ * outage, a stall or a revocation, the key is put again. A key that another owner has put is not overwritten until that
+ * owner deletes it.
  */
 export class Registration implements AsyncDisposable {
   readonly key: Buffer
@@ -70,16 +72,16 @@ export class Registration implements AsyncDisposable {
   readonly #key: RegisteredKey
   readonly #ttlSeconds: number
   readonly #closing = new AbortController()
-  /** Leases of this registration that were lost, whose key may still be there. */
+  /** Lost leases of this registration whose key may still exist. */
   readonly #former = new Set<string>()
   #value: Buffer
   #lease: Lease | undefined
   #state: State = { kind: 'lost', at: 0, reason: undefined }
-  /** The revision up to which the state of the key is known. */
+  /** The revision of the last observed state of the key. */
   #revision = 0
   #isRestoring = false
 
-  /** Made by `register()`. */
+  /** @internal Created by `register()`. */
   constructor(host: RegistrationHost, kv: RegistrationKv, [key, value]: readonly [Bytes, Bytes], ttlSeconds: number) {
     this.#host = host
     this.#ttlSeconds = ttlSeconds
@@ -88,23 +90,24 @@ export class Registration implements AsyncDisposable {
     this.#value = keyBytes('value', value)
   }
 
+  /** The state at this moment. */
   get state(): RegistrationState {
     if (this.#closing.signal.aborted) return 'closed'
-    // A lease that has run out shows before its signal aborts, in a process that did not run.
+    // In a process that did not run, `isAlive()` is false before the signal of the lease aborts.
     return this.#state.kind === 'registered' && this.#lease?.isAlive() !== true ? 'lost' : this.#state.kind
   }
 
-  /** Whether the key is there with this registration's lease, as far as this process can know. */
+  /** Whether the key exists with the lease of this registration, as far as this client knows. */
   get isRegistered(): boolean {
     return this.state === 'registered'
   }
 
-  /** The ID of the lease that the key has now. */
+  /** The ID of the key's lease; `undefined` unless registered. */
   get leaseId(): string | undefined {
     return this.isRegistered ? this.#lease?.id : undefined
   }
 
-  /** Puts the key with a new lease, also over another owner's. */
+  /** @internal Puts the key with a new lease, also over another owner's key. */
   async establish(options: CallOptions): Promise<void> {
     const left = timeLeft(options.timeoutMs ?? this.#host.timeoutMs)
     const within = (): CallOptions => ({ signal: options.signal, timeoutMs: left() })
@@ -113,11 +116,11 @@ export class Registration implements AsyncDisposable {
       try {
         const fact = await this.#key.take(this.#value, lease.id, within())
         this.#adopt(lease)
-        this.#learn(fact)
+        this.#observe(fact)
         void this.#follow()
         return
       } catch (error) {
-        // With its lease goes a key that may have been put after all.
+        // The put may have been applied after all: revoking the lease deletes the key.
         lease.revoke().catch(() => {})
         if (!isEtcdError(error, 'LEASE_NOT_FOUND') || left() === 0) throw error
       }
@@ -133,7 +136,7 @@ export class Registration implements AsyncDisposable {
       let put: Buffer
       do {
         put = this.#value
-        this.#learn(await this.#key.update(put, lease.id, options))
+        this.#observe(await this.#key.update(put, lease.id, options))
       } while (put !== this.#value && this.isRegistered)
     } catch (error) {
       if (!isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
@@ -141,7 +144,7 @@ export class Registration implements AsyncDisposable {
     }
   }
 
-  /** Ends the registration; the key goes with its lease. So does `close()` of the client. */
+  /** Ends the registration and deletes the key, unless another owner has it. Closing the client does the same. */
   async close(options?: CallOptions): Promise<void> {
     checkCall('close()', options)
     if (this.#closing.signal.aborted) return
@@ -157,8 +160,7 @@ export class Registration implements AsyncDisposable {
   #adopt(lease: Lease): void {
     if (this.#lease !== undefined) this.#former.add(this.#lease.id)
     this.#lease = lease
-    if (lease.signal.aborted) this.#onLeaseLost(lease)
-    else lease.signal.addEventListener('abort', () => this.#onLeaseLost(lease), { once: true })
+    onAbort(lease.signal, () => this.#onLeaseLost(lease))
   }
 
   #onLeaseLost(lease: Lease): void {
@@ -174,8 +176,8 @@ export class Registration implements AsyncDisposable {
     this.#restore()
   }
 
-  /** Takes in what the key was at a revision. Older news than what is known already changes nothing. */
-  #learn({ revision, exists, leaseId }: ObservedKey): void {
+  /** Records the state of the key at a revision, unless a later one is known. */
+  #observe({ revision, exists, leaseId }: ObservedKey): void {
     if (revision <= this.#revision || this.#closing.signal.aborted) return
     this.#revision = revision
     if (!exists) this.#missing('deleted')
@@ -187,7 +189,7 @@ export class Registration implements AsyncDisposable {
   #missing(reason: 'deleted' | undefined): void {
     const { kind } = this.#state
     if (kind === 'registered') this.#state = { kind: 'lost', at: performance.now(), reason }
-    // That the key was taken was reported: that it is free again is not a loss.
+    // That the key was taken has been reported: the deletion of the other owner's key is not a loss.
     if (kind === 'taken') this.#state = { kind: 'lost', at: this.#state.at, reason: undefined }
     this.#restore()
   }
@@ -215,8 +217,8 @@ export class Registration implements AsyncDisposable {
   }
 
   /**
-   * A key is deleted also by the end of its lease, which the first attempt to put it back shows: until then it is not known
-   * what to report.
+   * The end of a lease deletes its key, too. Only the first attempt to put the key again shows whether the lease still
+   * exists, so the loss is reported after that.
    */
   #reportLoss(): void {
     if (this.#state.kind !== 'lost' || this.#state.reason === undefined) return
@@ -229,14 +231,14 @@ export class Registration implements AsyncDisposable {
     if (!this.#isRestoring) void this.#untilKnown()
   }
 
-  /** Tries until the key is there, or another owner has it, or nobody wants it any more. */
+  /** Retries until the key exists, another owner has it, or the registration is closed. */
   async #untilKnown(): Promise<void> {
     const { signal } = this.#closing
     this.#isRestoring = true
     for (let attempt = 1; this.#state.kind === 'lost' && !signal.aborted; attempt += 1) {
       try {
         await this.#claim(this.#state.reason === undefined ? { signal } : { signal, timeoutMs: firstAttemptMs })
-        // A lease that was gone is replaced at once.
+        // A lease that no longer exists is replaced without a backoff.
         if (attempt === 1) continue
       } catch (error) {
         if (signal.aborted || isEtcdError(error, 'CLOSED')) break
@@ -257,7 +259,7 @@ export class Registration implements AsyncDisposable {
         value = this.#value
         fact = await this.#key.claim(value, lease.id, this.#former, options)
       } while (value !== this.#value)
-      this.#learn(fact)
+      this.#observe(fact)
     } catch (error) {
       if (!isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
       this.#host.revoked(lease.id)
@@ -273,14 +275,14 @@ export class Registration implements AsyncDisposable {
     return lease
   }
 
-  /** Watches the key. Where history does not show its state, it is read. */
+  /** Watches the key, and reads it if its state is not known from events. */
   async #follow(): Promise<void> {
     const { signal } = this.#closing
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
         if (attempt > 0) await this.#reread()
         for await (const fact of this.#key.changes(this.#revision, signal)) {
-          this.#learn(fact)
+          this.#observe(fact)
           attempt = 0
         }
         return
@@ -297,8 +299,8 @@ export class Registration implements AsyncDisposable {
 
   async #reread(): Promise<void> {
     const fact = await this.#key.read({ signal: this.#closing.signal })
-    // The cluster may have been restored to less.
+    // The cluster may have been restored to a lower revision.
     this.#revision = 0
-    this.#learn(fact)
+    this.#observe(fact)
   }
 }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { onAbort } from '../core/abort.js'
 import { type Obstacle, waitWithin } from '../core/wait.js'
 import { closedError } from '../transport/connection/connection-manager.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -7,26 +8,26 @@ import { LeaseLostError } from './lease-lost-error.js'
 import { grantTimeout, grantWaiter } from './lease-timeouts.js'
 import { Session } from './session.js'
 
-/** Grants a lease that is kept alive. */
+/** Grants a lease and keeps it alive. */
 export type GrantKeptAlive = (ttlSeconds: number) => Promise<Lease>
 
 interface SharedLease {
   readonly lease: Lease
-  /** What was asked for. */
+  /** The requested TTL. */
   readonly ttlSeconds: number
-  /** Sessions that are not released. */
+  /** How many sessions are not released. */
   users: number
   idle: NodeJS.Timeout | undefined
 }
 
-/** As many keys as one lease should delete at its end. */
+/** How many keys one lease should delete at most when it ends. */
 const maxSessions = 1000
-/** Least and longest time that a lease is kept for the next one who asks; a third of its time to live between them. */
+/** How long an unused lease is kept for the next session: a third of its TTL, within these limits. */
 const idleMs = { min: 1000, max: 10_000 }
-/** Bound of a revocation that nobody waits for. */
+/** Time limit of a revocation in the background. */
 const closingMs = 1000
 
-/** Leases that are kept alive for as long as somebody uses them, one for each time to live. */
+/** Leases that are kept alive as long as sessions use them, one for each TTL. */
 export class SessionPool {
   readonly #grant: GrantKeptAlive
   readonly #timedOut: () => Error
@@ -52,10 +53,7 @@ export class SessionPool {
     }
   }
 
-  /**
-   * Revokes all leases, those that are being granted too, so that what they stand for is free at once; `undefined` if there
-   * are none. No more are granted.
-   */
+  /** Revokes all leases, also those that are being granted, so that their keys are deleted at once; `undefined` if there are none. */
   close(): Promise<unknown> | undefined {
     this.#isClosed = true
     const granted = [...this.#all].map((shared) => this.#drop(shared))
@@ -90,16 +88,13 @@ export class SessionPool {
     shared.idle.unref()
   }
 
-  /** What cannot be revoked ends by itself. */
+  /** A lease that cannot be revoked expires. */
   async #drop(shared: SharedLease): Promise<void> {
     this.#forget(shared)
     await shared.lease.revoke({ timeoutMs: closingMs }).catch(() => {})
   }
 
-  /**
-   * A lease that ran out by this process's clock may be there for a while yet, by the server's: what it stands for is free
-   * sooner when it is revoked.
-   */
+  /** A lease that has expired by this client's clock may exist on the server for a while: a revocation deletes its keys sooner. */
   #onEnd(shared: SharedLease): void {
     this.#forget(shared)
     const { reason } = shared.lease.signal
@@ -123,10 +118,10 @@ export class SessionPool {
       }
       this.#current.set(ttlSeconds, shared)
       this.#all.add(shared)
-      // As many holders as there are may listen, which is no leak.
+      // Any number of sessions may listen: no leak.
       setMaxListeners(0, shared.lease.signal)
-      shared.lease.signal.addEventListener('abort', () => this.#onEnd(shared), { once: true })
-      // Those who asked for it may have left meanwhile.
+      onAbort(shared.lease.signal, () => this.#onEnd(shared))
+      // The callers may have given up meanwhile.
       this.#idle(shared)
     } finally {
       this.#granting.delete(ttlSeconds)
@@ -134,7 +129,7 @@ export class SessionPool {
   }
 }
 
-/** Its end, whatever that is, or the end of the time that a closing client has for it. */
+/** Waits until the grant has settled, at most as long as `close()` may take. */
 async function settledSoon(granting: Promise<void>): Promise<void> {
   await waitWithin(granting, { timeoutMs: closingMs }, grantTimeout(undefined)).catch(() => {})
 }

@@ -1,59 +1,61 @@
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease, LeaseState } from './lease.js'
 
-/** Who shares the lease among its users. */
+/** The pool that shares the lease. */
 export interface SessionHost {
   release(): void
   retire(): void
 }
 
 /**
- * A part in a lease that is kept alive for all who ask this client for the same time to live. Keys of different holders
- * need names of their own: the lease tells only that this process is alive.
+ * A share in a lease that this client keeps alive for all sessions with the same TTL. Returned by `etcd.lease.shared()`.
+ *
+ * The lease only shows that this process is alive. Keys of different owners within the process need different names.
  */
 export class Session implements AsyncDisposable {
   readonly #lease: Lease
   readonly #host: SessionHost
   #isReleased = false
 
-  /** Made by `shared()`. */
+  /** @internal Created by `shared()`. */
   constructor(lease: Lease, host: SessionHost) {
     this.#lease = lease
     this.#host = host
   }
 
-  /** The lease's ID, to put keys with. */
+  /** The ID of the lease, for `put(key, value, { lease })`. */
   get id(): string {
     return this.#lease.id
   }
 
-  /** How long the lease lives without a renewal, as the server granted it. */
+  /** The granted TTL of the lease, in seconds. */
   get ttlSeconds(): number {
     return this.#lease.ttlSeconds
   }
 
+  /** The state of the lease; `closed` after `release()`. */
   get state(): LeaseState {
     return this.#isReleased ? 'closed' : this.#lease.state
   }
 
-  /** Aborts when the lease is lost, with a `LeaseLostError`; not when this part in it is released. */
+  /** Aborts with a `LeaseLostError` when the lease is lost; not when this session is released. */
   get signal(): AbortSignal {
     return this.#lease.signal
   }
 
-  /** Until when the lease is certainly there, on the clock of `performance.now()`. */
+  /** The earliest time at which the lease can expire, on the clock of `performance.now()`. */
   get expiresAt(): number {
     return this.#lease.expiresAt
   }
 
-  /** Whether the lease can be relied on at this moment. */
+  /** Whether the session is not released and its lease can be relied on now. */
   isAlive(): boolean {
     return !this.#isReleased && this.#lease.isAlive()
   }
 
   /**
-   * Gives this part back. When nobody has asked for another for a while, the lease is revoked, with all keys that are left:
-   * delete those that are to go now.
+   * Releases this session. The lease is revoked some seconds after its last session was released, which deletes the
+   * remaining keys: delete keys yourself if they must disappear now.
    */
   release(): void {
     if (this.#isReleased) return
@@ -62,14 +64,14 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Lets nobody else have a part in the lease from now on, and has it revoked as soon as the last part is given back: where
-   * a write with this lease may still be applied, of which nobody knows.
+   * Prevents further sessions on this lease, and revokes it as soon as its last session is released. For a write with this
+   * lease whose outcome is unknown, and which may still be applied.
    */
   retire(): void {
     this.#host.retire()
   }
 
-  /** Ends the lease now, for all who have a part in it, and deletes its keys. */
+  /** Revokes the lease now, for all its sessions, and deletes its keys. */
   revoke(options?: CallOptions): Promise<void> {
     return this.#lease.revoke(options)
   }

@@ -1,24 +1,24 @@
 import type { WatchBatch, WatchEvent } from './watch-event.js'
 
-/** Where batches come from. */
+/** A source of batches. */
 export interface BatchSource {
-  /** The next batch, if there is one now. */
+  /** The next batch, if one is buffered. */
   takeNow(): WatchBatch | undefined
   /** The next batch; `undefined` at the end. */
   take(): Promise<WatchBatch | undefined>
-  /** The consumer has all events of a batch that was taken. */
+  /** The consumer has received all events of a batch that was taken. */
   delivered(batch: WatchBatch): void
 }
 
 type Result = IteratorResult<WatchEvent, undefined>
 
-/** The events of batches, one by one. Calls of `next()` that do not wait for each other are served in order. */
+/** Iterates over the events of batches. Concurrent calls of `next()` are served in order. */
 export class EventIterator implements AsyncIterator<WatchEvent, undefined> {
   readonly #source: BatchSource
   readonly #close: () => Promise<void>
   #batch: WatchBatch | undefined
   #index = 0
-  /** Calls that wait for a batch or for the call before them, and the last of these. */
+  /** How many calls wait for a batch or for the call before them, and the last of them. */
   #waiting = 0
   #last: Promise<Result> | undefined
 
@@ -72,7 +72,7 @@ export class EventIterator implements AsyncIterator<WatchEvent, undefined> {
     if (batch.events.length === 0) this.#finish(batch)
   }
 
-  /** The next event of the current batch. With the last one the batch is given. */
+  /** The next event of the current batch. With its last event the batch counts as delivered. */
   #take(): WatchEvent | undefined {
     const batch = this.#batch
     const event = batch?.events[this.#index]

@@ -1,6 +1,7 @@
 /**
- * Whether a member's word of progress can be trusted. Before 3.4.31 and 3.5.13 it could overtake events, so that a watch
- * which went on from there missed them (etcd issues 15220 and 17507).
+ * Whether progress notifications of this etcd version are reliable. Before 3.4.31 and 3.5.13 they could overtake events, and
+ * a watch that resumed from there missed them ([etcd#15220](https://github.com/etcd-io/etcd/issues/15220),
+ * [etcd#17507](https://github.com/etcd-io/etcd/issues/17507)).
  */
 export function hasReliableProgress(serverVersion: string | undefined): boolean {
   const [, major, minor, patch] = /^(\d+)\.(\d+)\.(\d+)/.exec(serverVersion ?? '')?.map(Number) ?? []

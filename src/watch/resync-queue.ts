@@ -7,20 +7,20 @@ import { isTerminal } from './terminal.js'
 import { type WatchBatch, WatchEvent } from './watch-event.js'
 import { WatchQueue, type WatchQueueHost, type WatchQueueOptions } from './watch-queue.js'
 
-/** Reads all keys of the watched range, page by page at one revision. `onRestart`: what was read so far is void. */
+/** Lists the watched range page by page at one revision. `onRestart` is called when the pages so far are void. */
 export type RangePages = (options: {
   readonly signal: AbortSignal
   readonly onRestart: () => void
 }) => AsyncIterable<{ readonly kvs: readonly KeyValue[]; readonly revision: number }>
 
-/** What a queue needs beside its host to close gaps. */
+/** What a queue needs to resync. */
 export interface ResyncSource {
   readonly pages: RangePages
-  /** Aborts when the client closes: nothing is waited for any more. */
+  /** Aborts when the client closes; backoffs end then. */
   readonly closing: AbortSignal
-  /** The history that the cluster's revisions belong to now. */
+  /** The history that the cluster's revisions belong to. */
   history(): History
-  /** Goes on with the watch at this revision. */
+  /** Continues the watch at this revision. */
   resume(queue: WatchQueue, revision: number): void
 }
 
@@ -32,22 +32,22 @@ interface Listed {
 const backoff = { baseMs: 100, maxMs: 5000 }
 
 /**
- * A queue that compaction does not end. Where events are gone, it lists the range and tells the difference: a put for each
- * key that was written since, a deletion for each key that it has told of and that is no longer there. Then the watch goes
- * on behind the listing.
+ * A queue that survives compaction. If events were compacted, it lists the range and delivers the difference: a put for
+ * each key that was written since, and a deletion for each reported key that no longer exists. Then the watch continues
+ * after the revision of the listing.
  *
- * For that it knows the last revision of each key that was told and not deleted. Keys that were there before the watch began
- * and were never written since are unknown to it: their deletion in a gap cannot be told.
+ * For that it keeps the last revision of each reported key that was not deleted. It does not know keys that existed before
+ * the watch started and were not written since, and cannot report their deletion.
  */
 export class ResyncQueue extends WatchQueue {
   readonly #source: ResyncSource
   readonly #map: WatchQueueOptions['map']
   readonly #only: WatchEvent['type'] | undefined
   readonly #closing = new AbortController()
-  /** The history of all events so far. */
+  /** The history that all events so far belong to. */
   readonly #history: History
-  /** The last revision of each key that is there, by the key's bytes as Latin-1. */
-  readonly #known = new Map<string, number>()
+  /** The last revision of each existing reported key, by the key's bytes as Latin-1. */
+  readonly #reported = new Map<string, number>()
 
   constructor(
     host: WatchQueueHost,
@@ -65,9 +65,9 @@ export class ResyncQueue extends WatchQueue {
   }
 
   override onBatch(batch: WatchBatch): void {
-    const told = this.#map(batch)
-    for (const event of told.events) this.#learn(event)
-    this.push(told)
+    const mapped = this.#map(batch)
+    for (const event of mapped.events) this.#record(event)
+    this.push(mapped)
   }
 
   override onEnd(error: unknown): void {
@@ -114,7 +114,7 @@ export class ResyncQueue extends WatchQueue {
     return this.#source.history() !== this.#history
   }
 
-  /** A difference exists within one history only. */
+  /** Revisions of different histories cannot be compared. */
   #assertSameHistory(): void {
     if (this.#isOtherHistory) throw otherHistory(this.#source.history())
   }
@@ -130,23 +130,23 @@ export class ResyncQueue extends WatchQueue {
     return { kvs, revision }
   }
 
-  /** In the order of revisions; those of deletions are the last known ones of their keys. */
+  /** Ordered by revision. The revision of a deletion is the last known one of its key. */
   #difference({ kvs, revision }: Listed): WatchBatch {
     const written = [...kvs.values()].filter(({ modRevision }) => modRevision >= this.next)
-    const vanished = [...this.#known].filter(([id]) => !kvs.has(id))
+    const vanished = [...this.#reported].filter(([id]) => !kvs.has(id))
     const deletions = vanished.map(
       ([id, modRevision]) => new WatchEvent('delete', lastKnown(id, modRevision), undefined),
     )
     const events = [...deletions, ...written.map((kv) => new WatchEvent('put', kv, undefined))]
-    for (const event of events) this.#learn(event)
-    const told = this.#only === undefined ? events : events.filter(({ type }) => type === this.#only)
-    return { revision, events: told.sort((a, b) => a.revision - b.revision), resync: true }
+    for (const event of events) this.#record(event)
+    const delivered = this.#only === undefined ? events : events.filter(({ type }) => type === this.#only)
+    return { revision, events: delivered.sort((a, b) => a.revision - b.revision), resync: true }
   }
 
-  #learn({ type, kv }: WatchEvent): void {
+  #record({ type, kv }: WatchEvent): void {
     const id = kv.key.toString('latin1')
-    if (type === 'put') this.#known.set(id, kv.modRevision)
-    else this.#known.delete(id)
+    if (type === 'put') this.#reported.set(id, kv.modRevision)
+    else this.#reported.delete(id)
   }
 }
 

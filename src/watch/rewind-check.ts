@@ -3,25 +3,25 @@ import { EtcdError, isEtcdError } from '../core/errors.js'
 import { sleep } from '../core/wait.js'
 import type { ServerWatch } from './server-watch.js'
 
-/** What a check needs. */
+/** What a check needs from its owner. */
 export interface RewindCheckHost {
-  /** The revision of the cluster by a linearizable read within the watch's range. */
+  /** The cluster's revision, from a linearizable read within the watch's range. */
   currentRevision(watch: ServerWatch): Promise<number>
   isWatching(watch: ServerWatch): boolean
-  /** The cluster has gone back behind what the watch has seen. */
+  /** The cluster's revision is lower than one that the watch has seen. */
   rewound(watch: ServerWatch, error: EtcdError): void
 }
 
 const backoff = { baseMs: 100, maxMs: 5000 }
 
 /**
- * Finds out what it means that a member shows less than a watch has seen. It may only lag behind; but if the cluster was
- * restored from a backup, the watch would wait for revisions which others than those it knows will have. One read answers
- * for all watches under suspicion.
+ * Checks why a member reports a lower revision than a watch has seen. The member may lag behind; but if the cluster was
+ * restored from a backup, the watch would wait silently for revisions that will belong to other events. One linearizable
+ * read settles it for all suspected watches.
  */
 export class RewindCheck {
   readonly #host: RewindCheckHost
-  /** What each had seen when it came under suspicion: it may see more while the read is under way. */
+  /** The revision that each had seen when it was suspected: it may see more during the read. */
   readonly #suspects = new Map<ServerWatch, number>()
   #isRunning = false
   #waking = new AbortController()
@@ -35,7 +35,7 @@ export class RewindCheck {
     if (!this.#isRunning) void this.#run()
   }
 
-  /** Nobody is watching any more: what waits here must not hold the process open. */
+  /** No watch is left: a running backoff must not hold the process open. */
   rest(): void {
     this.#waking.abort()
   }
@@ -53,7 +53,7 @@ export class RewindCheck {
       }
       failures += 1
       for (const [watch, seen] of suspects) if (!this.#suspects.has(watch)) this.#suspects.set(watch, seen)
-      // Whoever left while the read was under way has woken nobody.
+      // A watch that ended during the read did not end the backoff, which begins only now.
       if (!this.#hasSuspects()) break
       this.#waking = new AbortController()
       await sleep(halfJitterMs(failures, backoff), undefined, this.#waking.signal)
@@ -61,19 +61,19 @@ export class RewindCheck {
     this.#isRunning = false
   }
 
-  /** Whether any of them is still watched; forgets the others. */
+  /** Whether a suspected watch is left; forgets those that have ended. */
   #hasSuspects(): boolean {
     for (const watch of this.#suspects.keys()) if (!this.#host.isWatching(watch)) this.#suspects.delete(watch)
     return this.#suspects.size > 0
   }
 
-  /** `undefined` if it could not be read now. */
+  /** `undefined` if the read failed. */
   async #currentRevision(suspects: ReadonlyMap<ServerWatch, number>): Promise<number | undefined> {
     const [watch] = suspects.keys()
     if (watch === undefined) return undefined
     try {
       return await this.#host.currentRevision(watch).catch((error: unknown) => {
-        // The first call to notice it fails: how far the cluster is, the next one shows.
+        // The first call that notices the rewind fails; the next one returns the revision.
         if (isEtcdError(error, 'REVISION_REWOUND')) return this.#host.currentRevision(watch)
         throw error
       })
@@ -84,7 +84,7 @@ export class RewindCheck {
 
   #end(watch: ServerWatch, seen: number): void {
     if (!this.#host.isWatching(watch)) return
-    const message = `the cluster is behind revision ${seen} that the watch has seen: restored from a backup?`
+    const message = `the cluster's revision is below ${seen}, which the watch has seen: it was probably restored from a backup`
     this.#host.rewound(watch, new EtcdError(message, { code: 'REVISION_REWOUND', effect: 'none' }))
   }
 }

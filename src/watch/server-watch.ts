@@ -3,13 +3,13 @@ import type { FilterType } from '../protobuf/generated/messages.js'
 import type { ClusterIdentity, History } from '../transport/connection/cluster-identity.js'
 import type { WatchBatch } from './watch-event.js'
 
-/** What a server-side watcher watches. Equal ones are shared. */
+/** What a server-side watcher watches. Equal specs share a watcher. */
 export interface WatchSpec extends EncodedRange {
   readonly prevKv: boolean
   readonly filters: readonly FilterType[]
 }
 
-/** What is known of the cluster that a watch is to go on in. */
+/** What is known of the cluster that a watch resumes in. */
 export type WatchedCluster = Pick<ClusterIdentity, 'clusterId' | 'revision' | 'history'>
 
 /** The same text for equal specs. */
@@ -17,32 +17,33 @@ export function specId({ key, rangeEnd, prevKv, filters }: WatchSpec): string {
   return `${key.toString('base64')} ${rangeEnd.toString('base64')} ${prevKv} ${filters.join()}`
 }
 
-/** Who gets what a server-side watcher sees. Revisions below `next` are no longer of interest to it. */
+/** Receives what a server-side watcher delivers, from revision `next` on. */
 export interface Subscriber {
   readonly next: number
-  /** Whether it should get no more for now. */
+  /** Whether its buffer is full. */
   readonly isFull: boolean
-  /** The watcher is there, again or for the first time, on this member; every event above `revision` follows. */
+  /** The watcher was created on this member, first or again; all events above `revision` follow. */
   onCreated(revision: number, endpoint: string): void
   onBatch(batch: WatchBatch): void
-  /** There are no further events up to and with this revision. */
+  /** No further events exist up to and including this revision. */
   onProgress(revision: number): void
-  /** The stream was lost; the watcher goes on elsewhere with nothing missed. */
+  /** The stream was lost; the watcher resumes on another one without a gap. */
   onLost(error: unknown): void
-  /** The last call. */
+  /** The watch has ended. Nothing is called afterwards. */
   onEnd(error: unknown): void
 }
 
 /**
- * One watcher on the server, and the subscribers here that share it. `next` is the revision that it is to go on with,
- * wherever it is made again: one after the last event, or the last trusted word of progress, and never less than before;
- * 0 until it was created for the first time, for "from now on".
+ * One watcher on the server and the subscribers that share it. `next` is the revision at which it resumes on another
+ * stream: one after the last event or the last reliable progress notification. It never decreases. It is 0, "from now on",
+ * until the watcher is created for the first time.
  *
- * The header of an answer with events never moves it: that one may be ahead of events which are still to come.
+ * The header of a response with events does not advance `next`: its revision may be higher than that of events which are
+ * still to be sent.
  */
 export class ServerWatch {
   readonly spec: WatchSpec
-  /** The same for all watchers of equal specs. */
+  /** Equal for equal specs. */
   readonly specId: string
   /** The history of the cluster that `next` belongs to. */
   readonly history: History
@@ -51,19 +52,19 @@ export class ServerWatch {
   #seen: number
   #clusterId: string | undefined
   #isCreated = false
-  /** Whether its answers are better not split: they hold very many small events. */
+  /** Whether its responses hold very many small events, and are better not fragmented. */
   isDense = false
-  /** Refusals of the stream's token in a row. */
+  /** How often in a row its creation was refused for the stream's token. */
   refusals = 0
 
-  /** `cluster`: the one that `next` belongs to. */
+  /** @param cluster The cluster that `next` belongs to. */
   constructor(spec: WatchSpec, next: number, { clusterId, revision, history }: WatchedCluster) {
     this.history = history
     this.spec = spec
     this.specId = specId(spec)
     this.#next = next
     this.#seen = next === 0 ? revision : Math.min(revision, next - 1)
-    // From now on: that may be another cluster than the one that was there until now.
+    // A watch from now on may start in another cluster than the one known so far.
     this.#clusterId = next === 0 ? undefined : clusterId
   }
 
@@ -71,15 +72,12 @@ export class ServerWatch {
     return this.#next
   }
 
-  /**
-   * The highest revision that the cluster must have had, by what it has shown: a member that shows less lags behind, or
-   * was restored from a backup.
-   */
+  /** The highest revision that the cluster has shown: a member with a lower one lags behind, or was restored from a backup. */
   get seen(): number {
     return this.#seen
   }
 
-  /** Whether it is on a server now. */
+  /** Whether it exists on a member now. */
   get isCreated(): boolean {
     return this.#isCreated
   }
@@ -89,7 +87,7 @@ export class ServerWatch {
     return false
   }
 
-  /** The cluster that it belongs to, as far as that is known: at the latest since it was created for the first time. */
+  /** The cluster that it belongs to; known at the latest once it was created. */
   get clusterId(): string | undefined {
     return this.#clusterId
   }
@@ -99,12 +97,12 @@ export class ServerWatch {
     this.#clusterId ??= clusterId
     this.refusals = 0
     this.#seen = Math.max(this.#seen, revision)
-    // On a member that lags behind, "from now on" begins after what this client has seen elsewhere.
+    // On a member that lags behind, "from now on" starts after the revisions that this client has seen on others.
     if (this.#next === 0) this.#next = this.#seen + 1
     for (const subscriber of this.subscribers) subscriber.onCreated(this.#next - 1, endpoint)
   }
 
-  /** Takes in whole revisions, in order. Repeats, which a resumed watch may bring, go no further. */
+  /** Delivers complete revisions in order. A resumed watch may receive revisions again; these are dropped. */
   deliver(batches: readonly WatchBatch[]): void {
     for (const batch of batches) {
       if (batch.revision < this.#next) continue

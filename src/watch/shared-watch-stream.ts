@@ -7,42 +7,42 @@ import type { ServerWatch } from './server-watch.js'
 import { isTerminal } from './terminal.js'
 import { type WatchPurpose, WatchStream, type WatchStreamHost } from './watch-stream.js'
 
-/** What a client's events say about its watches. */
+/** A client's events about its watches. */
 export interface WatchEvents {
-  /** The stream of some watches was lost; they go on elsewhere with nothing missed. */
+  /** The stream of `watches` watches was lost; they resume on another one without a gap. */
   watchLost: { readonly endpoint: string | undefined; readonly watches: number; readonly error: unknown }
-  /** They are on a member again. */
+  /** The watches are on a member again, `downMs` after `watchLost`. */
   watchResumed: { readonly endpoint: string; readonly watches: number; readonly downMs: number }
 }
 
-/** What streams need from the client. */
+/** What shared watch streams need from the client. */
 export interface SharedWatchStreamHost {
   readonly streams: Pick<StreamSource, 'open' | 'hasOther' | 'refused' | 'used'>
   readonly events: { emit<Name extends keyof WatchEvents>(name: Name, payload: WatchEvents[Name]): void }
-  /** The revision of the cluster by a linearizable read within the watch's range. */
+  /** The cluster's revision, from a linearizable read within the watch's range. */
   currentRevision(watch: ServerWatch): Promise<number>
 }
 
-/** Who shares watchers out. */
+/** Assigns watchers to streams. */
 export interface SharedWatchStreamOwner {
   advanced(stream: SharedWatchStream, watch: ServerWatch): void
-  /** The watcher is over; what its subscribers are told of that is the owner's. */
+  /** The watcher has ended; the owner reports that to its subscribers. */
   ended(stream: SharedWatchStream, watch: ServerWatch, error: unknown): void
-  /** No member has a assignment for a stream of this one: its watchers are to be taken off it. */
+  /** No member has a free slot for this stream: the owner moves its watchers to another one. */
   streamLimitReached(stream: SharedWatchStream, watches: readonly ServerWatch[]): void
 }
 
 const backoff = { baseMs: 50, maxMs: 2000 }
-/** How often quiet watchers are moved on, so that they do not fall behind compaction. */
+/** How often progress is requested, so that quiet watchers do not fall behind compaction. */
 const progressEveryMs = 60_000
-/** How long a member may take to answer the first create of a stream: it may be frozen. Doubles with each that does not. */
+/** How long a member, which may be frozen, has to answer the first create request of a stream. Doubles with each timeout. */
 const answerPatience = { baseMs: 3000, maxMs: 48_000 }
-/** Tokens that a watcher may have refused in a row before that is taken for an answer. */
+/** How many refusals of its token in a row a watcher survives. */
 const maxRefusals = 3
 
 /**
- * Watchers that share a stream, and go on with the next one when it ends: each at the revision after the last that it has
- * seen, all created at once. There is at most one stream at a time, and none without watchers.
+ * A stream that several watchers share. When it is lost, all of them are created on the next one, each at the revision after
+ * the last one that it has received. There is at most one gRPC stream at a time, and none without watchers.
  */
 export class SharedWatchStream implements WatchStreamHost {
   readonly #host: SharedWatchStreamHost
@@ -99,7 +99,7 @@ export class SharedWatchStream implements WatchStreamHost {
     if (this.#watches.size === 0) this.#rest()
   }
 
-  /** When the member of the stream sent something last. */
+  /** When the member last sent a message. */
   get lastMessageAt(): number {
     return this.#stream.current?.lastMessageAt ?? Number.NEGATIVE_INFINITY
   }
@@ -112,12 +112,12 @@ export class SharedWatchStream implements WatchStreamHost {
     this.#stream.current?.ping()
   }
 
-  /** The cluster was restored: watchers may have seen what it does not have any more. */
+  /** The cluster was restored: watchers may have seen revisions that no longer exist. */
   suspect(): void {
     for (const watch of this.#watches) if (watch.isCreated) this.#rewinds.suspect(watch)
   }
 
-  /** Reads no further, so that the member is held back. */
+  /** Stops reading, so that flow control holds the member back. */
   pause(): void {
     this.#isPaused = true
     this.#stream.current?.pause()
@@ -235,7 +235,7 @@ export class SharedWatchStream implements WatchStreamHost {
 }
 
 function otherCluster({ clusterId }: ServerWatch, endpoint: string): EtcdError {
-  return new EtcdError(`the watch belongs to cluster ${clusterId}, which is gone from this address`, {
+  return new EtcdError(`the watch belongs to cluster ${clusterId}, but another cluster answers at this address`, {
     code: 'CLUSTER_CHANGED',
     effect: 'none',
     endpoint,

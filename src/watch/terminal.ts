@@ -9,7 +9,7 @@ const terminal: ReadonlySet<ErrorCode> = new Set([
   'UNIMPLEMENTED',
 ])
 
-/** Whether another attempt would end with the same error. Every other one is gone on from, for as long as it takes. */
+/** Whether another attempt would fail in the same way. After any other error a watch resumes, however long that takes. */
 export function isTerminal(error: unknown): boolean {
   return isEtcdError(error) ? terminal.has(error.code) : error instanceof TypeError
 }

@@ -4,9 +4,9 @@ import type { Event } from '../protobuf/generated/messages.js'
 /** One change of one key. */
 export class WatchEvent {
   readonly type: 'put' | 'delete'
-  /** The key after the change. Of a deletion it holds the key and, as `modRevision`, the revision of the deletion. */
+  /** The key after the change. For a deletion, only `key` and `modRevision`, the revision of the deletion, are set. */
   readonly kv: KeyValue
-  /** The key before the change; only with the option `prevKv`, and while history still has it. */
+  /** The key before the change. Set only with the option `prevKv`, and unless that revision has been compacted. */
   readonly prevKv: KeyValue | undefined
 
   constructor(type: 'put' | 'delete', kv: KeyValue, prevKv: KeyValue | undefined) {
@@ -15,39 +15,40 @@ export class WatchEvent {
     this.prevKv = prevKv
   }
 
-  /** The revision of the change. All events of one transaction share it. */
+  /** The revision of the change. All events of one transaction have the same revision. */
   get revision(): number {
     return this.kv.modRevision
   }
 
-  /** Whether the key is new: it did not exist, or had been deleted. */
+  /** Whether the put created the key: it did not exist before, or had been deleted. */
   get created(): boolean {
     return this.type === 'put' && this.kv.createRevision === this.kv.modRevision
   }
 
-  /** The key as text; throws `DECODE_FAILED` where it is not valid UTF-8. */
+  /** The key as text. @throws `DECODE_FAILED` if it is not valid UTF-8 */
   get keyText(): string {
     return this.kv.keyText
   }
 
-  /** The new value as text, empty for a deletion; throws `DECODE_FAILED` where it is not valid UTF-8. */
+  /** The new value as text; empty for a deletion. @throws `DECODE_FAILED` if it is not valid UTF-8 */
   get valueText(): string {
     return this.kv.valueText
   }
 }
 
-/** All events of one revision in a watched range. Without events, word that there are none up to this revision. */
+/** All events of one revision in a watched range. A batch without events is a progress notification. */
 export interface WatchBatch {
+  /** All events up to and including this revision have been delivered. */
   readonly revision: number
   readonly events: readonly WatchEvent[]
   /**
-   * Set where history was compacted and a listing at `revision` took its place (`onCompacted: 'resync'`): the events are the
-   * difference to what was told before.
+   * Set if revisions were compacted and a listing at `revision` replaced them (`onCompacted: 'resync'`): the events are the
+   * difference from the state that was delivered before.
    */
   readonly resync?: true | undefined
 }
 
-/** Events as they came from the wire, grouped by revision; those below `from` are left out. */
+/** Groups the events of a response by revision; events below `from` are dropped. */
 export function batchesOf(events: readonly Event[], from: number): WatchBatch[] {
   const batches: { readonly revision: number; readonly events: WatchEvent[] }[] = []
   let last: (typeof batches)[number] | undefined
@@ -64,7 +65,7 @@ export function batchesOf(events: readonly Event[], from: number): WatchBatch[] 
   return batches
 }
 
-/** How many of these events belong to revisions that are complete, although more events follow: all but the last revision's. */
+/** How many of these events belong to complete revisions when more events follow: all but those of the last revision. */
 export function completeCount(events: readonly Event[]): number {
   const revision = events.at(-1)?.kv?.modRevision
   return events.findLastIndex(({ kv }) => kv?.modRevision !== revision) + 1

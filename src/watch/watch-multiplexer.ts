@@ -5,18 +5,18 @@ import { closedError } from '../transport/connection/connection-manager.js'
 import { ServerWatch, type Subscriber, specId, type WatchSpec } from './server-watch.js'
 import { SharedWatchStream, type SharedWatchStreamHost, type SharedWatchStreamOwner } from './shared-watch-stream.js'
 
-/** What a multiplexer needs from its client. */
+/** What the multiplexer needs from its client. */
 export interface WatchMultiplexerHost extends SharedWatchStreamHost {
-  /** What all answers have shown to this client. */
+  /** The identity of the cluster, from the headers of all responses. */
   readonly identity: Pick<ClusterIdentity, 'clusterId' | 'revision' | 'history' | 'onHistory'>
 }
 
-/** Who subscribes; it learns by `join` from which revision on. */
+/** A subscriber; `join` sets the revision at which it starts. */
 export interface WatchSubscriber extends Subscriber {
   join(next: number): void
 }
 
-/** A subscriber that a full buffer took off its watcher; it goes on, on its own, when there is room. */
+/** A subscriber without a watcher, because its buffer is full; it resumes on a dedicated stream when there is room. */
 interface ParkedSubscriber {
   readonly spec: WatchSpec
   readonly history: History
@@ -25,24 +25,25 @@ interface ParkedSubscriber {
 interface Assignment {
   readonly watch: ServerWatch
   readonly stream: SharedWatchStream
-  /** When the subscriber was last full, or came here. */
+  /** When the subscriber was assigned, or its buffer was last full. */
   readonly steadySince: number
 }
 
-/** Who has kept up for so long on a stream of his own shares one with the others again. */
+/** A subscriber that has kept up on a dedicated stream for this long returns to the shared stream. */
 const steadyMs = 10_000
 
 /**
- * All watches of one client. Equal ones share one watcher on the server, and all watchers share one stream.
+ * All watches of one client. Equal watches share a watcher on the server, and all watchers share a stream.
  *
- * One who joins late gets a watcher of his own, until he has caught up with the shared one. One who does not keep up is
- * taken off, and gets a stream of his own when there is room again, on which the member is held back: nobody else waits
- * for him. He shares again when he has kept up for a while, or where the members allow too few streams for one of his own.
+ * A subscriber that starts at an older revision gets a separate watcher until it has caught up with the shared one. A slow
+ * subscriber, whose buffer is full, is removed from its watcher and continues on a dedicated stream, which is paused while
+ * the buffer is full: other subscribers do not wait for it. It returns to the shared stream when it has kept up for a while,
+ * or if the members allow too few streams.
  */
 export class WatchMultiplexer implements SharedWatchStreamOwner {
   readonly #host: WatchMultiplexerHost
   readonly #shared: SharedWatchStream
-  /** Watchers of the common stream by what they watch; the first of each is the one that others join in the end. */
+  /** Watchers of the shared stream by spec. The first of each is the one that the others merge into. */
   readonly #watches = new Map<string, ServerWatch[]>()
   readonly #assignments = new Map<Subscriber, Assignment | ParkedSubscriber>()
   readonly #closing = new AbortController()
@@ -53,22 +54,22 @@ export class WatchMultiplexer implements SharedWatchStreamOwner {
     host.identity.onHistory(() => this.#suspectAll())
   }
 
-  /** The history that all revisions belong to now. */
+  /** The history that revisions belong to now. */
   get history(): History {
     return this.#host.identity.history
   }
 
-  /** Calls `follower` whenever another history has begun; returns a function that ends that. */
+  /** Calls `follower` when another history begins; returns a function that removes it. */
   onHistory(follower: () => void): () => void {
     return this.#host.identity.onHistory(follower)
   }
 
-  /** Aborts when the multiplexer, and its client with it, closes. */
+  /** Aborts when the client closes. */
   get closing(): AbortSignal {
     return shareable(this.#closing.signal)
   }
 
-  /** Tells `subscriber` everything from revision `start` on, or everything that happens from now on. */
+  /** Delivers events to `subscriber`: from revision `start` on, or from now on. */
   subscribe(spec: WatchSpec, start: number | undefined, subscriber: WatchSubscriber): void {
     if (this.closing.aborted) {
       subscriber.onEnd(closedError())
@@ -85,7 +86,7 @@ export class WatchMultiplexer implements SharedWatchStreamOwner {
     if (assignment !== undefined && 'watch' in assignment) this.#leave(subscriber, assignment)
   }
 
-  /** There is room again for the subscriber, which was full. */
+  /** The buffer of the subscriber, which was full, has room again. */
   drained(subscriber: Subscriber): void {
     const assignment = this.#assignments.get(subscriber)
     if (assignment === undefined) return
@@ -105,17 +106,17 @@ export class WatchMultiplexer implements SharedWatchStreamOwner {
     stream.add(watch)
   }
 
-  /** Asks how far the subscriber's watcher is; the answer comes as progress, if the member can give it. */
+  /** Requests progress of the subscriber's watcher; the member may not answer. */
   requestProgress(subscriber: Subscriber): void {
     this.#streamOf(subscriber)?.requestProgress()
   }
 
-  /** When the member that the subscriber's watcher is on sent something last. */
+  /** When the member of the subscriber's watcher last sent a message. */
   lastMessageAt(subscriber: Subscriber): number {
     return this.#streamOf(subscriber)?.lastMessageAt ?? Number.NEGATIVE_INFINITY
   }
 
-  /** Makes that member send something, if it is alive. */
+  /** Makes that member send a message if it is alive. */
   ping(subscriber: Subscriber): void {
     this.#streamOf(subscriber)?.ping()
   }
@@ -148,10 +149,7 @@ export class WatchMultiplexer implements SharedWatchStreamOwner {
     for (const subscriber of unaffected) this.#attach(watch.spec, subscriber.next, subscriber)
   }
 
-  /**
-   * They share the common stream. Those that are full wait without one; so do others as soon as they are, since that stream
-   * is never held back.
-   */
+  /** Subscribers return to the shared stream. That stream is never paused, so those with a full buffer wait without one. */
   streamLimitReached(stream: SharedWatchStream, watches: readonly ServerWatch[]): void {
     for (const watch of watches) {
       for (const subscriber of [...watch.subscribers]) {
@@ -163,13 +161,13 @@ export class WatchMultiplexer implements SharedWatchStreamOwner {
     }
   }
 
-  /** From now on: after all that this client, and the shared watcher, have seen. */
+  /** "From now on" starts after the revisions that this client and the shared watcher have seen. */
   #nextFor(shared: ServerWatch | undefined): number {
     if (shared === undefined || shared.next === 0) return 0
     return Math.max(shared.next, this.#host.identity.revision + 1)
   }
 
-  /** Those that others may join: the revisions of an earlier history are no measure for the present one. */
+  /** Watchers that subscribers may join: those of the present history. */
   #watchesOf(spec: WatchSpec): ServerWatch[] {
     return this.#watches.get(specId(spec))?.filter(({ history }) => history === this.history) ?? []
   }
@@ -212,7 +210,7 @@ export class WatchMultiplexer implements SharedWatchStreamOwner {
     else this.#watches.set(watch.specId, rest)
   }
 
-  /** Nothing is lost or doubled: subscribers drop what is below their own next revision. */
+  /** Nothing is lost or repeated: subscribers drop events below their next revision. */
   #mergeIfCaughtUp(watch: ServerWatch): void {
     const shared = this.#watches.get(watch.specId)?.[0]
     if (shared === undefined || shared === watch || !shared.isCreated || watch.next < shared.next) return
@@ -263,7 +261,7 @@ export class WatchMultiplexer implements SharedWatchStreamOwner {
   }
 }
 
-/** The history that one subscriber still needs may be gone, while another, further on, does not need it. */
+/** Compaction ends only the subscribers that need compacted revisions. */
 function isUnaffected(next: number, error: unknown): boolean {
   return error instanceof CompactedError && error.compactRevision !== undefined && next >= error.compactRevision
 }

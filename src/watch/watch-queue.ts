@@ -3,31 +3,38 @@ import { Deferred } from '../core/waiter.js'
 import type { Subscriber } from './server-watch.js'
 import type { WatchBatch } from './watch-event.js'
 
-/** Where a watch stands. */
+/**
+ * The state of a watch:
+ *
+ * - `connecting`: no member has confirmed it yet;
+ * - `active`: it is on a member;
+ * - `reconnecting`: its stream was lost, and it resumes on another one;
+ * - `ended`: it was closed, or has failed.
+ */
 export type WatchState = 'connecting' | 'active' | 'reconnecting' | 'ended'
 
-/** What a queue tells the place that fills it. */
+/** What a queue needs from its source. */
 export interface WatchQueueHost {
-  /** There is room again. */
+  /** The buffer, which was full, has room again. */
   drained(queue: WatchQueue): void
 }
 
-/** How a queue is made. */
+/** How a queue works. */
 export interface WatchQueueOptions {
   readonly maxBufferedEvents: number
   readonly progress: boolean
   map(batch: WatchBatch): WatchBatch
-  /** It has ended, whoever ended it; with the error that its consumer is told. */
+  /** The watch has ended; `error` is what its consumer receives. */
   onEnded?(error?: unknown): void
 }
 
-/** How a queue ended: by its consumer, or with an error that the consumer is told after what is buffered. */
+/** How a queue ended: closed by its consumer, or failed with an error that the consumer receives after the buffered events. */
 type Ending = { readonly kind: 'closed' } | { readonly kind: 'failed'; readonly error: unknown }
 
-/** Whatever the number of events: large values fill memory as well. */
+/** Bounds memory for large values, whatever the number of events. */
 const bufferBytesLimit = 64 * 1024 * 1024
 
-/** Batches between the stream and one consumer. It asks for no more while `maxBufferedEvents` events are waiting. */
+/** Buffers batches between the stream and one consumer. It is full when `maxBufferedEvents` events are buffered. */
 export class WatchQueue implements Subscriber {
   readonly #host: WatchQueueHost
   readonly #options: WatchQueueOptions
@@ -36,11 +43,11 @@ export class WatchQueue implements Subscriber {
   readonly #waiters: Deferred<WatchBatch | undefined>[] = []
   #head = 0
   #next = 0
-  /** The consumer has all events up to here, whatever has arrived since. */
+  /** The consumer has received all events up to this revision. */
   #deliveredRevision = 0
-  /** Batches that were taken, but whose events the consumer has not all got. */
+  /** Batches that were taken and whose events were not all delivered yet. */
   #inDelivery = 0
-  /** Events were dropped that the consumer never got. */
+  /** Whether `close()` has dropped undelivered events. */
   #hasDropped = false
   #buffered = 0
   #bufferedBytes = 0
@@ -54,7 +61,7 @@ export class WatchQueue implements Subscriber {
   constructor(host: WatchQueueHost, options: WatchQueueOptions) {
     this.#host = host
     this.#options = options
-    // Who does not ask whether it is ready is told by the iteration.
+    // Without a caller of `ready()`, the iteration throws the error.
     this.#ready.promise.catch(() => {})
   }
 
@@ -70,7 +77,7 @@ export class WatchQueue implements Subscriber {
     return this.#ready.promise
   }
 
-  /** Why a stream was lost last. */
+  /** Why a stream was last lost. */
   get lastError(): unknown {
     return this.#lastError
   }
@@ -91,18 +98,18 @@ export class WatchQueue implements Subscriber {
     return this.#buffered
   }
 
-  /** Everything up to this revision has been given to the consumer. */
+  /** The consumer has received everything up to this revision. */
   get revision(): number {
     const isBehind = this.#buffered > 0 || this.#inDelivery > 0 || this.#hasDropped
     return isBehind ? this.#deliveredRevision : Math.max(this.#deliveredRevision, this.#next - 1)
   }
 
-  /** By how many revisions the consumer is behind what has arrived. */
+  /** How many revisions the consumer is behind. */
   get lag(): number {
     return Math.max(0, this.#next - 1 - this.revision)
   }
 
-  /** The next batch; `undefined` after `close()`. Rejects, once, with what ended the watch. The taker calls `given`. */
+  /** The next batch; `undefined` after `close()`. Rejects once with the error that ended the watch. The caller calls `delivered`. */
   take(): Promise<WatchBatch | undefined> {
     const batch = this.takeNow()
     if (batch !== undefined) return Promise.resolve(batch)
@@ -113,12 +120,12 @@ export class WatchQueue implements Subscriber {
     return Promise.reject(error)
   }
 
-  /** The next batch, if there is one. */
+  /** The next batch, if one is buffered. */
   takeNow(): WatchBatch | undefined {
     const batch = this.#batches[this.#head]
     if (batch === undefined) return undefined
     this.#head += 1
-    // What was taken is let go of, also by a queue that never runs empty, at the price of moving each batch once or twice.
+    // Releases taken batches also in a queue that never becomes empty; each batch is moved once or twice for that.
     if (this.#head * 2 >= this.#batches.length) {
       this.#batches.splice(0, this.#head)
       this.#head = 0
@@ -138,7 +145,7 @@ export class WatchQueue implements Subscriber {
     this.#deliveredRevision = Math.max(this.#deliveredRevision, revision)
   }
 
-  /** Ends it from the consumer's side and drops what is buffered. */
+  /** Closes the watch for the consumer and drops buffered events. */
   close(): void {
     if (this.#ending?.kind === 'closed') return
     this.#ending = { kind: 'closed' }
@@ -153,7 +160,7 @@ export class WatchQueue implements Subscriber {
     this.#options.onEnded?.()
   }
 
-  /** What comes begins with `next`. Where it joins again behind a listing, the consumer may not have got that yet. */
+  /** Delivery starts at `next`. After a resync, the consumer may not have received the listing yet. */
   join(next: number): void {
     if (this.#next === 0) this.#deliveredRevision = Math.max(this.#deliveredRevision, next - 1)
     this.#next = next
@@ -188,7 +195,7 @@ export class WatchQueue implements Subscriber {
     this.fail(error)
   }
 
-  /** Ends it; the consumer is told the error after what is buffered. */
+  /** Ends the watch; the consumer receives the error after the buffered events. */
   fail(error: unknown): void {
     if (this.#ending !== undefined) return
     this.#state = 'ended'
@@ -201,7 +208,7 @@ export class WatchQueue implements Subscriber {
     this.#options.onEnded?.(error)
   }
 
-  /** Adds a batch as the consumer is to get it. */
+  /** Adds a batch for the consumer. */
   protected push(batch: WatchBatch): void {
     this.#deliveredRevision = this.revision
     this.#next = batch.revision + 1
@@ -223,7 +230,7 @@ export class WatchQueue implements Subscriber {
     return waiter.promise
   }
 
-  /** Word of progress that nobody has read is worth nothing when there is newer one. */
+  /** Replaces an unread progress notification by the newer one. */
   #dropProgress(): void {
     const last = this.#batches.at(-1)
     if (last?.events.length === 0 && last.resync === undefined) this.#batches.pop()

@@ -7,71 +7,72 @@ import { hasReliableProgress } from './progress-support.js'
 import { ServerWatch } from './server-watch.js'
 import { batchesOf, completeCount } from './watch-event.js'
 
-/** What happens on a watch stream, for who keeps the watchers. */
+/** The events of a watch stream, for the owner of its watchers. */
 export interface WatchStreamHost {
-  /** The stream is open, and the creates of its watchers are on their way. */
+  /** The stream is open; the create requests of its watchers follow. */
   opened(stream: WatchStream): void
-  /** The member answered a create. Returns what ends the watcher, if anything does. */
+  /** The member has created the watcher. Returns the error that ends it, if there is one. */
   created(stream: WatchStream, watch: ServerWatch, response: WatchResponse): EtcdError | undefined
-  /** New events or progress have reached the watcher. */
+  /** The watcher has received events or progress. */
   advanced(stream: WatchStream, watch: ServerWatch): void
-  /** The member refused or ended one watcher, and has forgotten it. */
+  /** The member refused or canceled one watcher. */
   ended(stream: WatchStream, watch: ServerWatch, error: EtcdError): void
-  /** The stream is over, or could not be opened; its watchers are left without one. */
+  /** The stream has ended, or could not be opened. */
   lost(stream: WatchStream, error: unknown): void
   /** The member will end the stream within seconds. */
   draining(stream: WatchStream): void
 }
 
-/** `slow watch`: the stream of one watch, whose consumer does not keep up; it is opened only where there is room. */
+/** `slow watch`: the dedicated stream of a watch whose consumer is slow. It is opened only if the member has a free slot. */
 export type WatchPurpose = 'watch' | 'slow watch'
 
-/** The answer that speaks for all watchers of a stream. */
+/** The watch ID of a progress notification for all watchers of a stream. */
 const everyWatcher = -1
 
 /**
- * So many events in one part of a split answer are small ones. A member splits in quadratic time: for such events, seconds of
- * CPU for each answer. Whole answers of them are of tens of MiB at most, and are asked for as long as they hold so many.
+ * A fragment with this many events holds small ones. A member fragments in quadratic time, which costs seconds of CPU per
+ * response for such events. Unfragmented, such responses have tens of MiB at most; they are requested as long as responses
+ * hold that many events.
  */
 const denseEvents = 4000
 
 /**
- * The history of a database with no more than this fits into one answer. Answers about it are asked for whole, so that
+ * The whole history of a database up to this size fits into one response. Fragments are not requested from it, so that
  * catching up costs the member no time for splitting.
  */
 const smallDataBytes = 64 * 2 ** 20
 
 /** A watcher on this stream. */
 interface Watching {
-  /** The id that the member was asked to give it, and then the one that it has. */
+  /** The requested watch ID, and after the creation the assigned one. */
   id: number
   readonly watch: ServerWatch
-  /** How often progress had been asked for when the create was sent. */
+  /** How often progress had been requested when the create request was sent. */
   askedBefore: number
-  /** The revision that the member had when it made the watcher; `undefined` until its answer is here. */
+  /** The member's revision when it created the watcher; `undefined` before its response. */
   createdAt: number | undefined
 }
 
 /**
- * One gRPC stream with any number of server-side watchers. Their ids are chosen here, so that all of them can be created
- * at once: a member answers creates strictly in order. Not so etcd's gRPC proxy, which gives ids of its own and answers in
- * any order. So the first create goes alone; where its answer has another id, so does every later one.
+ * One gRPC stream with any number of server-side watchers. The client chooses their watch IDs, so that create requests can
+ * be pipelined: a member answers them strictly in order. etcd's gRPC proxy assigns other IDs and answers in any order.
+ * Therefore the first create request is sent alone, and if its response has another ID, the others follow one at a time.
  */
 export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
   readonly #host: WatchStreamHost
   readonly #byWatch = new Map<ServerWatch, Watching>()
-  /** Those that the member has made. */
+  /** Created watchers. */
   readonly #byId = new Map<number, Watching>()
-  /** Those whose creation was not asked for yet. */
+  /** Watchers whose create request was not sent yet. */
   readonly #waiting = new Set<Watching>()
-  /** Those whose creation was not answered yet, in order. */
+  /** Watchers whose create request was not answered yet, in the order of the requests. */
   readonly #creating: Watching[] = []
-  /** Whether the member gives watchers the ids that it is asked to; `undefined` until it has made one. */
+  /** Whether the member assigns the requested IDs; `undefined` before the first creation. */
   #takesIds: boolean | undefined
-  /** Events of an answer that was split into several, as far as the rest of their revision is still to come. */
+  /** Events of fragmented responses whose revision is not complete yet. */
   readonly #fragments = new Map<number, Event[]>()
   #lastId = 0
-  /** How often progress was asked for, and answered. The member answers a question at once or never. */
+  /** How often progress was requested and reported. A member answers a request immediately or never. */
   #asked = 0
   #answered = 0
   #isPaused = false
@@ -101,14 +102,14 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
     this.#createWaiting()
   }
 
-  /** Ends a watcher; what the member still sends for it is dropped. */
+  /** Cancels a watcher; what the member still sends for it is dropped. */
   remove(watch: ServerWatch): void {
     const watching = this.#forget(watch)
-    // One that is on its way gets its cancel when the id is known.
+    // A watcher that is being created is canceled when its ID is known.
     if (watching?.createdAt !== undefined) this.#cancel(watching.id)
   }
 
-  /** Asks the member how far all watchers are. It answers when all of them have caught up, else not at all. */
+  /** Requests a progress notification. The member answers if all watchers of the stream have caught up, otherwise never. */
   requestProgress(): void {
     if (!this.#trusted || this.#byWatch.size === 0) return
     this.#asked += 1
@@ -116,8 +117,8 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
   }
 
   /**
-   * Makes the member send something, if it is alive: it answers every create, but a question for progress only when all
-   * watchers have caught up and their first revision has come. The watcher is removed before it is there.
+   * Makes the member send a message if it is alive: it answers every create request, but a progress request only if all
+   * watchers have caught up. The watcher is canceled as soon as it is created.
    */
   ping(): void {
     const [watch] = this.#byWatch.keys()
@@ -183,7 +184,7 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
       startRevision: watching.watch.next,
       watchId: watching.id,
       fragment: this.#wantsFragments(watching.watch),
-      // Keeps quiet and filtered watchers from falling behind compaction.
+      // Keeps quiet and filtered watchers ahead of compaction.
       progressNotify: true,
     }
     this.call?.send({ createRequest })
@@ -196,7 +197,7 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
   }
 
   #onCreated(response: WatchResponse): void {
-    // A refused watcher has no id: creates are answered in order.
+    // The response for a refused watcher has no ID, but create requests are answered in order.
     const watching = this.#creating.shift()
     if (watching === undefined) return
     if (!response.canceled) {
@@ -230,7 +231,7 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
     this.#host.ended(this, watch, error)
   }
 
-  /** Answers are split by size, wherever that is; a revision goes further when it is whole. */
+  /** Fragments are split by size, also within a revision; a revision is delivered when it is complete. */
   #onEvents({ watchId, events, fragment }: WatchResponse): void {
     if (!this.#byId.has(watchId)) return
     const earlier = this.#fragments.get(watchId)
@@ -244,7 +245,7 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
     this.#splitAsFits(watchId, fragment, events.length)
   }
 
-  /** Makes a watcher anew, where it is now, when its answers are better split, or better not. */
+  /** Creates a watcher again, at its current revision, if it should start or stop to use fragments. */
   #splitAsFits(watchId: number, isPart: boolean, eventCount: number): void {
     const watch = this.#byId.get(watchId)?.watch
     if (watch === undefined) return
@@ -264,9 +265,10 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
   }
 
   /**
-   * Whether an answer to a question for progress is about this watcher. It may overtake the answer to the create, and be
-   * overtaken by it: then it is about the time before, and the watcher may have older events to come. It is not if there
-   * were more answers than questions before the create, or if its revision is a later one than that of the create.
+   * Whether a progress notification applies to this watcher. It may be sent before the response to a create request but
+   * arrive after it; then it does not include the watcher, which may still receive older events. It applies if more
+   * notifications have arrived than were requested before the create request, or if its revision is higher than that of
+   * the creation.
    */
   #speaksFor({ createdAt, askedBefore }: Watching, revision: number): boolean {
     return createdAt !== undefined && (this.#answered > askedBefore || revision > createdAt)
@@ -292,11 +294,11 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
   #reason({ cancelReason, compactRevision }: WatchResponse): EtcdError {
     const place = { method: methods.Watch.Watch.name, endpoint: this.endpoint ?? '' }
     if (compactRevision > 0) {
-      const message = 'the history that the watch needs to go on was compacted'
+      const message = 'the revisions that the watch needs to resume were compacted'
       return new CompactedError(message, { ...place, effect: 'none', compactRevision })
     }
     if (cancelReason === '') {
-      return new EtcdError('the member ended the watch', { ...place, code: 'WATCH_CANCELED', effect: 'none' })
+      return new EtcdError('the member canceled the watch', { ...place, code: 'WATCH_CANCELED', effect: 'none' })
     }
     const forever = Number.POSITIVE_INFINITY
     return toEtcdError({ code: 2, details: cancelReason }, { ...place, sent: true, deadlineAt: forever, now: 0 })

@@ -14,47 +14,54 @@ import { Watcher } from './watcher.js'
 /** Options of `watch()`. */
 export interface WatchOptions {
   /**
-   * The first revision to tell of; history is kept until it is compacted. To go on from a read, its `revision + 1`.
-   * @default from now on
+   * The first revision whose events are delivered. To continue after a read, pass its `revision + 1`. If the revision has
+   * been compacted, `onCompacted` applies.
+   * @default only changes from now on
    */
   readonly startRevision?: number | undefined
-  /** Events hold the key as it was before, while history has it. @default false */
+  /** Adds `prevKv`, the key before the change, to each event, unless that revision has been compacted. @default false */
   readonly prevKv?: boolean | undefined
-  /** Only puts, or only deletions. @default both */
+  /** Delivers only puts, or only deletions; the member filters them. @default both */
   readonly only?: 'put' | 'delete' | undefined
-  /** `batches()` gives empty ones, too, that tell how far the watch is. @default false */
+  /** `batches()` also yields progress notifications: batches without events. @default false */
   readonly progress?: boolean | undefined
   /**
-   * What to do when history that the watch needs is compacted, as may happen while it is disconnected: `throw` a
-   * `CompactedError`, or `resync`: list the range and tell the difference in one batch, marked `resync`, then go on. Of keys
-   * that the watch has not told of, it cannot tell the deletion.
+   * What to do when the revisions that the watch needs have been compacted, for example while it was disconnected:
+   *
+   * - `throw`: end the watch with a `CompactedError`;
+   * - `resync`: list the range, deliver the difference in one batch marked `resync`, and continue. The watch cannot report
+   *   the deletion of a key that it never reported.
    * @default 'throw'
    */
   readonly onCompacted?: 'throw' | 'resync' | undefined
-  /** Events that may wait for the consumer before the member is held back; 64 MiB of them have the same effect. @default 10 000 */
+  /**
+   * How many events are buffered for the consumer before the stream is paused and the member waits. The buffer also counts
+   * as full at 64 MiB. Events are never dropped.
+   * @default 10_000
+   */
   readonly maxBufferedEvents?: number | undefined
-  /** Ends the watch: the iteration throws its reason. */
+  /** Ends the watch; the iteration throws the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** Takes ranges into a namespace, and what happens there out of it. */
+/** Adds the prefix of a namespace to ranges, and removes it from events. */
 export interface WatchTranslation {
   range(range: EncodedRange): EncodedRange
   batch(batch: WatchBatch): WatchBatch
 }
 
-/** Where the watches of a keyspace are made. */
+/** What the watches of one keyspace share. */
 export interface WatchScope {
   readonly multiplexer: WatchMultiplexer
   readonly obstacle: Obstacle
   readonly translation: WatchTranslation | undefined
-  /** Reads a range, as the keyspace has it. */
+  /** Lists a range of the keyspace. */
   pages(range: KeyRange): RangePages
-  /** Told of each watch that is begun; returns what is to be told of its end. */
+  /** Called for each new watch; returns the function to call when that watch ends. */
   readonly opened?: (spec: WatchSpec, watch: OpenedWatch) => (error?: unknown) => void
 }
 
-/** What is known of a watch while it lasts. */
+/** The state of a running watch. */
 export type OpenedWatch = Pick<
   WatchQueue,
   'ready' | 'state' | 'endpoint' | 'revision' | 'lag' | 'buffered' | 'reconnects'
@@ -64,7 +71,7 @@ const optionNames = ['startRevision', 'prevKv', 'only', 'progress', 'onCompacted
 const defaultMaxBufferedEvents = 10_000
 const filtersOf: Readonly<Record<'put' | 'delete', readonly FilterType[]>> = { put: ['NODELETE'], delete: ['NOPUT'] }
 
-/** Begins to watch a range. */
+/** Starts a watch; `Keyspace.watch()` documents it. */
 export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions): Watcher {
   checkOptions(options)
   const { multiplexer, obstacle } = scope
@@ -108,7 +115,7 @@ function queueOf(
   const options = { maxBufferedEvents, progress, map, onEnded }
   if (onCompacted !== 'resync') return new WatchQueue(multiplexer, options)
   if (only === 'delete') {
-    throw new InvalidArgumentError('`onCompacted: "resync"` needs to see puts, got it together with `only: "delete"`')
+    throw new InvalidArgumentError('`onCompacted: "resync"` needs puts: it cannot be combined with `only: "delete"`')
   }
   const resume = (queue: WatchQueue, revision: number): void => multiplexer.subscribe(spec, revision, queue)
   const source = { pages: pages(range), closing: multiplexer.closing, history: () => multiplexer.history, resume }

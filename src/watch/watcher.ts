@@ -6,28 +6,28 @@ import { EventIterator } from './event-iterator.js'
 import type { WatchBatch, WatchEvent } from './watch-event.js'
 import type { WatchQueue, WatchState } from './watch-queue.js'
 
-/** What is known of a watch now. */
+/** The state of a watch at one moment. */
 export interface WatchStatus {
   readonly state: WatchState
-  /** The member that it is on. */
+  /** The member that serves the watch; `undefined` while it is disconnected. */
   readonly endpoint: string | undefined
   /**
-   * The consumer has been given every event up to this revision, the last one of it included: a watch that begins with the
-   * next one misses nothing. It moves on over revisions without events, and is 0 before the watch has begun.
+   * The consumer has received all events up to and including this revision: a watch with `startRevision: revision + 1`
+   * continues without a gap. It also advances over revisions without events. 0 until the watch is established.
    */
   readonly revision: number
-  /** By how many revisions the consumer is behind what has arrived here. */
+  /** How many revisions the consumer is behind the events that have arrived. */
   readonly lag: number
-  /** Events that have arrived and wait for the consumer. */
+  /** Events that have arrived and that the consumer has not taken yet. */
   readonly buffered: number
-  /** How often the stream was lost and another one was opened. */
+  /** How often the watch has resumed on another stream. */
   readonly reconnects: number
 }
 
-/** Where a watcher gets its events from. */
+/** What a watcher needs from the multiplexer. */
 export interface WatcherHost {
   readonly obstacle: Obstacle
-  /** No more events are wanted. */
+  /** Ends the subscription. */
   leave(): void
   requestProgress(): void
   lastMessageAt(): number
@@ -35,13 +35,25 @@ export interface WatcherHost {
 }
 
 /**
- * The events of a range, in the order of their revisions, each exactly once. It runs from the moment it is made: what
- * happens before the iteration begins is buffered. Iterate over it, or over `batches()`, once.
+ * The events of a range, ordered by revision, each exactly once. Returned by `watch()`.
  *
- * Lost connections are gone on from where they broke, on another member. The iteration ends when you leave it, or with
- * `close()`; it throws what ends the watch for good: a `CompactedError` where the history that it needs is gone,
- * `PERMISSION_DENIED`, `CLUSTER_CHANGED`, `REVISION_REWOUND`, `WATCH_CANCELED` where a member gives no reason, `CLOSED`, or
- * the reason of the `signal`.
+ * The watch starts immediately: events that arrive before the iteration starts are buffered. Iterate once, over the watcher
+ * (events) or over `batches()` (all events of one revision together). Leaving the loop closes the watch.
+ *
+ * After a lost connection the watch resumes on another member, at the revision after the last one received; no event is
+ * missed or repeated. The guarantees are those of [etcd's watch API](https://etcd.io/docs/latest/learning/api_guarantees/).
+ *
+ * The iteration throws the error that ended the watch:
+ *
+ * - `COMPACTED` (`CompactedError`): the revisions that the watch needs have been compacted;
+ * - `PERMISSION_DENIED`, `AUTH_FAILED`: this user may not read the range, or cannot authenticate;
+ * - `CLUSTER_CHANGED`, `REVISION_REWOUND`: another cluster has the address, or the cluster was restored from a backup;
+ * - `WATCH_CANCELED`: the member canceled the watch without a reason;
+ * - `CLOSED`: the client was closed;
+ * - the reason of the `signal`.
+ *
+ * @example
+ * for await (const { type, keyText, valueText } of etcd.watch({ prefix: 'config/' })) console.log(type, keyText, valueText)
  */
 export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   readonly #queue: WatchQueue
@@ -55,8 +67,12 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 
   /**
-   * Resolves when the watch is there, with its revision: everything above it comes. Rejects with what ends the watch, and
-   * with `DEADLINE_EXCEEDED` after `timeoutMs`, for which there is no bound by default; the watch itself goes on then.
+   * Waits until a member has confirmed the watch.
+   *
+   * @param options.timeoutMs Time limit of the wait. Default: none. The watch continues when it is exceeded.
+   * @param options.signal Ends the wait, not the watch.
+   * @returns The revision at which the watch starts: all events above it are delivered.
+   * @throws `DEADLINE_EXCEEDED` after `timeoutMs`, or the error that ended the watch.
    */
   async ready(options: CallOptions = {}): Promise<number> {
     checkCall('ready()', options)
@@ -65,32 +81,37 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
     )
   }
 
+  /** The state of the watch at this moment. */
   get status(): WatchStatus {
     const { state, endpoint, revision, lag, buffered, reconnects } = this.#queue
     return { state, endpoint, revision, lag, buffered, reconnects }
   }
 
-  /** Asks the member how far the watch is; it shows in `status`, and as a batch with the option `progress`. */
+  /**
+   * Requests a progress notification. When the member answers, `status.revision` advances and, with the option `progress`,
+   * `batches()` yields an empty batch. Members before 3.4.31 and 3.5.13, and etcd's gRPC proxy, do not answer.
+   */
   requestProgress(): void {
     this.#host.requestProgress()
   }
 
-  /** @internal When its member sent something last, on the clock of `performance.now()`. */
+  /** @internal When its member last sent a message, on the clock of `performance.now()`. */
   get lastMessageAt(): number {
     return this.#host.lastMessageAt()
   }
 
-  /** @internal Makes its member send something, if it is alive. */
+  /** @internal Makes its member send a message if it is alive. */
   ping(): void {
     this.#host.ping()
   }
 
+  /** The events one at a time. */
   [Symbol.asyncIterator](): AsyncIterator<WatchEvent, undefined> {
     this.#claim()
     return new EventIterator(this.#queue, () => this.close())
   }
 
-  /** The events of one revision at a time; with the option `progress`, empty ones tell how far the watch is. */
+  /** The events of one revision at a time. With the option `progress`, batches without events report progress. */
   batches(): AsyncIterableIterator<WatchBatch, undefined> {
     this.#claim()
     const iterator: AsyncIterableIterator<WatchBatch, undefined> = {
@@ -109,7 +130,7 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
     return iterator
   }
 
-  /** Ends the watch; the iteration ends, too. */
+  /** Ends the watch and its iteration; buffered events are discarded. */
   async close(): Promise<void> {
     this.#host.leave()
     this.#queue.close()
@@ -120,7 +141,7 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 
   #claim(): void {
-    if (this.#isIterated) throw new InvalidArgumentError('a watch can be iterated over once: make another one')
+    if (this.#isIterated) throw new InvalidArgumentError('a watch can be iterated only once: start another watch')
     this.#isIterated = true
   }
 }
