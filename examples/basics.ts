@@ -1,4 +1,4 @@
-/** Keys, values and transactions in a page: `npx tsx examples/basics.ts http://127.0.0.1:2379`. */
+/** Keys, values and transactions on one page: `npx tsx examples/basics.ts http://127.0.0.1:2379`. */
 import { Etcd, get, json, key, put } from 'etcdkit'
 
 await using etcd = new Etcd({ endpoints: process.argv[2] ?? 'http://127.0.0.1:2379' })
@@ -13,7 +13,7 @@ await etcd.put('basics/config', JSON.stringify({ port: 8080 }))
 const config = (await etcd.get('basics/config'))?.as(json<{ port: number }>())
 console.log(`the port is ${config?.port}`)
 
-for await (const { keyText } of etcd.list({ prefix: 'basics/' })) console.log(`there is ${keyText}`)
+for await (const { keyText } of etcd.list({ prefix: 'basics/' })) console.log(`found ${keyText}`)
 
 const { succeeded, responses } = await etcd
   .txn()
@@ -21,7 +21,7 @@ const { succeeded, responses } = await etcd
   .then(put('basics/owner', `process ${process.pid}`))
   .else(get('basics/owner'))
   .commit()
-console.log(succeeded ? 'now the owner' : `the owner is ${responses[0]?.valueText}`)
+console.log(succeeded ? 'acquired' : `owned by ${responses[0]?.valueText}`)
 
 const update = await etcd.update('basics/runs', (current) => String(Number(current?.valueText ?? 0) + 1))
-console.log(`counted this run at revision ${update.revision}`)
+console.log(`counted at revision ${update.revision}`)

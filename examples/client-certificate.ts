@@ -1,4 +1,4 @@
-/** Users by certificate: the members take its common name, so that there is neither a password nor a token. */
+/** Authentication by client certificate: members use its common name as the user name; no passwords or tokens are needed. */
 import { Etcd, isEtcdError } from 'etcdkit'
 import { EtcdCluster } from 'etcdkit/testing'
 
@@ -13,7 +13,7 @@ function clientOf(commonName: string): Etcd {
 await using root = clientOf('root')
 await root.auth.roles.add('alice')
 await root.auth.roles.grant('alice', 'readwrite', { prefix: 'alice/' })
-await root.auth.users.add('alice') // no password: only a certificate will do
+await root.auth.users.add('alice') // without a password, only a certificate is accepted
 await root.auth.users.grantRole('alice', 'alice')
 
 await using alice = clientOf('alice')
@@ -23,5 +23,5 @@ try {
   await alice.get('root/secret')
 } catch (error) {
   if (!isEtcdError(error, 'PERMISSION_DENIED')) throw error
-  console.log('alice may not read what is not hers')
+  console.log('alice may only read her own keys')
 }

@@ -1,6 +1,6 @@
 /**
- * A service that takes its configuration from etcd and follows it while it runs; a value that is wrong is reported, and the
- * last good one stays in use. The service goes on while the cluster is away: `npx tsx examples/config-reload.ts`.
+ * A service that reads its configuration from etcd and follows changes. It reports invalid values and keeps the last valid
+ * one, and continues while the cluster is down: `npx tsx examples/config-reload.ts`.
  */
 import { once } from 'node:events'
 import { Etcd, json } from 'etcdkit'
@@ -10,7 +10,7 @@ interface Limits {
   readonly connections: number
 }
 
-/** A codec that accepts what the service can work with, and nothing else. */
+/** A codec that only accepts valid configurations. */
 const limits = {
   encode: json<Limits>().encode,
   decode(bytes: Buffer): Limits {
@@ -28,7 +28,7 @@ await using config = etcd.informer({ key: 'config/limits' }, { codec: limits })
 let current: Limits = { connections: 1 }
 const applied = new EventTarget()
 config.on('change', ({ value, revision }) => {
-  if (value === undefined) return // deleted: the last one stays
+  if (value === undefined) return // deleted: keep the last value
   current = value
   console.log(`connections: ${current.connections} (revision ${revision})`)
   applied.dispatchEvent(new Event('applied'))
@@ -49,7 +49,7 @@ for (const text of ['{"connections":50}', '{"connections":"many"}', '{"connectio
 }
 
 await cluster.kill(0)
-console.log(`the cluster is down, and the service works on with ${current.connections}`)
+console.log(`the cluster is down, the service continues with ${current.connections}`)
 await cluster.restart(0)
 const next = once(applied, 'applied')
 await etcd.put('config/limits', '{"connections":100}')

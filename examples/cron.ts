@@ -1,6 +1,6 @@
 /**
- * A cron for several hosts: each slot is run once, by whichever host gets the lock, and by another one if that host dies
- * before it is done: `npx tsx examples/cron.ts`.
+ * A cron job on several hosts: each slot is run once, by the host that acquires the lock, or by another host if that one
+ * dies first: `npx tsx examples/cron.ts`.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd, isEtcdError, put } from 'etcdkit'
@@ -13,7 +13,7 @@ await using observer = new Etcd({ endpoints: cluster.endpoints })
 const first = Math.ceil(Date.now() / everyMs) + 2
 let hasOneDied = false
 
-/** A host, in production a process of its own. */
+/** A host; in production a separate process. */
 class Host {
   readonly name: string
   readonly #etcd = new Etcd({ endpoints: cluster.endpoints })
@@ -23,7 +23,7 @@ class Host {
     this.name = name
   }
 
-  /** Waits for the time of each slot, by its own clock, and runs it unless another host has. */
+  /** Waits for each slot by the local clock, and runs it unless another host already has. */
   async run(): Promise<void> {
     for (let slot = first; slot < first + slots && !this.#isDead; slot += 1) {
       await sleep(Math.max(0, slot * everyMs - Date.now()))
@@ -39,7 +39,7 @@ class Host {
       const last = Number((await this.#etcd.get('cron/report'))?.valueText ?? 0)
       if (last >= slot) return
       if (slot === first + 2 && !hasOneDied) await this.#die()
-      // Only while nobody else has come to hold the lock: also if this host was stopped until now.
+      // The guard fails if another host holds the lock by now, even if this process was suspended.
       const report = put(`reports/${slot}`, `by ${this.name}, fence ${lock.fence}`)
       const done = put('cron/report', String(slot))
       const { succeeded } = await this.#etcd.txn().if(lock.guard()).then(done, report).commit()
@@ -47,7 +47,7 @@ class Host {
     })
   }
 
-  /** Its locks are free at once; those of a process that is killed, when their time is over. */
+  /** `close()` releases its locks immediately; those of a killed process expire after their TTL. */
   async #die(): Promise<void> {
     hasOneDied = true
     this.#isDead = true

@@ -1,6 +1,6 @@
 /**
- * A Fastify plugin that gives a server its client: `app.etcd`, a route for readiness probes, and an end in order. Requests end
- * with what etcd said, as a status of HTTP: `npx tsx examples/fastify-plugin.ts`.
+ * A Fastify plugin that adds a client as `app.etcd`, a route for readiness probes, and a graceful shutdown. It maps errors of
+ * etcd to HTTP status codes: `npx tsx examples/fastify-plugin.ts`.
  */
 import { type ClientOptions, Etcd, isEtcdError } from 'etcdkit'
 import { EtcdCluster } from 'etcdkit/testing'
@@ -12,11 +12,11 @@ declare module 'fastify' {
   }
 }
 
-/** Registered on the server itself, so that all of its routes have the client. */
+/** Registered on the server itself, so that all routes have the client. */
 async function useEtcd(app: FastifyInstance, options: ClientOptions): Promise<void> {
   const etcd = new Etcd(options)
   app.decorate('etcd', etcd)
-  app.addHook('onClose', () => etcd.close()) // after the requests under way
+  app.addHook('onClose', () => etcd.close()) // after all requests in flight
   app.get('/readyz', async (_, reply) => {
     const { status, problems } = await etcd.health({ timeoutMs: 800 })
     return reply.code(status === 'unhealthy' ? 503 : 200).send({ status, problems })

@@ -1,6 +1,6 @@
 /**
- * A service with the endpoints that Kubernetes asks: whether the process is alive, and whether it can do its work now. It
- * ends in order: `npx tsx examples/health-server.ts`.
+ * A service with liveness and readiness probes for Kubernetes and a graceful shutdown:
+ * `npx tsx examples/health-server.ts`.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import { Etcd } from 'etcdkit'
@@ -14,15 +14,15 @@ function answer(response: ServerResponse, isGood: boolean, body: object): void {
   response.writeHead(isGood ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 }
 
-/** A cluster that lacks a member still serves: only `unhealthy` means that this process should get no requests. */
+/** A degraded cluster still serves requests: only `unhealthy` means that this process should receive none. */
 async function ready(response: ServerResponse): Promise<void> {
-  const { status, problems } = await etcd.health({ timeoutMs: 800 }) // below the timeout of the probe
+  const { status, problems } = await etcd.health({ timeoutMs: 800 }) // less than the timeout of the probe
   answer(response, !isEnding && status !== 'unhealthy', { status, problems })
 }
 
 const server = createServer((request, response) => {
   switch (request.url) {
-    case '/livez': // says nothing about etcd: to restart this process would not help it
+    case '/livez': // independent of etcd: restarting this process would not repair it
       return answer(response, true, {})
     case '/readyz':
       return void ready(response).catch(() => answer(response, false, {}))
@@ -46,5 +46,5 @@ await show('/readyz')
 await cluster.kill(1)
 await show('/readyz')
 
-isEnding = true // tell the probes first, then let the requests end, then close the client
+isEnding = true // first fail the probes, then finish requests, then close the client
 await new Promise((resolve) => server.close(resolve))

@@ -1,6 +1,6 @@
 /**
- * A service that is driven by an informer: it keeps a configuration for each zone that follows from the backends there,
- * while the member that tells it of them is killed: `npx tsx examples/informer-service.ts`.
+ * A service driven by an informer: it derives the configuration of each zone from the backends in it, and continues while
+ * the member that serves its watch is killed: `npx tsx examples/informer-service.ts`.
  */
 import { Etcd, json } from 'etcdkit'
 import { EtcdCluster } from 'etcdkit/testing'
@@ -13,7 +13,7 @@ const say = (text: string): void => console.log(`${(performance.now() / 1000).to
 await using cluster = await EtcdCluster.start({ members: 3 })
 await using etcd = new Etcd({ endpoints: cluster.endpoints })
 const write = (name: string, backend: Backend) => etcd.put(`backends/${name}`, JSON.stringify(backend))
-/** Waits until a write is taken in, the handler was told, and what follows from it is done. */
+/** Waits until a write has reached the informer and its handler, and the resulting work is done. */
 const done = async ({ revision }: { readonly revision: number }): Promise<void> => {
   await backends.waitForRevision(revision)
   await new Promise(setImmediate)
@@ -26,22 +26,22 @@ await using backends = etcd.informer(
   { prefix: 'backends/' },
   { codec: json<Backend>(), indexes: { zone: ({ zone }) => zone } },
 )
-// What is to be done follows from what the informer shows now: many changes of a zone at once are one piece of work.
+// Derives the work from the current state of the informer, so concurrent changes of a zone need only one run.
 const configure = async (zone: string, { signal }: { readonly signal: AbortSignal }): Promise<void> => {
   const ports = backends.by('zone', zone).map(({ value }) => value.port)
   await etcd.put(`config/${zone}`, ports.sort().join(' '), { signal })
-  say(`    config/${zone} is now: ${ports.join(' ') || 'nobody'}`)
+  say(`    config/${zone} is now: ${ports.join(' ') || 'none'}`)
 }
-const onError = (error: unknown, zone: string): void => say(`    config/${zone} later again: ${error}`)
+const onError = (error: unknown, zone: string): void => say(`    config/${zone} will be retried: ${error}`)
 await using zones = new WorkQueue(configure, { concurrency: 4, onError })
 
 backends.on('change', ({ type, keyText, value, old, revision, source }) => {
   say(`${type} ${keyText} at revision ${revision} (${source})`)
   for (const backend of [old?.value, value]) if (backend !== undefined) zones.add(backend.zone)
 })
-etcd.on('watchLost', ({ endpoint }) => say(`the watch is lost with ${memberOf(endpoint)}`))
+etcd.on('watchLost', ({ endpoint }) => say(`the watch lost ${memberOf(endpoint)}`))
 etcd.on('watchResumed', ({ endpoint, downMs }) =>
-  say(`it goes on with ${memberOf(endpoint)} after ${downMs.toFixed()} ms`),
+  say(`the watch resumed on ${memberOf(endpoint)} after ${downMs.toFixed()} ms`),
 )
 
 await backends.ready()
@@ -49,13 +49,13 @@ say(`ready with ${backends.size} backends at revision ${backends.revision}`)
 await done(await write('c', { zone: 'south', port: 8003 }))
 
 const { endpoint } = backends.stats()
-say(`${memberOf(endpoint)} is killed; meanwhile b moves and a ends`)
+say(`${memberOf(endpoint)} is killed; meanwhile b moves and a is deleted`)
 await cluster.kill(cluster.endpoints.indexOf(endpoint ?? ''))
-await cluster.leader() // Reads from the informer need none; writes do.
+await cluster.leader() // writes need a leader, reads from the informer do not
 await write('b', { zone: 'south', port: 8002 })
 await done(await etcd.delete('backends/a'))
 
 for await (const { keyText, valueText } of etcd.list({ prefix: 'config/' }))
-  say(`${keyText} holds: ${valueText || 'nobody'}`)
+  say(`${keyText} holds: ${valueText || 'none'}`)
 const { resyncs, reconnects } = backends.stats()
 say(`reconnects: ${reconnects}, resyncs: ${resyncs}: nothing was missed`)

@@ -1,6 +1,6 @@
 /**
- * Instances of a service register themselves, and a consumer follows who is there: `npx tsx examples/service-registry.ts`.
- * The records are those of etcd's Go module `naming/endpoints`, so that Go services find these, and these find Go's.
+ * Instances of a service register themselves, and a consumer follows the list: `npx tsx examples/service-registry.ts`. The
+ * records are compatible with etcd's Go module `naming/endpoints`, so Go services can discover them, and vice versa.
  */
 import { createServer } from 'node:http'
 import { Etcd } from 'etcdkit'
@@ -9,7 +9,7 @@ import { EtcdCluster } from 'etcdkit/testing'
 
 await using cluster = await EtcdCluster.start()
 
-/** Serves until it is told to stop; a process that dies instead is gone from the registry after 10 seconds. */
+/** Serves until `stop()` is called. If the process dies instead, its record expires after 10 seconds. */
 async function startInstance(name: string): Promise<{ stop(): Promise<void> }> {
   const server = createServer((_, response) => response.end(`hello from ${name}`))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -20,7 +20,7 @@ async function startInstance(name: string): Promise<{ stop(): Promise<void> }> {
   const registration = await new ServiceEndpoints(etcd, 'services/greeter').register(endpoint, { ttlSeconds: 10 })
   return {
     async stop() {
-      await registration.close() // first nobody comes any more, then it ends
+      await registration.close() // first stop new requests, then shut down
       await etcd.close()
       await new Promise((resolve) => server.close(resolve))
     },

@@ -1,5 +1,5 @@
 /**
- * Tenants that share a cluster: each has a user, a role and a namespace, and the cluster itself keeps them apart:
+ * Tenants that share a cluster: each has a user, a role and a namespace, and the cluster enforces the separation:
  * `npx tsx examples/tenants.ts`.
  */
 import { Etcd, isEtcdError } from 'etcdkit'
@@ -11,7 +11,7 @@ const tls = { ca: cluster.tls?.ca }
 
 await using admin = new Etcd({ endpoints: cluster.endpoints, tls, auth: { username: 'root', password: rootPassword } })
 
-/** A user who may read and write the keys of the tenant, and read what all tenants share. */
+/** Adds a user that may read and write the keys of the tenant, and read the shared keys. */
 async function addTenant(name: string, password: string): Promise<void> {
   await admin.auth.roles.add(name)
   await admin.auth.roles.grant(name, 'readwrite', { prefix: `tenants/${name}/` })
@@ -20,7 +20,7 @@ async function addTenant(name: string, password: string): Promise<void> {
   await admin.auth.users.grantRole(name, name)
 }
 
-/** What a tenant's program gets: its keys look as if there were no others. */
+/** The client of a tenant, confined to its keys. */
 function clientOf(name: string, password: string): Etcd {
   return new Etcd({
     endpoints: cluster.endpoints,
@@ -42,7 +42,7 @@ console.log('red has the plan', (await red.get('config/plan'))?.valueText)
 console.log('blue has the plan', (await blue.get('config/plan'))?.valueText)
 console.log('in the cluster:', (await admin.range({ prefix: 'tenants/' })).kvs.map(({ keyText }) => keyText).join(' '))
 
-// The namespace keeps a program from mistakes, the role keeps it from everything else.
+// The namespace prevents mistakes; the role is enforced by the cluster.
 await using curious = new Etcd({ endpoints: cluster.endpoints, tls, auth: { username: 'red', password: 'red-secret' } })
 console.log('shared with red:', (await curious.get('shared/plans'))?.valueText)
 for (const key of ['tenants/blue/config/plan', 'elsewhere']) {

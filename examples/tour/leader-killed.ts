@@ -8,14 +8,14 @@ const readers = 8
 const writers = 4
 const patienceMs = 15_000
 
-/** What the client said of one write, each of which has a key of its own. */
+/** A write to a separate key, and its reported outcome. */
 export interface Write {
   readonly key: string
-  readonly said: 'acknowledged' | Effect
+  readonly outcome: 'acknowledged' | Effect
   readonly code: string | undefined
 }
 
-/** Kills the leader under traffic: no read may fail, and what is said of each write must be what the cluster holds. */
+/** Kills the leader under load: no read may fail, and the reported outcome of each write must match the stored data. */
 export async function killLeader(stage: Stage, leader: number): Promise<Verdict> {
   const { cluster, etcd, screen } = stage
   const traffic = new Traffic(stage)
@@ -28,31 +28,31 @@ export async function killLeader(stage: Stage, leader: number): Promise<Verdict>
   await sleep(1000)
   await traffic.stop()
   const stored = new Set((await etcd.range({ prefix })).kvs.map(({ keyText }) => keyText))
-  screen.row('killed', `${cluster.members[leader]?.name}, which led; writes again after ${ms(recoveredMs)}`)
-  screen.row('reads', `${whole(traffic.reads)} made, ${traffic.failedReads.length} failed`)
+  screen.row('killed', `${cluster.members[leader]?.name}, the leader; writes succeed again after ${ms(recoveredMs)}`)
+  screen.row('reads', `${whole(traffic.reads)}, ${traffic.failedReads.length} failed`)
   describeWrites(stage, traffic.writes, stored)
-  for (const { key, said } of traffic.writes.filter((write) => isLie(write, stored))) {
-    screen.row('not true', `${key} was said to be ${said}`)
+  for (const { key, outcome } of traffic.writes.filter((write) => isWrong(write, stored))) {
+    screen.row('wrong', `${key} was reported as ${outcome}`)
   }
   for (const error of traffic.failedReads.slice(0, 3)) screen.row('failed', String(error))
   return trafficVerdict(traffic, stored)
 }
 
-/** No read failed, and nothing that was said of a write is untrue. */
+/** No read failed, and every reported outcome is correct. */
 export function trafficVerdict(
   { reads, failedReads, writes }: Pick<Traffic, 'reads' | 'failedReads' | 'writes'>,
   stored: ReadonlySet<string>,
 ): Verdict {
-  const lies = writes.filter((write) => isLie(write, stored))
+  const wrong = writes.filter((write) => isWrong(write, stored))
   const reading = `${whole(failedReads.length)} of ${whole(reads)} reads failed`
   return {
-    holds: lies.length === 0 && failedReads.length === 0 && reads > 0 && writes.length > 0,
-    text: `${reading}, ${whole(writes.length - lies.length)} of ${whole(writes.length)} writes as said`,
+    holds: wrong.length === 0 && failedReads.length === 0 && reads > 0 && writes.length > 0,
+    text: `${reading}, ${whole(writes.length - wrong.length)} of ${whole(writes.length)} outcomes correct`,
   }
 }
 
-function isLie({ key, said }: Write, stored: ReadonlySet<string>): boolean {
-  switch (said) {
+function isWrong({ key, outcome }: Write, stored: ReadonlySet<string>): boolean {
+  switch (outcome) {
     case 'acknowledged':
       return !stored.has(key)
     case 'none':
@@ -63,18 +63,18 @@ function isLie({ key, said }: Write, stored: ReadonlySet<string>): boolean {
 }
 
 function describeWrites({ screen }: Stage, writes: readonly Write[], stored: ReadonlySet<string>): void {
-  for (const said of ['acknowledged', 'unknown', 'none'] as const) {
-    const those = writes.filter((write) => write.said === said)
-    const there = those.filter(({ key }) => stored.has(key)).length
-    const codes = [...new Set(those.map(({ code }) => code))].join(', ')
-    const name = said === 'acknowledged' ? said : `effect ${said}`
-    const found = those.length === 0 ? '' : `, ${whole(there)} of them are there`
+  for (const outcome of ['acknowledged', 'unknown', 'none'] as const) {
+    const matching = writes.filter((write) => write.outcome === outcome)
+    const count = matching.filter(({ key }) => stored.has(key)).length
+    const codes = [...new Set(matching.map(({ code }) => code))].join(', ')
+    const name = outcome === 'acknowledged' ? outcome : `effect ${outcome}`
+    const found = matching.length === 0 ? '' : `, ${whole(count)} stored`
     const reason = codes === '' ? '' : ` (${codes})`
-    screen.row(name, `${whole(those.length)} writes${found}${reason}`)
+    screen.row(name, `${whole(matching.length)} writes${found}${reason}`)
   }
 }
 
-/** Readers and writers that never rest, and the record of what the client told them. */
+/** Continuous reads and writes, with a record of their outcomes. */
 class Traffic {
   reads = 0
   readonly failedReads: unknown[] = []
@@ -92,7 +92,7 @@ class Traffic {
     ])
   }
 
-  /** Waits until a write was acknowledged that was made after `time`. */
+  /** Waits until a write started after `time` has succeeded. */
   async writtenAfter(time: number): Promise<void> {
     while (this.#lastWriteAt < time) {
       if (performance.now() - time > patienceMs) throw new Error(`no write succeeded for ${patienceMs} ms`)
@@ -123,11 +123,11 @@ class Traffic {
       const madeAt = performance.now()
       try {
         await this.#stage.etcd.put(key, 'here')
-        this.writes.push({ key, said: 'acknowledged', code: undefined })
+        this.writes.push({ key, outcome: 'acknowledged', code: undefined })
         this.#lastWriteAt = madeAt
       } catch (error) {
         if (!isEtcdError(error)) throw error
-        this.writes.push({ key, said: error.effect, code: error.code })
+        this.writes.push({ key, outcome: error.effect, code: error.code })
       }
       await sleep(5)
     }

@@ -8,7 +8,7 @@ const keyCount = 10_000
 const batchSize = 100
 const maxPageSize = 1000
 
-/** Lists many keys page by page while others overwrite, delete and add keys: it must give the first page's moment. */
+/** Lists many keys page by page under concurrent writes: all pages must show the revision of the first one. */
 export async function listWhileChanging(stage: Stage): Promise<Verdict> {
   const { etcd, screen } = stage
   const loadMs = await load(stage)
@@ -17,12 +17,12 @@ export async function listWhileChanging(stage: Stage): Promise<Verdict> {
   const revisions = new Set<number>()
   let pages = 0
   for await (const { kvs, revision } of etcd.list({ prefix }, { maxPageSize }).pages()) {
-    // The first page decides the revision: every change comes after it.
+    // The first page determines the revision: every change comes later.
     if (pages === 0) changes.begin()
     pages += 1
     revisions.add(revision)
     for (const kv of kvs) seen.push(`${kv.keyText}=${kv.valueText}`)
-    await sleep(10) // as a consumer that does something with each page
+    await sleep(10) // simulates work on each page
   }
   const made = await changes.end()
   screen.row('written', `${whole(keyCount)} keys in ${ms(loadMs)}, ${batchSize} in a transaction`)
@@ -31,7 +31,7 @@ export async function listWhileChanging(stage: Stage): Promise<Verdict> {
   return listingVerdict(seen, revisions.size, made)
 }
 
-/** The listing gave each key as it was loaded, once, and nothing else, although there were changes. */
+/** The listing returned each loaded key once, unchanged, and nothing else. */
 export function listingVerdict(seen: readonly string[], revisions: number, changes: number): Verdict {
   const missing = missingFrom(new Set(seen))
   return {
@@ -44,7 +44,7 @@ function keyName(index: number): string {
   return `${prefix}${String(index).padStart(5, '0')}`
 }
 
-/** How many keys the listing did not give with the value that they were loaded with. */
+/** Number of keys that the listing did not return with their original value. */
 function missingFrom(seen: ReadonlySet<string>): number {
   const expected = Array.from({ length: keyCount }, (_, index) => `${keyName(index)}=original`)
   return expected.filter((entry) => !seen.has(entry)).length
@@ -65,7 +65,7 @@ async function load({ etcd, screen }: Stage): Promise<number> {
   return performance.now() - startedAt
 }
 
-/** Other users of the keys, who change them all the time. */
+/** Concurrent writers that change the keys continuously. */
 class Changes {
   readonly #stage: Stage
   #made = 0
@@ -80,14 +80,14 @@ class Changes {
     this.#work = Promise.all(Array.from({ length: 8 }, (_, worker) => this.#change(worker)))
   }
 
-  /** Ends the changes and tells how many were made. */
+  /** Stops the writers and returns the number of changes. */
   async end(): Promise<number> {
     this.#stopped = true
     await this.#work
     return this.#made
   }
 
-  /** Takes keys from all over the range in turn, so that every page is concerned. */
+  /** Changes keys all over the range, so that every page is affected. */
   async #change(worker: number): Promise<void> {
     const { etcd } = this.#stage
     for (let step = worker; !this.#stopped; step += 8) {

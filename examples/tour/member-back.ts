@@ -5,11 +5,11 @@ import { countGreetings, rangesServed, repeat, type Stage } from './stage.js'
 const calls = 900
 const patienceMs = 10_000
 
-/** Starts the killed member again: the client must find it by itself and give it its share of the calls. */
+/** Restarts the killed member: the client must detect it and send it its share of the calls. */
 export async function comeBack(stage: Stage, index: number): Promise<Verdict> {
   const { cluster, screen } = stage
   const { name = '', endpoint = '' } = cluster.members[index] ?? {}
-  screen.progress(`starting ${name} again`)
+  screen.progress(`restarting ${name}`)
   await cluster.restart(index)
   const servingAt = performance.now()
   await inRotation(stage, endpoint)
@@ -17,11 +17,11 @@ export async function comeBack(stage: Stage, index: number): Promise<Verdict> {
   const before = await rangesServed(stage)
   await repeat(calls, 16, () => countGreetings(stage))
   const served = (await rangesServed(stage)).map((count, member) => count - (before[member] ?? 0))
-  screen.row('in rotation', `${name}, ${ms(foundMs)} after it began to serve`)
+  screen.row('in rotation', `${name}, ${ms(foundMs)} after it started serving`)
   return shareVerdict(name, served[index] ?? 0, served.length)
 }
 
-/** The member served its part of the calls again. */
+/** The member serves its share of the calls again. */
 export function shareVerdict(name: string, share: number, members: number): Verdict {
   return {
     holds: Math.abs(share - calls / members) <= 2,

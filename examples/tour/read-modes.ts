@@ -6,7 +6,7 @@ const key = 'tour/greeting'
 const value = 'hello from three members'
 const samples = 300
 
-/** Writes a key and reads it in both modes: each must give what was just written, at that revision or later. */
+/** Writes a key and reads it in both modes: each read must return the written value, at that revision or later. */
 export async function readBothWays(stage: Stage): Promise<Verdict> {
   const { etcd, screen } = stage
   const startedAt = performance.now()
@@ -19,16 +19,16 @@ export async function readBothWays(stage: Stage): Promise<Verdict> {
     if (last !== undefined) row(stage, mode, last, medianMs)
     right &&= results.every(({ kvs, revision }) => kvs[0]?.valueText === value && revision >= written.revision)
   }
-  screen.row('', `times of the reads are medians of ${samples}, one after another`)
-  return { holds: right, text: `${2 * samples} reads gave the value written just before, none an older one` }
+  screen.row('', `read latencies are medians of ${samples} sequential reads`)
+  return { holds: right, text: `${2 * samples} reads returned the value just written, none an older one` }
 }
 
-function row({ screen, ...stage }: Stage, name: string, answer: Answer, durationMs: number): void {
-  const who = memberName({ screen, ...stage }, answer.endpoint)
-  screen.row(name, `answered by ${who} at revision ${answer.revision} in ${ms(durationMs)}`)
+function row({ screen, ...stage }: Stage, name: string, response: ReadResponse, durationMs: number): void {
+  const member = memberName({ screen, ...stage }, response.endpoint)
+  screen.row(name, `answered by ${member} at revision ${response.revision} in ${ms(durationMs)}`)
 }
 
-type Answer = Pick<RangeResult, 'endpoint' | 'revision'>
+type ReadResponse = Pick<RangeResult, 'endpoint' | 'revision'>
 
 async function measure({ etcd }: Stage, mode: ReadMode): Promise<{ results: RangeResult[]; medianMs: number }> {
   const results: RangeResult[] = []

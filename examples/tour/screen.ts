@@ -1,23 +1,23 @@
 import type { WriteStream } from 'node:tty'
 
-/** Whether a section's claim held, and the number that shows it. */
+/** Whether the check of a section passed, with the measurement. */
 export interface Verdict {
   readonly holds: boolean
   readonly text: string
 }
 
-type Colour = 'bold' | 'dim' | 'green' | 'red'
+type Color = 'bold' | 'dim' | 'green' | 'red'
 
-const codes: Readonly<Record<Colour, number>> = { bold: 1, dim: 2, green: 32, red: 31 }
+const codes: Readonly<Record<Color, number>> = { bold: 1, dim: 2, green: 32, red: 31 }
 
-/** Writes the tour: colours and the progress line on a terminal only, and plain lines anywhere else. */
+/** Prints the tour, with colors and a progress line on terminals only. */
 export class Screen {
   readonly #out: WriteStream
-  readonly #hasColours: boolean
+  readonly #hasColors: boolean
 
   constructor(out: WriteStream = process.stdout) {
     this.#out = out
-    this.#hasColours = out.isTTY === true && !process.env.NO_COLOR
+    this.#hasColors = out.isTTY === true && !process.env.NO_COLOR
   }
 
   /** The heading of a section. */
@@ -25,7 +25,7 @@ export class Screen {
     this.#line(`\n${this.#paint('bold', text)}`)
   }
 
-  /** One line of a table: a name of up to 15 letters, and what is to be said of it. */
+  /** One table row: a name of up to 15 characters, and a text. */
   row(name: string, text: string): void {
     this.#line(`  ${this.#paint('dim', name.padEnd(15))} ${text}`)
   }
@@ -35,7 +35,7 @@ export class Screen {
     this.#line(`  ${holds ? this.#paint('green', '✓') : this.#paint('red', '✗')} ${text}`)
   }
 
-  /** Shows what is going on in one line, which the next one takes the place of; nothing where there is no terminal. */
+  /** Shows the current step in a line that the next output replaces; prints nothing without a terminal. */
   progress(text: string): void {
     if (this.#out.isTTY) this.#out.write(`\r\x1b[2K  ${text}`)
   }
@@ -45,8 +45,8 @@ export class Screen {
     this.#out.write(`${text}\n`)
   }
 
-  #paint(colour: Colour, text: string): string {
-    return this.#hasColours ? `\x1b[${codes[colour]}m${text}\x1b[0m` : text
+  #paint(color: Color, text: string): string {
+    return this.#hasColors ? `\x1b[${codes[color]}m${text}\x1b[0m` : text
   }
 }
 
@@ -55,7 +55,7 @@ export function whole(count: number): string {
   return Math.round(count).toLocaleString('en-US')
 }
 
-/** A time in milliseconds, with a fraction where it is short. */
+/** A duration in milliseconds, with decimals if it is short. */
 export function ms(durationMs: number): string {
   return `${durationMs < 10 ? durationMs.toFixed(2) : whole(durationMs)} ms`
 }

@@ -1,6 +1,6 @@
 import type { Screen, Verdict } from './screen.js'
 
-/** Shows a section with its verdict; the exit code of the tour is 1 if it does not hold. */
+/** Prints a section with its verdict; a failed check sets the exit code to 1. */
 export async function section(screen: Screen, title: string, run: () => Promise<Verdict>): Promise<void> {
   screen.title(title)
   const verdict = await run()

@@ -5,7 +5,7 @@ const calls = 3000
 const inFlight = 32
 const barLength = 40
 
-/** Makes many reads and asks the members how many each of them served; shows that it was a third each. */
+/** Makes many reads, and shows from the members' metrics that each served a third. */
 export async function spreadEvenly(stage: Stage): Promise<Verdict> {
   const before = await rangesServed(stage)
   const startedAt = performance.now()
@@ -19,12 +19,12 @@ export async function spreadEvenly(stage: Stage): Promise<Verdict> {
   return spreadVerdict(served, seconds)
 }
 
-/** Each call was served once, and each member served its third, but for those that were on their way first. */
+/** Each call was served once, and each member served a third, give or take the first calls in flight. */
 export function spreadVerdict(served: readonly number[], seconds: number): Verdict {
   const apart = Math.max(...served) - Math.min(...served)
   const total = served.reduce((sum, count) => sum + count, 0)
   return {
     holds: total === calls && apart <= served.length,
-    text: `${whole(total)} reads over ${served.length} members, at most ${apart} apart, ${whole(total / seconds)} a second`,
+    text: `${whole(total)} reads over ${served.length} members, at most ${apart} apart, ${whole(total / seconds)}/s`,
   }
 }

@@ -2,20 +2,20 @@ import type { Etcd } from 'etcdkit'
 import type { EtcdCluster } from 'etcdkit/testing'
 import type { Screen } from './screen.js'
 
-/** What every section of the tour works with. */
+/** The context of every section of the tour. */
 export interface Stage {
   readonly cluster: EtcdCluster
   readonly etcd: Etcd
   readonly screen: Screen
 }
 
-/** How many range requests each member has served since it was started, as its own metrics tell. */
+/** Number of range requests that each member has served since its start, from its metrics. */
 export function rangesServed({ cluster }: Stage): Promise<number[]> {
   const labels = { grpc_method: 'Range' }
   return Promise.all(cluster.members.map((member) => member.metric('grpc_server_handled_total', labels)))
 }
 
-/** A read that is a request of its own: reads of single keys that are made at the same time go out as one. */
+/** A read that is never batched; concurrent reads of single keys would be one request. */
 export function countGreetings({ etcd }: Stage): Promise<number> {
   return etcd.count({ prefix: 'tour/greeting' })
 }

@@ -8,8 +8,8 @@ import { runScript } from '../support/child.js'
 
 const loaded = Array.from({ length: 10_000 }, (_, index) => `tour/list/${String(index).padStart(5, '0')}=original`)
 
-function written(said: Write['said']): Write {
-  return { key: 'key', said, code: undefined }
+function written(outcome: Write['outcome']): Write {
+  return { key: 'key', outcome, code: undefined }
 }
 
 describe('A section of the tour', () => {
@@ -17,7 +17,7 @@ describe('A section of the tour', () => {
     assert.equal(spreadVerdict([1000, 1000, 1000], 2).holds, true)
     assert.equal(
       spreadVerdict([1001, 1000, 999], 2).text,
-      '3,000 reads over 3 members, at most 2 apart, 1,500 a second',
+      '3,000 reads over 3 members, at most 2 apart, 1,500/s',
     )
     assert.equal(spreadVerdict([1500, 1500, 0], 2).holds, false)
     assert.equal(spreadVerdict([1000, 1000, 1001], 2).holds, false)

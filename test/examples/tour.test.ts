@@ -71,39 +71,39 @@ const output = `
 etcdkit on 3 members of etcd #
   started in      # ms
 
-Calls are spread over the members, by the servers’ own count
+Calls are balanced over the members, by the servers’ own metrics
   m0             +# █+
   m1             +# █+
   m2             +# █+
-  ✓ 3,000 reads over 3 members, at most # apart, # a second
+  ✓ 3,000 reads over 3 members, at most # apart, #/s
 
-One key, read in both modes
+Linearizable and serializable reads of one key
   put             answered by m# at revision # in # ms
   linearizable    answered by m# at revision # in # ms
   serializable    answered by m# at revision # in # ms
-                  times of the reads are medians of 300, one after another
-  ✓ 600 reads gave the value written just before, none an older one
+                  read latencies are medians of 300 sequential reads
+  ✓ 600 reads returned the value just written, none an older one
 
-A listing is of one moment, however much changes
+A listing under concurrent writes shows one revision
   written         10,000 keys in # ms, 100 in a transaction
   listed          # pages, all at revision #
   meanwhile       # keys overwritten, deleted or added
   ✓ 10,000 keys: 0 missing, 0 too many or changed
 
-The leader is killed under traffic
-  killed          m#, which led; writes again after # ms
-  reads           # made, 0 failed
-  acknowledged    # writes, # of them are there
-  effect unknown  # writes(, # of them are there)?( [(][A-Z_, ]+[)])?
-  effect none     # writes(, 0 of them are there)?( [(][A-Z_, ]+[)])?
-  ✓ 0 of # reads failed, # of # writes as said
+The leader is killed under load
+  killed          m#, the leader; writes succeed again after # ms
+  reads           #, 0 failed
+  acknowledged    # writes, # stored
+  effect unknown  # writes(, # stored)?( [(][A-Z_, ]+[)])?
+  effect none     # writes(, 0 stored)?( [(][A-Z_, ]+[)])?
+  ✓ 0 of # reads failed, # of # outcomes correct
 
-The member comes back
-  in rotation     m#, # ms after it began to serve
+The member restarts
+  in rotation     m#, # ms after it started serving
   ✓ m# served # of the next 900 reads
 
 Closed
-  ✓ the process ends by itself, # ms after close[(][)]; all took # s
+  ✓ the process exits # ms after close[(][)]; total time # s
 `
 const pattern = new RegExp(`^${output.replaceAll('#', '[\\d.,]+')}$`)
 
