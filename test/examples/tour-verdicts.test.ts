@@ -15,10 +15,7 @@ function written(outcome: Write['outcome']): Write {
 describe('A section of the tour', () => {
   test('passes if the members served the calls evenly, each once', () => {
     assert.equal(spreadVerdict([1000, 1000, 1000], 2).holds, true)
-    assert.equal(
-      spreadVerdict([1001, 1000, 999], 2).text,
-      '3,000 reads over 3 members, at most 2 apart, 1,500/s',
-    )
+    assert.equal(spreadVerdict([1001, 1000, 999], 2).text, '3,000 reads over 3 members, at most 2 apart, 1,500/s')
     assert.equal(spreadVerdict([1500, 1500, 0], 2).holds, false)
     assert.equal(spreadVerdict([1000, 1000, 1001], 2).holds, false)
     assert.equal(spreadVerdict([1000, 1000, 999], 2).holds, false)
