@@ -14,15 +14,15 @@ import {
   utf8String,
 } from './der.js'
 
-/** What a certificate says. */
+/** Options of a certificate. */
 export interface CertificateOptions {
-  /** The user name, for client certificates that etcd takes as a login. @default none */
+  /** The common name, which etcd uses as the user name of client certificates. @default none */
   readonly commonName?: string
-  /** Host names and IP addresses that a server may have. @default 127.0.0.1, ::1 and localhost */
+  /** Host names and IP addresses of the server. @default 127.0.0.1, ::1 and localhost */
   readonly hosts?: readonly string[]
-  /** @default a day ago */
+  /** Start of validity. @default a day ago */
   readonly notBefore?: Date
-  /** @default in ten years */
+  /** End of validity. @default in ten years */
   readonly notAfter?: Date
 }
 

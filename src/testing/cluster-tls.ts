@@ -11,7 +11,7 @@ export interface CertificateFiles extends Certificate {
   readonly keyFile: string
 }
 
-/** The certificates of one cluster: an authority of its own, one certificate for all members, and client ones. */
+/** The certificates of one cluster: a new authority, one certificate for all members, and client certificates. */
 export interface ClusterTls {
   /** Issues further certificates that the cluster's members and clients trust. */
   readonly authority: CertificateAuthority
@@ -23,11 +23,11 @@ export interface ClusterTls {
   readonly key: string
   readonly certFile: string
   readonly keyFile: string
-  /** Makes a client certificate whose common name etcd takes as the user name, with `clientCertAuth`. */
+  /** Issues a client certificate whose common name is the etcd user, with `clientCertAuth`. */
   clientCert(commonName: string): CertificateFiles
 }
 
-/** Makes a cluster's certificates and writes them into a folder. */
+/** Creates a cluster's certificates and writes them to a folder. */
 export class ClusterCertificates implements ClusterTls {
   readonly authority = new CertificateAuthority()
   readonly ca: string
@@ -58,14 +58,14 @@ export class ClusterCertificates implements ClusterTls {
     return this.#save(`client-${encodeURIComponent(commonName)}`, this.authority.issue({ commonName }))
   }
 
-  /** The etcd flags that make a member use these certificates. */
+  /** The etcd flags for these certificates. */
   memberFlags(): EtcdFlags {
     const { certFile, keyFile } = this.#server
     const flags = { 'cert-file': certFile, 'key-file': keyFile }
     return this.#options.clientCertAuth ? { ...flags, 'client-cert-auth': true, 'trusted-ca-file': this.caFile } : flags
   }
 
-  /** What the harness itself needs to talk to the members. */
+  /** The TLS material of the harness's own calls. */
   gatewayTls(): GatewayTls {
     const verify = this.#options.serverCertificate === undefined
     return { ca: this.ca, cert: this.cert, key: this.key, verify }

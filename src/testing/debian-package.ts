@@ -10,7 +10,7 @@ interface Suite {
   readonly mirror: string
   readonly components: string
   readonly keyring: string
-  /** The series it had when this was written; undefined means that only a look tells. */
+  /** The known series of the suite; undefined if it must be looked up. */
   readonly series?: string
 }
 

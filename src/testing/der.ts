@@ -25,7 +25,7 @@ export function integer(bytes: Uint8Array): Buffer {
   return der(0x02, isHighBitSet ? Buffer.from([0]) : Buffer.alloc(0), bytes)
 }
 
-/** A BIT STRING whose last byte has so many unused bits. */
+/** A BIT STRING whose last byte has `unusedBits` unused bits. */
 export function bitString(bytes: Uint8Array, unusedBits = 0): Buffer {
   return der(0x03, Buffer.from([unusedBits]), bytes)
 }

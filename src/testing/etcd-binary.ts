@@ -18,28 +18,28 @@ import { lockFile } from './lock-file.js'
 import { unpackReleaseArchive } from './release-archive.js'
 import { tryCommand } from './run-command.js'
 
-/** An etcd program that can be started, with the tools that belong to it. */
+/** An etcd program with its tools. */
 export interface EtcdBinary {
-  /** For example `3.5.30`. */
+  /** The version, for example `3.5.30`. */
   readonly version: string
   /** Path of the server program. */
   readonly etcd: string
-  /** Path of the matching etcdctl; undefined where only the server is there. */
+  /** Path of the matching etcdctl; undefined if there is none beside the server. */
   readonly etcdctl: string | undefined
-  /** Path of the matching etcdutl, which etcd has since 3.5. */
+  /** Path of the matching etcdutl, which exists since etcd 3.5; otherwise undefined. */
   readonly etcdutl: string | undefined
 }
 
 const searches = new Map<string, Promise<EtcdBinary>>()
 
 /**
- * Finds an etcd program, or fetches one. The first that fits wins: `ETCDKIT_ETCD` (a folder or a program), the cache
- * folder (`$XDG_CACHE_HOME/etcdkit`), `etcd` on the PATH, a build from the modules in `etcd-servers/` where Go is
- * installed, the packages of Debian or Ubuntu, the official release archive. What is fetched goes into the cache
- * folder and nowhere else.
+ * Finds or downloads an etcd program. The first match wins: `ETCDKIT_ETCD` (a folder or a program), the cache folder
+ * (`$XDG_CACHE_HOME/etcdkit`), `etcd` in the PATH, a build from the Go modules in this package if Go is installed, the
+ * packages of Debian or Ubuntu, the official release archive. Downloads and builds go to the cache folder only.
  *
- * `version` is a series ('3.5'), an exact version ('3.5.30'), or undefined for `ETCDKIT_ETCD_VERSION` or else the
- * newest that can be had without a Go toolchain.
+ * @param version a series ('3.5') or an exact version ('3.5.30'); default `ETCDKIT_ETCD_VERSION`, else the newest that is
+ * available without a Go toolchain
+ * @throws an `Error` with the reason of every attempt if no program is found
  */
 export function findEtcd(version: string | undefined = process.env.ETCDKIT_ETCD_VERSION): Promise<EtcdBinary> {
   const key = [version, process.env.ETCDKIT_ETCD, cacheFolder(), process.env.PATH].join('\n')
@@ -59,7 +59,7 @@ async function fromEnvironment(request: VersionRequest): Promise<EtcdBinary | un
   if (!path) return undefined
   const binary = await inspect(existsSync(path) && statSync(path).isDirectory() ? join(path, 'etcd') : path)
   if (binary === undefined) throw new Error(`ETCDKIT_ETCD is '${path}', where no etcd program can be run`)
-  // A run of the whole test suite over one's own build still gets other versions where a test names them.
+  // Tests that name another version get that one.
   return fitsRequest(binary.version, request) ? binary : undefined
 }
 
@@ -80,7 +80,7 @@ function fromCache(request: VersionRequest, fits = isFreshEnough): EtcdBinary | 
   return newest === undefined ? undefined : describe(newest, join(cache, newest, 'etcd'))
 }
 
-/** One process fetches a series at a time; the others wait and then find it in the cache. */
+/** One process at a time downloads a series; other processes wait and then find it in the cache. */
 async function fetchLocked(request: VersionRequest): Promise<EtcdBinary> {
   const cache = cacheFolder()
   mkdirSync(cache, { recursive: true })
@@ -112,7 +112,7 @@ async function fetchInto(staging: string, request: VersionRequest): Promise<Etcd
 
 interface Source {
   readonly name: string
-  /** Puts the programs into a folder inside the given one and returns it. */
+  /** Puts the programs into a folder inside `folder` and returns that folder. */
   readonly fetch: (folder: string) => Promise<string>
 }
 
@@ -130,7 +130,7 @@ function sourcesFor(request: VersionRequest): Source[] {
   return sources
 }
 
-/** Moves the fetched programs into the cache in one step, so that nobody sees half of them. */
+/** Moves the programs into the cache in one step, so that no process sees an incomplete set. */
 async function keep(fetched: string, programs: string, request: VersionRequest): Promise<EtcdBinary> {
   const binary = await inspect(join(fetched, 'etcd'))
   if (binary === undefined) throw new Error('the fetched etcd does not run on this machine')
@@ -147,13 +147,13 @@ async function keep(fetched: string, programs: string, request: VersionRequest):
 function notFoundMessage(request: VersionRequest, reasons: readonly string[]): string {
   return [
     `cannot find or fetch ${describeRequest(request)}.`,
-    'Install etcd so that `etcd` is on the PATH, or set ETCDKIT_ETCD to the etcd program or its folder.',
-    'What was tried:',
+    'Install etcd in the PATH, or set ETCDKIT_ETCD to the etcd program or its folder.',
+    'Attempts:',
     ...reasons.map((reason) => `- ${reason}`),
   ].join('\n')
 }
 
-/** Runs a program to learn its version; undefined when it is no etcd that runs here. */
+/** Runs a program to read its version; undefined if it is not etcd or does not run on this machine. */
 async function inspect(etcd: string): Promise<EtcdBinary | undefined> {
   const output = await tryCommand(etcd, ['--version'])
   const [, version] = /etcd Version: (\d+\.\d+\.\d+)/.exec(output ?? '') ?? []
@@ -168,7 +168,7 @@ function describe(version: string, etcd: string): EtcdBinary {
   return { version, etcd, etcdctl: beside('etcdctl'), etcdutl: beside('etcdutl') }
 }
 
-/** Where what was fetched or built is kept for the next run. */
+/** The folder that keeps downloads and builds. */
 export function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'etcdkit')
 }

@@ -15,19 +15,31 @@ import { onProcessExit } from './process-exit.js'
 import { runCommand } from './run-command.js'
 import { createWorkFolder, removeWorkFolder } from './work-folder.js'
 
-/** What a restart may change. */
+/** Changes for a restart of a member. */
 export interface RestartOptions {
-  /** Runs another version on the same data, as in a rolling upgrade. */
+  /** The version to run on the same data, as in a rolling upgrade. @default the version of the member */
   readonly version?: string
-  /** Changes flags of this member only; undefined takes one away. */
+  /** Flags to change on this member only; undefined removes a flag. */
   readonly flags?: EtcdFlags
 }
 
 /**
- * A real etcd cluster on 127.0.0.1 for tests, with its data in a temporary folder. It ends with `stop()`, with
- * `await using`, or with this process, however that ends.
+ * A real etcd cluster on 127.0.0.1 for tests, with its data in a temporary folder. It ends with `stop()`, at the end of
+ * an `await using` block, or with this process, however the process ends.
  *
- * Members are named by their index, which stays the same for the cluster's life.
+ * Methods take the index of a member, which never changes.
+ *
+ * @example
+ * ```ts
+ * import { Etcd } from 'etcdkit'
+ * import { EtcdCluster } from 'etcdkit/testing'
+ *
+ * await using cluster = await EtcdCluster.start({ members: 3 })
+ * await using etcd = new Etcd({ endpoints: cluster.endpoints })
+ * await etcd.put('key', 'value')
+ * await cluster.kill(await cluster.leader())
+ * console.log(await etcd.get('key'))
+ * ```
  */
 export class EtcdCluster {
   /** TLS files and certificates; undefined for a cluster without TLS. */
@@ -57,8 +69,11 @@ export class EtcdCluster {
   }
 
   /**
-   * Starts a cluster and waits until every member answers linearizable reads.
-   * Rejects with the members' logs in the message when it does not come up; nothing is left behind then.
+   * Starts a cluster and waits until every member answers linearizable reads. Downloads etcd on the first use of a
+   * version, see `findEtcd()`.
+   *
+   * @returns the running cluster; the caller stops it
+   * @throws an `Error` with the members' logs in its message if the cluster does not start; nothing is left then
    */
   static async start(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
     const cluster = new EtcdCluster(options, await findEtcd(options.version), createWorkFolder())
@@ -73,22 +88,22 @@ export class EtcdCluster {
     }
   }
 
-  /** Version of the program that new members run, for example `3.5.30`. */
+  /** The etcd version of new members, for example `3.5.30`. */
   get version(): string {
     return this.binary.version
   }
 
-  /** All members ever, at their index. Removed ones stay in the list. */
+  /** All members by index. Removed members stay in the list. */
   get members(): readonly EtcdMember[] {
     return this.#members
   }
 
-  /** URLs for clients of all members that are not removed; those of the fault proxies where there are some. */
+  /** Client URLs of all members that are not removed: those of the fault proxies, with `proxy: true`. */
   get endpoints(): string[] {
     return this.#members.filter(({ state }) => state !== 'removed').map(({ endpoint }) => endpoint)
   }
 
-  /** Waits until a majority agrees on a leader that is running, and returns its index. */
+  /** Waits until a majority agrees on a running leader. @returns the index of the leader */
   leader(): Promise<number> {
     return poll('the cluster has a leader', async () => {
       const leader = await agreedLeader(this.#voters())
@@ -97,24 +112,24 @@ export class EtcdCluster {
     })
   }
 
-  /** Waits until every running member answers reads: linearizable ones, or serializable ones from a learner. */
+  /** Waits until every running member answers reads: linearizable reads, or serializable reads on a learner. */
   async healthy(): Promise<void> {
     await Promise.all(this.#running().map((member) => member.serving()))
   }
 
-  /** Ends a member with SIGKILL, as a crash does. */
+  /** Ends a member with SIGKILL, like a crash. Its data is kept. */
   async kill(index: number): Promise<void> {
     await this.#member(index).signal('SIGKILL')
   }
 
-  /** Ends a member with SIGTERM and waits until it has shut down by itself. */
+  /** Ends a member with SIGTERM and waits for its graceful shutdown. Its data is kept. */
   async terminate(index: number): Promise<void> {
     await this.#member(index).signal('SIGTERM')
   }
 
   /**
-   * Starts a member again on its data and ports, after killing it if it runs. Waits until it answers reads, or, while
-   * too few members run for a majority, until it accepts connections.
+   * Starts a member again on its data and ports, after killing it if it runs. Waits until it answers reads, or, without
+   * a majority, until it accepts connections.
    */
   async restart(index: number, { version, flags }: RestartOptions = {}): Promise<void> {
     const member = this.#member(index)
@@ -131,22 +146,22 @@ export class EtcdCluster {
     await this.#member(index).pause()
   }
 
-  /** Lets a paused member go on. */
+  /** Resumes a paused member with SIGCONT. */
   async resume(index: number): Promise<void> {
     await this.#member(index).resume()
   }
 
-  /** Adds a voting member, waits until it answers reads, and returns its index. */
+  /** Adds a voting member and waits until it answers reads. @returns the index of the new member */
   addMember(): Promise<number> {
     return this.#add(false)
   }
 
-  /** Adds a learner, waits until it answers serializable reads, and returns its index. */
+  /** Adds a learner and waits until it answers serializable reads. @returns the index of the new member */
   addLearner(): Promise<number> {
     return this.#add(true)
   }
 
-  /** Makes a learner a voting member, as soon as it has caught up. */
+  /** Promotes a learner to a voting member once it has caught up. */
   async promote(index: number): Promise<void> {
     const member = this.#member(index)
     const message = { ID: toDecimalId(member.memberId) }
@@ -158,7 +173,7 @@ export class EtcdCluster {
     await member.serving()
   }
 
-  /** Removes a member from the cluster and ends its process; its data is deleted. */
+  /** Removes a member from the cluster, ends its process and deletes its data. */
   async removeMember(index: number): Promise<void> {
     const member = this.#member(index)
     const message = { ID: toDecimalId(member.memberId) }
@@ -169,20 +184,28 @@ export class EtcdCluster {
   }
 
   /**
-   * Calls a method of etcd's JSON gateway, for example `/v3/kv/range`, on the leader, past any proxy and as root where
-   * authentication is on. Bytes are base64 and 64-bit numbers decimal strings, both ways.
+   * Calls a method of etcd's JSON gateway on the leader, past any proxy, and as root if authentication is enabled.
+   *
+   * @param path for example `/v3/kv/range`
+   * @param message the request; bytes are base64 and 64-bit numbers are decimal strings, also in the response
+   * @throws `GatewayError` if etcd rejects the call
    */
   async call(path: string, message?: GatewayMessage): Promise<GatewayMessage> {
     return this.#member(await this.leader()).call(path, message)
   }
 
-  /** Sums a metric over the running members. */
+  /** Sums the samples of a Prometheus metric with these labels over the running members. */
   async metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number> {
     const values = await Promise.all(this.#running().map((member) => member.metric(name, labels)))
     return values.reduce((sum, value) => sum + value, 0)
   }
 
-  /** Runs the etcdctl of the cluster's version against the running members, as root, and returns what it prints. */
+  /**
+   * Runs the etcdctl of the cluster's version against the running members, as root if authentication is enabled.
+   *
+   * @returns its standard output
+   * @throws an `Error` if it fails, or if there is no etcdctl beside etcd
+   */
   async etcdctl(...args: string[]): Promise<string> {
     const { etcdctl, etcd } = this.binary
     if (etcdctl === undefined) throw new Error(`there is no etcdctl beside ${etcd}`)
@@ -192,12 +215,12 @@ export class EtcdCluster {
     return runCommand(etcdctl, args, { env: { ...withoutEtcdVariables(), ...etcdctlVariables(target, args) } })
   }
 
-  /** The logs of all members, one after the other. */
+  /** The logs of all members. */
   logs(): string {
     return this.#members.map((member) => `--- log of ${member.name} (${member.state}) ---\n${member.log()}`).join('\n')
   }
 
-  /** Ends all members at once and deletes everything. Later calls wait for the first. */
+  /** Kills all members and deletes their data. Can be called repeatedly. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
@@ -215,7 +238,7 @@ export class EtcdCluster {
     this.#forget()
   }
 
-  /** Does what can be done when the process is about to exit. */
+  /** The synchronous part of a stop, when the process is about to exit. */
   #abandon(): void {
     for (const member of this.#members) member.killNow()
     this.#deleteTraces()

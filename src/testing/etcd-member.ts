@@ -8,35 +8,37 @@ export type EtcdMemberState = 'running' | 'paused' | 'stopped' | 'removed'
 export interface EtcdMember {
   /** The member's name in the cluster, m0 for the first. */
   readonly name: string
-  /** URL that clients should use: that of the fault proxy if there is one. */
+  /** URL for clients: that of the fault proxy if there is one. */
   readonly endpoint: string
   /** URL of the etcd process itself, past any proxy. */
   readonly clientUrl: string
-  /** URL that the other members use. */
+  /** URL for the other members. */
   readonly peerUrl: string
   /** The proxy in front of the client port, in a cluster that was started with `proxy: true`. */
   readonly proxy: FaultProxy | undefined
-  /** What the member is doing now; a process that ended by itself is `stopped`. */
+  /** The state of the process. A member that exited unexpectedly is `stopped`. */
   readonly state: EtcdMemberState
-  /** Process id; undefined while there is no process. */
+  /** Process ID; undefined while no process runs. */
   readonly pid: number | undefined
-  /** The member's id in etcd's own lower-case hexadecimal form. */
+  /** The member ID in lower-case hexadecimal. */
   readonly memberId: string
-  /** True for a member that was added as a learner and is not promoted yet. */
+  /** Whether the member is a learner. */
   readonly isLearner: boolean
-  /** Version of the program that the member runs, for example `3.5.30`. */
+  /** The etcd version of the member, for example `3.5.30`. */
   readonly version: string
-  /** Where etcd keeps the member's data. */
+  /** The data directory. */
   readonly dataDir: string
-  /** Everything that the process has written, over all restarts. */
+  /** The output of the process, over all restarts. */
   log(): string
-  /** Sums the samples of one of the member's metrics that carry these labels; 0 when there are none. */
+  /** Sums the samples of a Prometheus metric with these labels. @returns the sum, 0 without samples */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
   /**
-   * Calls a method of etcd's JSON gateway, for example `/v3/kv/range`, on this member, past any proxy and as root where
-   * authentication is on. Bytes are base64 and 64-bit numbers decimal strings, both ways.
+   * Calls a method of etcd's JSON gateway on this member, past any proxy, and as root if authentication is enabled.
    *
-   * @param timeoutMs 10000 unless given
+   * @param path for example `/v3/kv/range`
+   * @param message the request; bytes are base64 and 64-bit numbers are decimal strings, also in the response
+   * @param timeoutMs the time limit, 10000 by default
+   * @throws `GatewayError` if etcd rejects the call
    */
   call(path: string, message?: GatewayMessage, timeoutMs?: number): Promise<GatewayMessage>
 }

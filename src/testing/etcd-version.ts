@@ -32,7 +32,7 @@ export function describeRequest(request: VersionRequest): string {
   return `etcd ${request.kind === 'series' ? request.series : request.version}`
 }
 
-/** Tells whether a version is what was asked for; any patch release of a series is. */
+/** Whether a version satisfies a request; any patch release of a series does. */
 export function fitsRequest(version: string, request: VersionRequest): boolean {
   if (request.kind === 'any') return compareVersions(version, '3.4.0') >= 0
   if (request.kind === 'series') return seriesOf(version) === request.series
@@ -40,8 +40,8 @@ export function fitsRequest(version: string, request: VersionRequest): boolean {
 }
 
 /**
- * Tells whether a version from the cache may answer without a look elsewhere. An old patch release that somebody once
- * asked for by its exact version does not stand for its series.
+ * Whether a cached version satisfies a request without a download. An old patch release, which was once requested by
+ * its exact version, does not satisfy a request for its series.
  */
 export function isFreshEnough(version: string, request: VersionRequest): boolean {
   if (!fitsRequest(version, request)) return false

@@ -3,25 +3,25 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { type CutKind, type CutOrder, ProxyConnection } from './proxy-connection.js'
 import { type FlowFaults, noFaults, type ProxyDirection } from './proxy-flow.js'
 
-/** What a data hook learns about the bytes that it is shown. */
+/** Where the bytes of a data hook come from. */
 export interface ProxyData {
   readonly direction: ProxyDirection
-  /** Counts the proxy's connections from 1. */
+  /** The number of the connection, from 1. */
   readonly connection: number
 }
 
 /**
- * Sees each piece of bytes as it arrives at the proxy. Returns nothing to let it pass, other bytes to send in its
- * place, 'drop' to lose it, or 'reset' or 'end' to lose it and cut the connection.
+ * Receives each chunk as it arrives at the proxy. Returns undefined to forward it, other bytes to replace it, 'drop' to
+ * lose it, or 'reset' or 'end' to lose it and cut the connection.
  */
 export type ProxyDataHook = (bytes: Buffer, data: ProxyData) => Uint8Array | 'drop' | CutKind | undefined
 
 /** A point in the byte stream at which the proxy cuts a connection. */
 export interface CutPoint {
   readonly direction: ProxyDirection
-  /** Bytes that still pass in this direction from now on, over all connections. 0 loses the very next ones. */
+  /** Number of bytes that still pass in this direction, over all connections; 0 loses the next byte. */
   readonly bytes: number
-  /** @default 'reset' */
+  /** How the connection is cut. @default 'reset' */
   readonly how?: CutKind
 }
 
@@ -31,8 +31,17 @@ interface ArmedCut extends CutOrder {
 }
 
 /**
- * A TCP proxy on 127.0.0.1 that can misbehave like a network. Faults hold for open and for new connections alike until
- * they are changed or `heal()` ends them. It does not keep the event loop alive.
+ * A TCP proxy on 127.0.0.1 that injects network faults. Faults apply to open and new connections until they are changed
+ * or `heal()` ends them. The proxy does not keep the process alive.
+ *
+ * @example
+ * ```ts
+ * import { FaultProxy } from 'etcdkit/testing'
+ *
+ * await using proxy = await FaultProxy.start('127.0.0.1:2379')
+ * proxy.blackhole('down') // answers are lost from here on
+ * proxy.heal()
+ * ```
  */
 export class FaultProxy {
   /** Connections refused so far. */
@@ -58,7 +67,13 @@ export class FaultProxy {
     this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => this.#onConnection(client))
   }
 
-  /** Starts a proxy to `host:port`, on the given port or a free one. */
+  /**
+   * Starts a proxy.
+   *
+   * @param target `host:port` of the server
+   * @param options.port the port to listen on; default a free one
+   * @throws `TypeError` if `target` has no port
+   */
   static async start(target: string, { port = 0 }: { readonly port?: number } = {}): Promise<FaultProxy> {
     const proxy = new FaultProxy(target)
     proxy.#server.listen({ port, host: '127.0.0.1', exclusive: true })
@@ -69,12 +84,12 @@ export class FaultProxy {
     return proxy
   }
 
-  /** The port on 127.0.0.1 that clients connect to. */
+  /** The port for clients, on 127.0.0.1. */
   get port(): number {
     return this.#port
   }
 
-  /** What clients connect to, as `127.0.0.1:port`. */
+  /** The address for clients, `127.0.0.1:port`. */
   get endpoint(): string {
     return `127.0.0.1:${this.port}`
   }
@@ -84,17 +99,17 @@ export class FaultProxy {
     return this.#accepted
   }
 
-  /** Connections that are open now, on at least one side. */
+  /** Connections that are open on at least one side. */
   get connections(): number {
     return this.#connections.size
   }
 
-  /** Ends all open connections, towards both sides. New ones are accepted. */
+  /** Cuts all open connections on both sides. New connections are accepted. */
   cut({ how = 'reset' }: { readonly how?: CutKind } = {}): void {
     for (const connection of this.#connections) connection.cut(how)
   }
 
-  /** Resets new connections at once; open ones go on. */
+  /** Resets new connections immediately. Open connections are not affected. */
   refuse(): void {
     this.#refusing = true
   }
@@ -105,9 +120,10 @@ export class FaultProxy {
   }
 
   /**
-   * Stops delivering bytes, FIN and RST in a direction, with every connection left open. Held bytes arrive after
-   * `heal()`, as they do when a broken network recovers; lost ones do not, and `heal()` resets connections that miss
-   * some.
+   * Stops delivering bytes, FIN and RST in a direction and keeps all connections open.
+   *
+   * @param options.bytes `held` bytes arrive after `heal()`, as when a network recovers; `lost` bytes do not, and
+   * `heal()` resets the connections that lost some. Default `held`
    */
   blackhole(
     direction: ProxyDirection | 'both' = 'both',
@@ -120,21 +136,21 @@ export class FaultProxy {
   }
 
   /**
-   * Ends open connections in one direction only: `down` sends FIN to the clients and leaves the server with
-   * connections that nobody tells it about, `up` the other way round. Bytes in the opposite direction go on.
+   * Ends open connections in one direction: `down` sends FIN to the clients and leaves the connections to the server
+   * open, `up` the other way round. Bytes still pass in the opposite direction.
    */
   halfOpen(direction: ProxyDirection = 'down'): void {
     for (const connection of this.#connections) connection.halfOpen(direction)
   }
 
-  /** Delivers everything this much later. */
+  /** Delays all bytes. */
   delay(delayMs: number, direction: ProxyDirection | 'both' = 'both'): void {
     this.#change(direction, (faults) => {
       faults.delayMs = delayMs
     })
   }
 
-  /** Limits each connection to this rate. */
+  /** Limits the rate of each connection. @throws `RangeError` if the rate is not above 0 */
   throttle(bytesPerSecond: number, direction: ProxyDirection | 'both' = 'both'): void {
     if (!(bytesPerSecond > 0)) throw new RangeError(`\`bytesPerSecond\` must be above 0, got ${bytesPerSecond}`)
     this.#change(direction, (faults) => {
@@ -142,15 +158,16 @@ export class FaultProxy {
     })
   }
 
-  /** Shows all further bytes to a hook, which replaces the one before; undefined takes it away. */
+  /** Sets the hook for all further bytes; undefined removes it. */
   onData(hook: ProxyDataHook | undefined): void {
     this.#hook = hook
   }
 
   /**
-   * Lets so many more bytes pass in a direction and then cuts the connection that carries the next one, once. Resolves
-   * when that has happened. `{ direction: 'down', bytes: 0 }` loses the answer to the next request. Delays, limits and
-   * black holes hold the last bytes and the cut behind them like all others.
+   * Cuts a connection once, at a point in the byte stream. `{ direction: 'down', bytes: 0 }` loses the answer to the
+   * next request. Delays, rate limits and black holes also apply to the last bytes and the cut.
+   *
+   * @returns a promise that resolves after the cut
    */
   cutAfter({ direction, bytes, how = 'reset' }: CutPoint): Promise<void> {
     return new Promise((resolve) => {
@@ -158,7 +175,7 @@ export class FaultProxy {
     })
   }
 
-  /** Ends all faults, hooks and cut points; connections whose byte stream has a hole are reset. */
+  /** Ends all faults, hooks and cut points. Connections that lost bytes are reset. */
   heal(): void {
     this.#refusing = false
     this.#hook = undefined

@@ -2,7 +2,7 @@ import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { sumMetric } from './metrics.js'
 
-/** What an HTTPS request to a member needs. */
+/** The TLS material of a request to a member. */
 export interface GatewayTls {
   readonly ca: string
   readonly cert: string
@@ -20,10 +20,10 @@ export interface GatewayUser {
 /** A JSON object of etcd's gateway: int64 fields are decimal strings, bytes are base64, absent fields are defaults. */
 export type GatewayMessage = Readonly<Record<string, unknown>>
 
-/** A call that etcd refused. */
+/** A call that etcd rejected. */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'
-  /** The gRPC status code, or the HTTP status where the answer has none. */
+  /** The gRPC status code, or the HTTP status if the response has none. */
   readonly code: number
 
   constructor(code: number, message: string) {
@@ -35,13 +35,13 @@ export class GatewayError extends Error {
 const unauthenticated = 16
 
 /**
- * Talks to members over etcd's HTTP/JSON gateway. It shares no code with the client library, so that tests have an
- * outside witness.
+ * Talks to members over etcd's HTTP/JSON gateway. It shares no code with the client library, so that tests
+ * can verify the client independently.
  */
 export class Gateway {
   readonly #tls: GatewayTls | undefined
   #user: GatewayUser | undefined
-  /** Undefined inside the promise: the cluster has authentication switched off. */
+  /** Undefined inside the promise: authentication is disabled. */
   #token: Promise<string | undefined> | undefined
 
   constructor(tls: GatewayTls | undefined) {
@@ -138,7 +138,7 @@ export class Gateway {
   }
 }
 
-/** Turns the decimal id of the JSON gateway into the hexadecimal form that etcd prints. */
+/** Converts the decimal ID of the JSON gateway to hexadecimal, as etcd prints it. */
 export function toHexId(decimal: unknown): string {
   return BigInt(String(decimal)).toString(16)
 }

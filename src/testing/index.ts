@@ -1,6 +1,8 @@
 /**
- * Real etcd clusters and faulty networks for tests. Nothing here uses the client library, so that a test has a witness
- * that does not share the client's mistakes.
+ * Real etcd clusters and faulty networks for tests. Nothing here uses the client library, so tests can verify the client
+ * against an independent implementation.
+ *
+ * @packageDocumentation
  */
 export { type Certificate, CertificateAuthority, type CertificateOptions } from './certificates.js'
 export type { EtcdClusterAuthOptions, EtcdClusterOptions, EtcdClusterTlsOptions } from './cluster-options.js'

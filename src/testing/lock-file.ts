@@ -61,7 +61,7 @@ function readText(path: string): string | undefined {
   }
 }
 
-/** Tells whether an error of the file system carries this code. */
+/** Whether an error is a file system error with this code. */
 export function isFileError(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code
 }

@@ -57,7 +57,7 @@ const gateFlags: Readonly<Record<string, string>> = {
   TxnModeWriteWithSharedBuffer: 'experimental-txn-mode-write-with-shared-buffer',
 }
 
-/** Turns `Gate=true,Other=false` into the flags of 3.4 and 3.5. */
+/** Converts `Gate=true,Other=false` to the flags of 3.4 and 3.5. */
 function gateArguments(gates: string): string[] {
   return gates.split(',').map((gate) => {
     const [name = '', value = 'true'] = gate.trim().split('=')

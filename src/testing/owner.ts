@@ -7,9 +7,8 @@ export function ownerText(): string {
 }
 
 /**
- * Tells whether the process that an owner text names is gone for sure.
- * A text of another host (a container with the same temporary folder) or one that cannot be read is not known to be
- * gone.
+ * Whether the process named by an owner text is certainly gone. A text of another host (a container with the same
+ * temporary folder) or an unreadable one does not count as gone.
  */
 export function isOwnerGone(text: string): boolean {
   const owner = parseOwner(text)

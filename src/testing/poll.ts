@@ -1,18 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How long and how often to look, and what ends the wait early. */
+/** Options of `poll()`. */
 export interface PollOptions {
   /** @default 15000 */
   readonly timeoutMs?: number | undefined
   /** @default 10 */
   readonly intervalMs?: number | undefined
-  /** Called after each failed attempt with what it threw, if anything; throws when waiting on is of no use. */
+  /** Called after each failed attempt with its error, if any; throws to end the wait early. */
   readonly giveUp?: (error: unknown) => void
 }
 
 /**
- * Repeats an attempt until it gives something other than undefined, and returns that.
- * An attempt that throws counts as not yet. After the time limit it rejects with the last error as the cause.
+ * Repeats an attempt until it returns a value.
+ *
+ * @param what the condition, for the error message: `gave up waiting 15000 ms until …`
+ * @param attempt returns undefined, throws or rejects while the condition does not hold
+ * @returns the first value other than undefined
+ * @throws an `Error` after the time limit, with the last error of `attempt` as its cause; or what `giveUp` throws
+ * @example
+ * ```ts
+ * import { Etcd } from 'etcdkit'
+ * import { poll } from 'etcdkit/testing'
+ *
+ * await using etcd = new Etcd()
+ * await poll('the key is deleted', async () => (await etcd.exists('key')) || undefined)
+ * ```
  */
 export async function poll<T>(
   what: string,

@@ -10,13 +10,17 @@ import { isFileError, tryLockFile } from './lock-file.js'
 const firstPort = 10_000
 const lastPort = 31_999
 
-/** A port on 127.0.0.1 that no other cluster uses, in this process or another, until it is released. */
+/** A port on 127.0.0.1, reserved against other clusters and processes until it is released. */
 export interface ReservedPort {
   readonly port: number
   release(): void
 }
 
-/** Reserves a free port on 127.0.0.1 by a lock file in the temporary folder. */
+/**
+ * Reserves a free port on 127.0.0.1 with a lock file in the temporary folder. The port is not open yet.
+ *
+ * @returns the port; the caller releases it
+ */
 export async function reservePort(): Promise<ReservedPort> {
   for (let attempt = 0; attempt < 1000; attempt++) {
     const reserved = await tryReservePort(randomInt(firstPort, lastPort + 1))
@@ -25,7 +29,7 @@ export async function reservePort(): Promise<ReservedPort> {
   throw new Error(`no free port between ${firstPort} and ${lastPort} found; locks are in ${portFolder()}`)
 }
 
-/** Reserves one certain port, unless another cluster has it or somebody listens on it. */
+/** Reserves a certain port, unless another cluster has it or it is in use. */
 export async function tryReservePort(port: number): Promise<ReservedPort | undefined> {
   const release = tryLockPort(join(portFolder(), String(port)))
   if (release === undefined) return undefined

@@ -31,10 +31,10 @@ export class ProxyConnection {
   readonly #server: Socket
   readonly #flows: Readonly<Record<ProxyDirection, ProxyFlow>>
   readonly #setup: ProxyConnectionSetup
-  /** The side that is not told how the other one ended. */
+  /** The side that is kept unaware of the other side's end. */
   #unawareSide: Socket | undefined
   #open = true
-  /** Told when the connection was cut. */
+  /** Called when the connection was cut. */
   readonly #onCut: (() => void)[] = []
 
   constructor(setup: ProxyConnectionSetup) {
