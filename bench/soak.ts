@@ -1,8 +1,10 @@
 /**
  * A client at work for a long time: reads, writes, transactions, listings, watches, leases and locks at a steady rate on three
- * members. Nothing may grow: heap, open resources of the process, listeners, watchers and leases on the members.
+ * members. Nothing may grow: heap, open resources of the process, listeners, watchers and leases on the members. Exits with
+ * 1 if something grows or a call fails.
  *
  *     node --expose-gc --import tsx bench/soak.ts [--seconds 600] [--rate 2000] [--transport grpc-js]
+ *     node --expose-gc --import tsx bench/soak.ts --seconds 60 --rate 500
  */
 import { parseArgs } from 'node:util'
 import { Etcd, get, isEtcdError, put } from '../src/index.js'
@@ -18,7 +20,7 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds)
 const rate = Number(values.rate)
 const tickMs = 10
-const sampleMs = Math.max(5000, (seconds * 1000) / 30)
+const sampleMs = Math.max(3000, (seconds * 1000) / 30)
 
 interface Sample {
   readonly heapMiB: number
@@ -127,7 +129,20 @@ function median(of: (sample: Sample) => number, from: number, to: number): numbe
   return part.sort((a, b) => a - b)[Math.floor(part.length / 2)] ?? Number.NaN
 }
 
+/** What a field may be at the end: a tenth more than early, and what a sample may have caught under way. */
+const slack: Readonly<Record<keyof Sample, number>> = {
+  heapMiB: 3,
+  resources: 4,
+  listeners: 2,
+  watchers: 4,
+  leases: 60,
+}
 for (const field of ['heapMiB', 'resources', 'listeners', 'watchers', 'leases'] as const) {
   const [early, late] = [median((one) => one[field], 0.1, 0.4), median((one) => one[field], 0.7, 1)]
-  console.log(`${field.padEnd(10)} ${early.toFixed(1).padStart(8)} early, ${late.toFixed(1).padStart(8)} late`)
+  const grows = late > early * 1.1 + slack[field]
+  console.log(
+    `${field.padEnd(10)} ${early.toFixed(1).padStart(8)} early, ${late.toFixed(1).padStart(8)} late${grows ? ': grows' : ''}`,
+  )
+  if (grows) process.exitCode = 1
 }
+if (failed > 0) process.exitCode = 1

@@ -31,7 +31,7 @@ const scale: Scale = values.quick
 const password = 'bench-password'
 
 /** Rounds until the code of a contender is compiled. */
-const warmUps = values.quick ? 2 : 1
+const warmUps = values.quick ? 3 : 2
 
 const goClient = goClientProgram()
 
