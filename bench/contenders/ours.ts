@@ -1,7 +1,12 @@
-import { type ClientOptions, Etcd } from '../../src/index.js'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { ClientOptions } from '../../src/index.js'
 import type { Contender, Target } from './contender.js'
 
-/** This library. */
+const built = pathToFileURL(join(import.meta.dirname, '../../dist/index.mjs'))
+const { Etcd }: typeof import('../../src/index.js') = await import(built.href)
+
+/** This library as it is published: what `npm run build` has made. */
 export function ours({ endpoints, ca, auth }: Target, options: ClientOptions = {}): Contender {
   const etcd = new Etcd({ endpoints, auth, ...(ca === undefined ? {} : { tls: { ca } }), ...options })
   return {
