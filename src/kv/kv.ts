@@ -36,6 +36,7 @@ import {
   type ConditionalResult,
   type DeleteResult,
   type PutResult,
+  putResult,
   type RangeResult,
   type ResponseInfo,
   responseInfo,
@@ -145,16 +146,14 @@ export class Kv {
     const request = putRequest(key, value, options)
     if (options?.ttlSeconds !== undefined) return putWithTtl(this, this.#leases, [key, value], options)
     const context = callContext(options, write)
-    const response = await this.#service.put(request, context)
-    return { ...responseInfo(response.header, context), prevKv: response.prevKv }
+    return putResult(await this.#service.put(request, context), context)
   }
 
   /** Gives an existing key a new revision and keeps its value; `KEY_NOT_FOUND` if there is no such key. */
   async touch(key: Bytes, options: TouchOptions = {}): Promise<PutResult> {
     checkCall('touch()', options, optionNames.touch)
     const context = callContext(options, write)
-    const response = await this.#service.put(touchRequest(key, options), context)
-    return { ...responseInfo(response.header, context), prevKv: response.prevKv }
+    return putResult(await this.#service.put(touchRequest(key, options), context), context)
   }
 
   /** Deletes a key; `deleted` is 0 if it did not exist. */

@@ -1,6 +1,6 @@
 import type { KeyValue } from '../core/key-value.js'
 import type { ReadMode } from '../core/read-policy.js'
-import type { ResponseHeader } from '../protobuf/generated/messages.js'
+import type { PutResponse, ResponseHeader } from '../protobuf/generated/messages.js'
 import { endpointOf } from '../transport/call-progress.js'
 import type { CallContext } from '../transport/transport.js'
 
@@ -70,4 +70,10 @@ export interface UpdateResult {
 export function responseInfo(header: ResponseHeader | undefined, { progress }: CallContext): ResponseInfo {
   const { revision = 0, memberId, clusterId } = header ?? {}
   return { revision, endpoint: endpointOf(progress) ?? '', memberId, clusterId }
+}
+
+/** The result of a put. Puts are made often, so its object is made once. */
+export function putResult({ header, prevKv }: PutResponse, { progress }: CallContext): PutResult {
+  const { revision = 0, memberId, clusterId } = header ?? {}
+  return { revision, endpoint: endpointOf(progress) ?? '', memberId, clusterId, prevKv }
 }

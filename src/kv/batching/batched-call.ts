@@ -71,6 +71,7 @@ export class BatchedCall<Request, Response> implements EncodedOperation {
   }
 
   stopQueueTimer(): void {
+    if (this.#timer === undefined) return
     clearTimeout(this.#timer)
     this.#timer = undefined
   }
@@ -148,7 +149,7 @@ export class BatchedCall<Request, Response> implements EncodedOperation {
     this.#isSettled = true
     this.#leaveSignal()
     this.#leaveBatch(responseBytes)
-    if (this.#timer !== undefined) this.stopQueueTimer()
+    this.stopQueueTimer()
     return true
   }
 
@@ -163,12 +164,4 @@ export class BatchedCall<Request, Response> implements EncodedOperation {
     if (!(error instanceof CompactedError)) return new EtcdError(rawMessage, init)
     return new CompactedError(rawMessage, { ...init, compactRevision: error.compactRevision })
   }
-}
-
-/** Whether a call is one of this operation. */
-export function isOperation<Request, Response>(
-  call: { readonly operation: unknown },
-  operation: BatchOperation<Request, Response>,
-): call is BatchedCall<Request, Response> {
-  return call.operation === operation
 }

@@ -6,15 +6,10 @@ import type {
 } from '../../protobuf/generated/messages.js'
 import type { CallKind, Transport } from '../../transport/transport.js'
 import { Batch } from './batch.js'
-import {
-  type BatchOperation,
-  deleteOperation,
-  type OperationResponse,
-  operationBytes,
-  putOperation,
-} from './batch-operation.js'
+import { deleteOperation, type OperationResponse, putOperation } from './batch-operation.js'
 import { BatchSize } from './batch-size.js'
-import { type BatchedCall, isOperation } from './batched-call.js'
+import type { BatchedCall } from './batched-call.js'
+import { ReadyWrites } from './ready-writes.js'
 
 /** Bounds of a group of writes. */
 export interface WriteBatcherOptions {
@@ -24,13 +19,20 @@ export interface WriteBatcherOptions {
   readonly maxBytes: number
 }
 
-/** A write of one key. */
-export type BatchedWrite = BatchedCall<PutRequest, PutResponse> | BatchedCall<DeleteRangeRequest, DeleteRangeResponse>
+/** Puts a write of one key among those that are ready. */
+type MakeReady = () => void
+
+/** A write that waits for the previous one of its key. */
+interface QueuedWrite {
+  readonly call: { readonly isSettled: boolean }
+  readonly makeReady: MakeReady
+}
 
 /** With this many groups in flight only full ones are sent; the others grow until one of these is answered. */
 const fewInFlight = 4
 
 const write: CallKind = Object.freeze({ requiresFloor: true, proposal: true })
+const nothingQueued: QueuedWrite[] = []
 
 /**
  * Writes of single keys on their way into groups. The writes of one key are sent in the order in which they were made,
@@ -41,12 +43,10 @@ export class WriteBatcher {
   readonly #transport: Transport
   readonly #maxBytes: number
   readonly #size: BatchSize
-  /** The next write of each key that has none in flight, oldest first. */
-  readonly #ready = new Map<string, BatchedWrite>()
-  /** By key, the writes behind the one that is ready or in flight. */
-  readonly #queued = new Map<string, BatchedWrite[]>()
-  /** The keys that have a write in flight. */
-  readonly #busy = new Set<string>()
+  readonly #puts = new ReadyWrites<PutRequest, PutResponse>(putOperation)
+  readonly #deletions = new ReadyWrites<DeleteRangeRequest, DeleteRangeResponse>(deleteOperation)
+  /** By key that has a write ready or in flight, the writes behind that one. */
+  readonly #queued = new Map<string, QueuedWrite[]>()
   #inFlight = 0
   #isScheduled = false
 
@@ -56,15 +56,29 @@ export class WriteBatcher {
     this.#size = new BatchSize(maxOps)
   }
 
-  add(key: string, call: BatchedWrite): void {
-    if (!this.#busy.has(key) && !this.#ready.has(key)) {
-      this.#ready.set(key, call)
+  addPut(key: string, call: BatchedCall<PutRequest, PutResponse>): void {
+    this.#add(this.#puts, key, call)
+  }
+
+  addDeletion(key: string, call: BatchedCall<DeleteRangeRequest, DeleteRangeResponse>): void {
+    this.#add(this.#deletions, key, call)
+  }
+
+  #add<Request, Response>(
+    ready: ReadyWrites<Request, Response>,
+    key: string,
+    call: BatchedCall<Request, Response>,
+  ): void {
+    const queued = this.#queued.get(key)
+    if (queued === undefined) {
+      this.#queued.set(key, nothingQueued)
+      ready.add(key, call)
       this.#schedule()
       return
     }
-    const queued = this.#queued.get(key)
-    if (queued === undefined) this.#queued.set(key, [call])
-    else queued.push(call)
+    const next = { call, makeReady: () => ready.add(key, call) }
+    if (queued === nothingQueued) this.#queued.set(key, [next])
+    else queued.push(next)
     call.startQueueTimer()
   }
 
@@ -76,48 +90,34 @@ export class WriteBatcher {
 
   readonly #flush = (): void => {
     this.#isScheduled = false
-    for (const oldest of this.#ready.values()) {
-      if (this.#inFlight >= fewInFlight && this.#ready.size < this.#size.current) break
-      if (isOperation(oldest, putOperation)) void this.#send(putOperation)
-      else void this.#send(deleteOperation)
+    while (this.#mayGo(this.#puts) || this.#mayGo(this.#deletions)) {
+      if (!this.#mayGo(this.#deletions)) void this.#send(this.#puts)
+      else if (this.#mayGo(this.#puts) && this.#puts.waitsSince < this.#deletions.waitsSince)
+        void this.#send(this.#puts)
+      else void this.#send(this.#deletions)
     }
-    for (const call of this.#ready.values()) call.startQueueTimer()
+    this.#puts.startQueueTimers()
+    this.#deletions.startQueueTimers()
   }
 
-  async #send<Request, Response extends OperationResponse>(
-    operation: BatchOperation<Request, Response>,
-  ): Promise<void> {
-    const group = this.#take(operation)
+  #mayGo({ size }: { readonly size: number }): boolean {
+    return size > 0 && (this.#inFlight < fewInFlight || size >= this.#size.current)
+  }
+
+  async #send<Request, Response extends OperationResponse>(ready: ReadyWrites<Request, Response>): Promise<void> {
+    const { keys, calls } = ready.take(this.#size.current, this.#maxBytes)
     this.#inFlight += 1
-    const calls = [...group.values()].filter(({ isSettled }) => !isSettled)
-    const [first, second] = calls
-    if (second !== undefined) await this.#sendTogether(operation, calls)
+    const open = calls.filter(({ isSettled }) => !isSettled)
+    const [first, second] = open
+    if (second !== undefined) await this.#sendTogether(ready, open)
     else if (first !== undefined && (await first.sendAlone(this.#transport))) this.#size.succeeded(1)
     this.#inFlight -= 1
-    for (const key of group.keys()) this.#release(key)
-    if (this.#ready.size > 0) this.#schedule()
-  }
-
-  /** Takes the ready writes of an operation that fit into one group, oldest first. */
-  #take<Request, Response>(
-    operation: BatchOperation<Request, Response>,
-  ): ReadonlyMap<string, BatchedCall<Request, Response>> {
-    const group = new Map<string, BatchedCall<Request, Response>>()
-    let bytes = 0
-    for (const [key, call] of this.#ready) {
-      if (!isOperation(call, operation)) continue
-      bytes += operationBytes(call)
-      if (group.size > 0 && (group.size >= this.#size.current || bytes > this.#maxBytes)) break
-      this.#ready.delete(key)
-      this.#busy.add(key)
-      call.stopQueueTimer()
-      group.set(key, call)
-    }
-    return group
+    for (const key of keys) this.#release(key)
+    if (this.#puts.size > 0 || this.#deletions.size > 0) this.#schedule()
   }
 
   async #sendTogether<Request, Response extends OperationResponse>(
-    operation: BatchOperation<Request, Response>,
+    { operation }: ReadyWrites<Request, Response>,
     calls: readonly BatchedCall<Request, Response>[],
   ): Promise<void> {
     const outcome = await new Batch(this.#transport, operation, calls, write).send()
@@ -130,12 +130,10 @@ export class WriteBatcher {
 
   /** The write of a key has settled: the one queued behind it is next. */
   #release(key: string): void {
-    this.#busy.delete(key)
-    const queued = this.#queued.get(key)
-    if (queued === undefined) return
+    const queued = this.#queued.get(key) ?? nothingQueued
     let next = queued.shift()
-    while (next?.isSettled === true) next = queued.shift()
-    if (queued.length === 0) this.#queued.delete(key)
-    if (next !== undefined) this.#ready.set(key, next)
+    while (next?.call.isSettled === true) next = queued.shift()
+    if (next === undefined) this.#queued.delete(key)
+    else next.makeReady()
   }
 }

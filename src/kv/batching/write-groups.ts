@@ -18,13 +18,13 @@ export function withWriteGroups(inner: KvService, transport: Transport, options:
     put: (request, context) => {
       if (hasEnded(context)) return inner.put(request, context)
       const call = new BatchedCall(putOperation, request, context)
-      batcher.add(keyOf(request), call)
+      batcher.addPut(keyOf(request), call)
       return call.settled
     },
     deleteRange: (request, context) => {
       if (hasEnded(context) || !isOneKey(request)) return inner.deleteRange(request, context)
       const call = new BatchedCall(deleteOperation, request, context)
-      batcher.add(keyOf(request), call)
+      batcher.addDeletion(keyOf(request), call)
       return call.settled
     },
   }
@@ -39,6 +39,5 @@ function isOneKey({ rangeEnd }: DeleteRangeRequest): boolean {
 }
 
 function keyOf({ key }: PutRequest | DeleteRangeRequest): string {
-  if (key === undefined) return ''
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+  return key === undefined ? '' : Buffer.prototype.latin1Slice.call(key)
 }

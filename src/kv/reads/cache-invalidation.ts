@@ -26,15 +26,11 @@ function afterWrite<Response extends { readonly header: ResponseHeader | undefin
   write: Promise<Response>,
   written: () => readonly EncodedRange[],
 ): Promise<Response> {
-  const invalidate = (revision: number | undefined): void => {
-    if (cache.isInUse) for (const range of written()) cache.invalidate(range, revision)
+  const ended = (response?: Response): void => {
+    if (cache.isInUse) for (const range of written()) cache.invalidate(range, response?.header?.revision)
   }
-  // Registered before the caller's handlers, and so called before them.
-  write.then(
-    ({ header }) => invalidate(header?.revision),
-    // A write that failed may have been applied all the same.
-    () => invalidate(undefined),
-  )
+  // Registered before the caller's handlers, and so called before them. A write that failed may have been applied all the same.
+  write.then(ended, () => ended())
   return write
 }
 

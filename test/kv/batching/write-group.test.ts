@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ErrorCode, EtcdError } from '../../../src/core/errors.js'
 import type { BatchResponse } from '../../../src/kv/batching/batch-operation.js'
-import type { BatchedWrite, WriteBatcherOptions } from '../../../src/kv/batching/write-batcher.js'
+import type { WriteBatcherOptions } from '../../../src/kv/batching/write-batcher.js'
 import { withWriteGroups } from '../../../src/kv/batching/write-groups.js'
 import { kvService } from '../../../src/kv/kv-service.js'
 import type {
@@ -20,7 +20,7 @@ type Write = PutRequest | DeleteRangeRequest
 type WriteResponse = PutResponse | DeleteRangeResponse
 
 function requestsOf({ request }: Pick<FakeCall, 'request'>): Write[] {
-  return Array.isArray(request) ? request.map((call: BatchedWrite) => call.request) : [request as Write]
+  return Array.isArray(request) ? request.map((call: { readonly request: Write }) => call.request) : [request as Write]
 }
 
 /** One sending in short: `a=1` is a put, `-a` a deletion. */
