@@ -1,21 +1,41 @@
 import { checkLinearizable } from '../linearizability/checker.js'
+import type { RecordedCall } from '../linearizability/history.js'
 import { porcupineVerdicts } from '../linearizability/porcupine.js'
+import type { HistoryEvent } from '../recorder.js'
 import type { Evidence } from './checkers.js'
 import { groupBy, of } from './of.js'
 
 /** The calls on each group of registers are linearizable, by two checkers that have nothing in common but the model. */
-export function linearizabilityViolations({ records }: Evidence): string[] {
+export function linearizabilityViolations({ history, records }: Evidence): string[] {
+  const revisions = new Map(history.map((event) => [valueId(event), event.revision]))
   const groups = [...groupBy(of(records, 'call'), ({ group }) => group)].map(([group, calls]) => ({
     group,
-    history: calls.map(({ call }) => call),
+    calls: calls.flatMap(({ call }) => resolved(call, revisions) ?? []),
   }))
-  const verdicts = porcupineVerdicts(groups.map(({ history }) => history))
-  return groups.flatMap(({ group, history }, index) => {
-    const verdict = checkLinearizable(history)
+  const verdicts = porcupineVerdicts(groups.map(({ calls }) => calls))
+  return groups.flatMap(({ group, calls }, index) => {
+    const verdict = checkLinearizable(calls)
     const theirs = verdicts?.[index] ?? 'Ok'
     return [
       ...(verdict.kind === 'linearizable' ? [] : [`group ${group} is ${verdict.kind}: ${JSON.stringify(verdict)}`]),
       ...(theirs === 'Ok' ? [] : [`group ${group} is ${theirs} by Porcupine`]),
     ]
   })
+}
+
+/**
+ * A write of unknown outcome whose value history has was applied at that revision, at any time after its begin; one whose
+ * value it has not was never applied, and is left out. Deletions write no value: their outcome stays open.
+ */
+function resolved(call: RecordedCall, revisions: ReadonlyMap<string, number>): RecordedCall | undefined {
+  const put = call.success.find((step) => step.type === 'put')
+  if (call.output !== null || put === undefined) return call
+  const revision = revisions.get(valueId(put))
+  if (revision === undefined) return undefined
+  return { ...call, output: { revision, succeeded: true, results: call.success.map(() => ({})) } }
+}
+
+/** Values are written once to a key. */
+function valueId({ key, value }: Pick<HistoryEvent, 'key' | 'value'>): string {
+  return `${key} ${value}`
 }
