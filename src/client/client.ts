@@ -31,15 +31,15 @@ import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
 import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
 
-/** The events of a client. */
+/** The events of a client. Add listeners with `on()`. */
 export interface ClientEvents extends PartEvents {
-  /** The endpoints could not be looked up again, or the member list could not be read; the old ones stay in use. */
+  /** The endpoints could not be discovered, or the member list could not be read; the old endpoints stay in use. */
   syncFailed: { readonly error: unknown }
-  /** The client is closed. The last event. */
+  /** The client is closed; the last event. */
   closed: object
 }
 
-/** The names of all events of a client. */
+/** The names of all client events. */
 export const eventNames: readonly string[] = Object.keys({
   endpointReady: true,
   endpointEjected: true,
@@ -69,10 +69,10 @@ export const eventNames: readonly string[] = Object.keys({
 const noAuthStats = { authenticated: { first: 0, expiring: 0, rejected: 0 }, failed: 0 }
 
 /**
- * A client of one etcd cluster. It connects when it is first used, to all endpoints at once, and spreads its calls evenly
- * over the members that are healthy. A call holds the process open until it has settled; a client with nothing to do does
- * not, closed or open.
+ * A client of one etcd cluster. It connects to all endpoints on first use, and balances calls over the healthy members.
+ * Calls in flight keep the process alive; an idle client does not.
  *
+ * @example
  * ```ts
  * await using etcd = new Etcd({ endpoints: ['http://10.0.0.1:2379', 'http://10.0.0.2:2379', 'http://10.0.0.3:2379'] })
  * await etcd.put('config/port', '8080')
@@ -91,20 +91,25 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #stats: () => ClientStats
   readonly #timers: NodeJS.Timeout[] = []
   #closing: Promise<void> | undefined
-  /** Users, roles, and what became of this client's own logins. */
+  /** Users and roles, and statistics of this client's logins. */
   readonly auth: Auth
-  /** Leases, which are kept alive, and what is known of them. */
+  /** Leases: grant, keep alive, revoke, inspect. */
   readonly lease: Leases
-  /** The members of the cluster. */
+  /** The membership of the cluster. */
   readonly cluster: Cluster
-  /** What keeps the cluster running: status, alarms, snapshots, defragmentation. */
+  /** Status, alarms, snapshots, defragmentation and other maintenance. */
   readonly maintenance: Maintenance
-  /** Locks that the server queues for, with the keys of `lock()`; `lock()` gives more. */
+  /** The members' Lock service, with the same keys as `lock()`, which offers more. */
   readonly lockService: LockService
-  /** Elections that the server campaigns in, with the keys of `election()`; `election()` gives more. */
+  /** The members' Election service, with the same keys as `election()`, which offers more. */
   readonly electionService: ElectionService
 
-  /** Takes options, or a connection string such as `etcd://10.0.0.1:2379,10.0.0.2:2379/tenant-a/`. Opens nothing yet. */
+  /**
+   * Creates a client without connecting.
+   *
+   * @param input Options, endpoints, or a connection string such as `etcd://10.0.0.1:2379,10.0.0.2:2379/tenant-a/`.
+   * @throws `InvalidArgumentError` for invalid options.
+   */
   constructor(input: string | ClientOptions) {
     const options = resolveOptions(input)
     warnAboutClearPassword(options.auth, options.endpoints)
@@ -135,9 +140,10 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   }
 
   /**
-   * A client for the cluster that etcdctl's environment variables point to: `ETCDCTL_ENDPOINTS`, `_USER`, `_PASSWORD`,
-   * `_CACERT`, `_CERT`, `_KEY`, `_DIAL_TIMEOUT`, `_COMMAND_TIMEOUT` and their kin. Without endpoints, `127.0.0.1:2379`.
-   * `overrides` come before them.
+   * Creates a client from etcdctl's environment variables: `ETCDCTL_ENDPOINTS` (default `127.0.0.1:2379`), `_USER`,
+   * `_PASSWORD`, `_CACERT`, `_CERT`, `_KEY`, `_DIAL_TIMEOUT`, `_COMMAND_TIMEOUT` and others.
+   *
+   * @param overrides Options that take precedence over the environment.
    */
   static fromEnv(overrides: ClientOptions = {}, env: Readonly<Record<string, string | undefined>> = process.env): Etcd {
     const { endpoints, discovery, ...others } = optionsFromEnvironment(env)
@@ -146,8 +152,10 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   }
 
   /**
-   * Connects now instead of with the first call. Rejects with `NOT_CONNECTED` if no member can be reached within `timeoutMs`,
-   * by default the client's `connectTimeoutMs`.
+   * Connects now instead of on the first call.
+   *
+   * @param options `timeoutMs` is the client's `connectTimeoutMs` by default.
+   * @throws `NOT_CONNECTED` if no member is reachable in time.
    */
   async connect(options?: CallOptions): Promise<void> {
     checkCall('connect()', options)
@@ -158,26 +166,29 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     try {
       await this.#manager.wait(context, Number.POSITIVE_INFINITY)
     } catch (error) {
-      // Made by a timer, where the caller is not on the stack.
+      // The error was created by a timer, whose stack does not contain the caller.
       if (isEtcdError(error)) Error.captureStackTrace(error)
       throw error
     }
   }
 
-  /** What is known of each endpoint now. */
+  /** Returns the current state of each endpoint, without a request. */
   endpoints(): EndpointStatus[] {
     return this.#manager.status()
   }
 
-  /** What is known of the client now: its connections, watches, informers and leases. */
+  /** Returns current statistics: connections, watches, informers, leases. */
   stats(): ClientStats {
     return this.#stats()
   }
 
   /**
-   * How the cluster does: a real linearizable read through every endpoint, and its alarms, all at once. A sick cluster is a
-   * result, not an error; rejects only if the endpoints are not known, with the reason of the `signal`, and with `CLOSED`.
-   * `timeoutMs`, by default 3000, is what a member has to answer; one that is known to refuse connections costs no time.
+   * Checks the cluster: a linearizable read through every endpoint and the list of alarms, concurrently. An unhealthy
+   * cluster is a result, not an error.
+   *
+   * @param options `timeoutMs` limits the wait for each member, 3000 by default. A member known to refuse connections
+   *   adds no delay.
+   * @throws `CLOSED`, the reason of `signal`, or an error if the endpoints cannot be discovered.
    */
   health(options?: CallOptions): Promise<Health> {
     if (this.#closing !== undefined) return Promise.reject(closedError())
@@ -186,8 +197,10 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   }
 
   /**
-   * Discards the cluster's history at regular times, keeping the last `retainMs` of it. It begins now, and may run in many
-   * processes at once. Throws `InvalidArgumentError` for wrong options; everything else is an event.
+   * Starts a compactor, which discards the cluster's history at regular intervals and keeps the last `retainMs` of it.
+   * It may run in many processes at once. Failures are events.
+   *
+   * @throws `InvalidArgumentError` for invalid options.
    */
   compactor(options: CompactorOptions = {}): Compactor {
     const host = {
@@ -200,16 +213,22 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   }
 
   /**
-   * Replaces the endpoints. Those that stay keep their connections; calls under way on the others are let end, and
-   * new ones no longer go there; with `discovery` or `memberSync`, until these look again. Throws `InvalidArgumentError` for endpoints that are none, or that lead a client off TLS, and
-   * `CLOSED` after `close()`.
+   * Replaces the endpoints. Endpoints that stay keep their connections; calls in flight on removed ones finish there.
+   * With `discovery` or `memberSync`, the list applies until the next refresh.
+   *
+   * @throws `InvalidArgumentError` for invalid endpoints, or if they would move the client from TLS to plain text;
+   *   `CLOSED` after `close()`.
    */
   setEndpoints(endpoints: string | readonly string[]): void {
     if (this.#closing !== undefined) throw closedError()
     this.#manager.replace(this.#keepingTls(parseEndpoints(endpoints, { hasTls: this.#options.hasTls })))
   }
 
-  /** Calls `listener` for each event from now on; returns a function that ends that. */
+  /**
+   * Adds a listener for an event.
+   *
+   * @returns A function that removes the listener.
+   */
   on<Name extends keyof ClientEvents>(event: Name, listener: (payload: ClientEvents[Name]) => void): () => void {
     oneOf('event', event, eventNames)
     if (typeof listener === 'function') return this.#events.on(event, listener)
@@ -217,8 +236,8 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   }
 
   /**
-   * Ends everything: calls and watches under way reject with `CLOSED`, as does every later one. Nothing of this client holds the
-   * process open afterwards. May be called any number of times.
+   * Closes the client: calls and watches in flight reject with `CLOSED`, as do later calls, and nothing of the client
+   * keeps the process alive. Idempotent.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -236,11 +255,11 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     }
   }
 
-  /** What went over TLS, tokens among it, never goes in clear because of a list of endpoints. */
+  /** Prevents a list of endpoints from moving traffic, including tokens, from TLS to plain text. */
   #keepingTls(endpoints: readonly Endpoint[]): readonly Endpoint[] {
     const plain = endpoints.find(({ tls }) => !tls)
     if (plain === undefined || !this.#manager.endpoints.some(({ tls }) => tls)) return endpoints
-    throw new InvalidArgumentError(`\`endpoints\` must be https as those before, got ${plain.url}`)
+    throw new InvalidArgumentError(`\`endpoints\` must use https, got ${plain.url}: this client already uses TLS`)
   }
 
   async #close(): Promise<void> {
@@ -253,7 +272,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#events.clear()
   }
 
-  /** Runs `task` every `intervalMs`, without holding the process open; failures are events. */
+  /** Runs `task` every `intervalMs` without keeping the process alive; failures are events. */
   #repeat(intervalMs: number | undefined, task: () => Promise<void>): void {
     if (intervalMs === undefined || intervalMs > longestTimerMs) return
     const timer = setInterval(() => {
@@ -288,7 +307,7 @@ function userOf({ auth }: ResolvedOptions): string | undefined {
 
 let warnedAboutClearPassword = false
 
-/** Once for each process, as Node does with its own warnings. */
+/** Once per process, like Node's own warnings. */
 function warnAboutClearPassword(auth: ResolvedOptions['auth'], endpoints: readonly Endpoint[]): void {
   const clear = endpoints.find(({ tls, target }) => !tls && !target.startsWith('unix:'))
   if (warnedAboutClearPassword || clear === undefined || auth === undefined || !('password' in auth)) return

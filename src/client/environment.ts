@@ -4,7 +4,7 @@ import type { ClientOptions } from './options.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** The client options that etcdctl's environment variables stand for. */
+/** Converts etcdctl's environment variables to client options. */
 export function optionsFromEnvironment(env: Environment): ClientOptions {
   const domain = env.ETCDCTL_DISCOVERY_SRV
   const endpoints = env.ETCDCTL_ENDPOINTS ?? '127.0.0.1:2379'
@@ -20,8 +20,8 @@ export function optionsFromEnvironment(env: Environment): ClientOptions {
 }
 
 /**
- * As etcdctl does it: with a password in its own variable, the user's name is all of the other one, colons included. Else
- * the password is what stands behind the first colon. What is empty counts as not set.
+ * As in etcdctl: if the password has a variable of its own, the whole user variable is the name, colons included.
+ * Otherwise the password follows the first colon. Empty variables count as unset.
  */
 function authFrom({ ETCDCTL_USER: user, ETCDCTL_PASSWORD: password, ETCDCTL_AUTH_JWT_TOKEN: token }: Environment) {
   if (token !== undefined) return { token }

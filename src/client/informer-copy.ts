@@ -15,12 +15,12 @@ type AnyInformer = Pick<
 
 const catchUpMs = 5000
 
-/** Codecs that give back exactly the bytes which they were given. */
+/** Codecs that reproduce the exact bytes they decoded. */
 const exact: ReadonlySet<unknown> = new Set([undefined, text, bytes])
 
 /**
- * The keys of an informer for reads of the mode `cached`; `undefined` for one that does not keep them as they are. `range` is
- * what it follows, and `prefix` the part of that which its own keys lack.
+ * An informer as a source for reads of the mode `cached`; `undefined` if it does not keep keys unchanged. `range` is
+ * the followed range, and `prefix` the part of it that the informer's keys lack.
  */
 export function informerCopy<T, Name extends string>(
   informer: Informer<T, Name>,
@@ -29,7 +29,7 @@ export function informerCopy<T, Name extends string>(
   prefix: Buffer,
 ): LocalCopy | undefined {
   if (!exact.has(codec) || filter !== undefined || transform !== undefined) return undefined
-  // What a codec has read it can write.
+  // The codec decoded this value, so it can encode it.
   const encode = (codec ?? text).encode as Codec<unknown>['encode']
   return new InformerCopy(informer as unknown as AnyInformer, encode, range, prefix)
 }
@@ -66,8 +66,8 @@ class InformerCopy implements LocalCopy {
   }
 
   /**
-   * A write that changed nothing here, a deletion of no key or the revocation of a lease, brings no event that would take
-   * the informer to its revision: the member is asked how far it is.
+   * A write that changed nothing in the range (a deletion of an absent key, a revocation) produces no event to advance
+   * the informer: request progress from the member.
    */
   #catchUp(revision: number): void {
     if (this.#isCatchingUp) return
@@ -92,7 +92,7 @@ class InformerCopy implements LocalCopy {
     return { response: { header, kvs, more: more && countOnly !== true, count: found.length }, bytes: size }
   }
 
-  /** The end of a range as the informer's own keys have it; one behind the prefix is behind all of them. */
+  /** The end of a range relative to the informer's keys; an end behind the prefix is behind all of them. */
   #end(rangeEnd: Buffer): Buffer | undefined {
     const prefix = this.#prefix
     const isWithin = rangeEnd.length > prefix.length && rangeEnd.subarray(0, prefix.length).equals(prefix)
@@ -103,7 +103,7 @@ class InformerCopy implements LocalCopy {
     const encoded = keysOnly ? [] : this.#encode(value)
     return Object.assign(new KeyValue(), {
       key: Buffer.concat([this.#prefix, Buffer.from(id, 'latin1')]),
-      // A copy: the informer's own value must not change with what a caller does to it.
+      // A copy, so that callers cannot change the informer's value.
       value: Buffer.from(encoded),
       createRevision: history.createRevision,
       modRevision: history.modRevision,
@@ -117,7 +117,7 @@ function one<T>(entry: T | undefined): readonly T[] {
   return entry === undefined ? [] : [entry]
 }
 
-/** Whether a read wants the keys as they are now and in their order. */
+/** Whether a read requests the current keys in key order. */
 function isPlain(request: RangeRequest): boolean {
   const { revision, sortOrder, sortTarget } = request
   const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request

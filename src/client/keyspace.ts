@@ -46,16 +46,16 @@ import { prefixRange } from './namespace/namespace-range.js'
 import { namespaceRangeStreams } from './namespace/namespace-range-streams.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
 
-/** What a keyspace works with: the client's own parts, and the prefix of its keys. */
+/** Dependencies of a keyspace: the client's parts, and the prefix of its keys. */
 export interface KeyspaceParts {
-  /** Works on all keys of the cluster. */
+  /** Operates on all keys of the cluster. */
   readonly kv: KvService
-  /** The same, with writes in groups. */
+  /** The same service with grouped writes. */
   readonly groupedKv: KvService
   readonly readCache: ReadCache
   readonly watches: WatchMultiplexer
   readonly identity: ClusterIdentity
-  /** The user that the client logs in as, where it has one. */
+  /** The user name of the client, if any. */
   readonly user: string | undefined
   readonly rangeStreams: RangeStreams
   readonly leases: Leases
@@ -64,11 +64,11 @@ export interface KeyspaceParts {
   readonly obstacle: Obstacle
   readonly release: ReleaseHost
   readonly prefix: Buffer
-  /** Those of the client, for a keyspace that is a part of another one. */
+  /** The queues of the client, if this keyspace is part of another one. */
   readonly queues?: LocalQueues
 }
 
-/** Everything that works on keys: all keys of the cluster, or those of a namespace. */
+/** The API on keys: all keys of the cluster, or those of a namespace. */
 export class Keyspace extends Kv {
   readonly #parts: KeyspaceParts
   readonly #queues: LocalQueues
@@ -109,8 +109,17 @@ export class Keyspace extends Kv {
   }
 
   /**
-   * A copy of a range of keys in memory that follows the cluster: listed, then watched. It begins now; `ready()` resolves
-   * when the listing is there. Throws `InvalidArgumentError` for wrong arguments.
+   * Starts an informer: an in-memory copy of a range of keys that follows the cluster. `ready()` resolves when the
+   * first listing is complete.
+   *
+   * @param range A key, `{ key }`, `{ prefix }` or `{ from, to }`.
+   * @throws `InvalidArgumentError` for invalid arguments.
+   * @example
+   * ```ts
+   * await using flags = etcd.informer({ prefix: 'flags/' })
+   * await flags.ready()
+   * console.log(flags.get('flags/dark'))
+   * ```
    */
   informer<T, Name extends string = never>(range: KeyRange, options: CodecInformerOptions<T, Name>): Informer<T, Name>
   informer<Name extends string = never>(
@@ -121,7 +130,11 @@ export class Keyspace extends Kv {
     return this.#inform(range, options)
   }
 
-  /** One key in memory that follows the cluster, for a setting that is read often and changed rarely. */
+  /**
+   * Starts an in-memory copy of one key that follows the cluster, for a setting that is read often.
+   *
+   * @param codec Decodes the value. @default text
+   */
   value(key: Bytes): ValueInformer<string>
   value<T>(key: Bytes, codec: Codec<T>): ValueInformer<T>
   value<T>(key: Bytes, codec?: Codec<T>): ValueInformer<T> {
@@ -129,35 +142,48 @@ export class Keyspace extends Kv {
   }
 
   /**
-   * Software transactional memory: runs `apply` with a transaction to read and write by, and commits what it wrote if nobody
-   * else came in between; otherwise it runs it again, from the beginning, after a wait with jitter. The function may so be
-   * run several times: it must have no other effects than those on its transaction.
+   * Software transactional memory: runs `apply` with a transaction for reads and writes, and commits its writes if no
+   * other client has changed what it read. Otherwise it runs `apply` again, after a delay with jitter. `apply` may
+   * therefore run several times, and must have no effects except on its transaction.
    *
-   * Rejects with what the function throws, with a `StmConflictError` after `maxAttempts` defeats, with `TOO_MANY_OPS` before
-   * anything is sent for more keys than a transaction may have, and with the commit's error when its answer was lost: its
-   * `effect` is then `unknown`, and it is not sent again.
+   * @returns The result of `apply`, whether anything changed, and the revision.
+   * @throws What `apply` throws; `StmConflictError` after `maxAttempts` conflicts; `TOO_MANY_OPS`, before anything is
+   *   sent, if it uses more keys than a transaction may have. If the response to the commit was lost, the error has the
+   *   effect `unknown`, and the commit is not repeated.
    */
   stm<T>(apply: StmFunction<T>, options: StmOptions = {}): Promise<StmResult<T>> {
     return stm(this, apply, options, this.#parts.obstacle)
   }
 
   /**
-   * Waits for a lock and takes it, in order with all others who want it: here, in other processes, by `etcdctl lock`.
-   * Rejects with a `LockTimeoutError`; then, as when `signal` aborts, nothing of the attempt stays behind. Locks are not
-   * re-entrant.
+   * Acquires a lock. Waiters queue in order of arrival, in all processes, including `etcdctl lock` and Go's clientv3.
+   * Locks are not re-entrant.
+   *
+   * @throws `LockTimeoutError` after `timeoutMs`. A rejected or aborted attempt leaves no key behind.
+   * @example
+   * ```ts
+   * await using lock = await etcd.lock('jobs/nightly', { ttlSeconds: 10 })
+   * ```
    */
   lock(name: string, options?: LockOptions): Promise<LockHandle> {
     return this.#locks.lock(name, options)
   }
 
-  /** Takes a lock if nobody has it, or else rejects with a `LockUnavailableError` that tells who does. */
+  /**
+   * Acquires a lock if it is free.
+   *
+   * @throws `LockUnavailableError`, with the holder, if it is not.
+   */
   tryLock(name: string, options?: LockOptions): Promise<LockHandle> {
     return this.#locks.tryLock(name, options)
   }
 
   /**
-   * Runs `work` under a lock, which is given up whatever comes of it. When the lock is lost meanwhile this rejects at once
-   * with a `LockLostError`, while `work` goes on until it heeds `lock.signal`.
+   * Runs `work` while holding a lock, and releases the lock afterwards. If the lock is lost, this rejects immediately,
+   * while `work` continues until it reacts to `lock.signal`.
+   *
+   * @returns The result of `work`.
+   * @throws What `work` throws, `LockLostError`, or the errors of `lock()`.
    */
   withLock<Result>(name: string, work: LockedWork<Result>): Promise<Result>
   withLock<Result>(name: string, options: LockOptions, work: LockedWork<Result>): Promise<Result>
@@ -170,47 +196,52 @@ export class Keyspace extends Kv {
   }
 
   /**
-   * Takes several locks, or none of them: each name once, in the order of their bytes, so that no two callers wait for each
-   * other. `timeoutMs` bounds the wait for all. Rejects as `lock()` does; those that were taken are then given up.
+   * Acquires several locks, or none: each name once, in the order of their bytes, which prevents deadlocks. `timeoutMs`
+   * limits the wait for all of them.
+   *
+   * @throws The errors of `lock()`; locks acquired so far are then released.
    */
   lockAll(names: readonly string[], options: LockOptions = {}): Promise<MultiLock> {
     return lockAll(this.#locks, names, options, this.#parts.release)
   }
 
-  /** A lock that many readers or one writer may hold. Nothing is sent before it is used. */
+  /** Returns a lock for many readers or one writer. Sends nothing until it is used. */
   rwLock(name: string): RwLock {
     return new RwLock(name, this.#concurrencyHost())
   }
 
-  /** So many permits for all who use the semaphore by this name. Nothing is sent before it is used. */
+  /** Returns a semaphore with a fixed number of permits for all its users. Sends nothing until it is used. */
   semaphore(name: string, permits: number): Semaphore {
     return new Semaphore(name, permits, this.#concurrencyHost())
   }
 
-  /** What others wait at until it is released. Nothing is sent before it is used. */
+  /** Returns a barrier that others wait at until it is released. Sends nothing until it is used. */
   barrier(name: string): Barrier {
     return new Barrier(name, this.#concurrencyHost())
   }
 
-  /** Lets `count` callers begin together and end together. Nothing is sent before it is used. */
+  /** Returns a barrier at which `count` callers start together and finish together. Sends nothing until it is used. */
   doubleBarrier(name: string, count: number, options: DoubleBarrierOptions = {}): DoubleBarrier {
     return new DoubleBarrier(name, count, options, this.#concurrencyHost())
   }
 
-  /** Items for any number of consumers, first in, first out. Nothing is sent before it is used; make one for a process. */
+  /**
+   * Returns a first-in, first-out queue for any number of consumers. Sends nothing until it is used; create one per
+   * process.
+   */
   queue(name: string): Queue {
     return new Queue(name, this.#concurrencyHost())
   }
 
-  /** Items for any number of consumers, by priority. Nothing is sent before it is used; make one for a process. */
+  /** Returns a priority queue for any number of consumers. Sends nothing until it is used; create one per process. */
   priorityQueue(name: string): PriorityQueue {
     return new PriorityQueue(name, this.#concurrencyHost())
   }
 
   /**
-   * Puts a key that is there as long as this process is. It is put back when it was deleted or its lease was lost, and left
-   * to another owner that has put it until that owner's key is gone; the client's events `registrationLost`,
-   * `registrationTaken` and `registrationRestored` report that.
+   * Puts a key for the lifetime of this process. The key is restored if it is deleted or its lease is lost. If another
+   * owner writes it, it is left alone until that owner's key is gone. The client emits `registrationLost`,
+   * `registrationTaken` and `registrationRestored`.
    */
   async register(key: Bytes, value: Bytes, options: RegisterOptions = {}): Promise<Registration> {
     checkCall('register()', options, [...callOptionNames, 'ttlSeconds'])
@@ -218,28 +249,32 @@ export class Keyspace extends Kv {
     return this.#parts.leases.register(this, [key, value], options)
   }
 
-  /** An election of one leader at a time; it interoperates with `etcdctl elect`. Nothing is sent before it is used. */
+  /**
+   * Returns an election of one leader at a time, compatible with `etcdctl elect` and Go's clientv3. Sends nothing until
+   * it is used.
+   */
   election(name: string, options: ElectionOptions = {}): Election {
     return new Election(name, options, { store: this, queues: this.#queues, namespace: this.#parts.prefix })
   }
 
   /**
-   * The same interface, with puts and deletions of single keys in groups: those that are made in the same tick, or while
-   * some groups are awaited, go out as one transaction of up to `maxTxnOps` operations. For many writes of a process that
-   * need not wait for each other: a group costs the cluster little more than one write.
+   * Returns the same API with grouped writes: puts and deletions of single keys that are made in the same tick, or
+   * while groups are in flight, are sent as one transaction of up to `maxTxnOps` operations. For many independent
+   * writes of one process: a group costs the cluster little more than one write.
    *
-   * The writes of a group share their revision, and are applied together or not at all. Writes of one key are made one
-   * after another, in order. Each is acknowledged by itself: where a group is refused with nothing done, its writes are made
-   * again one by one, so that only the guilty ones fail; where its outcome is not known, each of them has effect `unknown`.
+   * The writes of a group share their revision, and are applied together or not at all. Writes to one key keep their
+   * order. Each write settles separately: if a group is rejected without effect, its writes are repeated one by one, so
+   * only the offending ones fail; if the outcome of a group is unknown, each of its writes has the effect `unknown`.
    */
   batcher(): Keyspace {
     return new Keyspace({ ...this.#parts, queues: this.#queues, kv: this.#parts.groupedKv })
   }
 
   /**
-   * Copies the keys with a prefix to another client, or a namespace of one, and keeps the copies up to date. It begins
-   * now; `synced()` resolves when both sides are the same. Throws `InvalidArgumentError` for wrong arguments; everything
-   * else is told by `state` and events.
+   * Starts a mirror, which copies the keys with a prefix to another client or namespace and keeps the copies up to
+   * date. `synced()` resolves when both sides are equal. Failures are reported by `state` and events.
+   *
+   * @throws `InvalidArgumentError` for invalid arguments.
    */
   mirror(prefix: Bytes, destination: MirrorDestination, options: MirrorOptions = {}): Mirror {
     checkSides(this, destination, prefix, options)
@@ -247,8 +282,8 @@ export class Keyspace extends Kv {
   }
 
   /**
-   * The same interface over the keys that start with `prefix`, which is added to every key on the way in and taken off on
-   * the way out. No key and no range leads outside of it. Namespaces nest, and live as long as their client.
+   * Returns the same API confined to the keys that start with `prefix`, which is added to every key on the way in and
+   * removed on the way out. No key or range reaches outside of it. Namespaces nest, and live as long as their client.
    */
   namespace(prefix: Bytes): Keyspace {
     const bytes = keyBytes('prefix', prefix)
@@ -282,13 +317,13 @@ export class Keyspace extends Kv {
     }
   }
 
-  /** They work on the keyspace of the whole cluster, whatever namespace the client has. */
+  /** The queues operate on the keyspace of the whole cluster, whatever namespace the client has. */
   #newQueues(): LocalQueues {
     if (this.#parts.prefix.length === 0) return new LocalQueues(this.#concurrencyHost())
     return new Keyspace({ ...this.#parts, prefix: Buffer.alloc(0) }).#queues
   }
 
-  /** What keeps this keyspace and another one from being reached. */
+  /** Why this keyspace or another one cannot be reached. */
   #obstacleTo(other: object): Obstacle {
     const { obstacle } = this.#parts
     return #parts in other ? () => obstacle() ?? other.#parts.obstacle() : obstacle
@@ -301,7 +336,7 @@ export class Keyspace extends Kv {
   }
 }
 
-/** The parts that reach the keys of a namespace alone. */
+/** The parts confined to a namespace. */
 function inNamespace({ kv, prefix, limits, leases, rangeStreams }: KeyspaceParts): KvParts {
   return {
     kv: withNamespace(kv, prefix),

@@ -20,92 +20,97 @@ import type { SrvDiscovery } from '../transport/connection/srv-discovery.js'
 import { plainCredentials, TlsMaterial, type TlsOptions } from '../transport/credentials.js'
 import { type Endpoint, parseConnectionString, parseEndpoints } from '../transport/endpoint.js'
 
-/** Finding the endpoints in DNS. */
+/** Discovery of the endpoints by DNS. */
 export interface DiscoveryOptions extends SrvDiscovery {
-  /** How often to look again, in milliseconds; `Infinity` for once. @default 60 000 */
+  /** Refresh interval in milliseconds; `Infinity` disables it. @default 60 000 */
   readonly intervalMs?: number | undefined
 }
 
-/** Following the cluster's own list of members. */
+/** Synchronization with the cluster's member list. */
 export interface MemberSyncOptions {
-  /** How often to ask for the list, in milliseconds. @default 60 000 */
+  /** Refresh interval in milliseconds. @default 60 000 */
   readonly intervalMs?: number | undefined
 }
 
-/** Bounds of the answers that are kept for reads of the mode `cached`; there are 1000 of them at most. */
+/** Limits of the cache for reads of the mode `cached`. It holds at most 1000 responses. */
 export interface ReadCacheOptions {
-  /** How old an answer may be when it is given, counted from when it was asked for, in milliseconds. */
+  /** Maximum age of a cached response when it is returned, measured from the time of its request, in milliseconds. */
   readonly maxAgeMs: number
-  /** The size of all answers together. @default 67 108 864 */
+  /** Maximum total size of the cached responses, in bytes. @default 67 108 864 */
   readonly maxBytes?: number | undefined
 }
 
-/** What a client tells of itself on the diagnostics channels. Values are never in it. */
+/** How a client appears in diagnostics, which never contain values. */
 export interface DiagnosticsOptions {
-  /** Tells the clients of a process apart. @default 'etcd' */
+  /** Identifies the client within the process. @default 'etcd' */
   readonly name?: string | undefined
-  /** Whether keys may be in records; `false` where keys are secrets. @default true */
+  /** Whether records may contain keys; use `false` if keys are secret. @default true */
   readonly keys?: boolean | undefined
-  /** Calls that take longer are told of on `etcdkit:slow`, in milliseconds; `Infinity` for none. @default 300 */
+  /** Calls that take longer are published on `etcdkit:slow`, in milliseconds; `Infinity` disables it. @default 300 */
   readonly slowCallMs?: number | undefined
 }
 
-/** What a client is made with. One of `endpoints` and `discovery` is needed. */
+/** Options of a client. Either `endpoints` or `discovery` is required. */
 export interface ClientOptions {
   /**
-   * The members: `http://h:p`, `https://h:p`, `h:p`, `unix:/path` or `unixs:/path`; a list, or several in one string with
-   * commas between them. All with TLS or none; those without a scheme use TLS if `tls` is given.
+   * The members: `http://host:port`, `https://host:port`, `host:port`, `unix:/path` or `unixs:/path`, as a list or as
+   * one comma-separated string. Do not mix TLS and plain text; endpoints without a scheme use TLS if `tls` is set.
    */
   readonly endpoints?: string | readonly string[] | undefined
-  /** Finds the endpoints by DNS SRV records instead. */
+  /** Discovers the endpoints by DNS SRV records instead. */
   readonly discovery?: DiscoveryOptions | undefined
   /**
-   * Who this client is. A client certificate (`tls.cert`) whose common name is a user needs nothing here, and is the
-   * recommended way: there is no token that could expire.
+   * Credentials. Not needed with a client certificate (`tls.cert`) whose common name is a user, which is the
+   * recommended method: it involves no tokens that expire.
    */
   readonly auth?: AuthOptions | undefined
   /** Certificates for `https` and `unixs` endpoints. */
   readonly tls?: TlsOptions | undefined
-  /** A prefix for every key of this client, as `namespace()` adds it. */
+  /** Prefix of every key of the client, as with `namespace()`. */
   readonly namespace?: Bytes | undefined
-  /** How reads are served: by default, and for prefixes. @default linearizable */
+  /** Default read mode, and read modes for prefixes. @default linearizable */
   readonly reads?: ReadPolicyOptions | undefined
-  /** Keeps answers of reads of the mode `cached` in memory. By default only informers answer those. */
+  /** Caches responses for reads of the mode `cached`. Without it only informers answer them. */
   readonly cache?: ReadCacheOptions | undefined
-  /** Which calls are made together as one transaction. @default reads */
+  /** Which concurrent calls are sent as one transaction. @default reads */
   readonly batching?: BatchingOptions | undefined
-  /** Bound of a call with all its attempts, where the call has none of its own, in milliseconds. @default 10 000 */
+  /** Default time limit per call, retries included, in milliseconds. @default 10 000 */
   readonly timeoutMs?: number | undefined
-  /** How long a call waits for a connection to any member, within its own bound, in milliseconds. @default 5000 */
+  /**
+   * Time limit for waiting for a connection to any member, within the time limit of the call, in milliseconds. @default
+   * 5000
+   */
   readonly connectTimeoutMs?: number | undefined
-  /** Silence on a connection with open calls after which it is pinged; etcd allows 5000 ms or more. @default 10 000 */
+  /**
+   * Silence on a connection with calls in flight after which it is pinged, in milliseconds; etcd allows 5000 or more.
+   * @default 10 000
+   */
   readonly keepaliveMs?: number | undefined
-  /** How long a ping may stay unanswered before the connection is given up, in milliseconds. @default 5000 */
+  /** Time limit for the answer to a ping, after which the connection is closed, in milliseconds. @default 5000 */
   readonly keepaliveTimeoutMs?: number | undefined
   /**
-   * What carries calls and streams: `http2` is this library's own HTTP/2 client, with one connection to each member for
-   * calls and one for streams; `grpc-js` is one channel of that package for both. `useProxyEnvironment` needs `grpc-js`
-   * and selects it.
+   * The transport. `http2` is this library's HTTP/2 client, with one connection per member for calls and one for
+   * streams; `grpc-js` uses one channel of that package for both. `useProxyEnvironment` requires and selects `grpc-js`.
    * @default 'http2'
    */
   readonly transport?: TransportKind | undefined
-  /** Whether to obey `https_proxy` and its kin in the environment. @default false */
+  /** Whether to use the proxy from `https_proxy` and related environment variables. @default false */
   readonly useProxyEnvironment?: boolean | undefined
-  /** Follows the cluster's list of members; by default the endpoints stay as they are given. */
+  /** Follows the cluster's member list. By default the endpoints do not change. */
   readonly memberSync?: MemberSyncOptions | undefined
-  /** The largest request that is sent, as the servers' `--max-request-bytes`. @default 1 572 864 */
+  /** Maximum size of a request in bytes, equal to the servers' `--max-request-bytes`. @default 1 572 864 */
   readonly maxRequestBytes?: number | undefined
-  /** The most operations in a transaction, as the servers' `--max-txn-ops`. @default 128 */
+  /** Maximum number of operations in a transaction, equal to the servers' `--max-txn-ops`. @default 128 */
   readonly maxTxnOps?: number | undefined
-  /** The most keys that `range()` gives without a limit. @default 100 000 */
+  /** Maximum number of keys returned by `range()` without `limit`. @default 100 000 */
   readonly maxRangeKeys?: number | undefined
-  /** The most bytes that `range()` gives without a limit. @default 67 108 864 */
+  /** Maximum number of bytes returned by `range()` without `limit`. @default 67 108 864 */
   readonly maxRangeBytes?: number | undefined
-  /** How the client shows in logs, traces and metrics. */
+  /** How the client appears in logs, traces and metrics. */
   readonly diagnostics?: DiagnosticsOptions | undefined
 }
 
-/** Options with nothing left open. */
+/** The complete, validated options. */
 export interface ResolvedOptions {
   readonly endpoints: readonly Endpoint[]
   readonly discovery: (SrvDiscovery & { readonly refreshMs: number }) | undefined
@@ -127,7 +132,7 @@ export interface ResolvedOptions {
   readonly diagnostics: Required<{ readonly [Name in keyof DiagnosticsOptions]: NonNullable<DiagnosticsOptions[Name]> }>
 }
 
-/** The documented defaults. Not frozen, so that the tests can run on another transport. */
+/** The documented defaults. Not frozen, so that the tests can run with another transport. */
 export const defaults = {
   timeoutMs: 10_000,
   connectTimeoutMs: 5000,
@@ -146,8 +151,8 @@ export const defaults = {
 }
 
 const transportKinds: readonly TransportKind[] = ['http2', 'grpc-js']
-/** etcd closes connections that are pinged more often than this. */
-const leastKeepaliveMs = 5000
+/** etcd closes connections that are pinged more often. */
+const minKeepaliveMs = 5000
 
 const optionNames = [
   'endpoints',
@@ -172,7 +177,7 @@ const optionNames = [
   'diagnostics',
 ] as const
 
-/** Checks what a client is made with and fills in the defaults; throws `InvalidArgumentError` for the first mistake. */
+/** Validates the options of a client and applies the defaults. Throws `InvalidArgumentError` for the first mistake. */
 export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
   const options = typeof input === 'string' ? fromText(input) : input
   if (typeof options !== 'object' || options === null) {
@@ -203,13 +208,13 @@ export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
   })
 }
 
-/** An option is set or left out: `null` would leave open which, and for `tls` that matters. */
+/** Rejects `null`, which would leave open whether an option is set; this matters for `tls`. */
 function refuseNull(options: ClientOptions): void {
   const name = optionNames.find((name) => options[name] === null)
   if (name !== undefined) throw new InvalidArgumentError(`\`${name}\` must be left out or undefined, got null`)
 }
 
-/** A plain list of endpoints, or `etcd://h1,h2/namespace`. */
+/** Parses a plain list of endpoints, or `etcd://h1,h2/namespace`. */
 function fromText(text: string): ClientOptions {
   if (!/^etcds?:\/\//.test(text)) return { endpoints: text }
   const { endpoints, namespace, username, password } = parseConnectionString(text)
@@ -232,19 +237,17 @@ function resolveAuth({ auth }: ClientOptions): AuthOptions | undefined {
   if (typeof auth !== 'object')
     throw new InvalidArgumentError(`\`auth\` must be one of ${authForms}, got a ${typeof auth}`)
   assertKnownOptions('auth', auth, ['username', 'password', 'tokenTtlMs', 'token', 'tokenProvider'])
-  // The types exclude mixtures; callers in JavaScript have none.
+  // The types exclude mixtures, but JavaScript callers are unchecked.
   const { username, password, tokenTtlMs, token, tokenProvider }: Partial<Record<string, unknown>> = { ...auth }
   const given = [username ?? password, token, tokenProvider].filter((way) => way !== undefined)
   if (given.length !== 1)
     throw new InvalidArgumentError(`\`auth\` must be one of ${authForms}, got ${given.length} of them`)
   if (tokenTtlMs !== undefined && username === undefined) {
-    throw new InvalidArgumentError(
-      '`auth.tokenTtlMs` goes with `auth.username`: other tokens say themselves when they end',
-    )
+    throw new InvalidArgumentError('`auth.tokenTtlMs` requires `auth.username`: it applies to simple tokens only')
   }
   if ('token' in auth && token !== undefined) {
     if (isTokenText(token)) return { token }
-    throw new InvalidArgumentError('`auth.token` must be a string of visible ASCII letters')
+    throw new InvalidArgumentError('`auth.token` must be a string of visible ASCII characters')
   }
   if ('tokenProvider' in auth && tokenProvider !== undefined) {
     if (typeof tokenProvider === 'function') return { tokenProvider: auth.tokenProvider }
@@ -254,11 +257,11 @@ function resolveAuth({ auth }: ClientOptions): AuthOptions | undefined {
   return tokenTtlMs === undefined ? login : { ...login, tokenTtlMs: durationMs('auth.tokenTtlMs', tokenTtlMs) }
 }
 
-/** Secrets are named in errors, never shown. */
+/** Validates a secret. Error messages name secrets, but never contain them. */
 function secretText(name: string, value: unknown): string {
   if (typeof value === 'string' && value !== '') return value
   throw new InvalidArgumentError(
-    `\`${name}\` must be a string of at least one letter, got ${value === '' ? 'an empty one' : typeof value}`,
+    `\`${name}\` must be a non-empty string, got ${value === '' ? 'an empty one' : typeof value}`,
   )
 }
 
@@ -289,9 +292,9 @@ function resolveCache(cache: ReadCacheOptions | undefined): ReadCacheLimits | un
 
 function resolveChannel(options: ClientOptions): ChannelSettings {
   const keepaliveMs = durationMs('keepaliveMs', options.keepaliveMs ?? defaults.keepaliveMs)
-  if (keepaliveMs < leastKeepaliveMs) {
+  if (keepaliveMs < minKeepaliveMs) {
     throw new InvalidArgumentError(
-      `\`keepaliveMs\` must be at least ${leastKeepaliveMs}, got ${keepaliveMs}: etcd closes connections that are pinged more often`,
+      `\`keepaliveMs\` must be at least ${minKeepaliveMs}, got ${keepaliveMs}: etcd closes connections that are pinged more often`,
     )
   }
   const keepaliveTimeoutMs = durationMs('keepaliveTimeoutMs', options.keepaliveTimeoutMs ?? defaults.keepaliveTimeoutMs)
@@ -321,9 +324,7 @@ function resolveDiagnostics(diagnostics: DiagnosticsOptions = {}): ResolvedOptio
   assertKnownOptions('diagnostics', diagnostics, ['name', 'keys', 'slowCallMs'])
   const { name = defaults.name, keys, slowCallMs = defaults.slowCallMs } = diagnostics
   if (typeof name !== 'string' || name === '') {
-    throw new InvalidArgumentError(
-      `\`diagnostics.name\` must be a string of at least one letter, got ${describe(name)}`,
-    )
+    throw new InvalidArgumentError(`\`diagnostics.name\` must be a non-empty string, got ${describe(name)}`)
   }
   return {
     name,

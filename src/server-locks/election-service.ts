@@ -10,9 +10,9 @@ import { checkCall } from '../transport/call-options.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import { NameSpace } from './name-space.js'
 
-/** Proof of leadership, for `proclaim()` and `resign()`. */
+/** Identifies a leadership in calls to `proclaim()` and `resign()`. */
 export interface LeaderKey {
-  /** The election. */
+  /** The name of the election. */
   readonly name: Buffer
   /** The key of the leader. */
   readonly key: Buffer
@@ -22,16 +22,17 @@ export interface LeaderKey {
 }
 
 /**
- * The Election service of the members (`v3election`), where the server campaigns. It uses the same keys as `election()`, so
- * that candidates of both meet, and gives less: no signal, no fence, no word of an election without a leader. Made for
- * programs that keep to the service, and for tests of those; use `election()` otherwise.
+ * The Election service of the members (`v3election`), where the server campaigns on behalf of the client. It uses the
+ * same keys as `election()`, so candidates of both compete, but provides no signal, no fence and no notification of an
+ * election without a leader. Intended for programs that depend on this service, and for their tests; otherwise use
+ * `election()`.
  */
 export class ElectionService {
   readonly #transport: Transport
   readonly #streams: StreamSource
   readonly #names: NameSpace
 
-  /** Made by the client. */
+  /** @internal Created by the client. */
   constructor(transport: Transport, streams: StreamSource, prefix: Buffer) {
     this.#transport = transport
     this.#streams = streams
@@ -39,8 +40,10 @@ export class ElectionService {
   }
 
   /**
-   * Waits to be elected, for as long as the lease is there. A call that ends early has an unknown effect: revoke the lease.
-   * `timeoutMs` is that of any call, 10 s; `Infinity` for none.
+   * Waits to be elected, as long as the lease lives. A call that ends early has an unknown effect: revoke the lease.
+   *
+   * @param lease The ID of the lease that the candidacy depends on.
+   * @param options `timeoutMs` is 10 s by default, as for any call; `Infinity` disables it.
    */
   async campaign(name: Bytes, lease: string, value: Bytes, options?: CallOptions): Promise<LeaderKey> {
     checkCall('electionService.campaign()', options)
@@ -58,14 +61,18 @@ export class ElectionService {
     }
   }
 
-  /** Changes what the leader tells. `ELECTION_NOT_LEADER` if it is another one by now. */
+  /**
+   * Changes the value of the leader.
+   *
+   * @throws `ELECTION_NOT_LEADER` if another candidate leads by now.
+   */
   async proclaim(leader: LeaderKey, value: Bytes, options?: CallOptions): Promise<void> {
     checkCall('electionService.proclaim()', options)
     const request = { leader: this.#proof(leader), value: keyBytes('value', value) }
     await this.#call(methods.Election.Proclaim, request, options)
   }
 
-  /** The key of the leader; `undefined` if there is none. */
+  /** Returns the key of the leader; `undefined` without a leader. */
   async leader(name: Bytes, options?: CallOptions): Promise<KeyValue | undefined> {
     checkCall('electionService.leader()', options)
     const request = { name: this.#names.into('name', name) }
@@ -78,8 +85,9 @@ export class ElectionService {
   }
 
   /**
-   * The key of the leader now, if there is one, and whenever it is another one or tells something else. Throws when the
-   * member that it is on is lost.
+   * Yields the key of the current leader, if any, and again whenever the leader or its value changes.
+   *
+   * @throws The error that ended the stream, for example when the member fails.
    */
   async *observe(
     name: Bytes,
@@ -93,7 +101,7 @@ export class ElectionService {
     }
   }
 
-  /** Gives the leadership up. That it was over already is no failure. */
+  /** Gives up leadership. Succeeds even if it was already lost. */
   async resign(leader: LeaderKey, options?: CallOptions): Promise<void> {
     checkCall('electionService.resign()', options)
     await this.#call(methods.Election.Resign, { leader: this.#proof(leader) }, options)

@@ -5,32 +5,36 @@ import { checkCall } from '../transport/call-options.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import { NameSpace } from './name-space.js'
 
-/** A lock that the server has queued for. */
+/** A lock acquired by the server. */
 export interface ServiceLock {
-  /** Exists as long as the lock is held: compare it in transactions. */
+  /** The key exists as long as the lock is held: compare it in transactions. */
   readonly key: Buffer
-  /** The revision of the answer. */
+  /** The revision of the response. */
   readonly revision: number
 }
 
 /**
- * The Lock service of the members (`v3lock`), where the server queues for a lock. It uses the same keys as `lock()`, so that
- * both exclude each other, and gives less: no signal, no fence, and a caller whose answer is lost does not know whether it
- * holds the lock. Made for programs that keep to the service, and for tests of those; use `lock()` otherwise.
+ * The Lock service of the members (`v3lock`), where the server queues on behalf of the client. It uses the same keys as
+ * `lock()`, so both exclude each other, but provides no signal and no fence, and a caller that loses the response does
+ * not know whether it holds the lock. Intended for programs that depend on this service, and for their tests; otherwise
+ * use `lock()`.
  */
 export class LockService {
   readonly #transport: Transport
   readonly #names: NameSpace
 
-  /** Made by the client. */
+  /** @internal Created by the client. */
   constructor(transport: Transport, prefix: Buffer) {
     this.#transport = transport
     this.#names = new NameSpace(prefix)
   }
 
   /**
-   * Waits until the lock is held, for as long as the lease is there: a lease holds it once, however often it asks. A call
-   * that ends early has an unknown effect: revoke the lease. `timeoutMs` is that of any call, 10 s; `Infinity` for none.
+   * Waits until the lock is held, as long as the lease lives. Repeated calls with the same lease hold the lock once. A
+   * call that ends early has an unknown effect: revoke the lease.
+   *
+   * @param lease The ID of the lease that the lock depends on.
+   * @param options `timeoutMs` is 10 s by default, as for any call; `Infinity` disables it.
    */
   async lock(name: Bytes, lease: string, options?: CallOptions): Promise<ServiceLock> {
     checkCall('lockService.lock()', options)
@@ -39,7 +43,7 @@ export class LockService {
     return { key: this.#names.outOf(key), revision: header?.revision ?? 0 }
   }
 
-  /** Deletes the key that `lock()` resolved with, whoever has it by now. */
+  /** Deletes the key that `lock()` returned, whoever holds it by now. */
   async unlock(key: Bytes, options?: CallOptions): Promise<void> {
     checkCall('lockService.unlock()', options)
     const request = { key: this.#names.into('key', key) }

@@ -2,7 +2,7 @@ import type { Bytes } from '../core/key-range.js'
 import { emptyKey } from '../core/key-range.js'
 import { keyBytes } from '../core/validate.js'
 
-/** Takes names and keys into the namespace of a client and out of it. */
+/** Converts names and keys between the namespace of a client and the server. */
 export class NameSpace {
   readonly #prefix: Buffer
 
@@ -10,14 +10,14 @@ export class NameSpace {
     this.#prefix = prefix
   }
 
-  /** As the server knows it. */
+  /** The name or key on the server. */
   into(what: string, name: Bytes): Buffer {
     const bytes = keyBytes(what, name)
     if (bytes.length === 0) throw emptyKey()
     return this.#prefix.length === 0 ? bytes : Buffer.concat([this.#prefix, bytes])
   }
 
-  /** As the caller knows it. */
+  /** The key as the caller sees it. */
   outOf(key: Buffer): Buffer {
     return key.subarray(this.#prefix.length)
   }

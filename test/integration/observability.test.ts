@@ -264,7 +264,7 @@ describe('The telemetry of a client', () => {
 
   test('rejects wrong options', () => {
     const make = (diagnostics: object) => () => new Etcd({ endpoints: cluster.endpoints, diagnostics })
-    assert.throws(make({ name: '' }), /`diagnostics\.name` must be a string of at least one letter, got ""/)
+    assert.throws(make({ name: '' }), /`diagnostics\.name` must be a non-empty string, got ""/)
     assert.throws(make({ keys: 'no' }), /`diagnostics\.keys` must be/)
     assert.throws(make({ slowCallMs: -1 }), /`diagnostics\.slowCallMs` must be milliseconds/)
     assert.throws(make({ slow: 1 }), /diagnostics.*slowCallMs/s)
