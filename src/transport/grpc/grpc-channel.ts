@@ -8,8 +8,8 @@ import { type GrpcCall, GrpcConnection } from './grpc-connection.js'
 import { type GrpcJs, loadedGrpcJs, loadGrpcJs } from './grpc-js.js'
 
 /**
- * Unary calls and streams through grpc-js. Without the module, which `connect` loads, it carries nothing: unary calls wait
- * for `connected`, and so do those who open streams.
+ * Unary calls and streams over grpc-js. `connect` loads the module; calls and streams may be started once it has reported
+ * `connected`.
  */
 export class GrpcChannel implements UnaryChannel, StreamChannel {
   readonly bytesUnsent = 0
@@ -77,7 +77,7 @@ export class GrpcChannel implements UnaryChannel, StreamChannel {
     if (!this.#isClosed) this.#onState({ kind: 'failed', reason: `@grpc/grpc-js cannot be loaded: ${String(error)}` })
   }
 
-  /** Calls wait for a connection that is being made. */
+  /** Calls wait while the connection is being established. */
   #connection(): GrpcConnection {
     const connection = this.#connections.latest
     if (connection === undefined) throw new Error('not connected')

@@ -12,21 +12,21 @@ import { peerMaxStreams } from './grpc-settings.js'
 import { socketCredentials } from './grpc-sockets.js'
 import { KeepaliveWatchdog } from './keepalive-watchdog.js'
 
-/** A call on the wire, as grpc-js makes it. */
+/** A call of grpc-js. */
 export type GrpcCall = ReturnType<ChannelInterface['createCall']>
 
-/** etcd bounds requests itself (1.5 MiB by default) and its answers not at all, hence no limit for either here. */
+/** etcd limits requests itself (1.5 MiB by default) and does not limit responses, so that no limit is set here. */
 const unlimited = -1
-/** Larger than the default of 64 KiB, which stalls pages of some MiB on links with a real round trip. */
+/** The default of 64 KiB stalls responses of several MiB on links with latency. */
 const flowControlWindowBytes = 2 * 1024 * 1024
 const unavailableStatus = 14
-/** The longest delay a Node timer takes: a channel never goes idle. */
+/** The longest delay of a Node timer: a channel never becomes idle. */
 const neverMs = 2 ** 31 - 1
-/** Longer than a channel that has failed is kept: connecting again is not left to grpc-js. */
+/** Longer than a failed channel is kept: this library reconnects, not grpc-js. */
 const reconnectMs = 60_000
 const reasonTimeoutMs = 1000
 
-/** What a connection is made with. */
+/** What a connection is created with. */
 export interface GrpcConnectionInit {
   readonly endpoint: Endpoint
   readonly credentials: Credentials
@@ -34,16 +34,16 @@ export interface GrpcConnectionInit {
 }
 
 /**
- * One connection through grpc-js: a separate channel, which is thrown away when the connection is lost or was never made.
- * So each attempt looks the name up, as channels do when they are new, and takes the credentials of the moment. The only
- * place where calls are made through grpc-js.
+ * One connection of grpc-js: a separate channel, which is discarded when the connection is lost or cannot be established. Each
+ * attempt therefore resolves the name, as new channels do, and uses the current credentials. Calls are made through grpc-js
+ * nowhere else.
  */
 export class GrpcConnection implements SingleConnection {
   readonly #grpc: GrpcJs
   readonly #channel: ChannelInterface
   readonly #watchdog: KeepaliveWatchdog
   #listener: SingleConnectionListener<GrpcConnection>
-  /** One, or several for a moment while grpc-js tries several addresses of a name. */
+  /** One socket, or several while grpc-js tries the addresses of a name. */
   readonly #sockets = new Set<Socket>()
   #state: 'connecting' | 'connected' | 'failing' | 'draining' | 'lost' = 'connecting'
 
@@ -68,7 +68,7 @@ export class GrpcConnection implements SingleConnection {
     return bytes
   }
 
-  /** Streams that the member allows at a time, those of unary calls included. */
+  /** Concurrent streams that the member allows, unary calls included. */
   get maxStreams(): number {
     return peerMaxStreams(this.#channel)
   }
@@ -80,7 +80,7 @@ export class GrpcConnection implements SingleConnection {
     deadlineAt: number,
     listener: CallListener,
   ): GrpcCall {
-    // The deadline of a grpc-js call is a wall clock time; waiting is measured on the monotonic clock everywhere else.
+    // grpc-js takes deadlines on the wall clock; this library uses the monotonic clock.
     const deadline = Date.now() + (deadlineAt - performance.now())
     const call = this.#channel.createCall(path, deadline, null, null, null)
     call.start(grpcMetadata(this.#grpc, metadata), listener)
@@ -104,7 +104,7 @@ export class GrpcConnection implements SingleConnection {
     return call
   }
 
-  /** Closing a channel leaves the calls on it alone. */
+  /** Closing a channel of grpc-js does not affect the calls on it. */
   drain(): void {
     if (this.#state !== 'connected') return
     this.#state = 'draining'
@@ -116,7 +116,7 @@ export class GrpcConnection implements SingleConnection {
     this.#state = 'lost'
     this.#watchdog.stop()
     this.#channel.close()
-    // The timer of a channel that has failed goes on for `reconnectMs`, and holds this connection, but not its client.
+    // The timer of a failed channel runs for `reconnectMs` and references this connection, but must not reference its client.
     this.#listener = noListener
     for (const socket of this.#sockets) socket.destroy()
   }
@@ -151,7 +151,7 @@ export class GrpcConnection implements SingleConnection {
     } else if (state === connectivityState.TRANSIENT_FAILURE) this.#fail()
   }
 
-  /** The socket is there still where the member has asked to leave it. */
+  /** After a GOAWAY, the socket is still open. */
   #drainOrLose(): void {
     if ([...this.#sockets].every(({ destroyed }) => destroyed)) {
       this.#lose(undefined)
@@ -161,7 +161,7 @@ export class GrpcConnection implements SingleConnection {
     this.#listener.onDraining(this)
   }
 
-  /** A call on a channel that cannot connect fails at once, and its text says why. */
+  /** A call on a channel that cannot connect fails at once, and its status contains the reason. */
   #fail(): void {
     this.#state = 'failing'
     const onReceiveStatus = ({ code, details }: CallStatus): void => {
@@ -189,9 +189,9 @@ const noListener: SingleConnectionListener<GrpcConnection> = { onConnected() {},
 function channelOptions(settings: ChannelSettings): Record<string, number | string> {
   return {
     'grpc.keepalive_time_ms': settings.keepaliveMs,
-    // The answer to a ping may be behind a large one to a call: `StreamSilence` takes anything for it that comes.
+    // The acknowledgement of a ping may be queued behind a large response: `KeepaliveWatchdog` accepts any bytes.
     'grpc.keepalive_timeout_ms': neverMs,
-    // etcd answers pings without calls by closing the connection (`too_many_pings`).
+    // etcd closes connections with pings and without calls (`too_many_pings`).
     'grpc.keepalive_permit_without_calls': 0,
     'grpc.initial_reconnect_backoff_ms': reconnectMs,
     'grpc.max_reconnect_backoff_ms': reconnectMs,
@@ -200,11 +200,11 @@ function channelOptions(settings: ChannelSettings): Record<string, number | stri
     'grpc.max_send_message_length': unlimited,
     'grpc-node.flow_control_window': flowControlWindowBytes,
     'grpc.enable_http_proxy': settings.useProxyEnvironment ? 1 : 0,
-    // The retry layer decides what may be sent again; grpc-js would keep a copy of each message for its own retries.
+    // This library retries calls; grpc-js would keep a copy of each message for its own retries.
     'grpc.enable_retries': 0,
     'grpc.enable_channelz': 0,
     'grpc.service_config_disable_resolution': 1,
-    // Each client has separate connections, so that closing one never touches another.
+    // Each client has separate connections, so that closing one does not affect another.
     'grpc.use_local_subchannel_pool': 1,
   }
 }

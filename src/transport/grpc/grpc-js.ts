@@ -7,12 +7,12 @@ export type GrpcJs = typeof Grpc
 let loaded: GrpcJs | undefined
 let loading: Promise<GrpcJs> | undefined
 
-/** The module, where it was loaded already. */
+/** The module, if it is loaded. */
 export function loadedGrpcJs(): GrpcJs | undefined {
   return loaded
 }
 
-/** Loads the module once. It takes 40 ms of the CPU, which a process that connects without it never pays. */
+/** Loads the module once. It takes 40 ms of CPU time, which processes that do not use it save. */
 export function loadGrpcJs(): Promise<GrpcJs> {
   loading ??= importCommonJs(() => import('@grpc/grpc-js')).then((module) => {
     loaded = module

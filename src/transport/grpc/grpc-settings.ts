@@ -1,6 +1,6 @@
 import type { ChannelInterface } from '@grpc/grpc-js'
 
-/** What grpc-js keeps of a channel's connection, as far as it is needed here. Nothing of it is public. */
+/** The part of a channel's private state that is needed here. */
 interface Subchannels {
   readonly internalChannel?: {
     readonly subchannelPool?: {
@@ -16,8 +16,8 @@ interface Subchannel {
 }
 
 /**
- * Streams that the other side allows at a time. grpc-js has them wait without a sign when they are used up, and tells
- * nobody how many there are, so that its connection is looked at. `Infinity` where that is built in another way.
+ * Concurrent streams that the member allows. grpc-js queues streams beyond the limit silently and does not expose the limit, so
+ * it is read from private state; `Infinity` where another version of grpc-js is built differently.
  */
 export function peerMaxStreams(channel: ChannelInterface): number {
   const pool = (channel as unknown as Subchannels).internalChannel?.subchannelPool?.pool ?? {}

@@ -8,10 +8,10 @@ import type { GrpcJs } from './grpc-js.js'
 type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>
 type SecureConnectResult = Awaited<ReturnType<SecureConnector['connect']>>
 
-/** What sockets are made into, and for whom. */
+/** What the sockets of a connection are secured with, and who observes them. */
 interface Init {
   readonly credentials: Credentials
-  /** What certificates must be for. */
+  /** The name that certificates are verified for. */
   readonly name: string
   readonly onSocket: (socket: Socket) => void
 }
@@ -19,15 +19,15 @@ interface Init {
 let cached: ((init: Init) => ChannelCredentials) | undefined
 
 /**
- * Credentials by which grpc-js shows each socket that it has connected, before it speaks HTTP/2 on it, and leaves TLS to
- * this client: the byte counts of the socket are the one sign of life that grpc-js lets through.
+ * Credentials through which grpc-js exposes each connected socket before it uses it, and leaves TLS to this client. The sockets'
+ * byte counts are the only sign of life that grpc-js makes available.
  */
 export function socketCredentials(grpc: GrpcJs, init: Init): ChannelCredentials {
   cached ??= define(grpc)
   return cached(init)
 }
 
-/** The class to extend is there as soon as grpc-js is loaded, and not before. */
+/** The base class is available only after grpc-js is loaded. */
 function define({ CallCredentials, ChannelCredentials }: GrpcJs): (init: Init) => ChannelCredentials {
   class SocketCredentials extends ChannelCredentials {
     readonly #init: Init

@@ -2,9 +2,9 @@ import type { Traffic } from '../channel.js'
 import type { ChannelSettings } from '../channel-settings.js'
 
 /**
- * Gives up a connection with streams on it that is silent although it was pinged: grpc-js pings every `keepaliveMs`, and
- * knows no sign of life but the answer, which may be behind a large one. Looks at the bytes from time to time, while there
- * are streams: unary calls have deadlines and a clock of their own. Its timer does not hold the process open.
+ * Detects a silent connection with streams. grpc-js pings every `keepaliveMs`, but accepts only the acknowledgement as a sign of
+ * life, which may be queued behind a large response. This samples the received bytes instead, while there are streams. Unary
+ * calls have deadlines, and are covered by `ConnectionLiveness`. Its timer does not hold the process open.
  */
 export class KeepaliveWatchdog {
   readonly #maxSilenceMs: number
@@ -54,7 +54,7 @@ export class KeepaliveWatchdog {
     if (bytesRead !== this.#bytesRead) this.#readAt = now
     this.#bytesRead = bytesRead
     this.#sampledAt = now
-    // When this process itself was stalled, answers may lie unread until the next look.
+    // When this process itself was blocked, received bytes may be unread until the next sample.
     if (now - this.#readAt >= this.#maxSilenceMs && !isLate) this.#onSilent()
   }
 }

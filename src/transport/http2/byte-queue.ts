@@ -1,10 +1,10 @@
 const blockBytes = 65_536
 
-/** Bytes that wait to be read, in order, as copies: a queue of many small pieces takes no more memory than their bytes. */
+/** A FIFO of bytes. Pieces are copied into blocks, so that many small ones take no more memory than their bytes. */
 export class ByteQueue {
   readonly #blocks: Buffer[] = []
   #bytes = 0
-  /** How much of the first block has been dropped, and how much of the last one is in use. */
+  /** The number of bytes dropped from the first block, and used in the last one. */
   #from = 0
   #to = 0
 
@@ -27,12 +27,12 @@ export class ByteQueue {
     }
   }
 
-  /** The first of the bytes, as many as are in one piece; they stay in the queue. */
+  /** The first bytes, as many as are contiguous. They stay in the queue. */
   first(): Buffer | undefined {
     return this.#blocks[0]?.subarray(this.#from, this.#endOfFirst())
   }
 
-  /** Removes the first `bytes`, which are no more than `first` gave. */
+  /** Removes the first `bytes`, at most as many as `first` has returned. */
   drop(bytes: number): void {
     this.#bytes -= bytes
     this.#from += bytes

@@ -6,15 +6,12 @@ import type { Endpoint } from '../endpoint.js'
 import { tlsOptions } from '../tls-options.js'
 import type { HeaderField } from './hpack/header-field.js'
 
-/**
- * What a socket reads at a time goes here, again and again: separate memory for each read would keep the garbage
- * collector busy.
- */
+/** The size of a socket's read buffer, which is reused: a new buffer for each read would load the garbage collector. */
 const readBytes = 65_536
 
 /**
- * Starts to connect to a member. The socket does not hold the process open. `onBytes` hears of the first `length` bytes of
- * `chunk`, which are there during that call only.
+ * Starts to connect to a member. The socket does not hold the process open. `onBytes` receives the first `length` bytes of
+ * `chunk`, which are valid during the call only.
  */
 export function dial(
   endpoint: Endpoint,
@@ -33,12 +30,12 @@ export function dial(
   const socket = openSocket(endpoint, credentials, settings.servername ?? endpoint.serverName, onread)
   socket.setNoDelay()
   socket.unref()
-  // The handle that connected may be another one than was there at first.
+  // With several addresses, the handle that has connected is a new one.
   socket.once('connect', () => socket.unref())
   return socket
 }
 
-/** The headers that are the same for every call to this endpoint, without `:path`. */
+/** The headers of every call to this endpoint, without `:path`. */
 export function commonHeaders(endpoint: Endpoint): readonly HeaderField[] {
   return [
     [':method', 'POST'],
@@ -56,7 +53,7 @@ function openSocket(endpoint: Endpoint, { tls }: Credentials, name: string, onre
   return connectTls({ ...address, ...tlsOptions(tls, name) })
 }
 
-/** A name is looked up anew for each connection, and its addresses of both families are tried in turn. */
+/** The name is resolved for each connection, and its addresses of both families are tried in turn. */
 function addressOf(endpoint: Endpoint) {
   if (endpoint.target.startsWith('unix:')) return { path: endpoint.target.slice('unix:'.length) }
   const text = addressText(endpoint)

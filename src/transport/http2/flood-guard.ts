@@ -4,14 +4,14 @@ const maxFrames = 10_000
 const periodMs = 10_000
 
 /**
- * Counts the frames that cost work and carry nothing for any call: pings, settings, data without bytes, frames for streams
- * that are over, and those of unknown types. A peer may send some; one that sends nothing else is up to no good.
+ * Counts consecutive frames that carry nothing for any call: PING, SETTINGS, empty DATA, and frames of ended streams or of
+ * unknown types. A peer that sends a flood of them is disconnected.
  */
 export class FloodGuard {
   #count = 0
   #since = 0
 
-  /** One more. Throws an `Http2Error` if there were too many of them in a row. */
+  /** Counts one frame. Throws an `Http2Error` after too many consecutive ones. */
   countUseless(): void {
     this.#count += 1
     if (this.#count < maxFrames) return
@@ -21,7 +21,7 @@ export class FloodGuard {
     this.#count = 0
   }
 
-  /** A frame was of use. */
+  /** A frame carried something for a call. */
   reset(): void {
     this.#count = 0
   }

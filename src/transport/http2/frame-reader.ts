@@ -1,15 +1,15 @@
 import { defaultMaxFrameBytes, flags, frameHeaderBytes, frameTypes } from './frame.js'
 import { frameSizeError, protocolError } from './http2-error.js'
 
-/** What the frames of a connection are for. It may throw an `Http2Error`, which ends the connection. */
+/** Receives the frames of a connection. It may throw an `Http2Error`, which closes the connection. */
 export interface FrameHandler {
-  /** A frame of any type but DATA, as a whole. The payload may be there during this call only. */
+  /** A complete frame of any type but DATA. The payload is valid during the call only. */
   onFrame(type: number, frameFlags: number, streamId: number, payload: Buffer): void
-  /** A DATA frame begins, which takes `flowBytes` of the windows: its payload, padding included. */
+  /** A DATA frame begins. `flowBytes` count against the flow-control windows: the payload with its padding. */
   onDataStart(streamId: number, flowBytes: number): void
-  /** Bytes of that frame, a view of what was read: they are there during this call only. */
+  /** Bytes of the DATA frame, a view that is valid during the call only. */
   onData(bytes: Buffer): void
-  /** That frame is complete; `paddingBytes` of it were for nothing. */
+  /** The DATA frame is complete; `paddingBytes` of it were padding. */
   onDataEnd(endsStream: boolean, paddingBytes: number): void
 }
 
@@ -17,22 +17,22 @@ const { DATA } = frameTypes
 const nothing = Buffer.alloc(0)
 
 /**
- * Takes frames out of the bytes of a connection, however these are cut into chunks. The payload of a DATA frame is handed
- * on as it comes; others are kept until they are complete, which takes 16 KiB at most.
+ * Parses frames from the bytes of a connection, however they are split into chunks. The payload of a DATA frame is passed on as
+ * it arrives; other frames are buffered until they are complete, up to 16 KiB.
  */
 export class FrameReader {
   readonly #handler: FrameHandler
-  /** The head of a frame that has not come completely, and how much of it is there. */
+  /** An incomplete frame header, and how many bytes of it have arrived. */
   readonly #head = Buffer.alloc(frameHeaderBytes)
   #headLength = 0
   #type = 0
   #flags = 0
   #streamId = 0
-  /** Bytes of the payload that have not come. */
+  /** Bytes of the payload that have not arrived yet. */
   #missing = 0
-  /** The payload of a frame that is no DATA and has not come completely. */
+  /** The incomplete payload of a frame other than DATA. */
   #payload: Buffer | undefined
-  /** Bytes at the end of a DATA frame that are padding; `undefined` before the byte that says how many. */
+  /** The padding at the end of a DATA frame; `undefined` until its length byte has arrived. */
   #padding: number | undefined = 0
   #isInFrame = false
 
@@ -40,17 +40,14 @@ export class FrameReader {
     this.#handler = handler
   }
 
-  /**
-   * Reads the first `length` bytes of `chunk`, which may be used for others afterwards. Throws an `Http2Error`, after which
-   * nothing more may be read.
-   */
+  /** Reads the first `length` bytes of `chunk`, which may be reused afterwards. Nothing may be read after it has thrown an `Http2Error`. */
   read(chunk: Buffer, length: number): void {
     for (let at = 0; at < length; ) {
       at = this.#isInFrame ? this.#readPayload(chunk, at, length) : this.#readHead(chunk, at, length)
     }
   }
 
-  /** Reads a head, and the payload if there is none. */
+  /** Reads a frame header. A frame without a payload is complete with it. */
   #readHead(chunk: Buffer, at: number, length: number): number {
     if (this.#headLength === 0 && length - at >= frameHeaderBytes) {
       this.#begin(chunk, at)
@@ -72,7 +69,7 @@ export class FrameReader {
     this.#flags = head[at + 4] ?? 0
     this.#streamId = head.readUInt32BE(at + 5) & 0x7fff_ffff
     if (length > defaultMaxFrameBytes) {
-      throw frameSizeError(`a frame of ${length} bytes came, and ${defaultMaxFrameBytes} are allowed`)
+      throw frameSizeError(`a frame of ${length} bytes exceeds the limit of ${defaultMaxFrameBytes}`)
     }
     this.#missing = length
     this.#isInFrame = length > 0
@@ -83,7 +80,7 @@ export class FrameReader {
   #beginData(length: number): void {
     const isPadded = (this.#flags & flags.PADDED) !== 0
     this.#padding = isPadded ? undefined : 0
-    if (isPadded && length === 0) throw frameSizeError('a padded frame has no length of its padding')
+    if (isPadded && length === 0) throw frameSizeError('a padded frame has no padding length')
     this.#handler.onDataStart(this.#streamId, length)
     if (length === 0) this.#endData(0)
   }
@@ -100,7 +97,7 @@ export class FrameReader {
     if (this.#padding === undefined) {
       this.#padding = chunk[at++] ?? 0
       this.#missing -= 1
-      if (this.#padding > this.#missing) throw protocolError('a frame has more padding than it has bytes')
+      if (this.#padding > this.#missing) throw protocolError('a frame has more padding than payload')
     }
     const dataEnd = Math.min(end, at + this.#missing - this.#padding)
     this.#missing -= end - at

@@ -11,23 +11,23 @@ import type { SendQueue } from './send-queue.js'
 import { connectionWindowBytes, type PeerSettings } from './settings.js'
 import type { Streams } from './streams.js'
 
-/** What the frames about a whole connection are for. */
+/** Receives the frames that concern the whole connection. */
 export interface ControlListener {
-  /** The peer's settings have come, or changed. */
+  /** The peer's SETTINGS have arrived or changed. */
   onSettings(): void
-  /** The peer takes up no streams after `lastStreamId`. */
+  /** The peer processes no streams after `lastStreamId`. */
   onGoaway(lastStreamId: number, code: number, text: string): void
-  /** The peer has answered a ping. */
+  /** The peer has acknowledged a PING. */
   onPong(): void
 }
 
-/** With more bytes than this that the peer does not take, it gets no more answers to its pings and settings. */
+/** With more unsent bytes than this, the connection is closed instead of acknowledging another PING or SETTINGS. */
 const maxUnsentBytes = 1_048_576
 const maxGoawayTextBytes = 200
 
 /**
- * Checks each frame of a connection by the rules of RFC 9113, and gives it to what it is for. A frame that breaks the rules
- * for the connection is thrown as an `Http2Error`; one that breaks those for a stream ends that.
+ * Checks each frame of a connection against RFC 9113, and dispatches it. A connection error is thrown as an `Http2Error`; a
+ * stream error ends the stream.
  */
 export class FrameRouter implements FrameHandler {
   readonly #streams: Streams
@@ -38,10 +38,10 @@ export class FrameRouter implements FrameHandler {
   readonly #headers = new HeaderReader()
   readonly #floodGuard = new FloodGuard()
   #hasSettings = false
-  /** The stream that a DATA frame is for while its bytes come. */
+  /** The stream of the DATA frame that is being received. */
   #receiving: Http2Stream | undefined
   #hasData = false
-  /** Bytes of the connection's window that were not given back. */
+  /** Bytes received since the last WINDOW_UPDATE of the connection. */
   #unreleasedBytes = 0
 
   constructor(
@@ -108,13 +108,13 @@ export class FrameRouter implements FrameHandler {
     }
   }
 
-  /** Frames of unknown types are for extensions that nobody has agreed on, and priorities are not heeded. */
+  /** Frames of unknown types and priorities are ignored. */
   #onOther(type: number, streamId: number, payload: Buffer): void {
     this.#floodGuard.countUseless()
-    if (type === frameTypes.PUSH_PROMISE) throw protocolError('a push came, and pushes are switched off')
+    if (type === frameTypes.PUSH_PROMISE) throw protocolError('the peer sent PUSH_PROMISE although pushes are disabled')
     if (type !== frameTypes.PRIORITY) return
     checkLength('PRIORITY', payload, 5)
-    if (streamId === 0) throw protocolError('a PRIORITY frame is for no stream')
+    if (streamId === 0) throw protocolError('a PRIORITY frame has stream ID 0')
   }
 
   #checkOrder(type: number, frameFlags: number): void {
@@ -122,16 +122,16 @@ export class FrameRouter implements FrameHandler {
       throw protocolError('the first frame is not SETTINGS')
     }
     if (this.#headers.isOpen && type !== frameTypes.CONTINUATION) {
-      throw protocolError('another frame came within a header block')
+      throw protocolError('a header block was interrupted by another frame')
     }
   }
 
-  /** The stream that a frame is for; `undefined` for one that is over. */
+  /** The stream of a frame; `undefined` for one that has ended. */
   #streamOf(name: string, streamId: number): Http2Stream | undefined {
-    if (streamId === 0) throw protocolError(`a ${name} frame is for no stream`)
+    if (streamId === 0) throw protocolError(`a ${name} frame has stream ID 0`)
     const stream = this.#streams.get(streamId)
     if (stream === undefined && this.#streams.isIdle(streamId)) {
-      throw protocolError(`a ${name} frame is for the stream ${streamId}, which was never opened`)
+      throw protocolError(`a ${name} frame has the ID of stream ${streamId}, which was never opened`)
     }
     return stream
   }
@@ -144,7 +144,7 @@ export class FrameRouter implements FrameHandler {
   #onHeaders(streamId: number, head: ResponseHeaders | undefined): void {
     if (head === undefined) return
     const stream = this.#streams.get(streamId)
-    // Headers for information only may come any number of times.
+    // Informational headers (1xx) may be repeated without limit.
     if (stream === undefined || (head.httpStatus !== undefined && head.httpStatus < 200))
       this.#floodGuard.countUseless()
     else this.#floodGuard.reset()
@@ -161,9 +161,9 @@ export class FrameRouter implements FrameHandler {
     }
     const stream = this.#streamOf('WINDOW_UPDATE', streamId)
     if (stream === undefined) return
-    if (bytes === 0) stream.fail(badStream('a WINDOW_UPDATE of 0 bytes came'), errorCodes.PROTOCOL_ERROR)
+    if (bytes === 0) stream.fail(badStream('a WINDOW_UPDATE has an increment of 0'), errorCodes.PROTOCOL_ERROR)
     else if (!this.#sending.growWindow(stream, bytes)) {
-      stream.fail(badStream('the window of the stream became too large'), errorCodes.FLOW_CONTROL_ERROR)
+      stream.fail(badStream('the window of the stream overflows'), errorCodes.FLOW_CONTROL_ERROR)
     }
   }
 
@@ -172,13 +172,13 @@ export class FrameRouter implements FrameHandler {
     const stream = this.#streamOf('RST_STREAM', streamId)
     this.#floodGuard.countUseless()
     if (stream === undefined) return
-    // A reset is not answered with another one.
+    // The peer needs no RST_STREAM in return.
     stream.hasSentEnd = true
     stream.onReset(payload.readUInt32BE())
   }
 
   #onSettings(frameFlags: number, streamId: number, payload: Buffer): void {
-    if (streamId !== 0) throw protocolError('a SETTINGS frame is for a stream')
+    if (streamId !== 0) throw protocolError('a SETTINGS frame has a stream ID')
     this.#floodGuard.countUseless()
     if ((frameFlags & flags.ACK) !== 0) {
       checkLength('SETTINGS answer', payload, 0)
@@ -189,14 +189,14 @@ export class FrameRouter implements FrameHandler {
     this.#answer(frameTypes.SETTINGS, Buffer.alloc(0))
     for (const stream of this.#streams.openStreams()) {
       if (!this.#sending.isWindowAllowed(stream)) {
-        stream.fail(badStream('the window of the stream became too large'), errorCodes.FLOW_CONTROL_ERROR)
+        stream.fail(badStream('the window of the stream overflows'), errorCodes.FLOW_CONTROL_ERROR)
       } else this.#sending.add(stream)
     }
     this.#listener.onSettings()
   }
 
   #onPing(frameFlags: number, streamId: number, payload: Buffer): void {
-    if (streamId !== 0) throw protocolError('a PING frame is for a stream')
+    if (streamId !== 0) throw protocolError('a PING frame has a stream ID')
     checkLength('PING', payload, 8)
     this.#floodGuard.countUseless()
     if ((frameFlags & flags.ACK) === 0) this.#answer(frameTypes.PING, payload)
@@ -204,12 +204,13 @@ export class FrameRouter implements FrameHandler {
   }
 
   #answer(type: number, payload: Buffer): void {
-    if (this.#writer.unsentBytes > maxUnsentBytes) throw excessError('it wants answers, and reads nothing')
+    if (this.#writer.unsentBytes > maxUnsentBytes)
+      throw excessError('the peer requests acknowledgements and does not read them')
     this.#writer.frame(type, flags.ACK, 0, payload)
   }
 
   #onGoaway(streamId: number, payload: Buffer): void {
-    if (streamId !== 0) throw protocolError('a GOAWAY frame is for a stream')
+    if (streamId !== 0) throw protocolError('a GOAWAY frame has a stream ID')
     if (payload.length < 8) throw frameSizeError('a GOAWAY frame is too short')
     const text = payload.toString('latin1', 8, 8 + maxGoawayTextBytes).replace(/[^\x20-\x7e]/g, '?')
     this.#floodGuard.countUseless()

@@ -3,14 +3,14 @@ import { defaultMaxFrameBytes, flags, frameHeaderBytes, frameTypes } from './fra
 import { messagePrefixBytes } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 
-/** Frames are put together in pieces of memory of this size. */
+/** The size of the buffers in which frames are assembled. */
 const slabBytes = 65_536
-/** Payloads from this size on are handed to the socket as they are: copying them takes longer than another piece. */
+/** Payloads from this size on are passed to the socket without copying them. */
 const minViewBytes = 8192
 
 /**
- * Collects frames, and gives the socket all of a tick at once: at a thousand calls in flight that is one call of the
- * system for hundreds of them. Frames go out in the order in which they are written here.
+ * Collects the frames of a tick, in order, and writes them to the socket at once: with a thousand calls in flight, one system
+ * call sends hundreds of them.
  */
 export class FrameWriter {
   readonly #socket: Socket
@@ -24,13 +24,13 @@ export class FrameWriter {
   #at = 0
   #isScheduled = false
 
-  /** `onFlushed` is called whenever what was collected has been given to the socket. */
+  /** `onFlushed` is called whenever the collected frames were passed to the socket. */
   constructor(socket: Socket, onFlushed: () => void) {
     this.#socket = socket
     this.#onFlushed = onFlushed
   }
 
-  /** Bytes that the system has not taken yet. */
+  /** Bytes that the operating system has not accepted yet. */
   get unsentBytes(): number {
     return this.#collectedBytes + this.#socket.writableLength
   }
@@ -39,7 +39,7 @@ export class FrameWriter {
     return this.#piecesBytes + this.#at - this.#from
   }
 
-  /** A call of one message: its headers, and the only frame of its body. The message fits into a frame. */
+  /** The HEADERS of a unary call and its message, which fits into one DATA frame. */
   call(streamId: number, block: Buffer, message: Buffer): void {
     this.headers(streamId, block, false)
     this.#reserve(frameHeaderBytes + messagePrefixBytes + copiedBytes(message))
@@ -49,7 +49,7 @@ export class FrameWriter {
     this.#payload(message)
   }
 
-  /** A part of a body, with as much of the prefix of its message as has not been sent. */
+  /** A DATA frame, with the unsent rest of its message's prefix. */
   data(streamId: number, endsStream: boolean, prefix: Buffer, bytes: Buffer): void {
     this.#reserve(frameHeaderBytes + prefix.length + copiedBytes(bytes))
     this.#head(prefix.length + bytes.length, frameTypes.DATA, endsStream ? flags.END_STREAM : 0, streamId)
@@ -57,7 +57,7 @@ export class FrameWriter {
     this.#payload(bytes)
   }
 
-  /** A block of headers, in as many frames as it takes. */
+  /** A header block, as HEADERS and CONTINUATION frames. */
   headers(streamId: number, block: Buffer, endsStream: boolean): void {
     const end = endsStream ? flags.END_STREAM : 0
     if (block.length <= defaultMaxFrameBytes) {
@@ -89,13 +89,13 @@ export class FrameWriter {
     this.#control(frameTypes.RST_STREAM, streamId, code)
   }
 
-  /** Bytes that are no frame. */
+  /** Bytes that are not a frame: the preface. */
   raw(bytes: Buffer): void {
     this.#reserve(bytes.length)
     this.#copy(bytes)
   }
 
-  /** Gives the socket what there is now. */
+  /** Writes the collected frames to the socket now. */
   flush(): void {
     this.#isScheduled = false
     if (this.#collectedBytes === 0) return
@@ -116,7 +116,7 @@ export class FrameWriter {
     this.#socket.uncork()
   }
 
-  /** Memory that the system has read already is written to again. */
+  /** Reuses the slab if the operating system has read all of it. */
   #forget(): void {
     if (this.#socket.writableLength === 0) this.#at = 0
     this.#from = this.#at
@@ -136,7 +136,7 @@ export class FrameWriter {
     this.#at = 0
   }
 
-  /** What was written to the slab becomes a piece. */
+  /** Turns what was written to the slab into a piece. */
   #seal(): void {
     if (this.#at === this.#from) return
     this.#pieces.push(this.#slab.subarray(this.#from, this.#at))

@@ -1,4 +1,4 @@
-/** The types of frames: RFC 9113, section 6. */
+/** The frame types: RFC 9113, section 6. */
 export const frameTypes = {
   DATA: 0,
   HEADERS: 1,
@@ -12,7 +12,7 @@ export const frameTypes = {
   CONTINUATION: 9,
 } as const
 
-/** The flags of frames; one bit means different things in different types. */
+/** The frame flags. One bit may have different meanings in different types. */
 export const flags = {
   ACK: 1,
   END_STREAM: 1,
@@ -21,14 +21,14 @@ export const flags = {
   PRIORITY: 32,
 } as const
 
-/** Length, type, flags and stream of a frame. */
+/** The length of a frame header: length, type, flags and stream ID. */
 export const frameHeaderBytes = 9
 
-/** The largest payload that may be sent until the other side allows more, which this side never does. */
+/** The default of SETTINGS_MAX_FRAME_SIZE, which this side never raises. */
 export const defaultMaxFrameBytes = 16_384
 
-/** The largest size of a window, and the highest ID of a stream. */
+/** The largest window size, and the highest stream ID. */
 export const maxUint31 = 2 ** 31 - 1
 
-/** The first bytes of a connection: RFC 9113, section 3.4. */
+/** The connection preface: RFC 9113, section 3.4. */
 export const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')

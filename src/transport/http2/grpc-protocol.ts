@@ -1,7 +1,7 @@
 import type { CallStatus } from '../channel.js'
 import { errorCodes } from './http2-error.js'
 
-/** gRPC's status codes, those that this side makes statuses of. */
+/** The gRPC status codes that this client creates. */
 export const statusCodes = {
   ok: 0,
   cancelled: 1,
@@ -15,10 +15,10 @@ export const statusCodes = {
   unauthenticated: 16,
 } as const
 
-/** A flag that tells whether the message is compressed, and its length in four bytes. */
+/** The length of a message prefix: the compressed flag, and the message length in four bytes. */
 export const messagePrefixBytes = 5
 
-/** What stands in front of a message of this length on the wire; it is never compressed. */
+/** The prefix of an uncompressed message of this length. */
 export function messagePrefix(length: number): Buffer {
   const prefix = Buffer.allocUnsafe(messagePrefixBytes)
   prefix[0] = 0
@@ -26,11 +26,11 @@ export function messagePrefix(length: number): Buffer {
   return prefix
 }
 
-/** A `grpc-timeout` header, and the times to wait that it stands for. */
+/** A `grpc-timeout` header, and the range of timeouts that it is used for. */
 export interface TimeoutHeader {
-  /** `undefined` for no bound. */
+  /** `undefined` for no timeout. */
   readonly text: string | undefined
-  /** The times are longer than this, and at most `maxMs`. */
+  /** The timeouts are longer than this, and at most `maxMs`. */
   readonly overMs: number
   readonly maxMs: number
 }
@@ -44,8 +44,8 @@ const timeoutUnits = [
 const maxTimeoutValue = 99_999_999
 
 /**
- * The header for a time to wait, rounded up to two digits: so calls with one timeout share one header, and the caller's own
- * clock always comes first.
+ * The header for a timeout, rounded up to two digits, so that calls with the same timeout share one header, and the deadline of
+ * this side passes first.
  */
 export function timeoutHeader(waitMs: number): TimeoutHeader {
   const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, waitMs))) - 1)
@@ -56,15 +56,15 @@ export function timeoutHeader(waitMs: number): TimeoutHeader {
   return { text: `${Math.ceil(maxMs / fitting.ms)}${fitting.unit}`, overMs: maxMs - step, maxMs }
 }
 
-/** Bytes that are no visible ASCII letters come as `%xx`; anything else, a `%` among it, stands for itself. */
+/** Decodes `%xx` in a `grpc-message`. A `%` that is not followed by two hexadecimal digits stays. */
 export function percentDecoded(text: string): string {
   if (!text.includes('%')) return text
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString())
 }
 
-/** The status of an answer that has none, by what HTTP says of it, as gRPC maps that. */
+/** The gRPC status of a response without one, mapped from the HTTP status. */
 export function statusOfHttp(httpStatus: number | undefined): CallStatus {
-  return { code: codeOfHttp(httpStatus), details: `Received HTTP status code ${httpStatus}, and no gRPC status` }
+  return { code: codeOfHttp(httpStatus), details: `Received HTTP status code ${httpStatus} and no gRPC status` }
 }
 
 function codeOfHttp(httpStatus: number | undefined): number {

@@ -4,9 +4,9 @@ import { excessError, protocolError } from './http2-error.js'
 import { parseResponseHeaders, type ResponseHeaders } from './response-headers.js'
 import { decoderTableBytes, maxHeaderListBytes } from './settings.js'
 
-/** A block of more frames than this is made of frames that carry next to nothing. */
+/** The limit of frames for one header block, against CONTINUATION floods. */
 const maxBlockFrames = 64
-/** The longest block that is remembered: as many bytes as a number holds exactly beside their count. */
+/** The longest block that is cached: its bytes and length fit into the exact range of a number. */
 const maxCachedBlockBytes = 6
 const maxCachedBlocks = 64
 const priorityBytes = 5
@@ -18,29 +18,29 @@ interface OpenBlock {
   bytes: number
 }
 
-/** Puts header blocks together from HEADERS and CONTINUATION frames, and decodes them. */
+/** Assembles header blocks from HEADERS and CONTINUATION frames, and decodes them. */
 export class HeaderReader {
   readonly #decoder = new HpackDecoder(decoderTableBytes, maxHeaderListBytes)
   /**
-   * What short blocks mean, which are made of indexes: etcd answers with the same two again and again. True as long as the
-   * decoder's table is the one of `#knownAt`.
+   * The decoded headers of short blocks, which consist of indexes: etcd sends the same two again and again. Valid while the
+   * decoder's `changes` equal `#cachedAt`.
    */
   readonly #cache = new Map<number, ResponseHeaders>()
   #cachedAt = 0
   #open: OpenBlock | undefined
   #endsStream = false
 
-  /** Whether a block has begun: nothing but its CONTINUATION frames may follow. */
+  /** Whether a block is incomplete, so that only its CONTINUATION frames may follow. */
   get isOpen(): boolean {
     return this.#open !== undefined
   }
 
-  /** Whether the block that was returned last is the last of its stream. */
+  /** Whether the block that was returned last ends its stream. */
   get endsStream(): boolean {
     return this.#endsStream
   }
 
-  /** Takes a HEADERS frame, and returns what the block says if it is complete. */
+  /** Processes a HEADERS frame, and returns the headers if the block is complete. */
   begin(frameFlags: number, streamId: number, payload: Buffer): ResponseHeaders | undefined {
     const block = (frameFlags & (flags.PADDED | flags.PRIORITY)) === 0 ? payload : unpadded(frameFlags, payload)
     this.#endsStream = (frameFlags & flags.END_STREAM) !== 0
@@ -50,10 +50,10 @@ export class HeaderReader {
     return undefined
   }
 
-  /** Takes a CONTINUATION frame, and returns what the block says if it is complete now. */
+  /** Processes a CONTINUATION frame, and returns the headers if the block is complete. */
   continue(frameFlags: number, streamId: number, payload: Buffer): ResponseHeaders | undefined {
     const open = this.#open
-    if (open === undefined) throw protocolError('a CONTINUATION frame continues nothing')
+    if (open === undefined) throw protocolError('a CONTINUATION frame without a header block')
     if (open.streamId !== streamId) throw protocolError('a CONTINUATION frame is for another stream')
     this.#add(open, payload)
     if ((frameFlags & flags.END_HEADERS) === 0) return undefined
@@ -63,13 +63,11 @@ export class HeaderReader {
   }
 
   #add(open: OpenBlock, part: Buffer): void {
-    // What was read is there during this call only.
+    // The chunk is valid during this call only.
     open.parts.push(Buffer.from(part))
     open.bytes += part.length
-    if (open.bytes > maxHeaderListBytes)
-      throw excessError(`a header block of more than ${maxHeaderListBytes} bytes came`)
-    if (open.parts.length > maxBlockFrames)
-      throw excessError(`a header block of more than ${maxBlockFrames} frames came`)
+    if (open.bytes > maxHeaderListBytes) throw excessError(`a header block exceeds ${maxHeaderListBytes} bytes`)
+    if (open.parts.length > maxBlockFrames) throw excessError(`a header block exceeds ${maxBlockFrames} frames`)
   }
 
   #headers(block: Buffer): ResponseHeaders {
@@ -82,7 +80,7 @@ export class HeaderReader {
     const { fields, isTooLarge } = this.#decoder.decode(block)
     const headers = parseResponseHeaders(fields, isTooLarge)
     if (this.#decoder.changes !== this.#cachedAt || this.#cache.size >= maxCachedBlocks) this.#cache.clear()
-    // A block that has changed the table would not mean the same a second time.
+    // A block that changes the table would decode differently a second time.
     if (this.#decoder.changes === this.#cachedAt && key !== undefined) this.#cache.set(key, headers)
     this.#cachedAt = this.#decoder.changes
     return headers
@@ -95,13 +93,13 @@ function keyOf(block: Buffer): number {
   return key
 }
 
-/** Without padding, and without the priority that nobody sends any more: RFC 9113, section 6.2. */
+/** The block without padding and priority: RFC 9113, section 6.2. */
 function unpadded(frameFlags: number, payload: Buffer): Buffer {
   const isPadded = (frameFlags & flags.PADDED) !== 0
   const from = (isPadded ? 1 : 0) + ((frameFlags & flags.PRIORITY) === 0 ? 0 : priorityBytes)
   const padding = isPadded ? (payload[0] ?? 0) : 0
   if (from + padding > payload.length) {
-    throw protocolError('a HEADERS frame has more padding than it has bytes')
+    throw protocolError('a HEADERS frame has more padding than payload')
   }
   return payload.subarray(from, payload.length - padding)
 }

@@ -11,7 +11,7 @@ import { type ConnectionInit, Http2Connection } from './http2-connection.js'
 import { MessageStream } from './message-stream.js'
 import { UnaryCall } from './unary-call.js'
 
-/** Calls and streams over HTTP/2 without anything but sockets below it. */
+/** Calls and streams over this library's HTTP/2 client, which uses plain sockets. */
 export class Http2Channel implements UnaryChannel, StreamChannel {
   readonly #deadlines = new DeadlineClock()
   readonly #connections: Reconnector<Http2Connection>

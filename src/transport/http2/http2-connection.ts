@@ -21,28 +21,28 @@ import { SendQueue } from './send-queue.js'
 import { connectionWindowBytes, ownSettings, PeerSettings } from './settings.js'
 import { Streams } from './streams.js'
 
-/** What a connection is made with. */
+/** What a connection is created with. */
 export interface ConnectionInit {
-  /** Starts to connect. What the socket reads is given to `onBytes`: the first `length` bytes of `chunk`, during that call. */
+  /** Starts to connect. `onBytes` receives what is read: the first `length` bytes of `chunk`, which are valid during the call only. */
   readonly dial: (onBytes: (chunk: Buffer, length: number) => void) => Socket
   readonly headers: readonly HeaderField[]
   readonly settings: ChannelSettings
   readonly deadlines: DeadlineClock
-  /** The ID of the last stream that there may be. @default 2 ** 31 - 1 */
+  /** The highest stream ID that is used. @default 2 ** 31 - 1 */
   readonly lastStreamId?: number | undefined
 }
 
-/** The window of a connection before the first update: RFC 9113, section 6.9.2. */
+/** The initial window of a connection: RFC 9113, section 6.9.2. */
 const initialWindowBytes = 65_535
 
 /**
- * One connection of HTTP/2, and the calls on it.
+ * One HTTP/2 connection, and the streams on it.
  *
  *     connecting → open → draining → lost
  *
- * `open` begins with the settings of the peer. `draining`, after a GOAWAY or when the IDs for streams are used up, takes no
- * new calls, and ends with the last of those that are there. Whatever breaks the rules of HTTP/2, or the socket, leads to
- * `lost` from everywhere: each call ends with a status that says why, and whether it may have been taken up.
+ * It is `open` once the peer's SETTINGS have arrived. A `draining` connection, after a GOAWAY or when the stream IDs are used
+ * up, accepts no new calls and is closed after the last one. A protocol error or a socket error leads to `lost` from every
+ * state: each call ends with a status that contains the reason, and whether the peer may have processed the call.
  */
 export class Http2Connection implements SingleConnection, StreamHost, ControlListener {
   readonly #socket: Socket
@@ -57,9 +57,9 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   readonly #reader: FrameReader
   #state: 'connecting' | 'open' | 'draining' | 'lost' = 'connecting'
   #bytesRead = 0
-  /** What came before the settings of the peer. */
+  /** The first bytes before the peer's SETTINGS are complete, for the error of a server that does not speak HTTP/2. */
   #firstBytes: Buffer = Buffer.alloc(0)
-  /** Whether this side has sent its own first bytes. */
+  /** Whether the connection preface was sent. */
   #hasSentPreface = false
   #pong: (() => void) | undefined
   #lastProcessedId = Number.POSITIVE_INFINITY
@@ -87,12 +87,12 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     this.#listen()
   }
 
-  /** Bytes that the socket has read. */
+  /** Bytes received from the socket. */
   get bytesRead(): number {
     return this.#bytesRead
   }
 
-  /** Bytes that the system has not taken yet. */
+  /** Bytes that the operating system has not accepted yet. */
   get bytesUnsent(): number {
     return this.#writer.unsentBytes
   }
@@ -105,7 +105,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     return this.#peer.maxStreams
   }
 
-  /** Opens a stream for a call now, or as soon as there is a connection and the peer allows one more. */
+  /** Opens a stream for a call now, or as soon as the connection is open and the peer allows another stream. */
   start(stream: Http2Stream, request: RequestInit): void {
     this.#deadlines.add(stream)
     this.#keepalive.callStarted()
@@ -117,10 +117,10 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   }
 
   drain(): void {
-    this.#drain('another connection has taken its place')
+    this.#drain('the connection was replaced')
   }
 
-  /** Ends it now, with every call on it. */
+  /** Closes now, and fails every call on it. */
   close(): void {
     this.#lose(undefined)
   }
@@ -130,7 +130,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     this.#streams.delete(stream)
     if (stream.id === 0) return
     this.#sending.remove(stream)
-    // The peer ended it while this side had more to say.
+    // The peer has ended the stream before this side has sent everything.
     const code = stream.hasSentEnd ? resetCode : (resetCode ?? errorCodes.CANCEL)
     if (code !== undefined && this.#state !== 'lost') this.#writer.resetStream(stream.id, code)
     if (this.#state === 'draining' && this.#streams.openCount === 0) this.#lose(undefined)
@@ -154,11 +154,11 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     this.#openWaiting()
   }
 
-  /** A member that shuts down in order sends this with the highest ID there is, and later with the last that it took up. */
+  /** In a graceful shutdown, Go sends a GOAWAY with the highest possible ID, and later one with the last processed stream. */
   onGoaway(lastStreamId: number, code: number, text: string): void {
     this.#lastProcessedId = Math.min(this.#lastProcessedId, lastStreamId)
     if (code === errorCodes.NO_ERROR) {
-      this.#drain('the member takes no new calls')
+      this.#drain('the member accepts no new calls')
       for (const stream of this.#streams.refuseAfter(lastStreamId)) stream.fail(refused)
     } else {
       const details = text === '' ? '' : `: ${text}`
@@ -181,7 +181,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
   }
 
   #sendPreface(): void {
-    // Without ALPN the other side may take the bytes for anything.
+    // Without ALPN, the server may not expect HTTP/2.
     if (this.#socket instanceof TLSSocket && this.#socket.alpnProtocol !== 'h2') {
       this.#lose(new Error('TLS: the other side does not offer HTTP/2 (ALPN h2)'))
       return
@@ -241,7 +241,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
       this.#writer.headers(stream.id, block, false)
       this.#sending.add(stream)
     } else this.#send(stream, block, message)
-    if (!this.#streams.hasNextId) this.#drain('the connection has no more IDs for streams')
+    if (!this.#streams.hasNextId) this.#drain('the stream IDs of the connection are used up')
   }
 
   #send(stream: Http2Stream, block: Buffer, message: Buffer): void {
@@ -264,7 +264,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     return true
   }
 
-  /** Takes no new calls. */
+  /** Accepts no new calls from now on. */
   #drain(why: string): void {
     if (this.#state !== 'connecting' && this.#state !== 'open') return
     this.#state = 'draining'
@@ -286,7 +286,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     for (const stream of waiting) stream.fail(notStarted('the connection was lost'))
   }
 
-  /** Some servers, as Node's, take the end of a socket for no end of what is on it. */
+  /** Some servers, such as Node's, do not end the streams of a socket that was closed without a GOAWAY. */
   #sendGoaway(error: Http2Error | undefined): void {
     if (!this.#hasSentPreface || this.#socket.destroyed) return
     const payload = Buffer.alloc(8)
@@ -308,7 +308,7 @@ const refused: CallStatus = { code: statusCodes.unavailable, details: 'Stream re
 
 const headersTooLarge: CallStatus = {
   code: statusCodes.resourceExhausted,
-  details: 'Attempted to send headers larger than the member allows',
+  details: 'Attempted to send headers larger than the member accepts',
   sent: false,
 }
 
@@ -316,10 +316,10 @@ function notStarted(why: string): CallStatus {
   return { code: statusCodes.unavailable, details: `Failed to start HTTP/2 stream: ${why}`, sent: false }
 }
 
-/** Why no connection came about. */
+/** Why connecting failed. */
 function reasonOf(error: Error | undefined): string {
   if (error === undefined) return plainReason('Failed to connect')
-  // What all addresses of a name have in common is an error without a text.
+  // With several addresses, the error is an AggregateError without a message.
   const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
   return errors.map((one) => plainReason(one instanceof Error ? one.message : String(one))).join('; ')
 }

@@ -1,4 +1,4 @@
-/** The error codes of HTTP/2: RFC 9113, section 7. */
+/** The HTTP/2 error codes: RFC 9113, section 7. */
 export const errorCodes = {
   NO_ERROR: 0,
   PROTOCOL_ERROR: 1,
@@ -18,15 +18,15 @@ export const errorCodes = {
 
 const names = new Map<number, string>(Object.entries(errorCodes).map(([name, code]) => [code, name]))
 
-/** `PROTOCOL_ERROR` for 1, and the number for a code that has no name. */
+/** The name of an error code: `PROTOCOL_ERROR` for 1, `code 99` for an unknown one. */
 export function errorName(code: number): string {
   return names.get(code) ?? `code ${code}`
 }
 
-/** The peer broke the rules of HTTP/2, or went beyond a limit of this side: the connection ends. */
+/** A connection error: the peer violated HTTP/2 or a limit of this client. */
 export class Http2Error extends Error {
   override readonly name = 'Http2Error'
-  /** What the peer gets to know. */
+  /** The error code that is sent to the peer. */
   readonly code: number
 
   constructor(code: number, message: string) {
@@ -35,27 +35,27 @@ export class Http2Error extends Error {
   }
 }
 
-/** The peer did what HTTP/2 forbids. */
+/** The peer violated the protocol. */
 export function protocolError(message: string): Http2Error {
   return new Http2Error(errorCodes.PROTOCOL_ERROR, message)
 }
 
-/** A frame has a length that it may not have. */
+/** A frame has an invalid length. */
 export function frameSizeError(message: string): Http2Error {
   return new Http2Error(errorCodes.FRAME_SIZE_ERROR, message)
 }
 
-/** The peer sent more than its window allows, or made a window of this side too large. */
+/** The peer violated flow control. */
 export function flowControlError(message: string): Http2Error {
   return new Http2Error(errorCodes.FLOW_CONTROL_ERROR, message)
 }
 
-/** A block of headers cannot be decoded, and nor can those after it. */
+/** A header block cannot be decoded, and nor can the following ones. */
 export function compressionError(message: string): Http2Error {
   return new Http2Error(errorCodes.COMPRESSION_ERROR, message)
 }
 
-/** The peer sends more of something than is of any use. */
+/** The peer sends an excessive number of frames. */
 export function excessError(message: string): Http2Error {
   return new Http2Error(errorCodes.ENHANCE_YOUR_CALM, message)
 }

@@ -6,39 +6,39 @@ import type { ResponseHeaders } from './response-headers.js'
 
 /** What a stream needs from its connection. */
 export interface StreamHost {
-  /** The stream is over for its listener; `resetCode` is sent to the peer where it does not know. */
+  /** The stream has ended for its listener. If `resetCode` is given, the peer is sent a RST_STREAM. */
   streamEnded(stream: Http2Stream, resetCode: number | undefined): void
-  /** The stream has more to send, or its end. */
+  /** The stream has a message or its end to send. */
   wantsToSend(stream: Http2Stream): void
   /** The peer may send `bytes` more on the stream. */
   releaseWindow(stream: Http2Stream, bytes: number): void
 }
 
-/** One call of gRPC, as the connection that carries it knows it. */
+/** One HTTP/2 stream, for a unary call or a stream of messages. */
 export abstract class Http2Stream implements Expiring {
   abstract readonly deadlineAt: number
-  /** 0 as long as it waits to be opened. */
+  /** The stream ID; 0 while the stream waits to be opened. */
   id = 0
-  /** With the peer's initial window, what may be sent: what its updates gave, less what was sent. May be below zero. */
+  /** The send window, relative to the peer's initial window: the sum of its updates less what was sent. May be negative. */
   windowDelta = 0
-  /** What is to be sent and is not, or not completely; `undefined` for nothing. */
+  /** The unsent messages; `undefined` if there are none. */
   outgoing: OutgoingBody<Http2Stream> | undefined
-  /** Whether nothing more will be sent on it. */
+  /** Whether END_STREAM was sent. */
   hasSentEnd = false
-  /** What it is opened with; dropped then. */
+  /** The request that the stream is opened with; `undefined` once it is open. */
   request: RequestInit | undefined
 
-  /** The first headers have come, or some for information only, or the trailers. */
+  /** A header block has arrived: informational or initial headers, or trailers. */
   abstract onHeaders(head: ResponseHeaders, endsStream: boolean): void
-  /** A frame of `flowBytes` begins. */
+  /** A DATA frame of `flowBytes` begins. */
   abstract onFlow(flowBytes: number): void
-  /** Bytes of its body have come. */
+  /** Bytes of the body have arrived. */
   abstract onData(bytes: Buffer): void
-  /** A frame has ended, with `paddingBytes` that were for nothing. */
+  /** A DATA frame has ended; `paddingBytes` of it were padding. */
   abstract onDataEnd(endsStream: boolean, paddingBytes: number): void
-  /** The peer has reset it. */
+  /** The peer has reset the stream. */
   abstract onReset(code: number): void
-  /** Ends it with a status that this side has found. `resetCode`, if given, is sent to the peer. */
+  /** Ends the stream with a status of this side. If `resetCode` is given, the peer is sent a RST_STREAM. */
   abstract fail(status: CallStatus, resetCode?: number): void
   abstract expire(): void
 }

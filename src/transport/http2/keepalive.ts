@@ -1,17 +1,18 @@
 import type { ChannelSettings } from '../channel-settings.js'
 
-/** What is kept alive. */
+/** The connection, as far as keepalive needs it. */
 export interface KeepaliveHost {
-  /** Whether calls wait for an answer. */
+  /** Whether streams are open. */
   isBusy(): boolean
-  /** Sends a ping; `false` where that is not possible, as there is no connection yet. */
+  /** Sends a PING, and calls `answered` for its acknowledgement. Returns `false` if the connection is not open yet. */
   ping(answered: () => void): boolean
   onTimeout(error: Error): void
 }
 
 /**
- * Pings a session that says nothing while calls are open, and ends it when a ping stays unanswered. Never without calls,
- * which etcd answers by closing the connection. Its timers do not hold the process open.
+ * Sends a PING on a connection that has received nothing for `keepaliveMs` while streams are open, and closes it if nothing is
+ * received for `keepaliveTimeoutMs` after that. Without streams it sends none: etcd would close the connection
+ * (`too_many_pings`). Its timers do not hold the process open.
  */
 export class Keepalive {
   readonly #settings: ChannelSettings
@@ -24,14 +25,14 @@ export class Keepalive {
     this.#host = pinged
   }
 
-  /** A call was made: the member should say something. */
+  /** A stream was opened: the member should respond. */
   callStarted(): void {
     if (this.#timer !== undefined) return
     this.#readAt = performance.now()
     this.#wait(this.#settings.keepaliveMs)
   }
 
-  /** The member said something. */
+  /** Bytes were received. */
   bytesRead(): void {
     this.#readAt = performance.now()
   }
@@ -61,7 +62,7 @@ export class Keepalive {
     else this.#wait(keepaliveMs)
   }
 
-  /** The answer comes after everything that is on its way already: as long as bytes come, there is a peer. */
+  /** The acknowledgement is queued behind data in transit, so that any received bytes extend the timeout. */
   #waitForAnswer(ms: number): void {
     const { keepaliveTimeoutMs } = this.#settings
     this.#set(ms, () => {
@@ -71,7 +72,7 @@ export class Keepalive {
     })
   }
 
-  /** Where this process was busy for long, its timers ring before it reads what has come meanwhile. */
+  /** After this process was blocked, its timers fire before it reads the bytes that have arrived meanwhile. */
   #timeOutAfterReads(): void {
     const timer = this.#timer
     const heardAt = this.#readAt

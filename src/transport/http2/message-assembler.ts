@@ -1,9 +1,9 @@
 import { messagePrefixBytes } from './grpc-protocol.js'
 
-/** Memory for a message is not taken far ahead of its bytes, whatever its prefix promises. */
+/** The initial allocation for a message: memory follows the received bytes, not the length in the prefix. */
 const firstBytes = 4 * 1024 * 1024
 
-/** The message that a chunk consists of, exactly and completely, as a copy; `undefined` where it is anything else. */
+/** A copy of the message, if the chunk consists of exactly one complete message; otherwise `undefined`. */
 export function wholeMessage(chunk: Buffer): Buffer | undefined {
   const length = chunk.length - messagePrefixBytes
   if (length < 0 || chunk[0] !== 0 || chunk.readUInt32BE(1) !== length) return undefined
@@ -16,14 +16,14 @@ function copyOf(chunk: Buffer, from: number, to: number): Buffer {
   return copy
 }
 
-/** What is wrong with the messages of an answer. */
+/** The messages of a response are invalid. */
 export class MessageError extends Error {
   override readonly name = 'MessageError'
 }
 
 /**
- * Puts messages together from chunks that are cut anywhere, whose memory is used again. Each is copied once, into memory of
- * the size that its prefix gives.
+ * Assembles messages from chunks that are split anywhere and whose memory is reused. Each message is copied once, into a buffer
+ * of its length.
  */
 export class MessageAssembler {
   readonly #prefix = Buffer.alloc(messagePrefixBytes)
@@ -34,12 +34,12 @@ export class MessageAssembler {
   #filled = 0
   #message: Buffer | undefined
 
-  /** Whether a message has begun and is not complete. */
+  /** Whether a message is incomplete. */
   get isWithinMessage(): boolean {
     return this.#prefixLength > 0
   }
 
-  /** The message that `push` has completed, once. */
+  /** Returns the message that `push` has completed, and forgets it. */
   take(): Buffer | undefined {
     const message = this.#message
     this.#message = undefined
@@ -47,8 +47,8 @@ export class MessageAssembler {
   }
 
   /**
-   * Takes bytes of `chunk` from `from` on, up to the end of one message at most, and returns where it stopped. Throws a
-   * `MessageError` for a message that is compressed, or larger than memory.
+   * Consumes bytes of `chunk` from `from`, at most up to the end of one message, and returns where it stopped. Throws a
+   * `MessageError` for a compressed message, or one for which no memory can be allocated.
    */
   push(chunk: Buffer, from: number): number {
     let at = from
@@ -65,7 +65,7 @@ export class MessageAssembler {
     const end = Math.min(chunk.length, from + messagePrefixBytes - this.#prefixLength)
     chunk.copy(this.#prefix, this.#prefixLength, from, end)
     this.#prefixLength += end - from
-    if (this.#prefix[0] !== 0) throw new MessageError('the answer is compressed, which this client did not ask for')
+    if (this.#prefix[0] !== 0) throw new MessageError('the response is compressed, which this client does not support')
     this.#length = this.#prefix.readUInt32BE(1)
     return end
   }
@@ -96,6 +96,6 @@ function allocate(bytes: number): Buffer {
   try {
     return Buffer.allocUnsafe(bytes)
   } catch (error) {
-    throw new MessageError(`a message of ${bytes} bytes is larger than memory: ${String(error)}`)
+    throw new MessageError(`a message of ${bytes} bytes cannot be allocated: ${String(error)}`)
   }
 }

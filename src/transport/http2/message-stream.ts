@@ -11,32 +11,32 @@ import { streamWindowBytes } from './settings.js'
 
 const overWindow: CallStatus = {
   code: statusCodes.internal,
-  details: 'HTTP/2 FLOW_CONTROL_ERROR: more bytes came on a stream than its window allows',
+  details: 'HTTP/2 FLOW_CONTROL_ERROR: the peer exceeded the window of a stream',
 }
 const noHeaders: CallStatus = {
   code: statusCodes.internal,
-  details: 'HTTP/2 PROTOCOL_ERROR: the data of the answer came before its headers',
+  details: 'HTTP/2 PROTOCOL_ERROR: the response has data before its headers',
 }
-const cutShort: CallStatus = { code: statusCodes.internal, details: 'the answer ended within a message' }
+const cutShort: CallStatus = { code: statusCodes.internal, details: 'the response ended within a message' }
 
 /**
- * Any number of messages each way. The peer gets back of the stream's window what the reader has taken: one that reads
- * nothing holds the peer back as soon as the window is full.
+ * A bidirectional stream of messages. The stream's window is released as messages are read, so that a reader that pauses stops
+ * the peer when the window is full.
  */
 export class MessageStream extends Http2Stream implements ChannelStream {
-  /** It keeps the process open, and never expires. */
+  /** An open stream holds the process open, and never expires. */
   readonly deadlineAt = Number.POSITIVE_INFINITY
   readonly #host: StreamHost
   #listener: CallListener | undefined
   readonly #response = new ResponseState()
   readonly #assembler = new MessageAssembler()
-  /** What has come and was not asked for. */
+  /** Received bytes that were not requested yet. */
   readonly #queue = new ByteQueue()
   #isReading = false
   #isDelivering = false
-  /** The status, where all but the messages in the queue has come. */
+  /** The final status, while messages are left in the queue. */
   #end: CallStatus | undefined
-  /** What the peer has used of the window, and how much of that is to be given back. */
+  /** The used bytes of the window, and how many of them are released with the next WINDOW_UPDATE. */
   #usedBytes = 0
   #freeBytes = 0
 
@@ -48,7 +48,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
 
   startRead(): void {
     this.#isReading = true
-    // Never from within the reader's own call.
+    // Never synchronously: the reader may call this from its own handler.
     if (!this.#isDelivering && (this.#queue.bytes > 0 || this.#end !== undefined))
       process.nextTick(() => this.#deliver())
   }
@@ -109,7 +109,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
     this.fail(code === errorCodes.NO_ERROR ? this.#response.statusWithoutTrailers() : statusOfReset(code))
   }
 
-  /** An error is reported at once. The end of all messages comes after them. */
+  /** An error is reported at once. A regular end is reported after the messages in the queue. */
   #finish(status: CallStatus): void {
     if (status.code !== statusCodes.ok) this.fail(status)
     else if (this.#listener !== undefined) {
@@ -130,7 +130,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
     this.fail(this.#assembler.isWithinMessage ? cutShort : this.#end)
   }
 
-  /** Hands on messages as long as the reader asks for more. Returns how much of the chunk was used up. */
+  /** Delivers messages while the reader requests them. Returns how many bytes of the chunk were consumed. */
   #feed(chunk: Buffer): number {
     let at = 0
     this.#isDelivering = true

@@ -6,21 +6,21 @@ interface Message {
   readonly onSent: (() => void) | undefined
 }
 
-/** Bytes of one frame: the end of a prefix, and what follows it. */
+/** The payload of one frame: the rest of a message's prefix, and bytes of the message. */
 export interface FramePart {
   readonly prefix: Buffer
   readonly bytes: Buffer
-  /** To be called when they are written, which completes their message. */
+  /** To be called when the frame is written, if it completes its message. */
   readonly onSent: (() => void) | undefined
 }
 
 const nothing = Buffer.alloc(0)
 
-/** What a stream has to send, in order. */
+/** The unsent messages of a stream. */
 export class OutgoingBody<Stream> {
   readonly stream: Stream
   readonly #messages: Message[] = []
-  /** How much of the first message is sent, with its prefix. */
+  /** Bytes of the first message that were sent, prefix included. */
   #sent = 0
   #isEnding = false
 
@@ -28,27 +28,27 @@ export class OutgoingBody<Stream> {
     this.stream = stream
   }
 
-  /** Whether nothing is left but, at most, the end of the stream. */
+  /** Whether no message is left. The end of the stream may still have to be sent. */
   get isEmpty(): boolean {
     return this.#messages.length === 0
   }
 
-  /** Whether the end of the stream follows what is left. */
+  /** Whether the stream ends after the last message. */
   get isEnding(): boolean {
     return this.#isEnding
   }
 
-  /** Adds a message; `onSent` is called when all of it is written. */
+  /** Adds a message. `onSent` is called when all of it is written. */
   push(bytes: Buffer, onSent: (() => void) | undefined): void {
     this.#messages.push({ prefix: messagePrefix(bytes.length), bytes, onSent })
   }
 
-  /** The stream ends after what was added. */
+  /** Ends the stream after the last message. */
   end(): void {
     this.#isEnding = true
   }
 
-  /** Takes what comes next of one message, `maxBytes` at most. */
+  /** Takes the next bytes of the first message, at most `maxBytes`. */
   take(maxBytes: number): FramePart {
     const [message] = this.#messages
     if (message === undefined) return { prefix: nothing, bytes: nothing, onSent: undefined }

@@ -3,7 +3,7 @@ import { type TimeoutHeader, timeoutHeader } from './grpc-protocol.js'
 import { HpackEncoder } from './hpack/encoder.js'
 import { fieldBytes, type HeaderField } from './hpack/header-field.js'
 
-/** What the headers of a call are made of. */
+/** A request: what its headers are made of, and its message. */
 export interface RequestInit {
   readonly path: string
   readonly metadata: CallMetadata
@@ -12,50 +12,50 @@ export interface RequestInit {
   readonly message: Buffer | undefined
 }
 
-/** The headers of a call that was made, which are most likely those of the next one. */
+/** The headers of a recent call, which are probably those of the next one. */
 interface CachedHeaders {
   readonly metadata: CallMetadata
   readonly timeout: TimeoutHeader
   readonly fields: readonly HeaderField[]
   readonly listBytes: number
-  /** `undefined` where it has to be encoded again. */
+  /** `undefined` if it must be encoded again. */
   block: Buffer | undefined
-  /** The changes of the encoder that the block is good for. */
+  /** The encoder's `changes` for which the block is valid. */
   changes: number
 }
 
-/** Calls of one method with this many different metadata and times to wait are known at a time. */
+/** The number of different metadata and timeouts that are cached for each method. */
 const maxCachedPerPath = 4
 
 /**
- * Tokens are never indexed. A connection is this client's alone, and no header on it is chosen by anybody else, so that the
- * table gave nothing away here; but a proxy may send what it may index over a connection that it shares between clients,
- * and there the size of one's headers would reveal the token of another. A literal costs a copy of some bytes a call.
+ * Tokens are never indexed. The table of this connection is not shared with anyone, but a proxy may forward indexed fields over
+ * a connection that several clients share, where the size of one client's headers could reveal another client's token
+ * (RFC 7541, section 7.1). A literal costs a copy of some bytes for each call.
  */
 const secretNames: ReadonlySet<string> = new Set(['token', 'authorization'])
 
 /**
- * Header blocks for the calls of one connection. After the first call of a method every field is in the table that both
- * sides keep, and its block is some ten bytes, which are encoded once and used again.
+ * The header blocks of one connection's calls. After the first call of a method, every field is in the dynamic table, and the
+ * block takes some ten bytes, which are encoded once and reused.
  */
 export class RequestHeaders {
   readonly #encoder = new HpackEncoder((name) => secretNames.has(name))
   readonly #common: readonly HeaderField[]
   readonly #cache = new Map<string, CachedHeaders[]>()
 
-  /** `common` are the fields that all calls have; pseudo-headers first, and none of them is `:path`. */
+  /** `common` are the fields of all calls, without `:path`. */
   constructor(common: readonly HeaderField[]) {
     this.#common = common
   }
 
-  /** The peer keeps a table of this size. */
+  /** The peer allows a dynamic table of this size. */
   allowTable(bytes: number): void {
     this.#encoder.allow(bytes)
   }
 
   /**
-   * The block for a call, which must be sent next: later ones rely on it. `undefined` where its headers take more than
-   * `maxListBytes`.
+   * The header block for a call, which must be the next one that is sent, since later blocks depend on it. `undefined` if the
+   * header list exceeds `maxListBytes`.
    */
   block(path: string, metadata: CallMetadata, deadlineAt: number, maxListBytes: number): Buffer | undefined {
     const known = this.#find(path, metadata, deadlineAt)

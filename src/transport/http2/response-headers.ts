@@ -2,24 +2,24 @@ import type { CallStatus } from '../channel.js'
 import { percentDecoded, statusCodes } from './grpc-protocol.js'
 import type { HeaderField } from './hpack/header-field.js'
 
-/** What a block of headers of an answer says, its first ones or its trailers. */
+/** A header block of a response: informational or initial headers, or trailers. */
 export interface ResponseHeaders {
   /** `undefined` for trailers. */
   readonly httpStatus: number | undefined
   readonly contentType: string | undefined
-  /** The status of gRPC, which comes in the trailers, or in the only headers there are. */
+  /** The gRPC status, which is in the trailers, or in the headers of a trailers-only response. */
   readonly status: CallStatus | undefined
-  /** Why HTTP/2 does not allow these headers. */
+  /** Why the headers are malformed, if they are. */
   readonly malformed: string | undefined
 }
 
-/** One status for most answers: nobody changes it. */
+/** The shared status of most responses. */
 const okStatus: CallStatus = Object.freeze({ code: statusCodes.ok, details: '' })
 
-/** Headers that speak of a connection of HTTP/1.1. */
+/** Connection-specific headers of HTTP/1.1, which HTTP/2 forbids. */
 const connectionHeaders = new Set(['connection', 'proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade'])
 
-/** Reads the fields that matter, and checks all of them. */
+/** Extracts the relevant fields, and validates all of them. */
 export function parseResponseHeaders(fields: readonly HeaderField[], isTooLarge: boolean): ResponseHeaders {
   const values = new Map(fields)
   const httpStatus = values.get(':status')
@@ -27,19 +27,19 @@ export function parseResponseHeaders(fields: readonly HeaderField[], isTooLarge:
     httpStatus: httpStatus === undefined ? undefined : Number(httpStatus),
     contentType: values.get('content-type'),
     status: grpcStatus(values.get('grpc-status'), values.get('grpc-message')),
-    malformed: isTooLarge ? 'larger than this client takes' : fault(fields),
+    malformed: isTooLarge ? 'more bytes than this client accepts' : fault(fields),
   }
 }
 
-/** A head without a status of HTTP is only allowed after one that has one, which the caller knows. */
+/** Whether headers without `:status` are allowed here is checked by `ResponseState`. */
 function fault(fields: readonly HeaderField[]): string | undefined {
   let isBeforeRegular = true
   for (const [index, [name, value]] of fields.entries()) {
     if (!name.startsWith(':')) isBeforeRegular = false
     else if (name !== ':status') return `the pseudo-header ${name}`
-    else if (!isBeforeRegular || index > 0) return ':status in a wrong place'
-    else if (!/^[1-9]\d\d$/.test(value)) return 'no number as :status'
-    if (!/^:?[!-9;-@[-~]+$/.test(name)) return 'a name with forbidden letters'
+    else if (!isBeforeRegular || index > 0) return ':status in the wrong place'
+    else if (!/^[1-9]\d\d$/.test(value)) return 'an invalid :status'
+    if (!/^:?[!-9;-@[-~]+$/.test(name)) return 'a name with forbidden characters'
     if (connectionHeaders.has(name)) return `the header ${name}`
     if (value.includes('\0') || /[\r\n]/.test(value)) return `a control character in ${name}`
   }

@@ -3,27 +3,27 @@ import { statusCodes, statusOfHttp } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 import type { ResponseHeaders } from './response-headers.js'
 
-/** What follows from the headers of an answer. */
+/** What follows from a block of response headers. */
 export type HeadersVerdict =
   | { readonly kind: 'go on' }
-  /** The answer is over. */
+  /** The response is complete. */
   | { readonly kind: 'end'; readonly status: CallStatus }
-  /** Nothing of what follows is of use, which `resetCode` reports to the peer. */
+  /** The response is rejected, and the stream reset with `resetCode`. */
   | { readonly kind: 'refuse'; readonly status: CallStatus; readonly resetCode: number }
 
 const goOn: HeadersVerdict = { kind: 'go on' }
 const ended = new WeakMap<CallStatus, HeadersVerdict>()
 
-/** The order in which the headers of one answer may come: some for information only, the first ones, and the trailers. */
+/** Checks the order of one response's header blocks: informational ones (1xx), the initial headers, and the trailers. */
 export class ResponseState {
   #httpStatus: number | undefined
 
-  /** Whether data may come. */
+  /** Whether the initial headers have arrived, so that data may follow. */
   get hasHeaders(): boolean {
     return this.#httpStatus !== undefined
   }
 
-  /** Takes headers in the order in which they come. */
+  /** Processes the next block. */
   next(head: ResponseHeaders, endsStream: boolean): HeadersVerdict {
     if (head.malformed !== undefined) return malformed(head.malformed)
     if (this.#httpStatus !== undefined) return this.#trailers(head, endsStream)
@@ -35,7 +35,7 @@ export class ResponseState {
     return isGrpc(head) ? goOn : refused(statusOfPage(httpStatus, head.contentType), errorCodes.CANCEL)
   }
 
-  /** The status of an answer whose body ended without trailers. */
+  /** The status of a response that ended without trailers. */
   statusWithoutTrailers(): CallStatus {
     if (this.#httpStatus !== undefined && this.#httpStatus !== 200) return statusOfHttp(this.#httpStatus)
     return { code: statusCodes.internal, details: 'Received RST_STREAM with code 0 (Call ended without gRPC status)' }
@@ -43,12 +43,12 @@ export class ResponseState {
 
   #trailers(head: ResponseHeaders, endsStream: boolean): HeadersVerdict {
     if (head.httpStatus !== undefined) return malformed(':status in the trailers')
-    if (!endsStream) return malformed('headers between the first and the last')
+    if (!endsStream) return malformed('a header block between the initial headers and the trailers')
     return head.status === undefined ? { kind: 'end', status: statusOfHttp(this.#httpStatus) } : endOf(head.status)
   }
 }
 
-/** A proxy's page is no answer; what comes as gRPC has its status at the end, whatever HTTP says. */
+/** An HTML page of a proxy is not a gRPC response. With a gRPC content type, the status is in the trailers, whatever HTTP status. */
 function isGrpc({ httpStatus, contentType }: ResponseHeaders): boolean {
   if (contentType === undefined) return httpStatus === 200
   return contentType.startsWith('application/grpc')
@@ -56,10 +56,10 @@ function isGrpc({ httpStatus, contentType }: ResponseHeaders): boolean {
 
 function statusOfPage(httpStatus: number, contentType: string | undefined): CallStatus {
   if (httpStatus !== 200) return statusOfHttp(httpStatus)
-  return { code: statusCodes.internal, details: `Received content of the type ${contentType}, and no gRPC status` }
+  return { code: statusCodes.internal, details: `Received content type ${contentType} and no gRPC status` }
 }
 
-/** One object for each status, as most answers have the same one. */
+/** Most responses end with the same status, so that its verdict is created once. */
 function endOf(status: CallStatus): HeadersVerdict {
   const known = ended.get(status)
   if (known !== undefined) return known
@@ -69,7 +69,7 @@ function endOf(status: CallStatus): HeadersVerdict {
 }
 
 function malformed(what: string): HeadersVerdict {
-  const details = `HTTP/2 PROTOCOL_ERROR: the headers of the answer have ${what}`
+  const details = `HTTP/2 PROTOCOL_ERROR: the response headers have ${what}`
   return refused({ code: statusCodes.internal, details }, errorCodes.PROTOCOL_ERROR)
 }
 

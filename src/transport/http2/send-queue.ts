@@ -5,18 +5,18 @@ import type { Http2Stream } from './http2-stream.js'
 import type { OutgoingBody } from './outgoing-body.js'
 import type { PeerSettings } from './settings.js'
 
-/** With more bytes than this that the system has not taken, requests wait in this process, and are known not to be sent. */
+/** With more unsent bytes than this, requests wait in this process, so that it is known that they were not sent. */
 const maxUnsentBytes = 262_144
 const initialWindowBytes = 65_535
 
 /**
- * Sends the bodies of streams as the windows of the peer and the socket allow: one frame of each in turn, so that a large
- * message never keeps small ones waiting, as long as the peer takes anything at all.
+ * Sends the bodies of streams as the peer's windows and the socket allow, one frame of each stream in turn, so that a large
+ * message does not delay small ones.
  */
 export class SendQueue {
   readonly #writer: FrameWriter
   readonly #peer: PeerSettings
-  /** Bodies that may be sent as far as their own windows go, in the order of their turns. */
+  /** Bodies whose stream window is open, in the order of their turns. */
   readonly #ready = new Set<OutgoingBody<Http2Stream>>()
   #connectionWindow = initialWindowBytes
   #isPumping = false
@@ -26,12 +26,12 @@ export class SendQueue {
     this.#peer = peer
   }
 
-  /** Whether the socket takes no more for the moment. */
+  /** Whether too many bytes wait for the socket. */
   get isBlocked(): boolean {
     return this.#writer.unsentBytes > maxUnsentBytes
   }
 
-  /** Takes room for `bytes` in one frame at once, where nothing else waits for it. Returns whether there was room. */
+  /** Reserves window for a body of `bytes` in one frame, if it fits and no other body waits. Returns whether it does. */
   reserve(stream: Http2Stream, bytes: number): boolean {
     if (bytes > defaultMaxFrameBytes || bytes > this.#connectionWindow || bytes > this.#peer.initialWindowBytes)
       return false
@@ -41,7 +41,7 @@ export class SendQueue {
     return true
   }
 
-  /** The stream has something to send. */
+  /** The stream has a message or its end to send. */
   add(stream: Http2Stream): void {
     if (stream.outgoing === undefined || stream.id === 0) return
     this.#ready.add(stream.outgoing)
@@ -53,15 +53,15 @@ export class SendQueue {
     stream.outgoing = undefined
   }
 
-  /** The peer takes `bytes` more on all streams together. Throws an `Http2Error` if these are none or too many. */
+  /** Grows the window of the connection. Throws an `Http2Error` if `bytes` are 0 or the window overflows. */
   growConnectionWindow(bytes: number): void {
     if (bytes === 0) throw protocolError('a WINDOW_UPDATE of 0 bytes came')
     this.#connectionWindow += bytes
-    if (this.#connectionWindow > maxUint31) throw flowControlError('the window of the connection became too large')
+    if (this.#connectionWindow > maxUint31) throw flowControlError('the window of the connection overflows')
     this.pump()
   }
 
-  /** The peer takes `bytes` more on a stream. Returns whether its window is still one that there may be. */
+  /** Grows the window of a stream. Returns `false` if it overflows. */
   growWindow(stream: Http2Stream, bytes: number): boolean {
     stream.windowDelta += bytes
     if (!this.isWindowAllowed(stream)) return false
@@ -73,7 +73,7 @@ export class SendQueue {
     return this.#windowOf(stream) <= maxUint31
   }
 
-  /** Sends what may be sent now. */
+  /** Sends what the windows and the socket allow now. */
   pump(): void {
     if (this.#isPumping) return
     this.#isPumping = true
@@ -89,7 +89,7 @@ export class SendQueue {
     return this.#peer.initialWindowBytes + stream.windowDelta
   }
 
-  /** Returns whether there may be more to send. */
+  /** Returns whether the body may have more to send now. */
   #sendFrame(body: OutgoingBody<Http2Stream>): boolean {
     const { stream } = body
     const room = Math.min(this.#windowOf(stream), this.#connectionWindow, defaultMaxFrameBytes)

@@ -11,20 +11,20 @@ const ids = {
 } as const
 
 const settingBytes = 6
-/** No setting has a second meaning, so that one frame with more of them than exist several times is no use to anybody. */
+/** There are six settings. A frame with ten times as many is an attack. */
 const maxSettingsBytes = 64 * settingBytes
 const maxFrameSizeLimit = 2 ** 24 - 1
 
-/** Bytes of the answer to one call or on one stream that may be on their way: enough for pages of some MiB on long links. */
+/** The receive window of a stream: enough for responses of several MiB on links with high latency. */
 export const streamWindowBytes = 4 * 1024 * 1024
-/** The same for a whole connection. It is given back at once: what bounds memory are the windows of the streams. */
+/** The receive window of the connection. It is updated on receipt, since the stream windows bound the memory. */
 export const connectionWindowBytes = 16 * 1024 * 1024
-/** The largest list of headers that is taken in, as HTTP/2 counts it. */
+/** The largest header list that is accepted, in the units of SETTINGS_MAX_HEADER_LIST_SIZE. */
 export const maxHeaderListBytes = 65_536
-/** The dynamic table for what the peer sends, which is the size that it begins with. */
+/** The dynamic table size for received headers: the initial value of HTTP/2. */
 export const decoderTableBytes = 4096
 
-/** The payload of this side's SETTINGS: no pushes, and the limits above. */
+/** The payload of this side's SETTINGS: pushes disabled, and the limits above. */
 export const ownSettings = settingsPayload([
   [ids.ENABLE_PUSH, 0],
   [ids.INITIAL_WINDOW_SIZE, streamWindowBytes],
@@ -40,7 +40,7 @@ function settingsPayload(settings: readonly (readonly [id: number, value: number
   return payload
 }
 
-/** What the peer allows, as it said last. The first values are those of RFC 9113, section 6.5.2. */
+/** The peer's current settings, initially the defaults of RFC 9113, section 6.5.2. */
 export class PeerSettings {
   maxStreams = Number.POSITIVE_INFINITY
   initialWindowBytes = 65_535
@@ -48,15 +48,15 @@ export class PeerSettings {
 
   readonly #onHeaderTableBytes: (bytes: number) => void
 
-  /** `onHeaderTableBytes` hears of each size for the table of this side's headers, as several in a frame all count. */
+  /** `onHeaderTableBytes` is called for each SETTINGS_HEADER_TABLE_SIZE, since several in one frame all count. */
   constructor(onHeaderTableBytes: (bytes: number) => void) {
     this.#onHeaderTableBytes = onHeaderTableBytes
   }
 
-  /** Takes in the payload of a SETTINGS frame. Throws an `Http2Error` for values that are not allowed. */
+  /** Applies the payload of a SETTINGS frame. Throws an `Http2Error` for invalid values. */
   apply(payload: Buffer): void {
     if (payload.length % settingBytes !== 0) throw frameSizeError('a SETTINGS frame ends within a setting')
-    if (payload.length > maxSettingsBytes) throw protocolError('a SETTINGS frame has more settings than there are')
+    if (payload.length > maxSettingsBytes) throw protocolError('a SETTINGS frame has too many settings')
     for (let at = 0; at < payload.length; at += settingBytes) {
       this.#set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2))
     }
@@ -68,20 +68,20 @@ export class PeerSettings {
         this.#onHeaderTableBytes(value)
         return
       case ids.ENABLE_PUSH:
-        if (value !== 0) throw protocolError('a server offers to be pushed to')
+        if (value !== 0) throw protocolError('a server must not set ENABLE_PUSH')
         return
       case ids.MAX_CONCURRENT_STREAMS:
         this.maxStreams = value
         return
       case ids.INITIAL_WINDOW_SIZE:
-        if (value > maxUint31) throw flowControlError(`a window of ${value} bytes is too large`)
+        if (value > maxUint31) throw flowControlError(`INITIAL_WINDOW_SIZE ${value} is out of range`)
         this.initialWindowBytes = value
         return
       case ids.MAX_FRAME_SIZE:
         if (value < defaultMaxFrameBytes || value > maxFrameSizeLimit) {
-          throw protocolError(`frames of ${value} bytes cannot be allowed`)
+          throw protocolError(`MAX_FRAME_SIZE ${value} is out of range`)
         }
-        // Frames of this side are never larger than what every peer allows, so that streams take turns often.
+        // This side never sends frames above the default size, so that streams take turns often.
         return
       case ids.MAX_HEADER_LIST_SIZE:
         this.maxHeaderListBytes = value

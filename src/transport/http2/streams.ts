@@ -1,16 +1,16 @@
 import { maxUint31 } from './frame.js'
 import type { Http2Stream } from './http2-stream.js'
 
-/** The streams of a connection: those that are open, and those that wait for their turn. */
+/** The streams of a connection: the open ones, and those that wait to be opened. */
 export class Streams {
   readonly #open = new Map<number, Http2Stream>()
   readonly #waiting = new Set<Http2Stream>()
   readonly #lastId: number
   #nextId = 1
-  /** The last stream that the peer took up or will take up. */
+  /** The last stream that the peer has processed or will process. */
   #lastProcessedId = Number.POSITIVE_INFINITY
 
-  /** `lastId` is the ID of the last stream that there may be. */
+  /** `lastId` is the highest stream ID that is used. */
   constructor(lastId = maxUint31) {
     this.#lastId = lastId
   }
@@ -23,7 +23,7 @@ export class Streams {
     return this.#open.size + this.#waiting.size
   }
 
-  /** Whether there is an ID for one more. */
+  /** Whether there is an ID for another stream. */
   get hasNextId(): boolean {
     return this.#nextId <= this.#lastId
   }
@@ -36,7 +36,7 @@ export class Streams {
     this.#waiting.add(stream)
   }
 
-  /** Gives a stream its ID. */
+  /** Assigns the next ID to a stream. */
   open(stream: Http2Stream): void {
     this.#waiting.delete(stream)
     stream.id = this.#nextId
@@ -48,7 +48,7 @@ export class Streams {
     return this.#open.get(id)
   }
 
-  /** Whether the peer says something about a stream that there has never been. */
+  /** Whether a stream with this ID was never opened. */
   isIdle(id: number): boolean {
     return id >= this.#nextId || id % 2 === 0
   }
@@ -58,7 +58,7 @@ export class Streams {
     else this.#open.delete(stream.id)
   }
 
-  /** The peer takes up no stream after `id`. Returns those that it never will. */
+  /** The peer processes no stream after `id`. Returns the open streams that it refuses. */
   refuseAfter(id: number): Http2Stream[] {
     this.#lastProcessedId = Math.min(this.#lastProcessedId, id)
     return [...this.#open.values()].filter((stream) => stream.id > this.#lastProcessedId)

@@ -7,22 +7,22 @@ import type { ResponseHeaders } from './response-headers.js'
 import { ResponseState } from './response-state.js'
 import { streamWindowBytes } from './settings.js'
 
-const twoMessages: CallStatus = { code: statusCodes.internal, details: 'the answer has more than one message' }
+const twoMessages: CallStatus = { code: statusCodes.internal, details: 'the response has more than one message' }
 const noHeaders: CallStatus = {
   code: statusCodes.internal,
-  details: 'HTTP/2 PROTOCOL_ERROR: the data of the answer came before its headers',
+  details: 'HTTP/2 PROTOCOL_ERROR: the response has data before its headers',
 }
 
-/** One message each way. What arrives is taken in at once, hence the peer is never held back. */
+/** A unary call. The response is consumed as it arrives, so that its window never fills up. */
 export class UnaryCall extends Http2Stream implements ChannelCall {
   readonly deadlineAt: number
   readonly #host: StreamHost
   readonly #response = new ResponseState()
   #listener: CallListener | undefined
   #message: Buffer | undefined
-  /** There where the message came in more than one piece. */
+  /** Set if the message arrives in more than one piece. */
   #assembler: MessageAssembler | undefined
-  /** Bytes that have come and were not given back to the peer. */
+  /** Bytes received since the last WINDOW_UPDATE. */
   #unreleasedBytes = 0
 
   constructor(host: StreamHost, deadlineAt: number, listener: CallListener) {
@@ -85,7 +85,7 @@ export class UnaryCall extends Http2Stream implements ChannelCall {
     try {
       const end = assembler.push(bytes, 0)
       this.#message = assembler.take()
-      // Nobody keeps what never ends.
+      // A unary response ends after one message.
       if (end < bytes.length) this.fail(twoMessages, errorCodes.CANCEL)
     } catch (error) {
       this.fail({ code: statusCodes.internal, details: textOf(error) }, errorCodes.CANCEL)
@@ -111,7 +111,7 @@ export class UnaryCall extends Http2Stream implements ChannelCall {
   }
 }
 
-const cutShort: CallStatus = { code: statusCodes.internal, details: 'the answer ended within a message' }
+const cutShort: CallStatus = { code: statusCodes.internal, details: 'the response ended within a message' }
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

@@ -18,7 +18,7 @@ const flood = 20_001
 
 type Attack = (peer: PeerConnection) => void
 
-/** A frame, or many of them in one piece. */
+/** Sends a frame, `times` times in one write. */
 function sends(
   type: number,
   frameFlags: number,
@@ -30,7 +30,7 @@ function sends(
   return (peer) => peer.raw(Buffer.concat(Array.from({ length: times }, () => frame)))
 }
 
-/** A client with one call on the stream 1, which the peer has got. */
+/** A client with one call on stream 1, which the peer has received. */
 async function called(
   t: TestContext,
 ): Promise<{ peer: PeerConnection; server: Http2Peer; channel: TestChannel; status: Promise<CallStatus> }> {
@@ -46,90 +46,95 @@ async function called(
 const settings = (id: number, value: number): Uint8Array => settingsBytes([[id, value]])
 const openBlock: Attack = (peer) => peer.send(HEADERS, 0, 1, peer.encode(okHead))
 
-/** What ends a connection: what it is, how it is sent, what the peer is told, and what the calls are. */
+/** Connection errors: the error code that the peer receives, and the reason in its GOAWAY and in the status of the call. */
 const connectionFaults: readonly (readonly [what: string, attack: Attack, code: number, why: RegExp])[] = [
   [
-    'a frame that is too large',
+    'an oversized frame',
     (peer) => peer.raw(frameBytes(DATA, 0, 1, Buffer.alloc(0), 16_385)),
     FRAME_SIZE_ERROR,
     /16385 bytes/,
   ],
-  ['data for no stream', sends(DATA, 0, 0, Buffer.alloc(1)), PROTOCOL_ERROR, /DATA frame is for no stream/],
+  ['DATA on stream 0', sends(DATA, 0, 0, Buffer.alloc(1)), PROTOCOL_ERROR, /DATA frame has stream ID 0/],
+  ['HEADERS on stream 0', sends(HEADERS, 4, 0, Buffer.from([0x88])), PROTOCOL_ERROR, /HEADERS frame has stream ID 0/],
+  ['RST_STREAM on stream 0', sends(RST_STREAM, 0, 0, uint32(0)), PROTOCOL_ERROR, /has stream ID 0/],
+  ['PRIORITY on stream 0', sends(PRIORITY, 0, 0, Buffer.alloc(5)), PROTOCOL_ERROR, /has stream ID 0/],
+  ['DATA on an idle stream', sends(DATA, 0, 3, Buffer.alloc(1)), PROTOCOL_ERROR, /stream 3, which was never opened/],
+  ['HEADERS on an idle stream', sends(HEADERS, 4, 3, Buffer.from([0x88])), PROTOCOL_ERROR, /never opened/],
+  ['HEADERS on an even stream ID', sends(HEADERS, 4, 2, Buffer.from([0x88])), PROTOCOL_ERROR, /never opened/],
+  ['RST_STREAM on an idle stream', sends(RST_STREAM, 0, 3, uint32(0)), PROTOCOL_ERROR, /never opened/],
+  ['WINDOW_UPDATE on an idle stream', sends(WINDOW_UPDATE, 0, 3, uint32(1)), PROTOCOL_ERROR, /never opened/],
   [
-    'headers for no stream',
-    sends(HEADERS, 4, 0, Buffer.from([0x88])),
-    PROTOCOL_ERROR,
-    /HEADERS frame is for no stream/,
+    'RST_STREAM of a wrong length',
+    sends(RST_STREAM, 0, 1, Buffer.alloc(3)),
+    FRAME_SIZE_ERROR,
+    /RST_STREAM frame has 3/,
   ],
-  ['a reset of no stream', sends(RST_STREAM, 0, 0, uint32(0)), PROTOCOL_ERROR, /for no stream/],
-  ['a priority of no stream', sends(PRIORITY, 0, 0, Buffer.alloc(5)), PROTOCOL_ERROR, /for no stream/],
-  ['data for an idle stream', sends(DATA, 0, 3, Buffer.alloc(1)), PROTOCOL_ERROR, /stream 3, which was never opened/],
-  ['headers for an idle stream', sends(HEADERS, 4, 3, Buffer.from([0x88])), PROTOCOL_ERROR, /never opened/],
-  ['headers for a stream of the peer', sends(HEADERS, 4, 2, Buffer.from([0x88])), PROTOCOL_ERROR, /never opened/],
-  ['a reset of an idle stream', sends(RST_STREAM, 0, 3, uint32(0)), PROTOCOL_ERROR, /never opened/],
-  ['a window for an idle stream', sends(WINDOW_UPDATE, 0, 3, uint32(1)), PROTOCOL_ERROR, /never opened/],
-  ['a reset of a wrong length', sends(RST_STREAM, 0, 1, Buffer.alloc(3)), FRAME_SIZE_ERROR, /RST_STREAM frame has 3/],
-  ['a priority of a wrong length', sends(PRIORITY, 0, 1, Buffer.alloc(4)), FRAME_SIZE_ERROR, /PRIORITY frame has 4/],
-  ['settings for a stream', sends(SETTINGS, 0, 1), PROTOCOL_ERROR, /for a stream/],
-  ['settings cut short', sends(SETTINGS, 0, 0, Buffer.alloc(5)), FRAME_SIZE_ERROR, /within a setting/],
-  ['more settings than there are', sends(SETTINGS, 0, 0, Buffer.alloc(6 * 65)), PROTOCOL_ERROR, /more settings/],
-  ['an answer to settings with settings', sends(SETTINGS, 1, 0, settings(4, 1)), FRAME_SIZE_ERROR, /has 6 bytes/],
-  ['pushes switched on', sends(SETTINGS, 0, 0, settings(2, 1)), PROTOCOL_ERROR, /push/],
+  ['PRIORITY of a wrong length', sends(PRIORITY, 0, 1, Buffer.alloc(4)), FRAME_SIZE_ERROR, /PRIORITY frame has 4/],
+  ['SETTINGS on a stream', sends(SETTINGS, 0, 1), PROTOCOL_ERROR, /SETTINGS frame has a stream ID/],
+  ['truncated SETTINGS', sends(SETTINGS, 0, 0, Buffer.alloc(5)), FRAME_SIZE_ERROR, /within a setting/],
+  ['too many settings', sends(SETTINGS, 0, 0, Buffer.alloc(6 * 65)), PROTOCOL_ERROR, /too many settings/],
+  ['a SETTINGS acknowledgement with a payload', sends(SETTINGS, 1, 0, settings(4, 1)), FRAME_SIZE_ERROR, /has 6 bytes/],
+  ['ENABLE_PUSH', sends(SETTINGS, 0, 0, settings(2, 1)), PROTOCOL_ERROR, /ENABLE_PUSH/],
   [
-    'an initial window that is too large',
+    'an INITIAL_WINDOW_SIZE out of range',
     sends(SETTINGS, 0, 0, settings(4, 2 ** 31)),
     FLOW_CONTROL_ERROR,
     /2147483648/,
   ],
-  ['a frame size that is too small', sends(SETTINGS, 0, 0, settings(5, 100)), PROTOCOL_ERROR, /frames of 100 bytes/],
-  ['a frame size that is too large', sends(SETTINGS, 0, 0, settings(5, 2 ** 24)), PROTOCOL_ERROR, /16777216/],
-  ['a ping of a wrong length', sends(PING, 0, 0, Buffer.alloc(7)), FRAME_SIZE_ERROR, /PING frame has 7/],
-  ['a ping of a stream', sends(PING, 0, 1, Buffer.alloc(8)), PROTOCOL_ERROR, /for a stream/],
-  ['a GOAWAY that is too short', sends(GOAWAY, 0, 0, Buffer.alloc(7)), FRAME_SIZE_ERROR, /too short/],
-  ['a GOAWAY for a stream', sends(GOAWAY, 0, 1, Buffer.alloc(8)), PROTOCOL_ERROR, /for a stream/],
-  ['an update of nothing', sends(WINDOW_UPDATE, 0, 0, uint32(0)), PROTOCOL_ERROR, /0 bytes/],
-  ['an update of a wrong length', sends(WINDOW_UPDATE, 0, 0, Buffer.alloc(3)), FRAME_SIZE_ERROR, /has 3 bytes/],
-  ['a window that overflows', sends(WINDOW_UPDATE, 0, 0, uint32(2 ** 31 - 1)), FLOW_CONTROL_ERROR, /became too large/],
-  ['a push', sends(PUSH_PROMISE, 4, 1, Buffer.concat([uint32(2), Buffer.from([0x88])])), PROTOCOL_ERROR, /push/],
   [
-    'a header that is not in the table',
+    'a MAX_FRAME_SIZE below the range',
+    sends(SETTINGS, 0, 0, settings(5, 100)),
+    PROTOCOL_ERROR,
+    /MAX_FRAME_SIZE 100 is out of range/,
+  ],
+  ['a MAX_FRAME_SIZE above the range', sends(SETTINGS, 0, 0, settings(5, 2 ** 24)), PROTOCOL_ERROR, /16777216/],
+  ['PING of a wrong length', sends(PING, 0, 0, Buffer.alloc(7)), FRAME_SIZE_ERROR, /PING frame has 7/],
+  ['PING on a stream', sends(PING, 0, 1, Buffer.alloc(8)), PROTOCOL_ERROR, /PING frame has a stream ID/],
+  ['a GOAWAY that is too short', sends(GOAWAY, 0, 0, Buffer.alloc(7)), FRAME_SIZE_ERROR, /too short/],
+  ['GOAWAY on a stream', sends(GOAWAY, 0, 1, Buffer.alloc(8)), PROTOCOL_ERROR, /GOAWAY frame has a stream ID/],
+  ['a WINDOW_UPDATE of 0', sends(WINDOW_UPDATE, 0, 0, uint32(0)), PROTOCOL_ERROR, /increment of 0/],
+  ['WINDOW_UPDATE of a wrong length', sends(WINDOW_UPDATE, 0, 0, Buffer.alloc(3)), FRAME_SIZE_ERROR, /has 3 bytes/],
+  ['a window overflow', sends(WINDOW_UPDATE, 0, 0, uint32(2 ** 31 - 1)), FLOW_CONTROL_ERROR, /overflows/],
+  ['PUSH_PROMISE', sends(PUSH_PROMISE, 4, 1, Buffer.concat([uint32(2), Buffer.from([0x88])])), PROTOCOL_ERROR, /push/],
+  [
+    'an HPACK index out of range',
     sends(HEADERS, 4, 1, Buffer.from([0xff, 0x20])),
     COMPRESSION_ERROR,
     /no field with the index/,
   ],
   [
-    'a header table that was not offered',
+    'a header table above the announced size',
     sends(HEADERS, 4, 1, Buffer.from([0x3f, 0xe2, 0x1f])),
     COMPRESSION_ERROR,
     /4097 bytes/,
   ],
-  ['an integer without end', sends(HEADERS, 4, 1, Buffer.alloc(20, 0xff)), COMPRESSION_ERROR, /integer/],
+  ['an endless HPACK integer', sends(HEADERS, 4, 1, Buffer.alloc(20, 0xff)), COMPRESSION_ERROR, /integer/],
   [
-    'a header block cut short',
+    'a truncated header block',
     sends(HEADERS, 4, 1, Buffer.from([0x40, 0x05, 0x61])),
     COMPRESSION_ERROR,
     /within a string/,
   ],
   [
-    'a frame within a header block',
+    'DATA within a header block',
     (peer) => {
       openBlock(peer)
       peer.data(1, Buffer.alloc(1))
     },
     PROTOCOL_ERROR,
-    /within a header block/,
+    /header block was interrupted/,
   ],
   [
-    'a ping within a header block',
+    'PING within a header block',
     (peer) => {
       openBlock(peer)
       peer.send(PING, 0, 0, Buffer.alloc(8))
     },
     PROTOCOL_ERROR,
-    /within a header block/,
+    /header block was interrupted/,
   ],
   [
-    'a continuation for another stream',
+    'CONTINUATION on another stream',
     (peer) => {
       openBlock(peer)
       peer.send(CONTINUATION, 4, 3)
@@ -137,18 +142,18 @@ const connectionFaults: readonly (readonly [what: string, attack: Attack, code: 
     PROTOCOL_ERROR,
     /another stream/,
   ],
-  ['a continuation of nothing', sends(CONTINUATION, 4, 1), PROTOCOL_ERROR, /continues nothing/],
+  ['CONTINUATION without HEADERS', sends(CONTINUATION, 4, 1), PROTOCOL_ERROR, /without a header block/],
   [
-    'continuations without end',
+    'a CONTINUATION flood',
     (peer) => {
       openBlock(peer)
       sends(CONTINUATION, 0, 1, Buffer.alloc(0), 100)(peer)
     },
     ENHANCE_YOUR_CALM,
-    /more than 64 frames/,
+    /exceeds 64 frames/,
   ],
   [
-    'a header block without end',
+    'a header block above the limit',
     (peer) => {
       openBlock(peer)
       sends(CONTINUATION, 0, 1, Buffer.alloc(defaultMaxFrameBytes), 5)(peer)
@@ -156,19 +161,19 @@ const connectionFaults: readonly (readonly [what: string, attack: Attack, code: 
     ENHANCE_YOUR_CALM,
     /65536 bytes/,
   ],
-  ['data that is all padding', sends(DATA, 8, 1, Buffer.from([200, 1, 2])), PROTOCOL_ERROR, /padding/],
-  ['padding without its length', sends(DATA, 8, 1), FRAME_SIZE_ERROR, /no length of its padding/],
-  ['headers that are all padding', sends(HEADERS, 12, 1, Buffer.from([200, 1, 2])), PROTOCOL_ERROR, /padding/],
-  ['pings without end', sends(PING, 0, 0, Buffer.alloc(8), flood), ENHANCE_YOUR_CALM, /in a row carried nothing/],
+  ['DATA with more padding than payload', sends(DATA, 8, 1, Buffer.from([200, 1, 2])), PROTOCOL_ERROR, /padding/],
+  ['a PADDED flag without padding length', sends(DATA, 8, 1), FRAME_SIZE_ERROR, /no padding length/],
   [
-    'answers to pings that nobody sent',
-    sends(PING, 1, 0, Buffer.alloc(8), flood),
-    ENHANCE_YOUR_CALM,
-    /carried nothing/,
+    'HEADERS with more padding than payload',
+    sends(HEADERS, 12, 1, Buffer.from([200, 1, 2])),
+    PROTOCOL_ERROR,
+    /padding/,
   ],
-  ['settings without end', sends(SETTINGS, 0, 0, Buffer.alloc(0), flood), ENHANCE_YOUR_CALM, /carried nothing/],
+  ['a PING flood', sends(PING, 0, 0, Buffer.alloc(8), flood), ENHANCE_YOUR_CALM, /in a row carried nothing/],
+  ['a flood of PING acknowledgements', sends(PING, 1, 0, Buffer.alloc(8), flood), ENHANCE_YOUR_CALM, /carried nothing/],
+  ['a SETTINGS flood', sends(SETTINGS, 0, 0, Buffer.alloc(0), flood), ENHANCE_YOUR_CALM, /carried nothing/],
   [
-    'empty data without end',
+    'an empty DATA flood',
     (peer) => {
       peer.headers(1, okHead)
       sends(DATA, 0, 1, Buffer.alloc(0), flood)(peer)
@@ -176,21 +181,21 @@ const connectionFaults: readonly (readonly [what: string, attack: Attack, code: 
     ENHANCE_YOUR_CALM,
     /carried nothing/,
   ],
-  ['unknown frames without end', sends(99, 0, 1, Buffer.alloc(1), flood), ENHANCE_YOUR_CALM, /carried nothing/],
-  ['priorities without end', sends(PRIORITY, 0, 1, Buffer.alloc(5), flood), ENHANCE_YOUR_CALM, /carried nothing/],
-  ['window updates without end', sends(WINDOW_UPDATE, 0, 1, uint32(1), flood), ENHANCE_YOUR_CALM, /carried nothing/],
+  ['a flood of unknown frames', sends(99, 0, 1, Buffer.alloc(1), flood), ENHANCE_YOUR_CALM, /carried nothing/],
+  ['a PRIORITY flood', sends(PRIORITY, 0, 1, Buffer.alloc(5), flood), ENHANCE_YOUR_CALM, /carried nothing/],
+  ['a WINDOW_UPDATE flood', sends(WINDOW_UPDATE, 0, 1, uint32(1), flood), ENHANCE_YOUR_CALM, /carried nothing/],
 ]
 
-describe('A peer that breaks the rules for a connection', () => {
+describe('A connection error', () => {
   for (const [what, attack, code, why] of connectionFaults) {
-    test(`by ${what} ends it, and hears why`, async (t) => {
+    test(`by ${what} closes the connection with a GOAWAY and the reason`, async (t) => {
       const { peer, channel, status } = await called(t)
       attack(peer)
       const { code: grpcCode, details, sent } = await status
       assert.deepEqual([grpcCode, sent], [14, undefined])
       assert.match(details, why)
       await poll('it is closed', () => peer.socket.destroyed || undefined)
-      // What a flood has to be answered with may stand before it.
+      // Acknowledgements of the flood may precede the GOAWAY.
       if (code === ENHANCE_YOUR_CALM) return
       const { payload } = await peer.next(GOAWAY)
       assert.equal(payload.readUInt32BE(4), code, payload.toString('latin1', 8))
@@ -199,7 +204,7 @@ describe('A peer that breaks the rules for a connection', () => {
     })
   }
 
-  test('by informational headers without end ends it', async (t) => {
+  test('by a flood of informational headers closes the connection', async (t) => {
     const { peer, status } = await called(t)
     const informational = frameBytes(HEADERS, flags.END_HEADERS, 1, Buffer.from([0x08, 0x03, 0x31, 0x30, 0x33]))
     peer.raw(Buffer.concat(Array.from({ length: flood }, () => informational)))
@@ -214,28 +219,28 @@ const head =
     peer.headers(1, fields)
 const ok = text(':status', '200')
 
-/** What ends a stream and leaves the connection alone. */
+/** Stream errors, which do not affect the connection. */
 const streamFaults: readonly (readonly [what: string, attack: Attack, why: RegExp])[] = [
-  ['an update of nothing', sends(WINDOW_UPDATE, 0, 1, uint32(0)), /0 bytes/],
-  ['a window that overflows', sends(WINDOW_UPDATE, 0, 1, uint32(2 ** 31 - 1)), /became too large/],
+  ['a WINDOW_UPDATE of 0', sends(WINDOW_UPDATE, 0, 1, uint32(0)), /increment of 0/],
+  ['a window overflow', sends(WINDOW_UPDATE, 0, 1, uint32(2 ** 31 - 1)), /overflows/],
   [
-    'an initial window that makes its own overflow',
+    'an INITIAL_WINDOW_SIZE that makes the window overflow',
     (peer) => {
       peer.send(WINDOW_UPDATE, 0, 1, uint32(1000))
       peer.send(SETTINGS, 0, 0, settings(4, 2 ** 31 - 1))
     },
-    /became too large/,
+    /overflows/,
   ],
-  ['headers without a status', head(text('content-type', 'application/grpc')), /no :status/],
-  ['a status that is no number', head(text(':status', 'abc')), /no number as :status/],
-  ['a status that is not the first', head(text('a', 'b'), ok), /wrong place/],
-  ['a pseudo-header of requests', head(ok, text(':path', '/')), /pseudo-header :path/],
-  ['a name in capitals', head(ok, text('Server', 'x')), /forbidden letters/],
-  ['a header of HTTP/1', head(ok, text('connection', 'close')), /header connection/],
-  ['a value of two lines', head(ok, text('a', 'b\nc')), /control character/],
-  ['an end for information only', (peer) => peer.headers(1, [text(':status', '103')], 5), /103 at the end/],
+  ['headers without :status', head(text('content-type', 'application/grpc')), /no :status/],
+  ['a :status that is not a number', head(text(':status', 'abc')), /an invalid :status/],
+  ['a :status after other fields', head(text('a', 'b'), ok), /wrong place/],
+  ['a request pseudo-header', head(ok, text(':path', '/')), /pseudo-header :path/],
+  ['an upper-case name', head(ok, text('Server', 'x')), /forbidden characters/],
+  ['a connection-specific header', head(ok, text('connection', 'close')), /header connection/],
+  ['a line break in a value', head(ok, text('a', 'b\nc')), /control character/],
+  ['END_STREAM on informational headers', (peer) => peer.headers(1, [text(':status', '103')], 5), /103 at the end/],
   [
-    'a second status',
+    'a second :status',
     (peer) => {
       peer.headers(1, okHead)
       peer.headers(1, okHead, 5)
@@ -243,25 +248,25 @@ const streamFaults: readonly (readonly [what: string, attack: Attack, why: RegEx
     /:status in the trailers/,
   ],
   [
-    'headers in the middle',
+    'headers between the initial ones and the trailers',
     (peer) => {
       peer.headers(1, okHead)
       peer.headers(1, [text('a', 'b')])
     },
-    /between the first and the last/,
+    /between the initial headers and the trailers/,
   ],
-  ['data before headers', (peer) => peer.data(1, framed('x')), /before its headers/],
+  ['DATA before HEADERS', (peer) => peer.data(1, framed('x')), /before its headers/],
   [
-    'more headers than the limit',
+    'a header list above the limit',
     head(ok, ...Array.from({ length: 20 }, () => text('a', 'x'.repeat(3500)))),
-    /larger than this client takes/,
+    /more bytes than this client accepts/,
   ],
-  ['a page', (peer) => peer.headers(1, [ok, text('content-type', 'text/html')]), /text\/html/],
+  ['an HTML page', (peer) => peer.headers(1, [ok, text('content-type', 'text/html')]), /text\/html/],
 ]
 
-describe('A peer that breaks the rules for a stream', () => {
+describe('A stream error', () => {
   for (const [what, attack, why] of streamFaults) {
-    test(`by ${what} ends that, and the connection goes on`, async (t) => {
+    test(`by ${what} ends the stream and not the connection`, async (t) => {
       const { peer, channel, status, server } = await called(t)
       attack(peer)
       const { code, details } = await status
@@ -275,7 +280,7 @@ describe('A peer that breaks the rules for a stream', () => {
     })
   }
 
-  test('by more bytes than the window of a stream ends that', async (t) => {
+  test('by more bytes than the window of the stream ends the stream', async (t) => {
     const server = await Http2Peer.start(t)
     const channel = new TestChannel(t, server.endpoint)
     await channel.connected()
@@ -293,7 +298,7 @@ describe('A peer that breaks the rules for a stream', () => {
 })
 
 describe('A peer that reads nothing', () => {
-  test('gets no more than the socket takes, and calls wait in this process, known not to be sent', async (t) => {
+  test('is sent no more than the socket accepts; further calls wait, and fail as not sent', async (t) => {
     const server = await Http2Peer.start(t)
     const channel = new TestChannel(t, server.endpoint)
     const peer = await server.connection()
@@ -310,27 +315,27 @@ describe('A peer that reads nothing', () => {
     assert.ok(unsent > 500, `${unsent} were not sent`)
     peer.socket.resume()
     const late = channel.call('late')
-    await poll('it is there', () => [...peer.requests.keys()].find((id) => peer.body(id).includes('late')))
+    await poll('the call arrives', () => [...peer.requests.keys()].find((id) => peer.body(id).includes('late')))
     peer.answer([...peer.requests.keys()].at(-1) ?? 0, 'answer')
     assert.equal((await late).message, 'answer')
   })
 })
 
-describe('A server that speaks something else', () => {
+describe('A server that does not speak HTTP/2', () => {
   const cases = [
-    ['a page of HTTP/1.1', 'HTTP/1.1 400 Bad Request\r\n\r\n', /speaks HTTP\/1, .* "HTTP\/1.1 400 Bad Request"/],
-    ['a greeting of SSH', 'SSH-2.0-OpenSSH_9.2\r\n', /does not speak HTTP\/2: it sent "SSH-2.0-OpenSSH_9.2"/],
-    ['an alert of TLS', '\x15\x03\x01\x00\x02\x02\x46', /speaks TLS: use https/],
-    ['an answer to settings', frameBytes(SETTINGS, 1, 0).toString('latin1'), /first frame is not SETTINGS/],
+    ['an HTTP/1.1 response', 'HTTP/1.1 400 Bad Request\r\n\r\n', /speaks HTTP\/1, .* "HTTP\/1.1 400 Bad Request"/],
+    ['an SSH greeting', 'SSH-2.0-OpenSSH_9.2\r\n', /does not speak HTTP\/2: it sent "SSH-2.0-OpenSSH_9.2"/],
+    ['a TLS alert', '\x15\x03\x01\x00\x02\x02\x46', /speaks TLS: use https/],
+    ['a SETTINGS acknowledgement', frameBytes(SETTINGS, 1, 0).toString('latin1'), /first frame is not SETTINGS/],
     [
-      'noise',
+      'random bytes',
       '\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\xf7\xf6\xf5',
       /does not speak HTTP\/2: its first bytes are ff fe fd fc fb fa f9 f8$/,
     ],
   ] as const
 
   for (const [what, bytes, why] of cases) {
-    test(`is recognised by ${what}`, async (t) => {
+    test(`is recognized by ${what}`, async (t) => {
       const sockets = new Set<Socket>()
       const server = createServer((socket) => {
         sockets.add(socket)

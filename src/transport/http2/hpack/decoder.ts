@@ -5,16 +5,16 @@ import { huffmanDecode } from './huffman.js'
 import { BlockCursor } from './integer.js'
 import { staticTable } from './static-table.js'
 
-/** The fields of a block; `isTooLarge` where there were more than the limit, which are decoded and not kept. */
+/** The fields of a block. Fields beyond the limit are decoded and dropped, and `isTooLarge` is set. */
 export interface DecodedFields {
   readonly fields: readonly HeaderField[]
   readonly isTooLarge: boolean
 }
 
-/** Decodes the header blocks of one connection, which must come in the order in which they were sent. RFC 7541. */
+/** Decodes the header blocks of one connection, in the order in which they were sent: RFC 7541. */
 export class HpackDecoder {
   readonly #table: DynamicTable
-  /** What the peer was offered. It may choose less. */
+  /** The table size that was announced to the peer, which may choose a smaller one. */
   readonly #maxTableBytes: number
   readonly #maxListBytes: number
 
@@ -24,12 +24,12 @@ export class HpackDecoder {
     this.#maxListBytes = maxListBytes
   }
 
-  /** Grows with every block that changes what later ones mean. */
+  /** Increases with every change of the dynamic table, on which the meaning of later blocks depends. */
   get changes(): number {
     return this.#table.changes
   }
 
-  /** Decodes a whole block. Throws an `Http2Error` for one that makes no sense, after which nothing can be decoded. */
+  /** Decodes a complete block. Nothing can be decoded after it has thrown an `Http2Error`. */
   decode(block: Buffer): DecodedFields {
     const cursor = new BlockCursor(block)
     this.#resize(cursor)
@@ -43,7 +43,7 @@ export class HpackDecoder {
     return { fields, isTooLarge: bytes > this.#maxListBytes }
   }
 
-  /** Changes of the table's size come before all fields. */
+  /** Table size updates precede all fields. */
   #resize(cursor: BlockCursor): void {
     while (!cursor.isAtEnd && isResize(cursor.peek())) {
       const maxBytes = cursor.integer(5)

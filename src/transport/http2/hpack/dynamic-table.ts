@@ -1,12 +1,12 @@
 import { fieldBytes, type HeaderField } from './header-field.js'
 
-/** Entries that have left the table and are still in its array: removing them one by one would move all others each time. */
+/** The number of evicted entries that stay in the array, since removing each one would move all others. */
 const maxSlack = 64
 
-/** The fields that both sides remember: RFC 7541, section 2.3.2. The newest has the number 0, the oldest leave first. */
+/** The dynamic table: RFC 7541, section 2.3.2. The newest field has the number 0, and the oldest is evicted first. */
 export class DynamicTable {
   #fields: HeaderField[] = []
-  /** Where the oldest field is in `#fields`; the newest is last. */
+  /** The index of the oldest field in `#fields`; the newest is last. */
   #oldest = 0
   #bytes = 0
   #maxBytes: number
@@ -24,7 +24,7 @@ export class DynamicTable {
     return this.#fields.length - this.#oldest
   }
 
-  /** Grows with every change: what was found out while it stays the same is still true. */
+  /** Increases with every change of the table. */
   get changes(): number {
     return this.#changes
   }
@@ -33,13 +33,13 @@ export class DynamicTable {
     return number < this.size ? this.#fields[this.#fields.length - 1 - number] : undefined
   }
 
-  /** The number of the newest field that `isWanted`; below zero for none. */
+  /** The number of the newest field that `isWanted`; negative if there is none. */
   find(isWanted: (field: HeaderField) => boolean): number {
     const at = this.#fields.findLastIndex((field, index) => index >= this.#oldest && isWanted(field))
     return at < 0 ? -1 : this.#fields.length - 1 - at
   }
 
-  /** Adds a field. One that is larger than the whole table empties it and is not in it then. */
+  /** Adds a field. A field that is larger than the table empties it, and is not added. */
   add(field: HeaderField): void {
     const bytes = fieldBytes(field[0], field[1])
     this.#changes += 1

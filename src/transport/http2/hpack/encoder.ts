@@ -4,22 +4,22 @@ import { huffmanBytes, huffmanEncode } from './huffman.js'
 import { writeInteger } from './integer.js'
 import { staticFieldIndex, staticNameIndex, staticTable } from './static-table.js'
 
-/** What both sides begin with: RFC 9113, section 6.5.2. More is of no use for the few fields of this client. */
+/** The initial table size: RFC 9113, section 6.5.2. The few fields of this client need no more. */
 const initialTableBytes = 4096
 
-/** Encodes the header blocks of one connection, which must be sent in the order in which they were encoded. RFC 7541. */
+/** Encodes the header blocks of one connection, which must be sent in the order of encoding: RFC 7541. */
 export class HpackEncoder {
   readonly #table = new DynamicTable(initialTableBytes)
   readonly #isSecret: (name: string) => boolean
-  /** The smallest size of the table that the peer asked for and has not heard the answer to. */
+  /** The smallest table size that the peer has requested since the last table size update. */
   #smallestBytes: number | undefined
 
-  /** Fields whose name `isSecret` are never indexed, neither here nor by a proxy on the way, and not compressed. */
+  /** Fields whose name `isSecret` are encoded as never-indexed literals, without Huffman coding. */
   constructor(isSecret: (name: string) => boolean) {
     this.#isSecret = isSecret
   }
 
-  /** Grows with every change that makes blocks encoded before it invalid. */
+  /** Increases with every change that invalidates blocks that were encoded before it. */
   get changes(): number {
     return this.#table.changes
   }
@@ -32,7 +32,7 @@ export class HpackEncoder {
     this.#table.resize(chosen)
   }
 
-  /** The block for `fields`. It is good for being sent again as long as `changes` stays the same. */
+  /** The block for `fields`. It may be sent again while `changes` stays the same. */
   encode(fields: readonly HeaderField[]): Buffer {
     const bytes: number[] = []
     this.#answerResize(bytes)
@@ -40,14 +40,14 @@ export class HpackEncoder {
     return Buffer.from(bytes)
   }
 
-  /** A table that was smaller for a while has lost fields, hence its smallest size is sent as well. */
+  /** A table that was smaller meanwhile has evicted fields, so that its smallest size is sent as well. */
   #answerResize(bytes: number[]): void {
     if (this.#smallestBytes === undefined) return
     const { maxBytes } = this.#table
     if (this.#smallestBytes < maxBytes) writeInteger(bytes, 0x20, 5, this.#smallestBytes)
     writeInteger(bytes, 0x20, 5, maxBytes)
     this.#smallestBytes = undefined
-    // A block with this in front is not for a second use.
+    // A block with a table size update must not be sent twice.
     this.#table.resize(maxBytes)
   }
 
@@ -80,7 +80,7 @@ export class HpackEncoder {
   }
 }
 
-/** Writes a string, by Huffman's code where that is shorter. */
+/** Writes a string, Huffman-coded if that is shorter. */
 function writeText(bytes: number[], text: string, mayCompress: boolean): void {
   const plain = Buffer.from(text, 'latin1')
   const isShorter = mayCompress && huffmanBytes(plain) < plain.length

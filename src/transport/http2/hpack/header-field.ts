@@ -1,10 +1,10 @@
-/** The name and the value of a header. Bytes that are no ASCII are kept as Latin-1, so that nothing is lost. */
+/** The name and the value of a header, as Latin-1, so that no byte is lost. */
 export type HeaderField = readonly [name: string, value: string]
 
-/** What the dynamic table and the limits of header lists count for each field beside its name and value: RFC 7541, section 4.1. */
+/** The overhead of a field in the dynamic table and in header list limits: RFC 7541, section 4.1. */
 const fieldOverheadBytes = 32
 
-/** The size of a field, as the dynamic table and the limits of header lists count it. */
+/** The size of a field in the dynamic table and in header list limits. */
 export function fieldBytes(name: string, value: string): number {
   return name.length + value.length + fieldOverheadBytes
 }

@@ -1,15 +1,15 @@
 import { compressionError, type Http2Error } from '../http2-error.js'
 
 /**
- * How many bits the code of each byte has, one base-36 digit for each: RFC 7541, appendix B. The code is canonical: in the
- * order of lengths, and of bytes within one length, each code is the one before plus one. So the lengths say everything.
+ * The code length of each byte in bits, as one base-36 digit: RFC 7541, appendix B. The code is canonical: in the order of
+ * lengths, and of bytes within one length, each code is its predecessor plus one. The lengths therefore define the code.
  */
 const bitLengths =
   'dnsssssssoussussssssssusssssssss6aacd68baa8b8666555666666678f6ca' +
   'd67777777777777777777777878djde6f56565666577666567655677777fbeds' +
   'kmkkmmmnmnnnnnonoomnonnnnlmnmnnomlkmmnnlnmmolmnnllmlnmnnkmmmnmmn' +
   'qqkjmnmpqqqrrqopjlqrrqrollqqsrrrkoklmllnmmppooqnqrqqrrrrrsrrrrrq'
-/** The code that stands for the end and is never sent whole: padding is made of its first bits, which are ones. */
+/** The symbol for the end of a string, which is never sent: padding consists of its first bits, which are ones. */
 const endSymbol = 256
 const endBits = 30
 
@@ -31,7 +31,7 @@ function canonicalCodes(): Uint32Array {
   return made
 }
 
-/** The bytes that `bytes` takes when it is encoded. */
+/** The encoded length of `bytes`. */
 export function huffmanBytes(bytes: Uint8Array): number {
   let bits = 0
   for (const byte of bytes) bits += lengths[byte] ?? 0
@@ -42,7 +42,7 @@ export function huffmanBytes(bytes: Uint8Array): number {
 export function huffmanEncode(bytes: Uint8Array): Buffer {
   const encoded = Buffer.allocUnsafe(huffmanBytes(bytes))
   let at = 0
-  /** Bits that make no whole byte yet, below 8, so that a code of up to 30 bits is added in two steps. */
+  /** Pending bits, fewer than 8. A code of up to 30 bits is added in two steps. */
   let pending = 0
   let pendingBits = 0
   for (const byte of bytes) {
@@ -63,8 +63,8 @@ export function huffmanEncode(bytes: Uint8Array): Buffer {
 }
 
 /**
- * Tables of 256 entries, one after the other; the first is where a code begins. An entry is the number of the table for the
- * next eight bits, or below zero and `-(symbol << 4 | bits)` where a code ends after `bits` of its eight.
+ * Decoding tables of 256 entries each; codes begin in the first one. An entry is the number of the table for the next eight
+ * bits, or `-(symbol << 4 | bits)` if a code ends after `bits` of its eight.
  */
 let decoding: Int32Array | undefined
 
@@ -89,7 +89,7 @@ function nextTable(tables: number[], at: number): number {
   return tables[at] ?? 0
 }
 
-/** Decodes `bytes` to Latin-1. Throws an `Http2Error` for a code that does not exist or padding that is none. */
+/** Decodes `bytes` to Latin-1. Throws an `Http2Error` for an unknown code or invalid padding. */
 export function huffmanDecode(bytes: Uint8Array): string {
   decoding ??= decodingTables()
   const decoded = Buffer.allocUnsafe((bytes.length * 8) / 5 + 1)

@@ -1,9 +1,9 @@
 import { compressionError } from '../http2-error.js'
 
-/** Far above every length and index that may come, and far below where arithmetic on bits ends. */
+/** Above every valid length and index, and below the range of bitwise operators. */
 const maxInteger = 2 ** 28
 
-/** Appends an integer to `bytes`, its first part in the lower `prefixBits` of a byte that `flags` are the rest of. */
+/** Appends an integer to `bytes`. Its first part is in the lower `prefixBits` of a byte whose other bits are `flags`. */
 export function writeInteger(bytes: number[], flags: number, prefixBits: number, value: number): void {
   const max = (1 << prefixBits) - 1
   if (value < max) {
@@ -16,7 +16,7 @@ export function writeInteger(bytes: number[], flags: number, prefixBits: number,
   bytes.push(rest)
 }
 
-/** Reads a block of headers from its beginning to its end. Everything that is wrong with it is an `Http2Error`. */
+/** Reads a header block. Throws an `Http2Error` for an invalid one. */
 export class BlockCursor {
   readonly #block: Buffer
   #at = 0
@@ -29,12 +29,12 @@ export class BlockCursor {
     return this.#at >= this.#block.length
   }
 
-  /** The next byte, which stays the next. */
+  /** The next byte, without consuming it. */
   peek(): number {
     return this.#block[this.#at] ?? 0
   }
 
-  /** An integer that begins in the lower `prefixBits` of the next byte. */
+  /** Reads an integer that begins in the lower `prefixBits` of the next byte. */
   integer(prefixBits: number): number {
     const max = (1 << prefixBits) - 1
     let value = this.#byte() & max
@@ -48,7 +48,7 @@ export class BlockCursor {
     throw compressionError('an integer in a header block is too large')
   }
 
-  /** The next `length` bytes. */
+  /** Reads the next `length` bytes. */
   take(length: number): Buffer {
     const end = this.#at + length
     if (end > this.#block.length) throw compressionError('a header block ends within a string')

@@ -72,12 +72,12 @@ for (const [at, [name, value]] of staticTable.entries()) {
   indexOfField.set(`${name}\0${value}`, at + 1)
 }
 
-/** The index of the entry with this name and this value; `undefined` for none. */
+/** The index of the entry with this name and value; `undefined` if there is none. */
 export function staticFieldIndex(name: string, value: string): number | undefined {
   return indexOfField.get(`${name}\0${value}`)
 }
 
-/** The index of the first entry with this name; `undefined` for none. */
+/** The index of the first entry with this name; `undefined` if there is none. */
 export function staticNameIndex(name: string): number | undefined {
   return indexOfName.get(name)
 }
