@@ -5,7 +5,7 @@ import { withAnySignal } from '../../src/core/abort.js'
 import { sleep } from '../../src/core/wait.js'
 
 describe('sleep', () => {
-  test('ends after its time, and leaves no listener behind', async () => {
+  test('resolves after its time, and leaves no listener behind', async () => {
     const { signal } = new AbortController()
     const startedAt = performance.now()
     await sleep(20, signal)
@@ -23,8 +23,8 @@ describe('sleep', () => {
   })
 })
 
-describe('Work with the first of several signals', () => {
-  test('is aborted by any of them, with its reason, and leaves no listener behind', async () => {
+describe('withAnySignal', () => {
+  test('aborts with the reason of any signal, and leaves no listener behind', async () => {
     const [first, second] = [new AbortController(), new AbortController()]
     const signals = [first.signal, undefined, second.signal]
     const reason = new Error('enough')

@@ -10,7 +10,7 @@ describe('A backoff', () => {
     assert.deepEqual(bounds, [25, 50, 100, 200, 400, 500, 500, 500, 500])
   })
 
-  test('takes all of that as jitter, or half of it where waits must not be skipped', () => {
+  test('has full jitter, or half jitter for waits that must not be skipped', () => {
     assert.deepEqual(
       [0, 0.5, 1].map((random) => fullJitterMs(2, backoff, () => random)),
       [0, 25, 50],

@@ -8,7 +8,7 @@ const copy: typeof import('../../src/core/errors.js') = await import(`../../src/
 describe('Errors', () => {
   const init = { code: 'NO_LEADER', effect: 'none' } as const
 
-  test('say code, method and place before and behind their message', () => {
+  test('have code, method and endpoint in their message', () => {
     const error = new EtcdError('no leader', { ...init, method: 'KV.Put', endpoint: 'http://a:1' })
     assert.equal(error.message, '[NO_LEADER] no leader (KV.Put at http://a:1)')
     assert.equal(error.rawMessage, 'no leader')
@@ -16,7 +16,7 @@ describe('Errors', () => {
     assert.deepEqual([error.retryable, error.attempts, error.cause], [false, 0, undefined])
   })
 
-  test('are known by their class and code, across copies of the package', () => {
+  test('are recognized by class and code across copies of the package', () => {
     assert.notEqual(copy.EtcdError, EtcdError)
     for (const { EtcdError: Class, CompactedError: Compacted, InvalidArgumentError: Invalid } of [
       { EtcdError, CompactedError, InvalidArgumentError },
@@ -53,7 +53,7 @@ describe('Errors', () => {
     assert.equal(isEtcdError({ ...new EtcdError('x', init), [brand]: true }), false, 'no error')
   })
 
-  test('are copied with their class and all that it knows', () => {
+  test('are copied with their class and all fields', () => {
     const error = new CompactedError('gone', { effect: 'none', compactRevision: 5, method: 'KV.Range', attempts: 2 })
     const copied = copyOf(error)
     assert.ok(copied !== error && isEtcdError(copied, 'COMPACTED') && copied instanceof CompactedError)
@@ -62,7 +62,7 @@ describe('Errors', () => {
     assert.ok(copied.stack?.startsWith('CompactedError: [COMPACTED] gone (KV.Range)\n    at '))
   })
 
-  test('are not whatever else is thrown', () => {
+  test('are distinguished from other thrown values', () => {
     for (const value of [undefined, null, 'NO_LEADER', { code: 'NO_LEADER' }, new Error('x'), new TypeError('x')]) {
       assert.equal(isEtcdError(value), false)
       assert.equal((value as unknown) instanceof EtcdError, false)

@@ -14,14 +14,14 @@ function contains({ key, rangeEnd }: EncodedRange, candidate: Buffer): boolean {
 }
 
 describe('Ranges of keys', () => {
-  test('of a prefix hold exactly the keys that start with it', () => {
+  test('of a prefix contain exactly the keys that start with it', () => {
     const property = fc.property(bytes(0), bytes(1), (prefix, key) => {
       assert.equal(contains(encodeRange({ prefix }), key), key.subarray(0, prefix.length).equals(prefix))
     })
     fc.assert(property, { numRuns: 2000 })
   })
 
-  test('from one key to another hold exactly the keys between them', () => {
+  test('from one key to another contain exactly the keys between them', () => {
     const property = fc.property(bytes(1), bytes(1), bytes(1), (from, to, key) => {
       fc.pre(Buffer.compare(from, to) < 0)
       const between = Buffer.compare(from, key) <= 0 && Buffer.compare(key, to) < 0
@@ -31,12 +31,12 @@ describe('Ranges of keys', () => {
     fc.assert(property, { numRuns: 2000 })
   })
 
-  test('have every key from an empty start on', () => {
+  test('with an empty start contain every key', () => {
     assert.deepEqual(encodeRange({ from: '' }), encodeRange({ prefix: '' }))
     assert.ok(contains(encodeRange({ from: '' }), Buffer.from([0])))
   })
 
-  test('cover another exactly if they hold all of its keys', () => {
+  test('cover another range exactly if they contain all of its keys', () => {
     const range = fc.oneof(
       bytes(1),
       bytes(0).map((prefix) => ({ prefix })),
@@ -54,7 +54,7 @@ describe('Ranges of keys', () => {
     assert.ok(covers(encodeRange({ prefix: 'a' }), encodeRange({ from: 'a', to: 'b' })))
   })
 
-  test('go on right after a key, and end right after a prefix', () => {
+  test('continue right after a key, and end right after a prefix', () => {
     const property = fc.property(bytes(1), bytes(1), (key, other) => {
       const next = successor(key)
       assert.ok(Buffer.compare(key, next) < 0)

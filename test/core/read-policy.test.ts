@@ -14,7 +14,7 @@ describe('The table of read policies', () => {
   })
   const resolve = (range: KeyRange, own?: ReadPolicy) => Object.values(table.resolve(encodeRange(range), own))
 
-  test('takes the longest rule that covers the whole range, whatever their order', () => {
+  test('uses the longest rule that covers the whole range, in any order', () => {
     assert.deepEqual(resolve('x'), ['serializable', 'nearest', undefined])
     assert.deepEqual(resolve('a'), ['linearizable', 'leader', 'serializable'])
     assert.deepEqual(resolve('abc'), ['serializable', 'learner', undefined])
@@ -26,7 +26,7 @@ describe('The table of read policies', () => {
     assert.deepEqual(resolve({ prefix: '' }), ['serializable', 'nearest', undefined])
   })
 
-  test('has a rule for the last keys there are', () => {
+  test('accepts a rule for the last possible keys', () => {
     assert.equal(resolve({ from: Buffer.from([0xff, 1]) })[0], 'linearizable')
     assert.equal(resolve(Buffer.from([0xff]))[0], 'linearizable')
     assert.equal(resolve({ from: Buffer.from([0xfe]) })[0], 'serializable')
@@ -43,7 +43,7 @@ describe('The table of read policies', () => {
     ])
   })
 
-  test('is linearizable without any policy', () => {
+  test('is linearizable by default', () => {
     const empty = new ReadPolicyTable({})
     const expected = { mode: 'linearizable', prefer: undefined, fallback: undefined }
     assert.deepEqual(empty.resolve(encodeRange('a'), undefined), expected)

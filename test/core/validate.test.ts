@@ -28,7 +28,7 @@ describe('assertKnownOptions', () => {
   const refusal = (options: unknown, names = known) =>
     message(() => assertKnownOptions('get()', options as object, names))
 
-  test('takes known options, set or not, and none', () => {
+  test('accepts known options, set or not, and none', () => {
     assertKnownOptions('get()', { timeoutMs: 1, signal: undefined }, known)
     assertKnownOptions('get()', {}, known)
     assertKnownOptions('get()', Object.create(null), known)
@@ -52,7 +52,7 @@ describe('assertKnownOptions', () => {
     }
   })
 
-  test('tells where ranges and codecs go, which other clients have as options', () => {
+  test('explains where ranges and codecs go that other clients have as options', () => {
     assert.match(
       refusal({ prefix: true }),
       /unknown option `prefix` of get\(\): a range is the first argument, as in range\(/,
@@ -60,7 +60,7 @@ describe('assertKnownOptions', () => {
     assert.match(refusal({ codec: {} }), /values are read by kv\.as\(codec\), and written as codec\.encode\(value\)$/)
   })
 
-  test('names the nearest one, whatever the order', () => {
+  test('names the most similar option, in any order', () => {
     for (const names of [
       ['sort', 'port'],
       ['port', 'sort'],
@@ -69,7 +69,7 @@ describe('assertKnownOptions', () => {
     }
   })
 
-  test('lists the known ones where none is near', () => {
+  test('lists the known options if none is similar', () => {
     for (const name of ['colour', 'xy', '', '__proto_']) {
       const options = { [name]: 1 }
       assert.equal(refusal(options, ['to', 'limit']), `unknown option \`${name}\` of get(): known are to, limit`)
@@ -81,11 +81,11 @@ describe('assertKnownOptions', () => {
     assert.equal(text, `unknown option \`${'x'.repeat(59)}…\` of get(): known are limit`)
   })
 
-  test('refuses an option even if it is undefined', () => {
+  test('rejects an unknown option even if it is undefined', () => {
     assert.match(refusal({ timeout: undefined }), /unknown option `timeout`/)
   })
 
-  test('looks at the own properties alone', () => {
+  test('checks own properties only', () => {
     assertKnownOptions('get()', Object.create({ inherited: 1 }, { limit: { value: 1, enumerable: true } }), known)
   })
 
@@ -94,7 +94,7 @@ describe('assertKnownOptions', () => {
     assert.match(refusal(JSON.parse('{"__proto__":1}')), /unknown option `__proto__`/)
   })
 
-  test('refuses what holds no options', () => {
+  test('rejects values that are not objects', () => {
     assert.equal(refusal(null), 'options of get() must be an object, got null')
     assert.equal(refusal([]), 'options of get() must be an object, got an array')
     assert.equal(refusal('limit'), 'options of get() must be an object, got "limit"')
@@ -158,7 +158,7 @@ describe('numbers', () => {
 })
 
 describe('oneOf', () => {
-  test('takes the allowed words alone', () => {
+  test('accepts only the allowed words', () => {
     const order = (value: unknown) => oneOf('order', value, ['ascend', 'descend', 'none'])
     assert.equal(order('descend'), 'descend')
     assert.equal(
@@ -170,13 +170,13 @@ describe('oneOf', () => {
 })
 
 describe('optionalSignal', () => {
-  test('takes a signal or nothing', () => {
+  test('accepts a signal or undefined', () => {
     const { signal } = new AbortController()
     assert.equal(optionalSignal('signal', signal), signal)
     assert.equal(optionalSignal('signal', undefined), undefined)
   })
 
-  test('refuses all else, a controller too', () => {
+  test('rejects everything else, also a controller', () => {
     for (const value of [null, new AbortController(), { aborted: false, addEventListener() {} }]) {
       assert.match(
         message(() => optionalSignal('signal', value)),
@@ -187,12 +187,12 @@ describe('optionalSignal', () => {
 })
 
 describe('keyBytes', () => {
-  test('takes text as UTF-8', () => {
+  test('encodes text as UTF-8', () => {
     assert.deepEqual(keyBytes('key', 'aä€😀\u0000'), Buffer.from('61c3a4e282acf09f988000', 'hex'))
     assert.equal(keyBytes('key', '').length, 0)
   })
 
-  test('takes bytes as they are, without a copy', () => {
+  test('returns bytes without a copy', () => {
     const memory = new Uint8Array([0, 1, 255, 3])
     const view = keyBytes('key', memory.subarray(1, 3))
     assert.deepEqual(view, Buffer.of(1, 255))
@@ -203,11 +203,11 @@ describe('keyBytes', () => {
     assert.equal(keyBytes('key', new Uint8Array()).length, 0)
   })
 
-  test('takes bytes of another realm', () => {
+  test('accepts bytes of another realm', () => {
     assert.deepEqual(keyBytes('key', runInNewContext('Uint8Array.of(1, 2)')), Buffer.of(1, 2))
   })
 
-  test('refuses text that UTF-8 would change', () => {
+  test('rejects text that UTF-8 would change', () => {
     for (const text of ['\ud83d', 'a\ude00b', '\ude00\ud83d']) {
       assert.equal(
         message(() => keyBytes('key', text)),
@@ -216,7 +216,7 @@ describe('keyBytes', () => {
     }
   })
 
-  test('refuses everything else', () => {
+  test('rejects everything else', () => {
     const others = [
       undefined,
       null,

@@ -68,8 +68,8 @@ class Queued {
   }
 }
 
-describe('A queue of calls', () => {
-  test('holds nobody back while the cluster keeps up', async () => {
+describe('A call queue', () => {
+  test('admits all calls while the cluster keeps up', async () => {
     const queued = new Queued()
     await queued.calls(5000)
     assert.equal(queued.open, 5000)
@@ -92,7 +92,7 @@ describe('A queue of calls', () => {
     })
   }
 
-  test('lets twice as many through in each round when the cluster takes them again, and all in the end', async () => {
+  test('doubles its limit in each round when the cluster accepts calls again, and removes it in the end', async () => {
     const queued = new Queued()
     await queued.calls(3000)
     await queued.end(3000, 'refused')
@@ -107,7 +107,7 @@ describe('A queue of calls', () => {
     assert.deepEqual(queued.queue.stats, { limit: noLimit, inFlight: 0, queued: 0 })
   })
 
-  test('takes half of what was in flight for what an overloaded cluster can do', async () => {
+  test('takes half of the calls in flight as the capacity of an overloaded cluster', async () => {
     const queued = new Queued()
     await queued.calls(100)
     await queued.end(100, 'overloaded')
@@ -120,7 +120,7 @@ describe('A queue of calls', () => {
     assert.deepEqual(limits, [8, 16, 32, 50, 51, 52, 53])
   })
 
-  test('does not stop for one call that is refused while others are not', async () => {
+  test('does not pause for one refused call while others succeed', async () => {
     const queued = new Queued()
     await queued.calls(10)
     for (let round = 0; round < 20; round += 1) {
@@ -132,7 +132,7 @@ describe('A queue of calls', () => {
     }
   })
 
-  test('sends probes although calls from before the refusal hang', async () => {
+  test('sends probes although earlier calls hang', async () => {
     const queued = new Queued()
     await queued.calls(100)
     await queued.end(1, 'refused')
@@ -140,7 +140,7 @@ describe('A queue of calls', () => {
     assert.deepEqual(queued.queue.stats, { limit: 4, inFlight: 103, queued: 6 })
   })
 
-  test('lowers its limit by half, once for all that were sent before, when the cluster is slow', async () => {
+  test('halves its limit once for all calls sent before when the cluster is slow', async () => {
     const queued = new Queued()
     await queued.calls(100)
     await queued.end(100, 'slow')
@@ -152,7 +152,7 @@ describe('A queue of calls', () => {
     assert.equal(queued.limit, 4)
   })
 
-  test('holds further calls back, in order', async () => {
+  test('admits waiting calls in order', async () => {
     const queued = await Queued.behind()
     const order: number[] = []
     for (const index of [1, 2, 3]) void queued.call().then(() => order.push(index))
@@ -162,7 +162,7 @@ describe('A queue of calls', () => {
     assert.deepEqual([order, queued.queue.throttled], [[1, 2, 3], 3])
   })
 
-  test('grows by one for each round of calls while the cluster is behind, and is unlimited in the end', async () => {
+  test('raises its limit by one in each round while the cluster is behind, and removes it in the end', async () => {
     const queued = await Queued.behind()
     await queued.calls(10_000)
     for (const [ended, expected] of [
@@ -177,7 +177,7 @@ describe('A queue of calls', () => {
     assert.ok(queued.limit > 100 && queued.limit < 200)
   })
 
-  test('does not grow while it is not what holds calls back', async () => {
+  test('does not raise a limit that is not reached', async () => {
     const queued = await Queued.behind()
     await queued.end(8)
     for (let round = 0; round < 100; round += 1) {
@@ -187,7 +187,7 @@ describe('A queue of calls', () => {
     assert.equal(queued.limit, 8)
   })
 
-  test('lets all calls go when no member can be reached, where others wait for a connection', async () => {
+  test('admits all calls when no member can be reached: they wait for a connection', async () => {
     const queued = new Queued()
     await queued.calls(4)
     await queued.end(4, 'refused')
@@ -196,7 +196,7 @@ describe('A queue of calls', () => {
     assert.deepEqual(queued.queue.stats, { limit: noLimit, inFlight: 9, queued: 0 })
   })
 
-  test('rejects a call whose turn does not come in time with the reason, and nothing done', async () => {
+  test('rejects a call that is not admitted in time with the reason and effect none', async () => {
     const queued = await Queued.behind()
     const reason = new Error('enough')
     const controller = new AbortController()

@@ -23,11 +23,11 @@ function refusing(code: ErrorCode): { readonly source: RangeStreamSource; readon
   return { source: new RangeStreamSource(streams as unknown as StreamSource), asked }
 }
 
-describe('The source of range streams', () => {
+describe('The range stream source', () => {
   const { signal } = new AbortController()
 
   for (const code of ['UNIMPLEMENTED', 'NOT_SUPPORTED_FOR_LEARNER'] as const) {
-    test(`remembers a member that answered ${code}, and that one alone`, async () => {
+    test(`remembers only the member that answered ${code}`, async () => {
       const { source, asked } = refusing(code)
       assert.ok(source.serves('a'))
       await assert.rejects(collect(source.read({}, 'a', signal)), { code })
@@ -35,7 +35,7 @@ describe('The source of range streams', () => {
     })
   }
 
-  test('asks again after any other failure', async () => {
+  test('tries the member again after any other failure', async () => {
     const { source } = refusing('CONNECTION_LOST')
     await assert.rejects(collect(source.read({}, 'a', signal)), { code: 'CONNECTION_LOST' })
     assert.ok(source.serves('a'))

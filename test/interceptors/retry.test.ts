@@ -66,7 +66,7 @@ describe('Retries', () => {
     })
   }
 
-  test('does not repeat a wait for a connection that was in vain', async () => {
+  test('does not repeat a wait for a connection that timed out', async () => {
     const transport = fakeTransport(() => {
       throw failure({ code: 'NOT_CONNECTED', effect: 'none', retryable: true })
     })
@@ -76,7 +76,7 @@ describe('Retries', () => {
     assert.equal(transport.calls.length, 1)
   })
 
-  test('remembers that an attempt which it has repeated may have been applied', async () => {
+  test('records that an earlier attempt may have been applied', async () => {
     for (const [failures, mayBeApplied] of [
       [[refused], false],
       [[lost], true],
@@ -87,7 +87,7 @@ describe('Retries', () => {
     }
   })
 
-  test('repeats at once while there is a member that has not failed the call, and waits after that', async () => {
+  test('retries at once while there is an untried member, and backs off after that', async () => {
     const failures = new Array(6).fill(lost)
     const fresh = await run(failures, { members: ['e0', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6'] })
     assert.equal(fresh.outcome, 'ok')
@@ -97,20 +97,20 @@ describe('Retries', () => {
     assert.ok(known.progress.backoffMs > 20, `it waited ${known.progress.backoffMs} ms`)
   })
 
-  test('ends with the last error when the next wait would pass the deadline', async () => {
+  test('rejects with the last error when the next backoff would pass the deadline', async () => {
     const { outcome, calls, tookMs } = await run(new Array(1000).fill(refused), { timeoutMs: 150 })
     assert.equal(outcome, 'NO_LEADER')
     assert.ok(calls > 2 && calls < 60, `${calls} calls`)
     assert.ok(tookMs < within(250))
   })
 
-  test('gives an overloaded member longer rests, and does not turn to others for it', async () => {
+  test('backs off longer for an overloaded member, and does not try others', async () => {
     const overloaded = { code: 'TOO_MANY_REQUESTS', effect: 'none', retryable: true } as const
     const { calls } = await run(new Array(1000).fill(overloaded), { timeoutMs: 300, members: ['e99'] })
     assert.ok(calls < 15, `${calls} calls`)
   })
 
-  test('ends its wait with the reason of the signal', async () => {
+  test('rejects with the reason of the signal during a backoff', async () => {
     const controller = new AbortController()
     const reason = new Error('enough')
     setTimeout(() => controller.abort(reason), 30)
@@ -119,7 +119,7 @@ describe('Retries', () => {
     assert.ok(tookMs < within(300), `it took ${tookMs} ms`)
   })
 
-  test('lets calls wait that come while all are refused, and no others', async () => {
+  test('queues calls while all calls are refused, and no others', async () => {
     const queues = new CallQueues()
     const waiting = run(new Array(1000).fill(refused), { queues, timeoutMs: 400 })
     await sleep(200)
@@ -133,7 +133,7 @@ describe('Retries', () => {
     assert.equal((await waiting).outcome, 'NO_LEADER')
   })
 
-  test('lets calls that wait go on when the client is closed', async () => {
+  test('admits waiting calls when the client closes', async () => {
     const controller = new AbortController()
     const queues = new CallQueues()
     const closed = { code: 'CLOSED', effect: 'none' } as const

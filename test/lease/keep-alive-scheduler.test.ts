@@ -21,12 +21,12 @@ interface FakeStream {
   answer(id: string, ttlSeconds: number, raftTerm?: number): void
 }
 
-type Told = { [Name in keyof LeaseEvents]: readonly [Name, LeaseEvents[Name]] }[keyof LeaseEvents]
+type Emitted = { [Name in keyof LeaseEvents]: readonly [Name, LeaseEvents[Name]] }[keyof LeaseEvents]
 
 /** A scheduler whose streams the test answers by hand. */
 class Bench {
   readonly streams: FakeStream[] = []
-  readonly told: Told[] = []
+  readonly emitted: Emitted[] = []
   readonly lost: LeaseLostError[] = []
   readonly suspected: string[] = []
   readonly scheduler: KeepAliveScheduler
@@ -37,7 +37,7 @@ class Bench {
 
   constructor(t: TestContext) {
     this.scheduler = new KeepAliveScheduler({
-      events: { emit: (name, payload) => this.told.push([name, payload] as unknown as Told) },
+      events: { emit: (name, payload) => this.emitted.push([name, payload] as unknown as Emitted) },
       raftTerm: () => this.raftTerm,
       streams: {
         hasOther: (endpoint, besides = []) => this.#fresh([...besides, endpoint]).length > 0,
@@ -96,7 +96,7 @@ function denied(): EtcdError {
 }
 
 describe('The keep-alive scheduler', () => {
-  test('renews after a third of the time, what is due together in one go, and never what is outstanding', async (t) => {
+  test('renews after a third of the TTL, sends due renewals together, and repeats none that is pending', async (t) => {
     const bench = new Bench(t)
     for (const id of ['a', 'b', 'c']) bench.lease(id, 6, { ageMs: 1700 })
     await sleep(200)
@@ -108,7 +108,7 @@ describe('The keep-alive scheduler', () => {
     assert.equal(bench.streams.length, 1)
   })
 
-  test('counts a renewal from its sending, and plans the next one from there', async (t) => {
+  test('counts the TTL from the request, and schedules the next renewal from there', async (t) => {
     const bench = new Bench(t)
     const lease = bench.lease('a', 30, { ageMs: 10_000 })
     await poll('it is sent', () => bench.stream.sent.length > 0 || undefined)
@@ -119,7 +119,7 @@ describe('The keep-alive scheduler', () => {
     assert.ok(lease.renewAt <= sentBy + 10_000 && lease.renewAt > sentBy + 9500)
   })
 
-  test('tells the end not later than the deadline, and not before', async (t) => {
+  test('reports the expiry at the deadline, not later and not before', async (t) => {
     const bench = new Bench(t)
     const lease = bench.lease('a', 0.3)
     const quiet = bench.lease('b', 0.3, { isKeptAlive: false })
@@ -132,7 +132,7 @@ describe('The keep-alive scheduler', () => {
     assert.equal(bench.lost.length, 2)
   })
 
-  test('takes an answer of no time for a revocation, and for the end after the deadline', async (t) => {
+  test('treats a TTL of 0 as a revocation', async (t) => {
     const bench = new Bench(t)
     const lease = bench.lease('a', 9, { ageMs: 8000 })
     await poll('it is sent', () => bench.stream.sent.length > 0 || undefined)
@@ -141,7 +141,7 @@ describe('The keep-alive scheduler', () => {
     assert.ok(bench.stream.isCancelled)
   })
 
-  test('calls it a stall when this process did not run', async (t) => {
+  test('reports `stalled` if the process did not run', async (t) => {
     const bench = new Bench(t)
     const [first, second] = [bench.lease('a', 0.4), bench.lease('b', 0.4)]
     await sleep(20)
@@ -154,7 +154,7 @@ describe('The keep-alive scheduler', () => {
     assert.equal(reasonOf(second), 'stalled')
   })
 
-  test('renews a lease of 3 s so early that an election and some attempts fit into what is left', async (t) => {
+  test('renews a lease of 3 s early enough for an election and several attempts', async (t) => {
     const bench = new Bench(t)
     const leftAfter = (ttlSeconds: number): number => {
       const lease = bench.lease(String(ttlSeconds), ttlSeconds)
@@ -163,7 +163,7 @@ describe('The keep-alive scheduler', () => {
     assert.deepEqual([1, 2, 3, 4, 6, 60].map(leftAfter), [0.83, 1.67, 2.5, 2.67, 4, 40])
   })
 
-  test('sends a renewal that stays unanswered on another member, too, and stays with the first that answers', async (t) => {
+  test('repeats an unanswered renewal on another member, and keeps the first stream that answers', async (t) => {
     const bench = new Bench(t)
     bench.members = ['a', 'b', 'c']
     const lease = bench.lease('1', 3, { ageMs: 400 })
@@ -173,11 +173,11 @@ describe('The keep-alive scheduler', () => {
     const waitedMs = performance.now() - sentAt
     assert.ok(waitedMs > 250 && waitedMs < within(500), `${waitedMs} ms`)
     assert.equal(bench.streams[0]?.isCancelled, false)
-    assert.deepEqual([bench.streams[1]?.excludedEndpoints, bench.suspected, bench.told], [['a'], ['a'], []])
+    assert.deepEqual([bench.streams[1]?.excludedEndpoints, bench.suspected, bench.emitted], [['a'], ['a'], []])
     bench.streams[1]?.answer('1', 3)
     assert.ok(bench.streams[0]?.isCancelled)
     assert.deepEqual(
-      bench.told.map(([name, payload]) => [name, 'endpoint' in payload && payload.endpoint]),
+      bench.emitted.map(([name, payload]) => [name, 'endpoint' in payload && payload.endpoint]),
       [
         ['keepAliveLost', 'a'],
         ['keepAliveResumed', 'b'],
@@ -187,16 +187,16 @@ describe('The keep-alive scheduler', () => {
     assert.deepEqual([lease.ended, other.ended, bench.streams.length], [undefined, undefined, 2])
   })
 
-  test('stays on a stream that answers late, and closes those that were opened beside it', async (t) => {
+  test('keeps a stream that answers late, and closes the streams that were opened in parallel', async (t) => {
     const bench = new Bench(t)
     const lease = bench.lease('1', 3, { ageMs: 400 })
     await poll('there is another stream', () => bench.streams[1]?.sent.length === 1 || undefined)
     bench.streams[0]?.answer('1', 3)
     assert.deepEqual([bench.streams[0]?.isCancelled, bench.streams[1]?.isCancelled], [false, true])
-    assert.deepEqual([lease.ended, bench.told], [undefined, []])
+    assert.deepEqual([lease.ended, bench.emitted], [undefined, []])
   })
 
-  test('goes on opening streams while all are silent, three at a time, and takes what the last one answers', async (t) => {
+  test('opens further streams while all are silent, at most three at a time', async (t) => {
     const bench = new Bench(t)
     bench.members = ['a', 'b', 'c']
     const lease = bench.lease('1', 3, { ageMs: 400 })
@@ -206,14 +206,14 @@ describe('The keep-alive scheduler', () => {
       bench.streams.map(({ excludedEndpoints }) => excludedEndpoints.join('')),
       ['', 'a', 'ab', 'c', 'ca', 'b'],
     )
-    assert.deepEqual([bench.told.map(([name]) => name), bench.scheduler.isConnected], [['keepAliveLost'], false])
+    assert.deepEqual([bench.emitted.map(([name]) => name), bench.scheduler.isConnected], [['keepAliveLost'], false])
     bench.stream.answer('1', 3)
     assert.equal(bench.streams.filter(({ isCancelled }) => !isCancelled).length, 1)
     assert.deepEqual([lease.ended, bench.scheduler.isConnected], [undefined, true])
     assert.ok(lease.expiresAt - performance.now() > 2900)
   })
 
-  test('finds a silent member also by renewals that callers ask for every now and then', async (t) => {
+  test('detects a silent member also by single renewals', async (t) => {
     const bench = new Bench(t)
     const ask = (): void => {
       const waiter = { resolve: () => {}, reject: () => {} }
@@ -228,7 +228,7 @@ describe('The keep-alive scheduler', () => {
     assert.deepEqual(bench.suspected, ['a'])
   })
 
-  test('has a member asked whether it is alive that let a renewal run into the deadline of its caller', async (t) => {
+  test('suspects a member that did not answer a single renewal before its deadline', async (t) => {
     const bench = new Bench(t)
     await assert.rejects(
       new Promise((resolve, reject) => {
@@ -240,7 +240,7 @@ describe('The keep-alive scheduler', () => {
     assert.deepEqual(bench.suspected, ['a'])
   })
 
-  test('does not count what a leader answers whose term is over', async (t) => {
+  test('ignores responses of a leader from an earlier term', async (t) => {
     const bench = new Bench(t)
     bench.members = ['a', 'b']
     bench.raftTerm = 3
@@ -254,14 +254,14 @@ describe('The keep-alive scheduler', () => {
     assert.ok(lease.expiresAt > expiresAt)
   })
 
-  test('ends a stream that was opened after nobody needed it any more', async (t) => {
+  test('closes a stream that opens after the last lease has ended', async (t) => {
     const bench = new Bench(t)
     bench.scheduler.remove(bench.lease('1', 60))
     await poll('it is opened', () => bench.streams[0])
     assert.ok(bench.stream.isCancelled)
   })
 
-  test('gives up only the lease that this user may not renew', async (t) => {
+  test('loses only the lease that the user may not renew', async (t) => {
     const bench = new Bench(t)
     const leases = ['a', 'b', 'c'].map((id) => bench.lease(id, 9, { ageMs: 8000 }))
     await poll('they are sent', () => bench.stream.sent.length === 3 || undefined)
@@ -273,18 +273,18 @@ describe('The keep-alive scheduler', () => {
       leases.map(({ ended }) => ended),
       [undefined, 'refused', undefined],
     )
-    assert.deepEqual(bench.told, [])
+    assert.deepEqual(bench.emitted, [])
   })
 
-  test('gets a new stream for a new token in silence, and with waits if that does not help', async (t) => {
+  test('opens a new stream for a new token without an event, and backs off if that does not help', async (t) => {
     const bench = new Bench(t)
     bench.replacesTokens = true
     const lease = bench.lease('a', 0.9, { ageMs: 300 })
     const refusal = new EtcdError('invalid auth token', { code: 'INVALID_AUTH_TOKEN', effect: 'none' })
     const refused = new Set<FakeStream>()
     while (lease.ended === undefined) {
-      const { streams, told } = bench
-      if (streams.length < 4) assert.deepEqual(told, [])
+      const { streams, emitted } = bench
+      if (streams.length < 4) assert.deepEqual(emitted, [])
       const last = streams.at(-1)
       if (last !== undefined && last.sent.length > 0 && !refused.has(last)) {
         refused.add(last)
@@ -319,7 +319,7 @@ describe('The keep-alive scheduler', () => {
     assert.ok(delays.every((delayMs) => delayMs < 2 ** 31))
   })
 
-  test('ends all leases when the client is closed, and takes no more', (t) => {
+  test('ends all leases when the client closes, and accepts no more', (t) => {
     const bench = new Bench(t)
     const lease = bench.lease('a', 60)
     bench.scheduler.close()

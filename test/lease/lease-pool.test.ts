@@ -40,7 +40,7 @@ function leaseOf(overMs: number) {
 
 const notFound = new EtcdError('none', { code: 'LEASE_NOT_FOUND', effect: 'none' })
 
-describe('The pool of leases for keys with a time to live', () => {
+describe('The lease pool', () => {
   for (const ttlSeconds of [1, 10, 15, 600]) {
     test(`grants at most 110 leases for 100,000 keys in ten times ${ttlSeconds} s`, async (t) => {
       const { clock, granted, pool } = poolOf(t)
@@ -62,7 +62,7 @@ describe('The pool of leases for keys with a time to live', () => {
     })
   }
 
-  test('grants one lease for all who ask at once, and lets none of them wait for another’s deadline', async (t) => {
+  test('grants one lease for concurrent callers, none of which waits for the deadline of another', async (t) => {
     const { granted, pool } = poolOf(t)
     const taken = await Promise.all(Array.from({ length: 500 }, () => pool.take(5, {})))
     assert.equal(new Set(taken).size, 1)
@@ -72,10 +72,10 @@ describe('The pool of leases for keys with a time to live', () => {
   })
 })
 
-describe('The wait for a lease that several share', () => {
+describe('The wait for a shared lease', () => {
   const late = new EtcdError('late', { code: 'DEADLINE_EXCEEDED', effect: 'unknown' })
 
-  test('goes on with another grant where only the time of the first is over', async () => {
+  test('continues with another grant if only the time limit of the first has passed', async () => {
     let grants = 0
     const grant = async (ttlSeconds: number) => {
       grants += 1
@@ -88,7 +88,7 @@ describe('The wait for a lease that several share', () => {
     assert.deepEqual([lease.id, grants], ['1', 2])
   })
 
-  test('ends with the time of the caller, over any number of grants', async () => {
+  test('ends at the deadline of the caller, after any number of grants', async () => {
     const grant = () => new Promise<never>((_, reject) => setTimeout(() => reject(late), 30))
     const pool = new LeasePool(grant, () => Promise.reject(late))
     const startedAt = performance.now()
@@ -98,8 +98,8 @@ describe('The wait for a lease that several share', () => {
   })
 })
 
-describe('A lease of keys with a time to live', () => {
-  test('is not renewed for a put that leaves its key the whole time', () => {
+describe('A pooled lease', () => {
+  test('is not renewed if the put leaves its key the whole TTL', () => {
     const { lease, renewals } = leaseOf(500)
     assert.equal(lease.cover({}), undefined)
     lease.leave()
@@ -107,7 +107,7 @@ describe('A lease of keys with a time to live', () => {
     assert.ok(lease.lasts(0))
   })
 
-  test('is renewed once for all puts that come late, and takes no more keys', async () => {
+  test('is renewed once for all late puts, and takes no more keys', async () => {
     const { lease, renewals } = leaseOf(1500)
     const covered = [lease.cover({}), lease.cover({})]
     assert.equal(renewals.length, 1)
@@ -117,7 +117,7 @@ describe('A lease of keys with a time to live', () => {
     lease.leave()
   })
 
-  test('is renewed while a put is under way, before its time is over', async () => {
+  test('is renewed during a put, before it expires', async () => {
     const { lease, renewals } = leaseOf(1400)
     await poll('it is renewed', () => renewals.length > 0 || undefined)
     assert.ok(lease.cover({}) !== undefined)
@@ -126,7 +126,7 @@ describe('A lease of keys with a time to live', () => {
     lease.leave()
   })
 
-  test('is renewed once more where the answer took longer than it outlasts its keys', async () => {
+  test('is renewed once more if the response took longer than it outlasts its keys', async () => {
     const { lease, renewals } = leaseOf(1500)
     const covered = lease.cover({})
     renewals[0]?.resolve(performance.now() - 1500)
@@ -136,7 +136,7 @@ describe('A lease of keys with a time to live', () => {
     lease.leave()
   })
 
-  test('covers no key that has ended with it', async () => {
+  test('does not cover a key that has expired with it', async () => {
     const { lease, renewals } = leaseOf(3500)
     const covered = lease.cover({})
     renewals[0]?.reject(notFound)
@@ -144,7 +144,7 @@ describe('A lease of keys with a time to live', () => {
     lease.leave()
   })
 
-  test('lets no put wait for its renewal beyond the deadline', async () => {
+  test('rejects a put whose renewal exceeds the deadline', async () => {
     const { lease } = leaseOf(1500)
     await assert.rejects(lease.cover({ timeoutMs: 20 }) ?? Promise.resolve(), {
       code: 'DEADLINE_EXCEEDED',

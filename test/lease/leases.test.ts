@@ -48,7 +48,7 @@ async function outcomeOf(call: Promise<unknown>): Promise<string> {
   )
 }
 
-describe('A call for a lease that is repeated', () => {
+describe('A retried lease call', () => {
   const gone = { code: 'LEASE_NOT_FOUND', effect: 'none' } as const
   const taken = { code: 'LEASE_EXISTS', effect: 'none' } as const
   const cases: readonly [string, readonly EtcdErrorInit[], string][] = [
@@ -63,7 +63,7 @@ describe('A call for a lease that is repeated', () => {
     })
   }
 
-  test('to grant any takes another ID where the first is one that no attempt of its own has taken', async () => {
+  test('to grant a random ID takes another one if the first is in use by a foreign lease', async () => {
     const asked: { readonly ID?: string }[] = []
     const lease = await leases([refused, taken], asked).grant(10, { keepAlive: false })
     const ids = asked.map(({ ID }) => ID)
@@ -71,7 +71,7 @@ describe('A call for a lease that is repeated', () => {
     assert.ok(ids[0] === ids[1] && ids[1] !== ids[2] && ids[2] === lease.id)
   })
 
-  test('to grant a chosen one takes an existing lease for its own only after a lost answer', async () => {
+  test('to grant a chosen ID adopts an existing lease only after a lost response', async () => {
     const outcomes: [readonly EtcdErrorInit[], ErrorCode, string][] = [
       [[refused, taken], 'LEASE_EXISTS', 'none'],
       [[lost, taken], 'LEASE_EXISTS', 'unknown'],

@@ -21,7 +21,7 @@ const cases: readonly (readonly [version: string | undefined, isTrusted: boolean
 ]
 
 for (const [version, isTrusted] of cases) {
-  test(`The progress of a member of version ${version || 'unknown'} is ${isTrusted ? '' : 'not '}trusted`, () => {
+  test(`Progress notifications of etcd ${version || 'of an unknown version'} are ${isTrusted ? '' : 'not '}reliable`, () => {
     assert.equal(hasReliableProgress(version), isTrusted)
   })
 }

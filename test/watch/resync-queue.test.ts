@@ -52,7 +52,7 @@ function shown(batch: WatchBatch | undefined): unknown {
 
 const compacted = new CompactedError('compacted', { effect: 'none', compactRevision: 90 })
 
-/** Has told of a, b and c, of which c is gone again, up to revision 13. */
+/** Has received of a, b and c, of which c is gone again, up to revision 13. */
 function toldOfThree(setup: Setup) {
   const made = queueWith(setup)
   made.queue.join(10)
@@ -64,8 +64,8 @@ function toldOfThree(setup: Setup) {
   return made
 }
 
-describe('A queue that compaction does not end', () => {
-  test('tells the difference to a listing in one batch, and goes on behind it', async () => {
+describe('A resync queue', () => {
+  test('delivers the difference to a listing in one batch, and continues after its revision', async () => {
     const pages = pagesOf(100, written('a', 10), written('d', 95), written('e', 50), written('f', 5))
     const { queue, resumed } = toldOfThree({ pages })
     queue.onEnd(compacted)
@@ -74,7 +74,7 @@ describe('A queue that compaction does not end', () => {
     assert.deepEqual([resumed, queue.next], [[101], 101])
   })
 
-  test('knows after one gap what there is at the next', async () => {
+  test('compares the second listing with the first', async () => {
     const listings = [[written('a', 10), written('d', 95)], [written('a', 120)]]
     const pages: RangePages = (options) =>
       pagesOf(listings.length === 2 ? 100 : 200, ...(listings.shift() ?? []))(options)
@@ -85,13 +85,13 @@ describe('A queue that compaction does not end', () => {
     assert.deepEqual(shown(await queue.take()), [200, true, 'delete d 95', 'put a 120'])
   })
 
-  test('tells of a gap in which nothing was missed, too', async () => {
+  test('delivers an empty batch after a gap without changes', async () => {
     const { queue } = toldOfThree({ pages: pagesOf(100, written('a', 10), written('b', 11)) })
     queue.onEnd(compacted)
     assert.deepEqual(shown(await queue.take()), [100, true])
   })
 
-  test('says no sooner that its consumer has the difference than that is so', async () => {
+  test('reports the revision of the listing only after its consumer has received the difference', async () => {
     const { queue } = toldOfThree({ pages: pagesOf(100, written('a', 10), written('d', 95), written('e', 50)) })
     queue.onEnd(compacted)
     await settled()
@@ -108,7 +108,7 @@ describe('A queue that compaction does not end', () => {
   })
 
   for (const after of ['REVISION_REWOUND', 'CLUSTER_CHANGED'] as const) {
-    test(`ends where the cluster has another history by then, after ${after}`, async () => {
+    test(`fails if the cluster has another history, after ${after}`, async () => {
       let history: History = sameHistory
       const pages: RangePages = async function* () {
         yield { kvs: [written('a', 10)], revision: 100 }
@@ -121,13 +121,13 @@ describe('A queue that compaction does not end', () => {
     })
   }
 
-  test('tells no deletions where only puts are wanted', async () => {
+  test('delivers no deletions with the option `only: put`', async () => {
     const { queue } = toldOfThree({ pages: pagesOf(100, written('d', 95)), only: 'put' })
     queue.onEnd(compacted)
     assert.deepEqual(shown(await queue.take()), [100, true, 'put d 95'])
   })
 
-  test('lists again when a listing fails, and drops what a restarted one had read', async () => {
+  test('lists again after a failure, and drops the pages of a restarted listing', async () => {
     let attempts = 0
     const pages: RangePages = async function* ({ onRestart }) {
       attempts += 1
@@ -141,7 +141,7 @@ describe('A queue that compaction does not end', () => {
     assert.deepEqual(shown(await queue.take()), [100, true, 'put b 99'])
   })
 
-  test('ends with an error that another listing would end with as well, and with any other end', async () => {
+  test('fails with a permanent error of a listing, and with any other end of the watch', async () => {
     const pages: RangePages = async function* () {
       yield { kvs: [], revision: 1 }
       throw new EtcdError('denied', { code: 'PERMISSION_DENIED', effect: 'none' })
@@ -154,7 +154,7 @@ describe('A queue that compaction does not end', () => {
     await assert.rejects(other.take(), { code: 'CLOSED' })
   })
 
-  test('stops listing when it is closed or ended meanwhile', async () => {
+  test('stops listing when it is closed or fails', async () => {
     const signals: AbortSignal[] = []
     const pages: RangePages = async function* ({ signal }) {
       signals.push(signal)
@@ -175,7 +175,7 @@ describe('A queue that compaction does not end', () => {
     assert.deepEqual([closed.resumed, ended.resumed], [[], []])
   })
 
-  test('is ended by whatever its signal aborts with, also if that is the compaction of another watch', async () => {
+  test('fails with the reason of its signal, also if that is a `CompactedError`', async () => {
     const { queue, resumed } = toldOfThree({ pages: pagesOf(100) })
     queue.fail(compacted)
     await settled()
@@ -183,7 +183,7 @@ describe('A queue that compaction does not end', () => {
     assert.deepEqual(resumed, [])
   })
 
-  test('waits no longer for the next listing when its client closes', async (t) => {
+  test('ends its backoff when the client closes', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const codes: ErrorCode[] = ['NOT_CONNECTED', 'CLOSED']
     const pages: RangePages = async function* () {

@@ -5,7 +5,7 @@ import { batchesOf } from '../../src/watch/watch-event.js'
 import { clusterAt, putEvent, specFor } from './fake-streams.js'
 
 class Recorder implements Subscriber {
-  readonly told: string[] = []
+  readonly received: string[] = []
   isFull = false
   next: number
 
@@ -14,26 +14,26 @@ class Recorder implements Subscriber {
   }
 
   onCreated(revision: number): void {
-    this.told.push(`created ${revision}`)
+    this.received.push(`created ${revision}`)
     if (this.next === 0) this.next = revision + 1
   }
 
   onBatch({ revision }: { readonly revision: number }): void {
-    this.told.push(`batch ${revision}`)
+    this.received.push(`batch ${revision}`)
     this.next = revision + 1
   }
 
   onProgress(revision: number): void {
-    this.told.push(`progress ${revision}`)
+    this.received.push(`progress ${revision}`)
     this.next = revision + 1
   }
 
   onLost(): void {
-    this.told.push('lost')
+    this.received.push('lost')
   }
 
   onEnd(): void {
-    this.told.push('end')
+    this.received.push('end')
   }
 }
 
@@ -50,8 +50,8 @@ function watchWith(next: number, ...subscribers: Recorder[]): ServerWatch {
   return watch
 }
 
-describe('A watcher on the server', () => {
-  test('goes on after the last event, and after progress, and never goes back', () => {
+describe('A server watch', () => {
+  test('resumes after the last event or progress, and never at an earlier revision', () => {
     const watch = watchWith(10)
     watch.created(500, 'c1', 'm')
     assert.equal(watch.next, 10, 'the revision of the store is not that of the watch')
@@ -67,35 +67,35 @@ describe('A watcher on the server', () => {
     assert.deepEqual([watch.next, watch.seen], [41, 500])
   })
 
-  test('from now on begins after the revision at which it was made', () => {
+  test('without a start revision starts after the revision of its creation', () => {
     const watch = watchWith(0)
     watch.created(100, 'c1', 'm')
     assert.equal(watch.next, 101)
   })
 
-  test('from now on begins after what the client has seen, on a member that lags behind', () => {
+  test('without a start revision starts after the revisions that the client has seen, on a member that lags behind', () => {
     const watch = new ServerWatch(specFor('key'), 0, clusterAt(120))
     watch.created(100, 'c1', 'm')
     assert.deepEqual([watch.next, watch.seen], [121, 120])
   })
 
-  test('knows of no revision that only its start names', () => {
+  test('does not count a future start revision as seen', () => {
     assert.equal(new ServerWatch(specFor('key'), 1000, clusterAt(50)).seen, 50)
     assert.equal(new ServerWatch(specFor('key'), 40, clusterAt(50)).seen, 39)
   })
 
-  test('drops repeats, and what a subscriber is not interested in', () => {
+  test('drops repeated events, and events below the next revision of a subscriber', () => {
     const [early, late] = [new Recorder(20), new Recorder(25)]
     const watch = watchWith(20, early, late)
     watch.deliver(batches(20, 21))
     watch.deliver(batches(20, 21, 25))
     watch.progress(24)
     watch.progress(30)
-    assert.deepEqual(early.told, ['batch 20', 'batch 21', 'batch 25', 'progress 30'])
-    assert.deepEqual(late.told, ['batch 25', 'progress 30'])
+    assert.deepEqual(early.received, ['batch 20', 'batch 21', 'batch 25', 'progress 30'])
+    assert.deepEqual(late.received, ['batch 25', 'progress 30'])
   })
 
-  test('is full when one of its subscribers is', () => {
+  test('is full if one of its subscribers is full', () => {
     const [one, other] = [new Recorder(), new Recorder()]
     const watch = watchWith(1, one, other)
     assert.equal(watch.isFull, false)
@@ -103,15 +103,15 @@ describe('A watcher on the server', () => {
     assert.equal(watch.isFull, true)
   })
 
-  test('tells all of its end, once', () => {
+  test('reports its end to all subscribers once', () => {
     const subscriber = new Recorder(1)
     const watch = watchWith(1, subscriber)
     watch.end(new Error('over'))
     watch.end(new Error('over'))
-    assert.deepEqual(subscriber.told, ['end'])
+    assert.deepEqual(subscriber.received, ['end'])
   })
 
-  test('is told apart by range, filters and prevKv', () => {
+  test('is identified by range, filters and prevKv', () => {
     const spec = specFor('key')
     const variants = [
       spec,

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test'
 import { batchesOf, completeCount, WatchEvent } from '../../src/watch/watch-event.js'
 import { keyValue, putEvent } from './fake-streams.js'
 
-describe('Events from the wire', () => {
-  test('are grouped by revision, in their order', () => {
+describe('Events of a response', () => {
+  test('are grouped by revision, in order', () => {
     const events = [putEvent(5, 'a'), putEvent(5, 'b'), putEvent(7, 'a'), putEvent(8, 'c'), putEvent(8, 'd')]
     const batches = batchesOf(events, 0)
     assert.deepEqual(
@@ -17,7 +17,7 @@ describe('Events from the wire', () => {
     )
   })
 
-  test('are left out below the first revision of interest', () => {
+  test('are dropped below the first requested revision', () => {
     const batches = batchesOf([putEvent(5), putEvent(6), putEvent(7)], 6)
     assert.deepEqual(
       batches.map(({ revision }) => revision),
@@ -25,7 +25,7 @@ describe('Events from the wire', () => {
     )
   })
 
-  test('tell whether the key is new, and what it was', () => {
+  test('have `created` for a new key, and `prevKv`', () => {
     const put = (createRevision: number, modRevision: number) =>
       new WatchEvent('put', keyValue({ createRevision, modRevision }), undefined)
     assert.deepEqual([put(5, 5).created, put(5, 6).created], [true, false])
@@ -37,7 +37,7 @@ describe('Events from the wire', () => {
     )
   })
 
-  test('of all revisions but the last are complete while more may follow', () => {
+  test('are complete for all revisions but the last while more may follow', () => {
     assert.equal(completeCount([putEvent(5), putEvent(6), putEvent(7), putEvent(7)]), 2)
     assert.equal(completeCount([putEvent(7), putEvent(7)]), 0)
     assert.equal(completeCount([]), 0)

@@ -70,8 +70,8 @@ function refuse(stream: FakeStream, text: string): void {
   stream.answer({ watchId: -1, created: true, canceled: true, cancelReason: text })
 }
 
-describe('The multiplexer of a client', () => {
-  test('shares one watcher among all that watch the same from now on', async () => {
+describe('The watch multiplexer', () => {
+  test('shares one watcher among equal watches without a start revision', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const queues = [subscribe(multiplexer), subscribe(multiplexer)]
     await settled()
@@ -84,7 +84,7 @@ describe('The multiplexer of a client', () => {
     assert.equal(streams.last.isCanceled, true)
   })
 
-  test('begins for one who joins after all that the client has seen by then', async () => {
+  test('starts a joining watch after the revisions that the client has seen', async () => {
     const identity = identityAt(0)
     const { multiplexer, streams } = multiplexerWith({ identity })
     const first = subscribe(multiplexer)
@@ -98,7 +98,7 @@ describe('The multiplexer of a client', () => {
     assert.deepEqual([taken(first), taken(second)], [[104, 105, 106], [106]])
   })
 
-  test('gives one who begins in the past a watcher of his own until he has caught up', async () => {
+  test('creates a separate watcher for an older start revision until it has caught up', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const live = subscribe(multiplexer)
     await settled()
@@ -122,7 +122,7 @@ describe('The multiplexer of a client', () => {
     )
   })
 
-  test('neither loses nor doubles events when the one who catches up is ahead', async () => {
+  test('loses and repeats no events when the separate watcher is ahead of the shared one', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const live = subscribe(multiplexer)
     await settled()
@@ -141,7 +141,7 @@ describe('The multiplexer of a client', () => {
     )
   })
 
-  test('lets one who begins in the future join, and tells him nothing older', async () => {
+  test('lets a watch with a future start revision join, and delivers nothing older to it', async () => {
     const { multiplexer, streams } = multiplexerWith()
     subscribe(multiplexer)
     await settled()
@@ -152,7 +152,7 @@ describe('The multiplexer of a client', () => {
     assert.equal(await future.ready, 109)
   })
 
-  test('does not end one who needs no more than is left, when another one is compacted away', async () => {
+  test('keeps a subscriber that needs no compacted revisions when the shared watcher is compacted', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const old = subscribe(multiplexer, { start: 10 })
     const newer = subscribe(multiplexer, { start: 60 })
@@ -168,7 +168,7 @@ describe('The multiplexer of a client', () => {
     assert.deepEqual(taken(newer), [60, 61])
   })
 
-  test('makes all watchers anew on the next stream, each behind what it has seen', async () => {
+  test('creates all watchers on the next stream, each after the last revision that it has received', async () => {
     const { multiplexer, streams, events } = multiplexerWith()
     const [a, b] = [subscribe(multiplexer, { name: 'a' }), subscribe(multiplexer, { name: 'b', start: 50 })]
     await settled()
@@ -188,7 +188,7 @@ describe('The multiplexer of a client', () => {
     multiplexer.close()
   })
 
-  test('bears with listeners that make watches and close them', async () => {
+  test('allows listeners to start and close watches', async () => {
     for (const leave of [(member: FakeStream) => member.end(), (member: FakeStream) => member.leave()]) {
       const setup: Setup = {}
       const { multiplexer, streams } = multiplexerWith(setup)
@@ -223,7 +223,7 @@ describe('The multiplexer of a client', () => {
     }
   })
 
-  test('moves to another member at once when one is about to close its connections', async () => {
+  test('moves to another member at once when its member drains', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const queue = subscribe(multiplexer)
     await settled()
@@ -239,7 +239,7 @@ describe('The multiplexer of a client', () => {
     multiplexer.close()
   })
 
-  test('gives up a member that does not answer, and goes on from one of another cluster', async (t) => {
+  test('leaves a member that does not answer', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { multiplexer, streams } = multiplexerWith()
     const queue = subscribe(multiplexer)
@@ -261,7 +261,7 @@ describe('The multiplexer of a client', () => {
     multiplexer.close()
   })
 
-  test('waits longer and longer for streams that break as soon as they work', async (t) => {
+  test('backs off when streams break as soon as they work', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { multiplexer, streams } = multiplexerWith()
     const queue = subscribe(multiplexer)
@@ -281,7 +281,7 @@ describe('The multiplexer of a client', () => {
     multiplexer.close()
   })
 
-  test('takes a refused token for a reason to open another stream, up to a point', async () => {
+  test('opens another stream after a refused token, three times in a row', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const [a, b] = [subscribe(multiplexer, { name: 'a' }), subscribe(multiplexer, { name: 'b' })]
     await settled()
@@ -301,7 +301,7 @@ describe('The multiplexer of a client', () => {
     multiplexer.close()
   })
 
-  test('ends all with an error that would come again', async () => {
+  test('ends all watches with a permanent error', async () => {
     const { multiplexer, streams } = multiplexerWith()
     streams.failure = new EtcdError('wrong password', { code: 'AUTH_FAILED', effect: 'none' })
     const queues = [subscribe(multiplexer, { name: 'a' }), subscribe(multiplexer, { name: 'b' })]
@@ -309,7 +309,7 @@ describe('The multiplexer of a client', () => {
     for (const queue of queues) await assert.rejects(queue.ready, { code: 'AUTH_FAILED' })
   })
 
-  test('tells a cluster that has taken the place of the old one', async () => {
+  test('detects that another cluster has replaced the old one', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const queue = subscribe(multiplexer)
     await settled()
@@ -321,7 +321,7 @@ describe('The multiplexer of a client', () => {
     assert.equal(streams.last.isCanceled, true)
   })
 
-  test('closes everything, and takes nothing more', async () => {
+  test('ends all watches when it is closed, and accepts no more', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const waiting = subscribe(multiplexer)
     await settled()
@@ -332,7 +332,7 @@ describe('The multiplexer of a client', () => {
   })
 })
 
-describe('A member that shows less than a watch has seen', () => {
+describe('A member with a lower revision than a watch has seen', () => {
   async function resumedAt(revision: number, currentRevision: () => Promise<number>) {
     const { multiplexer, streams } = multiplexerWith({ currentRevision })
     const queue = subscribe(multiplexer)
@@ -354,13 +354,13 @@ describe('A member that shows less than a watch has seen', () => {
     multiplexer.close()
   })
 
-  test('belongs to a restored cluster if a linearizable read shows less, too', async () => {
+  test('belongs to a restored cluster if a linearizable read returns a lower revision, too', async () => {
     const { queue, streams } = await resumedAt(90, async () => 95)
     await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
     assert.equal(streams.last.isCanceled, true)
   })
 
-  test('belongs to a restored cluster if the read says so', async () => {
+  test('belongs to a restored cluster if the read fails with REVISION_REWOUND', async () => {
     const answer = mock.fn(async () => 95)
     answer.mock.mockImplementationOnce(async () => {
       throw new EtcdError('restored', { code: 'REVISION_REWOUND', effect: 'none' })
@@ -369,7 +369,7 @@ describe('A member that shows less than a watch has seen', () => {
     await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
   })
 
-  test('is asked about again when the read fails', async () => {
+  test('is checked again when the read fails', async () => {
     const answer = mock.fn(async () => 95)
     answer.mock.mockImplementationOnce(async () => {
       throw new EtcdError('no answer', { code: 'DEADLINE_EXCEEDED', effect: 'none' })
@@ -379,7 +379,7 @@ describe('A member that shows less than a watch has seen', () => {
     assert.equal(answer.mock.callCount(), 2)
   })
 
-  test('is not asked about any more when nobody is watching, and nothing waits then', async () => {
+  test('is not checked any more when the watches have ended, and no timer is left', async () => {
     const currentRevision = mock.fn(async () => {
       throw new EtcdError('no answer', { code: 'DEADLINE_EXCEEDED', effect: 'none' })
     })
@@ -393,7 +393,7 @@ describe('A member that shows less than a watch has seen', () => {
     assert.equal(currentRevision.mock.callCount(), 1)
   })
 
-  test('is not waited for when the client closes while the read is under way', async () => {
+  test('is not checked any more when the client closes during the read', async () => {
     let fail = (_error: Error): void => {}
     const { multiplexer } = await resumedAt(90, () => new Promise((_, reject) => (fail = reject)))
     multiplexer.close()
@@ -405,7 +405,7 @@ describe('A member that shows less than a watch has seen', () => {
     assert.equal(timers(), before)
   })
 
-  test('is not asked about when the start was in the future', async () => {
+  test('is not suspected for a future start revision', async () => {
     const currentRevision = mock.fn(async () => 50)
     const { multiplexer, streams } = multiplexerWith({ seen: 60, currentRevision })
     subscribe(multiplexer, { start: 1000 })
@@ -416,7 +416,7 @@ describe('A member that shows less than a watch has seen', () => {
     multiplexer.close()
   })
 
-  test('is found out at the first start behind a read', async () => {
+  test('is detected at the first start after a read', async () => {
     const { multiplexer, streams } = multiplexerWith({ seen: 60, currentRevision: async () => 40 })
     const queue = subscribe(multiplexer, { start: 61 })
     await settled()
@@ -426,12 +426,12 @@ describe('A member that shows less than a watch has seen', () => {
   })
 })
 
-describe('A cluster that was restored, as another call has found out,', () => {
+describe('A restored cluster, detected by another call,', () => {
   const restored = (identity: ClusterIdentity, revision: number): void => {
     identity.observe(header({ revision }), 'm', identity.revision)
   }
 
-  test('ends the watches that have seen more, and no others', async () => {
+  test('ends the watches that have seen later revisions, and no others', async () => {
     const identity = identityAt(0)
     const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: async () => 103 })
     const [quiet, busy] = [subscribe(multiplexer, { name: 'quiet' }), subscribe(multiplexer, { name: 'busy' })]
@@ -448,7 +448,7 @@ describe('A cluster that was restored, as another call has found out,', () => {
     multiplexer.close()
   })
 
-  test('is watched from now on by a later watch, not from where earlier ones had come to', async () => {
+  test('is watched from its own revision by a later watch', async () => {
     const identity = identityAt(105)
     const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: () => new Promise(() => {}) })
     subscribe(multiplexer)
@@ -463,7 +463,7 @@ describe('A cluster that was restored, as another call has found out,', () => {
     multiplexer.close()
   })
 
-  test('ends the watch of a consumer that was too slow to notice', async () => {
+  test('ends the watch of a slow consumer', async () => {
     const identity = identityAt(100)
     const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: async () => 1000 })
     const slow = subscribe(multiplexer, { maxBufferedEvents: 2 })
@@ -477,7 +477,7 @@ describe('A cluster that was restored, as another call has found out,', () => {
     multiplexer.close()
   })
 
-  test('is not watched in place of another cluster', async () => {
+  test('does not replace another cluster for a watch with a start revision', async () => {
     const identity = identityAt(100)
     const { multiplexer, streams } = multiplexerWith({ identity })
     const queue = subscribe(multiplexer, { start: 90 })
@@ -489,8 +489,8 @@ describe('A cluster that was restored, as another call has found out,', () => {
   })
 })
 
-describe('A consumer that does not keep up', () => {
-  test('is taken off the shared watcher, and goes on where he was on a stream of his own', async () => {
+describe('A slow consumer', () => {
+  test('leaves the shared watcher, and resumes on a dedicated stream', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const [fast, slow] = [subscribe(multiplexer), subscribe(multiplexer, { maxBufferedEvents: 4 })]
     await settled()
@@ -524,7 +524,7 @@ describe('A consumer that does not keep up', () => {
     multiplexer.close()
   })
 
-  test('shares the stream again when he has kept up for a while', async (t) => {
+  test('returns to the shared stream after it has kept up for a while', async (t) => {
     let now = 0
     t.mock.method(performance, 'now', () => now)
     const { multiplexer, streams } = multiplexerWith()
@@ -559,7 +559,7 @@ describe('A consumer that does not keep up', () => {
     assert.deepEqual([slow.state, slow.reconnects], ['active', 0])
   })
 
-  test('who is alone leaves no watcher on the server until there is room', async () => {
+  test('without other subscribers has no watcher on the server until there is room', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const queue = subscribe(multiplexer, { maxBufferedEvents: 1 })
     await settled()
@@ -573,7 +573,7 @@ describe('A consumer that does not keep up', () => {
     await assert.rejects(queue.take(), { code: 'CLOSED' })
   })
 
-  test('is told when the client closes while he is off', async () => {
+  test('receives CLOSED when the client closes while it has no watcher', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const queue = subscribe(multiplexer, { maxBufferedEvents: 1 })
     await settled()

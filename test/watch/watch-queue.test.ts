@@ -36,8 +36,8 @@ async function giveNext(queue: WatchQueue): Promise<void> {
   if (batch !== undefined) queue.delivered(batch)
 }
 
-describe('The queue between stream and consumer', () => {
-  test('gives batches in order, those that came before they were asked for and those after', async () => {
+describe('A watch queue', () => {
+  test('delivers batches in order, whether they arrive before or after `take()`', async () => {
     const { queue } = queueWith()
     queue.join(1)
     queue.onBatch(batch(1))
@@ -49,7 +49,7 @@ describe('The queue between stream and consumer', () => {
     assert.deepEqual(revisions, [1, 2, 3, 4])
   })
 
-  test('is full at its limit of events, and tells when half of them are gone', async () => {
+  test('is full at its limit of events, and reports room when half of them are taken', async () => {
     const { queue, drained } = queueWith({ maxBufferedEvents: 4 })
     queue.onBatch(batch(1, 3))
     assert.equal(queue.isFull, false)
@@ -60,7 +60,7 @@ describe('The queue between stream and consumer', () => {
     assert.deepEqual([queue.isFull, queue.buffered, drained], [false, 0, [4]])
   })
 
-  test('is full when its events hold much memory, however few they are', () => {
+  test('is full at its limit of bytes, however few events there are', () => {
     const { queue, drained } = queueWith({ maxBufferedEvents: 1000 })
     const value = 'x'.repeat(1024 * 1024)
     for (let revision = 1; revision < 64; revision += 1) queue.onBatch(batch(revision, 1, value))
@@ -74,7 +74,7 @@ describe('The queue between stream and consumer', () => {
     assert.deepEqual(drained, [66])
   })
 
-  test('knows how far its consumer is behind', async () => {
+  test('reports how far its consumer is behind', async () => {
     const { queue } = queueWith()
     queue.join(10)
     queue.onCreated(9, 'm')
@@ -89,7 +89,7 @@ describe('The queue between stream and consumer', () => {
     assert.deepEqual([queue.revision, queue.lag], [30, 0])
   })
 
-  test('says no sooner that its consumer has a revision than that it has all events of it', async () => {
+  test('reports a revision as delivered only after all its events', async () => {
     const { queue } = queueWith()
     const iterator = new EventIterator(queue, async () => queue.close())
     queue.join(10)
@@ -112,7 +112,7 @@ describe('The queue between stream and consumer', () => {
     assert.equal(queue.revision, 20, 'what is dropped was not given')
   })
 
-  test('holds one word of progress at a time, the newest, and none that nobody wants', async () => {
+  test('keeps only the newest progress notification, and none without the option', async () => {
     const wanted = queueWith({ progress: true }).queue
     wanted.onBatch(batch(5))
     for (let revision = 6; revision < 1000; revision += 1) wanted.onProgress(revision)
@@ -127,7 +127,7 @@ describe('The queue between stream and consumer', () => {
     assert.equal(unwanted.takeNow(), undefined)
   })
 
-  test('gives what is buffered before the error that ended it, once', async () => {
+  test('delivers buffered batches before the error that ended it, which it throws once', async () => {
     const { queue, ended } = queueWith()
     queue.onBatch(batch(1))
     queue.onEnd(new Error('over'))
@@ -137,7 +137,7 @@ describe('The queue between stream and consumer', () => {
     assert.deepEqual([queue.state, ended()], ['ended', 1])
   })
 
-  test('tells one of those who wait of the error, and the others of the end', async () => {
+  test('rejects one waiting `take()` with the error, and ends the others', async () => {
     const { queue } = queueWith()
     const asked = [queue.take(), queue.take()]
     queue.onEnd(new Error('over'))
@@ -149,7 +149,7 @@ describe('The queue between stream and consumer', () => {
     assert.equal(await queue.take(), undefined)
   })
 
-  test('ends at once when its consumer closes it, and whoever waits for it is told', async () => {
+  test('ends at once when its consumer closes it, with all waiting calls', async () => {
     const { queue, ended } = queueWith()
     const asked = queue.take()
     queue.close()
@@ -161,7 +161,7 @@ describe('The queue between stream and consumer', () => {
     assert.equal(ended(), 1)
   })
 
-  test('counts reconnects, and says that it is connecting before the first connection', () => {
+  test('counts reconnects, and is `connecting` before the first connection', () => {
     const { queue } = queueWith()
     queue.onLost(new Error('first attempt'))
     assert.deepEqual([queue.state, queue.reconnects], ['connecting', 0])
@@ -174,8 +174,8 @@ describe('The queue between stream and consumer', () => {
   })
 })
 
-describe('The iterator of events', () => {
-  test('serves calls of next that do not wait for each other, in order and without a loss', async () => {
+describe('The event iterator', () => {
+  test('serves concurrent calls of `next()` in order and without a loss', async () => {
     const { queue } = queueWith()
     const iterator = new EventIterator(queue, async () => queue.close())
     const asked = Array.from({ length: 7 }, () => iterator.next())
@@ -183,9 +183,9 @@ describe('The iterator of events', () => {
     queue.onBatch({ revision: 2, events: [] })
     queue.onBatch(batch(3, 2))
     queue.onBatch(batch(4))
-    const told = await Promise.all(asked.slice(0, 6))
+    const received = await Promise.all(asked.slice(0, 6))
     queue.close()
-    const results = [...told, await asked[6]]
+    const results = [...received, await asked[6]]
     assert.deepEqual(
       results.map((result) => result?.value && `${result.value.revision} ${result.value.keyText}`),
       ['1 key-0', '1 key-1', '1 key-2', '3 key-0', '3 key-1', '4 key-0', undefined],
@@ -193,7 +193,7 @@ describe('The iterator of events', () => {
     assert.equal((await iterator.next()).done, true)
   })
 
-  test('passes on an error to one call and ends for those after it', async () => {
+  test('rejects one call with an error, and ends for the calls after it', async () => {
     const { queue } = queueWith()
     const iterator = new EventIterator(queue, async () => queue.close())
     const asked = [iterator.next(), iterator.next()]

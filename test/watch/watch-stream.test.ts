@@ -7,9 +7,9 @@ import { WatchStream, type WatchStreamHost } from '../../src/watch/watch-stream.
 import { header } from '../support/fake-transport.js'
 import { clusterAt, FakeStreams, putEvent, settled, specFor } from './fake-streams.js'
 
-/** Keeps the watchers of one stream as a lane does, and writes down what happens. */
+/** The owner of the watchers of one stream; it records the events of the stream. */
 class Host implements WatchStreamHost {
-  readonly told: string[] = []
+  readonly received: string[] = []
   created(_stream: WatchStream, watch: ServerWatch, { header: answer }: WatchResponse): EtcdError | undefined {
     watch.created(answer?.revision ?? 0, answer?.clusterId, 'm')
     return undefined
@@ -17,32 +17,32 @@ class Host implements WatchStreamHost {
   opened(): void {}
   advanced(): void {}
   ended(_stream: WatchStream, watch: ServerWatch, error: EtcdError): void {
-    this.told.push(`${watch.spec.key} ended: ${error.code}`)
+    this.received.push(`${watch.spec.key} ended: ${error.code}`)
     watch.end(error)
   }
   lost(_stream: WatchStream, error: unknown): void {
-    this.told.push(`lost: ${error instanceof EtcdError ? error.code : error}`)
+    this.received.push(`lost: ${error instanceof EtcdError ? error.code : error}`)
   }
   draining(): void {
-    this.told.push('draining')
+    this.received.push('draining')
   }
 }
 
-/** A watcher and what its subscriber is told. */
+/** A watcher, and what its subscriber receives. */
 function watched(name: string, next = 0) {
   const watch = new ServerWatch(specFor(name), next, clusterAt(0))
-  const told: string[] = []
+  const received: string[] = []
   const subscriber: Subscriber = {
     next: 0,
     isFull: false,
-    onCreated: (revision) => told.push(`created ${revision}`),
-    onBatch: ({ revision, events }) => told.push(`${revision}: ${events.map(({ keyText }) => keyText)}`),
-    onProgress: (revision) => told.push(`progress ${revision}`),
-    onLost: () => told.push('lost'),
-    onEnd: () => told.push('end'),
+    onCreated: (revision) => received.push(`created ${revision}`),
+    onBatch: ({ revision, events }) => received.push(`${revision}: ${events.map(({ keyText }) => keyText)}`),
+    onProgress: (revision) => received.push(`progress ${revision}`),
+    onLost: () => received.push('lost'),
+    onEnd: () => received.push('end'),
   }
   watch.subscribers.add(subscriber)
-  return { watch, told }
+  return { watch, received }
 }
 
 async function openWith(...watches: ServerWatch[]) {
@@ -54,12 +54,12 @@ async function openWith(...watches: ServerWatch[]) {
   return { stream, host, member: streams.last, streams }
 }
 
-/** What the members do with a ping, which is a watcher that is given up before it is there. */
-test('A ping is answered like a create, and leaves no watcher behind', async () => {
+/** A ping creates a watcher and cancels it as soon as it is created. */
+test('A ping is a create request that leaves no watcher behind', async () => {
   const streams = new FakeStreams()
   const host = new Host()
   const stream = new WatchStream(host)
-  const { watch, told } = watched('a')
+  const { watch, received } = watched('a')
   stream.add(watch)
   await stream.open(streams, new Set())
   streams.last.created(1, 100)
@@ -68,14 +68,14 @@ test('A ping is answered like a create, and leaves no watcher behind', async () 
   assert.deepEqual([streams.last.creates.length, streams.last.creates[1]?.startRevision], [2, 0])
   streams.last.created(2, 105)
   assert.ok(stream.lastMessageAt >= before)
-  assert.deepEqual([streams.last.canceledIds, told], [[2], ['created 100']])
+  assert.deepEqual([streams.last.canceledIds, received], [[2], ['created 100']])
   stream.remove(watch)
   stream.ping()
   assert.equal(streams.last.creates.length, 2)
 })
 
 describe('A watch stream', () => {
-  test('creates all watchers at once, each at its next revision, under ids of its own, behind the first one', async () => {
+  test('pipelines create requests after the first one, each with its next revision and a chosen ID', async () => {
     const { member, stream } = await openWith(watched('a', 5).watch, watched('b').watch)
     assert.equal(member.creates.length, 1)
     stream.add(watched('c', 7).watch)
@@ -98,7 +98,7 @@ describe('A watch stream', () => {
     )
   })
 
-  test('creates one watcher after the other where ids are given by a proxy, and goes by those', async () => {
+  test('creates one watcher at a time if a proxy assigns the IDs, and uses those', async () => {
     const [a, b, c, d] = [watched('a'), watched('b'), watched('c'), watched('d')]
     const { member, stream, host } = await openWith(a.watch, b.watch, c.watch, d.watch)
     const asked = (): string => member.creates.map(({ key }) => String(key)).join('')
@@ -114,15 +114,15 @@ describe('A watch stream', () => {
     member.events(0, 102)
     member.events(2, 103)
     assert.deepEqual(
-      [a.told, b.told, c.told, d.told],
+      [a.received, b.received, c.received, d.received],
       [['created 100', '102: key'], [], [], ['created 100', '103: key']],
     )
     member.answer({ watchId: 2, canceled: true })
     stream.remove(a.watch)
-    assert.deepEqual([host.told, member.canceledIds], [['d ended: WATCH_CANCELED'], [1, 0]])
+    assert.deepEqual([host.received, member.canceledIds], [['d ended: WATCH_CANCELED'], [1, 0]])
   })
 
-  test('creates the next watcher when the first one is refused, still not knowing whose ids count', async () => {
+  test('creates the next watcher alone when the first one is refused', async () => {
     const [a, b, c] = [watched('a'), watched('b'), watched('c')]
     const { member } = await openWith(a.watch, b.watch, c.watch)
     member.answer({ watchId: -1, created: true, canceled: true, cancelReason: 'etcdserver: permission denied' })
@@ -131,19 +131,19 @@ describe('A watch stream', () => {
     assert.equal(member.creates.length, 3)
     member.created(1, 100)
     member.events(1, 101)
-    assert.deepEqual([b.told, c.told], [['created 100'], ['created 100', '101: key']])
+    assert.deepEqual([b.received, c.received], [['created 100'], ['created 100', '101: key']])
   })
 
-  test('takes the answers to creates in their order', async () => {
+  test('matches responses to create requests by their order', async () => {
     const [a, b] = [watched('a'), watched('b')]
     const { member } = await openWith(a.watch, b.watch)
     member.created(1, 100)
     member.created(2, 101)
     member.events(2, 102)
-    assert.deepEqual([a.told, b.told], [['created 100'], ['created 101', '102: key']])
+    assert.deepEqual([a.received, b.received], [['created 100'], ['created 101', '102: key']])
   })
 
-  test('gives a refusal, which has no id, to the watcher that it is about', async () => {
+  test('assigns a refusal, which has no ID, to its watcher', async () => {
     const [a, b, c] = [watched('a'), watched('b'), watched('c')]
     const { member, host } = await openWith(a.watch, b.watch, c.watch)
     member.created(1, 100)
@@ -154,25 +154,25 @@ describe('A watch stream', () => {
       cancelReason: 'rpc error: code = PermissionDenied desc = etcdserver: permission denied',
     })
     member.created(3, 100)
-    assert.deepEqual(host.told, ['b ended: PERMISSION_DENIED'])
+    assert.deepEqual(host.received, ['b ended: PERMISSION_DENIED'])
     member.events(1, 101)
     member.events(3, 102)
-    assert.deepEqual([a.told.at(-1), b.told, c.told.at(-1)], ['101: key', ['end'], '102: key'])
+    assert.deepEqual([a.received.at(-1), b.received, c.received.at(-1)], ['101: key', ['end'], '102: key'])
     assert.deepEqual(member.canceledIds, [])
   })
 
-  test('ends the watcher that was compacted away, with the revision that is left', async () => {
+  test('ends a compacted watcher with the compact revision', async () => {
     const [a, b] = [watched('a', 5), watched('b')]
     const { member, host } = await openWith(a.watch, b.watch)
     member.created(1, 100)
     member.created(2, 100)
     member.answer({ watchId: 1, canceled: true, compactRevision: 50, header: header({ revision: 0 }) })
-    assert.deepEqual(host.told, ['a ended: COMPACTED'])
+    assert.deepEqual(host.received, ['a ended: COMPACTED'])
     member.events(2, 101)
-    assert.equal(b.told.at(-1), '101: key')
+    assert.equal(b.received.at(-1), '101: key')
   })
 
-  test('drops what still comes for a watcher that was removed', async () => {
+  test('drops events for a removed watcher', async () => {
     const [a, b] = [watched('a'), watched('b')]
     const { member, stream } = await openWith(a.watch, b.watch)
     member.created(1, 100)
@@ -184,42 +184,42 @@ describe('A watch stream', () => {
     member.answer({ watchId: 1, events: [putEvent(102)], fragment: true })
     member.answer({ watchId: 1, canceled: true })
     member.answer({ watchId: 2, canceled: true })
-    assert.deepEqual([a.told, b.told], [['created 100'], []])
+    assert.deepEqual([a.received, b.received], [['created 100'], []])
     const c = watched('c')
     stream.add(c.watch)
     member.created(3, 103)
     member.events(3, 104)
-    assert.deepEqual(c.told, ['created 103', '104: key'])
+    assert.deepEqual(c.received, ['created 103', '104: key'])
   })
 
-  test('joins the fragments of each watcher, and tells a revision when it is whole', async () => {
+  test('joins the fragments of each watcher, and delivers complete revisions', async () => {
     const [a, b] = [watched('a'), watched('b')]
     const { member } = await openWith(a.watch, b.watch)
     member.created(1, 100)
     member.created(2, 100)
-    a.told.length = 0
-    b.told.length = 0
+    a.received.length = 0
+    b.received.length = 0
     member.answer({ watchId: 1, fragment: true, events: [putEvent(101, 'a1'), putEvent(102, 'a2')] })
-    assert.deepEqual(a.told, ['101: a1'])
+    assert.deepEqual(a.received, ['101: a1'])
     member.answer({ watchId: 2, fragment: true, events: [putEvent(102, 'b1')] })
     member.answer({ watchId: 1, fragment: true, events: [putEvent(102, 'a3')] })
     member.answer({ watchId: 2, events: [putEvent(102, 'b2')] })
-    assert.deepEqual([a.told, b.told], [['101: a1'], ['102: b1,b2']])
+    assert.deepEqual([a.received, b.received], [['101: a1'], ['102: b1,b2']])
     member.answer({ watchId: 1, events: [putEvent(102, 'a4'), putEvent(103, 'a5')] })
-    assert.deepEqual(a.told, ['101: a1', '102: a2,a3,a4', '103: a5'])
+    assert.deepEqual(a.received, ['101: a1', '102: a2,a3,a4', '103: a5'])
     assert.equal(a.watch.next, 104)
   })
 
-  test('goes on before a revision of which only a fragment has come', async () => {
+  test('resumes before a revision that was received in part', async () => {
     const a = watched('a')
     const { member, host } = await openWith(a.watch)
     member.created(1, 100)
     member.answer({ watchId: 1, fragment: true, events: [putEvent(101), putEvent(102)] })
     member.end()
-    assert.deepEqual([a.watch.next, host.told], [102, ['lost: CONNECTION_LOST']])
+    assert.deepEqual([a.watch.next, host.received], [102, ['lost: CONNECTION_LOST']])
   })
 
-  test('asks for fragments where the history of the member may not fit into one answer', async () => {
+  test('requests fragments if the history of the member may not fit into one response', async () => {
     const asked = async (dataBytes: number | undefined, prevKv: boolean): Promise<boolean | undefined> => {
       const streams = new FakeStreams()
       streams.dataBytes = dataBytes
@@ -234,13 +234,13 @@ describe('A watch stream', () => {
     assert.equal(await asked(33 * mib, true), true)
   })
 
-  test('has answers of very many small events come whole, from the last complete revision on', async () => {
+  test('stops to request fragments for very many small events, after the last complete revision', async () => {
     const a = watched('a', 5)
     const { member } = await openWith(a.watch)
     member.created(1, 9000)
     const part = Array.from({ length: 4000 }, (_, index) => putEvent(10 + Math.floor(index / 3), `k${index % 3}`))
     member.answer({ watchId: 1, events: part, fragment: true })
-    assert.equal(a.told.at(-1), '1342: k0,k1,k2')
+    assert.equal(a.received.at(-1), '1342: k0,k1,k2')
     assert.deepEqual(
       member.creates.map(({ watchId, startRevision, fragment }) => [watchId, startRevision, fragment]),
       [
@@ -253,7 +253,7 @@ describe('A watch stream', () => {
     member.created(2, 9000)
     const whole = Array.from({ length: 4000 }, (_, index) => putEvent(1343 + Math.floor(index / 2), `k${index % 2}`))
     member.answer({ watchId: 2, events: whole })
-    assert.equal(a.told.at(-1), '3342: k0,k1')
+    assert.equal(a.received.at(-1), '3342: k0,k1')
     assert.equal(member.creates.length, 2)
     // Few events in an answer: they may be large ones again.
     member.answer({ watchId: 2, events: [putEvent(3343, 'k')] })
@@ -263,10 +263,10 @@ describe('A watch stream', () => {
     )
     assert.deepEqual(member.canceledIds, [1, 2])
     member.created(3, 9000)
-    assert.deepEqual(a.told.slice(-3), ['3342: k0,k1', '3343: k', 'created 3343'])
+    assert.deepEqual(a.received.slice(-3), ['3342: k0,k1', '3343: k', 'created 3343'])
   })
 
-  test('applies progress to all watchers that were made before the question', async () => {
+  test('applies progress to all watchers that were created before the request', async () => {
     const [a, b] = [watched('a', 50), watched('b', 60)]
     const { member, stream } = await openWith(a.watch, b.watch)
     member.created(1, 100)
@@ -277,7 +277,7 @@ describe('A watch stream', () => {
     assert.deepEqual([a.watch.next, b.watch.next], [101, 101])
   })
 
-  test('does not apply progress to a watcher whose creation it has overtaken', async () => {
+  test('does not apply progress to a watcher that is still being created', async () => {
     const [a, b] = [watched('a', 50), watched('b', 60)]
     const { member, stream } = await openWith(a.watch, b.watch)
     member.created(1, 100)
@@ -286,10 +286,10 @@ describe('A watch stream', () => {
     member.created(2, 100)
     assert.deepEqual([a.watch.next, b.watch.next], [101, 60])
     member.events(2, 70)
-    assert.equal(b.told.at(-1), '70: key')
+    assert.equal(b.received.at(-1), '70: key')
   })
 
-  test('does not apply progress from before a watcher was made, although questions were asked since', async () => {
+  test('does not apply progress from before the creation of a watcher', async () => {
     const [a, b] = [watched('a', 50), watched('b', 60)]
     const { member, stream } = await openWith(a.watch)
     member.created(1, 100)
@@ -302,10 +302,10 @@ describe('A watch stream', () => {
     assert.deepEqual([a.watch.next, b.watch.next], [101, 60])
     member.events(2, 70)
     member.progress(100)
-    assert.deepEqual([b.told.at(-2), b.watch.next], ['70: key', 101])
+    assert.deepEqual([b.received.at(-2), b.watch.next], ['70: key', 101])
   })
 
-  test('applies progress behind the creation, although earlier questions were never answered', async () => {
+  test('applies progress above the revision of the creation, although earlier requests were not answered', async () => {
     const [a, b] = [watched('a', 50), watched('b', 60)]
     const { member, stream } = await openWith(a.watch)
     member.created(1, 100)
@@ -317,7 +317,7 @@ describe('A watch stream', () => {
     assert.equal(b.watch.next, 102)
   })
 
-  test('takes the progress of a member that tells it wrongly for nothing, and does not ask for it', async () => {
+  test('ignores and does not request progress of a member whose notifications are unreliable', async () => {
     const a = watched('a', 50)
     const streams = new FakeStreams()
     streams.serverVersion = '3.5.12'
@@ -331,7 +331,7 @@ describe('A watch stream', () => {
     assert.deepEqual([a.watch.next, streams.last.progressRequests], [50, 0])
   })
 
-  test('applies the progress of one watcher to that one', async () => {
+  test('applies the progress of one watcher to that watcher only', async () => {
     const [a, b] = [watched('a', 50), watched('b', 60)]
     const { member } = await openWith(a.watch, b.watch)
     member.created(1, 100)
@@ -340,7 +340,7 @@ describe('A watch stream', () => {
     assert.deepEqual([a.watch.next, b.watch.next], [50, 121])
   })
 
-  test('that is closed while it opens leaves nothing open', async () => {
+  test('that is closed while it is being opened leaves nothing open', async () => {
     const streams = new FakeStreams()
     const host = new Host()
     const stream = new WatchStream(host)
@@ -349,10 +349,10 @@ describe('A watch stream', () => {
     stream.close()
     await opening
     await settled()
-    assert.deepEqual([streams.last.isCanceled, streams.last.sent, host.told], [true, [], []])
+    assert.deepEqual([streams.last.isCanceled, streams.last.sent, host.received], [true, [], []])
   })
 
-  test('tells that it could not be opened, unless it was closed', async () => {
+  test('reports that it could not be opened, unless it was closed', async () => {
     const streams = new FakeStreams()
     streams.failure = new EtcdError('refused', { code: 'NOT_CONNECTED', effect: 'none' })
     const host = new Host()
@@ -361,6 +361,6 @@ describe('A watch stream', () => {
     const opening = closed.open(streams, new Set())
     closed.close()
     await opening
-    assert.deepEqual(host.told, ['lost: NOT_CONNECTED'])
+    assert.deepEqual(host.received, ['lost: NOT_CONNECTED'])
   })
 })
