@@ -6,6 +6,7 @@ export const entries = [
   'workqueue/index',
   'otel/index',
   'prometheus/index',
+  'etcd3/index',
 ] as const
 
 /** What can be run. */

@@ -16,6 +16,7 @@ import { methods } from '../protobuf/methods.js'
 import { ElectionService } from '../server-locks/election-service.js'
 import { LockService } from '../server-locks/lock-service.js'
 import type { RangeStreamSource } from '../streams/range-streams.js'
+import type { StreamSource } from '../streams/stream-source.js'
 import type { ClientStats } from '../telemetry/client-stats.js'
 import { startDebugLog } from '../telemetry/debug-log.js'
 import { checkCall } from '../transport/call-options.js'
@@ -66,6 +67,16 @@ export const eventNames: readonly string[] = Object.keys({
   closed: true,
 } satisfies Record<keyof ClientEvents, true>)
 
+/** What calls are made with below the interface of a client. */
+export interface RawParts {
+  readonly transport: Transport
+  readonly kv: KvService
+  readonly streams: StreamSource
+}
+
+/** @internal The parts of a client that make calls for which it has no method. */
+export let internalsOf: (client: Etcd) => RawParts
+
 const noAuthStats = { authenticated: { first: 0, expiring: 0, rejected: 0 }, failed: 0 }
 
 /**
@@ -79,10 +90,14 @@ const noAuthStats = { authenticated: { first: 0, expiring: 0, rejected: 0 }, fai
  * ```
  */
 export class Etcd extends Keyspace implements AsyncDisposable {
+  static {
+    internalsOf = (client) => ({ transport: client.#transport, kv: client.#kv, streams: client.#streams })
+  }
   readonly #options: ResolvedOptions
   readonly #manager: ConnectionManager
   readonly #transport: Transport
   readonly #kv: KvService
+  readonly #streams: StreamSource
   readonly #directory: EndpointDirectory
   readonly #rangeStreams: RangeStreamSource
   readonly #tokens: TokenSource | undefined
@@ -125,6 +140,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#tokens = tokens
     this.#transport = transport
     this.#kv = kv
+    this.#streams = streams
     this.#directory = directory
     this.#rangeStreams = rangeStreams
     this.#watches = watches

@@ -1,0 +1,64 @@
+import type { CallOptions } from '../call-options.js'
+import type { KeyPrefix } from '../key-prefix.js'
+import type { IRangeRequest, IRequestOp } from '../rpc/kv-messages.js'
+import type { IOperation } from './operation.js'
+import { PromiseWrap } from './promise-wrap.js'
+
+/** What reads of one key and of many have in common. */
+export abstract class RangeBuilder<T> extends PromiseWrap<T> implements IOperation {
+  protected request: IRangeRequest = {}
+  protected callOptions: CallOptions | undefined
+  protected readonly namespace: KeyPrefix
+
+  constructor(namespace: KeyPrefix) {
+    super()
+    this.namespace = namespace
+  }
+
+  /** Reads the keys as they were at this revision. */
+  revision(rev: number | string): this {
+    this.request.revision = rev
+    return this
+  }
+
+  /** Whether a member may answer by itself, with what may be old. */
+  serializable(serializable: boolean): this {
+    this.request.serializable = serializable
+    return this
+  }
+
+  /** Leaves out keys that were written last before this revision. */
+  minModRevision(minModRevision: number | string): this {
+    this.request.min_mod_revision = minModRevision
+    return this
+  }
+
+  /** Leaves out keys that were written last after this revision. */
+  maxModRevision(maxModRevision: number | string): this {
+    this.request.max_mod_revision = maxModRevision
+    return this
+  }
+
+  /** Leaves out keys that were created before this revision. */
+  minCreateRevision(minCreateRevision: number | string): this {
+    this.request.min_create_revision = minCreateRevision
+    return this
+  }
+
+  /** Leaves out keys that were created after this revision. */
+  maxCreateRevision(maxCreateRevision: number | string): this {
+    this.request.max_create_revision = maxCreateRevision
+    return this
+  }
+
+  /** Sets the options of the call. */
+  options(options: CallOptions | undefined): this {
+    this.callOptions = options
+    return this
+  }
+
+  /** The read as a part of a transaction. */
+  op(): Promise<IRequestOp> {
+    return Promise.resolve({ request_range: this.namespace.addTo(this.request) })
+  }
+}

@@ -1,0 +1,91 @@
+import { EventEmitter } from 'node:events'
+import type { ElectionKeys } from './election-keys.js'
+import { ClientClosedError } from './errors.js'
+import type { IKeyValue } from './rpc/kv-messages.js'
+import { nextRevision, untilEvent } from './until.js'
+
+/** What the events of an observer come with. */
+interface ObserverEventMap {
+  change: [value: string | undefined]
+  disconnected: [value: Error]
+  error: [value: Error]
+}
+
+type Listener = Parameters<EventEmitter['on']>[1]
+
+/** Follows who leads an election. */
+export class ElectionObserver extends EventEmitter {
+  readonly #namespace: ElectionKeys
+  readonly #running: Promise<void>
+  #leader: IKeyValue | undefined
+  #isKnown = false
+  #isOver = false
+  #stop = (): void => {}
+
+  constructor(namespace: ElectionKeys) {
+    super()
+    this.#namespace = namespace
+    this.#running = this.#run().catch((error: unknown) => {
+      if (!(error instanceof ClientClosedError)) this.emit('error', error)
+    })
+  }
+
+  /** Whether there is a leader. */
+  get hasLeader(): boolean {
+    return this.#leader !== undefined
+  }
+
+  /** The value of the leader; `undefined` if there is none. */
+  leader(encoding?: BufferEncoding): string | undefined
+  leader(encoding: 'buffer'): Buffer | undefined
+  leader(encoding: BufferEncoding | 'buffer' = 'utf-8'): string | Buffer | undefined {
+    return encoding === 'buffer' ? this.#leader?.value : this.#leader?.value.toString(encoding)
+  }
+
+  /** Follows no longer. */
+  async cancel(): Promise<void> {
+    this.#isOver = true
+    this.#stop()
+    await this.#running
+  }
+
+  override on<Name extends keyof ObserverEventMap>(
+    event: Name,
+    handler: (...args: ObserverEventMap[Name]) => void,
+  ): this
+  override on(event: string | symbol, handler: Listener): this
+  override on(event: string | symbol, handler: Listener): this {
+    return super.on(event, handler)
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isOver) {
+      const { kvs, header } = await this.#namespace.getAll().sort('Create', 'Ascend').limit(1).exec()
+      if (this.#isOver) return
+      this.#setLeader(kvs[0])
+      const hasChanged = await this.#untilChange(kvs[0]?.key, nextRevision(header.revision))
+      if (!hasChanged) return
+    }
+  }
+
+  /** Until the leader's key is gone; where there is no leader, until there is one. Resolves with `false` at the end. */
+  #untilChange(key: Buffer | undefined, revision: string): Promise<boolean> {
+    const onStarted = (stop: () => void): void => {
+      this.#stop = stop
+    }
+    const builder = this.#namespace.watch().startRevision(revision)
+    if (key === undefined) return untilEvent(builder.prefix('').only('put').watcher(), 'put', onStarted)
+    const watcher = builder.key(key).watcher()
+    watcher.on('put', (kv) => this.#setLeader(kv))
+    return untilEvent(watcher, 'delete', onStarted)
+  }
+
+  #setLeader(leader: IKeyValue | undefined): void {
+    const value = leader?.value
+    const isSame = value === undefined ? !this.hasLeader : this.#leader?.value.equals(value) === true
+    this.#leader = leader
+    if (isSame && this.#isKnown) return
+    this.#isKnown = true
+    this.emit('change', value?.toString())
+  }
+}
