@@ -7,10 +7,10 @@ import type { Method } from '../../src/protobuf/method.js'
 import { methods } from '../../src/protobuf/methods.js'
 import { loadServiceDefinitions, type ServiceDefinitions } from '../../src/protobuf/service-definitions.js'
 
-/** A message in our form: camelCase fields, numbers, hexadecimal IDs. */
+/** A message of this library: camelCase fields, numbers, hexadecimal IDs. */
 export type Message = Record<string, unknown>
 
-/** A row of the method table beside the definition of the same method by the protobuf library. */
+/** A row of the method table, and the definition of the same method by proto-loader. */
 export interface Pair {
   readonly row: Method<Message, Message>
   readonly reference: MethodDefinition<object, object>
@@ -37,7 +37,7 @@ function pair(method: Method<never, unknown>): Pair {
   return { row, reference, request: resolvedRequestType, response: resolvedResponseType }
 }
 
-/** Whether a 64-bit integer is an ID: told by its name here, from a table in the generator. */
+/** Whether a 64-bit integer is an ID, by its name. The generator has a table instead. */
 function isId({ name, type }: protobuf.Field): boolean {
   return /64$/.test(type) && /^(ID|lease|leader|memberID|targetID|clusterId|memberId)$/.test(name)
 }
@@ -47,7 +47,7 @@ export function requests(type: protobuf.Type): fc.Arbitrary<Message> {
   return message(type, 'request', 0)
 }
 
-/** Random answers with every field, as decoding gives them. */
+/** Random responses with every field. */
 export function responses(type: protobuf.Type): fc.Arbitrary<Message> {
   return message(type, 'response', 0)
 }
@@ -113,7 +113,7 @@ function scalar(type: string): fc.Arbitrary<unknown> {
   }
 }
 
-/** A message of our form in the form of the protobuf library. */
+/** Converts a message of this library for proto-loader. */
 export function toReference(type: protobuf.Type, fields: Message): Message {
   const entries = Object.entries(fields).filter(([, value]) => value !== undefined)
   return Object.fromEntries(entries.map(([name, value]) => [name, referenceValue(type.fields[name], value)]))

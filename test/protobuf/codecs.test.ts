@@ -5,7 +5,7 @@ import { EtcdError } from '../../src/core/errors.js'
 import { within } from '../support/slack.js'
 import { type Pair, pairs, requests, responses, toReference } from './arbitrary.js'
 
-/** Fields that no release has: one of each wire type, a group in a group, a number of five bytes. */
+/** Unknown fields: one of each wire type, a nested group, and a field number of five bytes. */
 const unknownFields = Buffer.from(
   'c03e05' + 'c13e0102030405060708' + 'c23e03616263' + 'c53e01020304' + 'c33e08011b20011cc43e' + 'f8ffffff0f00',
   'hex',
@@ -26,11 +26,11 @@ function assertReadsOrRefuses({ row }: Pair, bytes: Buffer): void {
   }
 }
 
-describe('codecs against the protobuf library', () => {
+describe('codecs compared with protobufjs', () => {
   for (const pair of pairs) {
     const { row, reference } = pair
 
-    test(`${row.name} writes requests that the library reads alike`, () => {
+    test(`${row.name} writes requests that protobufjs reads alike`, () => {
       const check = (request: Record<string, unknown>) => {
         const expected = reference.requestSerialize(toReference(pair.request, request))
         assert.deepEqual(reference.requestDeserialize(row.encode(request)), reference.requestDeserialize(expected))
@@ -38,13 +38,13 @@ describe('codecs against the protobuf library', () => {
       fc.assert(fc.property(requests(pair.request), check))
     })
 
-    test(`${row.name} reads the answers that the library writes`, () => {
+    test(`${row.name} reads the responses that protobufjs writes`, () => {
       const check = (fields: Record<string, unknown>) =>
         assert.deepStrictEqual(row.decode(answer(pair, fields)), fields)
       fc.assert(fc.property(responses(pair.response), check))
     })
 
-    test(`${row.name} passes over unknown fields`, () => {
+    test(`${row.name} skips unknown fields`, () => {
       const check = (fields: Record<string, unknown>) => {
         const bytes = answer(pair, fields)
         assert.deepStrictEqual(row.decode(Buffer.concat([unknownFields, bytes])), fields)
@@ -53,7 +53,7 @@ describe('codecs against the protobuf library', () => {
       fc.assert(fc.property(responses(pair.response), check), { numRuns: 10 })
     })
 
-    test(`${row.name} answers damaged bytes with a value or a protocol error`, () => {
+    test(`${row.name} decodes damaged bytes to a value or a PROTOCOL_ERROR`, () => {
       const damage = fc.tuple(responses(pair.response), fc.nat(), fc.nat(), fc.nat(255))
       const check = ([fields, cut, place, byte]: [Record<string, unknown>, number, number, number]) => {
         const bytes = answer(pair, fields)
@@ -66,7 +66,7 @@ describe('codecs against the protobuf library', () => {
     })
   }
 
-  test('a megabyte of any one byte is read or refused at once', () => {
+  test('a megabyte of one repeated byte is read or rejected at once', () => {
     for (const pair of pairs) {
       for (const byte of [0x00, 0x08, 0x0a, 0x0b, 0x0c, 0x12, 0x1a, 0x80, 0xff]) {
         const started = performance.now()

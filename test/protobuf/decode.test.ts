@@ -46,7 +46,7 @@ describe('integers', () => {
     assert.equal(count('ffffffffffffffffff01'), -1)
   })
 
-  test('are refused beyond, whoever decodes them', () => {
+  test('are rejected beyond, in every message', () => {
     refuses(KV.Range, '20 8080808080808010', /larger than 2\^53 - 1/)
     refuses(KV.Range, '20 80808080808080f0ff01', /larger than 2\^53 - 1/)
     refuses(KV.Range, '0a 09 20 8080808080808010', /larger than 2\^53 - 1/)
@@ -80,47 +80,47 @@ describe('IDs', () => {
   })
 })
 
-describe('damaged answers', () => {
-  test('that are cut short are refused', () => {
+describe('damaged responses', () => {
+  test('that are truncated are rejected', () => {
     for (const bytes of ['20', '2080', '12', '1205', '120a016b', '0a02', '80', '0a8080'])
       refuses(KV.Range, bytes, /cut short/)
   })
 
-  test('with integers over 10 bytes are refused', () => {
+  test('with integers above 10 bytes are rejected', () => {
     refuses(KV.Range, '20 80808080808080808080 00', /longer than 10 bytes/)
     refuses(KV.Range, 'c03e 80808080808080808080 00', /longer than 10 bytes/)
   })
 
-  test('with lengths beyond 32 bits are refused', () => {
+  test('with lengths beyond 32 bits are rejected', () => {
     refuses(KV.Range, '12 ffffffffffffffffff01', /cut short/)
     refuses(KV.Range, '12 8080808010', /cut short/)
   })
 
-  test('whose inner message is longer than its length says are refused', () => {
+  test('with a nested message that exceeds its length are rejected', () => {
     refuses(KV.Range, '12 03 0a05 6b 6b6b6b6b6b', /runs over the end/)
   })
 
-  test('with field number zero, stray group ends or unknown wire types are refused', () => {
+  test('with field number 0, stray group ends or unknown wire types are rejected', () => {
     refuses(KV.Range, '00 00', /field number is zero/)
     refuses(KV.Range, 'c43e', /wire type 4/)
     refuses(KV.Range, 'c63e', /wire type 6/)
     refuses(KV.Range, '8080808080 01 00', /out of range/)
   })
 
-  test('that are nested deeper than 100 are refused', () => {
+  test('that are nested deeper than 100 are rejected', () => {
     assert.ok(KV.Txn.decode(nestedTxn(50)))
     refuses(KV.Txn, nestedTxn(51).toString('hex'), /deeper than 100/)
     refuses(KV.Txn, 'c33e'.repeat(200), /deeper than 100/)
   })
 
-  test('with an enum value of a later etcd are refused', () => {
+  test('with an unknown enum value are rejected', () => {
     refuses(Watch.Watch, '5a 02 08 07', /enum value 7 is not one of PUT, DELETE/)
     refuses(Maintenance.Alarm, '12 02 10 07', /enum value 7 is not one of NONE, NOSPACE, CORRUPT/)
   })
 })
 
-describe('decoded answers', () => {
-  test('hold views of the bytes, not copies', () => {
+describe('decoded responses', () => {
+  test('contain views of the bytes, not copies', () => {
     const bytes = hex('12 06 0a01 6b 2a01 76')
     const [kv] = KV.Range.decode(bytes).kvs
     assert.ok(kv instanceof KeyValue)
@@ -128,7 +128,7 @@ describe('decoded answers', () => {
     assert.equal(kv.keyText + kv.valueText, 'xx')
   })
 
-  test('of the election service hold the same class of key-values', () => {
+  test('of the election service contain instances of KeyValue', () => {
     const { kv } = Election.Leader.decode(hex('12 0f 0a01 6b 2a01 76 30 d209 10 05 18 06 20 07'))
     const expected = Object.assign(new KeyValue(), {
       key: Buffer.from('k'),
@@ -141,13 +141,13 @@ describe('decoded answers', () => {
     assert.deepStrictEqual(kv, expected)
   })
 
-  test('of no bytes hold every default', () => {
+  test('of no bytes contain every default', () => {
     assert.deepStrictEqual(KV.Range.decode(hex('')), { header: undefined, kvs: [], more: false, count: 0 })
     const status = Auth.AuthStatus.decode(hex(''))
     assert.deepStrictEqual(status, { header: undefined, enabled: false, authRevision: 0 })
   })
 
-  test('hold a map entry for any key, also `__proto__`, and a default for an entry without a value', () => {
+  test('contain map entries for any key, including `__proto__`, and a default for a missing value', () => {
     const { statuses } = Health.List.decode(hex('0a 0f 0a 09 5f5f70726f746f5f5f 12 02 08 01 0a 03 0a 01 61'))
     assert.deepEqual(Object.entries(statuses), [
       ['__proto__', { status: 'SERVING' }],
@@ -156,14 +156,14 @@ describe('decoded answers', () => {
     assert.equal(Object.getPrototypeOf(statuses), Object.prototype)
   })
 
-  test('take the last of a field that is sent twice', () => {
+  test('contain the last of a repeated scalar field', () => {
     assert.equal(KV.Range.decode(hex('2001 2002')).count, 2)
     const [op] = KV.Txn.decode(hex('1a 04 0a00 1200')).responses
     assert.equal(op?.responseRange, undefined)
     assert.ok(op?.responsePut)
   })
 
-  test('pass over a known field of the wrong wire type', () => {
+  test('skip a known field with the wrong wire type', () => {
     assert.equal(KV.Range.decode(hex('22 01 05')).count, 0)
   })
 })

@@ -8,7 +8,7 @@ const bytes = (text: string) => Buffer.from(text, 'latin1')
 const key = bytes('k')
 const { KV, Watch, Lease, Maintenance } = methods
 
-/** Compares with what etcd's own Go package `etcdserverpb` writes for the same request. */
+/** `expected` is what etcd's Go package `etcdserverpb` writes for the same request. */
 function assertWrites(actual: Buffer, expected: string): void {
   assert.equal(actual.toString('hex'), expected)
 }
@@ -108,46 +108,46 @@ describe('requests are the bytes that the Go client writes', () => {
   })
 })
 
-describe('values that the wire cannot hold', () => {
+describe('values that cannot be encoded', () => {
   const refuses = (write: () => unknown) => assert.throws(write, InvalidArgumentError)
 
-  test('integers above 2^53 - 1, fractions and NaN are refused', () => {
+  test('integers above 2^53 - 1, fractions and NaN are rejected', () => {
     for (const number of [2 ** 53, -(2 ** 53), 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
       refuses(() => KV.Range.encode({ key, limit: number }))
       refuses(() => KV.Compact.encode({ revision: number }))
     }
   })
 
-  test('IDs that are not 1 to 16 hexadecimal digits are refused', () => {
+  test('IDs that are not 1 to 16 hexadecimal digits are rejected', () => {
     for (const lease of ['', 'x', '-1', '0x1', '12345678901234567', 'g'.repeat(16), '1 ', ':', '@', '`', '/']) {
       refuses(() => KV.Put.encode({ key, lease }))
       refuses(() => Lease.LeaseRevoke.encode({ ID: lease }))
     }
   })
 
-  test('text where bytes are wanted is refused, never taken for base64', () => {
+  test('strings for bytes are rejected, and not decoded as base64', () => {
     const text = 'text' as unknown as Uint8Array
     refuses(() => KV.Put.encode({ key: text }))
     refuses(() => methods.Lock.Unlock.encode({ key: text }))
   })
 
-  test('an enum name that does not exist is refused', () => {
+  test('an unknown enum name is rejected', () => {
     refuses(() => KV.Range.encode({ key, sortOrder: 'UP' as 'ASCEND' }))
     refuses(() => Maintenance.Alarm.encode({ action: 'STOP' as 'GET' }))
   })
 
-  test('a refused request leaves nothing behind in the next one', () => {
+  test('a rejected request does not affect the next one', () => {
     refuses(() => KV.Put.encode({ key, lease: 'none' }))
     assertWrites(KV.Put.encode({ key }), '0a016b')
   })
 })
 
 describe('encoded requests', () => {
-  test('capital and zero-padded IDs mean the same lease', () => {
+  test('upper-case and zero-padded IDs are the same lease', () => {
     assert.deepEqual(KV.Put.encode({ lease: '00000000000004D2' }), KV.Put.encode({ lease: '4d2' }))
   })
 
-  test('stay as they are while others are written after them', () => {
+  test('do not change while others are written after them', () => {
     const values = Array.from({ length: 2000 }, (_, i) => Buffer.alloc(i % 300, i))
     const written = values.map((value) => KV.Put.encode({ key, value }))
     const large = KV.Put.encode({ key, value: Buffer.alloc(1 << 20, 7) })
@@ -157,7 +157,7 @@ describe('encoded requests', () => {
     }
   })
 
-  test('may be larger than any buffer kept for them, at any depth', () => {
+  test('may be larger than the chunks of the writer, at any depth', () => {
     const put = { requestPut: { key, value: Buffer.alloc(40_000, 1) } }
     const nested = { requestTxn: { success: [put, put] } }
     const flat = KV.Put.encode(put.requestPut).length

@@ -117,11 +117,11 @@ test('every RPC has one row, with the path and the direction of its service defi
   assert.deepEqual(actual.sort(byPath), expected.sort(byPath))
 })
 
-test('a row is named for its service and method', () => {
+test('a row has the name of its service and method', () => {
   for (const { name, path } of rows()) assert.ok(path.endsWith(`.${name.replace('.', '/')}`), `${name} ${path}`)
 })
 
-test('what changes nothing may be sent twice', () => {
+test('methods that change nothing are repeatable', () => {
   const writes = rows().flatMap((row) => (row.repeatable && !row.readOnly ? [row.name] : []))
   assert.deepEqual(writes.sort(), [
     'Lease.LeaseGrant',
@@ -132,7 +132,7 @@ test('what changes nothing may be sent twice', () => {
   assert.ok(rows().every((row) => row.repeatable || !row.readOnly))
 })
 
-test('only what may be sent twice is repeatable', () => {
+test('repeatable are these methods only', () => {
   const names = rows().flatMap((row) => (row.repeatable ? [row.name] : []))
   assert.deepEqual(names.sort(), [
     'Auth.AuthStatus',

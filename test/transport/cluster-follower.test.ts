@@ -11,7 +11,7 @@ interface Member {
   readonly clusterId?: string
   readonly state?: ConnectionState['kind']
   readonly reason?: EjectReason
-  /** Only advertised by other members. */
+  /** Advertised by other members, not configured. */
   readonly isAdvertised?: boolean
 }
 
@@ -19,7 +19,7 @@ const mine: Member = { clusterId: 'c1' }
 const stranger: Member = { clusterId: 'c2', state: 'ejected', reason: 'other cluster' }
 const down: Member = { state: 'connecting' }
 
-/** A client of the cluster c1 with these connections. */
+/** A follower of a client of cluster c1 with these connections. */
 function followerOf(t: TestContext, members: readonly Member[]) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const listener = { clusterChanged: () => {}, revisionRewound: () => {}, termRaised: () => {} }
@@ -50,7 +50,7 @@ function connection(url: string, { clusterId, state = 'ready', reason }: Member)
 }
 
 describe('Another cluster', () => {
-  test('is followed at once when most endpoints belong to it', (t) => {
+  test('is followed at once if most endpoints belong to it', (t) => {
     const { identity, changes } = followerOf(t, [stranger, stranger, down])
     assert.equal(identity.clusterId, 'c2')
     assert.deepEqual(changes, [{ expected: 'c1', actual: 'c2', agreed: ['m0', 'm1'], unreachable: ['m2'] }])
@@ -62,7 +62,7 @@ describe('Another cluster', () => {
     ['advertised addresses cannot be reached', [stranger, ...[1, 2, 3].map(() => ({ ...down, isAdvertised: true }))]],
   ]
   for (const [when, members] of agreed) {
-    test(`is followed after 5 s when all agree that can be reached: ${when}`, (t) => {
+    test(`is followed after 5 s if all reachable endpoints agree: ${when}`, (t) => {
       const { identity, changes, follower, pass } = followerOf(t, members)
       pass(4999)
       assert.deepEqual([identity.clusterId, changes], ['c1', []])
@@ -88,7 +88,7 @@ describe('Another cluster', () => {
     })
   }
 
-  test('is not followed when one of the client’s own comes back in between, and later only after 5 s anew', (t) => {
+  test('is followed only 5 s later if a member of the own cluster was reachable meanwhile', (t) => {
     const { identity, set, pass } = followerOf(t, [stranger, down, down])
     pass(4000)
     set([stranger, mine, down])
@@ -99,7 +99,7 @@ describe('Another cluster', () => {
     assert.equal(identity.clusterId, 'c2')
   })
 
-  test('is not followed by a client that was closed', (t) => {
+  test('is not followed by a closed client', (t) => {
     const { identity, follower, pass } = followerOf(t, [stranger, down, down])
     follower.stop()
     pass(60_000)

@@ -15,7 +15,7 @@ function identity() {
 }
 
 describe('The identity of the cluster', () => {
-  test('is that of the first answer, and its revision is the highest seen', () => {
+  test('is the one in the first response, and its revision the highest of all responses', () => {
     const { cluster, told } = identity()
     assert.equal(cluster.observe(undefined, 'a', 5), undefined)
     for (const revision of [5, 9, 7]) assert.equal(cluster.observe(header({ revision }), 'a', 0), undefined)
@@ -23,7 +23,7 @@ describe('The identity of the cluster', () => {
     assert.deepEqual(told, [])
   })
 
-  test('refuses the answers of another cluster, and tells once for each endpoint', () => {
+  test('rejects responses of another cluster, and reports it once for each endpoint', () => {
     const { cluster, told } = identity()
     cluster.observe(header({ revision: 5 }), 'a', 0)
     const stranger = header({ clusterId: 'c2', revision: 99, raftTerm: 50 })
@@ -41,7 +41,7 @@ describe('The identity of the cluster', () => {
     assert.equal(cluster.revision, 99)
   })
 
-  test('fails consistent answers below the floor as rewound, once, and goes on from there', () => {
+  test('fails a linearizable response below the floor with REVISION_REWOUND once, and continues from the lower revision', () => {
     const { cluster, told } = identity()
     cluster.observe(header({ revision: 100 }), 'a', 0)
     assert.equal(cluster.observe(header({ revision: 90 }), 'a', 0), undefined, 'a serializable one may be behind')
@@ -53,7 +53,7 @@ describe('The identity of the cluster', () => {
     assert.equal(cluster.observe(header({ revision: 91 }), 'a', 90), undefined)
   })
 
-  test('tells when the raft term rises, and not of the first one', () => {
+  test('reports a rise of the raft term, but not the first term', () => {
     const { cluster, told } = identity()
     cluster.observe(header({ raftTerm: 2 }), 'a', 0)
     assert.equal(cluster.termRaisedAt, Number.NEGATIVE_INFINITY)

@@ -34,7 +34,7 @@ function at<T>(items: readonly T[], index: number): T {
 }
 
 describe('Attempts to connect', () => {
-  test('follow each other after a backoff when they fail', (t) => {
+  test('are repeated after a backoff', (t) => {
     const { attempts, made, reasons } = start(t)
     assert.equal(attempts.lost(at(made, 0), 'refused'), true)
     assert.deepEqual([made.length, reasons, attempts.failures], [1, ['refused'], 1])
@@ -45,14 +45,14 @@ describe('Attempts to connect', () => {
     assert.equal(made.length, 3)
   })
 
-  test('begin after a backoff where others failed before', (t) => {
+  test('start after a backoff if earlier attempts failed', (t) => {
     const { made } = start(t, 3)
     assert.equal(made.length, 0)
     t.mock.timers.tick(400)
     assert.equal(made.length, 1)
   })
 
-  test('are made every three seconds beside one that takes long, of which the first has 24 seconds', (t) => {
+  test('are hedged every 3 s; the first may take 24 s', (t) => {
     const { made } = start(t)
     for (let second = 0; second < 23; second += 1) t.mock.timers.tick(1000)
     assert.equal(made.length, 8)
@@ -62,7 +62,7 @@ describe('Attempts to connect', () => {
     assert.deepEqual(closed(), [true, true, true, true, true, true, true, false, false])
   })
 
-  test('end when one of them is connected, be it the first or the last', (t) => {
+  test('end when the oldest or the newest one succeeds', (t) => {
     const first = start(t)
     t.mock.timers.tick(3000)
     assert.equal(first.attempts.connected(at(first.made, 0)), true)
@@ -83,7 +83,7 @@ describe('Attempts to connect', () => {
     )
   })
 
-  test('know nothing of what is not theirs, nor of what has ended', (t) => {
+  test('ignore connections that are not theirs or have ended', (t) => {
     const { attempts, made } = start(t)
     assert.equal(attempts.connected(new Attempt()), false)
     assert.equal(attempts.lost(new Attempt(), 'other'), false)

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { CertificateAuthority } from '../../src/testing/index.js'
 import { TlsMaterial } from '../../src/transport/credentials.js'
 
-test('TLS material is kept while its files cannot be looked at, and read when they can be again', (t) => {
+test('TLS material stays in use while its files are unreadable, and is read again afterwards', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'etcdkit-tls-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'ca.pem')

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { longestTimerMs } from '../../src/core/abort.js'
 import { DeadlineClock } from '../../src/transport/deadline-clock.js'
 
-test('A clock without a bound sets no timer that is too long for Node', (t) => {
+test('An infinite deadline sets no timer above the limit of Node', (t) => {
   const delays: number[] = []
   t.mock.method(globalThis, 'setTimeout', (_: unknown, ms: number) => {
     delays.push(ms)

@@ -43,14 +43,14 @@ describe('parseEndpoints', () => {
     ['unixs:etcd.sock', 'unixs:etcd.sock', 'unix:etcd.sock', 'localhost'],
   ]
 
-  test('takes every form', () => {
+  test('accepts every notation', () => {
     for (const [text, url, target, serverName] of forms) {
       const tls = /^(https|unixs):/.test(url)
       assert.deepEqual(parseEndpoints(text, { hasTls: false }), [{ url, tls, target, serverName }], text)
     }
   })
 
-  test('takes its own URLs again, with the same result', () => {
+  test('accepts its own URLs with the same result', () => {
     for (const [text] of forms) {
       const endpoints = parseEndpoints(text, { hasTls: false })
       assert.deepEqual(
@@ -63,7 +63,7 @@ describe('parseEndpoints', () => {
     }
   })
 
-  test('uses TLS for those that do not say if there is TLS material', () => {
+  test('uses TLS for endpoints without a scheme if there is TLS material', () => {
     assert.deepEqual(parseEndpoints('a:1,[::1],unix:/s,unixs:/t,https://b', { hasTls: true }), [
       { url: 'https://a:1', tls: true, target: 'dns:a:1', serverName: 'a' },
       { url: 'https://[::1]:2379', tls: true, target: 'ipv6:[::1]:2379', serverName: '::1' },
@@ -73,18 +73,18 @@ describe('parseEndpoints', () => {
     ])
   })
 
-  test('takes several in one string, in a list, and several in the strings of a list, in their order', () => {
+  test('accepts comma-separated strings, arrays, and arrays of comma-separated strings, in order', () => {
     const expected = ['http://c:1', 'http://a:2379', 'unix:/b']
     assert.deepEqual(urls('http://c:1,a, unix:/b'), expected)
     assert.deepEqual(urls(['http://c:1', 'a', 'unix:/b']), expected)
     assert.deepEqual(urls(['http://c:1,a', 'unix:/b']), expected)
   })
 
-  test('drops what is there twice', () => {
+  test('drops duplicates', () => {
     assert.deepEqual(urls(['a', 'http://a:2379', 'HTTP://A/', 'b', 'a']), ['http://a:2379', 'http://b:2379'])
   })
 
-  test('refuses a mixture of TLS and plain, with one of each', () => {
+  test('rejects a mixture of TLS and plain text, naming one of each', () => {
     const mixed = (input: string, hasTls: boolean) => message(() => parseEndpoints(input, { hasTls }))
     const expected = '`endpoints` must all use TLS or all use plain text, got'
     assert.equal(mixed('a,http://b,https://c,https://d', false), `${expected} https://c:2379 and http://a:2379`)
@@ -92,14 +92,14 @@ describe('parseEndpoints', () => {
     assert.equal(mixed('unixs:/a,unix:/b', false), `${expected} unixs:/a and unix:/b`)
   })
 
-  test('does not give an endpoint the scheme of the one before', () => {
+  test('does not apply the scheme of an endpoint to the next one', () => {
     assert.match(
       message(() => urls('https://a,b')),
       /got https:\/\/a:2379 and http:\/\/b:2379$/,
     )
   })
 
-  test('refuses TLS material beside http', () => {
+  test('rejects TLS material with http', () => {
     const text = message(() => urls(['http://a', 'http://b'], true))
     assert.equal(text, '`endpoints` must use https when `tls` is given, got http://a:2379')
   })
@@ -138,7 +138,7 @@ describe('parseEndpoints', () => {
     ['unixs://', 'have a path after unixs:'],
   ]
 
-  test('refuses everything else, with what was expected and what came', () => {
+  test('rejects everything else, naming what was expected and what was given', () => {
     for (const [text, expected] of bad) {
       const last = text.split(',').at(-1)
       const full = `\`endpoints\` must ${expected}, got ${JSON.stringify(last)}`
@@ -153,7 +153,7 @@ describe('parseEndpoints', () => {
     }
   })
 
-  test('refuses what is no text', () => {
+  test('rejects values that are not strings', () => {
     const refuses = (input: unknown) => message(() => parseEndpoints(input as string, { hasTls: false }))
     const expected = '`endpoints` must be a string or an array of strings, got'
     assert.equal(refuses(2379), `${expected} 2379`)
@@ -164,14 +164,14 @@ describe('parseEndpoints', () => {
     assert.equal(refuses(['a', ['b']]), `${expected} an array in it`)
   })
 
-  test('wants at least one', () => {
+  test('requires at least one endpoint', () => {
     assert.equal(
       message(() => urls([])),
       '`endpoints` is empty: at least one endpoint is required',
     )
   })
 
-  test('refuses credentials without showing them, whatever they are made of', () => {
+  test('rejects credentials without showing them', () => {
     const cases: readonly (readonly [text: string, shown: string])[] = [
       ['http://user:secret@h:1', '"http://…@h:1"'],
       ['https://user@h:1', '"https://…@h:1"'],
@@ -236,13 +236,13 @@ describe('parseConnectionString', () => {
     ['etcd://user:p:w,x?#@@h', { endpoints: ['http://h:2379'], username: 'user', password: 'p:w,x?#@' }],
   ]
 
-  test('gives hosts, user, password and namespace', () => {
+  test('returns hosts, user, password and namespace', () => {
     for (const [text, parts] of strings) {
       assert.deepEqual(parseConnectionString(text), { ...nothing, ...parts }, text)
     }
   })
 
-  test('gives endpoints that parseEndpoints takes as they are', () => {
+  test('returns endpoints that parseEndpoints accepts unchanged', () => {
     for (const [text] of strings) {
       const { endpoints } = parseConnectionString(text)
       assert.deepEqual(urls(endpoints), endpoints)
@@ -276,7 +276,7 @@ describe('parseConnectionString', () => {
     ['etcd://user:secret@h/%zz', percent],
   ]
 
-  test('refuses everything else, showing nothing of it', () => {
+  test('rejects everything else without showing it', () => {
     for (const [text, expected] of bad) {
       assert.equal(
         message(() => parseConnectionString(text)),
@@ -286,7 +286,7 @@ describe('parseConnectionString', () => {
     }
   })
 
-  test('refuses what is no text', () => {
+  test('rejects values that are not strings', () => {
     assert.equal(
       message(() => parseConnectionString(undefined as unknown as string)),
       'a connection string must be text, got undefined',

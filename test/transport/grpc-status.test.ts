@@ -20,7 +20,7 @@ const context: StatusContext = {
 
 type Row = readonly [grpcCode: number, details: string, code: ErrorCode, effect: Effect, retryable: boolean]
 
-/** For a call that was sent and whose deadline is far away. */
+/** The context of a call that was sent and whose deadline is far away. */
 const rows: readonly Row[] = [
   [
     4,
@@ -65,22 +65,22 @@ function summary({ code, effect, retryable, grpcCode }: EtcdError) {
   return { code, effect, retryable, grpcCode }
 }
 
-describe('a status without a text of etcd', () => {
-  test('is judged by what is known of the call, then by its code', () => {
+describe('A status without a message of etcd', () => {
+  test('is classified by what is known about the call, then by its code', () => {
     for (const [grpcCode, details, code, effect, retryable] of rows) {
       const error = toEtcdError({ code: grpcCode, details }, context)
       assert.deepEqual(summary(error), { code, effect, retryable, grpcCode }, details)
     }
   })
 
-  test('keeps its text, its place and its code on the wire', () => {
+  test('keeps its message, endpoint, method and gRPC code', () => {
     const { message, rawMessage, method, endpoint } = toEtcdError({ code: 14, details: 'Connection dropped' }, context)
     assert.equal(rawMessage, 'Connection dropped')
     assert.equal(message, '[CONNECTION_LOST] Connection dropped (KV.Put at http://127.0.0.1:2379)')
     assert.deepEqual([method, endpoint], ['KV.Put', 'http://127.0.0.1:2379'])
   })
 
-  test('had no effect if the call was not sent, and a lost connection is then one that was not there', () => {
+  test('has the effect `none` if the call was not sent, and is NOT_CONNECTED instead of CONNECTION_LOST', () => {
     for (const [grpcCode, details, code] of rows) {
       const error = toEtcdError({ code: grpcCode, details }, { ...context, sent: false })
       assert.equal(error.effect, 'none', details)
@@ -88,7 +88,7 @@ describe('a status without a text of etcd', () => {
     }
   })
 
-  test('is a passed deadline if it is a cancellation at the deadline', () => {
+  test('is DEADLINE_EXCEEDED for a cancellation at the deadline', () => {
     for (const [code, details] of [[1, 'Call cancelled'] as const, [2, 'context canceled'] as const]) {
       for (const now of [4990, 5000, 9000]) {
         const error = toEtcdError({ code, details }, { ...context, now })
@@ -101,7 +101,7 @@ describe('a status without a text of etcd', () => {
     }
   })
 
-  test('that a proxy relays as Unknown is judged by the code that is in its text', () => {
+  test('that a proxy relays as Unknown is classified by the code in its message', () => {
     const relayed = (text: string) => summary(toEtcdError({ code: 2, details: `rpc error: ${text}` }, context))
     assert.deepEqual(relayed('code = Unavailable desc = transport is closing'), {
       code: 'CONNECTION_LOST',
@@ -116,12 +116,12 @@ describe('a status without a text of etcd', () => {
     assert.equal(relayed('code = toString desc = no').code, 'UNKNOWN')
   })
 
-  test('keeps its own code where that is not Unknown', () => {
+  test('keeps its code if that is not Unknown', () => {
     const details = 'rpc error: code = Unavailable desc = no'
     assert.equal(toEtcdError({ code: 9, details }, context).code, 'UNKNOWN')
   })
 
-  test('gives the reason why there is no connection, without the frame that grpc-js puts around it', () => {
+  test('contains the reason why connecting failed, without the wrapping of grpc-js', () => {
     const reason = (details: string) => toEtcdError({ code: 14, details }, context).rawMessage
     const frame = (error: string, note = '') =>
       `No connection established. Last error: Error: ${error}. Resolution note: ${note}`
@@ -132,7 +132,7 @@ describe('a status without a text of etcd', () => {
   })
 })
 
-/** Listens on a free loopback port until the test is over. */
+/** Listens on a free loopback port until the test ends. */
 async function listen(t: TestContext, server: Server | Http2Server): Promise<string> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -145,15 +145,15 @@ async function listen(t: TestContext, server: Server | Http2Server): Promise<str
 interface FailingCall {
   readonly timeoutMs?: number
   readonly credentials?: ChannelCredentials
-  /** Whether the call is made only when there is a connection. */
+  /** Whether the call starts only after the connection is established. */
   readonly connected?: boolean
 }
 
-/** What a call that grpc-js itself makes to `target` fails with. */
+/** The status of a failed call of plain grpc-js to `target`. */
 async function failure(target: string, call: FailingCall = {}): Promise<EtcdError> {
   const client = new Client(target, call.credentials ?? credentials.createInsecure(), {
     'grpc.enable_retries': 0,
-    // Otherwise it takes the address for a name to ask for, which Node 26 does not allow.
+    // Otherwise grpc-js uses the address for SNI, which Node 26 rejects.
     'grpc.ssl_target_name_override': 'member.test',
   })
   try {
@@ -175,7 +175,7 @@ function failedPut(client: Client, timeoutMs: number): Promise<ServiceError> {
   })
 }
 
-/** A server that ends each call in one way. */
+/** A server that ends every call by `end`. */
 function endingEach(end: (stream: ServerHttp2Stream) => void): Http2Server {
   return createHttp2Server().on('stream', (stream) => {
     stream.on('error', () => {})
@@ -183,8 +183,8 @@ function endingEach(end: (stream: ServerHttp2Stream) => void): Http2Server {
   })
 }
 
-describe('the texts of the grpc-js in use', () => {
-  test('tell that nobody listens', async (t) => {
+describe('The messages of the installed grpc-js', () => {
+  test('identify a refused connection', async (t) => {
     const server = createServer()
     const target = await listen(t, server)
     server.close()
@@ -193,13 +193,13 @@ describe('the texts of the grpc-js in use', () => {
     assert.match(error.rawMessage, /^connect ECONNREFUSED 127\.0\.0\.1:\d+$/)
   })
 
-  test('tell that a socket file is not there', async () => {
+  test('identify a missing Unix socket', async () => {
     const error = await failure('unix:/nowhere/etcd.sock')
     assert.deepEqual([error.code, error.effect], ['NOT_CONNECTED', 'none'])
     assert.equal(error.rawMessage, 'connect ENOENT /nowhere/etcd.sock')
   })
 
-  test('tell that the certificate is of an unknown authority', async (t) => {
+  test('identify an unknown certificate authority', async (t) => {
     const { cert, key } = new CertificateAuthority().issue({ hosts: ['member.test'] })
     const server = createTlsServer({ cert, key, ALPNProtocols: ['h2'] })
     server.on('tlsClientError', () => {})
@@ -209,19 +209,19 @@ describe('the texts of the grpc-js in use', () => {
     assert.match(error.rawMessage, /unable to verify|self-signed certificate|unable to get local issuer/)
   })
 
-  test('tell that the deadline passed while there was no connection', async (t) => {
+  test('identify a deadline that passed without a connection', async (t) => {
     const silent = createServer((socket) => t.after(() => socket.destroy()))
     const error = await failure(await listen(t, silent), { timeoutMs: 50 })
     assert.deepEqual([error.code, error.effect], ['DEADLINE_EXCEEDED', 'none'])
   })
 
-  test('tell that the deadline passed without an answer', async (t) => {
+  test('identify a deadline that passed without a response', async (t) => {
     const server = endingEach(() => {})
     const error = await failure(await listen(t, server), { timeoutMs: 50, connected: true })
     assert.deepEqual([error.code, error.effect], ['DEADLINE_EXCEEDED', 'unknown'])
   })
 
-  test('tell how the stream was reset', async (t) => {
+  test('contain the code of a reset stream', async (t) => {
     const ends: readonly (readonly [rstCode: number, code: ErrorCode, effect: Effect])[] = [
       [0, 'CONNECTION_LOST', 'unknown'],
       [1, 'CONNECTION_LOST', 'unknown'],
@@ -242,7 +242,7 @@ describe('the texts of the grpc-js in use', () => {
     }
   })
 
-  test('tell that the connection was lost', async (t) => {
+  test('identify a lost connection', async (t) => {
     const error = await failure(
       await listen(
         t,

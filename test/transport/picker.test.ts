@@ -31,7 +31,7 @@ function pickerOf(members: Readonly<Record<string, Member>>): Picker {
 const linearizable: Route = { serializable: false, prefer: undefined, endpoint: undefined }
 const serializable: Route = { ...linearizable, serializable: true }
 
-/** Who is picked in twelve picks, and how often. */
+/** How often each endpoint is picked in twelve picks. */
 function picks(members: Readonly<Record<string, Member>>, route: Route, excludedEndpoints?: readonly string[]): object {
   const picker = pickerOf(members)
   const counts: Record<string, number> = {}
@@ -45,25 +45,25 @@ function picks(members: Readonly<Record<string, Member>>, route: Route, excluded
 describe('The picker', () => {
   const three = { a: { role: 'leader' }, b: {}, c: {} } as const
 
-  test('begins anywhere, so that clients which open one stream each are spread over the members', () => {
+  test('starts at a random member, so that clients with one stream each are spread over the members', () => {
     const first = Array.from({ length: 300 }, () => pickerOf(three).pick(linearizable, undefined)?.url)
     for (const url of ['a', 'b', 'c']) assert.ok(first.filter((other) => other === url).length > 50)
   })
 
-  test('gives every healthy member the same number of calls', () => {
+  test('picks all healthy members equally often', () => {
     assert.deepEqual(picks(three, linearizable), { a: 4, b: 4, c: 4 })
     assert.deepEqual(picks({ ...three, c: { state: 'connecting' } }, linearizable), { a: 6, b: 6 })
     assert.deepEqual(picks({ ...three, c: { ejectedFor: 'unresponsive' } }, serializable), { a: 6, b: 6 })
   })
 
-  test('gives a member with two addresses one turn', () => {
+  test('picks a member with two addresses as often as others', () => {
     assert.deepEqual(picks({ a: { memberId: '1' }, b: { memberId: '1' }, c: { memberId: '2' } }, linearizable), {
       a: 6,
       c: 6,
     })
   })
 
-  test('leaves members that failed the call for others, and falls back on them', () => {
+  test('picks members that have failed the call only if there are no others', () => {
     assert.deepEqual(picks(three, linearizable, ['a', 'b']), { c: 12 })
     assert.deepEqual(picks(three, linearizable, ['a', 'b', 'c']), { a: 4, b: 4, c: 4 })
     const picker = pickerOf(three)
@@ -72,7 +72,7 @@ describe('The picker', () => {
     assert.equal(picker.hasUntriedEndpoint({ ...linearizable, endpoint: 'c' }, new Set(['a'])), false)
   })
 
-  test('keeps learners out of everything but serializable reads that prefer them', () => {
+  test('picks learners only for serializable reads that prefer them', () => {
     const members = { ...three, l: { role: 'learner', latencyMs: 1 } } as const
     assert.deepEqual(picks(members, linearizable), { a: 4, b: 4, c: 4 })
     assert.deepEqual(picks(members, serializable), { a: 4, b: 4, c: 4 })
@@ -82,21 +82,21 @@ describe('The picker', () => {
     assert.deepEqual(picks({ l: members.l }, linearizable), { none: 12 })
   })
 
-  test('prefers the leader or the nearest, and takes any where there is none', () => {
+  test('prefers the leader or the nearest member, and picks any other if there is none', () => {
     assert.deepEqual(picks(three, { ...linearizable, prefer: 'leader' }), { a: 12 })
     assert.deepEqual(picks({ b: {}, c: {} }, { ...linearizable, prefer: 'leader' }), { b: 6, c: 6 })
     const far = { a: { latencyMs: 9 }, b: { latencyMs: 2 }, c: {} }
     assert.deepEqual(picks(far, { ...linearizable, prefer: 'nearest' }), { b: 12 })
   })
 
-  test('goes to the member that is asked for, as long as it is connected', () => {
+  test('picks the given endpoint while it is connected', () => {
     const route = { ...linearizable, endpoint: 'b' }
     assert.deepEqual(picks(three, route), { b: 12 })
     assert.deepEqual(picks({ ...three, b: { ejectedFor: 'other cluster' } }, route), { b: 12 })
     assert.deepEqual(picks({ ...three, b: { state: 'connecting' } }, route), { none: 12 })
   })
 
-  test('where none is healthy takes those without a leader before those that do not answer', () => {
+  test('prefers members without a leader to unresponsive ones if none is healthy', () => {
     const members = {
       a: { ejectedFor: 'unresponsive' },
       b: { ejectedFor: 'no leader' },

@@ -6,7 +6,7 @@ import { serverErrors } from '../../src/transport/server-errors.js'
 
 type Row = readonly [grpcCode: number, text: string, code: ErrorCode, effect: Effect, retryable: boolean]
 
-/** The errors of etcd's `rpctypes`, with the gRPC code that the newest release gives them. */
+/** The errors of etcd's `rpctypes`, with their gRPC code in the newest release. */
 const rpctypes: readonly Row[] = [
   [3, 'etcdserver: key is not provided', 'EMPTY_KEY', 'none', false],
   [3, 'etcdserver: key not found', 'KEY_NOT_FOUND', 'none', false],
@@ -97,7 +97,7 @@ const rpctypes: readonly Row[] = [
   [4, 'etcdserver: context deadline exceeded', 'SERVER_DEADLINE_EXCEEDED', 'unknown', false],
 ]
 
-/** What members and proxies send beside those, always as Unknown or as the reason for the end of a watch. */
+/** Other messages of members and proxies, sent as Unknown or as the reason for the end of a watch. */
 const others: readonly Row[] = [
   [2, 'raft proposal dropped', 'PROPOSAL_DROPPED', 'none', true],
   [2, 'raft: stopped', 'SERVER_STOPPED', 'unknown', true],
@@ -143,13 +143,13 @@ const context = {
   now: 0,
 }
 
-describe('errors of etcd', () => {
-  test('are all in these tables, and nothing else', () => {
+describe('The errors of etcd', () => {
+  test('are all in these tables', () => {
     assert.equal(rpctypes.length, 63)
     assert.deepEqual(all.map(([, text]) => text).sort(), [...serverErrors.keys()].sort())
   })
 
-  test('are known by their text, under their own gRPC code and under any other', () => {
+  test('are recognized by their message, with any gRPC code', () => {
     for (const [grpcCode, text, code, effect] of all) {
       for (const wireCode of [grpcCode, 2, 9, 14]) {
         const error = toEtcdError({ code: wireCode, details: text }, context)
@@ -162,7 +162,7 @@ describe('errors of etcd', () => {
     }
   })
 
-  test('are known inside the renderings that Go wraps around them', () => {
+  test('are recognized within the renderings of Go', () => {
     for (const [, text, code, effect] of all) {
       const once = `rpc error: code = InvalidArgument desc = ${text}`
       for (const details of [once, `rpc error: code = Unknown desc = ${once}`]) {
@@ -172,19 +172,19 @@ describe('errors of etcd', () => {
     }
   })
 
-  test('never have an effect where the call did not leave this process', () => {
+  test('have the effect `none` if the call was not sent', () => {
     for (const [grpcCode, details] of all) {
       assert.equal(toEtcdError({ code: grpcCode, details }, { ...context, sent: false }).effect, 'none', details)
     }
   })
 
-  test('say whether the call may succeed elsewhere or later', () => {
+  test('are retryable if the call may succeed elsewhere or later', () => {
     for (const [grpcCode, text, , , retryable] of all) {
       assert.equal(toEtcdError({ code: grpcCode, details: text }, context).retryable, retryable, text)
     }
   })
 
-  test('are matched whole, not in part', () => {
+  test('are matched as a whole', () => {
     const error = toEtcdError({ code: 3, details: 'etcdserver: key is not provided, really' }, context)
     assert.deepEqual([error.code, error.effect, error.grpcCode], ['UNKNOWN', 'unknown', 3])
   })

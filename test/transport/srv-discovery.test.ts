@@ -35,26 +35,26 @@ describe('discoverEndpoints', () => {
     assert.deepEqual(endpoints, ['https://a.example:2379', 'https://b.example:2380'])
   })
 
-  test('finds members without TLS where DNS has none with it', async () => {
+  test('finds members without TLS if there are no TLS records', async () => {
     const { endpoints, questions } = await discover({ [plain]: [srv('a.example')] })
     assert.deepEqual(endpoints, ['http://a.example:2379'])
     assert.deepEqual(questions, [secure, plain])
   })
 
-  test('takes those with TLS alone where both exist', async () => {
+  test('uses only the TLS records if both exist', async () => {
     const { endpoints, questions } = await discover({ [secure]: [srv('a.example')], [plain]: [srv('b.example')] })
     assert.deepEqual(endpoints, ['https://a.example:2379'])
     assert.deepEqual(questions, [secure])
   })
 
-  test('asks for the service of the discovery name', async () => {
+  test('queries the service with the discovery name', async () => {
     const { endpoints } = await discover({ [`_etcd-client-ssl-blue._tcp.${domain}`]: [srv('a.example')] }, 'blue')
     assert.deepEqual(endpoints, ['https://a.example:2379'])
     const { questions } = await discover({ [`_etcd-client-blue._tcp.${domain}`]: [srv('a.example')] }, 'blue')
     assert.deepEqual(questions, [`_etcd-client-ssl-blue._tcp.${domain}`, `_etcd-client-blue._tcp.${domain}`])
   })
 
-  test('orders by priority, then weight from the highest, then name, then port', async () => {
+  test('sorts by priority, descending weight, name and port', async () => {
     const records = [
       srv('f.example', 2379, 2, 9),
       srv('e.example', 2380, 1, 1),
@@ -72,21 +72,21 @@ describe('discoverEndpoints', () => {
     ])
   })
 
-  test('strips the dot that ends a full name', async () => {
+  test('strips the trailing dot of a name', async () => {
     const resolver: SrvDiscovery['resolver'] = {
       resolveSrv: async () => [{ name: 'a.example.', port: 2379, priority: 0, weight: 0 }],
     }
     assert.deepEqual(await discoverEndpoints({ domain, resolver }), ['https://a.example:2379'])
   })
 
-  test('takes the root as target for a service that is not offered', async () => {
+  test('treats the root as target as an unavailable service', async () => {
     const { endpoints } = await discover({ [secure]: [srv('.', 0)], [plain]: [srv('a.example')] })
     assert.deepEqual(endpoints, ['http://a.example:2379'])
     const { error } = await failure({ [secure]: [srv('.', 0)], [plain]: [srv('.', 0)] })
     assert.match(error.message, /has no SRV records/)
   })
 
-  test('fails where there are no records, with what DNS said of each name', async () => {
+  test('fails if there are no records, with the error of each query', async () => {
     const { error } = await failure({ [plain]: [] })
     assert.match(error.message, /DNS has no SRV records/)
     assert.ok(error.cause instanceof AggregateError)
@@ -99,7 +99,7 @@ describe('discoverEndpoints', () => {
     )
   })
 
-  test('does not leave TLS where DNS cannot say whether there are members with it', async () => {
+  test('does not fall back to plain text if the TLS query fails', async () => {
     const { error, asked } = await failure({ [secure]: 'server failure', [plain]: [srv('a.example')] })
     assert.match(error.message, /DNS failed to resolve the SRV records/)
     assert.ok(error.cause instanceof Error && 'code' in error.cause)
@@ -107,7 +107,7 @@ describe('discoverEndpoints', () => {
     assert.ok(!asked.includes(plain))
   })
 
-  test('fails where DNS cannot say whether there are members without TLS', async () => {
+  test('fails if the query without TLS fails', async () => {
     const { error } = await failure({ [plain]: 'server failure' })
     assert.match(error.message, /failed to resolve/)
   })

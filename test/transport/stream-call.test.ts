@@ -6,7 +6,7 @@ import type { Method } from '../../src/protobuf/method.js'
 import { StreamCall } from '../../src/transport/connection/stream-call.js'
 import { header } from '../support/fake-transport.js'
 
-/** A stream whose messages are the JSON of its answers. */
+/** A stream with JSON as messages. */
 function openStream() {
   const seen: (number | undefined)[] = []
   const told: unknown[] = []
@@ -36,7 +36,7 @@ function openStream() {
 }
 
 describe('A stream', () => {
-  test('shows every header to its connection, those of streamed ranges too', () => {
+  test('passes every header to its connection, also those of streamed ranges', () => {
     const { answer, seen, told } = openStream()
     answer({ header: header({ revision: 7 }) })
     answer({ rangeResponse: { kvs: [] } })
@@ -45,7 +45,7 @@ describe('A stream', () => {
     assert.deepEqual([seen, told.length], [[7, 9], 4])
   })
 
-  test('ends at the first answer of another cluster, which goes no further', () => {
+  test('ends with the first response of another cluster, which is not delivered', () => {
     const { answer, seen, told } = openStream()
     answer({ header: header({ revision: 7 }), TTL: 3 })
     answer({ header: header({ clusterId: 'c2', revision: 1 }), TTL: 0 })

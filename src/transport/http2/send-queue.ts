@@ -55,7 +55,7 @@ export class SendQueue {
 
   /** Grows the window of the connection. Throws an `Http2Error` if `bytes` are 0 or the window overflows. */
   growConnectionWindow(bytes: number): void {
-    if (bytes === 0) throw protocolError('a WINDOW_UPDATE of 0 bytes came')
+    if (bytes === 0) throw protocolError('a WINDOW_UPDATE has an increment of 0')
     this.#connectionWindow += bytes
     if (this.#connectionWindow > maxUint31) throw flowControlError('the window of the connection overflows')
     this.pump()
