@@ -5,6 +5,7 @@ import type { ReadPolicy } from '../core/read-policy.js'
 import type { CallOptions } from '../transport/transport.js'
 import { encodeCursor } from './cursor.js'
 import { type Fetch, fetchPage, type PageSize } from './page-fetch.js'
+import { PageKeys } from './page-keys.js'
 import { type RangeStreams, type StreamedPart, streamedParts } from './range-stream.js'
 import { afterLast, type RangeOptions, rangeRequest } from './requests.js'
 import type { RangeResult } from './results.js'
@@ -78,8 +79,8 @@ export class Listing implements AsyncIterable<KeyValue> {
     this.#options = options
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<KeyValue, void, undefined> {
-    for await (const page of this.pages()) yield* page.kvs
+  [Symbol.asyncIterator](): AsyncIterableIterator<KeyValue, undefined> {
+    return new PageKeys(this.pages())
   }
 
   /** Page by page; `timeoutMs` bounds each page. */

@@ -70,6 +70,18 @@ describe('A listing', () => {
     )
   })
 
+  test('serves calls of next() that do not wait for each other in order, and each with another key', async () => {
+    const keys = listing(1200).list[Symbol.asyncIterator]()
+    const results = await Promise.all(Array.from({ length: 1202 }, () => keys.next()))
+    const texts = results.map(({ value }) => value?.keyText)
+    assert.deepEqual(texts.slice(0, 1200), [...new Set(texts)].slice(0, 1200).sort())
+    assert.deepEqual(
+      results.slice(1199).map(({ done }) => done),
+      [false, true, true],
+    )
+    assert.deepEqual(await keys.return?.(), { value: undefined, done: true })
+  })
+
   test('cancels the page that is being read ahead when the loop is left, in whatever way', async () => {
     const leave: ((list: Listing) => Promise<unknown>)[] = [
       async (list) => {
