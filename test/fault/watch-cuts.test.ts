@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { CompactedError, deleteKey, Etcd, put, type WatchBatch, type WatchOptions } from '../../src/index.js'
-import { poll } from '../../src/testing/index.js'
+import { FaultProxy, poll } from '../../src/testing/index.js'
 import { useCluster, useDirectClient, useProxy } from '../support/cluster.js'
+import { memberAt } from '../support/cluster-view.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 import { randomFrom } from '../support/random.js'
 import { within } from '../support/slack.js'
-import { collectTo, type HistoricChange, watchViolations } from '../support/watch-history.js'
+import { collectTo, type HistoricChange, type WatchRecord, watchViolations } from '../support/watch-history.js'
 
 describe('A watch whose connection is cut', () => {
   // Answers above 576 KiB are split.
@@ -50,12 +51,8 @@ describe('A watch whose connection is cut', () => {
   test('delivers every event once and in order, cut at 50 random points of a backlog of 5,000 revisions', async (t) => {
     const seed = Date.now() % 100_000
     t.diagnostic(`seed ${seed}`)
-    const random = randomFrom(seed)
     const prefix = uniquePrefix()
-    const changes = await writeMany(prefix, 5000, random)
-    const [from, to] = [changes[0]?.revision ?? 0, changes.at(-1)?.revision ?? 0]
-    const deletions = changes.filter(({ type }) => type === 'delete')
-    const etcd = createClient(t, cluster)
+    const changes = await writeMany(prefix, 5000, randomFrom(seed))
     const variants: readonly WatchOptions[] = [
       {},
       { only: 'delete' },
@@ -63,24 +60,40 @@ describe('A watch whose connection is cut', () => {
       { prevKv: true },
       { maxBufferedEvents: 50 },
     ]
-    const watching = variants.map(async (options) => {
-      const last =
-        options.only === 'delete' ? (deletions.at(-1)?.revision ?? 0) : options.only === 'put' ? lastPut(changes) : to
-      const watcher = etcd.watch({ prefix }, { ...options, startRevision: from })
-      const batches = await collectTo(watcher.batches(), last)
-      return { name: JSON.stringify(options), from, ...options, batches, reconnects: watcher.status.reconnects }
-    })
-    for (let cuts = 0; cuts < 50; cuts += 1) {
-      await proxy.cutAfter({ direction: 'down', bytes: Math.floor(random() ** 3 * 2_000_000) })
-      if (cuts === 40) proxy.cut()
-    }
-    const records = await Promise.all(watching)
+    // Each variant has its own connection, so that the reconnect delays of 50 cuts overlap.
+    const runs = variants.map((variant, index) => followOverCuts(t, prefix, changes, variant, randomFrom(seed + index)))
+    const records = (await Promise.all(runs)).flat()
     t.diagnostic(`${changes.length} events; reconnects: ${records.map(({ reconnects }) => reconnects)}`)
     assert.deepEqual(
       records.flatMap((record) => watchViolations(record, changes)),
       [],
     )
   })
+
+  /** A watch of a variant and a plain one, on a connection that is cut ten times. */
+  async function followOverCuts(
+    t: TestContext,
+    prefix: string,
+    changes: readonly HistoricChange[],
+    variant: WatchOptions,
+    random: () => number,
+  ): Promise<(WatchRecord & { readonly reconnects: number })[]> {
+    const ownProxy = await FaultProxy.start(memberAt(cluster, 0).clientUrl)
+    t.after(() => ownProxy.close())
+    const etcd = createClient(t, { endpoints: [`http://${ownProxy.endpoint}`] })
+    const from = changes[0]?.revision ?? 0
+    const watching = [{}, variant].map(async (options: WatchOptions) => {
+      const last = changes.findLast(({ type }) => type === (options.only ?? type))?.revision ?? 0
+      const watcher = etcd.watch({ prefix }, { ...options, startRevision: from })
+      const batches = await collectTo(watcher.batches(), last)
+      return { name: JSON.stringify(options), from, ...options, batches, reconnects: watcher.status.reconnects }
+    })
+    for (let cuts = 0; cuts < 10; cuts += 1) {
+      await ownProxy.cutAfter({ direction: 'down', bytes: Math.floor(random() ** 3 * 2_000_000) })
+      if (cuts === 8) ownProxy.cut()
+    }
+    return Promise.all(watching)
+  }
 
   test('delivers what happened meanwhile, also when it started at the present and had seen no event', async (t) => {
     const prefix = uniquePrefix()
@@ -245,7 +258,3 @@ describe('A watch whose connection is cut', () => {
     assert.equal((await future[Symbol.asyncIterator]().next()).value?.revision, last)
   })
 })
-
-function lastPut(changes: readonly HistoricChange[]): number {
-  return changes.findLast(({ type }) => type === 'put')?.revision ?? 0
-}
