@@ -265,7 +265,7 @@ describe('The option', () => {
     const failures: unknown[] = []
     etcd.on('syncFailed', ({ error }) => failures.push(error))
     await poll('the refresh fails', () => failures.length > 0 || undefined)
-    assert.match(String(failures[0]), /`endpoints` must be https as those before/)
+    assert.match(String(failures[0]), /`endpoints` must use https/)
     assert.deepEqual(
       etcd.endpoints().map(({ endpoint }) => endpoint),
       [`https://127.0.0.1:${portOf(0)}`],
