@@ -1,13 +1,13 @@
 import { setMaxListeners } from 'node:events'
 
-/** The longest delay a Node timer takes, 25 days: it takes any longer one for 1 ms. */
+/** The longest delay of a Node.js timer, 25 days. A timer with a longer one fires after 1 ms. */
 export const longestTimerMs = 2 ** 31 - 1
 
 const shared = new WeakSet<AbortSignal>()
 
 /**
- * Lets any number of calls share a signal. Each takes its listener off again when it ends, so Node's warning of a
- * leak, which comes at the eleventh, would be a false one.
+ * Lets any number of calls share a signal without Node's warning of a listener leak: each call removes its listener when it
+ * ends.
  */
 export function shareable(signal: AbortSignal): AbortSignal {
   if (!shared.has(signal)) setMaxListeners(0, signal)

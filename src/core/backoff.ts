@@ -5,14 +5,14 @@ export interface Backoff {
 }
 
 /**
- * Waiting time before attempt number `attempt` (the first repeat is 1), with full jitter: evenly distributed from 0 to
- * the exponential bound, so that callers that failed together do not come back together.
+ * The wait before retry number `attempt`, starting at 1, with full jitter: uniformly distributed from 0 to the exponential
+ * bound, so that callers that failed together do not retry together.
  */
 export function fullJitterMs(attempt: number, { baseMs, maxMs }: Backoff, random: () => number = Math.random): number {
   return random() * boundMs(attempt, { baseMs, maxMs })
 }
 
-/** As `fullJitterMs`, but never less than half of the bound: for waits that must not be skipped, such as ejections. */
+/** Like `fullJitterMs`, but at least half of the bound: for waits that must not be skipped, such as ejections. */
 export function halfJitterMs(attempt: number, backoff: Backoff, random: () => number = Math.random): number {
   return boundMs(attempt, backoff) * (0.5 + random() / 2)
 }

@@ -1,6 +1,14 @@
 import { EtcdError } from './errors.js'
 
-/** Translates between a value of type `T` and the bytes that etcd stores. */
+/**
+ * Converts between values of type `T` and the bytes that etcd stores.
+ *
+ * @example
+ * const port: Codec<number> = {
+ *   encode: (value) => Buffer.from(String(value)),
+ *   decode: (bytes) => Number(bytes.toString()),
+ * }
+ */
 export interface Codec<T> {
   encode(value: T): Uint8Array
   decode(bytes: Buffer): T
@@ -8,7 +16,7 @@ export interface Codec<T> {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** UTF-8 text. Bytes that are not valid UTF-8 are an error (`DECODE_FAILED`), never replacement characters. */
+/** The codec of UTF-8 text. Invalid UTF-8 is an error (`DECODE_FAILED`) and is never replaced. */
 export const text: Codec<string> = {
   encode: (value) => Buffer.from(value, 'utf8'),
   decode(bytes) {
@@ -20,10 +28,15 @@ export const text: Codec<string> = {
   },
 }
 
-/** The bytes as they are. */
+/** The codec of plain bytes. */
 export const bytes: Codec<Uint8Array> = { encode: (value) => value, decode: (value) => value }
 
-/** JSON. Text that does not parse is an error (`DECODE_FAILED`). The type is the caller's word: nothing checks it. */
+/**
+ * Returns the codec of JSON. Invalid JSON is an error (`DECODE_FAILED`). Decoded values are not validated against `T`.
+ *
+ * @example
+ * const config = kv.as(json<Config>())
+ */
 export function json<T = unknown>(): Codec<T> {
   return jsonCodec as Codec<T>
 }

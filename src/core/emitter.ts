@@ -1,16 +1,16 @@
 import { EventEmitter } from 'eventemitter3'
 
-/** An event map: name → the one payload its listeners get. */
+/** Maps event names to payloads. */
 export type EventMap<Events> = { [Name in keyof Events]: object }
 
 /**
- * Typed events with one payload each. A listener that throws disturbs neither the emitter nor the other listeners: its
- * error is rethrown on its own, as an uncaught exception, since hiding a caller's bug would help nobody.
+ * Typed events with one payload each. A listener that throws does not affect the emitter or other listeners: its error is
+ * rethrown as an uncaught exception, because hiding a bug of the caller would help nobody.
  */
 export class Emitter<Events extends EventMap<Events>> {
   readonly #emitter = new EventEmitter()
 
-  /** Calls `listener` for each `event` from now on; returns a function that takes it off again. */
+  /** Calls `listener` for each `event` from now on. Returns a function that removes it. */
   on<Name extends keyof Events & string>(event: Name, listener: (payload: Events[Name]) => void): () => void {
     const guarded = (payload: Events[Name]): void => {
       try {
@@ -29,7 +29,7 @@ export class Emitter<Events extends EventMap<Events>> {
     this.#emitter.emit(event, payload)
   }
 
-  /** Takes every listener off. */
+  /** Removes all listeners. */
   clear(): void {
     this.#emitter.removeAllListeners()
   }

@@ -1,15 +1,16 @@
 import { isNativeError } from 'node:util/types'
 
 /**
- * What a failed call may have changed in the cluster.
+ * What a failed call may have changed in the cluster:
  *
- * - `none`: nothing was changed by it: it never left this process, or the server refused it before applying it.
- * - `unknown`: it was sent and may or may not have been applied, now or later. Reading back does not settle it, since
- *   a member that was paused can still apply it after the read; only a compare that it would have used up does.
+ * - `none`: nothing. The call was not sent, or the server refused it before applying it.
+ * - `unknown`: the call was sent and may or may not be applied, now or later. A read does not settle that, because a paused
+ *   member can still apply the call after the read. A transaction with a compare that can succeed only once is safe to
+ *   repeat until its outcome is known.
  */
 export type Effect = 'none' | 'unknown'
 
-/** Errors that an etcd server answers with, named for the server's own errors (`rpctypes`). */
+/** Errors that etcd returns, named after [its own errors](https://pkg.go.dev/go.etcd.io/etcd/api/v3/v3rpc/rpctypes). */
 export type ServerErrorCode =
   | 'EMPTY_KEY'
   | 'KEY_NOT_FOUND'
@@ -79,73 +80,73 @@ export type ServerErrorCode =
   | 'ELECTION_NOT_LEADER'
   | 'SESSION_EXPIRED'
 
-/** Errors of the wire between this client and a member, and of calls whose text no etcd release is known to send. */
+/** Errors of the connection between this client and a member, and gRPC errors that no etcd release is known to return. */
 export type TransportErrorCode =
-  /** No member could be reached in time; nothing was sent. */
+  /** No member could be reached in time. Nothing was sent. */
   | 'NOT_CONNECTED'
   /** The connection was lost, or the member stopped answering, after the call was sent. */
   | 'CONNECTION_LOST'
   /** The call's deadline passed. */
   | 'DEADLINE_EXCEEDED'
-  /** The member does not know this call: an older etcd, or a proxy. */
+  /** The member does not implement the call: an older etcd, or a proxy. */
   | 'UNIMPLEMENTED'
-  /** A request or an answer was over the receiver's size limit. */
+  /** A request or a response exceeded the size limit of its receiver. */
   | 'MESSAGE_TOO_LARGE'
-  /** The answer was not valid protocol, or held an integer above 2^53 − 1. */
+  /** The response was not valid, or contained an integer above 2^53 − 1. */
   | 'PROTOCOL_ERROR'
-  /** A leader was elected after this write was sent, and no answer came: it may be lost, or be applied later. */
+  /** A leader was elected after the write was sent, and no response arrived: the write may be lost, or be applied later. */
   | 'LEADER_LOST'
-  /** Any other gRPC status; `grpcCode` and the message tell which. */
+  /** Any other gRPC status: see `grpcCode` and the message. */
   | 'UNKNOWN'
 
-/** Errors found by this client. */
+/** Errors that this client detects. */
 export type ClientErrorCode =
-  /** An argument or an option is wrong; nothing was sent. */
+  /** An argument or an option is invalid. Nothing was sent. */
   | 'INVALID_ARGUMENT'
   /** The client is closed. */
   | 'CLOSED'
-  /** No member allows another stream on its connection (`--max-concurrent-streams`); nothing was sent. */
+  /** No member allows another stream on its connection (`--max-concurrent-streams`). Nothing was sent. */
   | 'STREAM_LIMIT'
-  /** The member belongs to another cluster than the one this client was talking to. */
+  /** The member belongs to another cluster than the one that the client was connected to. */
   | 'CLUSTER_CHANGED'
-  /** The cluster's revision went back: it was restored from a backup. */
+  /** The cluster's revision has decreased: it was restored from a backup. */
   | 'REVISION_REWOUND'
-  /** A range without a limit holds more than `maxRangeKeys` or `maxRangeBytes`. */
+  /** A range without a limit contains more than `maxRangeKeys` or `maxRangeBytes`. */
   | 'RANGE_TOO_LARGE'
-  /** `update()` lost against other writers `maxAttempts` times. */
+  /** `update()` conflicted with other writers `maxAttempts` times. */
   | 'UPDATE_CONFLICT'
-  /** `stm()` lost against other writers `maxAttempts` times. */
+  /** `stm()` conflicted with other writers `maxAttempts` times. */
   | 'STM_CONFLICT'
-  /** Another mirror has gone on from where this one was. */
+  /** Another mirror has continued from the checkpoint of this one. */
   | 'MIRROR_CONFLICT'
-  /** A value or key is not valid UTF-8, JSON, or whatever its codec expects. */
+  /** A key or value is not valid for its codec, for example not UTF-8 or JSON. */
   | 'DECODE_FAILED'
-  /** A cursor is damaged or belongs to another range. */
+  /** A cursor is invalid or belongs to another range. */
   | 'INVALID_CURSOR'
-  /** A transaction, or an operation or a comparison for one, was awaited instead of committed. */
+  /** A transaction, or an operation or a compare for one, was awaited instead of committed. */
   | 'TXN_NOT_COMMITTED'
   /** A lease can no longer be relied on. */
   | 'LEASE_LOST'
-  /** A lock was not granted in time. */
+  /** A lock was not acquired in time. */
   | 'LOCK_TIMEOUT'
-  /** `tryLock()` found the lock held. */
+  /** `tryLock()` failed because the lock is held. */
   | 'LOCK_UNAVAILABLE'
-  /** A lock that was held is no longer certain to be. */
+  /** A held lock can no longer be relied on. */
   | 'LOCK_LOST'
-  /** A semaphore is used with another number of permits than it has. */
+  /** A semaphore is used with different numbers of permits. */
   | 'PERMITS_MISMATCH'
-  /** As many as a double barrier is for are in it. */
+  /** A double barrier is full. */
   | 'BARRIER_FULL'
-  /** The answer to taking an item out of a queue was lost. */
+  /** The response to taking an item out of a queue was lost. */
   | 'CLAIM_UNKNOWN'
 
 export type ErrorCode = ServerErrorCode | TransportErrorCode | ClientErrorCode
 
-/** What an error knows beside its message. */
+/** The fields of an error besides its message. */
 export interface EtcdErrorInit {
   readonly code: ErrorCode
   readonly effect: Effect
-  /** Whether the same call may succeed if it is made again later. Says nothing about whether that is safe: see `effect`. */
+  /** Whether the same call may succeed later. Whether a retry is safe depends on `effect`. */
   readonly retryable?: boolean | undefined
   readonly endpoint?: string | undefined
   readonly method?: string | undefined
@@ -157,27 +158,36 @@ export interface EtcdErrorInit {
 const brand = Symbol.for('etcdkit.error')
 
 /**
- * Every failure of a call: match `code`, and `effect` before repeating a write.
+ * The error of a failed call. Match `code`; check `effect` before you retry a write.
  *
- * `instanceof EtcdError` holds across several copies of this package in one process, and for the `TypeError` that a
- * wrong argument is answered with.
+ * `instanceof EtcdError` also holds for errors of other copies of this package in the process, and for
+ * `InvalidArgumentError`, which is a `TypeError`.
+ *
+ * @example
+ * try {
+ *   await etcd.put('config/port', '8080')
+ * } catch (error) {
+ *   if (isEtcdError(error, 'NO_SPACE')) alertOperator(error)
+ *   else if (isEtcdError(error) && error.effect === 'none') retryLater()
+ *   else throw error
+ * }
  */
 export class EtcdError extends Error {
   override readonly name: string = 'EtcdError'
   readonly code: ErrorCode
-  /** Whether this call may have changed anything. */
+  /** Whether the call may have been applied. */
   readonly effect: Effect
-  /** Whether the same call may succeed later. Before you repeat a write, look at `effect`. */
+  /** Whether the same call may succeed later. Whether a retry of a write is safe depends on `effect`. */
   readonly retryable: boolean
-  /** The member that answered, or did not, last. */
+  /** The endpoint of the last attempt. */
   readonly endpoint: string | undefined
   /** The RPC, for example `KV.Put`. */
   readonly method: string | undefined
-  /** How many times the call was sent or tried to be sent. */
+  /** How many attempts were made. */
   readonly attempts: number
-  /** The gRPC status code on the wire. It differs between etcd releases for the same error: match `code` instead. */
+  /** The gRPC status code. It differs between etcd releases for the same error: match `code` instead. */
   readonly grpcCode: number | undefined
-  /** The message without the code and the place. */
+  /** The message without code, method and endpoint. */
   readonly rawMessage: string
 
   constructor(message: string, init: EtcdErrorInit) {
@@ -202,10 +212,10 @@ Object.defineProperty(EtcdError, Symbol.hasInstance, {
   },
 })
 
-/** A revision that the call needs was compacted away: read again at a newer one. */
+/** The requested revision has been compacted: read again at a newer one. */
 export class CompactedError extends EtcdError {
   override readonly name = 'CompactedError'
-  /** The oldest revision that is still there, where the server said so. */
+  /** The oldest available revision, if the server returned it. */
   readonly compactRevision: number | undefined
 
   constructor(message: string, init: Omit<EtcdErrorInit, 'code'> & { readonly compactRevision?: number | undefined }) {
@@ -214,7 +224,7 @@ export class CompactedError extends EtcdError {
   }
 }
 
-/** `TypeError` for a wrong argument or option: names it, what was expected and what came. Has all fields of an `EtcdError`. */
+/** The `TypeError` of an invalid argument or option; the message has its name, the expected and the actual value. It has all fields of an `EtcdError`. */
 export class InvalidArgumentError extends TypeError implements EtcdError {
   override readonly name = 'InvalidArgumentError'
   readonly code = 'INVALID_ARGUMENT'
@@ -233,27 +243,29 @@ export class InvalidArgumentError extends TypeError implements EtcdError {
   }
 }
 
-/** The classes of errors that have one of their own, by code. */
+/** The error classes of codes with a specific class. */
 export interface ErrorClasses {
   readonly COMPACTED: CompactedError
 }
 
-/** The error of a code. */
+/** The error class of a code. */
 export type ErrorOf<Code extends ErrorCode> = Code extends keyof ErrorClasses
   ? ErrorClasses[Code]
   : EtcdError & { readonly code: Code }
 
-/** A message with the reason that its cause gives, where it has one. */
+/** Appends the message of the cause, if it is an error. */
 export function withReason(message: string, cause: unknown): string {
   return cause instanceof Error ? `${message}: ${cause.message}` : message
 }
 
-/** What another version of the package may not have. */
+/** Errors of another version of the package may lack some of these. */
 const fields = ['code', 'effect', 'retryable', 'endpoint', 'method', 'attempts', 'grpcCode', 'rawMessage'] as const
 
 /**
- * Whether `error` is an etcdkit error, of any copy of the package, and has this code. What it says yes to has all fields of
- * an `EtcdError`.
+ * Whether `error` is an etcdkit error, of any copy of the package, with this code. An error for which it returns true has all
+ * fields of an `EtcdError`.
+ *
+ * @param code The expected code. Default: any.
  */
 export function isEtcdError(error: unknown): error is EtcdError
 export function isEtcdError<Code extends ErrorCode>(error: unknown, code: Code): error is ErrorOf<Code>
@@ -263,16 +275,16 @@ export function isEtcdError(error: unknown, code?: ErrorCode): error is EtcdErro
   return code === undefined || (error as { code?: unknown }).code === code
 }
 
-/** Whether the same may succeed later, when whatever it was that went wrong has passed. */
+/** Whether the failure is transient: the same call may succeed later. */
 export function isPassing(error: unknown): boolean {
   if (!isEtcdError(error)) return false
   return error.retryable || error.code === 'DEADLINE_EXCEEDED' || error.code === 'SERVER_DEADLINE_EXCEEDED'
 }
 
-/** The same failure for another caller: each error is completed with what only the call that it ends knows. */
+/** Copies an error for another caller of a shared operation: fields such as the method differ between them. */
 export function copyOf(error: unknown): unknown {
   if (!isEtcdError(error)) return error
-  // Of the same class, with all that it knows, and with a stack that begins here.
+  // The copy has the same class and fields, and its own stack.
   const { stack: _, ...known } = Object.getOwnPropertyDescriptors(error)
   const copy = Object.defineProperties(new Error(error.message), known)
   Object.setPrototypeOf(copy, Object.getPrototypeOf(error))
@@ -280,7 +292,7 @@ export function copyOf(error: unknown): unknown {
   return copy
 }
 
-/** What to do, where etcd's own words leave that open. */
+/** What to do about errors whose etcd message does not say so. */
 const hints: Partial<Record<ErrorCode, string>> = {
   USER_EMPTY: 'set the option `auth`, or use a client certificate',
 }

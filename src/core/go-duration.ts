@@ -12,7 +12,7 @@ const unitMs: Readonly<Record<string, number>> = {
   h: 3_600_000,
 }
 
-/** A duration as Go writes it, such as `5s` or `1m30s`, in milliseconds. */
+/** Parses a Go duration, such as `5s` or `1m30s`, to milliseconds. */
 export function goDurationMs(name: string, text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)]
   if (parts.map(([part]) => part).join('') !== text || parts.length === 0) {

@@ -2,9 +2,9 @@ const scope: { require?: unknown } = globalThis
 let imports = 0
 
 /**
- * Imports a package that is CommonJS. esbuild, where it bundles into an ES module, leaves the package's requires of Node's
- * own modules to a global `require` and throws where there is none, so there is one for as long as the import takes. In
- * CommonJS, and in the output of other bundlers, nothing of this is needed.
+ * Imports a CommonJS package. When esbuild bundles it into an ES module, its `require()` calls of Node.js modules use a
+ * global `require` and throw if there is none, so this defines one during the import. CommonJS output and other bundlers
+ * do not need it.
  */
 export async function importCommonJs<Module>(load: () => Promise<Module>): Promise<Module> {
   const isOurs = scope.require === undefined || scope.require === requireBuiltin

@@ -2,15 +2,19 @@ import { types } from 'node:util'
 import { EtcdError, InvalidArgumentError } from './errors.js'
 import { describe, keyBytes } from './validate.js'
 
-/** A key or a value as callers write them: text is stored as UTF-8. */
+/** A key or a value: a string, which is stored as UTF-8, or bytes. */
 export type Bytes = string | Uint8Array
 
 /**
  * The keys that an operation covers:
  *
- * - `{ prefix }`: all keys that start with it; an empty prefix is every key;
- * - `{ from, to }`: all keys from `from` up to, and without, `to`; without `to` up to the last key there is;
- * - `{ key }`, or just the key: that one.
+ * - a string or bytes, or `{ key }`: one key;
+ * - `{ prefix }`: all keys that start with the prefix; an empty prefix means all keys;
+ * - `{ from, to }`: all keys `>= from` and `< to`, in the order of bytes; without `to`, all keys `>= from`.
+ *
+ * @example
+ * await etcd.range({ prefix: 'config/' })
+ * await etcd.range({ from: 'users/a', to: 'users/n' })
  */
 export type KeyRange =
   | Bytes
@@ -18,7 +22,7 @@ export type KeyRange =
   | { readonly prefix: Bytes }
   | { readonly from: Bytes; readonly to?: Bytes | undefined }
 
-/** A range as etcd encodes it: `[key, rangeEnd)`; an empty `rangeEnd` is the one key, a zero byte is "to the last key". */
+/** A range in etcd's encoding: `[key, rangeEnd)`. An empty `rangeEnd` means one key, a zero byte means all keys `>= key`. */
 export interface EncodedRange {
   readonly key: Buffer
   readonly rangeEnd: Buffer
@@ -27,7 +31,7 @@ export interface EncodedRange {
 const none = Buffer.alloc(0)
 const zero = Buffer.from([0])
 
-/** Encodes a range as etcd's API has it; throws `InvalidArgumentError` for one that is empty, inverted or unclear. */
+/** Encodes a range. @throws `InvalidArgumentError` if it is empty, inverted or ambiguous */
 export function encodeRange(range: KeyRange): EncodedRange {
   if (typeof range === 'string' || types.isUint8Array(range)) return { key: keyBytes('key', range), rangeEnd: none }
   if (typeof range !== 'object' || range === null) throw invalid(range)
@@ -43,7 +47,7 @@ export function prefixRange(prefix: Buffer): EncodedRange {
   return prefix.length === 0 ? { key: zero, rangeEnd: zero } : { key: prefix, rangeEnd: prefixEnd(prefix) }
 }
 
-/** The first key after all keys that start with `prefix`; a zero byte, "to the last key", if there is none. */
+/** The first key after all keys that start with `prefix`; a zero byte (no upper bound) if there is none. */
 export function prefixEnd(prefix: Buffer): Buffer {
   let last = prefix.length - 1
   while (last >= 0 && prefix[last] === 0xff) last -= 1
@@ -53,17 +57,17 @@ export function prefixEnd(prefix: Buffer): Buffer {
   return end
 }
 
-/** The key right after `key`. */
+/** The next key after `key`. */
 export function successor(key: Buffer): Buffer {
   return Buffer.concat([key, zero])
 }
 
-/** Whether `rangeEnd` means "to the last key there is". */
+/** Whether `rangeEnd` means no upper bound. */
 export function isOpenEnd(rangeEnd: Uint8Array): boolean {
   return rangeEnd.length === 1 && rangeEnd[0] === 0
 }
 
-/** Whether all keys of `inner` belong to `outer`, which has a `rangeEnd`. */
+/** Whether `outer`, a range with a `rangeEnd`, contains all keys of `inner`. */
 export function covers(outer: EncodedRange, inner: EncodedRange): boolean {
   if (Buffer.compare(inner.key, outer.key) < 0) return false
   if (isOpenEnd(outer.rangeEnd)) return true
@@ -83,7 +87,7 @@ function startsBeforeEnd({ key }: EncodedRange, { key: start, rangeEnd }: Encode
 
 function fromTo(from: Bytes, to: Bytes | undefined): EncodedRange {
   const start = keyBytes('from', from)
-  // etcd has no empty key, and takes an empty start for a mistake: the first key there can be is a zero byte.
+  // etcd has no empty key and rejects an empty start: the first possible key is a zero byte.
   const key = start.length === 0 ? zero : start
   if (to === undefined) return { key, rangeEnd: zero }
   const rangeEnd = keyBytes('to', to)
@@ -98,14 +102,14 @@ function invalid(range: unknown): InvalidArgumentError {
   return new InvalidArgumentError(`the range must be ${expected}, got ${rangeKind(range)}`)
 }
 
-/** Tells a misspelt name, but nothing of what an object holds. */
+/** Shows the names of an object's fields, which may be misspelled, but none of its values. */
 function rangeKind(range: unknown): string {
   const kind = describe(range)
   const names = kind === 'an object' ? Object.keys(Object(range)).join(', ') : ''
   return names === '' ? kind : `${kind} with ${describe(names)}`
 }
 
-/** etcd has no empty key. */
+/** The error for an empty key, which etcd does not allow. */
 export function emptyKey(): EtcdError {
   return new EtcdError('key is not provided: a key has at least one byte', { code: 'EMPTY_KEY', effect: 'none' })
 }

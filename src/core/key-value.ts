@@ -5,34 +5,40 @@ import { describe } from './validate.js'
 const empty = Buffer.alloc(0)
 
 /**
- * A key with its value and history, as etcd returns it.
+ * A key with its value and metadata.
  *
- * `key` and `value` are views of the answer they came in: copy them (`Buffer.from(kv.value)`) to keep a small one for
- * long without the rest of a large answer.
+ * `key` and `value` are views of the response buffer. To keep a small value for long without the memory of a large response,
+ * copy it: `Buffer.from(kv.value)`.
  */
 export class KeyValue {
   key: Buffer = empty
   value: Buffer = empty
-  /** The revision that created the key, since it was last deleted. */
+  /** The revision that created the key, after its last deletion. */
   createRevision = 0
-  /** The revision that wrote it last. */
+  /** The revision of the last write. */
   modRevision = 0
-  /** How often it was written since it was created; 1 is a new key. */
+  /** How many times the key was written since its creation; 1 for a new key. */
   version = 0
-  /** The lease it is attached to, in hexadecimal as etcdctl prints it; `undefined` for none. */
+  /** The ID of the attached lease in hexadecimal, as etcdctl prints it; `undefined` for none. */
   lease: string | undefined = undefined
 
-  /** The key as text; throws `DECODE_FAILED` where it is not valid UTF-8. */
+  /** The key as text. @throws `DECODE_FAILED` if it is not valid UTF-8 */
   get keyText(): string {
     return decoded(text, this.key, () => `the key ${shown(this.key)}`)
   }
 
-  /** The value as text; throws `DECODE_FAILED` where it is not valid UTF-8. */
+  /** The value as text. @throws `DECODE_FAILED` if it is not valid UTF-8 */
   get valueText(): string {
     return decodeValue(this, text)
   }
 
-  /** The value decoded by `codec`, for example `kv.as(json<Config>())`. */
+  /**
+   * Decodes the value.
+   *
+   * @throws `DECODE_FAILED` if the value is not valid for the codec.
+   * @example
+   * const config = kv.as(json<Config>())
+   */
   as<T>(codec: Codec<T>): T {
     if (typeof codec?.decode !== 'function') {
       throw new InvalidArgumentError(`as() takes a codec such as json(), got ${describe(codec)}`)
@@ -41,7 +47,7 @@ export class KeyValue {
   }
 }
 
-/** Reads the value of a key. `DECODE_FAILED` names the key; what else a codec throws is the caller's own. */
+/** Decodes the value of a key. The message of `DECODE_FAILED` has the key; other errors of a codec are passed on. */
 export function decodeValue<T>({ key, value }: Pick<KeyValue, 'key' | 'value'>, codec: Codec<T>): T {
   return decoded(codec, value, () => `the value of ${shown(key)}`)
 }
@@ -56,7 +62,7 @@ function decoded<T>(codec: Codec<T>, bytes: Buffer, what: () => string): T {
   }
 }
 
-/** A key for the eye. */
+/** A key for messages. */
 function shown(key: Buffer): string {
   return JSON.stringify(key.toString())
 }

@@ -1,2 +1,2 @@
-/** A map that drops what was used longest ago when it is full. */
+/** A map that evicts the least recently used entry when it is full. */
 export { LRUCache } from 'lru-cache'

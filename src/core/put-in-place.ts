@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 
 /**
- * Writes a file, for its owner alone, beside its place, and puts it there when it is whole and on the disk. The one beside
- * is nobody else's: of two writers of one path, each puts in place what it has written.
+ * Writes a file atomically, readable by its owner only: the content goes to a temporary file, which is renamed when it is
+ * complete and synced. Concurrent writers of one path use different temporary files.
  */
 export async function putInPlace(
   path: string,
@@ -14,7 +14,7 @@ export async function putInPlace(
   try {
     try {
       for await (const piece of pieces) await file.appendFile(piece)
-      // After a power failure, the new name must not stand for an empty file.
+      // After a power failure, the new name must not refer to an empty file.
       await file.sync()
     } finally {
       await file.close()

@@ -3,29 +3,31 @@ import { type Bytes, covers, type EncodedRange, prefixRange } from './key-range.
 import { assertKnownOptions, describe, keyBytes, oneOf } from './validate.js'
 
 /**
- * How a read is served.
+ * How a read is served:
  *
- * - `linearizable`: it sees every write that was acknowledged before it was made; costs a round trip between members.
- * - `serializable`: answered by one member from what it has; may miss the newest writes of others, but never goes behind
- *   what this client has already seen.
- * - `cached`: from the memory of this process where that has it, an informer of this client or the read cache; else as a
- *   serializable read. It may be older than what this client has seen, but never lacks what this client has written.
+ * - `linearizable`: it sees every write that was acknowledged before the read. Costs a round trip between members.
+ * - `serializable`: one member answers from its own data. The read may miss the latest writes of other clients, but is never
+ *   older than what this client has already seen.
+ * - `cached`: from the memory of this process, an informer of this client or the read cache, if that has the keys; otherwise
+ *   as a serializable read. It may be older than what this client has seen, but includes all writes of this client.
+ *
+ * See [etcd's API guarantees](https://etcd.io/docs/latest/learning/api_guarantees/).
  */
 export type ReadMode = 'linearizable' | 'serializable' | 'cached'
 
-/** Which member a call would rather be served by. Where there is none of the kind, any healthy member serves it. */
+/** The preferred member of a call. If no healthy member matches, any other one serves it. */
 export type Preference = 'nearest' | 'leader' | 'learner'
 
-/** How reads are served and by whom. */
+/** How reads are served, and by which member. */
 export interface ReadPolicy {
   /** @default 'linearizable' */
   readonly mode?: ReadMode | undefined
-  /** Which member should serve it; by default all take turns. A learner serves serializable reads only. */
+  /** The preferred member. Default: all members in turn. A learner serves serializable reads only. */
   readonly prefer?: Preference | undefined
   /**
-   * What to do with a linearizable read while the cluster has no leader: `serializable` answers from any member, after a
-   * third of the call's time and at most 2 s, with `stale: true` on the result. By default the read fails, as does one that
-   * names the mode itself and no fallback.
+   * What to do with a linearizable read while the cluster has no leader. With `serializable`, any member answers after a
+   * third of the call's time limit, at most 2 s, and the result has `stale: true`. By default the read fails, and so does a
+   * read whose own options set `mode` without `fallback`.
    */
   readonly fallback?: 'serializable' | undefined
 }
@@ -35,37 +37,37 @@ export interface ReadRule extends ReadPolicy {
   readonly prefix: Bytes
 }
 
-/** A client's read-mode policy. */
+/** The read policy of a client. */
 export interface ReadPolicyOptions {
-  /** For keys without a rule. @default 'linearizable' */
+  /** The policy of keys without a rule. @default 'linearizable' */
   readonly default?: ReadMode | ReadPolicy | undefined
-  /** Rules for prefixes; the longest prefix that covers the whole read wins. Options of a call come before them. */
+  /** Rules for prefixes. The longest prefix that covers the whole read applies; options of a call override it. */
   readonly rules?: readonly ReadRule[] | undefined
 }
 
-/** A policy with nothing left open. */
+/** A policy with defaults applied. */
 export interface ResolvedReadPolicy {
   readonly mode: ReadMode
   readonly prefer: Preference | undefined
   readonly fallback: 'serializable' | undefined
 }
 
-/** Names of the options in a `ReadPolicy`. */
+/** The option names of a `ReadPolicy`. */
 export const readPolicyOptions = ['mode', 'prefer', 'fallback'] as const
 
-/** Checks the policy of one call, rule or default. */
+/** Validates the policy of a call, a rule or the default. */
 export function checkReadPolicy({ mode, prefer, fallback }: ReadPolicy): void {
   if (mode !== undefined) oneOf('mode', mode, ['linearizable', 'serializable', 'cached'])
   if (prefer !== undefined) oneOf('prefer', prefer, ['nearest', 'leader', 'learner'])
   if (fallback !== undefined) oneOf('fallback', fallback, ['serializable'])
   if (mode !== undefined && mode !== 'linearizable' && fallback !== undefined) {
-    throw new InvalidArgumentError(`\`fallback\` is for linearizable reads: a ${mode} one needs no leader`)
+    throw new InvalidArgumentError(`\`fallback\` applies to linearizable reads only: a ${mode} read needs no leader`)
   }
 }
 
 const anyRange = prefixRange(Buffer.alloc(0))
 
-/** Finds the policy for a read: the call's own options first, then the longest rule, then the default. */
+/** Finds the policy of a read: the options of the call, then the longest matching rule, then the default. */
 export class ReadPolicyTable {
   readonly #default: ReadPolicy
   readonly #plain: ResolvedReadPolicy | undefined
@@ -84,7 +86,7 @@ export class ReadPolicyTable {
     this.#plain = this.#rules.length === 0 ? this.resolve(anyRange, undefined) : undefined
   }
 
-  /** The policy of every read that names none of its own; `undefined` where that depends on the keys. */
+  /** The policy of every read without options; `undefined` if it depends on the keys. */
   get plain(): ResolvedReadPolicy | undefined {
     return this.#plain
   }
@@ -93,7 +95,7 @@ export class ReadPolicyTable {
     const rule = this.#rules.length === 0 ? undefined : this.#rules.find((rule) => covers(rule.range, range))
     const base = rule?.policy ?? this.#default
     const mode = own?.mode ?? base.mode ?? this.#default.mode ?? 'linearizable'
-    // Who asks for linearizable reads by name wants no other answer.
+    // A call that explicitly requests a linearizable read gets no other result.
     const inherited = own?.mode === undefined ? base.fallback : undefined
     return {
       mode,

@@ -2,7 +2,7 @@ import { types } from 'node:util'
 import { shareable } from './abort.js'
 import { InvalidArgumentError } from './errors.js'
 
-/** Refuses options that do not exist, with the name that was probably meant. */
+/** Rejects unknown options, and suggests the name that was probably meant. */
 export function assertKnownOptions(owner: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new InvalidArgumentError(`options of ${owner} must be an object, got ${describe(options)}`)
@@ -12,43 +12,43 @@ export function assertKnownOptions(owner: string, options: object, known: readon
   }
 }
 
-/** A whole number of 1 or more. */
+/** Validates an integer of at least 1. */
 export function positiveInteger(name: string, value: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value
   throw new InvalidArgumentError(`\`${name}\` must be a whole number of at least 1, got ${describe(value)}`)
 }
 
-/** A whole number of 0 or more. */
+/** Validates an integer of at least 0. */
 export function nonNegativeInteger(name: string, value: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
   throw new InvalidArgumentError(`\`${name}\` must be a whole number of at least 0, got ${describe(value)}`)
 }
 
-/** A time in milliseconds: 0 or more, or `Infinity`. */
+/** Validates a duration in milliseconds: at least 0, or `Infinity`. */
 export function durationMs(name: string, value: unknown): number {
   if (typeof value === 'number' && value >= 0) return value
   throw new InvalidArgumentError(`\`${name}\` must be milliseconds, at least 0, or Infinity, got ${describe(value)}`)
 }
 
-/** How often something is done, in milliseconds: 1 or more, or `Infinity` for never. */
+/** Validates an interval in milliseconds: at least 1, or `Infinity` for never. */
 export function intervalMs(name: string, value: unknown): number {
   if (typeof value === 'number' && value >= 1) return value
   throw new InvalidArgumentError(`\`${name}\` must be milliseconds, at least 1, or Infinity, got ${describe(value)}`)
 }
 
-/** `true`, `false` or nothing. */
+/** Validates a boolean or `undefined`. */
 export function optionalBoolean(name: string, value: unknown): boolean | undefined {
   if (value === undefined || typeof value === 'boolean') return value
   throw new InvalidArgumentError(`\`${name}\` must be true or false, got ${describe(value)}`)
 }
 
-/** The ID of a lease or a member, as hexadecimal text. */
+/** Validates the ID of a lease or a member in hexadecimal. */
 export function hexId(name: string, value: unknown): string {
   if (typeof value === 'string' && /^[0-9a-f]{1,16}$/i.test(value)) return value
   throw new InvalidArgumentError(`\`${name}\` must be 1 to 16 hexadecimal digits, got ${describe(value)}`)
 }
 
-/** One of a few words. */
+/** Validates one of several strings. */
 export function oneOf<const T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   const found = allowed.find((word) => word === value)
   if (found !== undefined) return found
@@ -56,17 +56,14 @@ export function oneOf<const T extends string>(name: string, value: unknown, allo
   throw new InvalidArgumentError(`\`${name}\` must be ${words}, got ${describe(value)}`)
 }
 
-/** An `AbortSignal`, which any number of calls may share, or nothing. */
+/** Validates an `AbortSignal`, which any number of calls may share, or `undefined`. */
 export function optionalSignal(name: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return value
   if (value instanceof AbortSignal) return shareable(value)
   throw new InvalidArgumentError(`\`${name}\` must be an AbortSignal, got ${describe(value)}`)
 }
 
-/**
- * Text as UTF-8, bytes as they are, not copied. Text that UTF-8 cannot hold is refused rather than changed. Empty ones
- * are allowed.
- */
+/** Converts a key or a value to bytes. Bytes are not copied; text that UTF-8 cannot represent is rejected. It may be empty. */
 export function keyBytes(name: string, value: unknown): Buffer {
   if (typeof value === 'string') {
     if (!value.isWellFormed()) {
@@ -75,14 +72,14 @@ export function keyBytes(name: string, value: unknown): Buffer {
     return Buffer.from(value)
   }
   if (Buffer.isBuffer(value)) return value
-  // Bytes of another realm, such as a test runner's sandbox, are no instance of this realm's Uint8Array.
+  // Bytes of another realm, such as the sandbox of a test runner, are not an instance of this realm's Uint8Array.
   if (types.isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   throw new InvalidArgumentError(
     `\`${name}\` must be a string or bytes, got ${describe(value)}${bytesHint(name, value)}`,
   )
 }
 
-/** What to write instead of what is no text and no bytes. */
+/** What to pass instead of a value that is neither text nor bytes. */
 function bytesHint(name: string, value: unknown): string {
   if (name === 'value' && (typeof value === 'number' || typeof value === 'boolean')) return ': pass String(value)'
   if (typeof value !== 'object' || value === null || types.isPromise(value)) return ''
@@ -92,7 +89,7 @@ function bytesHint(name: string, value: unknown): string {
 
 const longestDescription = 60
 
-/** A short rendering of a wrong value for error messages: at most 60 characters, and nothing of what objects hold. */
+/** Describes an invalid value for error messages: at most 60 characters, and no contents of objects. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return quoted(value)
   const text = rendering(value)
@@ -133,16 +130,16 @@ function unknownOption(owner: string, name: string, known: readonly string[]): I
   return new InvalidArgumentError(`unknown option \`${shown}\` of ${owner}: ${hint}`)
 }
 
-/** What other clients have as options of calls, and how it is done here. */
+/** Options of other clients, and what replaces them here. */
 const elsewhere: ReadonlyMap<string, string> = new Map([
   ['prefix', 'a range is the first argument, as in range({ prefix }), list({ prefix }) and deleteRange({ prefix })'],
   ['codec', 'values are read by kv.as(codec), and written as codec.encode(value)'],
 ])
 
-/** How many letters a name may be off and still be taken for a slip. */
+/** How many letters a misspelled name may differ by. */
 const slipLetters = 2
 
-/** The one of `known` that `name` is most likely a slip of, if there is one. */
+/** The most similar name in `known`, if one is similar enough. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   let found: string | undefined
   let least = Math.min(slipLetters + 1, name.length)
@@ -155,7 +152,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return found
 }
 
-/** How many letters to insert, delete or replace to make one word of the other. */
+/** The edit distance: how many letters to insert, delete or replace. */
 function distance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i += 1) {

@@ -2,31 +2,31 @@ import { longestTimerMs, onAbort } from './abort.js'
 import { EtcdError, withReason } from './errors.js'
 import { Waiter } from './waiter.js'
 
-/** Why nothing can be sent now to any healthy member; `undefined` where something can. */
+/** Why no member can be reached now; `undefined` if one can. */
 export type Obstacle = () => EtcdError | undefined
 
-/** What bounds one caller's wait. */
+/** The limits of one caller's wait. */
 export interface WaitBounds {
   readonly signal?: AbortSignal | undefined
   readonly timeoutMs?: number | undefined
 }
 
 /**
- * One caller's wait for what others may wait for as well: it rejects with the reason of `signal`, or with what `tooLate`
- * makes after `timeoutMs`. Nothing becomes of `shared` by that.
+ * One caller's wait for a promise that others may share: it rejects with the reason of `signal`, or after `timeoutMs` with
+ * the error that `timedOut` makes. `shared` is not affected.
  */
 export function waitWithin<T>(
   shared: Promise<T>,
   bounds: Pick<WaitBounds, 'signal'> & { timeoutMs?: never },
 ): Promise<T>
-export function waitWithin<T>(shared: Promise<T>, bounds: WaitBounds, tooLate: () => Error): Promise<T>
+export function waitWithin<T>(shared: Promise<T>, bounds: WaitBounds, timedOut: () => Error): Promise<T>
 export function waitWithin<T>(
   shared: Promise<T>,
   { signal, timeoutMs = Number.POSITIVE_INFINITY }: WaitBounds,
-  tooLate = (): Error => new Error('there is no bound'),
+  timedOut = (): Error => new Error('there is no bound'),
 ): Promise<T> {
   if (signal === undefined && timeoutMs > longestTimerMs) return shared
-  const waiter = new Waiter<T>({ signal, timeoutMs, onTimeout: (late) => late.reject(tooLate()) })
+  const waiter = new Waiter<T>({ signal, timeoutMs, onTimeout: (late) => late.reject(timedOut()) })
   shared.then(
     (value) => waiter.resolve(value),
     (reason: unknown) => waiter.reject(reason),
@@ -34,7 +34,7 @@ export function waitWithin<T>(
   return waiter.promise
 }
 
-/** For a wait that its `timeoutMs` has ended, with nothing changed; `cause` is what stands in the way, where that is known. */
+/** The error of a wait that exceeded its `timeoutMs`; `cause` is the reason, if known. */
 export function notInTime(message: string, cause?: unknown): EtcdError {
   const init = { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true, cause } as const
   return new EtcdError(withReason(message, cause), init)
@@ -57,7 +57,7 @@ export async function sleep(ms: number, signal: AbortSignal | undefined, waking?
   return waiter.promise
 }
 
-/** What is left of `timeoutMs` at each call, counted from now; without one, every call has the client's own. */
+/** Returns a function for the remaining time of `timeoutMs`, counted from now; `undefined` means the client's default. */
 export function timeLeft(timeoutMs: number | undefined): () => number | undefined {
   if (timeoutMs === undefined) return () => undefined
   const deadlineAt = performance.now() + timeoutMs

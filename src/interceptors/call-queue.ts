@@ -4,71 +4,72 @@ import { EtcdError } from '../core/errors.js'
 import { Waiters } from '../core/waiter.js'
 import type { CallContext } from '../transport/transport.js'
 
-/** How many calls of a kind may be under way, and how many are. */
+/** The state of a call queue. */
 export interface CallQueueStats {
   /** `Infinity` while the cluster keeps up. */
   readonly limit: number
   readonly inFlight: number
-  /** Calls that wait for others to end, or for the cluster to take them again. */
+  /** Calls that wait until others have ended, or until the cluster accepts calls again. */
   readonly queued: number
 }
 
 /**
- * What the end of a call says about the others:
+ * What the end of a call shows about the cluster:
  *
- * - `served`: the member did its work, whatever came of it;
- * - `refused`: no member takes such calls now, and nothing was done;
- * - `overloaded`: the same, because it is behind;
+ * - `served`: the member processed the call, with any result;
+ * - `refused`: no member accepts such calls now, and nothing was applied;
+ * - `overloaded`: the same, because the member is overloaded;
  * - `slow`: the cluster did not answer in time;
- * - `unreachable`: no member could be reached, so that nothing here can burden one;
+ * - `unreachable`: no member could be reached, so calls cannot load one;
  * - `nothing`.
  */
 export type CallVerdict = 'served' | 'refused' | 'overloaded' | 'slow' | 'unreachable' | 'nothing'
 
-/** The least time for one more attempt: with less, a refusal would become a write of unknown effect. */
+/** The shortest time for another attempt: with less, a refused write would get the effect `unknown`. */
 export const minAttemptMs = 20
-/** Calls under way while the cluster refuses them, to find out when it takes them again. */
+/** How many calls are in flight while the cluster refuses them, to detect when it accepts them again. */
 const probes = 4
-/** Above this it is no limit any more. */
-const greatestLimit = 4096
-/** The pause of the whole queue after probes that were refused, by how many were in a row. */
+/** A limit that reaches this is removed. */
+const maxLimit = 4096
+/** The pause of the queue after refused probes, by their number in a row. */
 const refusedPause: Backoff = { baseMs: 50, maxMs: 250 }
-/** The member is over 5000 entries behind: it needs time more than it needs another request. */
+/** The member is more than 5000 entries behind, and needs time to catch up. */
 const overloadedPause: Backoff = { baseMs: 200, maxMs: 1000 }
 
 /**
- * The calls of one kind, which wait here while the cluster does not take them, instead of failing or piling up there.
+ * A queue of calls of one kind. Calls wait here while the cluster does not accept them, instead of failing or piling up
+ * there.
  *
- * There is no bound until the cluster refuses a call with nothing done, or lets writes time out. From then on few are in
- * flight, with pauses while all of these are refused too. Each success makes room for one more, so that the number
- * doubles with each round of calls (slow start): up to half of what was in flight when members said that they were behind,
- * and by one for each round beyond (AIMD, as TCP has it). What was refused for another reason says nothing of how much
- * the cluster can take: then there is no bound again as soon as nobody waits.
+ * There is no limit until the cluster refuses a call without applying it, or writes time out. Then a few calls are in flight
+ * as probes, with pauses while these are refused, too. Each success raises the limit by one, so that it doubles with each
+ * round of calls (slow start), up to half of the calls that were in flight when members were overloaded; beyond that it grows
+ * by one per round (AIMD, as in TCP). A refusal for another reason does not show the capacity of the cluster: the limit is
+ * then removed as soon as no call waits.
  */
 export class CallQueue {
   #limit = Number.POSITIVE_INFINITY
-  /** Where growth slows down. */
+  /** The limit from which on growth is linear. */
   #threshold = Number.POSITIVE_INFINITY
   #inFlight = 0
-  /** Those of the calls in flight that count against the limit. */
+  /** The calls in flight that count against the limit. */
   #counted = 0
-  /** The round from which on calls count: one that hangs in a member which is gone keeps no probe back. */
+  /** Calls count from this round on: an earlier one that hangs in a failed member does not block the probes. */
   #countedFrom = 0
-  /** Counts how often the limit was lowered: calls that were sent before say nothing of the limit set then. */
+  /** How often the limit was lowered: the result of an earlier call says nothing about the present limit. */
   #round = 0
-  /** How often in a row, without a success in between. */
+  /** Refusals in a row. */
   #refusals = 0
   #pause: NodeJS.Timeout | undefined
   #lastRefusal: EtcdError | undefined
   #throttled = 0
-  /** Calls that wait for their turn; each resolves to its round. */
+  /** Waiting calls; each resolves to its round. */
   readonly #waiters = new Waiters<number>()
 
   get stats(): CallQueueStats {
     return { limit: Math.floor(this.#limit), inFlight: this.#inFlight, queued: this.#waiters.size }
   }
 
-  /** How often a call had to wait for its turn. */
+  /** How many calls had to wait. */
   get throttled(): number {
     return this.#throttled
   }
@@ -78,7 +79,7 @@ export class CallQueue {
     return this.#counted >= this.#limit || this.#waiters.size > 0 || this.#pause !== undefined
   }
 
-  /** Counts a call that is sent now. Returns the round that `ended()` asks for. */
+  /** Counts a call that is sent now. Returns its round, for `succeeded()` or `failed()`. */
   enter(): number {
     this.#inFlight += 1
     this.#counted += 1
@@ -86,8 +87,8 @@ export class CallQueue {
   }
 
   /**
-   * Waits until it is the call's turn, which counts as `enter()`. When its time is over it rejects with `refusal`, which
-   * the call met before, or else with what the cluster refuses such calls with now; their effect is none.
+   * Waits until the call is admitted, which counts as `enter()`. At its deadline it rejects with `refusal`, the call's last
+   * error, or else with the error with which the cluster refuses such calls now; the effect is `none`.
    */
   wait(context: CallContext, refusal: EtcdError | undefined): Promise<number> {
     this.#throttled += 1
@@ -120,7 +121,7 @@ export class CallQueue {
     this.#admit()
   }
 
-  /** Lets all calls through from now on. */
+  /** Removes the limit and admits all calls. */
   open(): void {
     this.#limit = Number.POSITIVE_INFINITY
     this.#threshold = Number.POSITIVE_INFINITY
@@ -144,26 +145,26 @@ export class CallQueue {
       return
     }
     this.#refusals += 1
-    // Later refusals in a row are of probes, which are no measure of what the cluster can take.
+    // Further refusals in a row are of probes, which do not show the capacity of the cluster.
     if (verdict === 'overloaded' && this.#refusals === 1) this.#threshold = half
     this.#limit = probes
     if (verdict === 'refused') {
       this.#counted = 0
       this.#countedFrom = this.#round
     }
-    // After a success it may be one call alone that is refused, which waits without holding the others up.
+    // After a success, a single call may have been refused; it waits without delaying the others.
     if (this.#refusals > 1) {
       this.#rest(halfJitterMs(this.#refusals - 1, verdict === 'overloaded' ? overloadedPause : refusedPause))
     }
   }
 
-  /** One place for each success; beyond the threshold one for each round of them, if all places are taken. */
+  /** Raises the limit by one per success; above the threshold by one per round, if the limit is reached. */
   #grow(round: number): void {
     this.#resume()
     if (this.#threshold === Number.POSITIVE_INFINITY && this.#waiters.size === 0) this.open()
     else if (this.#limit < this.#threshold) this.#limit += 1
     else if (round === this.#round && this.#counted >= Math.floor(this.#limit)) this.#limit += 1 / this.#limit
-    if (this.#limit >= greatestLimit) this.open()
+    if (this.#limit >= maxLimit) this.open()
   }
 
   #rest(ms: number): void {

@@ -8,17 +8,17 @@ import { isTransportCode } from '../transport/grpc-status.js'
 import type { CallContext, Interceptor, Route, UnaryHandler } from '../transport/transport.js'
 import { CallQueue, type CallQueueStats, type CallVerdict, minAttemptMs } from './call-queue.js'
 
-/** What retries work with. */
+/** What retries need from the client. */
 export interface RetryOptions {
-  /** Not shared with calls that others wait for, such as those which get a token. */
+  /** Not shared with calls that other calls depend on, such as the authentication. */
   readonly queues: CallQueues
-  /** Whether a healthy member is left that has not failed the call: it is then tried without a wait. */
+  /** Whether a healthy member is left that has not failed the call: it is tried without a backoff. */
   readonly hasUntriedEndpoint: (route: Route, excludedEndpoints: ReadonlySet<string>) => boolean
-  /** Aborts when the client is closed: calls that wait then go on at once, and find it closed. */
+  /** Aborts when the client closes: waiting calls continue at once, and fail with `CLOSED`. */
   readonly closing?: AbortSignal
 }
 
-/** How long a call rests before it is repeated, at least and at most, by how often it was. */
+/** The backoff of a call, by the number of its retries. */
 interface Rest {
   readonly minMs: number
   readonly baseMs: number
@@ -28,29 +28,29 @@ interface Rest {
 const usualRest: Rest = { minMs: 5, baseMs: 25, maxMs: 500 }
 const overloadRest: Rest = { minMs: 100, baseMs: 200, maxMs: 1000 }
 
-/** Refused since there is no leader: nothing was done. */
+/** Refusals without a leader: nothing was applied. */
 const leaderless: ReadonlySet<ErrorCode> = new Set(['NO_LEADER', 'PROPOSAL_DROPPED'])
-/** Answers to writes by which members say that they are behind, when it may be done all the same. */
+/** Errors of overloaded members, whose writes may be applied all the same. */
 const timeouts: ReadonlySet<ErrorCode> = new Set([
   'SERVER_TIMEOUT',
   'SERVER_TIMEOUT_APPLY_WAIT',
   'SERVER_DEADLINE_EXCEEDED',
 ])
-/** A write that had less time than this says nothing of the cluster by running out of it. */
+/** A write with a shorter time limit does not show that the cluster is slow. */
 const tellingMs = 1000
 
-/** The queues of a client: calls that the cluster refuses for one reason wait for each other, and for no others. */
+/** The queues of a client: calls that the cluster refuses for the same reason share a queue. */
 export class CallQueues {
   readonly #writes = new CallQueue()
   readonly #reads = new CallQueue()
-  /** Never full: what one member says of itself, or of what it has, is no news of the cluster. */
+  /** Never full: the state of one member, or of its data, is not that of the cluster. */
   readonly #others = new CallQueue()
 
   get writes(): CallQueueStats {
     return this.#writes.stats
   }
 
-  /** How often a call had to wait for its turn. */
+  /** How many calls had to wait in a queue. */
   get throttled(): number {
     return this.#writes.throttled + this.#reads.throttled
   }
@@ -60,30 +60,30 @@ export class CallQueues {
     return proposal ? this.#writes : this.#reads
   }
 
-  /** Lets all calls through that wait. */
+  /** Admits all waiting calls. */
   open(): void {
     this.#writes.open()
     this.#reads.open()
   }
 }
 
-/** How a call goes on that is to be repeated: on another member at once, or later. */
+/** How a call is retried: at once on another member, or after a backoff. */
 interface Repeat {
   readonly kind: 'elsewhere' | 'later'
   readonly error: EtcdError
-  /** The call, which keeps away from the members that failed it. */
+  /** The context of the next attempt, which excludes the members that failed. */
   readonly context: CallContext
 }
 
 const noRepeat = { kind: 'none' } as const
 
 /**
- * Repeats calls that failed, within their deadline, where nothing can have been applied twice: any call whose error says
- * that it had no effect and may succeed elsewhere or later, and a repeatable call after any passing failure.
+ * Retries failed calls within their deadline, if nothing can be applied twice: any call with effect `none` and a retryable
+ * error, and a repeatable call after any transient failure.
  *
- * The first repeat goes to another member at once where there is one. Else the call rests for a moment, and then for as
- * long as its queue is full. What is refused by all members thus costs the cluster some probes, however many calls wait,
- * and none of them fails before its deadline.
+ * The first retry goes to another member at once, if there is one. Otherwise the call backs off, and then waits as long as
+ * its queue is full. Calls that all members refuse thus cost the cluster a few probes, however many calls wait, and none of
+ * them fails before its deadline.
  */
 export function retryInterceptor(options: RetryOptions): Interceptor {
   const { queues, closing } = options
@@ -162,7 +162,7 @@ class Retries {
     })
   }
 
-  /** Reports an attempt's end to the queue, and decides how the call goes on. */
+  /** Reports the end of an attempt to the queue, and decides whether to retry. */
   #ended(queue: CallQueue, round: number, error: unknown, context: CallContext): Repeat | typeof noRepeat {
     const next = mayRepeat(error, context) ? this.#next(error, context) : noRepeat
     if (next.kind !== 'none' && next.error.effect === 'unknown') progressOf.retry(context).mayBeApplied = true
@@ -175,13 +175,13 @@ class Retries {
     const excludedEndpoints = new Set(context.excludedEndpoints)
     if (endpoint !== undefined) excludedEndpoints.add(endpoint)
     Object.assign(progressOf.retry(context), { lastFailure: error, failedEndpoints: excludedEndpoints })
-    // That one member is behind is no reason to burden the others.
+    // An overloaded member is no reason to load the others.
     const elsewhere =
       error.code !== 'TOO_MANY_REQUESTS' && this.#options.hasUntriedEndpoint(context.route, excludedEndpoints)
     return { kind: elsewhere ? 'elsewhere' : 'later', error, context: { ...context, excludedEndpoints } }
   }
 
-  /** Resolves when the call is counted as under way again. */
+  /** Resolves when the queue counts the call as in flight again. */
   async #waitBefore(repeats: number, queue: CallQueue, { kind, error, context }: Repeat): Promise<number> {
     if (kind === 'later') await this.#rest(repeats, error, context)
     return queue.isFull ? this.#turn(queue, context, error) : queue.enter()
@@ -191,13 +191,13 @@ class Retries {
     const { minMs, ...backoff } = error.code === 'TOO_MANY_REQUESTS' ? overloadRest : usualRest
     const startedAt = performance.now()
     const leftMs = context.deadlineAt - startedAt - minAttemptMs
-    // Half of what is left, so that a long rest does not end a call which has the time for one more attempt.
+    // At most half of the remaining time, so that a call with enough time gets one more attempt.
     const delayMs = Math.max(minMs, Math.min(fullJitterMs(repeat, backoff), leftMs / 2))
     if (delayMs >= leftMs) throw error
     await sleep(delayMs, context.signal, this.#options.closing)
     const now = performance.now()
     progressOf.retry(context).backoffMs += now - startedAt
-    // A timer that came late: what the member said tells more than that the time is over.
+    // The timer fired late: the member's error is more useful than DEADLINE_EXCEEDED.
     if (now >= context.deadlineAt - minAttemptMs) throw error
   }
 
@@ -227,14 +227,14 @@ function isSlow({ code, effect }: EtcdError, { startedAt, progress: { authMs, ba
 function mayRepeat(error: unknown, context: CallContext): error is EtcdError {
   if (!isEtcdError(error) || !error.retryable) return false
   if (context.signal?.aborted === true || performance.now() >= context.deadlineAt) return false
-  // The one member that was to be asked would refuse it again.
+  // The requested member would refuse it again.
   if (context.route.endpoint !== undefined && isForOthers(error)) return false
-  // Without an endpoint, the balancer has already waited for a connection as long as it may.
+  // Without an endpoint, the call has already waited for a connection as long as it may.
   if (error.code === 'NOT_CONNECTED' && error.endpoint === undefined) return false
   return error.effect === 'none' || context.repeatable
 }
 
-/** Whether only another member would take the call. */
+/** Whether only another member can serve the call. */
 function isForOthers({ code }: EtcdError): boolean {
   return code === 'NOT_SUPPORTED_FOR_LEARNER' || code === 'NOT_LEADER'
 }

@@ -5,12 +5,12 @@ import { methods } from '../protobuf/methods.js'
 import { serverStream } from './server-stream.js'
 import type { StreamSource } from './stream-source.js'
 
-/** Refusals that the next stream on the same member would meet as well. */
+/** Errors with which the next stream on the same member would fail as well. */
 const refusals: ReadonlySet<ErrorCode> = new Set(['UNIMPLEMENTED', 'NOT_SUPPORTED_FOR_LEARNER'])
-/** Members are upgraded and learners promoted, so a refusal is not remembered for ever. */
+/** Members are upgraded and learners promoted, so a refusal is forgotten after this time. */
 const refusalMs = 10 * 60_000
 
-/** Opens streams of `KV.RangeStream`, and remembers which members do not have it. */
+/** Opens streams of `KV.RangeStream`, and remembers which members do not support it. */
 export class RangeStreamSource {
   readonly #source: StreamSource
   readonly #refused = new LRUCache<string, true>({ max: 64, ttl: refusalMs })

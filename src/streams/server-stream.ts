@@ -5,19 +5,20 @@ import type { Method } from '../protobuf/methods.js'
 import type { StreamListener } from '../transport/connection/stream-call.js'
 import type { OpenStream, StreamSource } from './stream-source.js'
 
-/** Tokens that a stream may have refused in a row before that is taken for an answer. */
+/** How many refused tokens in a row are replaced. */
 const maxRefusals = 3
 
 /** How a server stream is opened. */
 export interface ServerStreamOptions {
   readonly signal?: AbortSignal | undefined
-  /** The one member to ask. @default any healthy voting member */
+  /** The member to call. @default any healthy voting member */
   readonly endpoint?: string | undefined
 }
 
 /**
- * The answers of a server stream, one at a time: the member is held back while the consumer works. A refused token is
- * replaced before the first answer; any other failure is thrown. Leaving the iteration ends the stream.
+ * Iterates over the responses of a server stream, one at a time: flow control holds the member back while the consumer works.
+ * A token that is refused before the first response is replaced; any other failure is thrown. Leaving the loop cancels the
+ * stream.
  */
 export async function* serverStream<Request, Response>(
   source: StreamSource,
@@ -46,7 +47,7 @@ export async function* serverStream<Request, Response>(
   }
 }
 
-/** Holds at most the answer that was asked for and the one that was under way when the stream was paused. */
+/** Holds at most the requested response, and one that was in flight when the stream was paused. */
 class StreamReader<Response> implements StreamListener<Response> {
   readonly #removeListener: () => void
   readonly #answers: Response[] = []
@@ -66,7 +67,7 @@ class StreamReader<Response> implements StreamListener<Response> {
     this.#open = open
   }
 
-  /** The next answer; `undefined` at the end. */
+  /** The next response; `undefined` at the end. */
   next(): Promise<Response | undefined> {
     const answer = this.#answers.shift()
     if (this.#answers.length === 0) this.#open?.call.resume()

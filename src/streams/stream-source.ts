@@ -11,34 +11,34 @@ import { noStreamSlot, type StreamPurpose } from '../transport/stream-slots.js'
 import { anyMember, type CallContext, callContext } from '../transport/transport.js'
 import { StreamTrace } from './stream-trace.js'
 
-/** A stream that was opened. */
+/** An open stream. */
 export interface OpenStream<Request = unknown, Response = unknown> {
   readonly call: StreamCall<Request, Response>
-  /** The token that it carries for all of its life. */
+  /** The token that it was opened with. */
   readonly token: Token | undefined
 }
 
-/** Where a stream is opened. */
+/** How a stream is opened. */
 export interface OpenOptions {
-  /** Decides who gets a place where the members allow few streams. @default 'call' */
+  /** The priority of the stream if the members allow few streams. @default 'call' */
   readonly purpose?: StreamPurpose | undefined
   readonly signal?: AbortSignal | undefined
-  /** Members to avoid where there is a choice. */
+  /** Members to avoid if another one is available. */
   readonly excludedEndpoints?: ReadonlySet<string> | undefined
-  /** The one member to open it on. */
+  /** The member to open the stream on. */
   readonly endpoint?: string | undefined
 }
 
-/** Bound of one attempt to open a stream; who needs it tries again. */
+/** Time limit of one attempt to open a stream; its owner retries. */
 const openTimeoutMs = 10_000
 
-/** Opens streams on healthy members, with the client's token. Keeps none of them: who opened one reopens it. */
+/** Opens streams on healthy members with the client's token. It does not reopen them: see `ReconnectingStream`. */
 export class StreamSource {
   readonly #manager: ConnectionManager
   readonly #tokens: TokenSource | undefined
   readonly #telemetry: ClientTelemetry
   readonly #reported = new Set<string>()
-  /** Why the next token is asked for, if one has to be. */
+  /** Why the next token is requested. */
   #reason: TokenReason = 'first'
 
   constructor(manager: ConnectionManager, tokens: TokenSource | undefined, telemetry: ClientTelemetry) {
@@ -47,12 +47,12 @@ export class StreamSource {
     this.#tokens = tokens
   }
 
-  /** Whether there is a healthy member other than `endpoint`, and than those of `besides`. */
+  /** Whether there is a healthy member other than `endpoint` and those in `besides`. */
   hasOther(endpoint: string, besides: Iterable<string> = []): boolean {
     return this.#manager.hasUntriedEndpoint(anyMember, new Set([...besides, endpoint]))
   }
 
-  /** A stream on this member owes an answer: the member is asked whether it is alive. */
+  /** A stream on this member does not answer: probes the member. */
   suspect(endpoint: string): void {
     this.#manager.suspect(endpoint)
   }
@@ -70,7 +70,7 @@ export class StreamSource {
       const token = this.#tokens?.current() ?? (await this.#tokens?.get(this.#reason, context))
       const connection = this.#manager.pick(context) ?? (await this.#manager.wait(context))
       signal?.throwIfAborted()
-      // What was the token when the wait began may be of a cluster that is gone.
+      // The token may have changed while the call waited for a connection, for example with the cluster.
       if (token !== this.#tokens?.current()) continue
       if (!connection.streamSlots.has(purpose)) {
         context = { ...context, excludedEndpoints: this.#avoid(connection, purpose, context, full) }
@@ -84,12 +84,12 @@ export class StreamSource {
     }
   }
 
-  /** Whether a member has a place for a call that is a stream. */
+  /** Whether a member has a free slot for a streaming call. */
   hasPlace(endpoint: string): boolean {
     return this.#manager.connections.some(({ url, streamSlots }) => url === endpoint && streamSlots.has('call'))
   }
 
-  /** A member refused what the stream asked for. Returns whether that was about its token and a new one may help. */
+  /** A member refused the stream. Returns whether that was for its token, and a new one may help. */
   refused({ call, token }: OpenStream, error: EtcdError): boolean {
     if (this.#tokens?.renews !== true || token === undefined || !isTokenRefusal(error.code)) return false
     if (error.code === 'INVALID_AUTH_TOKEN' && token.maySpreadTo(call.endpoint)) return true
@@ -98,7 +98,7 @@ export class StreamSource {
     return true
   }
 
-  /** The stream works: its token is in use on this member. */
+  /** The stream works: its token is valid on this member. */
   used({ call, token }: OpenStream): void {
     token?.used(call.endpoint)
   }

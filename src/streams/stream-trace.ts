@@ -7,7 +7,7 @@ import type { StreamListener } from '../transport/connection/stream-call.js'
 
 const ok: CallOutcome = Object.freeze({ ok: true })
 
-/** Stands before the reader of a stream, and tells what happens on it. */
+/** Reports the events of a stream to telemetry, and passes them on to its listener. */
 export class StreamTrace<Response> implements StreamListener<Response> {
   readonly #telemetry: ClientTelemetry
   readonly #method: NamedMethod

@@ -41,7 +41,7 @@ export interface WatcherHost {
  * (events) or over `batches()` (all events of one revision together). Leaving the loop closes the watch.
  *
  * After a lost connection the watch resumes on another member, at the revision after the last one received; no event is
- * missed or repeated. The guarantees are those of [etcd's watch API](https://etcd.io/docs/latest/learning/api_guarantees/).
+ * missed or repeated. See the guarantees of [etcd's watch API](https://etcd.io/docs/latest/learning/api_guarantees/).
  *
  * The iteration throws the error that ended the watch:
  *
