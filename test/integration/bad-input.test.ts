@@ -135,7 +135,10 @@ describe('Bad input', () => {
         [read(name, { mode: 'fast' }), "`mode` must be 'linearizable' or 'serializable' or 'cached', got \"fast\""],
         [read(name, { prefer: 'me' }), "`prefer` must be 'nearest' or 'leader' or 'learner'"],
         [read(name, { fallback: true }), "`fallback` must be 'serializable', got true"],
-        [read(name, { mode: 'serializable', fallback: 'serializable' }), '`fallback` applies to linearizable reads only'],
+        [
+          read(name, { mode: 'serializable', fallback: 'serializable' }),
+          '`fallback` applies to linearizable reads only',
+        ],
       ]),
       ...[...bad, 0].map((limit): Case => [read('range', { limit }), '`limit` must be a whole number of at least 1']),
       ...numbers.flatMap((name) => bad.map((value): Case => [read('range', { [name]: value }), `\`${name}\` must be`])),
