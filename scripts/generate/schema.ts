@@ -4,7 +4,7 @@ import protobuf from 'protobufjs'
 
 const files = ['kv.proto', 'auth.proto', 'rpc.proto', 'v3lock.proto', 'v3election.proto', 'health.proto']
 
-/** 64-bit integers that name something: hexadecimal text to our users. All others are counted with and are numbers. */
+/** The 64-bit integers that are IDs, which users get as hexadecimal text. All others are numbers. */
 const idFields: Readonly<Record<string, readonly string[]>> = {
   ResponseHeader: ['clusterId', 'memberId'],
   KeyValue: ['lease'],
@@ -97,7 +97,7 @@ function checkIdFields(messages: readonly protobuf.Type[]): void {
     const message = messages.find((candidate) => candidate.name === name)
     for (const field of fields) {
       if (message?.fields[field] === undefined)
-        throw new Error(`the table of IDs names ${name}.${field}, which is not there`)
+        throw new Error(`the table of IDs names ${name}.${field}, which does not exist`)
     }
   }
   for (const field of messages.flatMap((message) => message.fieldsArray)) {

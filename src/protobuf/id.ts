@@ -8,14 +8,13 @@ const texts: string[] = new Array<string>(slots).fill('')
 /**
  * The hexadecimal text of a 64-bit ID given as two 32-bit words; `undefined` for zero, which means "none".
  *
- * The text is lower case without leading zeros, as Go's `%x` prints it and as etcd itself puts lease IDs into lock keys.
- * A lease ID is an int64, of which Go prints a negative one as `-7f…`; here it is the unsigned 64-bit pattern, so that
- * an ID never begins with a sign.
+ * The text is lower case without leading zeros, like Go's `%x` and the lease IDs in etcd's lock keys. A lease ID is an int64;
+ * a negative one, which Go prints as `-7f…`, is formatted as the unsigned 64-bit value, so that an ID never has a sign.
  */
 export function formatId(high: number, low: number): string | undefined {
   if (high === 0 && low === 0) return undefined
   const slot = (high ^ low ^ (low >>> 8)) & (slots - 1)
-  // Every answer repeats the IDs of its cluster and member, so their texts are kept.
+  // Every response repeats the IDs of its cluster and member, so that their texts are cached.
   if (highs[slot] === (high | 0) && lows[slot] === (low | 0)) return texts[slot]
   const text = toHex(high >>> 0, low >>> 0)
   highs[slot] = high
@@ -44,7 +43,7 @@ function word(id: string, start: number, end: number): number {
   let value = 0
   for (let i = start; i < end; i++) {
     const code = id.charCodeAt(i)
-    // The small letters a to f have the codes 97 to 102, the capital ones 32 less.
+    // The codes of a to f are 97 to 102, those of A to F 32 less.
     const digit = code < 58 ? code - 48 : (code | 32) - 87
     if (digit < 0 || digit > 15 || (code >= 58 && digit < 10)) throw notAnId(id)
     value = value * 16 + digit

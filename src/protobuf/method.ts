@@ -3,27 +3,27 @@ import { protocolError } from './protocol-error.js'
 import { Reader } from './reader.js'
 import { Writer } from './writer.js'
 
-/** How many messages go each way. */
+/** The number of messages in each direction. */
 export type MethodKind = 'unary' | 'serverStream' | 'bidi'
 
-/** One RPC of etcd: where it is called and how its messages are written and read. */
+/** One RPC of etcd: its path, its properties, and the codec of its messages. */
 export interface Method<Request, Response, Kind extends MethodKind = MethodKind> {
   /** The service and the method, for example `KV.Range`. */
   readonly name: string
   /** The HTTP/2 path, for example `/etcdserverpb.KV/Range`. */
   readonly path: string
   readonly kind: Kind
-  /** Whether the call may be sent again after it may have been applied. */
+  /** Whether the call may be retried although an earlier attempt may have been applied. */
   readonly repeatable: boolean
-  /** Whether the call changes nothing, whatever its request holds. */
+  /** Whether the call changes nothing, whatever its request. */
   readonly readOnly: boolean
-  /** Throws `InvalidArgumentError` for an integer, an ID, an enum name or bytes that the wire cannot hold. */
+  /** Throws `InvalidArgumentError` for a value that cannot be encoded. */
   encode(request: Request): Buffer
   /** Throws `EtcdError` with the code `PROTOCOL_ERROR`. Byte fields are views of `bytes`. */
   decode(bytes: Buffer): Response
 }
 
-/** What changes nothing. */
+/** The methods that change nothing. */
 const readOnly: ReadonlySet<string> = new Set([
   'KV.Range',
   'KV.RangeStream',
@@ -47,8 +47,8 @@ const readOnly: ReadonlySet<string> = new Set([
 ])
 
 /**
- * What comes to the same when it is done twice. LeaseGrant is one of them because this client always chooses the ID: the
- * second grant of a lost answer is refused, not doubled.
+ * The methods that may be executed twice. LeaseGrant is one of them because this client always chooses the ID: a repeated grant
+ * is refused, and does not create a second lease.
  */
 const idempotent: ReadonlySet<string> = new Set([
   'Lease.LeaseGrant',
@@ -57,7 +57,7 @@ const idempotent: ReadonlySet<string> = new Set([
   'Maintenance.MoveLeader',
 ])
 
-/** What a method's name says about calling it. */
+/** The properties of a method, by its name. */
 function traits(name: string): { readonly readOnly: boolean; readonly repeatable: boolean } {
   const reads = readOnly.has(name)
   return { readOnly: reads, repeatable: reads || idempotent.has(name) }
@@ -65,7 +65,7 @@ function traits(name: string): { readonly readOnly: boolean; readonly repeatable
 
 const shared = new Writer()
 
-/** A method that reads and writes its messages by generated code. */
+/** A method whose messages are written by `write` and read by `read`, which are generated code. */
 export function method<Request, Response, Kind extends MethodKind>(
   name: string,
   path: string,
@@ -104,5 +104,5 @@ export function decoder<Response>(
 
 function undecodable(method: string, cause: unknown) {
   const reason = isEtcdError(cause) ? cause.rawMessage : cause instanceof Error ? cause.message : cause
-  return protocolError(`the answer cannot be decoded: ${String(reason)}`, { method, cause })
+  return protocolError(`the response cannot be decoded: ${String(reason)}`, { method, cause })
 }

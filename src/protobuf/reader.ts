@@ -3,17 +3,17 @@ import { protocolError } from './protocol-error.js'
 
 const maxDepth = 100
 const twoTo32 = 0x1_0000_0000
-/** Bytes that were not sent. */
+/** The default of a bytes field. */
 export const emptyBytes: Buffer = Buffer.alloc(0)
 
 /**
- * Reads the protobuf wire format from one buffer, front to back.
+ * Reads the protobuf wire format from one buffer.
  *
- * A message is read by taking tags until its end is reached and then calling `finish`, which notices fields that ran
- * over that end. Every fault throws an `EtcdError` with the code `PROTOCOL_ERROR`.
+ * A message is read by reading tags and fields until its end, and then calling `finish`, which detects fields that exceed the
+ * message. Invalid input throws an `EtcdError` with the code `PROTOCOL_ERROR`.
  */
 export class Reader {
-  /** Where the next byte is read. */
+  /** The position of the next byte. */
   pos = 0
   readonly #buffer: Buffer
   #depth = 0
@@ -48,7 +48,7 @@ export class Reader {
     return this.pos + length
   }
 
-  /** Enters a nested message without fields that was not sent, and returns its end. */
+  /** Enters an empty nested message, and returns its end: the default of a missing one. */
   beginEmpty(): number {
     this.#depth++
     return this.pos
@@ -56,7 +56,7 @@ export class Reader {
 
   /** Leaves the message that ends at `end`. */
   finish(end: number): void {
-    if (this.pos !== end) throw protocolError('a field runs over the end of its message')
+    if (this.pos !== end) throw protocolError('a field exceeds its message')
     this.#depth--
   }
 
@@ -65,7 +65,7 @@ export class Reader {
     return this.#low !== 0 || this.#high !== 0
   }
 
-  /** The name at the received number in `names`. */
+  /** The name of the received number in `names`. */
   enumeration<Name extends string>(names: readonly Name[]): Name {
     this.#varint()
     const name = names[this.#low]
@@ -118,7 +118,7 @@ export class Reader {
     return this.#buffer.toString('utf8', start, this.pos)
   }
 
-  /** Passes over the field of an unknown `tag`. */
+  /** Skips the field of an unknown `tag`. */
   skip(tag: number): void {
     if (tag >>> 3 === 0) throw protocolError('a field number is zero')
     switch (tag & 7) {
@@ -211,5 +211,5 @@ export class Reader {
 }
 
 function truncated() {
-  return protocolError('the message is cut short')
+  return protocolError('the message is truncated')
 }

@@ -15,13 +15,14 @@ export type ServiceDefinitions = Readonly<Record<keyof typeof methods, ServiceDe
  * @returns one definition for each service; `@grpc/proto-loader` is loaded by the first call
  * @example
  * ```ts
- * import { Server, ServerCredentials } from '@grpc/grpc-js'
+ * import { type sendUnaryData, Server } from '@grpc/grpc-js'
  * import { loadServiceDefinitions } from 'etcdkit'
  *
  * const { KV } = await loadServiceDefinitions()
  * const server = new Server()
  * server.addService(KV, {
- *   Range: (_call, respond) => respond(null, { header: { revision: '1' }, kvs: [], count: '0' }),
+ *   Range: (_call: unknown, respond: sendUnaryData<object>) =>
+ *     respond(null, { header: { revision: '1' }, kvs: [], count: '0' }),
  * })
  * ```
  */

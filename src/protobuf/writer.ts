@@ -3,27 +3,27 @@ import { highWord, lowWord } from './id.js'
 
 const chunkBytes = 32 * 1024
 const twoTo32 = 0x1_0000_0000
-/** The most that a tag and a varint take: field numbers stay below 2048. */
+/** The maximum length of a tag and a varint; field numbers are below 2048. */
 const varintBytes = 12
 
 /**
  * Writes the protobuf wire format.
  *
- * Messages are cut from a chunk of memory that is written front to back and never written again, so a finished message
- * needs no copy and stays valid for as long as anybody holds it.
+ * Messages are views of a chunk of memory that is filled once and never reused, so that a finished message needs no copy and
+ * stays valid.
  */
 export class Writer {
   #chunk = Buffer.allocUnsafeSlow(chunkBytes)
   #start = 0
   #pos = 0
 
-  /** Starts a message; one that was left unfinished by an error is dropped. */
+  /** Starts a message. An unfinished one, after an error, is dropped. */
   reset(): this {
     this.#pos = this.#start
     return this
   }
 
-  /** The bytes of the message that `reset` started. */
+  /** The bytes of the message since `reset`. */
   finish(): Buffer {
     const message = this.#chunk.subarray(this.#start, this.#pos)
     this.#start = this.#pos
@@ -36,18 +36,18 @@ export class Writer {
     this.#chunk[this.#pos++] = value ? 1 : 0
   }
 
-  /** The place of `value` in `names`. */
+  /** The index of `value` in `names`. */
   enumeration<Name extends string>(tag: number, names: readonly Name[], value: Name): void {
     this.#reserve(varintBytes)
     this.#tag(tag)
-    this.#varint32(place(names, value))
+    this.#varint32(indexOf(names, value))
   }
 
   /** A repeated enumeration, packed. */
   enumerations<Name extends string>(tag: number, names: readonly Name[], values: readonly Name[]): void {
     const mark = this.open(tag)
     this.#reserve(values.length)
-    for (const value of values) this.#varint32(place(names, value))
+    for (const value of values) this.#varint32(indexOf(names, value))
     this.close(mark)
   }
 
@@ -63,7 +63,7 @@ export class Writer {
     this.#varint64(Math.floor(value / twoTo32) >>> 0, value >>> 0)
   }
 
-  /** A 64-bit ID from hexadecimal text; throws `InvalidArgumentError` if it is none. */
+  /** A 64-bit ID from hexadecimal text; throws `InvalidArgumentError` for other text. */
   id(tag: number, value: string): void {
     this.#reserve(varintBytes)
     this.#tag(tag)
@@ -80,7 +80,7 @@ export class Writer {
   }
 
   string(tag: number, value: string): void {
-    if (typeof value !== 'string') throw new InvalidArgumentError(`expected a text, got ${typeof value}`)
+    if (typeof value !== 'string') throw new InvalidArgumentError(`expected a string, got ${typeof value}`)
     const length = Buffer.byteLength(value)
     this.#reserve(varintBytes + length)
     this.#tag(tag)
@@ -88,14 +88,14 @@ export class Writer {
     this.#pos += this.#chunk.write(value, this.#pos)
   }
 
-  /** Starts a nested message and returns the mark that `close` wants. */
+  /** Starts a nested message, and returns the mark for `close`. */
   open(tag: number): number {
     this.#reserve(varintBytes)
     this.#tag(tag)
     return this.#pos++ - this.#start
   }
 
-  /** Ends a nested message: writes its length in front of it, moving it only where the length takes several bytes. */
+  /** Ends a nested message: writes its length before it, and moves it only if the length takes several bytes. */
   close(mark: number): void {
     const bodyBytes = this.#pos - this.#start - mark - 1
     if (bodyBytes >= 0x80) this.#shift(mark, bodyBytes)
@@ -155,7 +155,7 @@ export class Writer {
   }
 }
 
-function place<Name extends string>(names: readonly Name[], value: Name): number {
+function indexOf<Name extends string>(names: readonly Name[], value: Name): number {
   const number = names.indexOf(value)
   if (number < 0) throw new InvalidArgumentError(`expected one of ${names.join(', ')}, got ${String(value)}`)
   return number

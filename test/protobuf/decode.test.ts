@@ -83,7 +83,7 @@ describe('IDs', () => {
 describe('damaged responses', () => {
   test('that are truncated are rejected', () => {
     for (const bytes of ['20', '2080', '12', '1205', '120a016b', '0a02', '80', '0a8080'])
-      refuses(KV.Range, bytes, /cut short/)
+      refuses(KV.Range, bytes, /truncated/)
   })
 
   test('with integers above 10 bytes are rejected', () => {
@@ -92,12 +92,12 @@ describe('damaged responses', () => {
   })
 
   test('with lengths beyond 32 bits are rejected', () => {
-    refuses(KV.Range, '12 ffffffffffffffffff01', /cut short/)
-    refuses(KV.Range, '12 8080808010', /cut short/)
+    refuses(KV.Range, '12 ffffffffffffffffff01', /truncated/)
+    refuses(KV.Range, '12 8080808010', /truncated/)
   })
 
   test('with a nested message that exceeds its length are rejected', () => {
-    refuses(KV.Range, '12 03 0a05 6b 6b6b6b6b6b', /runs over the end/)
+    refuses(KV.Range, '12 03 0a05 6b 6b6b6b6b6b', /exceeds its message/)
   })
 
   test('with field number 0, stray group ends or unknown wire types are rejected', () => {

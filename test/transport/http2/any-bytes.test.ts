@@ -17,7 +17,7 @@ import { frameBytes, okHead, okTrailers, settingsBytes, uint32 } from '../../sup
 const { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION } = frameTypes
 const { END_STREAM, END_HEADERS, PADDED } = flags
 
-/** A socket that is a place to put bytes in. */
+/** A fake socket whose bytes come from the test. */
 class FakeSocket extends EventEmitter {
   readonly connecting = false
   readonly writable = true
@@ -39,7 +39,7 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-/** What one call or stream came to. */
+/** The outcome of one call or stream. */
 interface Result {
   readonly messages: string[]
   readonly statuses: CallStatus[]
@@ -54,13 +54,13 @@ const settings = {
   servername: undefined,
 } as const
 
-/** Makes some calls and one stream on a connection, gives it `chunks`, and then the end. */
+/** Starts some calls and one stream on a connection that receives `chunks`, and then the end. */
 function converse(chunks: readonly Buffer[]): { readonly results: Result[]; readonly reasons: (string | undefined)[] } {
   const socket = new FakeSocket()
   let read: (chunk: Buffer, length: number) => void = () => {}
   const dial: ConnectionInit['dial'] = (onBytes) => {
     read = onBytes
-    // Everything of a socket that a connection uses.
+    // The connection uses no more of a socket.
     return socket as unknown as Socket
   }
   const deadlines = new DeadlineClock()
@@ -100,7 +100,7 @@ function converse(chunks: readonly Buffer[]): { readonly results: Result[]; read
   stream.startRead()
   const memory = Buffer.alloc(whole.length + 1000)
   for (const chunk of chunks) {
-    // The memory that a socket reads to is used again.
+    // The read buffer of a socket is reused.
     memory.fill(0xee, 0, 100)
     chunk.copy(memory)
     read(memory, chunk.length)
@@ -110,7 +110,7 @@ function converse(chunks: readonly Buffer[]): { readonly results: Result[]; read
   return { results, reasons }
 }
 
-/** Answers to all of that, with everything in them that a peer may send. */
+/** The responses, with everything in them that a peer may send. */
 function conversation(): Buffer {
   const encoder = new HpackEncoder(() => false)
   const block = (fields: readonly HeaderField[]): Buffer => encoder.encode(fields)
@@ -152,14 +152,14 @@ function conversation(): Buffer {
 
 const whole = conversation()
 
-/** The bytes, cut at these places. */
+/** The bytes, split at these positions. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
   const ends = [...new Set(places.map((place) => place % bytes.length))].sort((a, b) => a - b)
   return [...ends, bytes.length].map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end))
 }
 
-describe('What comes over a connection', () => {
-  test('is the same however it is cut into chunks', () => {
+describe('The bytes of a connection', () => {
+  test('have the same result however they are split into chunks', () => {
     const { results } = converse([whole])
     assert.deepEqual(results, [
       { messages: ['5:small'], statuses: [{ code: 0, details: '' }] },
@@ -183,7 +183,7 @@ describe('What comes over a connection', () => {
     inserted: fc.uint8Array({ maxLength: 12 }),
   })
 
-  test('ends every call exactly once with a status that says why, whatever was changed in it', () => {
+  test('end every call exactly once with a status and a reason, whatever was changed in them', () => {
     fc.assert(
       fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), fc.nat({ max: 5000 }), (changes, chunkBytes) => {
         let bytes = whole
@@ -203,7 +203,7 @@ describe('What comes over a connection', () => {
     )
   })
 
-  test('ends every call where it is noise after the settings', () => {
+  test('end every call if they are random after SETTINGS', () => {
     const begin = frameBytes(SETTINGS, 0, 0)
     const type = fc.nat({ max: 11 })
     const frame = fc

@@ -7,7 +7,7 @@ import type { CallStatus } from '../../../src/transport/channel.js'
 import { TestChannel, type TestChannelOptions } from '../../support/channel.js'
 import { framed, GrpcServer, type ServedCall } from '../../support/grpc-server.js'
 
-/** A server that answers as `serve` does, and a channel that is connected to it. */
+/** A server that responds by `serve`, and a channel that is connected to it. */
 async function connected(
   t: TestContext,
   serve: (call: ServedCall, index: number) => void,
@@ -24,7 +24,7 @@ async function connected(
 const echo = (call: ServedCall): void => call.reply(call.message)
 
 describe('A call over HTTP/2', () => {
-  test('goes out as gRPC wants it, and brings the answer', async (t) => {
+  test('is sent as gRPC specifies, and returns the response', async (t) => {
     const { server, channel } = await connected(t, echo)
     assert.deepEqual(await channel.call('hello'), { message: 'hello', status: { code: 0, details: '' } })
     const headers = server.calls[0]?.headers ?? {}
@@ -37,14 +37,14 @@ describe('A call over HTTP/2', () => {
     assert.equal(headers.token, 'secret')
   })
 
-  test('goes over a socket file', async (t) => {
+  test('is sent over a Unix socket', async (t) => {
     const path = `/tmp/etcdkit-channel-${process.pid}.sock`
     const { channel, server } = await connected(t, echo, { path })
     assert.equal((await channel.call('hello')).message, 'hello')
     assert.equal(server.calls[0]?.headers[':authority'], 'localhost')
   })
 
-  test('goes over the next connection when the IDs of one run out', async (t) => {
+  test('is sent over a new connection when the stream IDs are used up', async (t) => {
     const { server, channel } = await connected(t, (call) => void setTimeout(() => echo(call), 150), {
       lastStreamId: 5,
     })
@@ -59,7 +59,7 @@ describe('A call over HTTP/2', () => {
     await poll('the first one is closed', () => server.sessions.size === 1 || undefined)
   })
 
-  test('carries empty and large messages both ways, in pieces of any size', async (t) => {
+  test('transfers empty and large messages both ways, in pieces of any size', async (t) => {
     const large = Buffer.alloc(5_000_000, 'abcdefg')
     const { channel } = await connected(t, (call) => {
       const bytes = framed(call.message)
@@ -72,7 +72,7 @@ describe('A call over HTTP/2', () => {
     assert.ok(message === large.toString('latin1'))
   })
 
-  test('tells the member its deadline, rounded up, and ends by its own clock', async (t) => {
+  test('sends its deadline, rounded up, and ends by the clock of the client', async (t) => {
     const { server, channel } = await connected(t, () => {})
     const startedAt = performance.now()
     const { status } = await channel.call('x', 150)
@@ -84,7 +84,7 @@ describe('A call over HTTP/2', () => {
     assert.equal(await call?.reset, constants.NGHTTP2_CANCEL)
   })
 
-  test('ends each of many calls at its own deadline, whatever the order', async (t) => {
+  test('expires each of many calls at its deadline, in any order', async (t) => {
     const { channel } = await connected(t, () => {})
     const timeouts = [500, 50, 400, 60, 70]
     const startedAt = performance.now()
@@ -97,13 +97,13 @@ describe('A call over HTTP/2', () => {
     assert.ok(Math.max(...tookMs.slice(3)) < Math.min(tookMs[0] ?? 0, tookMs[2] ?? 0))
   })
 
-  test('has no bound where there is none', async (t) => {
+  test('sends no timeout without a deadline', async (t) => {
     const { server, channel } = await connected(t, echo)
     await channel.call('x', Number.POSITIVE_INFINITY)
     assert.equal(server.calls[0]?.headers['grpc-timeout'], undefined)
   })
 
-  test('resets its stream when it is cancelled, and says nothing more', async (t) => {
+  test('resets its stream when it is cancelled, and reports nothing more', async (t) => {
     const { server, channel } = await connected(t, () => {})
     const { call, outcome } = channel.start()
     outcome.then(() => assert.fail('it must stay silent'))
@@ -112,7 +112,7 @@ describe('A call over HTTP/2', () => {
     assert.equal(await served.reset, constants.NGHTTP2_CANCEL)
   })
 
-  test('waits for its turn beyond the number of streams that the member allows', async (t) => {
+  test('waits while the member allows no more streams', async (t) => {
     const open: ServedCall[] = []
     let most = 0
     const { server, channel } = await connected(
@@ -145,7 +145,7 @@ describe('A call over HTTP/2', () => {
   })
 })
 
-describe('An answer over HTTP/2', () => {
+describe('A response over HTTP/2', () => {
   async function statusOf(t: TestContext, answer: (call: ServedCall) => void): Promise<CallStatus> {
     const { channel } = await connected(t, answer)
     const { message, status } = await channel.call()
@@ -153,7 +153,7 @@ describe('An answer over HTTP/2', () => {
     return status
   }
 
-  test('may be a status in its headers alone, with its text percent-encoded', async (t) => {
+  test('may consist of trailers only, with a percent-encoded message', async (t) => {
     const texts = [
       ['plain', 'plain'],
       ['r%C3%A9sum%c3%a9 50%25', 'résumé 50%'],
@@ -166,13 +166,13 @@ describe('An answer over HTTP/2', () => {
     }
   })
 
-  test('may be a status after a message, which is dropped', async (t) => {
+  test('with an error status after a message drops the message', async (t) => {
     const trailers = { 'grpc-status': '5', 'grpc-message': 'not found' }
     const status = await statusOf(t, (call) => call.replyRaw([framed('half an answer')], trailers))
     assert.deepEqual(status, { code: 5, details: 'not found' })
   })
 
-  test('that has no gRPC status has the one that its HTTP status stands for', async (t) => {
+  test('without a gRPC status is mapped from its HTTP status', async (t) => {
     const codes: Record<number, number> = {
       200: 2,
       400: 13,
@@ -197,7 +197,7 @@ describe('An answer over HTTP/2', () => {
     }
   })
 
-  test('that is compressed, cut short, or has two messages is an error', async (t) => {
+  test('that is compressed, truncated, or has two messages is an error', async (t) => {
     const whole = framed('message')
     const cases = [
       [[framed('message', 1)], /compressed/],
@@ -213,7 +213,7 @@ describe('An answer over HTTP/2', () => {
     }
   })
 
-  test('that goes on after its message is stopped', async (t) => {
+  test('that continues after its message is reset', async (t) => {
     const { channel, server } = await connected(t, ({ stream }) => {
       stream.respond({ ':status': 200 })
       stream.write(framed('message'))
@@ -223,7 +223,7 @@ describe('An answer over HTTP/2', () => {
     assert.equal(await server.calls[0]?.reset, constants.NGHTTP2_CANCEL)
   })
 
-  test('that is a reset has the status that gRPC gives it', async (t) => {
+  test('that is a RST_STREAM has the status that gRPC defines', async (t) => {
     const { NGHTTP2_REFUSED_STREAM, NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM } = constants
     const codes = [
       [NGHTTP2_REFUSED_STREAM, 14, false],
@@ -240,8 +240,8 @@ describe('An answer over HTTP/2', () => {
   })
 })
 
-describe('A connection of HTTP/2', () => {
-  test('that is asked to leave takes no new calls, and lets those under way end', async (t) => {
+describe('An HTTP/2 connection', () => {
+  test('accepts no new calls after a GOAWAY, and finishes those in flight', async (t) => {
     const { server, channel } = await connected(t, (call, index) => {
       if (index === 0) call.stream.session?.goaway()
       else echo(call)
@@ -255,7 +255,7 @@ describe('A connection of HTTP/2', () => {
     assert.equal((await first).message, 'late')
   })
 
-  test('tells for certain which calls the member never took up', async (t) => {
+  test('reports which calls the member has not processed', async (t) => {
     const { server, channel } = await connected(t, (call, index) => {
       const { session, id = 0 } = call.stream
       if (index === 1) session?.goaway(constants.NGHTTP2_NO_ERROR, id - 2)
@@ -267,7 +267,7 @@ describe('A connection of HTTP/2', () => {
     assert.equal((await taken).message, 'done')
   })
 
-  test('that is closed for an offence ends its calls, those that were taken up with an unknown outcome', async (t) => {
+  test('that the member closes with an error ends its calls, those it has processed with an unknown outcome', async (t) => {
     const { channel } = await connected(t, ({ stream }, index) => {
       if (index === 0) stream.session?.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, stream.id ?? 0)
     })
@@ -283,7 +283,7 @@ describe('A connection of HTTP/2', () => {
     await channel.connected(2)
   })
 
-  test('that is lost ends its calls, and those that waited were not sent', async (t) => {
+  test('that is lost ends its calls, and those that waited as not sent', async (t) => {
     const server = await GrpcServer.start(() => {}, { settings: { maxConcurrentStreams: 1 } })
     t.after(() => server[Symbol.asyncDispose]())
     const proxy = await FaultProxy.start(`127.0.0.1:${server.port}`)
@@ -301,7 +301,7 @@ describe('A connection of HTTP/2', () => {
     assert.equal((await channel.call('x', 100)).status.code, 4)
   })
 
-  test('comes back by itself, after waits that grow, and tells why not', async (t) => {
+  test('is reestablished after growing backoffs, and reports why it fails', async (t) => {
     const { server, channel } = await connected(t, echo)
     const { port } = server
     await server[Symbol.asyncDispose]()
@@ -316,7 +316,7 @@ describe('A connection of HTTP/2', () => {
     assert.equal((await channel.call('hello')).message, 'hello')
   })
 
-  test('is pinged when it says nothing while calls are open, and only then', async (t) => {
+  test('is pinged only while calls are open and nothing is received', async (t) => {
     const { server, channel } = await connected(t, (call) => call.message.length > 0 && call.reply('x'), {
       keepaliveMs: 60,
     })
@@ -332,7 +332,7 @@ describe('A connection of HTTP/2', () => {
     assert.deepEqual(channel.kinds, ['connected'])
   })
 
-  test('that does not answer a ping is given up', async (t) => {
+  test('that does not acknowledge a ping is closed', async (t) => {
     const server = await GrpcServer.start(() => {})
     t.after(() => server[Symbol.asyncDispose]())
     const proxy = await FaultProxy.start(`127.0.0.1:${server.port}`)
@@ -348,7 +348,7 @@ describe('A connection of HTTP/2', () => {
     await channel.connected(2)
   })
 
-  test('is not made to a server that speaks no HTTP/2', async (t) => {
+  test('is not established to a server that does not speak HTTP/2', async (t) => {
     const server = createServer((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n')).listen(0, '127.0.0.1')
     await new Promise((resolve) => server.once('listening', resolve))
     t.after(() => server.close())
@@ -359,7 +359,7 @@ describe('A connection of HTTP/2', () => {
     assert.ok(!channel.kinds.includes('connected'))
   })
 
-  test('is closed with everything on it', async (t) => {
+  test('fails everything on it when it is closed', async (t) => {
     const { server, channel } = await connected(t, () => {})
     channel.start()
     await poll('it is there', () => server.calls[0])

@@ -47,7 +47,7 @@ async function roundTrip(peer: PeerConnection): Promise<void> {
 }
 
 describe('A connection', () => {
-  test('begins with the settings of the client and room for large answers', async (t) => {
+  test('starts with the preface, SETTINGS and a large receive window', async (t) => {
     const { peer } = await pair(t)
     const first = await peer.next(SETTINGS)
     assert.equal(peer.frames[0], first)
@@ -65,7 +65,7 @@ describe('A connection', () => {
     assert.deepEqual([answer.flags, answer.payload.length], [flags.ACK, 0])
   })
 
-  test('answers pings with what is in them, and settings each time', async (t) => {
+  test('acknowledges PING with its payload, and every SETTINGS', async (t) => {
     const { peer } = await pair(t)
     peer.send(PING, 0, 0, Buffer.from('12345678'))
     const pong = await peer.next(PING)
@@ -74,7 +74,7 @@ describe('A connection', () => {
     assert.equal((await peer.next(SETTINGS, 3)).flags, flags.ACK)
   })
 
-  test('passes over padding, priorities, and frames and flags that it does not know', async (t) => {
+  test('ignores padding, priorities, and unknown frames and flags', async (t) => {
     const { peer, channel } = await pair(t, [[0x99, 7]])
     const answer = channel.call()
     await peer.next(DATA)
@@ -95,7 +95,7 @@ describe('A connection', () => {
     assert.equal((await answer).message, 'padded')
   })
 
-  test('puts headers together from as many frames as they come in', async (t) => {
+  test('assembles headers from any number of frames', async (t) => {
     const { peer, channel } = await pair(t)
     const answer = channel.call()
     await peer.next(DATA)
@@ -110,7 +110,7 @@ describe('A connection', () => {
     assert.equal((await answer).message, 'message')
   })
 
-  test('decodes a short header block each time that it comes, if it changes the table', async (t) => {
+  test('decodes a short header block every time if it changes the table', async (t) => {
     const { peer, channel } = await pair(t)
     const answer = channel.call()
     await peer.next(DATA)
@@ -124,7 +124,7 @@ describe('A connection', () => {
     assert.equal((await answer).message, 'message')
   })
 
-  test('takes headers for information only, trailers-only answers, and a reset after the answer', async (t) => {
+  test('accepts informational headers, trailers-only responses, and a reset after the response', async (t) => {
     const { peer, channel, server } = await pair(t)
     const informed = channel.call()
     await peer.next(DATA)
@@ -141,7 +141,7 @@ describe('A connection', () => {
     assert.equal(server.connections.length, 1)
   })
 
-  test('drops what comes for calls that are over, and keeps the header table right', async (t) => {
+  test('ignores frames of ended calls, and keeps the header table consistent', async (t) => {
     const { peer, channel } = await pair(t)
     const { call } = channel.start()
     await peer.next(DATA)
@@ -158,7 +158,7 @@ describe('A connection', () => {
     assert.equal((await next).message, 'next')
   })
 
-  test('of which the peer takes no new streams is left in two steps', async (t) => {
+  test('drains after a two-step GOAWAY', async (t) => {
     const { peer, server, channel } = await pair(t)
     const calls = [channel.call('1'), channel.call('2')]
     await peer.next(DATA, 2)
@@ -176,7 +176,7 @@ describe('A connection', () => {
     assert.deepEqual(channel.kinds, ['connected', 'connecting', 'connected'])
   })
 
-  test('that the peer closes for an offence tells the calls which one', async (t) => {
+  test('that the peer closes with an error reports it to the calls', async (t) => {
     const { peer, channel } = await pair(t)
     const call = channel.call()
     await peer.next(DATA)
@@ -186,7 +186,7 @@ describe('A connection', () => {
     assert.match(status.details, /ENHANCE_YOUR_CALM: too_many_pings/)
   })
 
-  test('that is closed while a frame is on its way ends its calls', async (t) => {
+  test('that is closed within a frame ends its calls', async (t) => {
     const { peer, channel } = await pair(t)
     const call = channel.call()
     await peer.next(DATA)
@@ -200,7 +200,7 @@ describe('A connection', () => {
 describe('An address', () => {
   const hasIPv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'))
 
-  test('may be one of IPv6', { skip: hasIPv6 ? false : 'there is no IPv6' }, async (t) => {
+  test('may be an IPv6 address', { skip: hasIPv6 ? false : 'there is no IPv6' }, async (t) => {
     const server = await Http2Peer.start(t, (connection) => connection.begin(), '::1')
     assert.match(server.endpoint, /^http:\/\/\[::1\]:/)
     const channel = new TestChannel(t, server.endpoint)
@@ -213,7 +213,7 @@ describe('An address', () => {
     assert.equal((await call).message, 'answer')
   })
 
-  test('may be a name of which not every address answers', async (t) => {
+  test('may be a name with unreachable addresses', async (t) => {
     const server = await Http2Peer.start(t)
     const channel = new TestChannel(t, `http://localhost:${server.address.port}`)
     await channel.connected()
@@ -221,10 +221,10 @@ describe('An address', () => {
   })
 })
 
-describe('A ping that stays unanswered', () => {
+describe('A ping without acknowledgement', () => {
   const impatient = { keepaliveMs: 50, keepaliveTimeoutMs: 100 }
 
-  test('ends a connection that is silent', async (t) => {
+  test('closes a silent connection', async (t) => {
     const { peer, channel } = await pair(t, [], impatient)
     const call = channel.call()
     await peer.next(PING)
@@ -232,7 +232,7 @@ describe('A ping that stays unanswered', () => {
     await channel.connected(2)
   })
 
-  test('does not end one on which anything comes', async (t) => {
+  test('does not close a connection that receives bytes', async (t) => {
     const { peer, channel, server } = await pair(t, [], impatient)
     const call = channel.call()
     await peer.next(PING)
@@ -247,11 +247,11 @@ describe('A ping that stays unanswered', () => {
     assert.equal(server.connections.length, 1)
   })
 
-  test('does not end one whose answer waits in the socket, because this process was busy', async (t) => {
+  test('does not close a connection whose bytes are unread because the process was blocked', async (t) => {
     const { peer, channel, server } = await pair(t, [], impatient)
     const call = channel.call()
     await peer.next(PING)
-    // After an immediate, timers ring before sockets are read.
+    // After an immediate, timers fire before sockets are read.
     await new Promise((resolve) => setImmediate(resolve))
     peer.answer(1, 'answer')
     const until = performance.now() + 2 * impatient.keepaliveTimeoutMs
@@ -261,10 +261,10 @@ describe('A ping that stays unanswered', () => {
   })
 })
 
-describe('The headers of calls', () => {
+describe('Request headers', () => {
   const namesOf = (fields: readonly HeaderField[] = []): string[] => fields.map(([name]) => name)
 
-  test('are a few bytes after the first call, with the token as a literal that is never indexed', async (t) => {
+  test('take a few bytes after the first call, with the token as a never-indexed literal', async (t) => {
     const { peer, channel } = await pair(t)
     const metadata = { hasleader: 'true', token: 'abcdefgh' }
     for (let index = 0; index < 3; index += 1) {
@@ -284,7 +284,7 @@ describe('The headers of calls', () => {
     assert.deepEqual(new Map(peer.requests.get(5)).get('token'), 'abcdefgh')
   })
 
-  test('keep to the table that the peer allows', async (t) => {
+  test('respect the table size of the peer', async (t) => {
     const { peer, channel } = await pair(t, [[settingIds.tableSize, 0]])
     const call = async (number: number): Promise<Buffer> => {
       const outcome = channel.call()
@@ -302,7 +302,7 @@ describe('The headers of calls', () => {
     assert.ok((await call(4)).length < 30)
   })
 
-  test('are split where they are larger than a frame, and refused where the peer wants fewer', async (t) => {
+  test('are split into frames, and rejected above the limit of the peer', async (t) => {
     const { peer, channel } = await pair(t)
     const { outcome } = channel.start('x', 5000, { token: 'x'.repeat(40_000) })
     await peer.next(DATA)
@@ -322,7 +322,7 @@ describe('The headers of calls', () => {
     assert.match(status.details, /larger than/)
   })
 
-  test('and the messages of all calls of a tick go out in one write', async (t) => {
+  test('and messages of all calls of a tick are sent in one write', async (t) => {
     const { peer, channel } = await pair(t)
     await roundTrip(peer)
     let chunks = 0
@@ -333,8 +333,8 @@ describe('The headers of calls', () => {
   })
 })
 
-describe('The windows of the peer', () => {
-  test('hold large messages back, in order, and not the small ones after them', async (t) => {
+describe('The send windows', () => {
+  test('delay large messages, in order, and not the small ones after them', async (t) => {
     const { peer, channel } = await pair(t, [[settingIds.initialWindow, 100]])
     const large = [channel.call(Buffer.alloc(1000, 'a')), channel.call(Buffer.alloc(1000, 'b'))]
     const small = channel.call('small')
@@ -359,7 +359,7 @@ describe('The windows of the peer', () => {
     )
   })
 
-  test('may be below zero, and nothing is sent until they are not', async (t) => {
+  test('may be negative, and nothing is sent until they are positive', async (t) => {
     const { peer, channel } = await pair(t, [[settingIds.initialWindow, 500]])
     channel.start(Buffer.alloc(1000))
     await peer.next(DATA)
@@ -373,7 +373,7 @@ describe('The windows of the peer', () => {
     assert.equal(peer.body(1).length, 507)
   })
 
-  test('of the whole connection are shared by turns of one frame', async (t) => {
+  test('of the connection are shared frame by frame', async (t) => {
     const { peer, channel } = await pair(t, [[settingIds.initialWindow, 1_000_000]])
     const calls = [channel.call(Buffer.alloc(100_000)), channel.call(Buffer.alloc(100_000)), channel.call('small')]
     await roundTrip(peer)
@@ -391,7 +391,7 @@ describe('The windows of the peer', () => {
     await Promise.all(calls)
   })
 
-  test('are not waited for by a call that is answered before all of it was sent', async (t) => {
+  test('do not delay a call whose response arrives before all of it was sent', async (t) => {
     const { peer, channel } = await pair(t, [[settingIds.initialWindow, 100]])
     const call = channel.call(Buffer.alloc(1000))
     await peer.next(DATA)
@@ -404,8 +404,8 @@ describe('The windows of the peer', () => {
   })
 })
 
-describe('The windows of the client', () => {
-  test('are given back for answers of any size', async (t) => {
+describe('The receive windows', () => {
+  test('are updated for responses of any size', async (t) => {
     const { peer, channel } = await pair(t)
     const call = channel.call()
     await peer.next(DATA)
@@ -421,7 +421,7 @@ describe('The windows of the client', () => {
     assert.ok(given(0) - 16 * 1024 * 1024 >= 8_000_000, `${given(0)}`)
   })
 
-  test('hold the peer back while a stream is not read, and no other stream', async (t) => {
+  test('stop the peer on a stream that is not read, and on no other stream', async (t) => {
     const { peer, channel } = await pair(t)
     const paused = channel.stream(false)
     const read = channel.stream()
@@ -444,8 +444,8 @@ describe('The windows of the client', () => {
   })
 })
 
-describe('The number of streams that the peer allows', () => {
-  test('lets further calls wait, in order, until their deadline at most', async (t) => {
+describe('MAX_CONCURRENT_STREAMS', () => {
+  test('makes further calls wait, in order, up to their deadlines', async (t) => {
     const { peer, channel } = await pair(t, [[settingIds.maxStreams, 1]])
     const calls = [channel.call('1'), channel.call('2'), channel.call('3')]
     const late = channel.call('late', 50)
@@ -462,7 +462,7 @@ describe('The number of streams that the peer allows', () => {
     )
   })
 
-  test('may be none for a while', async (t) => {
+  test('may be 0 for a while', async (t) => {
     const { peer, channel } = await pair(t, [[settingIds.maxStreams, 0]])
     const call = channel.call()
     await roundTrip(peer)
@@ -475,7 +475,7 @@ describe('The number of streams that the peer allows', () => {
 })
 
 describe('A stream', () => {
-  test('carries messages both ways, in order, and ends after the last', async (t) => {
+  test('transfers messages both ways, in order, and ends after the last', async (t) => {
     const { peer, channel } = await pair(t)
     const { stream, messages, status } = channel.stream()
     const sent: number[] = []
@@ -515,7 +515,7 @@ describe('A stream', () => {
     await peer.next(RST_STREAM, 1, 3)
   })
 
-  test('that ends well is read to its end, whatever becomes of the connection', async (t) => {
+  test('that has ended with OK is read to its end after the connection is lost', async (t) => {
     const { peer, channel } = await pair(t)
     const { stream, messages, status } = channel.stream(false)
     await peer.next(HEADERS)
@@ -532,7 +532,7 @@ describe('A stream', () => {
     assert.deepEqual(await status, { code: 0, details: '' })
   })
 
-  test('waits for a connection that is being made', async (t) => {
+  test('waits while the connection is being established', async (t) => {
     const server = await Http2Peer.start(t)
     const channel = new TestChannel(t, server.endpoint)
     const { messages } = channel.stream()
@@ -543,7 +543,7 @@ describe('A stream', () => {
     await poll('it is there', () => messages.length === 1 || undefined)
   })
 
-  test('whose message is compressed or cut short ends with an error', async (t) => {
+  test('with a compressed or truncated message ends with an error', async (t) => {
     const { peer, channel } = await pair(t)
     const compressed = channel.stream()
     const cut = channel.stream()

@@ -46,7 +46,7 @@ async function serve(t: TestContext): Promise<TestChannel> {
 }
 
 describe('A server of grpc-js', () => {
-  test('answers calls of all sizes, and with errors', async (t) => {
+  test('responds to calls of all sizes, and with errors', async (t) => {
     const channel = await serve(t)
     const messages = Array.from({ length: 300 }, (_, index) => `message ${index}`)
     const outcomes = await Promise.all(messages.map((message) => channel.call(message)))
@@ -64,7 +64,7 @@ describe('A server of grpc-js', () => {
     assert.deepEqual((await channel.call('fail')).status, { code: 9, details: 'refused: é 100%' })
   })
 
-  test('carries streams both ways', async (t) => {
+  test('exchanges messages on bidirectional streams', async (t) => {
     const channel = await serve(t)
     const { stream, messages, status } = channel.stream()
     for (let index = 0; index < 100; index += 1) {

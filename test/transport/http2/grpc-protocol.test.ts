@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { timeoutHeader } from '../../../src/transport/http2/grpc-protocol.js'
 
-describe('The header of a deadline', () => {
-  test('is rounded up to two digits, in the smallest unit that has room', () => {
+describe('The grpc-timeout header', () => {
+  test('is rounded up to two digits, in the smallest unit that fits', () => {
     const texts: [number, string | undefined][] = [
       [-5, '1m'],
       [0.2, '1m'],
@@ -21,7 +21,7 @@ describe('The header of a deadline', () => {
     for (const [waitMs, text] of texts) assert.equal(timeoutHeader(waitMs).text, text, String(waitMs))
   })
 
-  test('stands for times that are no longer than it says, and for none that a smaller one says', () => {
+  test('is used for timeouts up to its value, and above that of the next smaller header', () => {
     for (const waitMs of [1, 3.5, 42, 99.9, 100, 5000, 9999, 10_000, 86_400_000, Number.POSITIVE_INFINITY]) {
       const { text, overMs, maxMs } = timeoutHeader(waitMs)
       assert.ok(waitMs > overMs && waitMs <= maxMs, String(waitMs))

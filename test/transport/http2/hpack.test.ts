@@ -12,7 +12,7 @@ const unlimited = Number.POSITIVE_INFINITY
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
 
-/** What the blocks of one connection decode to, each as lines of `name: value`. */
+/** The decoded blocks of one connection, each as lines of `name: value`. */
 function decodeAll(blocks: readonly string[], maxTableBytes = 4096): string[][] {
   const decoder = new HpackDecoder(maxTableBytes, unlimited)
   return blocks.map((block) => decoder.decode(hex(block)).fields.map(([name, value]) => `${name}: ${value}`))
@@ -93,7 +93,7 @@ describe('HPACK decodes the examples of RFC 7541, appendix C:', () => {
 })
 
 describe('The HPACK decoder', () => {
-  test('refuses what makes no sense, and says why', () => {
+  test('rejects invalid blocks with a reason', () => {
     const cases = [
       ['80', /no field with the index 0/],
       ['be', /no field with the index 62/],
@@ -119,7 +119,7 @@ describe('The HPACK decoder', () => {
     }
   })
 
-  test('keeps its table right when a field list is larger than the limit', () => {
+  test('keeps its table consistent when a header list exceeds the limit', () => {
     const decoder = new HpackDecoder(4096, 100)
     const encoder = new HpackEncoder(() => false)
     const large: HeaderField[] = [
@@ -156,7 +156,7 @@ describe('The HPACK encoder', () => {
     ['grpc-timeout', '10000m'],
   ]
 
-  test('sends a field once, and its index from then on', () => {
+  test('sends a field once, and then its index', () => {
     const encoder = new HpackEncoder(secret)
     const first = encoder.encode(fields)
     assert.ok(first.length > 30)
@@ -166,7 +166,7 @@ describe('The HPACK encoder', () => {
     assert.equal(encoder.changes, changes)
   })
 
-  test('never indexes a secret, and does not compress it', () => {
+  test('encodes a secret as a never-indexed literal without Huffman coding', () => {
     const encoder = new HpackEncoder(secret)
     const block = encoder.encode([['token', 'abc']])
     assert.equal(block[0], 0x10)
@@ -175,7 +175,7 @@ describe('The HPACK encoder', () => {
     assert.deepEqual(decodeAll([block.toString('hex')]), [['token: abc']])
   })
 
-  test('answers changes of the table, with the smallest size in between', () => {
+  test('confirms changes of the table size, and the smallest size in between', () => {
     const encoder = new HpackEncoder(secret)
     const decoder = new HpackDecoder(4096, unlimited)
     const round = (): Buffer => {
@@ -195,7 +195,7 @@ describe('The HPACK encoder', () => {
     assert.equal(round().length, 4)
   })
 
-  test('and the decoder agree on any fields and any sizes of the table', () => {
+  test('and the decoder agree for any fields and table sizes', () => {
     const letters = fc.string({ unit: fc.constantFrom(...'abz09-_/ :~'), maxLength: 30 })
     const name = fc.oneof(fc.constantFrom('token', ':path', 'grpc-timeout', 'accept', 'a'), letters)
     const value = fc.oneof(letters, fc.string({ unit: 'binary', maxLength: 8 }).map(latin1))
@@ -219,8 +219,8 @@ describe('The HPACK encoder', () => {
 
 const latin1 = (text: string): string => Buffer.from(text).toString('latin1')
 
-describe("Huffman's code", () => {
-  test('is what it was for any bytes', () => {
+describe('Huffman coding', () => {
+  test('decodes to the same bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
         const encoded = huffmanEncode(bytes)
@@ -233,7 +233,7 @@ describe("Huffman's code", () => {
 })
 
 describe('The size of a header field', () => {
-  test('counts its name, its value and 32 bytes', () => {
+  test('is the length of its name and value plus 32', () => {
     assert.equal(fieldBytes('name', 'value'), 41)
   })
 })
