@@ -20,7 +20,7 @@ export function optionsFromEnvironment(env: Environment): ClientOptions {
 }
 
 /**
- * As in etcdctl: if the password has a variable of its own, the whole user variable is the name, colons included.
+ * As in etcdctl: if the password has a separate variable, the whole user variable is the name, colons included.
  * Otherwise the password follows the first colon. Empty variables count as unset.
  */
 function authFrom({ ETCDCTL_USER: user, ETCDCTL_PASSWORD: password, ETCDCTL_AUTH_JWT_TOKEN: token }: Environment) {

@@ -43,7 +43,7 @@ export class LockService {
     return { key: this.#names.outOf(key), revision: header?.revision ?? 0 }
   }
 
-  /** Deletes the key that `lock()` returned, whoever holds it by now. */
+  /** Deletes the key that `lock()` returned, even if another client holds it by now. */
   async unlock(key: Bytes, options?: CallOptions): Promise<void> {
     checkCall('lockService.unlock()', options)
     const request = { key: this.#names.into('key', key) }
