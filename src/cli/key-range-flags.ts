@@ -18,7 +18,7 @@ export const consistencyFlags = {
 } as const satisfies Flags
 
 /** The range of `KEY [END]` with the range flags, and whether it is a single key. */
-export function rangeOf(
+export function keyRangeOf(
   [key = '', end]: readonly string[],
   { prefix = false, 'from-key': fromKey = false }: FlagValues<typeof rangeFlags>,
 ): { readonly range: KeyRange; readonly isOne: boolean } {

@@ -5,7 +5,7 @@ import type { Entry } from '../informer/entry.js'
 import type { Informer } from '../informer/informer.js'
 import type { InformerOptions } from '../informer/informer-options.js'
 import type { CachedRead, LocalCopy } from '../kv/reads/read-cache.js'
-import { rangeOf } from '../kv/wire-range.js'
+import { requestRange } from '../kv/wire-range.js'
 import type { RangeRequest } from '../protobuf/generated/messages.js'
 
 type AnyInformer = Pick<
@@ -56,7 +56,7 @@ class InformerCopy implements LocalCopy {
 
   answer(request: RangeRequest, revision: number): CachedRead | undefined {
     const informer = this.#informer
-    if (!isPlain(request) || !covers(this.range, rangeOf(request))) return undefined
+    if (!isPlain(request) || !covers(this.range, requestRange(request))) return undefined
     const { state, endpoint } = informer.stats()
     if (state !== 'watching' || !informer.isCurrent || informer.invalid().length > 0) return undefined
     if (informer.revision >= revision)
@@ -80,7 +80,7 @@ class InformerCopy implements LocalCopy {
 
   #read(request: RangeRequest): Pick<CachedRead, 'response' | 'bytes'> {
     const snapshot = this.#informer.snapshot()
-    const { key, rangeEnd } = rangeOf(request)
+    const { key, rangeEnd } = requestRange(request)
     const from = key.subarray(this.#prefix.length)
     const found = rangeEnd.length === 0 ? one(snapshot.get(from)) : snapshot.range(from, this.#end(rangeEnd))
     const { limit = 0, keysOnly, countOnly } = request

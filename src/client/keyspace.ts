@@ -42,7 +42,7 @@ import type { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import type { Watcher } from '../watch/watcher.js'
 import { informerCopy } from './informer-copy.js'
 import { withNamespace } from './namespace/namespace-kv.js'
-import { prefixRange } from './namespace/namespace-range.js'
+import { rangeInNamespace } from './namespace/namespace-range.js'
 import { namespaceRangeStreams } from './namespace/namespace-range-streams.js'
 import { namespaceWatch } from './namespace/namespace-watch.js'
 
@@ -297,7 +297,7 @@ export class Keyspace extends Kv {
     const encoded = encodeRange(range)
     if (encoded.key.length === 0) throw emptyKey()
     const { readCache, prefix, telemetry, watches } = this.#parts
-    const whole = prefixRange(prefix, encoded)
+    const whole = rangeInNamespace(prefix, encoded)
     const informer = new Informer(this.#informerSource(whole), range, options, watches.closing)
     informer.onEnd(telemetry.informerOpened(whole, informer))
     const copy = informerCopy(informer, options, whole, prefix)

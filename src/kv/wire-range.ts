@@ -3,7 +3,7 @@ import type { EncodedRange } from '../core/key-range.js'
 const none = Buffer.alloc(0)
 
 /** The keys that a request is about. */
-export function rangeOf(request: {
+export function requestRange(request: {
   readonly key?: Uint8Array | undefined
   readonly rangeEnd?: Uint8Array | undefined
 }): EncodedRange {

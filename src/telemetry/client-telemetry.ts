@@ -2,7 +2,7 @@ import type { ErrorCode } from '../core/errors.js'
 import type { EncodedRange } from '../core/key-range.js'
 import { begin, channels, outcomeOf, settleTraced, tracing } from './channels.js'
 import type { InformerStats, WatchStats } from './client-stats.js'
-import { keyText, rangeOf } from './key-text.js'
+import { describeRange, keyText } from './key-text.js'
 import type {
   CallOutcome,
   ClientIdentity,
@@ -108,7 +108,7 @@ export class ClientTelemetry {
 
   /** A range as records show it; without the key if they are not to. */
   range(key: Uint8Array, rangeEnd: Uint8Array | undefined): RangeText {
-    const range = rangeOf(key, rangeEnd)
+    const range = describeRange(key, rangeEnd)
     return { range: range.kind, keyText: range.key === undefined || !this.#keys ? undefined : keyText(range.key) }
   }
 

@@ -64,13 +64,13 @@ function attemptLine({ method, callId, attempt, endpoint, durationMs, outcome }:
 function watchLine(record: WatchRecord): string {
   switch (record.type) {
     case 'opened':
-      return `watch of ${rangeOf(record)} begins`
+      return `watch of ${rangeText(record)} begins`
     case 'lost':
       return `${record.watches} watches lost ${record.endpoint ?? 'their member'}${because(record.error)}`
     case 'resumed':
       return `${record.watches} watches go on on ${record.endpoint} after ${ms(record.downMs)}`
     case 'ended':
-      return `watch of ${rangeOf(record)} is over${because(record.error)}`
+      return `watch of ${rangeText(record)} is over${because(record.error)}`
   }
 }
 
@@ -112,7 +112,7 @@ function lockLine(record: LockRecord): string {
 }
 
 function informerLine(record: InformerRecord): string {
-  const name = `informer of ${rangeOf(record)}`
+  const name = `informer of ${rangeText(record)}`
   switch (record.type) {
     case 'ready':
       return `${name} has ${record.size} keys of revision ${record.revision}`
@@ -126,7 +126,7 @@ function informerLine(record: InformerRecord): string {
 function slowLine(record: CallRecord): string {
   const { method, callId, durationMs, queueMs, authMs, connectMs, backoffMs, wireMs, request } = record
   const { range, operations } = request
-  const what = range === undefined ? '' : ` of ${rangeOf({ range, keyText: request.keyText })}`
+  const what = range === undefined ? '' : ` of ${rangeText({ range, keyText: request.keyText })}`
   const size = `${operations > 1 ? `${operations} operations, ` : ''}${record.requestBytes} B sent`
   const answer = `${record.responseKeys} keys, ${record.responseBytes} B received`
   const times = `queue ${ms(queueMs)}, auth ${ms(authMs)}, connect ${ms(connectMs)}, backoff ${ms(backoffMs)}, wire ${ms(wireMs)}`
@@ -141,7 +141,7 @@ function tryText({ reason, endpoint, batch }: AttemptRecord): string {
   return `${reason} → ${endpoint ?? 'no member'}${others}`
 }
 
-function rangeOf({ range, keyText }: { readonly range: string; readonly keyText: string | undefined }): string {
+function rangeText({ range, keyText }: { readonly range: string; readonly keyText: string | undefined }): string {
   if (range === 'all') return 'all keys'
   return keyText === undefined ? `a ${range}` : `${range} ${JSON.stringify(keyText)}`
 }

@@ -13,7 +13,7 @@ export function keyText(key: Uint8Array): string {
 }
 
 /** What a range on the wire covers: its kind, and the key that tells which it is; all keys need none. */
-export function rangeOf(
+export function describeRange(
   key: Uint8Array,
   rangeEnd: Uint8Array | undefined,
 ): { readonly kind: RangeKind; readonly key: Uint8Array | undefined } {

@@ -1,4 +1,4 @@
-import { consistencyFlags, rangeFlags, rangeOf, readModeOf } from '../key-range-flags.js'
+import { consistencyFlags, keyRangeOf, rangeFlags, readModeOf } from '../key-range-flags.js'
 import { integerFlag } from '../units.js'
 import { benchFlags, benchSettings } from './bench-flags.js'
 import { connections, defineBench, operations, runBench, turnOf } from './run-bench.js'
@@ -20,7 +20,7 @@ export const rangeBench = defineBench({
   arity: [1, 2],
   async run(context, { flags, args }) {
     const settings = benchSettings(flags, context)
-    const { range } = rangeOf(args, flags)
+    const { range } = keyRangeOf(args, flags)
     const { signal } = context
     const mode = readModeOf(flags)
     const limit = flags.limit === undefined ? undefined : integerFlag('limit', flags.limit)

@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.js'
-import { rangeFlags, rangeOf } from '../key-range-flags.js'
+import { keyRangeOf, rangeFlags } from '../key-range-flags.js'
 import { keyValueJson } from '../key-value-format.js'
 
 /** Deletes keys. */
@@ -11,7 +11,7 @@ export const delCommand = defineCommand({
   flags: { ...rangeFlags, 'prev-kv': { type: 'boolean', help: 'print the deleted keys and values' } },
   arity: [1, 2],
   async run({ output, client, signal }, { flags, args }) {
-    const { range } = rangeOf(args, flags)
+    const { range } = keyRangeOf(args, flags)
     const { revision, deleted, prevKvs } = await client().deleteRange(range, { prevKv: flags['prev-kv'], signal })
     if (output.format === 'json') {
       await output.json({ revision, deleted, prevKvs: prevKvs.map((kv) => keyValueJson(kv)) })

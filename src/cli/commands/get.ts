@@ -1,6 +1,6 @@
 import type { KeyRange, KeyValue, Sort } from '../../index.js'
 import { type Context, defineCommand, type Flags, type FlagValues } from '../command.js'
-import { consistencyFlags, rangeFlags, rangeOf, readModeOf } from '../key-range-flags.js'
+import { consistencyFlags, keyRangeOf, rangeFlags, readModeOf } from '../key-range-flags.js'
 import { bytesField, keyValueColumns, keyValueJson, keyValueRow } from '../key-value-format.js'
 import type { Output } from '../output.js'
 import { integerFlag } from '../units.js'
@@ -32,7 +32,7 @@ export const getCommand = defineCommand({
   flags,
   arity: [1, 2],
   async run(context, { flags, args }) {
-    const { range, isOne } = rangeOf(args, flags)
+    const { range, isOne } = keyRangeOf(args, flags)
     if (flags['count-only'] === true) return count(context, range, flags)
     const kvs = isOne || hasBounds(flags) ? await readBounded(context, range, flags) : readAll(context, range, flags)
     await print(context.output, kvs, flags)

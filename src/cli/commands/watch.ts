@@ -1,6 +1,6 @@
 import type { WatchEvent } from '../../index.js'
 import { defineCommand } from '../command.js'
-import { rangeFlags, rangeOf } from '../key-range-flags.js'
+import { keyRangeOf, rangeFlags } from '../key-range-flags.js'
 import { cellOf, keyValueJson } from '../key-value-format.js'
 import type { Output } from '../output.js'
 import { integerFlag } from '../units.js'
@@ -21,7 +21,7 @@ export const watchCommand = defineCommand({
   },
   arity: [1, 2],
   async run({ output, client, signal }, { flags, args }) {
-    const { range } = rangeOf(args, flags)
+    const { range } = keyRangeOf(args, flags)
     let left = flags.count === undefined ? Number.POSITIVE_INFINITY : integerFlag('count', flags.count)
     const watcher = client().watch(range, {
       startRevision: flags.rev === undefined ? undefined : integerFlag('rev', flags.rev),

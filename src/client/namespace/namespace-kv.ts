@@ -10,12 +10,12 @@ import type {
   TxnRequest,
   TxnResponse,
 } from '../../protobuf/generated/messages.js'
-import { addPrefix, prefixRange, stripPrefix } from './namespace-range.js'
+import { addPrefix, rangeInNamespace, stripPrefix } from './namespace-range.js'
 
 /** Adds a prefix to every key in requests of all kinds, and strips it from the responses. */
 export function withNamespace(inner: KvService, prefix: Buffer): KvService {
   const into = <Range extends { readonly key?: Uint8Array | undefined }>(range: Range): Range =>
-    prefixRange(prefix, range)
+    rangeInNamespace(prefix, range)
   return {
     ...inner,
     range: translated(inner.range, into, (response) => stripRange(prefix, response)),
@@ -47,16 +47,16 @@ function translated<Request, Response>(
 
 function prefixTxn(prefix: Buffer, { compare, success, failure }: TxnRequest): TxnRequest {
   return {
-    compare: compare?.map((one): Compare => prefixRange(prefix, one)),
+    compare: compare?.map((one): Compare => rangeInNamespace(prefix, one)),
     success: success?.map((operation) => prefixOperation(prefix, operation)),
     failure: failure?.map((operation) => prefixOperation(prefix, operation)),
   }
 }
 
 function prefixOperation(prefix: Buffer, operation: RequestOp): RequestOp {
-  if (operation.requestRange !== undefined) return { requestRange: prefixRange(prefix, operation.requestRange) }
+  if (operation.requestRange !== undefined) return { requestRange: rangeInNamespace(prefix, operation.requestRange) }
   if (operation.requestDeleteRange !== undefined) {
-    return { requestDeleteRange: prefixRange(prefix, operation.requestDeleteRange) }
+    return { requestDeleteRange: rangeInNamespace(prefix, operation.requestDeleteRange) }
   }
   if (operation.requestTxn !== undefined) return { requestTxn: prefixTxn(prefix, operation.requestTxn) }
   const { requestPut } = operation

@@ -1,5 +1,5 @@
 import type { RangeRequest, RangeResponse } from '../../protobuf/generated/messages.js'
-import { prefixRange, stripPrefix } from './namespace-range.js'
+import { rangeInNamespace, stripPrefix } from './namespace-range.js'
 
 /** What is wrapped: streams of ranges. */
 interface RangeStreams {
@@ -12,7 +12,7 @@ export function namespaceRangeStreams(prefix: Buffer, streams: RangeStreams): Ra
   return {
     serves: (endpoint) => streams.serves(endpoint),
     async *read(request, endpoint, signal) {
-      for await (const part of streams.read(prefixRange(prefix, request), endpoint, signal)) {
+      for await (const part of streams.read(rangeInNamespace(prefix, request), endpoint, signal)) {
         for (const kv of part.kvs) kv.key = stripPrefix(prefix, kv.key)
         yield part
       }

@@ -20,7 +20,7 @@ export function stripPrefix(prefix: Buffer, key: Buffer): Buffer {
  * A range within the namespace. "To the last key" becomes "to the last key with this prefix"; any other end stays behind
  * the prefix, so that nothing outside is ever reached.
  */
-export function prefixRange<Range extends WireRange>(prefix: Buffer, range: Range): Range {
+export function rangeInNamespace<Range extends WireRange>(prefix: Buffer, range: Range): Range {
   const { rangeEnd } = range
   const key = addPrefix(prefix, range.key)
   if (rangeEnd === undefined || rangeEnd.length === 0) return { ...range, key }

@@ -1,15 +1,16 @@
 import type { EncodedRange } from '../../core/key-range.js'
 import type { RequestOp, ResponseHeader, TxnRequest } from '../../protobuf/generated/messages.js'
 import type { KvService } from '../kv-service.js'
-import { rangeOf } from '../wire-range.js'
+import { requestRange } from '../wire-range.js'
 import type { ReadCache } from './read-cache.js'
 
 /** Reports this client's writes to its read cache, so that no cached answer is older than they are. */
 export function withCacheInvalidation(inner: KvService, cache: ReadCache): KvService {
   return {
     ...inner,
-    put: (request, context) => afterWrite(cache, inner.put(request, context), () => [rangeOf(request)]),
-    deleteRange: (request, context) => afterWrite(cache, inner.deleteRange(request, context), () => [rangeOf(request)]),
+    put: (request, context) => afterWrite(cache, inner.put(request, context), () => [requestRange(request)]),
+    deleteRange: (request, context) =>
+      afterWrite(cache, inner.deleteRange(request, context), () => [requestRange(request)]),
     txn: (request, context) =>
       context.proposal
         ? afterWrite(cache, inner.txn(request, context), () => writtenByTxn(request))
@@ -41,5 +42,5 @@ function writtenByTxn({ success = [], failure = [] }: TxnRequest): readonly Enco
 function writtenByOperation({ requestPut, requestDeleteRange, requestTxn }: RequestOp): readonly EncodedRange[] {
   if (requestTxn !== undefined) return writtenByTxn(requestTxn)
   const write = requestPut ?? requestDeleteRange
-  return write === undefined ? [] : [rangeOf(write)]
+  return write === undefined ? [] : [requestRange(write)]
 }

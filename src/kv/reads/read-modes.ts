@@ -5,7 +5,7 @@ import type { RangeRequest, RangeResponse } from '../../protobuf/generated/messa
 import { endpointOf, progressOf, responseBytesOf } from '../../transport/call-progress.js'
 import { anyMember, type CallContext, type Route } from '../../transport/transport.js'
 import type { KvService } from '../kv-service.js'
-import { rangeOf } from '../wire-range.js'
+import { requestRange } from '../wire-range.js'
 import type { CachedRead, ReadCache } from './read-cache.js'
 
 /** What the read modes work with. */
@@ -55,13 +55,13 @@ class ReadModes {
   #policyOf(request: RangeRequest, { readPolicy }: CallContext): ResolvedReadPolicy {
     const { policy } = this.#options
     const plain = readPolicy === undefined ? policy.plain : undefined
-    return plain ?? policy.resolve(rangeOf(request), readPolicy)
+    return plain ?? policy.resolve(requestRange(request), readPolicy)
   }
 
   async #readCached(request: RangeRequest, context: CallContext, policy: ResolvedReadPolicy): Promise<RangeResponse> {
     if (!context.mayUseCache) return this.#readSerializable(request, context, policy)
     const { cache, minRevision } = this.#options
-    const range = rangeOf(request)
+    const range = requestRange(request)
     const confirming = cache.confirm(range)
     if (confirming !== undefined) await untilConfirmed(confirming, context)
     const cached = cache.answer(request, range)

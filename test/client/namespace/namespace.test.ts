@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { addPrefix, prefixRange, stripPrefix } from '../../../src/client/namespace/namespace-range.js'
+import { addPrefix, rangeInNamespace, stripPrefix } from '../../../src/client/namespace/namespace-range.js'
 import { type EncodedRange, encodeRange, isOpenEnd, type KeyRange } from '../../../src/core/key-range.js'
 
 /** Few different bytes, so that random keys often meet at borders. */
@@ -48,7 +48,7 @@ describe('A namespace', () => {
   test('has no range that leads to a key outside of it', () => {
     const property = fc.property(prefixes, ranges, bytes(1), (prefix, range, candidate) => {
       fc.pre(!startsWith(candidate, prefix))
-      assert.ok(!contains(prefixRange(prefix, encodeRange(range)), candidate))
+      assert.ok(!contains(rangeInNamespace(prefix, encodeRange(range)), candidate))
     })
     fc.assert(property, { numRuns: 2000 })
   })
@@ -56,7 +56,7 @@ describe('A namespace', () => {
   test('has the same keys in a range inside as the range has of them', () => {
     const property = fc.property(prefixes, ranges, keys, (prefix, range, key) => {
       const encoded = encodeRange(range)
-      assert.equal(contains(prefixRange(prefix, encoded), addPrefix(prefix, key)), contains(encoded, key))
+      assert.equal(contains(rangeInNamespace(prefix, encoded), addPrefix(prefix, key)), contains(encoded, key))
     })
     fc.assert(property, { numRuns: 2000 })
   })
@@ -64,8 +64,8 @@ describe('A namespace', () => {
   test('in another is the same as one with both prefixes', () => {
     const property = fc.property(prefixes, prefixes, ranges, keys, (outer, inner, range, key) => {
       const encoded = encodeRange(range)
-      const nested = prefixRange(outer, prefixRange(inner, encoded))
-      const whole = prefixRange(Buffer.concat([outer, inner]), encoded)
+      const nested = rangeInNamespace(outer, rangeInNamespace(inner, encoded))
+      const whole = rangeInNamespace(Buffer.concat([outer, inner]), encoded)
       const candidate = Buffer.concat([outer, inner, key])
       assert.equal(contains(nested, candidate), contains(whole, candidate))
     })
@@ -84,7 +84,7 @@ describe('A namespace', () => {
       [[0], [1]],
     ]
     for (const [prefix, expected] of ends) {
-      assert.deepEqual(prefixRange(Buffer.from(prefix), open).rangeEnd, Buffer.from(expected))
+      assert.deepEqual(rangeInNamespace(Buffer.from(prefix), open).rangeEnd, Buffer.from(expected))
     }
   })
 })
