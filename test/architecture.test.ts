@@ -33,7 +33,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   mirror: ['core', 'kv', 'transport', 'watch'],
   cluster: ['core', 'protobuf', 'transport', 'transport/connection'],
   maintenance: ['core', 'protobuf', 'transport', 'transport/connection', 'streams', 'kv'],
-  'server-locks': ['core', 'protobuf', 'transport', 'streams'],
+  'server-concurrency': ['core', 'protobuf', 'transport', 'streams'],
   naming: ['core', 'kv', 'informer', 'lease', 'transport'],
   workqueue: ['core'],
   otel: ['core', 'telemetry'],

@@ -23,7 +23,7 @@ export interface DoubleBarrierOptions {
 
 /**
  * Lets `count` participants begin something together, and end it together. When all of them have left, it can be used again.
- * The keys are those of Go's clientv3; see `BarrierKeys`.
+ * It uses the keys of Go's clientv3; see `BarrierKeys`.
  *
  * @example
  * const entry = await etcd.doubleBarrier('race', 2).enter() // resolves when two participants have come

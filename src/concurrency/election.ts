@@ -28,7 +28,7 @@ export interface ElectionHost {
 }
 
 /**
- * An election of one leader at a time among candidates, in the order in which they came. The keys are those of Go's clientv3 and
+ * An election of one leader at a time among candidates, in the order in which they came. It uses the keys of Go's clientv3 and
  * `etcdctl elect`: `<name>/<lease>`, with the proposal of the candidate as the value.
  *
  * @example
@@ -73,7 +73,7 @@ export class Election {
       timeoutMs: durationMs('timeoutMs', timeoutMs),
       signal,
       waits: true,
-      // Observers see each leader with a key of its own.
+      // Each leader has a separate key, for observers.
       sharesKey: false,
     })
     return new Leadership(lock)

@@ -30,7 +30,7 @@ type LocalQueueState =
   /** Being handed over or given up. */
   | { readonly kind: 'releasing' }
 
-/** After so many hand-overs in one process, other processes get their turn. */
+/** The number of hand-overs in one process after which other processes get their turn. */
 const maxHandOvers = 16
 
 /**
@@ -165,7 +165,7 @@ export class LocalQueue {
     return new LockHandle({ request: caller, keyText, fence, held, host: this.#host, onEnd: () => this.#end(caller) })
   }
 
-  /** The lock was released or lost: those who wait here are not to wait for that. */
+  /** Called when the lock is released or lost: the next caller must not wait for its lease to end. */
   async #end(caller: LocalCaller): Promise<void> {
     if (this.#state.kind !== 'held' || this.#state.caller !== caller) return
     const { held } = this.#state
@@ -192,8 +192,8 @@ function canUseKey(next: LockRequest, creator: LockRequest): boolean {
 }
 
 /**
- * The local queues of a client, one for each lock: those with the same key bytes, through whichever namespace they are
- * reached, since all holders of a client share a lease, and with it the key of each lock.
+ * The local queues of a client, one for each lock. Locks with the same key bytes are one lock, through whichever namespace
+ * they are reached: all holders of a client share a lease, and with it the key of the lock.
  */
 export class LocalQueues {
   readonly #host: ConcurrencyHost

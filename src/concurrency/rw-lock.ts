@@ -13,7 +13,7 @@ type Kind = 'read' | 'write'
  * before it, a writer for everybody before it, so neither starves. It is not re-entrant: a reader that asks for the write lock
  * waits for itself.
  *
- * The keys are those of the RWMutex of Go's clientv3: `<name>/read/<unique>` and `<name>/write/<unique>`.
+ * It uses the keys of the RWMutex of Go's clientv3: `<name>/read/<unique>` and `<name>/write/<unique>`.
  *
  * @example
  * const catalogue = etcd.rwLock('locks/catalogue')

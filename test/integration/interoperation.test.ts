@@ -184,7 +184,7 @@ describe('Locks and elections of other clients', () => {
     )
     await assert.rejects(async () => locks.lock?.('a', 7), /`lease` must be 1 to 16 hexadecimal digits, got 7/)
     await assert.rejects(async () => locks.lock?.('a', '7', { ttl: 1 }), /unknown option `ttl` of lockService.lock\(\)/)
-    await assert.rejects(async () => elections.resign?.(undefined), /`leader` must be what campaign\(\) resolved with/)
+    await assert.rejects(async () => elections.resign?.(undefined), /`leader` must be the result of campaign\(\)/)
     await assert.rejects(async () => elections.campaign?.('a', '7', 7), /`value` must be a string or bytes, got 7/)
   })
 })

@@ -329,7 +329,7 @@ describe('A software transaction', () => {
     await etcd.stm((tx) => {
       kept = tx
     })
-    assert.throws(() => kept?.put('a', ''), /was written by a run of stm\(\) that is over: was an await forgotten\?/)
+    assert.throws(() => kept?.put('a', ''), /was written by a run of stm\(\) that has ended: is an await missing\?/)
     assert.throws(() => kept?.delete('a'), InvalidArgumentError)
     await assert.rejects(async () => kept?.get('a'), InvalidArgumentError)
   })

@@ -19,8 +19,8 @@ const maxPriority = 65_535
 const conflictBackoff = { baseMs: 5, maxMs: 250 }
 
 /**
- * A queue whose items have a priority, from 0 (first) to 65 535 (last); items of one priority are first in, first out. The keys are
- * those of Go's clientv3: `<name>/<priority>/<number>`, and `__<name>/<priority>`, which producers write to number the items.
+ * A queue whose items have a priority, from 0 (first) to 65 535 (last); items of one priority are first in, first out. It uses
+ * the keys of Go's clientv3: `<name>/<priority>/<number>`, and `__<name>/<priority>`, which producers write to number the items.
  *
  * @example
  * const alerts = etcd.priorityQueue('alerts')

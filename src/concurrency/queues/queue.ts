@@ -19,7 +19,7 @@ export interface EnqueueResult {
 
 /**
  * A queue of items, first in, first out, for any number of producers and consumers. Each item is given to one consumer: one that
- * dies takes its item with it. The keys are those of Go's clientv3: `<name>/<nanoseconds>`, in the order of their revisions.
+ * dies takes its item with it. It uses the keys of Go's clientv3: `<name>/<nanoseconds>`, in the order of their revisions.
  *
  * @example
  * const mails = etcd.queue('mails')

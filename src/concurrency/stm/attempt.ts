@@ -11,26 +11,26 @@ import { idOf, ReadSet, type Snapshot, type StmStore } from './read-set.js'
 import type { StmPutOptions, StmTransaction } from './stm-transaction.js'
 import { WriteSet } from './write-set.js'
 
-/** What one run works with. */
+/** The parts of one run. */
 export interface AttemptInit {
   readonly attempt: number
   readonly rules: IsolationRules
   readonly store: StmStore
-  /** Values that are at hand. */
+  /** Values that are already known. */
   readonly known: Snapshot | undefined
-  /** Bounds of the next call. */
+  /** The time limit and the signal of the next call. */
   readonly options: () => CallOptions
 }
 
 /**
- * What came of a commit: the revision, or the keys of the run as they are now; `undefined` where the snapshot was compacted
+ * The outcome of a commit: the revision, or the current values of the keys of the run; `undefined` if the snapshot was compacted
  * before the commit could be sent.
  */
 export type CommitOutcome =
   | { readonly succeeded: true; readonly revision: number }
   | { readonly succeeded: false; readonly now: Snapshot | undefined }
 
-/** One run of the function of a software transaction: what it reads and writes, and the commit of that. */
+/** One run of the function of a software transaction: its reads, its writes, and their commit. */
 export class Attempt implements StmTransaction {
   readonly attempt: number
   readonly reads: ReadSet
@@ -78,21 +78,21 @@ export class Attempt implements StmTransaction {
     this.#writes.delete(key)
   }
 
-  /** The function has returned, or is not waited for any longer. */
+  /** The function has returned, or nobody waits for it any longer. */
   end(): void {
     this.#isOver = true
   }
 
-  /** The keys that decide whether it can be committed. */
+  /** The keys that decide whether the run can be committed. */
   get keys(): Buffer[] {
     return [...this.reads.keys, ...this.#blindKeys()]
   }
 
-  /** Writes everything, if what the level asks for holds. Sent once: with a lost answer, its effect is unknown. */
+  /** Writes everything, if the conditions of the isolation level hold. Not repeated after a lost answer: its effect is then unknown. */
   async commit(): Promise<CommitOutcome> {
     const { reads } = this
     const { comparesReads, isSnapshot } = this.#rules
-    // What was read as of one revision needs no proof where nothing is written.
+    // Reads at one revision need no proof if nothing is written.
     if (!this.isWriting && (isSnapshot || !comparesReads)) return { succeeded: true, revision: reads.revision }
     const unchanged = await this.#comparisons()
     return unchanged === undefined ? { succeeded: false, now: undefined } : this.#commitIf(unchanged)
@@ -111,8 +111,8 @@ export class Attempt implements StmTransaction {
   }
 
   /**
-   * Every key that counts still has the revision that it had in the snapshot, be it 0. No bound can stand for that: a key
-   * that was deleted meanwhile has 0 as well as one that never was. Resolves with `undefined` if the snapshot is compacted.
+   * Every key that counts must still have the revision that it had in the snapshot, which may be 0. An upper bound would not do: a key
+   * that was deleted meanwhile has revision 0, like one that never existed. Resolves with `undefined` if the snapshot is compacted.
    */
   async #comparisons(): Promise<readonly Comparison[] | undefined> {
     const ofReads = this.#rules.comparesReads ? this.reads.comparisons() : []
@@ -126,7 +126,7 @@ export class Attempt implements StmTransaction {
     }
   }
 
-  /** The keys that are written without having been read. Without a read there is no moment that others could come after. */
+  /** The keys that are written but were not read. Without a read there is no snapshot to compare with. */
   #blindKeys(): Buffer[] {
     if (!this.#rules.comparesWrites || this.reads.revision === 0) return []
     return this.#writes.keys.filter((key) => !this.reads.has(key))
@@ -134,6 +134,6 @@ export class Attempt implements StmTransaction {
 
   #assertRunning(done: string): void {
     if (!this.#isOver) return
-    throw new InvalidArgumentError(`a key was ${done} by a run of stm() that is over: was an await forgotten?`)
+    throw new InvalidArgumentError(`a key was ${done} by a run of stm() that has ended: is an await missing?`)
   }
 }

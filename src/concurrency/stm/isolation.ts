@@ -1,22 +1,22 @@
 /**
- * What a software transaction is protected from, as in Go's clientv3.
+ * The isolation level of a software transaction, as in Go's clientv3.
  *
- * - `serializableSnapshot`: it reads everything as of one moment, and is committed only if since then nobody has changed a
- *   key that it read or writes. Unlike Go's, it notices the deletion of a key that it only writes.
- * - `serializable`: the same, except that a key which it only writes may have been changed.
- * - `repeatableReads`: each key is read once, but two keys maybe not as of the same moment; it is committed only if nobody
- *   has changed a key that it read.
- * - `readCommitted`: it is committed whatever others have done meanwhile, so that their changes can be overwritten.
+ * - `serializableSnapshot`: all reads are at one revision, and the commit requires that no key which was read or is written has
+ *   changed since. Unlike Go's, it notices the deletion of a key that is only written.
+ * - `serializable`: the same, except that keys which are only written may have changed.
+ * - `repeatableReads`: each key is read once, possibly at different revisions; the commit requires that no key which was read has
+ *   changed.
+ * - `readCommitted`: the commit has no condition, so it may overwrite the changes of others.
  */
 export type Isolation = 'serializableSnapshot' | 'serializable' | 'repeatableReads' | 'readCommitted'
 
-/** What a level means for reads and for the commit. */
+/** The effect of a level on reads and on the commit. */
 export interface IsolationRules {
-  /** All reads are as of one revision. */
+  /** All reads are at one revision. */
   readonly isSnapshot: boolean
-  /** The commit needs every key that was read to be unchanged. */
+  /** The commit requires that no key which was read has changed. */
   readonly comparesReads: boolean
-  /** The commit needs every key that is written to be unchanged since the first read. */
+  /** The commit requires that no key which is written has changed since the first read. */
   readonly comparesWrites: boolean
 }
 

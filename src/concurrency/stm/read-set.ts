@@ -7,7 +7,7 @@ import type { RangeResult } from '../../kv/results.js'
 import type { Txn } from '../../kv/txn.js'
 import type { CallOptions } from '../../transport/transport.js'
 
-/** What software transactions are made of. */
+/** The keyspace of software transactions. */
 export interface StmStore {
   txn(): Txn
   range(
@@ -20,24 +20,24 @@ export interface StmStore {
   ): Promise<RangeResult>
 }
 
-/** Keys as they were at one revision. */
+/** Keys at one revision. */
 export interface Snapshot {
   readonly revision: number
   readonly kvs: ReadonlyMap<string, KeyValue | undefined>
 }
 
-/** A key that was read, and what it held. */
+/** A key that was read, and its value. */
 interface Seen {
   readonly key: Buffer
   readonly kv: KeyValue | undefined
 }
 
-/** A key as a map's key: keys need not be text. */
+/** A key as the key of a map: keys need not be text. */
 export function idOf(key: Buffer): string {
   return key.toString('latin1')
 }
 
-/** Reads keys as they are now, in one round trip and linearizably. */
+/** Reads keys linearizably, in one round trip. */
 export async function load(store: StmStore, keys: readonly Buffer[], options: CallOptions): Promise<Snapshot> {
   const { revision, responses } = await store
     .txn()
@@ -46,7 +46,7 @@ export async function load(store: StmStore, keys: readonly Buffer[], options: Ca
   return { revision, kvs: new Map(keys.map((key, index) => [idOf(key), responses[index]])) }
 }
 
-/** The keys that one run of a software transaction has read, each once. */
+/** The reads of one run of a software transaction: each key is read once. */
 export class ReadSet {
   readonly #store: StmStore
   readonly #isSnapshot: boolean
@@ -54,14 +54,14 @@ export class ReadSet {
   readonly #options: () => CallOptions
   readonly #reads = new Map<string, Promise<KeyValue | undefined>>()
   readonly #seen = new Map<string, Seen>()
-  /** Of a snapshot: the revision that everything is read at, from the first read on. */
+  /** Of a snapshot: the revision of all reads, from the first one on. */
   #base: Promise<number> | undefined
-  /** The newest revision that something was read at; of a snapshot, the only one. 0 before the first read. */
+  /** The newest revision of a read; of a snapshot, the only one. 0 before the first read. */
   revision = 0
-  /** The first read that failed: what the function made of that must not be committed. */
+  /** The first read that failed: writes that the function derives from it must not be committed. */
   failure: { readonly error: unknown } | undefined
 
-  /** `known` are values at hand, which count as read when they are asked for. `options` bound each read. */
+  /** `known` are values that count as read when the function asks for them. `options` limit each read. */
   constructor(store: StmStore, isSnapshot: boolean, known: Snapshot | undefined, options: () => CallOptions) {
     this.#store = store
     this.#isSnapshot = isSnapshot
@@ -72,7 +72,7 @@ export class ReadSet {
     this.revision = known.revision
   }
 
-  /** Whether the revision of the snapshot was compacted while it was read: only another one can be read now. */
+  /** Whether the revision of the snapshot was compacted, so that only a later one can be read. */
   get isCompacted(): boolean {
     return this.failure !== undefined && isEtcdError(this.failure.error, 'COMPACTED')
   }
@@ -104,12 +104,12 @@ export class ReadSet {
     return Promise.all(keys.map((key) => this.#reads.get(idOf(key))))
   }
 
-  /** Each key that was read still has the revision it had. */
+  /** Hold if each key that was read still has the same revision. */
   comparisons(): Comparison[] {
     return [...this.#seen.values()].map(({ key, kv }) => unchanged(key, kv))
   }
 
-  /** The same of keys that were not read, as of the revision of the snapshot; they do not count as read by that. */
+  /** The same for keys that were not read, at the revision of the snapshot. They do not count as read. */
   async comparisonsOf(keys: readonly Buffer[]): Promise<Comparison[]> {
     const unknown = keys.filter((key) => this.#known?.kvs.has(idOf(key)) !== true)
     const fetched = unknown.length === 0 ? [] : await this.#fetchAt(unknown, this.revision, true)
@@ -131,7 +131,7 @@ export class ReadSet {
     if (!this.#isSnapshot) return this.#fetchAt(keys, undefined)
     if (this.#base !== undefined) return this.#fetchAt(keys, await this.#base)
     const first = load(this.#store, keys, this.#options())
-    // Reads that begin before this one is answered wait for its revision, and fail with it.
+    // Reads that begin before the answer wait for its revision, and fail with it.
     this.#base = first.then(({ revision }) => revision)
     this.#base.catch(() => {})
     const { revision, kvs } = await first
@@ -139,7 +139,7 @@ export class ReadSet {
     return keys.map((key) => kvs.get(idOf(key)))
   }
 
-  /** What a past revision holds is the same on every member, so one key is read from any of them. */
+  /** A past revision is the same on every member, so a single key is read from any of them. */
   async #fetchAt(keys: readonly Buffer[], at: number | undefined, keysOnly = false): Promise<(KeyValue | undefined)[]> {
     const [key] = keys
     if (key !== undefined && keys.length === 1) {

@@ -1,11 +1,11 @@
 import { EtcdError } from '../../core/errors.js'
 
-/** `stm()` gave up: other writers came first in every one of its attempts. Nothing was written. */
+/** `stm()` gave up after `maxAttempts` conflicts with other writers. Nothing was written. */
 export class StmConflictError extends EtcdError {
   override readonly name = 'StmConflictError'
 
   constructor(attempts: number) {
-    super(`other writers came first in all ${attempts} attempts of the transaction`, {
+    super(`all ${attempts} attempts of the transaction conflicted with other writers`, {
       code: 'STM_CONFLICT',
       effect: 'none',
       retryable: true,

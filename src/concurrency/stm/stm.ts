@@ -12,35 +12,35 @@ import { load, type StmStore } from './read-set.js'
 import { StmConflictError } from './stm-conflict-error.js'
 import type { StmTransaction } from './stm-transaction.js'
 
-/** Options of `stm()`; `timeoutMs` bounds all attempts together, with what the function itself waits for. */
+/** Options of `stm()`. `timeoutMs` limits all attempts together, including the waits of the function. */
 export interface StmOptions extends CallOptions {
-  /** @default 'serializableSnapshot' */
+  /** The isolation level. @default 'serializableSnapshot' */
   readonly isolation?: Isolation | undefined
-  /** Keys that every run reads: they are read in one round trip before it begins. */
+  /** Keys that every run reads. They are read in one round trip before it begins. */
   readonly prefetch?: readonly Bytes[] | undefined
-  /** How often to run the function against other writers. @default 100 */
+  /** The maximum number of runs. @default 100 */
   readonly maxAttempts?: number | undefined
 }
 
 /** What `stm()` resolves to. */
 export interface StmResult<T> {
-  /** What the function returned in the run that was committed. */
+  /** The result of the function in the run that was committed. */
   readonly value: T
   /** Whether anything was written. */
   readonly changed: boolean
-  /** The revision of the commit; where nothing was written, the newest one that was read at, or 0. */
+  /** The revision of the commit; if nothing was written, the newest revision of a read, or 0. */
   readonly revision: number
-  /** How often the function was run. */
+  /** How many times the function was run. */
   readonly attempts: number
 }
 
-/** The function of a software transaction. It may be run any number of times. */
+/** The function of a software transaction. It may run several times, and must have no other side effects. */
 export type StmFunction<T> = (tx: StmTransaction) => T | Promise<T>
 
 const optionNames = [...callOptionNames, 'isolation', 'prefetch', 'maxAttempts']
 const conflictBackoff = { baseMs: 5, maxMs: 250 }
 
-/** Runs a function until what it has read and written can be committed. */
+/** Runs a function until its reads and writes can be committed. */
 export async function stm<T>(
   store: StmStore,
   apply: StmFunction<T>,
@@ -69,7 +69,7 @@ export async function stm<T>(
       if (outcome.succeeded) return { value: ran.value, changed: isWriting, revision: outcome.revision, attempts }
       known = outcome.now
     }
-    // Once, at once: the commit has brought the values along. They would be stale after a wait.
+    // The first retry is immediate, with the values that the commit returned. They would be stale after a wait.
     if (attempts === 1 && known !== undefined) continue
     if (attempts === maxAttempts) break
     await sleep(Math.min(fullJitterMs(attempts, conflictBackoff), left() ?? Number.POSITIVE_INFINITY), signal)
@@ -78,7 +78,7 @@ export async function stm<T>(
   throw new StmConflictError(maxAttempts)
 }
 
-/** The function's result; `undefined` if it read at a revision that was compacted meanwhile, so that it must run again. */
+/** The result of the function; `undefined` if its revision was compacted meanwhile, so that it must run again. */
 async function run<T>(
   attempt: Attempt,
   apply: StmFunction<T>,
@@ -88,11 +88,11 @@ async function run<T>(
   const running = (async () => apply(attempt))()
   try {
     const value = await waitWithin(running, bounds, () =>
-      notInTime('the function of the transaction did not end in time', obstacle()),
+      notInTime('the function of the transaction did not finish in time', obstacle()),
     )
     if (attempt.reads.failure === undefined) return { value }
     if (attempt.reads.isCompacted) return undefined
-    // The function has gone on without something that it wanted to read.
+    // The function ignored a failed read.
     throw attempt.reads.failure.error
   } catch (error) {
     if (attempt.reads.isCompacted) return undefined

@@ -6,14 +6,14 @@ import { someKey } from '../../kv/requests.js'
 import { idOf } from './read-set.js'
 import type { StmPutOptions } from './stm-transaction.js'
 
-/** What a key will hold, and the operation that makes it so. */
+/** The future value of a key, and the operation that writes it. */
 interface Write {
   readonly key: Buffer
   readonly kv: KeyValue | undefined
   readonly operation: Operation
 }
 
-/** The keys that one run of a software transaction writes, each with the last that was written. */
+/** The writes of one run of a software transaction: the last one of each key. */
 export class WriteSet {
   readonly #writes = new Map<string, Write>()
 
@@ -37,7 +37,7 @@ export class WriteSet {
     this.#writes.set(idOf(key), { key, kv: undefined, operation: deleteKey(key) })
   }
 
-  /** What was written to the key, if anything was. */
+  /** The write of a key, if there is one. */
   get(key: Buffer): Write | undefined {
     return this.#writes.get(idOf(key))
   }
