@@ -109,7 +109,7 @@ export class ElectionService {
 
   #proof(leader: LeaderKey): LeaderKeyInit {
     if (typeof leader !== 'object' || leader === null) {
-      throw new InvalidArgumentError(`\`leader\` must be what campaign() resolved with, got ${describe(leader)}`)
+      throw new InvalidArgumentError(`\`leader\` must be the result of campaign(), got ${describe(leader)}`)
     }
     const { createRevision, lease } = leader
     const name = this.#names.into('leader.name', leader.name)
