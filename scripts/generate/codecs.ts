@@ -129,9 +129,9 @@ function tagOf(field: protobuf.Field): number {
 /** Messages of the same fields, such as the many that hold a header only, share one reader. */
 function readFunction(message: protobuf.Type, before: readonly protobuf.Type[]): string {
   const { name } = message
-  const twin = before.find((other) => other.name !== 'KeyValue' && shape(other) === shape(message))
+  const sameShape = before.find((other) => other.name !== 'KeyValue' && shape(other) === shape(message))
   const signature = `(reader: Reader, end: number) => ${name}`
-  if (twin) return `export const read${name}: ${signature} = read${twin.name}\n`
+  if (sameShape) return `export const read${name}: ${signature} = read${sameShape.name}\n`
   return `${message.fieldsArray.map((field) => readEntry(field)).join('')}${readMessage(message)}`
 }
 

@@ -5,33 +5,33 @@ import { header } from '../support/fake-transport.js'
 import { within } from '../support/slack.js'
 
 function identity() {
-  const told: unknown[][] = []
+  const reported: unknown[][] = []
   const listener = {
-    clusterChanged: (...args: unknown[]) => told.push(['changed', ...args]),
-    revisionRewound: (...args: unknown[]) => told.push(['rewound', ...args]),
-    termRaised: () => told.push(['term']),
+    clusterChanged: (...args: unknown[]) => reported.push(['changed', ...args]),
+    revisionRewound: (...args: unknown[]) => reported.push(['rewound', ...args]),
+    termRaised: () => reported.push(['term']),
   }
-  return { told, cluster: new ClusterIdentity(listener) }
+  return { reported, cluster: new ClusterIdentity(listener) }
 }
 
 describe('The identity of the cluster', () => {
   test('is the one in the first response, and its revision the highest of all responses', () => {
-    const { cluster, told } = identity()
+    const { cluster, reported } = identity()
     assert.equal(cluster.observe(undefined, 'a', 5), undefined)
     for (const revision of [5, 9, 7]) assert.equal(cluster.observe(header({ revision }), 'a', 0), undefined)
     assert.deepEqual([cluster.clusterId, cluster.revision], ['c1', 9])
-    assert.deepEqual(told, [])
+    assert.deepEqual(reported, [])
   })
 
   test('rejects responses of another cluster, and reports it once for each endpoint', () => {
-    const { cluster, told } = identity()
+    const { cluster, reported } = identity()
     cluster.observe(header({ revision: 5 }), 'a', 0)
     const stranger = header({ clusterId: 'c2', revision: 99, raftTerm: 50 })
     for (const endpoint of ['b', 'b', 'c']) {
       const error = cluster.observe(stranger, endpoint, 0)
       assert.deepEqual([error?.code, error?.effect, error?.endpoint], ['CLUSTER_CHANGED', 'unknown', endpoint])
     }
-    assert.deepEqual(told, [
+    assert.deepEqual(reported, [
       ['changed', 'b', 'c1', 'c2'],
       ['changed', 'c', 'c1', 'c2'],
     ])
@@ -42,23 +42,23 @@ describe('The identity of the cluster', () => {
   })
 
   test('fails a linearizable response below the floor with REVISION_REWOUND once, and continues from the lower revision', () => {
-    const { cluster, told } = identity()
+    const { cluster, reported } = identity()
     cluster.observe(header({ revision: 100 }), 'a', 0)
     assert.equal(cluster.observe(header({ revision: 90 }), 'a', 0), undefined, 'a serializable one may be behind')
     assert.equal(cluster.observe(header({ revision: 90 }), 'a', 80), undefined, 'it was sent before 100 was seen')
     assert.equal(cluster.observe(header({ revision: 0 }), 'a', 100), undefined, 'not every answer has a revision')
     const error = cluster.observe(header({ revision: 90 }), 'a', 100)
     assert.deepEqual([error?.code, error?.effect], ['REVISION_REWOUND', 'unknown'])
-    assert.deepEqual([told, cluster.revision], [[['rewound', 'a', 100, 90]], 90])
+    assert.deepEqual([reported, cluster.revision], [[['rewound', 'a', 100, 90]], 90])
     assert.equal(cluster.observe(header({ revision: 91 }), 'a', 90), undefined)
   })
 
   test('reports a rise of the raft term, but not the first term', () => {
-    const { cluster, told } = identity()
+    const { cluster, reported } = identity()
     cluster.observe(header({ raftTerm: 2 }), 'a', 0)
     assert.equal(cluster.termRaisedAt, Number.NEGATIVE_INFINITY)
     for (const raftTerm of [2, 3, 2, 3]) cluster.observe(header({ raftTerm }), 'a', 0)
-    assert.deepEqual(told, [['term']])
+    assert.deepEqual(reported, [['term']])
     assert.ok(performance.now() - cluster.termRaisedAt < within(1000))
   })
 })

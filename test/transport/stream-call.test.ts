@@ -9,7 +9,7 @@ import { header } from '../support/fake-transport.js'
 /** A stream with JSON as messages. */
 function openStream() {
   const seen: (number | undefined)[] = []
-  const told: unknown[] = []
+  const received: unknown[] = []
   const owner = {
     url: 'http://m0',
     version: '3.5.30',
@@ -26,30 +26,30 @@ function openStream() {
     metadata: {},
     purpose: 'call',
     listener: {
-      onMessage: (response) => told.push(response),
-      onEnd: (error) => told.push(error?.code),
+      onMessage: (response) => received.push(response),
+      onEnd: (error) => received.push(error?.code),
       onDraining() {},
     },
   })
   const answer = (response: object): void => stream.onReceiveMessage(Buffer.from(JSON.stringify(response)))
-  return { stream, answer, seen, told }
+  return { stream, answer, seen, received }
 }
 
 describe('A stream', () => {
   test('passes every header to its connection, also those of streamed ranges', () => {
-    const { answer, seen, told } = openStream()
+    const { answer, seen, received } = openStream()
     answer({ header: header({ revision: 7 }) })
     answer({ rangeResponse: { kvs: [] } })
     answer({ rangeResponse: { header: header({ revision: 9 }) } })
     answer({ blob: '' })
-    assert.deepEqual([seen, told.length], [[7, 9], 4])
+    assert.deepEqual([seen, received.length], [[7, 9], 4])
   })
 
   test('ends with the first response of another cluster, which is not delivered', () => {
-    const { answer, seen, told } = openStream()
+    const { answer, seen, received } = openStream()
     answer({ header: header({ revision: 7 }), TTL: 3 })
     answer({ header: header({ clusterId: 'c2', revision: 1 }), TTL: 0 })
     answer({ header: header({ revision: 8 }), TTL: 3 })
-    assert.deepEqual([told.length, told[1], seen], [2, 'CLUSTER_CHANGED', [7, 1]])
+    assert.deepEqual([received.length, received[1], seen], [2, 'CLUSTER_CHANGED', [7, 1]])
   })
 })

@@ -114,7 +114,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
     if (status.code !== statusCodes.ok) this.fail(status)
     else if (this.#listener !== undefined) {
       this.#end = status
-      // What becomes of the connection from now on does not matter to what is in the queue.
+      // The loss of the connection no longer affects what is in the queue.
       this.#host.streamEnded(this, undefined)
       this.#deliver()
     }
