@@ -45,6 +45,12 @@ const defragmentTimeoutMs = 300_000
 /**
  * Maintenance of a cluster. If authentication is enabled, everything except `status()`, `statuses()` and
  * `alarms.list()` requires the role root; on etcd 3.6.0 to 3.6.11 and 3.5.28 to 3.5.31 also `status()`.
+ *
+ * @example
+ * ```ts
+ * const { bytes } = await etcd.maintenance.saveSnapshot('/backup/etcd.db')
+ * for (const result of await etcd.maintenance.statuses()) console.log(result.endpoint, result.ok)
+ * ```
  */
 export class Maintenance {
   readonly alarms: Alarms

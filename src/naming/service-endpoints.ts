@@ -32,7 +32,16 @@ export type EndpointUpdate =
   | { readonly op: 'add'; readonly endpoint: NewEndpoint; readonly lease?: string | undefined }
   | { readonly op: 'delete'; readonly name: string }
 
-/** The endpoints of a service, stored as keys under `<target>/`. */
+/**
+ * The endpoints of a service, stored as keys under `<target>/`.
+ *
+ * @example
+ * ```ts
+ * const greeter = new ServiceEndpoints(etcd, 'services/greeter')
+ * await using registration = await greeter.register({ address: '10.1.0.7:8080' })
+ * for await (const endpoints of greeter.watch()) console.log(endpoints)
+ * ```
+ */
 export class ServiceEndpoints {
   /** The name of the service, without a trailing slash. */
   readonly target: string
