@@ -1,5 +1,5 @@
 /**
- * A listing of many keys, three ways, each in processes of its own that take turns: as a stream (etcd 3.7), page by page, and
+ * A listing of many keys, three ways, each in separate processes that take turns: as a stream (etcd 3.7), page by page, and
  * by npm `etcd3`, which reads all at once. Memory is what is in use at the worst moment: of the client after a garbage
  * collection, of the member as the system sees it, above what each had before.
  *

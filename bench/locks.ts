@@ -1,5 +1,5 @@
 /**
- * A storm of locks, side by side in one run: so many locks, so many contenders for each, all at once, each held for a moment.
+ * A storm of locks, side by side in one run: many locks with many contenders each, all at once, each held for a moment.
  * This library waits in order; npm `etcd3` 1.1.2, which is installed into a temporary folder for that, has no waiting, so its
  * contenders try again after 50 to 150 ms. Prints what the cluster was asked to do, and how many were granted in a second.
  *

@@ -48,7 +48,7 @@ export interface Row {
 const valueBytes = 256
 /** Single calls take their keys from as many. */
 export const singleKeys = 1000
-const keyAt = (index: number): string => `bench/single/${index % singleKeys}`
+export const keyAt = (index: number): string => `bench/single/${index % singleKeys}`
 const all: readonly ContenderName[] = ['ours', 'ours-grpcjs', 'etcd3', 'go-clientv3', 'grpcjs', 'http2']
 const batching: readonly ContenderName[] = ['ours-batching', 'etcd3', 'go-clientv3', 'grpcjs', 'http2']
 const clients: readonly ContenderName[] = ['ours', 'ours-grpcjs', 'etcd3', 'go-clientv3']
@@ -130,8 +130,8 @@ function watchRow(perRevision: number): Row {
   }
 }
 
-/** So many callers, each of which makes its next call when it has its answer. */
-async function inParallel(
+/** Concurrent callers, each of which makes its next call when the previous one has its answer. */
+export async function inParallel(
   concurrency: number,
   roundMs: number,
   call: (index: number) => Promise<unknown>,
@@ -165,7 +165,7 @@ async function shortLives(connect: () => Contender, clients: number, reads: numb
   return { operations: clients * reads, latenciesMs: [] }
 }
 
-/** So many locks, each wanted by so many callers at once and held 5 ms. */
+/** Locks that several callers want at once, each held for 5 ms. */
 async function lockStorm({ withLock }: Contender, locks: number, contenders: number): Promise<Work> {
   const latenciesMs: number[] = []
   const take = async (name: string): Promise<void> => {

@@ -28,7 +28,7 @@ export function benchKeys({ keyBytes, valueBytes, keySpace, sequential, prefix }
   if (prefix === '') throw new UsageError('--prefix must have at least one letter: the keys are deleted at the end')
   const longest = (keySpace - 1).toString(digits).length
   if (longest > keyBytes)
-    throw new UsageError(`--key-size must be at least ${longest} for so many keys, got ${keyBytes}`)
+    throw new UsageError(`--key-size must be at least ${longest} for this number of keys, got ${keyBytes}`)
   const nameOf = (number: number): string => number.toString(digits).padStart(keyBytes, '0')
   return {
     // Random, so that nothing on the way can make it smaller.

@@ -8,7 +8,7 @@ export const leaseKeepAliveBench = defineBench({
   name: 'bench lease-keepalive',
   usage: '',
   summary: 'measure renewals of leases',
-  details: ['Each client has a lease of its own, which is revoked at the end.'],
+  details: ['Each client has one lease, which is revoked at the end.'],
   flags: benchFlags,
   arity: [0, 0],
   async run(context, { flags }) {

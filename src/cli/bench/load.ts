@@ -2,7 +2,7 @@ import { sleep } from '../../core/wait.js'
 import { messageOf } from '../failure.js'
 import type { Samples } from './samples.js'
 
-/** What one operation tells of itself. */
+/** The result of one operation. */
 export interface Done {
   /** The member that answered. */
   readonly endpoint?: string | undefined
@@ -25,7 +25,7 @@ export interface LoadOptions {
 /** Makes an operation. `worker` is which of the clients makes it. */
 export type Operation = (index: number, worker: number) => Promise<Done>
 
-/** A timer may be so late by itself. */
+/** The delay that a timer may have without load. */
 const timerLagMs = 2
 
 /**

@@ -23,7 +23,7 @@ export function showProgress(notes: Notes, total: number, done: () => number): (
   }
 }
 
-/** One line that tells how far a run is. */
+/** One line with the progress of a run. */
 export function progressLine(done: number, total: number, perSecond: number): string {
   const share = total === 0 ? 1 : done / total
   const filled = Math.round(share * barWidth)

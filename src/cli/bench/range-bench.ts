@@ -13,7 +13,7 @@ export const rangeBench = defineBench({
     ...benchFlags,
     ...rangeFlags,
     ...consistencyFlags,
-    limit: { type: 'string', value: 'N', help: 'at most so many keys' },
+    limit: { type: 'string', value: 'N', help: 'maximum number of keys' },
     'keys-only': { type: 'boolean', help: 'leave the values out' },
     'count-only': { type: 'boolean', help: 'only how many keys there are' },
   },

@@ -1,4 +1,4 @@
-/** What came of every operation of a run. */
+/** The outcome of every operation of a run. */
 export class Samples {
   readonly #latenciesMs: Float64Array
   readonly #endedAtMs: Float64Array

@@ -3,7 +3,7 @@ import type { Summary } from './summary.js'
 
 const longestBar = 40
 
-/** A summary as etcd's own benchmark tool prints it, then what only a client can tell. */
+/** A summary as etcd's own benchmark tool prints it, then the figures that only a client has. */
 export function summaryText(summary: Summary): string {
   const lines = [
     '',

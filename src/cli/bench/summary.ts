@@ -1,6 +1,6 @@
 import type { Samples } from './samples.js'
 
-/** What a run has shown. Times are those of the operations that succeeded. */
+/** The figures of a run. Times are of the operations that succeeded. */
 export interface Summary {
   readonly operations: number
   readonly failed: number
@@ -10,10 +10,10 @@ export interface Summary {
   readonly averageMs: number
   readonly stddevMs: number
   readonly perSecond: number
-  /** How many took up to so long, and longer than the row before. */
+  /** The operations that took at most `upToMs`, and longer than those of the previous row. */
   readonly histogram: readonly { readonly upToMs: number; readonly count: number }[]
   readonly percentiles: readonly { readonly percentile: number; readonly ms: number }[]
-  /** CPU of this process, user and system. */
+  /** User and system time of the client processes. */
   readonly cpuMicrosPerOperation: number
   readonly members: readonly { readonly endpoint: string; readonly operations: number }[]
   readonly errors: readonly { readonly message: string; readonly count: number }[]
@@ -29,8 +29,8 @@ export interface RunCost {
 
 const histogramRows = 10
 const percentiles = [10, 25, 50, 75, 90, 95, 99, 99.9]
-const mostThroughputPoints = 60
-const leastThroughputMs = 100
+const maxThroughputPoints = 60
+const minThroughputMs = 100
 
 /** Sums up a run. */
 export function summarize(samples: Samples, { startedAt, endedAt, cpuMicros }: RunCost): Summary {
@@ -78,7 +78,7 @@ function histogramOf(sorted: Float64Array): Summary['histogram'] {
 
 function throughputOf(endedAtMs: Float64Array, startedAt: number, endedAt: number): Summary['throughput'] {
   const spanMs = Math.max(1, endedAt - startedAt)
-  const points = Math.min(mostThroughputPoints, Math.max(1, Math.floor(spanMs / leastThroughputMs)))
+  const points = Math.min(maxThroughputPoints, Math.max(1, Math.floor(spanMs / minThroughputMs)))
   const widthMs = spanMs / points
   const counts = new Array<number>(points).fill(0)
   for (const at of endedAtMs) {

@@ -15,7 +15,7 @@ export const watchBench = defineCommand({
   usage: '',
   summary: 'measure the time from a put to the event at each watcher',
   details: [
-    'Each stream is a client of its own. Watchers of one key that share a stream share one watcher in etcd.',
+    'Each stream is a separate client. Watchers of one key that share a stream share one watcher in etcd.',
     'The keys that it has made are deleted at the end; keys that were there before stay.',
   ],
   flags: {
