@@ -9,6 +9,7 @@ import { flags, frameTypes } from '../../../src/transport/http2/frame.js'
 import { HpackEncoder } from '../../../src/transport/http2/hpack/encoder.js'
 import type { HeaderField } from '../../../src/transport/http2/hpack/header-field.js'
 import { type ConnectionInit, Http2Connection } from '../../../src/transport/http2/http2-connection.js'
+import { MessageAssembler } from '../../../src/transport/http2/message-assembler.js'
 import { MessageStream } from '../../../src/transport/http2/message-stream.js'
 import { UnaryCall } from '../../../src/transport/http2/unary-call.js'
 import { framed } from '../../support/grpc-server.js'
@@ -55,7 +56,11 @@ const settings = {
 } as const
 
 /** Starts some calls and one stream on a connection that receives `chunks`, and then the end. */
-function converse(chunks: readonly Buffer[]): { readonly results: Result[]; readonly reasons: (string | undefined)[] } {
+function converse(chunks: readonly Buffer[]): {
+  readonly results: Result[]
+  readonly reasons: (string | undefined)[]
+  readonly writtenBytes: number
+} {
   const socket = new FakeSocket()
   let read: (chunk: Buffer, length: number) => void = () => {}
   const dial: ConnectionInit['dial'] = (onBytes) => {
@@ -107,7 +112,7 @@ function converse(chunks: readonly Buffer[]): { readonly results: Result[]; read
   }
   socket.emit('close')
   deadlines.stop()
-  return { results, reasons }
+  return { results, reasons, writtenBytes: socket.written }
 }
 
 /** The responses, with everything in them that a peer may send. */
@@ -191,8 +196,9 @@ describe('The bytes of a connection', () => {
           bytes = Buffer.concat([bytes.subarray(0, at), inserted, bytes.subarray(at + removed)])
         }
         const places = Array.from({ length: 20 }, (_, index) => index * (chunkBytes + 1))
-        const { results, reasons } = converse(cut(bytes, places))
+        const { results, reasons, writtenBytes } = converse(cut(bytes, places))
         assert.equal(reasons.length, 1)
+        assert.ok(writtenBytes < 100_000, `${writtenBytes} bytes were written`)
         for (const { statuses, messages } of results) {
           assert.equal(statuses.length, 1)
           assert.ok(Number.isInteger(statuses[0]?.code))
@@ -217,5 +223,18 @@ describe('The bytes of a connection', () => {
       }),
       { numRuns: 3000 },
     )
+  })
+
+  test('takes memory for a message as its bytes come, whatever length its prefix announces', () => {
+    const before = process.memoryUsage().arrayBuffers
+    const assemblers = Array.from({ length: 8 }, () => new MessageAssembler())
+    const start = Buffer.concat([Buffer.from([0, 0xff, 0xff, 0xff, 0xff]), Buffer.alloc(1000)])
+    for (const assembler of assemblers) {
+      assert.equal(assembler.push(start, 0), start.length)
+      assert.equal(assembler.take(), undefined)
+      assert.ok(assembler.isWithinMessage)
+    }
+    const tookBytes = process.memoryUsage().arrayBuffers - before
+    assert.ok(tookBytes < assemblers.length * 5_000_000, `${tookBytes} bytes`)
   })
 })

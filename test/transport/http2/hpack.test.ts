@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { HpackDecoder } from '../../../src/transport/http2/hpack/decoder.js'
@@ -235,5 +237,37 @@ describe('Huffman coding', () => {
 describe('The size of a header field', () => {
   test('is the length of its name and value plus 32', () => {
     assert.equal(fieldBytes('name', 'value'), 41)
+  })
+})
+
+/** A checkout of github.com/http2jp/hpack-test-case: the blocks of other encoders, a folder for each. */
+const vectors = process.env.HPACK_TEST_CASES
+
+interface Story {
+  readonly cases: readonly {
+    readonly wire: string
+    readonly headers: readonly Readonly<Record<string, string>>[]
+    readonly header_table_size?: number
+  }[]
+}
+
+describe('The HPACK decoder', { skip: vectors === undefined ? 'HPACK_TEST_CASES names no folder' : false }, () => {
+  test('decodes the test cases of other encoders', (t) => {
+    const files = readdirSync(vectors ?? '', { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.json'),
+    )
+    let blocks = 0
+    for (const file of files) {
+      const { cases }: Story = JSON.parse(readFileSync(join(vectors ?? '', file), 'utf8'))
+      const tableBytes = Math.max(4096, ...cases.map(({ header_table_size = 0 }) => header_table_size))
+      const decoder = new HpackDecoder(tableBytes, unlimited)
+      for (const { wire, headers } of cases) {
+        const expected = headers.flatMap((header) => Object.entries(header))
+        assert.deepEqual(decoder.decode(hex(wire)).fields, expected, file)
+        blocks += 1
+      }
+    }
+    assert.ok(blocks > 0)
+    t.diagnostic(`${blocks} header blocks`)
   })
 })
