@@ -4,8 +4,8 @@ import { firstOf, portionOf, shareOf } from './share.js'
 
 /** Flags of every benchmark; they have the names and defaults of etcd's own tool. */
 export const benchFlags = {
-  conns: { type: 'string', value: 'N', help: 'clients with connections of their own to the members (1)' },
-  clients: { type: 'string', value: 'N', help: 'operations under way at a time, over all connections (1)' },
+  conns: { type: 'string', value: 'N', help: 'clients, each with separate connections to the members (1)' },
+  clients: { type: 'string', value: 'N', help: 'operations in flight, over all connections (1)' },
   total: { type: 'string', value: 'N', help: 'operations in all (10000)' },
   rate: {
     type: 'string',

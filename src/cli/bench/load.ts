@@ -15,7 +15,7 @@ export interface LoadOptions {
   readonly total: number
   /** The number of the first operation. @default 0 */
   readonly first?: number
-  /** How many are under way at a time. */
+  /** The number of operations in flight. */
   readonly clients: number
   /** Operations per second; 0 for as many as can be. */
   readonly rate: number
@@ -29,7 +29,7 @@ export type Operation = (index: number, worker: number) => Promise<Done>
 const timerLagMs = 2
 
 /**
- * Makes `total` operations with `clients` at a time. With a rate, each has a time at which it is to start, and is measured
+ * Makes `total` operations, `clients` of them in flight. With a rate, each has a time at which it is to start, and is measured
  * from then on, even if all clients were busy: the wait is what a user of an overloaded cluster would see. Left out, as
  * by tools that measure from the sending, it makes a cluster that stands still for seconds look fine.
  */
