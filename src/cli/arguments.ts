@@ -82,6 +82,8 @@ interface Values {
 /** The problem, without Node's advice on dashes, and with the most similar flag. */
 function problemOf(error: unknown, known: readonly string[]): string {
   const text = error instanceof Error ? error.message : String(error)
+  const [, ambiguous] = /^Option '.*--([\w-]+).*' argument is ambiguous/.exec(text) ?? []
+  if (ambiguous !== undefined) return `--${ambiguous} needs =VALUE if the value begins with a dash`
   const [, unknown] = /^Unknown option '--?([^']*)'/.exec(text) ?? []
   if (unknown === undefined) return text.split('\n')[0] ?? text
   const meant = nearest(unknown, known)

@@ -73,8 +73,29 @@ function fieldsOf(error: unknown): Record<string, unknown> {
   return { code, message: rawMessage, effect, retryable, endpoint, method, attempts, hint }
 }
 
+/** The flags and arguments that set options of the library. */
+const commandLineNames: Readonly<Record<string, string>> = {
+  endpoints: '--endpoints',
+  'tls.ca': '--cacert',
+  'tls.cert': '--cert',
+  'tls.key': '--key',
+  key: 'KEY',
+  lease: '--lease',
+  limit: '--limit',
+  name: 'NAME',
+  revision: '--rev',
+  startRevision: '--rev',
+  ttlSeconds: '--ttl',
+}
+
+/** The message of an error in the names of the command line. */
+function inCommandLineNames(message: string): string {
+  return message.replace(/`([\w.]+)`/g, (quoted, name: string) => commandLineNames[name] ?? quoted)
+}
+
 /** An error in one line. */
 export function messageOf(error: unknown): string {
+  if (isEtcdError(error, 'INVALID_ARGUMENT')) return inCommandLineNames(error.message)
   if (isServerOrWire(error)) {
     const place = error.endpoint === undefined ? '' : ` at ${error.endpoint}`
     return `${error.rawMessage} [${error.code}${place}]`

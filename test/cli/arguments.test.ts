@@ -36,6 +36,8 @@ describe('A command line', () => {
   })
 
   for (const [argv, problem] of [
+    [['get', 'k', '--rev', '-1'], /--rev needs =VALUE if the value begins with a dash/],
+    [['get', 'k', '--endpoints', 'bogus://x'], /^error: --endpoints must be/],
     [['gte', 'k'], /unknown command gte: did you mean get\?/],
     [['snapshot', 'sav', 'x'], /unknown command snapshot sav: did you mean snapshot save\?/],
     [['get', 'k', '--prefx'], /unknown flag --prefx: did you mean --prefix\?/],
@@ -51,7 +53,7 @@ describe('A command line', () => {
     [['get', 'a', '--endpoints', 'http://'], /endpoint/],
     [['put', 'a'], /put needs a VALUE, as an argument or on standard input/],
     [['put', 'a', 'b', '--ttl', '0s'], /--ttl must be at least one second/],
-    [['put', 'a', 'b', '--lease', 'xyz!'], /`lease` must be/],
+    [['put', 'a', 'b', '--lease', 'xyz!'], /^error: --lease must be/],
     [['get', 'a', '--user', 'root'], /--user has no password/],
   ] as const) {
     test(`with an error is rejected with the reason and status 2: ${argv.join(' ')}`, async () => {
