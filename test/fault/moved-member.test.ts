@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { after, before, describe, mock, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt } from '../support/cluster-view.js'
 import { createClient } from '../support/fixtures.js'
 import { within } from '../support/slack.js'
@@ -71,16 +72,10 @@ function mockLookups(): void {
 }
 
 describe('A member whose name resolves to a new address', { concurrency: true }, () => {
-  let cluster: EtcdCluster
+  const cluster = useCluster()
 
-  before(async () => {
-    mockLookups()
-    cluster = await EtcdCluster.start()
-  })
-  after(() => {
-    mock.restoreAll()
-    return cluster.stop()
-  })
+  before(() => mockLookups())
+  after(() => mock.restoreAll())
 
   const cases = [
     { transport: 'grpc-js', reaction: 'refuse' },

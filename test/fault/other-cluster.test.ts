@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { afterEach, beforeEach, describe, test } from 'node:test'
 import { Etcd, isEtcdError } from '../../src/index.js'
-import { EtcdCluster, FaultProxy, poll } from '../../src/testing/index.js'
+import { FaultProxy, poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { memberAt, storedKeys } from '../support/cluster-view.js'
 
 describe('Another cluster at the same addresses', () => {
-  let old: EtcdCluster
-  let other: EtcdCluster
+  const old = useCluster({ members: 3 })
+  const other = useCluster({ members: 3 })
   let proxies: FaultProxy[]
   let etcd: Etcd
   let changes: string[]
 
-  before(async () => {
-    old = await EtcdCluster.start({ members: 3 })
-    other = await EtcdCluster.start({ members: 3 })
-  })
-  after(async () => {
-    await old.stop()
-    await other.stop()
-  })
   beforeEach(async () => {
     proxies = await Promise.all(old.members.map(({ clientUrl }) => FaultProxy.start(clientUrl)))
     etcd = new Etcd({ endpoints: proxies.map(({ endpoint }) => endpoint), timeoutMs: 3000 })

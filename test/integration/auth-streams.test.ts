@@ -1,21 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Etcd } from '../../src/index.js'
-import { EtcdCluster } from '../../src/testing/index.js'
 import { authenticateRecords, rootPassword } from '../support/auth.js'
+import { useCluster } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 
 const ttlSeconds = 2
 
 describe('Streams under tokens with a TTL of two seconds', () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    const flags = { 'auth-token-ttl': ttlSeconds }
-    cluster = await EtcdCluster.start({ members: 3, auth: { rootPassword }, flags })
-  })
-  after(() => cluster.stop())
+  const cluster = useCluster({ members: 3, auth: { rootPassword }, flags: { 'auth-token-ttl': ttlSeconds } })
 
   /** Writes with pauses in which every token is forgotten, and makes a new watch after each. */
   async function writeWithPauses(etcd: Etcd, lease: string): Promise<number[]> {

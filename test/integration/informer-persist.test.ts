@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import type { Informer, InformerEvents, Keyspace } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster } from '../support/cluster.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 
 function createFile(t: TestContext): string {
@@ -29,13 +30,8 @@ function eventsOf(informer: Informer<string>) {
 }
 
 describe('The file of an informer', () => {
-  let cluster: EtcdCluster
-  let other: EtcdCluster
-
-  before(async () => {
-    ;[cluster, other] = await Promise.all([EtcdCluster.start(), EtcdCluster.start()])
-  })
-  after(() => Promise.all([cluster.stop(), other.stop()]))
+  const cluster = useCluster()
+  const other = useCluster()
 
   test('provides the state of an earlier process while no member is reachable', async (t) => {
     const etcd = createClient(t, cluster)

@@ -1,22 +1,17 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isEtcdError } from '../../src/index.js'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { poll } from '../../src/testing/index.js'
 import { addUser, rootPassword } from '../support/auth.js'
+import { useCluster } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 
 const password = 'app-secret'
 
 describe('Leases with authentication', { concurrency: true }, () => {
-  let cluster: EtcdCluster
-
-  before(async () => {
-    // The first release series in which every renewal is checked with the token of its stream.
-    const flags = { 'auth-token-ttl': 2 }
-    cluster = await EtcdCluster.start({ version: '3.5.30', auth: { rootPassword }, flags })
-  })
-  after(() => cluster.stop())
+  // The first release series in which every renewal is checked with the token of its stream.
+  const cluster = useCluster({ version: '3.5.30', auth: { rootPassword }, flags: { 'auth-token-ttl': 2 } })
 
   function root(t: Parameters<typeof createClient>[0]) {
     return createClient(t, cluster, { auth: { username: 'root', password: rootPassword } })
