@@ -79,7 +79,7 @@ describe('The option', () => {
     }
     assert.equal(resolved.useProxyEnvironment, false)
     assert.equal(resolved.memberSyncMs, undefined)
-    assert.match(table, /looked up again every 60 s/)
+    assert.match(table, /refreshed every 60 s/)
     assert.equal(defaults.discoveryRefreshMs, 60_000)
   })
 
