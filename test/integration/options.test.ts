@@ -52,7 +52,7 @@ describe('The option', () => {
   }
 
   test('table of the README lists every option with its actual default', () => {
-    const table = readme.slice(readme.indexOf('## Options'), readme.indexOf('## Seeing what happens'))
+    const table = readme.slice(readme.indexOf('## Options'), readme.indexOf('## Diagnostics'))
     const rows = [...table.matchAll(/^\| (`[^|]+?) +\| ([^|]+?) +\|/gm)].map(([, names = '', values = '']) => ({
       names: [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name ?? ''),
       numbers: values.split(', ').map((value) => Number(value.replaceAll(' ', ''))),
