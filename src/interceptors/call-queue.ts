@@ -4,72 +4,71 @@ import { EtcdError } from '../core/errors.js'
 import { Waiters } from '../core/waiter.js'
 import type { CallContext } from '../transport/transport.js'
 
-/** The state of a call queue. */
+/** The concurrency limit of a kind of calls, and its use. */
 export interface CallQueueStats {
   /** `Infinity` while the cluster keeps up. */
   readonly limit: number
   readonly inFlight: number
-  /** Calls that wait until others have ended, or until the cluster accepts calls again. */
+  /** Calls that wait for others to end, or for the cluster to accept them again. */
   readonly queued: number
 }
 
 /**
  * What the end of a call shows about the cluster:
  *
- * - `served`: the member processed the call, with any result;
- * - `refused`: no member accepts such calls now, and nothing was applied;
- * - `overloaded`: the same, because the member is overloaded;
+ * - `served`: the member processed it, with or without success;
+ * - `refused`: no member accepts such calls now, and nothing was done;
+ * - `overloaded`: the same, because the member is behind;
  * - `slow`: the cluster did not answer in time;
- * - `unreachable`: no member could be reached, so calls cannot load one;
+ * - `unreachable`: no member could be reached, so that calls cannot overload one;
  * - `nothing`.
  */
 export type CallVerdict = 'served' | 'refused' | 'overloaded' | 'slow' | 'unreachable' | 'nothing'
 
-/** The shortest time for another attempt: with less, a refused write would get the effect `unknown`. */
+/** Minimum time for one more attempt: with less, a refusal would become a write of unknown effect. */
 export const minAttemptMs = 20
-/** How many calls are in flight while the cluster refuses them, to detect when it accepts them again. */
+/** Calls in flight while the cluster refuses them, to find out when it accepts them again. */
 const probes = 4
-/** A limit that reaches this is removed. */
+/** A limit above this is removed. */
 const maxLimit = 4096
-/** The pause of the queue after refused probes, by their number in a row. */
+/** The pause of the whole queue after refused probes. It grows with consecutive refusals. */
 const refusedPause: Backoff = { baseMs: 50, maxMs: 250 }
-/** The member is more than 5000 entries behind, and needs time to catch up. */
+/** The member is over 5000 entries behind: another request soon would only delay it further. */
 const overloadedPause: Backoff = { baseMs: 200, maxMs: 1000 }
 
 /**
- * A queue of calls of one kind. Calls wait here while the cluster does not accept them, instead of failing or piling up
- * there.
+ * The calls of one kind. They wait here while the cluster does not accept them, instead of failing or piling up there.
  *
- * There is no limit until the cluster refuses a call without applying it, or writes time out. Then a few calls are in flight
- * as probes, with pauses while these are refused, too. Each success raises the limit by one, so that it doubles with each
- * round of calls (slow start), up to half of the calls that were in flight when members were overloaded; beyond that it grows
- * by one per round (AIMD, as in TCP). A refusal for another reason does not show the capacity of the cluster: the limit is
- * then removed as soon as no call waits.
+ * There is no limit until the cluster refuses a call with nothing done, or writes time out. From then on few calls are in
+ * flight, with pauses while all of these are refused too. Each success raises the limit by one, so that it doubles with
+ * each round of calls (slow start) up to half of what was in flight when members reported that they were behind; beyond
+ * that it grows by one for each round (AIMD, as in TCP). A refusal for another reason shows nothing about the capacity of
+ * the cluster: the limit is then removed as soon as no call waits.
  */
 export class CallQueue {
   #limit = Number.POSITIVE_INFINITY
-  /** The limit from which on growth is linear. */
+  /** Where growth slows down. */
   #threshold = Number.POSITIVE_INFINITY
   #inFlight = 0
   /** The calls in flight that count against the limit. */
   #counted = 0
-  /** Calls count from this round on: an earlier one that hangs in a failed member does not block the probes. */
+  /** The first round whose calls count: an earlier call that hangs in a lost member takes no probe's place. */
   #countedFrom = 0
-  /** How often the limit was lowered: the result of an earlier call says nothing about the present limit. */
+  /** How often the limit was lowered: calls sent before show nothing about the limit set then. */
   #round = 0
-  /** Refusals in a row. */
+  /** Consecutive refusals. */
   #refusals = 0
   #pause: NodeJS.Timeout | undefined
   #lastRefusal: EtcdError | undefined
   #throttled = 0
-  /** Waiting calls; each resolves to its round. */
+  /** Queued calls; each resolves to its round. */
   readonly #waiters = new Waiters<number>()
 
   get stats(): CallQueueStats {
     return { limit: Math.floor(this.#limit), inFlight: this.#inFlight, queued: this.#waiters.size }
   }
 
-  /** How many calls had to wait. */
+  /** How often a call was queued. */
   get throttled(): number {
     return this.#throttled
   }
@@ -87,8 +86,8 @@ export class CallQueue {
   }
 
   /**
-   * Waits until the call is admitted, which counts as `enter()`. At its deadline it rejects with `refusal`, the call's last
-   * error, or else with the error with which the cluster refuses such calls now; the effect is `none`.
+   * Waits until it is the call's turn, which counts as `enter()`. At the call's deadline it rejects with `refusal`, the
+   * error of its last attempt, or else with the error that the cluster refuses such calls with now; the effect is `none`.
    */
   wait(context: CallContext, refusal: EtcdError | undefined): Promise<number> {
     this.#throttled += 1
@@ -97,7 +96,7 @@ export class CallQueue {
       signal: context.signal,
       // Holds the process open: a call that waits is a call in flight.
       timeoutMs: Math.min(lastAt - performance.now(), longestTimerMs),
-      onTimeout: (waiter) => waiter.reject(refusal ?? this.#notInTime(context)),
+      onTimeout: (waiter) => waiter.reject(refusal ?? this.#queuedTooLong(context)),
     })
   }
 
@@ -121,7 +120,7 @@ export class CallQueue {
     this.#admit()
   }
 
-  /** Removes the limit and admits all calls. */
+  /** Lets all calls through from now on. */
   open(): void {
     this.#limit = Number.POSITIVE_INFINITY
     this.#threshold = Number.POSITIVE_INFINITY
@@ -145,20 +144,20 @@ export class CallQueue {
       return
     }
     this.#refusals += 1
-    // Further refusals in a row are of probes, which do not show the capacity of the cluster.
+    // Later consecutive refusals are of probes, which do not measure the capacity of the cluster.
     if (verdict === 'overloaded' && this.#refusals === 1) this.#threshold = half
     this.#limit = probes
     if (verdict === 'refused') {
       this.#counted = 0
       this.#countedFrom = this.#round
     }
-    // After a success, a single call may have been refused; it waits without delaying the others.
+    // After a success a single call may have been refused, which waits without delaying the others.
     if (this.#refusals > 1) {
-      this.#rest(halfJitterMs(this.#refusals - 1, verdict === 'overloaded' ? overloadedPause : refusedPause))
+      this.#pauseFor(halfJitterMs(this.#refusals - 1, verdict === 'overloaded' ? overloadedPause : refusedPause))
     }
   }
 
-  /** Raises the limit by one per success; above the threshold by one per round, if the limit is reached. */
+  /** Raises the limit by one for each success; beyond the threshold by one for each round, if the limit is reached. */
   #grow(round: number): void {
     this.#resume()
     if (this.#threshold === Number.POSITIVE_INFINITY && this.#waiters.size === 0) this.open()
@@ -167,7 +166,7 @@ export class CallQueue {
     if (this.#limit >= maxLimit) this.open()
   }
 
-  #rest(ms: number): void {
+  #pauseFor(ms: number): void {
     this.#resume()
     this.#pause = setTimeout(() => {
       this.#pause = undefined
@@ -189,17 +188,16 @@ export class CallQueue {
     }
   }
 
-  #notInTime({ startedAt }: CallContext): EtcdError {
+  #queuedTooLong({ startedAt }: CallContext): EtcdError {
     const { limit, queued } = this.stats
     const refusal = this.#lastRefusal
-    const what = `no turn within ${Math.round(performance.now() - startedAt)} ms`
+    const queuedFor = `queued for ${Math.round(performance.now() - startedAt)} ms`
     if (refusal === undefined) {
-      const why = `${queued + 1} calls waited while the cluster was behind with ${limit} in flight`
-      return new EtcdError(`${what}: ${why}`, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true })
+      const reason = `the cluster is behind with ${limit} in flight, and ${queued + 1} calls wait`
+      return new EtcdError(`${queuedFor}: ${reason}`, { code: 'DEADLINE_EXCEEDED', effect: 'none', retryable: true })
     }
     const { code, grpcCode, rawMessage } = refusal
-    const why = `${queued + 1} calls waited while the cluster refused them`
-    return new EtcdError(`${rawMessage} (${what}: ${why})`, {
+    return new EtcdError(`${rawMessage} (${queuedFor} with ${queued} other calls that the cluster refuses)`, {
       code,
       grpcCode,
       effect: 'none',

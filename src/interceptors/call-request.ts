@@ -13,10 +13,10 @@ const noKeys: CallRequest = Object.freeze({ range: undefined, keyText: undefined
 
 type KeyedRequest = Pick<RangeRequest & PutRequest & DeleteRangeRequest, 'key' | 'rangeEnd'>
 
-/** What a call asks for, without its values. */
+/** The keys and the number of operations of a request, without its values. */
 export function callRequest(method: unknown, request: unknown, telemetry: ClientTelemetry): CallRequest {
   switch (method) {
-    // The methods tell what their requests are.
+    // Each method has requests of one type.
     case methods.KV.Range:
     case methods.KV.Put:
     case methods.KV.DeleteRange:
@@ -31,15 +31,15 @@ export function callRequest(method: unknown, request: unknown, telemetry: Client
 /** How many operations a request holds. */
 export function operationsOf({ path }: { readonly path: string }, request: unknown): number {
   if (path !== methods.KV.Txn.path) return 1
-  // What calls are batched into is a list of them.
+  // The request of a batch is a list of calls.
   if (Array.isArray(request)) return request.length
   const { success = [], failure = [] } = request as TxnRequest
   return success.length + failure.length
 }
 
-/** The number of keys in an answer. */
+/** The number of keys in a response. */
 export function responseKeys(method: unknown, response: unknown): number {
-  // The methods tell what their answers are.
+  // Each method has responses of one type.
   const { kvs, deleted, responses } = response as { kvs?: unknown[]; deleted?: number; responses?: ResponseOps }
   switch (method) {
     case methods.KV.Range:

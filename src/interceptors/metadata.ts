@@ -1,7 +1,7 @@
 import { progressOf } from '../transport/call-progress.js'
 import type { CallMetadata, Interceptor } from '../transport/transport.js'
 
-/** The API level that etcd's metrics show for this client. */
+/** The API level that etcd reports for this client in its metrics. */
 const clientApiVersion = '3.7'
 
 /** The metadata of calls with one token: with and without `hasleader`. */
@@ -13,7 +13,7 @@ interface MetadataPair {
 
 /**
  * Adds the client's version, the token and, to every call that needs a quorum, `hasleader`: a member without a leader
- * then refuses the call at once, with nothing done, instead of holding it until its own timeout of 7 s.
+ * then refuses the call at once, with nothing done, instead of holding it until the member's timeout of 7 s.
  */
 export function metadataInterceptor(): Interceptor {
   let current = metadataPair(undefined)
@@ -30,7 +30,7 @@ export function metadataWith(token: string | undefined): CallMetadata {
   return metadataPair(token).plain
 }
 
-/** The metadata of a stream, which every member without a leader ends instead of leaving it silent. */
+/** The metadata of a stream: a member that loses its leader ends the stream instead of leaving it silent. */
 export function streamMetadata(token: string | undefined): CallMetadata {
   return metadataPair(token).requireLeader
 }

@@ -8,49 +8,49 @@ import { isTransportCode } from '../transport/grpc-status.js'
 import type { CallContext, Interceptor, Route, UnaryHandler } from '../transport/transport.js'
 import { CallQueue, type CallQueueStats, type CallVerdict, minAttemptMs } from './call-queue.js'
 
-/** What retries need from the client. */
+/** Options of the retry interceptor. */
 export interface RetryOptions {
-  /** Not shared with calls that other calls depend on, such as the authentication. */
+  /** Calls that other calls wait for, such as those that obtain a token, need separate queues. */
   readonly queues: CallQueues
-  /** Whether a healthy member is left that has not failed the call: it is tried without a backoff. */
+  /** Whether a healthy member is left that has not failed the call: it is tried without a delay. */
   readonly hasUntriedEndpoint: (route: Route, excludedEndpoints: ReadonlySet<string>) => boolean
-  /** Aborts when the client closes: waiting calls continue at once, and fail with `CLOSED`. */
+  /** Aborts when the client is closed: waiting calls then continue at once, and fail with `CLOSED`. */
   readonly closing?: AbortSignal
 }
 
-/** The backoff of a call, by the number of its retries. */
-interface Rest {
+/** The delay before a retry: `baseMs` doubles with each retry up to `maxMs`, with full jitter, and is at least `minMs`. */
+interface RetryDelay {
   readonly minMs: number
   readonly baseMs: number
   readonly maxMs: number
 }
 
-const usualRest: Rest = { minMs: 5, baseMs: 25, maxMs: 500 }
-const overloadRest: Rest = { minMs: 100, baseMs: 200, maxMs: 1000 }
+const usualDelay: RetryDelay = { minMs: 5, baseMs: 25, maxMs: 500 }
+const overloadDelay: RetryDelay = { minMs: 100, baseMs: 200, maxMs: 1000 }
 
-/** Refusals without a leader: nothing was applied. */
+/** Refusals because there is no leader: nothing was done. */
 const leaderless: ReadonlySet<ErrorCode> = new Set(['NO_LEADER', 'PROPOSAL_DROPPED'])
-/** Errors of overloaded members, whose writes may be applied all the same. */
-const timeouts: ReadonlySet<ErrorCode> = new Set([
+/** Errors by which members report that they are behind. The write may be applied all the same. */
+const serverTimeouts: ReadonlySet<ErrorCode> = new Set([
   'SERVER_TIMEOUT',
   'SERVER_TIMEOUT_APPLY_WAIT',
   'SERVER_DEADLINE_EXCEEDED',
 ])
-/** A write with a shorter time limit does not show that the cluster is slow. */
-const tellingMs = 1000
+/** A write that had less time than this does not show, by running out of it, that the cluster is slow. */
+const minSlowMs = 1000
 
-/** The queues of a client: calls that the cluster refuses for the same reason share a queue. */
+/** The queues of a client: writes and reads that the cluster refuses wait separately. */
 export class CallQueues {
   readonly #writes = new CallQueue()
   readonly #reads = new CallQueue()
-  /** Never full: the state of one member, or of its data, is not that of the cluster. */
+  /** Never full: a call to one given member, or a serializable read, shows nothing about the cluster. */
   readonly #others = new CallQueue()
 
   get writes(): CallQueueStats {
     return this.#writes.stats
   }
 
-  /** How many calls had to wait in a queue. */
+  /** How often a call was queued. */
   get throttled(): number {
     return this.#writes.throttled + this.#reads.throttled
   }
@@ -60,30 +60,30 @@ export class CallQueues {
     return proposal ? this.#writes : this.#reads
   }
 
-  /** Admits all waiting calls. */
+  /** Lets all queued calls through. */
   open(): void {
     this.#writes.open()
     this.#reads.open()
   }
 }
 
-/** How a call is retried: at once on another member, or after a backoff. */
-interface Repeat {
+/** How a call is retried: on another member at once, or after a delay. */
+interface Retry {
   readonly kind: 'elsewhere' | 'later'
   readonly error: EtcdError
-  /** The context of the next attempt, which excludes the members that failed. */
+  /** The call, which excludes the members that failed it. */
   readonly context: CallContext
 }
 
-const noRepeat = { kind: 'none' } as const
+const noRetry = { kind: 'none' } as const
 
 /**
- * Retries failed calls within their deadline, if nothing can be applied twice: any call with effect `none` and a retryable
- * error, and a repeatable call after any transient failure.
+ * Retries failed calls within their deadline if nothing can be applied twice: any call whose error has the effect `none`
+ * and may succeed elsewhere or later, and a repeatable call after any transient failure.
  *
- * The first retry goes to another member at once, if there is one. Otherwise the call backs off, and then waits as long as
- * its queue is full. Calls that all members refuse thus cost the cluster a few probes, however many calls wait, and none of
- * them fails before its deadline.
+ * The first retry goes to another member at once if there is one. Otherwise the call waits for a delay, and then for as
+ * long as its queue is full. So calls that all members refuse cost the cluster a few probes, however many calls wait, and
+ * none of them fails before its deadline.
  */
 export function retryInterceptor(options: RetryOptions): Interceptor {
   const { queues, closing } = options
@@ -112,26 +112,37 @@ class Retries {
       queue.succeeded(round)
       return response
     } catch (error) {
-      const repeat = this.#ended(queue, round, error, context)
-      if (repeat.kind === 'none') throw error
-      return this.#repeat(queue, repeat, (repeated) => next(method, request, repeated))
+      const retry = this.#ended(queue, round, error, context)
+      if (retry.kind === 'none') throw error
+      return this.#retryCall(queue, retry, method, request, next)
     }
   }
 
+  /** Apart from `call()`, which would otherwise allocate this closure's variables for every call. */
+  #retryCall<Request, Response>(
+    queue: CallQueue,
+    first: Retry,
+    method: Method<Request, Response>,
+    request: Request,
+    next: UnaryHandler<Request, Response>,
+  ): Promise<Response> {
+    return this.#retry(queue, first, (context) => next(method, request, context))
+  }
+
   /**
-   * Repeats a call whose first attempt, which needs no retry machinery, has failed.
+   * Retries a call whose first attempt, which needs no retry machinery, has failed.
    *
    * p-retry makes the attempts and asks `shouldRetry` after each failure. Its other options are unused: the call's deadline
    * is the limit, not `retries` or `maxRetryTime`; the wait depends on the error and on the queue and ends when the client
    * closes, which `minTimeout`, `factor` and `randomize` cannot express; and with `signal`, p-retry would reject an attempt
    * that has succeeded when the signal aborts at that moment, and a write would be reported as failed.
    */
-  async #repeat<Response>(
+  async #retry<Response>(
     queue: CallQueue,
-    first: Repeat,
+    first: Retry,
     send: (context: CallContext) => Promise<Response>,
   ): Promise<Response> {
-    let next: Repeat | typeof noRepeat = first
+    let next: Retry | typeof noRetry = first
     let { context } = first
     let round = await this.#waitBefore(1, queue, first)
     let failure: unknown
@@ -162,42 +173,42 @@ class Retries {
     })
   }
 
-  /** Reports the end of an attempt to the queue, and decides whether to retry. */
-  #ended(queue: CallQueue, round: number, error: unknown, context: CallContext): Repeat | typeof noRepeat {
-    const next = mayRepeat(error, context) ? this.#next(error, context) : noRepeat
+  /** Reports the end of an attempt to the queue, and decides how the call is retried. */
+  #ended(queue: CallQueue, round: number, error: unknown, context: CallContext): Retry | typeof noRetry {
+    const next = mayRetry(error, context) ? this.#next(error, context) : noRetry
     if (next.kind !== 'none' && next.error.effect === 'unknown') progressOf.retry(context).mayBeApplied = true
     queue.failed(round, next.kind === 'elsewhere' ? 'nothing' : verdictOf(error, context), error)
     return next
   }
 
-  #next(error: EtcdError, context: CallContext): Repeat {
+  #next(error: EtcdError, context: CallContext): Retry {
     const { endpoint } = context.progress
     const excludedEndpoints = new Set(context.excludedEndpoints)
     if (endpoint !== undefined) excludedEndpoints.add(endpoint)
     Object.assign(progressOf.retry(context), { lastFailure: error, failedEndpoints: excludedEndpoints })
-    // An overloaded member is no reason to load the others.
+    // One overloaded member is no reason to burden the others.
     const elsewhere =
       error.code !== 'TOO_MANY_REQUESTS' && this.#options.hasUntriedEndpoint(context.route, excludedEndpoints)
     return { kind: elsewhere ? 'elsewhere' : 'later', error, context: { ...context, excludedEndpoints } }
   }
 
-  /** Resolves when the queue counts the call as in flight again. */
-  async #waitBefore(repeats: number, queue: CallQueue, { kind, error, context }: Repeat): Promise<number> {
-    if (kind === 'later') await this.#rest(repeats, error, context)
+  /** Resolves when the call is counted as in flight again. */
+  async #waitBefore(retries: number, queue: CallQueue, { kind, error, context }: Retry): Promise<number> {
+    if (kind === 'later') await this.#delay(retries, error, context)
     return queue.isFull ? this.#turn(queue, context, error) : queue.enter()
   }
 
-  async #rest(repeat: number, error: EtcdError, context: CallContext): Promise<void> {
-    const { minMs, ...backoff } = error.code === 'TOO_MANY_REQUESTS' ? overloadRest : usualRest
+  async #delay(retries: number, error: EtcdError, context: CallContext): Promise<void> {
+    const { minMs, ...backoff } = error.code === 'TOO_MANY_REQUESTS' ? overloadDelay : usualDelay
     const startedAt = performance.now()
     const leftMs = context.deadlineAt - startedAt - minAttemptMs
-    // At most half of the remaining time, so that a call with enough time gets one more attempt.
-    const delayMs = Math.max(minMs, Math.min(fullJitterMs(repeat, backoff), leftMs / 2))
+    // Half of the time left, so that a long delay does not use up the time for one more attempt.
+    const delayMs = Math.max(minMs, Math.min(fullJitterMs(retries, backoff), leftMs / 2))
     if (delayMs >= leftMs) throw error
     await sleep(delayMs, context.signal, this.#options.closing)
     const now = performance.now()
     progressOf.retry(context).backoffMs += now - startedAt
-    // The timer fired late: the member's error is more useful than DEADLINE_EXCEEDED.
+    // The timer fired late: the member's error is more useful than a deadline error.
     if (now >= context.deadlineAt - minAttemptMs) throw error
   }
 
@@ -220,21 +231,21 @@ function verdictOf(error: unknown, context: CallContext): CallVerdict {
 }
 
 function isSlow({ code, effect }: EtcdError, { startedAt, progress: { authMs, backoffMs } }: CallContext): boolean {
-  if (code !== 'DEADLINE_EXCEEDED') return timeouts.has(code)
-  return effect === 'unknown' && performance.now() - startedAt - authMs - backoffMs >= tellingMs
+  if (code !== 'DEADLINE_EXCEEDED') return serverTimeouts.has(code)
+  return effect === 'unknown' && performance.now() - startedAt - authMs - backoffMs >= minSlowMs
 }
 
-function mayRepeat(error: unknown, context: CallContext): error is EtcdError {
+function mayRetry(error: unknown, context: CallContext): error is EtcdError {
   if (!isEtcdError(error) || !error.retryable) return false
   if (context.signal?.aborted === true || performance.now() >= context.deadlineAt) return false
-  // The requested member would refuse it again.
-  if (context.route.endpoint !== undefined && isForOthers(error)) return false
+  // The given member would refuse the call again.
+  if (context.route.endpoint !== undefined && isForOtherMembers(error)) return false
   // Without an endpoint, the call has already waited for a connection as long as it may.
   if (error.code === 'NOT_CONNECTED' && error.endpoint === undefined) return false
   return error.effect === 'none' || context.repeatable
 }
 
-/** Whether only another member can serve the call. */
-function isForOthers({ code }: EtcdError): boolean {
+/** Whether only another member would accept the call. */
+function isForOtherMembers({ code }: EtcdError): boolean {
   return code === 'NOT_SUPPORTED_FOR_LEARNER' || code === 'NOT_LEADER'
 }

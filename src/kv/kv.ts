@@ -54,6 +54,8 @@ export interface KvLimits {
   readonly maxRangeKeys: number
   /** Most bytes that `range()` without a limit may give. */
   readonly maxRangeBytes: number
+  /** Time limit of a call without `timeoutMs`, in milliseconds. */
+  readonly timeoutMs: number
 }
 
 /** What keys and values work with. */
@@ -70,6 +72,7 @@ export interface CompactOptions extends CallOptions {
   readonly physical?: boolean | undefined
 }
 
+const read: CallKind = Object.freeze({ repeatable: true, requiresFloor: true, mayUseCache: true })
 const write: CallKind = Object.freeze({ requiresFloor: true, proposal: true })
 
 /**
@@ -145,14 +148,14 @@ export class Kv {
     checkCall('put()', options, optionNames.put)
     const request = putRequest(key, value, options)
     if (options?.ttlSeconds !== undefined) return putWithTtl(this, this.#leases, [key, value], options)
-    const context = callContext(options, write)
+    const context = callContext(options, write, this.#limits.timeoutMs)
     return putResult(await this.#service.put(request, context), context)
   }
 
   /** Gives an existing key a new revision and keeps its value; `KEY_NOT_FOUND` if there is no such key. */
   async touch(key: Bytes, options: TouchOptions = {}): Promise<PutResult> {
     checkCall('touch()', options, optionNames.touch)
-    const context = callContext(options, write)
+    const context = callContext(options, write, this.#limits.timeoutMs)
     return putResult(await this.#service.put(touchRequest(key, options), context), context)
   }
 
@@ -210,7 +213,7 @@ export class Kv {
       revision: positiveInteger('revision', revision),
       physical: optionalBoolean('physical', options.physical),
     }
-    const context = callContext(options, { requiresFloor: true })
+    const context = callContext(options, { requiresFloor: true }, this.#limits.timeoutMs)
     const response = await this.#service.compact(request, context)
     return responseInfo(response.header, context)
   }
@@ -233,7 +236,8 @@ export class Kv {
   }
 
   #readContext(options: (ReadPolicy & CallOptions) | undefined, mayUseCache = true): CallContext {
-    return callContext(options, { repeatable: true, requiresFloor: true, readPolicy: options, mayUseCache })
+    const kind = options === undefined && mayUseCache ? read : { ...read, readPolicy: options, mayUseCache }
+    return callContext(options, kind, this.#limits.timeoutMs)
   }
 
   #checkRangeSize({ more, count }: RangeResult, bytes: number): void {
@@ -250,7 +254,7 @@ export class Kv {
   }
 
   async #delete(request: ReturnType<typeof deleteRequest>, options: CallOptions): Promise<DeleteResult> {
-    const context = callContext(options, write)
+    const context = callContext(options, write, this.#limits.timeoutMs)
     const response = await this.#service.deleteRange(request, context)
     return { ...responseInfo(response.header, context), deleted: response.deleted, prevKvs: response.prevKvs }
   }
@@ -262,7 +266,8 @@ export class Kv {
     checkCall('commit()', options, optionNames.call)
     this.#checkTxnSize(request)
     const readOnly = isReadOnly(request)
-    const context = callContext(options, { requiresFloor: true, repeatable: readOnly, proposal: !readOnly })
+    const kind = { requiresFloor: true, repeatable: readOnly, proposal: !readOnly }
+    const context = callContext(options, kind, this.#limits.timeoutMs)
     const sent = linearizableRequest(request)
     const answer = await this.#service.txn(sent, context)
     const response = sent === request ? answer : { ...answer, responses: [] }

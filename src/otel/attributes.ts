@@ -3,7 +3,7 @@ import type { Attributes } from '@opentelemetry/api'
 
 const defaultPort = 2379
 
-/** Where an operation went, as the client was told to find it. */
+/** The server address and port of an endpoint, as it was given to the client. */
 export function serverAttributes(endpoint: string | undefined): Attributes {
   if (endpoint === undefined) return {}
   if (!/^https?:/.test(endpoint))
@@ -18,7 +18,7 @@ export function serverAttributes(endpoint: string | undefined): Attributes {
   }
 }
 
-/** The same, for metrics, where an address of a peer would be one attribute too many. */
+/** The same for metrics, without the address of the peer. */
 export function meteredServer(endpoint: string | undefined): Attributes {
   const { 'server.address': address, 'server.port': port } = serverAttributes(endpoint)
   return { 'server.address': address, 'server.port': port }

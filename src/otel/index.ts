@@ -7,13 +7,13 @@ import { SpanMaker } from './spans.js'
 
 export type { ObservedClient } from '../telemetry/client-stats.js'
 
-/** How a client is instrumented. */
+/** Options of `instrument()`. */
 export interface InstrumentOptions {
   /** @default the global one */
   readonly tracerProvider?: TracerProvider | undefined
   /** @default the global one */
   readonly meterProvider?: MeterProvider | undefined
-  /** Whether each attempt has a span of its own, below that of its call. @default true */
+  /** Whether each attempt has a span, as a child of its call's span. @default true */
   readonly attempts?: boolean | undefined
   /** Attributes of every span and measurement of this client. */
   readonly attributes?: Attributes | undefined
@@ -22,8 +22,15 @@ export interface InstrumentOptions {
 const scope = 'etcdkit'
 
 /**
- * Makes spans and metrics of what a client does from now on, until it is closed or the function that this returns is
- * called. Spans are children of the span that is active where a call is made.
+ * Instruments a client with spans and metrics, until the client is closed or the returned function is called. The spans are
+ * children of the span that is active when a call is made.
+ *
+ * ```ts
+ * const stop = instrument(etcd)
+ * ```
+ *
+ * @returns a function that ends the instrumentation
+ * @throws InvalidArgumentError if `etcd` is no client, or for wrong options
  */
 export function instrument(etcd: ObservedClient, options: InstrumentOptions = {}): () => void {
   assertKnownOptions('instrument()', options, ['tracerProvider', 'meterProvider', 'attempts', 'attributes'])

@@ -2,13 +2,13 @@ import type { Attributes, AttributeValue, Meter, Observable } from '@opentelemet
 import { type ExportedReading, mergedReadings } from '../telemetry/merged-readings.js'
 import { type MetricName, metricDefinition, metricNames } from '../telemetry/metric-definitions.js'
 
-/** What a client has to say when somebody reads. */
+/** The observed values of a client. */
 export type ReadClient = () => readonly ExportedReading<AttributeValue | undefined>[]
 
 /** The clients of each meter. */
 const readingsOf = new WeakMap<Meter, MeterReadings>()
 
-/** Has a client read whenever the meter is. Returns a function that ends that. */
+/** Observes a client whenever the meter is collected. Returns a function that stops. */
 export function meterReadings(meter: Meter, read: ReadClient): () => void {
   const all = readingsOf.get(meter) ?? new MeterReadings(meter)
   readingsOf.set(meter, all)
@@ -16,8 +16,8 @@ export function meterReadings(meter: Meter, read: ReadClient): () => void {
 }
 
 /**
- * What is read off the clients of one meter. Of two observations of a series the SDK keeps the last one, so that clients of
- * one name have to be put together before.
+ * The observed values of the clients of one meter. The SDK keeps only the last of several observations of a series, so the
+ * readings of clients with the same name are merged first.
  */
 class MeterReadings {
   readonly #meter: Meter

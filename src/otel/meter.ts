@@ -8,7 +8,7 @@ import { meterReadings } from './meter-readings.js'
 
 const rpcBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 
-/** Makes metrics of what a client does. Returns a function that ends that. */
+/** Records the metrics of a client. Returns a function that stops. */
 export function meterClient(etcd: ObservedClient, meter: Meter, own: Attributes): () => void {
   const { client } = etcd.stats()
   const common = { ...own, 'etcd.client': client.name }
@@ -32,7 +32,7 @@ export function meterClient(etcd: ObservedClient, meter: Meter, own: Attributes)
 
 type Taker = (value: number, attributes: Attributes) => void
 
-/** What takes the values of a counter or a histogram. */
+/** Records the values of a counter or a histogram. */
 function taker(meter: Meter, name: (typeof metricNames)[number]): Taker | undefined {
   const { kind, unit, description, buckets = [] } = metricDefinition(name)
   switch (kind) {
@@ -61,7 +61,7 @@ function meterRpcs(etcd: ObservedClient, meter: Meter, common: Attributes): () =
     sent() {},
     received() {},
     handled({ path, type, endpoint }, outcome, durationMs) {
-      // Streams last as long as they are needed, which says nothing about the members.
+      // Streams last as long as they are needed: their duration shows nothing about the members.
       if (type === 'bidi_stream') return
       const rpc = { 'rpc.system.name': 'grpc', 'rpc.method': path.slice(1), 'rpc.status_code': grpcCode(outcome) }
       duration.record(durationMs / 1000, defined({ ...common, ...rpc, ...meteredServer(endpoint) }))
@@ -69,7 +69,7 @@ function meterRpcs(etcd: ObservedClient, meter: Meter, common: Attributes): () =
   })
 }
 
-/** Series are told apart by what their attributes are, of which `undefined` is none. */
+/** Series differ by their attributes; undefined attributes are omitted. */
 function defined(attributes: Attributes): Attributes {
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined))
 }

@@ -27,7 +27,7 @@ import type {
 import { errorType, grpcCode, operationName } from '../telemetry/rpc-names.js'
 import { serverAttributes } from './attributes.js'
 
-/** What spans are made with. */
+/** Options of a span maker. */
 export interface SpanMakerOptions {
   readonly client: ClientIdentity
   readonly tracer: Tracer
@@ -41,9 +41,9 @@ interface SpanKindOf<Start, Ended> {
   name(start: Start): string
   attributes(start: Start): Attributes
   ending(record: Ended): Attributes
-  /** The span above, where that is not the one that is active. */
+  /** The parent span, if it is not the active one. */
   parent?(start: Start): Span | undefined
-  /** The records of attempts that belong to it, too. */
+  /** Records of attempts that belong to the same span. */
   links?(record: Ended): readonly object[]
 }
 
@@ -52,13 +52,13 @@ interface Ended {
   readonly outcome: CallOutcome
 }
 
-/** Makes a span of each operation of a client, by the names of OpenTelemetry's conventions for databases and RPCs. */
+/** Makes a span of each operation of a client, following OpenTelemetry's conventions for databases and RPCs. */
 export class SpanMaker {
   readonly #options: SpanMakerOptions
   readonly #spans = new WeakMap<object, Span>()
-  /** Of attempts that have ended, by their records. */
+  /** The spans of attempts that have ended, by their records. */
   readonly #attempts = new WeakMap<object, SpanContext>()
-  /** Of calls under way, by their ids. */
+  /** The spans of calls in flight, by their ids. */
   readonly #calls = new Map<number, Span>()
   readonly #ends: (() => void)[] = []
 
@@ -99,7 +99,7 @@ export class SpanMaker {
     })
   }
 
-  /** Makes no more spans; those that have begun are ended as they are. */
+  /** Stops making spans, and ends the open ones. */
   close(): void {
     for (const end of this.#ends) end()
     for (const span of this.#calls.values()) span.end()
@@ -126,7 +126,7 @@ export class SpanMaker {
     kind: SpanKindOf<Start, Record>,
   ): void {
     const onStart = (message: unknown): void => {
-      // Each channel has messages of one kind.
+      // Each channel has messages of one type.
       const start = message as Start
       if (start.client === this.#options.client) this.#start(start, kind)
     }
@@ -167,7 +167,7 @@ export class SpanMaker {
     const { outcome } = record
     const type = errorType(outcome)
     if (type !== undefined) span.setAttribute('error.type', type)
-    // Who ends a call knows why; that is no error.
+    // A call that its caller has aborted is no error.
     if (!outcome.ok && !outcome.aborted) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.error.message })
     span.end()
   }
@@ -190,7 +190,7 @@ function callAttributes({ client, method, request }: CallStart): Attributes {
   const { operations, range, keyText } = request
   return {
     ...operationAttributes(operationName(method), client),
-    // One operation is no batch.
+    // A single operation is no batch.
     'db.operation.batch.size': operations > 1 ? operations : undefined,
     'etcd.range': range,
     'etcd.key': keyText,

@@ -1,11 +1,11 @@
 import type * as PromClient from 'prom-client'
 
-/** How the metrics of a client are exposed. */
+/** Options of `expose()`. */
 export interface ExposeOptions {
   /** The package prom-client: `import * as client from 'prom-client'`. */
   readonly promClient: Pick<typeof PromClient, 'Counter' | 'Gauge' | 'Histogram' | 'register'>
-  /** Where the metrics are registered. @default prom-client's own */
+  /** Where the metrics are registered. @default prom-client's global registry */
   readonly registry?: PromClient.Registry | undefined
-  /** What all names begin with, where a registry has metrics of these names already. @default '' */
+  /** A prefix for all names, for a registry that already has metrics of these names. @default '' */
   readonly prefix?: string | undefined
 }

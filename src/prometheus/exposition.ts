@@ -8,20 +8,20 @@ import { type PromDefinition, promDefinition, promLabel, promName } from './name
 
 type Labels = Readonly<Record<string, string>>
 
-/** A metric of prom-client, as far as it is used here. */
+/** The part of prom-client's metrics that is used here. */
 interface Metric {
   readonly registered: Counter | Gauge | Histogram
   add(labels: Labels, value: number): void
   remove(labels: Labels): void
 }
 
-/** All names that there are, with what they stand for. */
+/** The definitions of all metrics, by name. */
 export const promDefinitions: ReadonlyMap<string, PromDefinition> = new Map([
   ...Object.entries(grpcDefinitions),
   ...metricNames.map((name) => [promName(name), promDefinition(name)] as const),
 ])
 
-/** The metrics of all clients in one registry. They are registered while there is a client. */
+/** The metrics of all clients in one registry. They are registered while at least one client is exposed. */
 export class Exposition {
   readonly #client: ExposeOptions['promClient']
   readonly #registry: Registry
@@ -42,7 +42,7 @@ export class Exposition {
       left: (left) => this.#left(left),
     })
     this.#series.add(series)
-    // A counter that is there before anything was counted shows the first count as a change.
+    // A counter that exists before anything was counted shows the first count as a change.
     for (const [name, { kind, labels }] of promDefinitions)
       if (kind === 'counter' && labels.length === 0) series.add(name, 0, {})
     return series
@@ -51,7 +51,7 @@ export class Exposition {
   #left(left: Series): void {
     if (!this.#series.delete(left)) return
     if (this.#series.size === 0) this.#unregister()
-    // Another client of this name goes on with what both have counted.
+    // Another client with this name continues the series of both.
     else if (![...this.#series].some(({ client }) => client === left.client)) this.#forget(left)
   }
 
@@ -63,7 +63,7 @@ export class Exposition {
     try {
       for (const [name, definition] of promDefinitions) this.#metrics.set(name, this.#create(name, definition))
     } catch (error) {
-      // A name is taken. Those before it would be, too, for whoever tries again.
+      // A name is in use. Without this, a second try would fail at the names registered before it.
       this.#unregister()
       throw error
     }
@@ -72,7 +72,7 @@ export class Exposition {
   #unregister(): void {
     for (const [name, { registered }] of this.#metrics) {
       const fullName = this.#prefix + name
-      // After a `clear()` of the registry, the name may be another's.
+      // After a `clear()` of the registry, the name may belong to another metric.
       if (this.#registry.getSingleMetric(fullName) === registered) this.#registry.removeSingleMetric(fullName)
     }
     this.#metrics = new Map()
@@ -97,7 +97,7 @@ export class Exposition {
     }
   }
 
-  /** Reads a metric off all clients; what clients of one name have is one series. */
+  /** Observes a metric of all clients; clients with the same name share a series. */
   #readInto(name: string, metric: Gauge | Counter): void {
     metric.reset()
     const all = [...this.#series].flatMap((series) => series.read(name))
@@ -105,16 +105,16 @@ export class Exposition {
   }
 }
 
-/** Where a series goes. */
+/** Receives the value of a series. */
 interface SeriesHost {
   add(name: string, labels: Labels, value: number): void
   left(series: Series): void
 }
 
-/** What one client has in the metrics of a registry. */
+/** The series of one client in a registry. */
 export class Series {
   readonly client: string
-  /** The labels that each metric has of this client. */
+  /** The label values that this client has used, by metric. */
   readonly used = new Map<string, Map<string, Labels>>()
   readonly #read: () => readonly Reading[]
   readonly #host: SeriesHost
@@ -125,7 +125,7 @@ export class Series {
     this.#host = host
   }
 
-  /** Takes a measurement of a metric by its name in OpenTelemetry. */
+  /** Records a measurement of a metric, named as in OpenTelemetry. */
   take(name: MetricName, value: number, attributes: Attributes): void {
     this.add(promName(name), value, labelsOf(attributes))
   }
@@ -138,14 +138,14 @@ export class Series {
     this.#host.add(name, labels, value)
   }
 
-  /** What the client says of a metric now. */
+  /** The current values of a metric. */
   read(name: string): ExportedReading<string>[] {
     return this.#read()
       .filter((reading) => promName(reading.name) === name)
       .map((reading) => ({ ...reading, attributes: { client: this.client, ...labelsOf(reading.attributes) } }))
   }
 
-  /** Takes the series out of the registry. */
+  /** Removes the series from the registry. */
   leave(): void {
     this.#host.left(this)
   }
@@ -167,7 +167,7 @@ function observing(metric: Histogram): Metric {
   }
 }
 
-/** Labels that are left out would be another series than those of the same name that are empty. */
+/** Missing labels and empty labels would be different series. */
 function labelsOf(attributes: Attributes): Record<string, string> {
   return Object.fromEntries(
     Object.entries(attributes).flatMap(([name, value]) =>

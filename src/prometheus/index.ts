@@ -10,13 +10,21 @@ import { grpcMeasure } from './grpc-metrics.js'
 export type { ObservedClient } from '../telemetry/client-stats.js'
 export type { ExposeOptions } from './expose-options.js'
 
-/** What the clients in one registry share. */
+/** The shared metrics of each registry. */
 const expositions = new WeakMap<PromClient.Registry, Map<string, Exposition>>()
 
 /**
- * Adds what a client does from now on to a registry, until the client is closed or the function that this returns is called:
- * then its series are taken out of it. Clients share the metrics of a registry, and are told apart by the label `client`,
- * which is the option `diagnostics.name`.
+ * Exposes the metrics of a client in a registry, until the client is closed or the returned function is called, which also
+ * removes its series. The clients in a registry share its metrics; the label `client` is the option `diagnostics.name`.
+ *
+ * ```ts
+ * import * as promClient from 'prom-client'
+ *
+ * const stop = expose(etcd, { promClient })
+ * ```
+ *
+ * @returns a function that removes the client from the registry
+ * @throws InvalidArgumentError if `etcd` is no client, or for wrong options
  */
 export function expose(etcd: ObservedClient, options: ExposeOptions): () => void {
   assertKnownOptions('expose()', options, ['promClient', 'registry', 'prefix'])

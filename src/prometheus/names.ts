@@ -1,17 +1,17 @@
 import { type MetricName, metricDefinition } from '../telemetry/metric-definitions.js'
 
-/** A metric as Prometheus has it. */
+/** The definition of a metric in Prometheus. */
 export interface PromDefinition {
   readonly kind: 'counter' | 'histogram' | 'gauge' | 'total'
   readonly help: string
-  /** Besides `client`. */
+  /** The labels besides `client`. */
   readonly labels: readonly string[]
   readonly buckets?: readonly number[]
 }
 
 /**
- * The name that OpenTelemetry's exporter for Prometheus gives a metric, so that a dashboard does for both: dots become
- * underscores, seconds and totals are named.
+ * The name that OpenTelemetry's exporter for Prometheus gives a metric, so that one dashboard works with both: dots become
+ * underscores, and names end in `_seconds` and `_total`.
  */
 export function promName(name: MetricName): string {
   const { kind, unit } = metricDefinition(name)
@@ -24,7 +24,7 @@ export function promLabel(attribute: string): string {
   return attribute.replace(/^etcd\./, '').replaceAll('.', '_')
 }
 
-/** A metric as Prometheus has it. */
+/** The definition of a metric in Prometheus. */
 export function promDefinition(name: MetricName): PromDefinition {
   const { kind, description, attributes, buckets } = metricDefinition(name)
   const definition = { kind, help: description, labels: attributes.map(promLabel) }

@@ -4,29 +4,33 @@ import type { OperationChannel } from './operation-channel.js'
 import type { AttemptStart, AuthenticateStart, CallOutcome, CallStart, LockStart, WatchStart } from './records.js'
 
 /**
- * The `node:diagnostics_channel` channels of this library, one message for each thing that has happened. Nothing is built
- * for a channel that nobody listens to.
+ * The `node:diagnostics_channel` channels of this library, with one message for each event. A channel without subscribers
+ * costs nothing: its messages are not built.
+ *
+ * ```ts
+ * channels.slow.subscribe((record) => console.warn('slow call', record))
+ * ```
  */
 export const channels: {
   /** A `CallRecord` for each call that has ended. */
   readonly call: Channel
-  /** An `AttemptRecord` for each sending of a call that has ended. */
+  /** An `AttemptRecord` for each attempt of a call that has ended. */
   readonly attempt: Channel
   /** An `AuthenticateRecord` for each request for a token that has ended. */
   readonly authenticate: Channel
   /** A `ConnectRecord` for each new state of a connection. */
   readonly connect: Channel
-  /** A `ClusterRecord` for each time that a client goes on with another cluster. */
+  /** A `ClusterRecord` each time a client continues with another cluster. */
   readonly cluster: Channel
-  /** A `StreamRecord` for each stream, and each message on it. */
+  /** A `StreamRecord` for the start and the end of each stream, and for each message on it. */
   readonly stream: Channel
-  /** A `LeaseRecord` for each renewal and loss. */
+  /** A `LeaseRecord` for each renewal and loss of a lease, and each interruption of keep-alives. */
   readonly lease: Channel
   /** A `LockRecord` for each lock that was granted or refused, released or lost. */
   readonly lock: Channel
-  /** A `WatchRecord` for each watch that begins or ends, and each loss of their stream. */
+  /** A `WatchRecord` for the start and the end of each watch, and each loss of the stream that carries them. */
   readonly watch: Channel
-  /** An `InformerRecord` for each listing that took the place of what was there, and each error. */
+  /** An `InformerRecord` for each listing that has replaced the contents of an informer, and each error. */
   readonly informer: Channel
   /** The `CallRecord` of each call that took longer than `diagnostics.slowCallMs`. */
   readonly slow: Channel
@@ -45,18 +49,18 @@ export const channels: {
 }
 
 /**
- * The same operations for who follows them from their beginning, as tracers do: `TracingChannel`s of the same names, hence
- * `tracing:etcdkit:call:start` and its kin. All messages of one operation are one object; from `asyncStart` on it has what
- * the record on the channel of that name has. `start` is published where the operation is asked for, so that the caller's
- * asynchronous context is there, and stores that are bound to it hold for all of the operation.
+ * The same operations from their start, for tracers: `TracingChannel`s with the same names, such as
+ * `tracing:etcdkit:call:start`. All messages of one operation are the same object; from `asyncStart` on it has all fields of
+ * the record on the channel of that name. `start` is published in the caller's asynchronous context, and a store that is
+ * bound to it applies to the whole operation.
  */
 export const tracing: {
   readonly call: OperationChannel<CallStart>
   readonly attempt: OperationChannel<AttemptStart>
   readonly authenticate: OperationChannel<AuthenticateStart>
-  /** From the wish for a lock to its grant; a `LockWaitRecord` at the end. */
+  /** From the request for a lock to its grant; a `LockWaitRecord` at the end. */
   readonly lock: OperationChannel<LockStart>
-  /** From the wish for a watch to its confirmation by a member; a `WatchCreateRecord` at the end. */
+  /** From the request for a watch to its confirmation by a member; a `WatchCreateRecord` at the end. */
   readonly watch: OperationChannel<WatchStart>
 } = {
   call: operationChannel('etcdkit:call'),
@@ -71,20 +75,20 @@ function operationChannel<Start extends object>(name: string): OperationChannel<
   return made as OperationChannel<Start>
 }
 
-/** A channel that tells the end of operations, and the tracing channel of the same name. */
+/** A channel of operations that have ended, and the tracing channel with the same name. */
 export interface ChannelPair<Start extends object> {
   readonly ended: Channel
   readonly traced: OperationChannel<Start>
 }
 
-/** Whether anybody listens to one of them. */
+/** Whether one of them has subscribers. */
 export function isObserved<Start extends object>({ ended, traced }: ChannelPair<Start>): boolean {
   return ended.hasSubscribers || traced.hasSubscribers
 }
 
 /**
- * Begins an operation, as `TracingChannel.tracePromise()` does. That one would put the result on the record, which holds
- * values.
+ * Starts an operation, as `TracingChannel.tracePromise()` does, but without putting the result on the record: it may hold
+ * values of keys.
  */
 export function begin<Start extends object, Result>(
   traced: OperationChannel<Start>,
@@ -98,7 +102,7 @@ export function begin<Start extends object, Result>(
   })
 }
 
-/** Tells the end of an operation; its record is complete. `error` is where tracers look for what it failed with. */
+/** Publishes the end of an operation, whose record is complete. Tracers read the failure from `error`. */
 export function settle<Start extends object>(
   { ended, traced }: ChannelPair<Start>,
   record: Start & { readonly outcome: CallOutcome },
@@ -115,7 +119,7 @@ export function settleTraced<Start extends object>(
   error: unknown,
 ): void {
   if (!record.outcome.ok) {
-    // The outcome has it, too: once is enough for a log.
+    // Not enumerable: the outcome has it as well, and once is enough for a log.
     Object.defineProperty(record, 'error', { value: error })
     traced.error.publish(record)
   }
@@ -123,7 +127,7 @@ export function settleTraced<Start extends object>(
   traced.asyncEnd.publish(record)
 }
 
-/** The outcome that a rejection stands for: whatever is no error of this library is the caller's own abort. */
+/** The outcome of a rejection: anything but an error of this library is the reason of the caller's abort. */
 export function outcomeOf(error: unknown): CallOutcome {
   if (!isEtcdError(error)) return { ok: false, aborted: true }
   return { ok: false, aborted: false, code: error.code, effect: error.effect, error }

@@ -1,24 +1,24 @@
 import type { ClientIdentity, ClusterRecord, EndpointState, RangeKind } from './records.js'
 
-/** What is known of the connection to a member now. */
+/** The current state of the connection to a member. */
 export interface EndpointStats {
   readonly endpoint: string
   readonly state: EndpointState
-  /** Moving average of the time that small calls take, in milliseconds. */
+  /** Moving average of the latency of small calls, in milliseconds. */
   readonly latencyMs: number | undefined
-  /** Calls under way. */
+  /** Calls in flight. */
   readonly inFlight: number
 }
 
 /**
- * What is known of a watch now.
+ * The current state of a watch.
  * @inline
  */
 export interface WatchStats {
   readonly state: string
   readonly endpoint: string | undefined
   readonly revision: number
-  /** By how many revisions its consumer is behind what has arrived. */
+  /** How many revisions its consumer is behind the received events. */
   readonly lag: number
   /** Events that wait for the consumer. */
   readonly buffered: number
@@ -26,7 +26,7 @@ export interface WatchStats {
 }
 
 /**
- * What is known of an informer now.
+ * The current state of an informer.
  * @inline
  */
 export interface InformerStats {
@@ -40,7 +40,7 @@ export interface InformerStats {
 }
 
 /**
- * Which keys something is about.
+ * The keys of a watch or an informer.
  * @inline
  */
 export interface StatsRange {
@@ -49,31 +49,31 @@ export interface StatsRange {
   readonly keyText: string | undefined
 }
 
-/** What is known of a client now. */
+/** The current state of a client. */
 export interface ClientStats {
   readonly client: ClientIdentity
-  /** The cluster that it talks to, and the last time that it has gone on with another one, if there was one. */
+  /** The cluster of the client, and the last change to another one, if there was any. */
   readonly cluster: {
     readonly id: string | undefined
     readonly followed: Omit<ClusterRecord, 'client'> | undefined
   }
-  /** The highest revision that it has seen. */
+  /** The highest revision that the client has seen. */
   readonly revision: number
   readonly endpoints: readonly EndpointStats[]
   readonly watches: readonly (StatsRange & WatchStats)[]
   readonly informers: readonly (StatsRange & InformerStats)[]
   /** Leases that are kept alive. */
   readonly leases: number
-  /** How often a call, or its repeat, had to wait for its turn since the cluster did not take others of its kind. */
+  /** How often a call or a retry was queued because the cluster refused other calls of its kind. */
   readonly throttled: number
   /**
-   * How many writes may be in flight, how many are, and how many wait for their turn, within their own time. There is no
-   * limit (`Infinity`) until a member says that it cannot keep up, or lets writes time out.
+   * The maximum number of writes in flight, the current number, and the number of queued writes, each of which keeps its
+   * deadline. There is no limit (`Infinity`) until a member reports that it cannot keep up, or writes time out.
    */
   readonly writes: { readonly limit: number; readonly inFlight: number; readonly queued: number }
 }
 
-/** A client, as adapters for metrics and traces need it. */
+/** The part of a client that adapters for metrics and traces use. */
 export interface ObservedClient {
   stats(): ClientStats
   on(event: 'closed', listener: () => void): () => void

@@ -18,7 +18,7 @@ import type {
   WatchRecord,
 } from './records.js'
 
-/** What records are made with. */
+/** Options of a client's records. */
 export interface TelemetryOptions {
   readonly name: string
   readonly namespace: string | undefined
@@ -27,19 +27,19 @@ export interface TelemetryOptions {
   readonly slowCallMs: number
 }
 
-/** A range as records show it. */
+/** A range as it appears in records. */
 export interface RangeText {
   readonly range: RangeKind
   readonly keyText: string | undefined
 }
 
-/** What a watch tells of itself. */
+/** The part of a watch that is observed. */
 interface ObservedWatch extends WatchStats {
   /** Settles when a member has confirmed it. */
   readonly ready: Promise<unknown>
 }
 
-/** What an informer tells of itself. */
+/** The part of an informer that is observed. */
 interface ObservedInformer {
   on(event: 'ready', listener: (ready: { readonly revision: number; readonly size: number }) => void): unknown
   on(event: 'resync', listener: (resync: Resync) => void): unknown
@@ -53,38 +53,37 @@ interface Resync {
   readonly toRevision: number
 }
 
-/** What a lock tells of itself. */
+/** The part of a lock that is observed. */
 interface ObservedLock {
   readonly fence: number
   readonly signal: AbortSignal
 }
 
-interface AskedLock {
+interface RequestedLock {
   readonly name: Uint8Array
   readonly kind: LockKind
 }
 
-interface Granted {
+interface HeldLock {
   readonly kind: LockKind
   readonly name: string | undefined
-  readonly at: number
+  readonly grantedAt: number
 }
 
-/** A record without the client that it is about. */
-type Untold<Each> = Each extends unknown ? Omit<Each, 'client'> : never
+/** A record without its client. */
+type WithoutClient<Each> = Each extends unknown ? Omit<Each, 'client'> : never
 
 const ok: CallOutcome = Object.freeze({ ok: true })
 let clients = 0
 
-/** Makes the records of one client, and knows its watches and informers while they last. */
+/** Publishes the records of one client, and keeps its open watches and informers for `stats()`. */
 export class ClientTelemetry {
   readonly client: ClientIdentity
   readonly slowCallMs: number
   readonly #keys: boolean
   readonly #watches = new Map<WatchStats, RangeText>()
   readonly #informers = new Map<ObservedInformer, RangeText>()
-  /** What is held, and since when. */
-  readonly #granted = new WeakMap<ObservedLock, Granted>()
+  readonly #held = new WeakMap<ObservedLock, HeldLock>()
 
   constructor({ name, namespace, keys, slowCallMs }: TelemetryOptions) {
     clients += 1
@@ -93,7 +92,7 @@ export class ClientTelemetry {
     this.#keys = keys
   }
 
-  /** The watches that there are. */
+  /** The open watches. */
   get watches(): (RangeText & WatchStats)[] {
     return [...this.#watches].map(([watch, text]) => {
       const { state, endpoint, revision, lag, buffered, reconnects } = watch
@@ -101,12 +100,12 @@ export class ClientTelemetry {
     })
   }
 
-  /** The informers that there are. */
+  /** The open informers. */
   get informers(): (RangeText & InformerStats)[] {
     return [...this.#informers].map(([informer, text]) => ({ ...text, ...informer.stats() }))
   }
 
-  /** A range as records show it; without the key if they are not to. */
+  /** A range as it appears in records; without the key if keys must not. */
   range(key: Uint8Array, rangeEnd: Uint8Array | undefined): RangeText {
     const range = describeRange(key, rangeEnd)
     return { range: range.kind, keyText: range.key === undefined || !this.#keys ? undefined : keyText(range.key) }
@@ -120,27 +119,27 @@ export class ClientTelemetry {
     if (channels.cluster.hasSubscribers) channels.cluster.publish({ client: this.client, ...change })
   }
 
-  stream(place: StreamTarget, event: StreamEvent): void {
-    if (channels.stream.hasSubscribers) channels.stream.publish({ client: this.client, ...place, ...event })
+  stream(target: StreamTarget, event: StreamEvent): void {
+    if (channels.stream.hasSubscribers) channels.stream.publish({ client: this.client, ...target, ...event })
   }
 
-  watch(record: Untold<WatchRecord>): void {
+  watch(record: WithoutClient<WatchRecord>): void {
     if (channels.watch.hasSubscribers) channels.watch.publish({ client: this.client, ...record })
   }
 
-  lease(record: Untold<LeaseRecord>): void {
+  lease(record: WithoutClient<LeaseRecord>): void {
     if (channels.lease.hasSubscribers) channels.lease.publish({ client: this.client, ...record })
   }
 
-  informer(record: Untold<InformerRecord>): void {
+  informer(record: WithoutClient<InformerRecord>): void {
     if (channels.informer.hasSubscribers) channels.informer.publish({ client: this.client, ...record })
   }
 
-  lock(record: Untold<LockRecord>): void {
+  lock(record: WithoutClient<LockRecord>): void {
     if (channels.lock.hasSubscribers) channels.lock.publish({ client: this.client, ...record })
   }
 
-  /** Follows a watch; returns what is to be called at its end. */
+  /** Follows a watch. Returns the function to call at its end. */
   watchOpened({ key, rangeEnd }: EncodedRange, watch: ObservedWatch): (error?: unknown) => void {
     const text = this.range(key, rangeEnd)
     this.#watches.set(watch, text)
@@ -152,7 +151,7 @@ export class ClientTelemetry {
     }
   }
 
-  /** Follows an informer; returns what is to be called at its end. */
+  /** Follows an informer. Returns the function to call at its end. */
   informerOpened({ key, rangeEnd }: EncodedRange, informer: ObservedInformer): () => void {
     const text = this.range(key, rangeEnd)
     this.#informers.set(informer, text)
@@ -164,11 +163,11 @@ export class ClientTelemetry {
     return () => this.#informers.delete(informer)
   }
 
-  /** Follows a wait for a lock, and the lock. */
-  async acquiring<Lock extends ObservedLock>(asked: AskedLock, wait: () => Promise<Lock>): Promise<Lock> {
+  /** Follows the wait for a lock, and the lock until it is released or lost. */
+  async acquiring<Lock extends ObservedLock>(requested: RequestedLock, wait: () => Promise<Lock>): Promise<Lock> {
     const startedAt = performance.now()
-    const { kind } = asked
-    const name = this.#keys ? keyText(asked.name) : undefined
+    const { kind } = requested
+    const name = this.#keys ? keyText(requested.name) : undefined
     const start = { client: this.client, kind, name }
     const end = (fence: number | undefined, outcome: CallOutcome, error?: unknown): void => {
       const ending = { durationMs: performance.now() - startedAt, fence, outcome }
@@ -177,7 +176,7 @@ export class ClientTelemetry {
     }
     try {
       const lock = await begin(tracing.lock, start, wait)
-      this.#granted.set(lock, { kind, name, at: performance.now() })
+      this.#held.set(lock, { kind, name, grantedAt: performance.now() })
       lock.signal.addEventListener('abort', () => this.#lockLost(lock), { once: true })
       end(lock.fence, ok)
       if (lock.signal.aborted) this.#lockLost(lock)
@@ -188,21 +187,21 @@ export class ClientTelemetry {
     }
   }
 
-  /** A lock was given back. */
+  /** A lock was released. */
   lockReleased(lock: ObservedLock): void {
-    const granted = this.#granted.get(lock)
-    if (granted === undefined) return
-    this.#granted.delete(lock)
-    const { kind, name, at } = granted
-    this.lock({ type: 'released', kind, name, heldMs: performance.now() - at })
+    const held = this.#held.get(lock)
+    if (held === undefined) return
+    this.#held.delete(lock)
+    const { kind, name, grantedAt } = held
+    this.lock({ type: 'released', kind, name, heldMs: performance.now() - grantedAt })
   }
 
   #lockLost(lock: ObservedLock): void {
-    const granted = this.#granted.get(lock)
-    if (granted === undefined) return
-    this.#granted.delete(lock)
-    const { kind, name, at } = granted
-    this.lock({ type: 'lost', kind, name, heldMs: performance.now() - at, error: lock.signal.reason })
+    const held = this.#held.get(lock)
+    if (held === undefined) return
+    this.#held.delete(lock)
+    const { kind, name, grantedAt } = held
+    this.lock({ type: 'lost', kind, name, heldMs: performance.now() - grantedAt, error: lock.signal.reason })
   }
 
   #traceWatch(text: RangeText, watch: ObservedWatch): void {

@@ -46,15 +46,15 @@ function connectLine({ endpoint, previous, state, reason, previousMs }: ConnectR
 
 function clusterLine({ expected, actual, agreed, unreachable }: ClusterRecord): string {
   const others = unreachable.length === 0 ? '' : `; not reachable: ${unreachable.join(', ')}`
-  return `goes on with cluster ${actual} in place of ${expected}, by ${agreed.join(', ')}${others}`
+  return `continues with cluster ${actual} instead of ${expected}, as reported by ${agreed.join(', ')}${others}`
 }
 
 function authenticateLine({ username, endpoint, reason, durationMs, outcome }: AuthenticateRecord): string {
   const who = username === undefined ? 'token' : `token for ${username}`
-  return `${who} (${reason}) from ${endpoint ?? 'nobody'}: ${resultOf(outcome)} after ${ms(durationMs)}`
+  return `${who} (${reason}) from ${endpoint ?? 'no member'}: ${resultOf(outcome)} after ${ms(durationMs)}`
 }
 
-/** Attempts that succeed are the rule, and not told. */
+/** Successful attempts are not logged. */
 function attemptLine({ method, callId, attempt, endpoint, durationMs, outcome }: AttemptRecord): string | undefined {
   if (outcome.ok) return undefined
   const call = callId === undefined ? method : `${method} #${callId}`
@@ -64,27 +64,27 @@ function attemptLine({ method, callId, attempt, endpoint, durationMs, outcome }:
 function watchLine(record: WatchRecord): string {
   switch (record.type) {
     case 'opened':
-      return `watch of ${rangeText(record)} begins`
+      return `watch of ${rangeText(record)} opened`
     case 'lost':
-      return `${record.watches} watches lost ${record.endpoint ?? 'their member'}${because(record.error)}`
+      return `${record.watches} watches lost the connection to ${record.endpoint ?? 'their member'}${because(record.error)}`
     case 'resumed':
-      return `${record.watches} watches go on on ${record.endpoint} after ${ms(record.downMs)}`
+      return `${record.watches} watches resumed on ${record.endpoint} after ${ms(record.downMs)}`
     case 'ended':
-      return `watch of ${rangeText(record)} is over${because(record.error)}`
+      return `watch of ${rangeText(record)} ended${because(record.error)}`
   }
 }
 
-/** Renewals are the rule, and not told. */
+/** Renewals are not logged. */
 function leaseLine(record: LeaseRecord): string | undefined {
   switch (record.type) {
     case 'renewed':
       return undefined
     case 'lost':
-      return `lease ${record.leaseId} is lost: ${record.reason}${because(record.error)}`
+      return `lease ${record.leaseId} lost: ${record.reason}${because(record.error)}`
     case 'keepAliveLost':
-      return `${record.leases} leases are not renewed: lost ${record.endpoint ?? 'their member'}${because(record.error)}`
+      return `${record.leases} leases are not renewed: lost the connection to ${record.endpoint ?? 'their member'}${because(record.error)}`
     case 'keepAliveResumed':
-      return `${record.leases} leases are renewed on ${record.endpoint} after ${ms(record.downMs)}`
+      return `${record.leases} leases are renewed again on ${record.endpoint} after ${ms(record.downMs)}`
   }
 }
 
@@ -101,13 +101,13 @@ function lockLine(record: LockRecord): string {
   const name = record.name === undefined ? kind : `${kind} ${JSON.stringify(record.name)}`
   switch (record.type) {
     case 'granted':
-      return `${name} is granted after ${ms(record.durationMs)}, fence ${record.fence}`
+      return `${name} granted after ${ms(record.durationMs)}, fence ${record.fence}`
     case 'refused':
-      return `${name} is refused after ${ms(record.durationMs)}: ${resultOf(record.outcome)}`
+      return `${name} refused after ${ms(record.durationMs)}: ${resultOf(record.outcome)}`
     case 'released':
-      return `${name} is released after ${ms(record.heldMs)}`
+      return `${name} released after ${ms(record.heldMs)}`
     case 'lost':
-      return `${name} is lost after ${ms(record.heldMs)}${because(record.error)}`
+      return `${name} lost after ${ms(record.heldMs)}${because(record.error)}`
   }
 }
 
@@ -115,11 +115,11 @@ function informerLine(record: InformerRecord): string {
   const name = `informer of ${rangeText(record)}`
   switch (record.type) {
     case 'ready':
-      return `${name} has ${record.size} keys of revision ${record.revision}`
+      return `${name} has ${record.size} keys at revision ${record.revision}`
     case 'resync':
-      return `${name} was listed anew, from revision ${record.fromRevision} to ${record.toRevision}: ${record.reason}`
+      return `${name} listed its range again, from revision ${record.fromRevision} to ${record.toRevision}: ${record.reason}`
     case 'error':
-      return `${name} ${record.terminal ? 'is over' : 'goes on after an error'}${because(record.error)}`
+      return `${name} ${record.terminal ? 'ended' : 'continues after an error'}${because(record.error)}`
   }
 }
 
@@ -132,11 +132,11 @@ function slowLine(record: CallRecord): string {
   const times = `queue ${ms(queueMs)}, auth ${ms(authMs)}, connect ${ms(connectMs)}, backoff ${ms(backoffMs)}, wire ${ms(wireMs)}`
   const place = `${record.endpoint ?? 'no member'}${record.role === undefined ? '' : ` (${record.role})`}`
   const mode = record.mode === undefined ? '' : `, ${record.mode}`
-  const tries = record.attemptRecords.map(tryText).join(', ')
-  return `slow call ${method} #${callId}${what}${mode}: ${resultOf(record.outcome)} from ${place} after ${ms(durationMs)} (${times}; ${size}, ${answer}; attempts: ${tries || 'none'})`
+  const attempts = record.attemptRecords.map(attemptText).join(', ')
+  return `slow call ${method} #${callId}${what}${mode}: ${resultOf(record.outcome)} from ${place} after ${ms(durationMs)} (${times}; ${size}, ${answer}; attempts: ${attempts || 'none'})`
 }
 
-function tryText({ reason, endpoint, batch }: AttemptRecord): string {
+function attemptText({ reason, endpoint, batch }: AttemptRecord): string {
   const others = batch === undefined ? '' : `, one of ${batch.calls} calls`
   return `${reason} → ${endpoint ?? 'no member'}${others}`
 }

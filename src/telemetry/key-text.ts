@@ -5,14 +5,14 @@ import type { RangeKind } from './records.js'
 /** Longer keys are cut. */
 const maxLetters = 256
 
-/** A key as records show it: its text, or its bytes in hexadecimal where it has none. */
+/** A key as it appears in records: as text, or in hexadecimal if it is not valid UTF-8. */
 export function keyText(key: Uint8Array): string {
   const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength)
   const text = isUtf8(bytes) ? bytes.toString() : `0x${bytes.toString('hex')}`
   return text.length > maxLetters ? `${text.slice(0, maxLetters)}…` : text
 }
 
-/** What a range on the wire covers: its kind, and the key that tells which it is; all keys need none. */
+/** The kind of an encoded range, and the key that identifies it; `undefined` for all keys. */
 export function describeRange(
   key: Uint8Array,
   rangeEnd: Uint8Array | undefined,

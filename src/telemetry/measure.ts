@@ -17,13 +17,13 @@ import type {
 } from './records.js'
 import { errorType, operationName } from './rpc-names.js'
 
-/** Those that are `undefined` are left out. */
+/** Attributes of a measurement; undefined ones are omitted. */
 export type Attributes = Readonly<Record<string, string | number | undefined>>
 
-/** Where measurements go: adds to a counter, or takes a value into a histogram. */
+/** Receives a measurement: an increment of a counter, or a value of a histogram. */
 export type Measure = (name: MetricName, value: number, attributes: Attributes) => void
 
-/** What happens on the wire, for the metrics that every gRPC client has. */
+/** Receives what happens on the wire, for the metrics that gRPC clients have. */
 export interface RpcMeasure {
   started(rpc: Rpc): void
   handled(rpc: Rpc, outcome: CallOutcome, durationMs: number): void
@@ -31,7 +31,7 @@ export interface RpcMeasure {
   received(rpc: Rpc): void
 }
 
-/** An RPC, and the member that it goes to, if that is known. */
+/** An RPC, and the endpoint that it is sent to, if that is known. */
 export interface Rpc {
   /** For example `/etcdserverpb.KV/Range`. */
   readonly path: string
@@ -41,7 +41,7 @@ export interface Rpc {
 
 type Reader = (record: never) => void
 
-/** Measures what a client does, from now on. Returns a function that ends that. */
+/** Measures a client from now on. Returns a function that stops. */
 export function measure(client: ClientIdentity, take: Measure): () => void {
   return follow(client, [
     [channels.call, (record: CallRecord) => measureCall(record, take)],
@@ -62,7 +62,7 @@ export function measure(client: ClientIdentity, take: Measure): () => void {
   ])
 }
 
-/** Measures what a client sends and gets. Returns a function that ends that. */
+/** Measures the RPCs of a client from now on. Returns a function that stops. */
 export function measureRpcs(client: ClientIdentity, take: RpcMeasure): () => void {
   return follow(client, [
     [tracing.attempt.start, ({ path }: AttemptStart) => take.started({ path, type: 'unary', endpoint: undefined })],
@@ -79,14 +79,14 @@ export function measureRpcs(client: ClientIdentity, take: RpcMeasure): () => voi
   ])
 }
 
-/** A value that is read off. */
+/** An observed value. */
 export interface Reading {
   readonly name: MetricName
   readonly value: number
   readonly attributes: Attributes
 }
 
-/** What is read off a client when somebody asks. */
+/** The observed values of a client. */
 export function readings({
   client,
   revision,
@@ -125,14 +125,14 @@ export function readings({
   return all
 }
 
-/** Reads what is published about one client. */
+/** Subscribes to the records of one client. */
 function follow(
   client: ClientIdentity,
   readers: readonly (readonly [Pick<Channel, 'subscribe' | 'unsubscribe'>, Reader])[],
 ): () => void {
   const subscriptions = readers.map(([channel, read]) => {
     const listen = (message: unknown): void => {
-      // Each channel has messages of one kind, all of them with their client.
+      // Each channel has messages of one type, all of which have a client.
       const record = message as { readonly client: ClientIdentity }
       if (record.client === client) read(record as never)
     }
@@ -210,7 +210,7 @@ function countBy(all: readonly { readonly state: string }[]): Map<string, number
   return counts
 }
 
-/** A range as an attribute: few informers make few of them. */
+/** A range as an attribute; its cardinality is the number of informers. */
 function rangeText({ range, keyText }: StatsRange): string {
   return keyText === undefined ? range : `${range} ${keyText}`
 }

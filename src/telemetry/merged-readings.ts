@@ -1,6 +1,6 @@
 import { type MetricName, metricDefinition } from './metric-definitions.js'
 
-/** A value that is read off, with attributes or labels as they are exported. */
+/** An observed value, with attributes or labels as they are exported. */
 export interface ExportedReading<Value> {
   readonly name: MetricName
   readonly value: number
@@ -8,8 +8,8 @@ export interface ExportedReading<Value> {
 }
 
 /**
- * One reading for each series. Clients of one name have the same series, and so have informers of one range in one client:
- * what is read off them becomes their sum or their maximum, as the metric is defined.
+ * One reading for each series. Clients with the same name share series, and so do informers of the same range in one client:
+ * their readings are merged to the sum or the maximum, depending on the metric.
  */
 export function mergedReadings<Value>(all: Iterable<ExportedReading<Value>>): Iterable<ExportedReading<Value>> {
   const merged = new Map<string, ExportedReading<Value>>()
@@ -26,7 +26,7 @@ function merge(name: MetricName, a: { readonly value: number }, b: { readonly va
   return merge === 'sum' ? a.value + b.value : Math.max(a.value, b.value)
 }
 
-/** The same text for the same series, in whatever order its attributes are. */
+/** The same text for the same series, independent of the order of its attributes. */
 function seriesOf({ name, attributes }: ExportedReading<unknown>): string {
   return JSON.stringify([name, Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1))])
 }

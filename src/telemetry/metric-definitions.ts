@@ -1,6 +1,6 @@
-/** What a metric is. */
+/** The definition of a metric. */
 export interface MetricDefinition {
-  /** `total` is a counter that is read off, as a gauge is. */
+  /** `total` is a counter that is observed, as a gauge is. */
   readonly kind: 'counter' | 'histogram' | 'gauge' | 'total'
   /** In OpenTelemetry's notation. */
   readonly unit: string
@@ -9,7 +9,7 @@ export interface MetricDefinition {
   readonly attributes: readonly string[]
   /** Bounds of a histogram. */
   readonly buckets?: readonly number[]
-  /** What readings of one series become, as those of clients of one name are. @default 'sum' */
+  /** How readings of one series are merged, such as those of clients with the same name. @default 'sum' */
   readonly merge?: 'sum' | 'maximum'
 }
 
@@ -23,21 +23,21 @@ export const metricDefinitions = {
   'db.client.operation.duration': {
     kind: 'histogram',
     unit: 's',
-    description: 'Duration of calls, with all their attempts',
+    description: 'Duration of calls, including all attempts',
     attributes: ['db.system.name', 'db.operation.name', 'db.namespace', 'db.response.status_code', 'error.type'],
     buckets: seconds,
   },
   'db.client.response.returned_rows': {
     kind: 'histogram',
     unit: '{row}',
-    description: 'Keys in answers to reads and deletions',
+    description: 'Keys read or deleted',
     attributes: ['db.system.name', 'db.operation.name', 'db.namespace'],
     buckets: rows,
   },
   'db.client.connection.count': {
     kind: 'gauge',
     unit: '{connection}',
-    description: 'Connections, used where calls are under way on them',
+    description: 'Connections; used ones have calls in flight',
     attributes: ['db.client.connection.pool.name', 'db.client.connection.state'],
   },
   'etcd.call.slow': {
@@ -49,26 +49,26 @@ export const metricDefinitions = {
   'etcd.batch.size': {
     kind: 'histogram',
     unit: '{call}',
-    description: 'Calls that were made one request, of those that were not alone',
+    description: 'Number of calls in each batch',
     attributes: ['db.operation.name'],
     buckets: sizes,
   },
   'etcd.retry.attempts': {
     kind: 'counter',
     unit: '{attempt}',
-    description: 'Attempts after the first of a call, by what the one before has failed with',
+    description: 'Retries, by the failure of the previous attempt',
     attributes: ['db.operation.name', 'etcd.reason'],
   },
   'etcd.retry.throttled': {
     kind: 'total',
     unit: '{attempt}',
-    description: 'Calls and repeats that had to wait for their turn',
+    description: 'Calls and retries that were queued',
     attributes: [],
   },
   'etcd.auth.refreshes': {
     kind: 'counter',
     unit: '{token}',
-    description: 'Requests for a token, by their reason; error.type tells those that failed',
+    description: 'Requests for a token, by their reason; failed ones have error.type',
     attributes: ['etcd.reason', 'error.type'],
   },
   'etcd.endpoint.state': {
@@ -80,7 +80,7 @@ export const metricDefinitions = {
   'etcd.endpoint.latency': {
     kind: 'gauge',
     unit: 's',
-    description: 'Moving average of the time that small calls take',
+    description: 'Moving average of the latency of small calls',
     attributes: ['etcd.endpoint'],
     merge: 'maximum',
   },
@@ -88,14 +88,14 @@ export const metricDefinitions = {
   'etcd.watch.lag': {
     kind: 'gauge',
     unit: '{revision}',
-    description: 'Revisions that the slowest consumer of a watch is behind what has arrived',
+    description: 'Revisions that the slowest consumer of a watch is behind the received events',
     attributes: [],
     merge: 'maximum',
   },
   'etcd.watch.reconnects': {
     kind: 'counter',
     unit: '{reconnect}',
-    description: 'Losses of the stream of watches',
+    description: 'Losses of the stream that carries watches',
     attributes: [],
   },
   'etcd.informer.size': {
@@ -108,21 +108,21 @@ export const metricDefinitions = {
     kind: 'gauge',
     unit: '{revision}',
     description:
-      'Revisions that an informer shows less than its client has seen; of an idle range up to the next progress',
+      'Revisions that an informer is behind its client; an idle range lags until the next progress notification',
     attributes: ['etcd.range'],
     merge: 'maximum',
   },
   'etcd.informer.queue': {
     kind: 'gauge',
     unit: '{change}',
-    description: 'Changes that wait for the slowest handler of an informer',
+    description: 'Changes queued for the slowest handler of an informer',
     attributes: ['etcd.range'],
     merge: 'maximum',
   },
   'etcd.informer.resyncs': {
     kind: 'counter',
     unit: '{listing}',
-    description: 'Listings of an informer that took the place of events',
+    description: 'Listings of an informer that replaced missed events',
     attributes: ['etcd.range', 'etcd.reason'],
   },
   'etcd.lease.active': { kind: 'gauge', unit: '{lease}', description: 'Leases that are kept alive', attributes: [] },
@@ -135,28 +135,28 @@ export const metricDefinitions = {
   'etcd.lease.keepalive.latency': {
     kind: 'histogram',
     unit: 's',
-    description: 'From the sending of a renewal to its answer',
+    description: 'Time from sending a renewal to its response',
     attributes: [],
     buckets: seconds,
   },
   'etcd.lease.slack': {
     kind: 'histogram',
     unit: 's',
-    description: 'What was left of a lease when it was renewed',
+    description: 'Time left of a lease when it was renewed',
     attributes: [],
     buckets: longSeconds,
   },
   'etcd.lock.wait': {
     kind: 'histogram',
     unit: 's',
-    description: 'From the wish for a lock to its grant or refusal',
+    description: 'Time from the request for a lock to its grant or refusal',
     attributes: ['etcd.lock.kind', 'error.type'],
     buckets: longSeconds,
   },
   'etcd.lock.held': {
     kind: 'histogram',
     unit: 's',
-    description: 'How long locks were held',
+    description: 'Time that locks were held',
     attributes: ['etcd.lock.kind'],
     buckets: longSeconds,
   },
@@ -165,7 +165,7 @@ export const metricDefinitions = {
 
 export type MetricName = keyof typeof metricDefinitions
 
-/** All of them. */
+/** The names of all metrics. */
 export const metricNames = Object.keys(metricDefinitions) as readonly MetricName[]
 
 /** The definition of a metric. */

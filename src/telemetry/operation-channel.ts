@@ -9,13 +9,13 @@ export interface StepChannel<Message> {
   publish(message: unknown): void
   subscribe(onMessage: MessageListener): void
   unsubscribe(onMessage: MessageListener): void
-  /** In what `runStores` runs, `store` holds what `transform` makes of the message. */
+  /** While `runStores` runs, `store` holds the result of `transform` for the message. */
   bindStore<Store>(store: AsyncLocalStorage<Store>, transform?: (message: Message) => Store): void
   unbindStore<Store>(store: AsyncLocalStorage<Store>): void
   runStores<Result>(message: Message, run: () => Result): Result
 }
 
-/** What is called for the steps of an operation. */
+/** Functions that are called for the steps of an operation. */
 export interface OperationSubscribers<Start extends object> {
   start(message: Start): void
   end(message: Start): void
@@ -25,7 +25,7 @@ export interface OperationSubscribers<Start extends object> {
 }
 
 /**
- * A `TracingChannel` of Node. The type is written out since Node's own has its two parameters the other way round in
+ * A `TracingChannel` of Node. The type is written out because Node's type has its two parameters in the reverse order in
  * `@types/node` 26.
  */
 export interface OperationChannel<Start extends object> {

@@ -1,9 +1,9 @@
 import type { Effect, ErrorCode } from '../core/errors.js'
 import type { ReadMode } from '../core/read-policy.js'
 
-/** The client that a record is about. All records of one client hold the same object. */
+/** The client of a record. All records of one client hold the same object. */
 export interface ClientIdentity {
-  /** Another number for each client of the process. */
+  /** A number that is unique among the clients of the process. */
   readonly id: number
   /** The option `diagnostics.name`. */
   readonly name: string
@@ -23,25 +23,26 @@ export type CallOutcome =
       readonly error: Error
     }
 
-/** Which keys a call is about. */
+/** Which keys a request names. */
 export type RangeKind = 'key' | 'prefix' | 'range' | 'from' | 'all'
 
-/** What a call asks for. Values are never in it. */
+/** The request of a call, without values. */
 export interface CallRequest {
   readonly range: RangeKind | undefined
   /**
-   * The key, the prefix or the first key, with the namespaces before it; of a transaction, the first one that it names. Bytes
-   * that are no text are hexadecimal, after `0x`. `undefined` for all keys, and with `diagnostics: { keys: false }`.
+   * The key, the prefix or the first key of the range, including namespaces; of a transaction, the first key that it names.
+   * Bytes that are not valid UTF-8 are in hexadecimal, after `0x`. `undefined` for all keys, and with
+   * `diagnostics: { keys: false }`.
    */
   readonly keyText: string | undefined
-  /** The operations of a transaction, in both branches; 1 for every other call. */
+  /** The number of operations of a transaction, in both branches; 1 for every other call. */
   readonly operations: number
 }
 
-/** What is known of a call when it begins. */
+/** A call that starts. */
 export interface CallStart {
   readonly client: ClientIdentity
-  /** Another number for each call of the process. */
+  /** A number that is unique among the calls of the process. */
   readonly callId: number
   /** The RPC, for example `KV.Range`. */
   readonly method: string
@@ -50,84 +51,84 @@ export interface CallStart {
   readonly request: CallRequest
 }
 
-/** A call that has ended, whatever came of it. Times are in milliseconds, and add up to `durationMs`. */
+/** A call that has ended, with or without success. Times are in milliseconds, and add up to `durationMs`. */
 export interface CallRecord extends CallStart {
-  /** From the call to its end. */
+  /** From the call to its settlement. */
   readonly durationMs: number
-  /** Spent in this process: for a batch, for the event loop, for whatever is not named below. */
+  /** Time spent in this process: waiting for a batch, for the event loop, and everything not listed below. */
   readonly queueMs: number
-  /** Spent waiting for a token. */
+  /** Time spent waiting for a token. */
   readonly authMs: number
-  /** Spent waiting for a connection. */
+  /** Time spent waiting for a connection. */
   readonly connectMs: number
-  /** Spent waiting between attempts. */
+  /** Time spent waiting between attempts. */
   readonly backoffMs: number
-  /** From the sending of each attempt to its end. */
+  /** Time from sending each attempt to its end, summed up. */
   readonly wireMs: number
-  /** How often it was sent. */
+  /** How many times the call was sent. */
   readonly attempts: number
-  /** Each sending, of the call itself or of the batch that it was in, with why it was made and what came of it. */
+  /** Each attempt of the call, or of the batch that carried it. */
   readonly attemptRecords: readonly AttemptRecord[]
-  /** The member that answered, or failed to, last. */
+  /** The endpoint of the last attempt. */
   readonly endpoint: string | undefined
-  /** What that member does, as far as it is known. */
+  /** The role of that member, if it is known. */
   readonly role: 'leader' | 'follower' | 'learner' | undefined
   /** How a read was served; `undefined` for other calls. */
   readonly mode: ReadMode | undefined
   /** Size of the request; 0 if it was never encoded. */
   readonly requestBytes: number
-  /** Size of the answer; 0 if there was none. */
+  /** Size of the response; 0 if there was none. */
   readonly responseBytes: number
-  /** Keys in the answer: those that were read, or deleted. */
+  /** Number of keys that were read or deleted. */
   readonly responseKeys: number
   readonly outcome: CallOutcome
-  /** What it rejected with. Not enumerable. */
+  /** The reason of the rejection. Not enumerable. */
   readonly error?: unknown
 }
 
-/** What is known of an attempt when it begins. */
+/** An attempt that starts. */
 export interface AttemptStart {
   readonly client: ClientIdentity
   /**
-   * The call that it belongs to, of a batch the first; `undefined` for calls that the client makes for itself, such as
+   * The call of the attempt; of a batch, its first call. `undefined` for the client's internal calls, such as
    * `Auth.Authenticate`.
    */
   readonly callId: number | undefined
   readonly method: string
   readonly path: string
-  /** The operations of a transaction, be it a batch or one that was asked for; 1 for everything else. */
+  /** The number of operations, if it is a transaction or a batch; 1 otherwise. */
   readonly operations: number
-  /** Which attempt of the call it is, from 1. */
+  /** The number of the attempt within its call, from 1. */
   readonly attempt: number
-  /** `first`, the code that the attempt before has failed with, or `behind`: its member had not come far enough. */
+  /** `first`; the error code of the previous attempt, or `aborted`; `behind` if its member had not reached the revision. */
   readonly reason: 'first' | 'behind' | 'aborted' | ErrorCode
 }
 
-/** Calls that this client has made one request of. */
+/** Calls that were sent as one request. */
 export interface AttemptBatch {
-  /** What each of them asked for, for example `KV.Range`. */
+  /** The RPC of each call, for example `KV.Range`. */
   readonly method: string
-  /** How many they are: more than `operations` where some ask for the same. */
+  /** The number of calls; more than `operations` if equal reads were coalesced. */
   readonly calls: number
 }
 
-/** One sending of a call that has ended. */
+/** An attempt that has ended. */
 export interface AttemptRecord extends AttemptStart {
   readonly durationMs: number
-  /** Part of it that was spent waiting for a connection. */
+  /** The part of it spent waiting for a connection. */
   readonly connectMs: number
-  /** The member it was sent to; `undefined` when there was none to send it to. */
+  /** The endpoint that it was sent to; `undefined` if there was no connection. */
   readonly endpoint: string | undefined
   readonly requestBytes: number
   readonly responseBytes: number
-  /** `undefined` for a call that goes by itself. */
+  /** `undefined` for a call that was not batched. */
   readonly batch: AttemptBatch | undefined
   readonly outcome: CallOutcome
-  /** What it failed with. Not enumerable. */
+  /** The error, if it failed. Not enumerable. */
   readonly error?: unknown
 }
 
-/** What is known of a request for a token when it begins. */
+/** A request for a token that starts. */
 export interface AuthenticateStart {
   readonly client: ClientIdentity
   readonly username: string | undefined
@@ -136,11 +137,11 @@ export interface AuthenticateStart {
 
 /** A request for a token that has ended. Neither the token nor the password is in it. */
 export interface AuthenticateRecord extends AuthenticateStart {
-  /** The member that was asked last. */
+  /** The endpoint of the last attempt. */
   readonly endpoint: string | undefined
   readonly durationMs: number
   readonly outcome: CallOutcome
-  /** What it failed with. Not enumerable. */
+  /** The error, if it failed. Not enumerable. */
   readonly error?: unknown
 }
 
@@ -153,35 +154,35 @@ export interface ConnectRecord {
   readonly endpoint: string
   readonly previous: EndpointState
   readonly state: EndpointState
-  /** Why it is not ready, where that is known. */
+  /** Why it is not ready, if that is known. */
   readonly reason: string | undefined
-  /** How long it was in the state before. */
+  /** Time spent in the previous state. */
   readonly previousMs: number
 }
 
-/** A client has gone on with another cluster. */
+/** A client continues with another cluster. */
 export interface ClusterRecord {
   readonly client: ClientIdentity
-  /** The ID of the cluster before. */
+  /** The ID of the previous cluster. */
   readonly expected: string
-  /** The ID of the cluster from now on. */
+  /** The ID of the new cluster. */
   readonly actual: string
-  /** The endpoints that belong to it. */
+  /** The endpoints of the new cluster. */
   readonly agreed: readonly string[]
-  /** The endpoints that could not be asked. */
+  /** The endpoints that could not be reached. */
   readonly unreachable: readonly string[]
 }
 
-/** What may happen on a stream. */
+/** An event of a stream. */
 export type StreamEvent =
   | { readonly type: 'opened' }
-  /** A message was sent, or has come. */
+  /** A message was sent or received. */
   | { readonly type: 'sent' }
   | { readonly type: 'received' }
-  /** It is over; one that this client has ended counts as aborted. */
+  /** The stream has ended; one that this client has ended counts as aborted. */
   | { readonly type: 'ended'; readonly durationMs: number; readonly outcome: CallOutcome }
 
-/** Where a stream goes. */
+/** The RPC and the member of a stream. */
 export interface StreamTarget {
   /** The RPC, for example `Watch.Watch`. */
   readonly method: string
@@ -189,29 +190,29 @@ export interface StreamTarget {
   readonly endpoint: string
 }
 
-/** Something happened on a gRPC stream: of watches, of renewals of leases, of a listing or a snapshot. */
+/** An event of a gRPC stream: of watches, keep-alives, a listing or a snapshot. */
 export type StreamRecord = { readonly client: ClientIdentity } & StreamTarget & StreamEvent
 
-/** What is known of a watch when it is asked for. */
+/** A watch that is requested. */
 export interface WatchStart {
   readonly client: ClientIdentity
   readonly range: RangeKind
   readonly keyText: string | undefined
 }
 
-/** A watch that a member has confirmed, or that never came to be. */
+/** A watch that a member has confirmed, or that could not be created. */
 export interface WatchCreateRecord extends WatchStart {
   readonly endpoint: string | undefined
   readonly durationMs: number
   readonly outcome: CallOutcome
-  /** What it failed with. Not enumerable. */
+  /** The error, if it failed. Not enumerable. */
   readonly error?: unknown
 }
 
-/** Something happened to the watches of a client. */
+/** An event of the watches of a client. */
 export type WatchRecord = { readonly client: ClientIdentity } & (
   | { readonly type: 'opened'; readonly range: RangeKind; readonly keyText: string | undefined }
-  /** The stream was lost; the watches on it go on elsewhere with nothing missed. */
+  /** The stream was lost; the watches on it resume on another member without missing an event. */
   | {
       readonly type: 'lost'
       readonly endpoint: string | undefined
@@ -219,7 +220,7 @@ export type WatchRecord = { readonly client: ClientIdentity } & (
       readonly error: unknown
     }
   | { readonly type: 'resumed'; readonly endpoint: string; readonly watches: number; readonly downMs: number }
-  /** One is over: closed by its consumer, or for good with `error`. */
+  /** One watch has ended: closed by its consumer, or failed with `error`. */
   | {
       readonly type: 'ended'
       readonly range: RangeKind
@@ -229,19 +230,19 @@ export type WatchRecord = { readonly client: ClientIdentity } & (
     }
 )
 
-/** Something happened to the leases of a client. */
+/** An event of the leases of a client. */
 export type LeaseRecord = { readonly client: ClientIdentity } & (
   | {
       readonly type: 'renewed'
       readonly leaseId: string
       readonly ttlSeconds: number
-      /** From the sending of the renewal to its answer. */
+      /** From sending the renewal to its response. */
       readonly durationMs: number
-      /** What was left of the lease when the answer came. */
+      /** Time left of the lease when the response arrived. */
       readonly slackMs: number
     }
   | { readonly type: 'lost'; readonly leaseId: string; readonly reason: string; readonly error: unknown }
-  /** The stream that renews the leases was lost; nothing else is, yet. */
+  /** The stream that renews the leases was lost; the leases are still valid. */
   | {
       readonly type: 'keepAliveLost'
       readonly endpoint: string | undefined
@@ -251,7 +252,7 @@ export type LeaseRecord = { readonly client: ClientIdentity } & (
   | { readonly type: 'keepAliveResumed'; readonly endpoint: string; readonly leases: number; readonly downMs: number }
 )
 
-/** Something happened to an informer. */
+/** An event of an informer. */
 export type InformerRecord = {
   readonly client: ClientIdentity
   readonly range: RangeKind
@@ -268,34 +269,34 @@ export type InformerRecord = {
 )
 
 /**
- * What a record of a lock is about: a lock (those of `lockAll()` each for itself), the wish to lead, a part in a read-write
- * lock, or a permit of a semaphore.
+ * The kind of a lock: a lock (each one of `lockAll()` has its record), an election, a side of a read-write lock, or a
+ * permit of a semaphore.
  */
 export type LockKind = 'lock' | 'election' | 'read' | 'write' | 'semaphore'
 
-/** What is known of a wait for a lock when it begins. */
+/** A lock that is requested. */
 export interface LockStart {
   readonly client: ClientIdentity
   readonly kind: LockKind
-  /** The name of the lock or the election, with the namespaces before it; `undefined` with `diagnostics: { keys: false }`. */
+  /** The name of the lock or the election, including namespaces; `undefined` with `diagnostics: { keys: false }`. */
   readonly name: string | undefined
 }
 
 /** A wait for a lock that has ended. */
 export interface LockWaitRecord extends LockStart {
   readonly durationMs: number
-  /** Of the lock, if it was granted. */
+  /** The fence of the lock, if it was granted. */
   readonly fence: number | undefined
   readonly outcome: CallOutcome
-  /** What it failed with. Not enumerable. */
+  /** The error, if it failed. Not enumerable. */
   readonly error?: unknown
 }
 
-/** Something happened to a lock, or to what is granted as one. */
+/** An event of a lock. */
 export type LockRecord = LockStart &
   (
     | ({ readonly type: 'granted' | 'refused' } & Omit<LockWaitRecord, keyof LockStart>)
     | { readonly type: 'released'; readonly heldMs: number }
-    /** It is no longer certain to be held. */
+    /** The lock is no longer certain to be held. */
     | { readonly type: 'lost'; readonly heldMs: number; readonly error: unknown }
   )

@@ -1,6 +1,6 @@
 import type { CallOutcome } from './records.js'
 
-/** An operation as etcd's own documents name it, for example `range` or `lease.grant`, of an RPC such as `Lease.LeaseGrant`. */
+/** The name of an RPC's operation in etcd's documentation: `lease.grant` for `Lease.LeaseGrant`, `range` for `KV.Range`. */
 export function operationName(method: string): string {
   const [service = '', rpc = ''] = method.split('.')
   if (service === 'KV') return lowerFirst(rpc)
@@ -8,7 +8,7 @@ export function operationName(method: string): string {
   return `${lowerFirst(service)}.${lowerFirst(own)}`
 }
 
-/** The codes of gRPC, as Go's metrics have them. */
+/** The gRPC codes in the spelling of Go's metrics. */
 const goCodes = [
   'OK',
   'Canceled',
@@ -29,7 +29,7 @@ const goCodes = [
   'Unauthenticated',
 ] as const
 
-/** What a call that never got a status of a member would have had as one. */
+/** The gRPC codes of errors without a status from a member. */
 const localCodes: Readonly<Record<string, number>> = {
   DEADLINE_EXCEEDED: 4,
   NOT_CONNECTED: 14,
@@ -39,12 +39,12 @@ const localCodes: Readonly<Record<string, number>> = {
 const unknown = 2
 const cancelled = 1
 
-/** The gRPC code of an outcome, as Go's metrics have it: `DeadlineExceeded`. */
+/** The gRPC code of an outcome in the spelling of Go's metrics: `DeadlineExceeded`. */
 export function goCode(outcome: CallOutcome): string {
   return goCodes[codeOf(outcome)] ?? 'Unknown'
 }
 
-/** The gRPC code of an outcome as its specification has it: `DEADLINE_EXCEEDED`. */
+/** The gRPC code of an outcome in the spelling of the specification: `DEADLINE_EXCEEDED`. */
 export function grpcCode(outcome: CallOutcome): string {
   const code = goCode(outcome)
   if (code === 'OK') return code
@@ -52,7 +52,7 @@ export function grpcCode(outcome: CallOutcome): string {
   return code === 'Canceled' ? 'CANCELLED' : code.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()
 }
 
-/** What an operation failed with: an error's code, or `aborted`. */
+/** The failure of an operation: an error code, or `aborted`. */
 export function errorType(outcome: CallOutcome): string | undefined {
   if (outcome.ok) return undefined
   return outcome.aborted ? 'aborted' : outcome.code

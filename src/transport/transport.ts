@@ -68,10 +68,17 @@ export interface CallContext extends Readonly<Required<Omit<CallKind, 'metadata'
 /** Any healthy voting member, in turn. */
 export const anyMember: Route = Object.freeze({ serializable: false, prefer: undefined, endpoint: undefined })
 
-/** The context of a call that is about to be made. */
-export function callContext(options: CallOptions | undefined, kind: CallKind): CallContext {
+/**
+ * The context of a call that is about to be made. A service that makes many calls passes the client's default timeout, which
+ * the deadline interceptor would otherwise add to a copy of the context.
+ */
+export function callContext(
+  options: CallOptions | undefined,
+  kind: CallKind,
+  defaultTimeoutMs: number | undefined = undefined,
+): CallContext {
   const startedAt = performance.now()
-  const timeoutMs = options?.timeoutMs
+  const timeoutMs = options?.timeoutMs ?? defaultTimeoutMs
   return {
     signal: options?.signal,
     timeoutMs,

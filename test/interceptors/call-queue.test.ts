@@ -214,7 +214,7 @@ describe('A call queue', () => {
       await queued.calls(4)
       await queued.end(queued.open, 'refused')
     }
-    const refused = { code: 'NO_LEADER', effect: 'none', retryable: true, cause: noLeader, message: /no turn within/ }
+    const refused = { code: 'NO_LEADER', effect: 'none', retryable: true, cause: noLeader, message: /queued for/ }
     await assert.rejects(queued.call({ timeoutMs: 20 }), refused)
   })
 })

@@ -1,5 +1,11 @@
 import type { EncodedRange } from '../../core/key-range.js'
-import type { RequestOp, ResponseHeader, TxnRequest } from '../../protobuf/generated/messages.js'
+import type {
+  DeleteRangeRequest,
+  PutRequest,
+  RequestOp,
+  ResponseHeader,
+  TxnRequest,
+} from '../../protobuf/generated/messages.js'
 import type { KvService } from '../kv-service.js'
 import { requestRange } from '../wire-range.js'
 import type { ReadCache } from './read-cache.js'
@@ -8,13 +14,12 @@ import type { ReadCache } from './read-cache.js'
 export function withCacheInvalidation(inner: KvService, cache: ReadCache): KvService {
   return {
     ...inner,
-    put: (request, context) => afterWrite(cache, inner.put(request, context), () => [requestRange(request)]),
-    deleteRange: (request, context) =>
-      afterWrite(cache, inner.deleteRange(request, context), () => [requestRange(request)]),
-    txn: (request, context) =>
-      context.proposal
-        ? afterWrite(cache, inner.txn(request, context), () => writtenByTxn(request))
-        : inner.txn(request, context),
+    put: (request, context) => afterWrite(cache, inner.put(request, context), request, writtenRange),
+    deleteRange: (request, context) => afterWrite(cache, inner.deleteRange(request, context), request, writtenRange),
+    txn: (request, context) => {
+      const response = inner.txn(request, context)
+      return context.proposal ? afterWrite(cache, response, request, writtenByTxn) : response
+    },
   }
 }
 
@@ -22,17 +27,31 @@ export function withCacheInvalidation(inner: KvService, cache: ReadCache): KvSer
  * Invalidates when the write ends, not when it starts: whatever has come into the cache meanwhile, an answer to a read or
  * a new copy, may be from before the write.
  */
-function afterWrite<Response extends { readonly header: ResponseHeader | undefined }>(
+function afterWrite<Request, Response extends { readonly header: ResponseHeader | undefined }>(
   cache: ReadCache,
   write: Promise<Response>,
-  written: () => readonly EncodedRange[],
+  request: Request,
+  rangesOf: (request: Request) => readonly EncodedRange[],
 ): Promise<Response> {
-  const ended = (response?: Response): void => {
-    if (cache.isInUse) for (const range of written()) cache.invalidate(range, response?.header?.revision)
-  }
-  // Registered before the caller's handlers, and so called before them. A write that failed may have been applied all the same.
-  write.then(ended, () => ended())
+  // Registered before the caller's handlers, and so called before them.
+  write.then(
+    ({ header }) => {
+      if (cache.isInUse) invalidate(cache, rangesOf(request), header?.revision)
+    },
+    () => {
+      // A write that failed may have been applied all the same.
+      if (cache.isInUse) invalidate(cache, rangesOf(request), undefined)
+    },
+  )
   return write
+}
+
+function invalidate(cache: ReadCache, ranges: readonly EncodedRange[], revision: number | undefined): void {
+  for (const range of ranges) cache.invalidate(range, revision)
+}
+
+function writtenRange(request: PutRequest | DeleteRangeRequest): readonly EncodedRange[] {
+  return [requestRange(request)]
 }
 
 function writtenByTxn({ success = [], failure = [] }: TxnRequest): readonly EncodedRange[] {
