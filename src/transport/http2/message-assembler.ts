@@ -2,6 +2,8 @@ import { messagePrefixBytes } from './grpc-protocol.js'
 
 /** The initial allocation for a message: memory follows the received bytes, not the length in the prefix. */
 const firstBytes = 4 * 1024 * 1024
+/** Each growth copies what is there; memory that no byte was written to is not resident. */
+const growth = 16
 
 /** A copy of the message, if the chunk consists of exactly one complete message; otherwise `undefined`. */
 export function wholeMessage(chunk: Buffer): Buffer | undefined {
@@ -79,7 +81,7 @@ export class MessageAssembler {
 
   #grow(bytes: number): void {
     if (this.#memory !== undefined && bytes <= this.#memory.length) return
-    const grown = allocate(Math.min(this.#length, Math.max(firstBytes, 2 * bytes)))
+    const grown = allocate(Math.min(this.#length, Math.max(firstBytes, growth * bytes)))
     this.#memory?.copy(grown, 0, 0, this.#filled)
     this.#memory = grown
   }
