@@ -132,8 +132,8 @@ export interface ResolvedOptions {
   readonly diagnostics: Required<{ readonly [Name in keyof DiagnosticsOptions]: NonNullable<DiagnosticsOptions[Name]> }>
 }
 
-/** The documented defaults. Not frozen, so that the tests can run with another transport. */
-export const defaults = {
+/** The documented defaults. */
+export const defaults = Object.freeze({
   timeoutMs: 10_000,
   connectTimeoutMs: 5000,
   keepaliveMs: 10_000,
@@ -148,6 +148,13 @@ export const defaults = {
   cacheMaxBytes: 67_108_864,
   name: 'etcd',
   slowCallMs: 300,
+})
+
+let defaultTransport: TransportKind = defaults.transport
+
+/** @internal Replaces the transport of clients without the option `transport`, so that the same tests run over each one. */
+export function setDefaultTransport(kind: TransportKind): void {
+  defaultTransport = kind
 }
 
 const transportKinds: readonly TransportKind[] = ['http2', 'grpc-js']
@@ -309,7 +316,7 @@ function resolveChannel(options: ClientOptions): ChannelSettings {
 }
 
 function resolveTransport(transport: TransportKind | undefined, useProxyEnvironment: boolean): TransportKind {
-  const kind = oneOf('transport', transport ?? (useProxyEnvironment ? 'grpc-js' : defaults.transport), transportKinds)
+  const kind = oneOf('transport', transport ?? (useProxyEnvironment ? 'grpc-js' : defaultTransport), transportKinds)
   if (kind === 'grpc-js' || !useProxyEnvironment) return kind
   throw new InvalidArgumentError('`useProxyEnvironment` needs `transport` to be grpc-js, got http2')
 }

@@ -29,18 +29,18 @@ export interface Comparable<T> {
  * `'0'`, and no comparison of its value holds, not even `notEquals`.
  */
 export interface ComparableKey {
-  /** How often the key was written since it was created. */
+  /** Number of writes since the key was created. */
   readonly version: Comparable<number>
   /** The revision that created it. */
   readonly createRevision: Comparable<number>
   /** The revision that wrote it last. */
   readonly modRevision: Comparable<number>
   readonly value: Comparable<Bytes>
-  /** The lease it is attached to, in hexadecimal; `'0'` for none. */
+  /** The lease of the key, in hexadecimal; `'0'` for none. */
   readonly lease: Comparable<string>
-  /** It exists. */
+  /** The key exists. */
   exists(): Comparison
-  /** It does not exist. */
+  /** The key does not exist. */
   missing(): Comparison
 }
 
@@ -50,8 +50,8 @@ export function key(name: Bytes): ComparableKey {
 }
 
 /**
- * Compares properties of all keys in a range: the comparison holds if it holds for every one of them. A range without
- * keys compares like one key that does not exist. Needs etcd 3.3 or later.
+ * Compares properties of all keys in a range: the comparison holds if it holds for each of them. A range without keys
+ * compares like one key that does not exist. Needs etcd 3.3 or later.
  */
 export function keys(range: KeyRange): ComparableKey {
   return comparableKey(someRange(range))

@@ -1,13 +1,13 @@
 import { EtcdError } from '../core/errors.js'
 import type { EncodedRange } from '../core/key-range.js'
 
-/** Where a paged read goes on: the next key, and the revision that all its pages are read at. */
+/** Where a paged read continues: the next key, and the revision of all pages. */
 export interface CursorPosition {
   readonly next: Buffer
   readonly revision: number
 }
 
-/** A cursor is bound to its range, so that one from elsewhere cannot be used to read other keys. */
+/** A cursor is bound to its range, so that it cannot be used to read other keys. */
 export function encodeCursor(range: EncodedRange, { next, revision }: CursorPosition): string {
   const fields = [range.key, range.rangeEnd, next].map((bytes) => bytes.toString('base64url'))
   return Buffer.from(JSON.stringify([1, revision, ...fields])).toString('base64url')
@@ -17,7 +17,7 @@ export function encodeCursor(range: EncodedRange, { next, revision }: CursorPosi
 export function decodeCursor(cursor: string, range: EncodedRange): CursorPosition {
   const { key, rangeEnd, next, revision } = parse(cursor)
   if (!key.equals(range.key) || !rangeEnd.equals(range.rangeEnd)) {
-    throw invalidCursor('`cursor` belongs to another range than the one it is used with')
+    throw invalidCursor('`cursor` belongs to another range')
   }
   const beyond = rangeEnd.length > 1 || rangeEnd[0] !== 0 ? Buffer.compare(next, rangeEnd) >= 0 : false
   if (Buffer.compare(next, key) < 0 || beyond) throw invalidCursor('`cursor` is damaged')

@@ -46,19 +46,19 @@ import { putWithTtl, type TtlLeases } from './ttl.js'
 import { isReadOnly, linearizableRequest, Txn, txnSize } from './txn.js'
 import { type UpdateFunction, type UpdateOptions, update } from './update.js'
 
-/** Bounds that keep one call from hurting the cluster or this process. */
+/** Limits that protect the cluster and this process from a single call. */
 export interface KvLimits {
-  /** Most operations in a transaction, as the servers' `--max-txn-ops`. */
+  /** Maximum number of operations in a transaction, as the servers' `--max-txn-ops`. */
   readonly maxTxnOps: number
-  /** Most keys that `range()` without a limit may give. */
+  /** Maximum number of keys in the result of `range()` without a limit. */
   readonly maxRangeKeys: number
-  /** Most bytes that `range()` without a limit may give. */
+  /** Maximum size of the result of `range()` without a limit, in bytes. */
   readonly maxRangeBytes: number
   /** Time limit of a call without `timeoutMs`, in milliseconds. */
   readonly timeoutMs: number
 }
 
-/** What keys and values work with. */
+/** The parts that the KV API is made of. */
 export interface KvParts {
   readonly kv: KvService
   readonly limits: KvLimits
@@ -68,7 +68,7 @@ export interface KvParts {
 
 /** Options of `compact()`. */
 export interface CompactOptions extends CallOptions {
-  /** Resolves only when the history is gone from the member's database. @default false */
+  /** Resolves only when the history is deleted from the member's database. @default false */
   readonly physical?: boolean | undefined
 }
 
@@ -76,10 +76,13 @@ const read: CallKind = Object.freeze({ repeatable: true, requiresFloor: true, ma
 const write: CallKind = Object.freeze({ requiresFloor: true, proposal: true })
 
 /**
- * Keys and values. Every call is sent when it is made and returns a promise; reads of single keys and grouped writes are
- * sent at the end of the tick, with others that are alike. Reads are repeated on other members when they
- * fail; writes only when it is certain that they had no effect. What is rejected is an `EtcdError`, or the reason of the
- * `signal`.
+ * Keys and values. Every call is sent at once; reads of single keys and grouped writes are sent together at the end of the
+ * tick. A failed read is retried on other members, a failed write only if it is certain that it had no effect.
+ *
+ * Every promise rejects with an `EtcdError`, or with the reason of the `signal`. Match `code`, and look at `effect` before
+ * you repeat a write. Common codes are `NOT_CONNECTED`, `CONNECTION_LOST`, `DEADLINE_EXCEEDED`, `NO_LEADER`,
+ * `PERMISSION_DENIED` and `CLOSED`; wrong arguments reject with `InvalidArgumentError`, a `TypeError`, before anything is
+ * sent.
  */
 export class Kv {
   readonly #service: KvService
@@ -94,14 +97,23 @@ export class Kv {
     this.#leases = leases
   }
 
-  /** Reads one key; `undefined` if it does not exist. To learn who answered, and how, use `range(key)`. */
+  /**
+   * Reads one key. To learn which member answered, and in which mode, use `range(key)`.
+   *
+   * @returns The key with its value and revisions; `undefined` if it does not exist.
+   * @throws `COMPACTED` or `FUTURE_REVISION`, with the option `revision`.
+   * @example
+   * ```ts
+   * const port = (await etcd.get('config/port'))?.valueText
+   * ```
+   */
   async get(key: Bytes, options?: GetOptions): Promise<KeyValue | undefined> {
     checkRead('get()', options, optionNames.get)
     const { kvs } = await this.#service.range(getRequest(key, options), this.#readContext(options))
     return kvs[0]
   }
 
-  /** Whether a key exists. */
+  /** Checks whether a key exists, without reading its value. */
   async exists(key: Bytes, options?: CountOptions): Promise<boolean> {
     checkRead('exists()', options, optionNames.count)
     const request = getRequest(key, { revision: options?.revision })
@@ -110,8 +122,15 @@ export class Kv {
   }
 
   /**
-   * Reads a range of keys at once. Without a `limit`, more than `maxRangeKeys` keys or `maxRangeBytes` bytes are refused
-   * with `RANGE_TOO_LARGE`: use `list()` for those.
+   * Reads a range of keys in one call. Use `list()` for large ranges.
+   *
+   * @param range A key, `{ key }`, `{ prefix }` or `{ from, to }`.
+   * @throws `RANGE_TOO_LARGE` without a `limit`, for more than `maxRangeKeys` keys or `maxRangeBytes` bytes; `COMPACTED` or
+   *   `FUTURE_REVISION` with the option `revision`.
+   * @example
+   * ```ts
+   * const { kvs, count, revision } = await etcd.range({ prefix: 'config/' }, { limit: 100 })
+   * ```
    */
   async range(range: KeyRange, options: RangeOptions = {}): Promise<RangeResult> {
     const { result, bytes } = await this.#readPage(range, options, true)
@@ -119,14 +138,29 @@ export class Kv {
     return result
   }
 
-  /** The number of keys in a range. */
+  /**
+   * Counts the keys in a range, without reading them.
+   *
+   * @param range A key, `{ key }`, `{ prefix }` or `{ from, to }`.
+   */
   async count(range: KeyRange, options?: CountOptions): Promise<number> {
     checkRead('count()', options, optionNames.count)
     const { count } = await this.#service.range(countRequest(range, options?.revision), this.#readContext(options))
     return count
   }
 
-  /** All keys of a range, page by page at one revision, with bounded memory. Nothing is sent until it is iterated over. */
+  /**
+   * Lists all keys of a range at one revision, page by page and with bounded memory. Nothing is sent before the iteration
+   * starts.
+   *
+   * @param range A key, `{ key }`, `{ prefix }` or `{ from, to }`.
+   * @throws `InvalidArgumentError` at once, for wrong arguments. During the iteration `COMPACTED`, if the revision is
+   *   compacted meanwhile and `onCompacted` is not `restart`.
+   * @example
+   * ```ts
+   * for await (const { keyText, valueText } of etcd.list({ prefix: 'users/' })) console.log(keyText, valueText)
+   * ```
+   */
   list(range: KeyRange, options: ListOptions = {}): Listing {
     checkRead('list()', options, optionNames.list)
     const { cursor, revision, keysOnly, onRestart } = options
@@ -141,8 +175,16 @@ export class Kv {
   }
 
   /**
-   * Writes a key. Without `lease`, `ignoreLease` or `ttlSeconds`, the key leaves the lease that it was attached to, and
-   * stays until it is deleted.
+   * Writes a key. Without `lease`, `ignoreLease` or `ttlSeconds` the key is detached from its lease, and stays until it is
+   * deleted.
+   *
+   * @returns The revision of the write, and the previous key with `prevKv`.
+   * @throws `LEASE_NOT_FOUND`, `NO_SPACE`, `REQUEST_TOO_LARGE`. An error with the effect `unknown` means that the write may
+   *   have been applied.
+   * @example
+   * ```ts
+   * const { revision } = await etcd.put('config/port', '8080')
+   * ```
    */
   async put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult> {
     checkCall('put()', options, optionNames.put)
@@ -152,47 +194,84 @@ export class Kv {
     return putResult(await this.#service.put(request, context), context)
   }
 
-  /** Gives an existing key a new revision and keeps its value; `KEY_NOT_FOUND` if there is no such key. */
+  /**
+   * Gives an existing key a new revision and keeps its value.
+   *
+   * @throws `KEY_NOT_FOUND` if the key does not exist.
+   */
   async touch(key: Bytes, options: TouchOptions = {}): Promise<PutResult> {
     checkCall('touch()', options, optionNames.touch)
     const context = callContext(options, write, this.#limits.timeoutMs)
     return putResult(await this.#service.put(touchRequest(key, options), context), context)
   }
 
-  /** Deletes a key; `deleted` is 0 if it did not exist. */
+  /**
+   * Deletes a key.
+   *
+   * @returns The number of deleted keys: 0 if the key did not exist.
+   */
   async delete(key: Bytes, options: DeleteOptions = {}): Promise<DeleteResult> {
     checkCall('delete()', options, optionNames.delete)
     return this.#delete(deleteRequest(key, options), options)
   }
 
-  /** Deletes all keys of a range, at one revision. */
+  /**
+   * Deletes all keys of a range at one revision.
+   *
+   * @param range A key, `{ key }`, `{ prefix }` or `{ from, to }`.
+   * @returns The number of deleted keys, and the keys themselves with `prevKv`.
+   */
   async deleteRange(range: KeyRange, options: DeleteOptions = {}): Promise<DeleteResult> {
     checkCall('deleteRange()', options, optionNames.delete)
     return this.#delete(deleteRangeRequest(range, options), options)
   }
 
-  /** Starts a transaction: `txn().if(key('a').missing()).then(put('a', '1')).else(get('a')).commit()`. */
+  /**
+   * Starts a transaction.
+   *
+   * @example
+   * ```ts
+   * const { succeeded } = await etcd.txn().if(key('a').missing()).then(put('a', '1')).else(get('a')).commit()
+   * ```
+   */
   txn(): Txn {
     return new Txn((request, options) => this.#commit(request, options))
   }
 
-  /** Writes a key if the revision that wrote it last is `modRevision`; 0 stands for a key that does not exist. */
+  /**
+   * Writes a key if its `modRevision` is as expected.
+   *
+   * @param modRevision The expected `modRevision` of the key; 0 for a key that does not exist.
+   * @returns Whether it was written, and the `current` state of the key if it has another revision.
+   */
   async putIf(key: Bytes, value: Bytes, modRevision: number, options: PutIfOptions = {}): Promise<ConditionalResult> {
     checkCall('putIf()', options, optionNames.conditional)
     return this.#applyIf(key, modRevision, put(key, value, putFields(options)), options)
   }
 
-  /** Deletes a key if the revision that wrote it last is `modRevision`. */
+  /**
+   * Deletes a key if its `modRevision` is as expected.
+   *
+   * @param modRevision The expected `modRevision` of the key.
+   * @returns Whether it was deleted, and the `current` state of the key if it has another revision.
+   */
   async deleteIf(key: Bytes, modRevision: number, options: CallOptions = {}): Promise<ConditionalResult> {
     checkCall('deleteIf()', options, optionNames.call)
     return this.#applyIf(key, modRevision, deleteKey(key), options)
   }
 
   /**
-   * Changes a key by what it holds: reads it, calls `change` with it, and writes what that returns if nobody else has
-   * written the key meanwhile; otherwise it starts again, after a wait with jitter. `change` may return `null` to delete
-   * the key, or `undefined` to leave it alone. Rejects with `UPDATE_CONFLICT` after `maxAttempts` defeats, and with the
-   * write's error, whose `effect` may be `unknown`, when its answer was lost.
+   * Updates a key atomically: reads it, calls `change` with it, and writes the result if the key has not been written
+   * meanwhile. Otherwise it tries again, after a delay with jitter.
+   *
+   * @param change Makes the new value from the current key; `null` deletes the key, `undefined` leaves it as it is. It may
+   *   be called several times.
+   * @throws `UPDATE_CONFLICT` after `maxAttempts` attempts; the error of the write, whose effect may be `unknown`, if its
+   *   response was lost; what `change` throws.
+   * @example
+   * ```ts
+   * await etcd.update('counter', (current) => String(Number(current?.valueText ?? 0) + 1))
+   * ```
    */
   async update(key: Bytes, change: UpdateFunction, options: UpdateOptions = {}): Promise<UpdateResult> {
     checkCall('update()', options, optionNames.update)
@@ -204,8 +283,10 @@ export class Kv {
   }
 
   /**
-   * Discards the history before `revision`. `COMPACTED` if that has been done already, `FUTURE_REVISION` if there is no
-   * such revision yet.
+   * Discards the history before `revision`.
+   *
+   * @param revision The oldest revision to keep.
+   * @throws `COMPACTED` if that revision is compacted already, `FUTURE_REVISION` if it does not exist yet.
    */
   async compact(revision: number, options: CompactOptions = {}): Promise<ResponseInfo> {
     checkCall('compact()', options, optionNames.compact)

@@ -14,15 +14,15 @@ import type { RangeResult } from './results.js'
 export interface ListOptions extends ReadPolicy, CallOptions {
   /** Lists the range as it was at this revision. @default the revision of the first page */
   readonly revision?: number | undefined
-  /** Leaves the values out. @default false */
+  /** Omits the values. @default false */
   readonly keysOnly?: boolean | undefined
-  /** Goes on where an earlier listing or `range()` of the same range ended, at its revision. */
+  /** Continues after an earlier listing or `range()` of the same range, at its revision. */
   readonly cursor?: string | undefined
-  /** Pages start at 500 keys, or this if it is less, and double up to it. @default 10 000 */
+  /** Maximum number of keys per page. Pages start with 500 keys at most, and double. @default 10 000 */
   readonly maxPageSize?: number | undefined
   /**
-   * What to do when the listing's revision is compacted before its end: `throw` a `CompactedError`, or `restart` with the
-   * first page at the current revision, so that keys already seen come again.
+   * What to do if the listing's revision is compacted before its end: `throw` a `CompactedError`, or `restart` with the
+   * first page at the current revision, which repeats keys.
    * @default 'throw'
    */
   readonly onCompacted?: 'throw' | 'restart' | undefined
@@ -30,20 +30,20 @@ export interface ListOptions extends ReadPolicy, CallOptions {
   readonly onRestart?: (() => void) | undefined
 }
 
-/** One page of a listing: all its keys are as they were at `revision`, the same one for all pages. */
+/** One page of a listing, at the `revision` of all pages. */
 export interface Page {
   readonly kvs: KeyValue[]
   readonly revision: number
-  /** The number of keys in the range that are left, those of this page included. */
+  /** Number of keys left in the range, including this page. */
   readonly count: number
   /** For the `cursor` option of a later listing; `undefined` on the last page. */
   readonly cursor: string | undefined
 }
 
-/** Reads one page: at most `limit` keys from the range, or from where the cursor points to. */
+/** Reads one page: at most `limit` keys of the range, from the cursor on. */
 export type PageReader = (range: KeyRange, options: RangeOptions & { readonly limit: number }) => Promise<FetchedPage>
 
-/** A page and the size of the answer that it came in. */
+/** A page and the size of its response. */
 export interface FetchedPage {
   readonly result: RangeResult
   readonly bytes: number
@@ -51,20 +51,22 @@ export interface FetchedPage {
 
 const firstPageSize = 500
 const defaultMaxPageSize = 10_000
-/** A member that streams and falls silent for so long is left for pages from any member. */
-const longestSilenceMs = 3000
-/** A page should not hold much more than this, whatever the size of the values. */
+/** After this silence of a stream, the listing continues with pages from any member. */
+const maxSilenceMs = 3000
+/** The target size of a page, independent of the size of the values. */
 const pageBytes = 2 * 1024 * 1024
 
 /**
- * The keys of a range, however many, in key order and as they were at one revision. Iterate over the keys, or over
- * `pages()`. At most two pages are in memory: the one being consumed and the next, which is fetched meanwhile. Leaving the
- * loop cancels that fetch. Each iteration reads the range anew.
+ * All keys of a range in key order, at one revision. Iterate over the keys, or over `pages()`. At most two pages are in
+ * memory: the current one and the next, which is fetched meanwhile. Leaving the loop cancels that fetch. Each iteration
+ * reads the range again.
  *
- * Beside a page that takes longer than a second, a single key is read, so that large values arrive over a slow link, too.
+ * If a page takes longer than a second, a single key is read beside it, so that large values arrive over a slow link as
+ * well.
  *
- * The first page is an ordinary read and fixes the revision. From a member of etcd 3.7 or newer all others come as one
- * stream, held back by the consumer; if that breaks off, and from older members, they are read one by one, from any member.
+ * The first page is an ordinary read and determines the revision. A member of etcd 3.7 or newer sends all further pages as
+ * one stream, at the pace of the consumer. If the stream fails, and from older members, pages are read one by one, from any
+ * member.
  */
 export class Listing implements AsyncIterable<KeyValue> {
   readonly #read: PageReader
@@ -83,7 +85,11 @@ export class Listing implements AsyncIterable<KeyValue> {
     return new PageKeys(this.pages())
   }
 
-  /** Page by page; `timeoutMs` bounds each page. */
+  /**
+   * The listing page by page; `timeoutMs` applies to each page.
+   *
+   * @throws `COMPACTED` if the revision is compacted meanwhile and `onCompacted` is not `restart`.
+   */
   async *pages(): AsyncGenerator<Page, void, undefined> {
     const canceled = new AbortController()
     const { signal } = this.#options
@@ -131,7 +137,7 @@ export class Listing implements AsyncIterable<KeyValue> {
     }
   }
 
-  /** The pages after this one as a stream, where there are too many for one more page and the member has streams. */
+  /** The pages after this one as a stream, if they are too many for one more page and the member supports streams. */
   #streamAfter(
     { kvs, count, cursor, endpoint, mode, stale }: RangeResult,
     nextPageSize: number,
@@ -143,13 +149,13 @@ export class Listing implements AsyncIterable<KeyValue> {
     }
     const { keysOnly, timeoutMs = Number.POSITIVE_INFINITY } = this.#options
     const request = { ...rangeRequest(this.#range, { cursor, keysOnly }), serializable: mode === 'serializable' }
-    const silenceMs = Math.min(timeoutMs, longestSilenceMs)
+    const silenceMs = Math.min(timeoutMs, maxSilenceMs)
     return streamedParts({ streams, request, endpoint, silenceMs, signal })
   }
 
   /**
-   * Yields a page and those after it, of the sizes that single pages would have, out of a stream that goes on meanwhile.
-   * Returns the last one; what a stream that broke off left over is read again behind it.
+   * Yields a page and the pages after it, of the size of single pages, from a stream that continues meanwhile. Returns the
+   * last one; if the stream has failed, the listing continues behind it.
    */
   async *#withStream(
     first: Page,
@@ -185,7 +191,7 @@ export class Listing implements AsyncIterable<KeyValue> {
     return { kvs, revision, count: count - before.length, cursor }
   }
 
-  /** Never rejects: it is awaited when its turn comes, and a failure before that, or after a `break`, is not unhandled. */
+  /** Never rejects: the result is awaited later, and a failure until then, or after a `break`, must not be unhandled. */
   #fetch(
     at: Pick<RangeOptions, 'cursor' | 'revision'>,
     size: PageSize,
@@ -201,7 +207,7 @@ export class Listing implements AsyncIterable<KeyValue> {
   }
 }
 
-/** The cursor behind a result, if there is more to read. */
+/** The cursor after a result, if there are more keys. */
 export function cursorAfter(
   range: KeyRange,
   result: Pick<RangeResult, 'kvs' | 'more' | 'revision'>,
@@ -216,7 +222,7 @@ function nextSize(size: number, maxSize: number, keys: number, bytes: number): n
   return Math.min(size * 2, maxSize, fitting)
 }
 
-/** About what the keys take in an answer. */
+/** The approximate size of keys in a response. */
 function sizeOf(kvs: readonly KeyValue[]): number {
   return kvs.reduce((bytes, { key, value }) => bytes + key.length + value.length + 32, 0)
 }

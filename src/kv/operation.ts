@@ -16,14 +16,14 @@ import {
 } from './requests.js'
 import { TxnPart } from './txn-part.js'
 
-/** One operation of a transaction, and the reading of its part of the answer. */
+/** One operation of a transaction, and how its result is read from the response. */
 export class Operation<Result = unknown> extends TxnPart {
   /** @internal */
   readonly request: RequestOp
   /** @internal */
   readonly read: (response: ResponseOp) => Result
 
-  /** Made by `get()`, `put()` and the other functions of their kind. */
+  /** Made by `get()`, `put()` and the like. */
   constructor(request: RequestOp, read: (response: ResponseOp) => Result) {
     super()
     this.request = request
@@ -31,7 +31,7 @@ export class Operation<Result = unknown> extends TxnPart {
   }
 }
 
-/** What `range()` in a transaction gives. */
+/** The result of `range()` in a transaction. */
 export interface RangeOpResult {
   readonly kvs: KeyValue[]
   /** The number of keys in the whole range, whatever the limit and the filters. */
@@ -39,12 +39,12 @@ export interface RangeOpResult {
   readonly more: boolean
 }
 
-/** What `put()` in a transaction gives. */
+/** The result of `put()` in a transaction. */
 export interface PutOpResult {
   readonly prevKv: KeyValue | undefined
 }
 
-/** What `deleteKey()` and `deleteRange()` in a transaction give. */
+/** The result of `deleteKey()` and `deleteRange()` in a transaction. */
 export interface DeleteOpResult {
   readonly deleted: number
   readonly prevKvs: KeyValue[]

@@ -1,24 +1,23 @@
-/** A page, or why it could not be read. */
+/** A page, or the reason why it could not be read. */
 export type Fetch<Page> = { readonly page: Page } | { readonly failure: unknown }
 
 /** Reads a page of at most `limit` keys. */
 type Read<Page> = (limit: number, signal: AbortSignal) => Promise<Page>
 
-/** How long a page of keys whose size is not known may take until it is thought to be large, and one of known keys. */
+/** The time after which a page is assumed to be large, by whether the size of its keys is known. */
 const largePageMs = { unknown: 1000, known: 4000 }
 
-/** How many keys to read, and whether that was chosen by the size of those before them. */
+/** How many keys to read, and whether the number depends on the size of earlier keys. */
 export interface PageSize {
   readonly limit: number
   readonly isKnown: boolean
 }
 
 /**
- * Reads a page. Beside one that takes long, a single key is read, which shows how large the values are: where they are
- * large and the link is slow, a page of many might not arrive before its deadline, ever. Whichever comes first is the page,
- * and the other one is canceled. Never rejects.
+ * Reads a page. If it takes long, a single key is read beside it, because a page of large values may never arrive over a
+ * slow link before its deadline. The first response is the page, and the other read is canceled. Never rejects.
  *
- * With one `then` and no further handler, the engine finds the caller's `await` behind it for the stacks of errors.
+ * With a single `then`, the engine finds the caller's `await` behind it for the stacks of errors.
  */
 export function fetchPage<Page>(read: Read<Page>, size: PageSize, signal: AbortSignal): Promise<Fetch<Page>> {
   const beside = new SingleKey(read, size, signal)
@@ -34,7 +33,7 @@ export function fetchPage<Page>(read: Read<Page>, size: PageSize, signal: AbortS
   )
 }
 
-/** The key that is read beside a page. A failure of that says nothing about the page. */
+/** The key that is read beside a page. Its failure does not affect the page. */
 class SingleKey<Page> {
   /** Cancels the page. */
   readonly whole = new AbortController()

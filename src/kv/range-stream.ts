@@ -1,34 +1,34 @@
 import type { KeyValue } from '../core/key-value.js'
 import type { RangeRequest, RangeResponse } from '../protobuf/generated/messages.js'
 
-/** Reads ranges as streams of one member, which etcd has since 3.7. */
+/** Reads ranges as streams of one member, which etcd supports since 3.7. */
 export interface RangeStreams {
-  /** Whether the member may be asked: it has not refused to stream lately. */
+  /** Whether the member supports streams, as far as it is known. */
   serves(endpoint: string): boolean
-  /** The parts of the answer, in key order; the last one alone has a header. Leaving the iteration ends the stream. */
+  /** The parts of the response in key order; only the last one has a header. Leaving the iteration ends the stream. */
   read(request: RangeRequest, endpoint: string, signal: AbortSignal): AsyncIterable<RangeResponse>
 }
 
-/** What is to be read, and from whom. */
+/** The range to read, and the member to read it from. */
 export interface StreamPlan {
   readonly streams: RangeStreams
-  /** It names a revision: the parts themselves do not say theirs. */
+  /** The request names a revision, which the parts do not contain. */
   readonly request: RangeRequest
   readonly endpoint: string
-  /** Silence after which the member is given up. */
+  /** The silence after which the stream is given up. */
   readonly silenceMs: number
   readonly signal: AbortSignal
 }
 
-/** Some of the keys, and whether there are none after them. */
+/** Some of the keys, and whether they are the last ones. */
 export interface StreamedPart {
   readonly kvs: KeyValue[]
   readonly isLast: boolean
 }
 
 /**
- * The parts of a streamed range. It never throws: a stream that is refused, breaks off or falls silent just ends before its
- * last part, and the caller goes on from there with single pages, which tell the reason if it lasts.
+ * The parts of a streamed range. It never throws: a stream that is refused, fails or stays silent ends before its last part,
+ * and the caller continues with single pages, which fail with the reason if it persists.
  */
 export async function* streamedParts(plan: StreamPlan): AsyncGenerator<StreamedPart, void, undefined> {
   const { streams, request, endpoint, silenceMs, signal } = plan
@@ -41,13 +41,13 @@ export async function* streamedParts(plan: StreamPlan): AsyncGenerator<StreamedP
       yield { kvs: part.value.kvs, isLast: part.value.header !== undefined }
     }
   } catch {
-    // The caller's next page finds out whether this was only the stream's trouble.
+    // The caller's next page shows whether only the stream had a problem.
   } finally {
     over.abort()
   }
 }
 
-/** What the promise resolves to, or `undefined` when it takes too long. */
+/** The result of the promise, or `undefined` after a timeout. */
 async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => {

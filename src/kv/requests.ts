@@ -32,9 +32,9 @@ export interface Sort {
 
 /** Options of `range()` as an operation of a transaction. */
 export interface RangeFields extends GetFields {
-  /** At most this many keys. */
+  /** Maximum number of keys. */
   readonly limit?: number | undefined
-  /** By default by key, ascending. Any other order makes the server read the whole range first. */
+  /** The order of the keys, by default by key and ascending. Any other order makes the server read the whole range. */
   readonly sort?: Sort | undefined
   /** Only keys written last at this revision or later. Filters make the server read the whole range. */
   readonly minModRevision?: number | undefined
@@ -51,7 +51,7 @@ export interface GetOptions extends GetFields, ReadPolicy, CallOptions {}
 
 /** Options of `range()`. */
 export interface RangeOptions extends RangeFields, ReadPolicy, CallOptions {
-  /** Goes on where an earlier result of the same range ended, at that result's revision. */
+  /** Continues after an earlier result of the same range, at that result's revision. */
   readonly cursor?: string | undefined
 }
 
@@ -60,30 +60,30 @@ export interface CountOptions extends Pick<GetFields, 'revision'>, ReadPolicy, C
 
 /** @inline */
 interface PutCommon {
-  /** Resolves with what the key held before. @default false */
+  /** Returns the previous value of the key. @default false */
   readonly prevKv?: boolean | undefined
 }
 
 /**
- * The lease of a key: attached to one, kept as it is, or none, which detaches the key.
+ * The lease of a key: attached to one, unchanged, or detached.
  * @inline
  */
 type PutLease =
   | { readonly lease?: string | undefined; readonly ignoreLease?: false | undefined }
   | { readonly lease?: undefined; readonly ignoreLease: true }
 
-/** Options of `put()` as an operation of a transaction. Without `lease` or `ignoreLease` the key leaves its lease. */
+/** Options of `put()` as an operation of a transaction. Without `lease` or `ignoreLease` the key is detached from its lease. */
 export type PutFields = PutCommon & PutLease
 
 /**
- * A key that ends by itself, or one with a lease of the caller's, or with none.
+ * A key with a time to live, with a lease of the caller, or with none.
  * @inline
  */
 type PutLifetime =
   | (PutLease & { readonly ttlSeconds?: undefined })
   | {
       /**
-       * The key is deleted after this time, or somewhat later: it is attached to a lease that keys of the same time share.
+       * The key is deleted after this time or shortly later: it is attached to a lease that keys with the same TTL share.
        */
       readonly ttlSeconds: number | undefined
       readonly lease?: undefined
@@ -101,7 +101,7 @@ export type PutIfOptions = PutLease & CallOptions
 
 /** Options of `delete()` and `deleteRange()` as operations of a transaction. */
 export interface DeleteFields {
-  /** Resolves with what was deleted. @default false */
+  /** Returns the deleted keys. @default false */
   readonly prevKv?: boolean | undefined
 }
 
@@ -113,7 +113,7 @@ const getNames = ['revision', 'keysOnly'] as const
 const boundNames = ['minModRevision', 'maxModRevision', 'minCreateRevision', 'maxCreateRevision'] as const
 const rangeNames = [...getNames, 'limit', 'sort', ...boundNames] as const
 
-/** The option names of each operation, for what TypeScript does not see. */
+/** The option names of each operation, to reject others at run time. */
 export const optionNames = {
   call: callNames,
   get: [...getNames, ...readPolicyOptions, ...callNames],
@@ -164,7 +164,7 @@ export function rangeRequest(range: KeyRange, options: RangeFields & { cursor?: 
   const encoded = someRange(range)
   const position = options.cursor === undefined ? undefined : decodeCursor(options.cursor, encoded)
   if (position !== undefined && options.revision !== undefined) {
-    throw new InvalidArgumentError('`cursor` and `revision` exclude each other: a cursor has its revision with it')
+    throw new InvalidArgumentError('`cursor` and `revision` exclude each other: a cursor contains its revision')
   }
   return {
     key: position?.next ?? encoded.key,
@@ -229,7 +229,7 @@ function keysOnly(options: GetFields): boolean | undefined {
   return optionalBoolean('keysOnly', options.keysOnly)
 }
 
-/** Checks the fields of a write of one key, which is what TypeScript does for those who use it. */
+/** Checks the fields of a write of one key at run time, for callers in JavaScript. */
 export function putFields({ lease, ignoreLease, prevKv }: PutRequest): PutFields {
   if (lease !== undefined) hexId('lease', lease)
   optionalBoolean('ignoreLease', ignoreLease)
@@ -253,7 +253,7 @@ function sortFields(sort: Sort | undefined): Pick<RangeRequest, 'sortOrder' | 's
   assertKnownOptions('sort', sort, ['target', 'order'])
   const target = sortTargets[oneOf('sort.target', sort.target, Object.keys(sortTargets) as Sort['target'][])]
   const order = oneOf('sort.order', sort.order ?? 'ascend', ['ascend', 'descend'])
-  // The natural order, asked for by name, would make the server fetch the whole range before it cuts.
+  // The server would read the whole range before it applies the limit if the natural order were requested by name.
   if (target === 'KEY' && order === 'ascend') return {}
   return { sortTarget: target, sortOrder: order === 'ascend' ? 'ASCEND' : 'DESCEND' }
 }

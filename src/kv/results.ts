@@ -4,7 +4,7 @@ import type { PutResponse, ResponseHeader } from '../protobuf/generated/messages
 import { endpointOf } from '../transport/call-progress.js'
 import type { CallContext } from '../transport/transport.js'
 
-/** Who answered, and how far the key space was. */
+/** The member that answered, and the revision of the store. */
 export interface ResponseInfo {
   /** The revision of the store when the answer was made; of a write, the revision that the write made. */
   readonly revision: number
@@ -16,7 +16,7 @@ export interface ResponseInfo {
   readonly clusterId: string | undefined
 }
 
-/** What `range()` resolves to. */
+/** The result of `range()`. */
 export interface RangeResult extends ResponseInfo {
   /** The revision that the keys are as of. */
   readonly revision: number
@@ -25,48 +25,48 @@ export interface RangeResult extends ResponseInfo {
   readonly count: number
   /** Whether the limit cut the answer off. */
   readonly more: boolean
-  /** Where to go on, at the same revision: for the `cursor` option. `undefined` at the end, or under another sort order. */
+  /** For the `cursor` option of the next read, at the same revision. `undefined` at the end, or with another sort order. */
   readonly cursor: string | undefined
   /** How the read was served. */
   readonly mode: ReadMode
   /**
-   * It may be older than what this client has seen: answered without a leader, by `fallback`, or from memory. Or the informer
-   * that answered may be cut off: its member has sent nothing for 3 s.
+   * The result may be older than what this client has seen: it was answered without a leader (`fallback`), or from memory.
+   * Or the informer that answered may be cut off: its member has sent nothing for 3 s.
    */
   readonly stale: boolean
 }
 
-/** What `put()` resolves to. */
+/** The result of `put()` and `touch()`. */
 export interface PutResult extends ResponseInfo {
-  /** What the key held before, where `prevKv` asked for it and there was something. */
+  /** The previous key and value, with the option `prevKv`; `undefined` if the key did not exist. */
   readonly prevKv: KeyValue | undefined
 }
 
-/** What `delete()` and `deleteRange()` resolve to. */
+/** The result of `delete()` and `deleteRange()`. */
 export interface DeleteResult extends ResponseInfo {
-  /** How many keys were deleted. */
+  /** Number of deleted keys. */
   readonly deleted: number
-  /** What they held, where `prevKv` asked for it. */
+  /** The deleted keys and values, with the option `prevKv`. */
   readonly prevKvs: KeyValue[]
 }
 
-/** What `putIf()` and `deleteIf()` resolve to. */
+/** The result of `putIf()` and `deleteIf()`. */
 export type ConditionalResult =
   | (ResponseInfo & { readonly succeeded: true })
-  /** The key had another revision: nothing was changed, and `current` is what it holds. */
+  /** The key had another revision: nothing was changed, and `current` is its state. */
   | (ResponseInfo & { readonly succeeded: false; readonly current: KeyValue | undefined })
 
-/** What `update()` resolves to. */
+/** The result of `update()`. */
 export interface UpdateResult {
   /** Whether anything was written; `false` when the function returned `undefined`. */
   readonly changed: boolean
   /** The revision of the write, or of the read if nothing was written. */
   readonly revision: number
-  /** How often the function was called. */
+  /** Number of calls of the function. */
   readonly attempts: number
 }
 
-/** What every result says about its answer. */
+/** The common part of all results. */
 export function responseInfo(header: ResponseHeader | undefined, { progress }: CallContext): ResponseInfo {
   const { revision = 0, memberId, clusterId } = header ?? {}
   return { revision, endpoint: endpointOf(progress) ?? '', memberId, clusterId }

@@ -9,25 +9,25 @@ import type { PutOptions } from './requests.js'
 import type { PutResult } from './results.js'
 import type { Txn } from './txn.js'
 
-/** A lease for one key with a time to live, and for others. */
+/** A lease that keys with the same time to live share. */
 export interface TtlLease {
   readonly id: string
   /**
-   * The put was acknowledged. Returns nothing where its key has its whole time left; otherwise renews the lease, and
-   * resolves to whether that still existed, and the key with it.
+   * The put was acknowledged. Returns `undefined` if its key has its whole time left; otherwise renews the lease, and
+   * resolves to whether it still existed, and with it the key.
    */
   cover(options: CallOptions): Promise<boolean> | undefined
-  /** The cluster does not know this lease any more. */
+  /** The lease does not exist any more. */
   gone(): void
-  /** The put is over. */
+  /** The put has ended. */
   leave(): void
 }
 
-/** Where the leases of keys with a time to live come from. */
+/** The leases of keys with a time to live. */
 export interface TtlLeases {
   /** Time limit of a put without one, in milliseconds. */
   readonly timeoutMs: number
-  /** A lease that lasts for `ttlSeconds` at least, and exists as long as the put with it is under way. */
+  /** A lease that lasts for at least `ttlSeconds`, and exists as long as its put is in flight. */
   take(ttlSeconds: number, options: CallOptions): Promise<TtlLease>
 }
 
@@ -36,7 +36,7 @@ interface Putter {
   txn(): Txn
 }
 
-/** Writes a key that ends at some time, on a lease that others may share. */
+/** Writes a key with a time to live, on a lease that other keys may share. */
 export async function putWithTtl(
   kv: Putter,
   leases: TtlLeases,
@@ -62,7 +62,7 @@ export async function putWithTtl(
       ended = result
       lease.gone()
     } catch (error) {
-      // Somebody has revoked it, or it ended before the put was applied: nothing was written.
+      // The lease was revoked, or expired before the put was applied: nothing was written.
       if (!isEtcdError(error, 'LEASE_NOT_FOUND') || left() === 0) throw error
       lease.gone()
     } finally {
@@ -72,8 +72,8 @@ export async function putWithTtl(
 }
 
 /**
- * Writes a key again that has ended with its lease before its put was acknowledged. Where another client has written it
- * since then, that is what comes after the put `ended`, and remains.
+ * Writes a key again that has expired with its lease before its put was acknowledged. If another client has written the key
+ * since then, that write comes after the put `ended`, and stays.
  */
 async function putIfMissing(
   kv: Putter,

@@ -8,19 +8,19 @@ import type { CallOptions } from '../transport/transport.js'
 import type { PutOptions } from './requests.js'
 import type { ConditionalResult, RangeResult, UpdateResult } from './results.js'
 
-/** Makes the new value from what the key holds: `null` deletes the key, `undefined` leaves it alone. */
+/** Makes the new value from the current key: `null` deletes the key, `undefined` leaves it as it is. */
 export type UpdateFunction = (
   current: KeyValue | undefined,
 ) => Bytes | null | undefined | Promise<Bytes | null | undefined>
 
-/** Options of `update()`; `timeoutMs` bounds all attempts together, with what the function itself waits for. */
+/** Options of `update()`; `timeoutMs` applies to all attempts together, including the time that the function takes. */
 export type UpdateOptions = Pick<PutOptions, 'lease' | 'ignoreLease'> &
   CallOptions & {
-    /** How often to try against other writers. @default 100 */
+    /** Maximum number of attempts against other writers. @default 100 */
     readonly maxAttempts?: number | undefined
   }
 
-/** The part of the KV service that an update is made of. */
+/** The part of the KV API that an update uses. */
 export interface UpdateTarget {
   range(key: Bytes, options: CallOptions): Promise<RangeResult>
   putIf(key: Bytes, value: Bytes, modRevision: number, options: PutOptions): Promise<ConditionalResult>
@@ -29,7 +29,7 @@ export interface UpdateTarget {
 
 const conflictBackoff = { baseMs: 5, maxMs: 250 }
 
-/** Reads, changes and writes back, until no other writer came in between. */
+/** Reads, changes and writes back, until no other writer interferes. */
 export async function update(
   kv: UpdateTarget,
   key: Buffer,
@@ -54,16 +54,19 @@ export async function update(
     revision = result.revision
     await sleep(Math.min(fullJitterMs(attempt, conflictBackoff), rest() ?? Number.POSITIVE_INFINITY), signal)
   }
-  throw new EtcdError(`other writers came first ${maxAttempts} times`, { code: 'UPDATE_CONFLICT', effect: 'none' })
+  throw new EtcdError(`another writer changed the key in each of ${maxAttempts} attempts`, {
+    code: 'UPDATE_CONFLICT',
+    effect: 'none',
+  })
 }
 
-/** Calls the function; what it throws, the promise rejects with. */
+/** Calls the function, and turns an exception into a rejection. */
 async function changed(change: UpdateFunction, current: KeyValue | undefined): Promise<Bytes | null | undefined> {
   return change(current)
 }
 
 function changeTooLate(): EtcdError {
-  return notInTime('the function of the update did not end in time')
+  return notInTime('the function passed to update() did not settle in time')
 }
 
 function write(

@@ -25,12 +25,12 @@ const scope = 'etcdkit'
  * Instruments a client with spans and metrics, until the client is closed or the returned function is called. The spans are
  * children of the span that is active when a call is made.
  *
+ * @returns A function that ends the instrumentation.
+ * @throws `InvalidArgumentError` if `etcd` is no client, or for wrong options.
+ * @example
  * ```ts
  * const stop = instrument(etcd)
  * ```
- *
- * @returns a function that ends the instrumentation
- * @throws InvalidArgumentError if `etcd` is no client, or for wrong options
  */
 export function instrument(etcd: ObservedClient, options: InstrumentOptions = {}): () => void {
   assertKnownOptions('instrument()', options, ['tracerProvider', 'meterProvider', 'attempts', 'attributes'])

@@ -17,14 +17,14 @@ const expositions = new WeakMap<PromClient.Registry, Map<string, Exposition>>()
  * Exposes the metrics of a client in a registry, until the client is closed or the returned function is called, which also
  * removes its series. The clients in a registry share its metrics; the label `client` is the option `diagnostics.name`.
  *
+ * @returns A function that removes the client from the registry.
+ * @throws `InvalidArgumentError` if `etcd` is no client, or for wrong options.
+ * @example
  * ```ts
  * import * as promClient from 'prom-client'
  *
  * const stop = expose(etcd, { promClient })
  * ```
- *
- * @returns a function that removes the client from the registry
- * @throws InvalidArgumentError if `etcd` is no client, or for wrong options
  */
 export function expose(etcd: ObservedClient, options: ExposeOptions): () => void {
   assertKnownOptions('expose()', options, ['promClient', 'registry', 'prefix'])

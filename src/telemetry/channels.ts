@@ -7,6 +7,7 @@ import type { AttemptStart, AuthenticateStart, CallOutcome, CallStart, LockStart
  * The `node:diagnostics_channel` channels of this library, with one message for each event. A channel without subscribers
  * costs nothing: its messages are not built.
  *
+ * @example
  * ```ts
  * channels.slow.subscribe((record) => console.warn('slow call', record))
  * ```

@@ -31,7 +31,7 @@ export class BatchedCall<Request, Response> implements EncodedOperation {
   #onAbort: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
 
-  /** @throws InvalidArgumentError for a request that the wire cannot hold */
+  /** @throws `InvalidArgumentError` for a request that cannot be encoded. */
   constructor(operation: BatchOperation<Request, Response>, request: Request, context: CallContext) {
     this.operation = operation
     this.request = request

@@ -1,23 +1,22 @@
 import { assertKnownOptions, optionalBoolean } from '../../core/validate.js'
 
-/** Which calls are made together. */
+/** Which calls are batched. */
 export interface BatchingOptions {
   /**
-   * Reads of single keys that are made in the same tick of the event loop go out as one transaction of reads; one that is
-   * alone goes out as it is. Each keeps its own answer, error, signal and deadline. Off by itself for members that are not
-   * up to it: etcd 3.5.0 to 3.5.6, and learners.
+   * Sends the reads of single keys that are made in the same tick of the event loop as one transaction; a single read is sent
+   * as it is. Each call keeps its response, error, signal and deadline. Never used with etcd 3.5.0 to 3.5.6 and learners, which
+   * do not support it.
    * @default true
    */
   readonly reads?: boolean | undefined
   /**
-   * All puts and deletions of single keys go out in groups, as those made through `batcher()` do: see there for what that
-   * means.
+   * Sends all puts and deletions of single keys in groups, as `batcher()` does.
    * @default false
    */
   readonly writes?: boolean | undefined
 }
 
-/** Options with nothing left open. */
+/** Options with all defaults filled in. */
 export interface ResolvedBatching {
   readonly reads: boolean
   readonly writes: boolean
