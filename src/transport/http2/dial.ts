@@ -6,8 +6,11 @@ import type { Endpoint } from '../endpoint.js'
 import { tlsOptions } from '../tls-options.js'
 import type { HeaderField } from './hpack/header-field.js'
 
-/** The size of a socket's read buffer, which is reused: a new buffer for each read would load the garbage collector. */
-const readBytes = 65_536
+/**
+ * The read buffer of all sockets: a read is complete when `onBytes` returns. A new buffer for each read would load the garbage
+ * collector, and a buffer for each socket would be most of the memory of an idle client.
+ */
+const readBuffer = Buffer.allocUnsafeSlow(65_536)
 
 /**
  * Starts to connect to a member. The socket does not hold the process open. `onBytes` receives the first `length` bytes of
@@ -19,11 +22,10 @@ export function dial(
   settings: ChannelSettings,
   onBytes: (chunk: Buffer, length: number) => void,
 ): Socket {
-  const buffer = Buffer.allocUnsafeSlow(readBytes)
   const onread = {
-    buffer,
+    buffer: readBuffer,
     callback(length: number): boolean {
-      onBytes(buffer, length)
+      onBytes(readBuffer, length)
       return true
     },
   }
