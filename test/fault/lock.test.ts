@@ -226,6 +226,8 @@ describe('A lock whose request arrives late', () => {
     for (const index of [0, 1, 2]) {
       const member = memberAt(cluster, index)
       const proxy = proxyAt(cluster, index)
+      // With a lease at hand, so that the requests are sent at once.
+      await (await etcd.lock('warm up')).release()
       const before = await received(member, 'Txn')
       proxy.blackhole('up')
       const waits = Array.from({ length: 6 }, (_, each) =>
