@@ -2,5 +2,24 @@
 export const total = 155
 export const skipped = 2
 
-/** The tests that reach into what is private in etcd3, by their titles, with what becomes of each. All other ones pass. */
-export const expectedFailures: Readonly<Record<string, string>> = {}
+const watchers =
+  'reads `client.watchManager.watchers`, which is private; the behaviour beside it is tested in test/etcd3'
+const clock = 'moves a fake clock by which etcd3 sends its renewals; the engine renews by a clock that nobody can move'
+
+/**
+ * Tests that reach into what is private in etcd3, by their titles, with what becomes of each. All other ones pass, and so
+ * do the other eleven of that kind.
+ */
+export const expectedFailures: Readonly<Record<string, string>> = {
+  'connection pool rejects hitting invalid hosts':
+    'expects a call to fail because one of two hosts is unreachable; here it is made on the other one',
+  'lease() crons touches the lease ttl at the correct interval': clock,
+  'lease() crons marks leases as failed if etcd does not respond to keepalives in time (#110)': clock,
+  'roles and auth password auth automatically retrieves a new token if the existing one is invalid':
+    'replaces the token within `client.pool.authenticator`, which is private; a refused token is replaced here, too',
+  'watch() subscription subscribes before the connection is established': watchers,
+  'watch() subscription subscribes while the connection is still being established': watchers,
+  'watch() subscription subscribes after the connection is fully established': watchers,
+  'watch() unsubscribing unsubscribes while the connection is established': watchers,
+  'watch() unsubscribing unsubscribes while the connection is being reestablished': watchers,
+}

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pack } from './pack.js'
 
-const root = join(import.meta.dirname, '../..')
 const tag = 'v1.1.2'
 const defaultRepository = 'https://github.com/microsoft/etcd3.git'
 
@@ -60,14 +60,6 @@ const modules: Readonly<Record<string, string>> = {
 
 function npm(folder: string, ...args: readonly string[]): void {
   execFileSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder, stdio: 'inherit' })
-}
-
-/** Packs the package as it was built, and returns the path of the tarball. */
-export function pack(folder: string): string {
-  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: root })
-  const tarball = readdirSync(folder).find((name) => name.startsWith('etcdkit-') && name.endsWith('.tgz'))
-  if (tarball === undefined) throw new Error(`npm pack has left no tarball in ${folder}`)
-  return join(folder, tarball)
 }
 
 /**

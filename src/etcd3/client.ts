@@ -24,7 +24,7 @@ export class Etcd3 extends Namespace {
   readonly cluster: ClusterClient
 
   constructor(options: IOptions = { hosts: '127.0.0.1:2379' }) {
-    super(Buffer.alloc(0), new ConnectionPool(options))
+    super(Buffer.alloc(0), new ConnectionPool(options), options)
     this.auth = new AuthClient(this.pool)
     this.maintenance = new MaintenanceClient(this.pool)
     this.cluster = new ClusterClient(this.pool)

@@ -8,6 +8,7 @@ import { Election } from './election.js'
 import { KeyPrefix } from './key-prefix.js'
 import { type ILeaseOptions, Lease } from './lease.js'
 import { Lock } from './lock.js'
+import type { IOptions } from './options.js'
 import { type Rangable, Range, toBuffer } from './range.js'
 import { Isolation } from './rpc/enums.js'
 import { KVClient, LeaseClient, WatchClient } from './rpc/kv-clients.js'
@@ -18,6 +19,7 @@ import { WatchBuilder } from './watch.js'
 export class Namespace {
   readonly #keyPrefix: KeyPrefix
   protected readonly pool: ConnectionPool
+  protected readonly options: IOptions
   readonly prefix: Buffer
   /** Keys and values, with the messages of etcd and whole keys. */
   readonly kv: KVClient
@@ -26,10 +28,11 @@ export class Namespace {
   /** Watches, with the messages of etcd and whole keys. */
   readonly watchClient: WatchClient
 
-  protected constructor(prefix: Buffer, pool: ConnectionPool) {
+  protected constructor(prefix: Buffer, pool: ConnectionPool, options: IOptions) {
     this.#keyPrefix = new KeyPrefix(prefix)
     this.prefix = prefix
     this.pool = pool
+    this.options = options
     this.kv = new KVClient(pool)
     this.leaseClient = new LeaseClient(pool)
     this.watchClient = new WatchClient(pool)
@@ -93,7 +96,7 @@ export class Namespace {
 
   /** The keys within this namespace that start with `prefix`. */
   namespace(prefix: string | Buffer): Namespace {
-    return new Namespace(Buffer.concat([this.prefix, toBuffer(prefix)]), this.pool)
+    return new Namespace(Buffer.concat([this.prefix, toBuffer(prefix)]), this.pool, this.options)
   }
 
   /** An election, whose candidates have leases of `ttl` seconds. */

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setImmediate as tick } from 'node:timers/promises'
+import {
+  EtcdLeaseInvalidError,
+  EtcdLockFailedError,
+  type IKeyValue,
+  LeaseState,
+  NotCampaigningError,
+} from '../../src/etcd3/index.js'
+import { poll } from '../../src/testing/index.js'
+import { useCluster, useProxy } from '../support/cluster.js'
+import { uniquePrefix } from '../support/fixtures.js'
+import { createEtcd3, nextEvent } from './client.js'
+
+describe('etcdkit/etcd3: leases, watches, locks and elections', () => {
+  const cluster = useCluster({ proxy: true })
+  const proxy = useProxy(cluster)
+
+  test('a lease keeps keys, is renewed with events, and ends with `revoke()`', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const lease = client.lease(2)
+    assert.equal(lease.state, LeaseState.Pending)
+    await nextEvent(lease, 'keepaliveEstablished')
+    await lease.put('leased').value('1')
+    const id = await lease.grant()
+    assert.equal((await client.get('leased').exec()).kvs[0]?.lease, id)
+    const renewed = (await nextEvent(lease, 'keepaliveSucceeded')) as { ID: string; TTL: string }
+    assert.deepEqual([renewed.ID, renewed.TTL], [id, '2'])
+    await lease.revoke()
+    assert.deepEqual([lease.revoked(), await client.get('leased')], [true, null])
+  })
+
+  test('a lease that is revoked elsewhere is lost, with one error for all who ask', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const lease = client.lease(60)
+    const lost = nextEvent(lease, 'lost')
+    await client.leaseClient.leaseRevoke({ ID: await lease.grant() })
+    const error = await lease.keepaliveOnce().catch((reason: Error) => reason)
+    assert.ok(error instanceof EtcdLeaseInvalidError)
+    assert.match(error.message, /^Lease \d+ is expired or revoked$/)
+    assert.equal(await lost, error)
+    await assert.rejects(lease.put('a').value('b').exec(), EtcdLeaseInvalidError)
+    assert.throws(() => client.lease(0), /must be at least 1 second/)
+  })
+
+  test('a lease is lost no later than its time is over, and keeps nothing that a call was bounded by', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const lease = client.lease(2, { deadline: Date.now() + 10_000 })
+    await lease.grant()
+    const failed = nextEvent(lease, 'keepaliveFailed')
+    const began = performance.now()
+    proxy.cut()
+    proxy.refuse()
+    const error = (await nextEvent(lease, 'lost')) as Error
+    assert.ok(performance.now() - began < 2500, 'reported after the lease was over')
+    assert.match(error.message, /our lease has expired/)
+    await failed
+  })
+
+  test('a watch gives each event once and in order over lost connections, and reports these', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const direct = createEtcd3(t, cluster, { hosts: cluster.members.map(({ clientUrl }) => clientUrl) })
+    const keys = client.namespace(uniquePrefix())
+    const writer = direct.namespace(keys.prefix)
+    const watcher = await keys.watch().prefix('').create()
+    const seen: string[] = []
+    watcher.on('put', ({ key, value }) => seen.push(`${key}=${value}`))
+    watcher.on('delete', ({ key }) => seen.push(`${key}-`))
+    await writer.put('a').value('1')
+    const disconnected = nextEvent(watcher, 'disconnected')
+    const connected = nextEvent(watcher, 'connected')
+    proxy.refuse()
+    proxy.cut()
+    await disconnected
+    assert.equal(watcher.id, null)
+    await writer.put('a').value('2')
+    await writer.delete().key('a')
+    proxy.heal()
+    await connected
+    await writer.put('b').value('3')
+    await poll('all events are there', () => seen.length >= 4 || undefined)
+    assert.deepEqual(seen, ['a=1', 'a=2', 'a-', 'b=3'])
+    const { header } = await keys.get('b').exec()
+    assert.equal(watcher.lastRevision(), Number(header.revision))
+    await watcher.cancel()
+  })
+
+  test('a watch begins at a revision, filters, and comes with previous values', async (t) => {
+    const keys = createEtcd3(t, cluster).namespace(uniquePrefix())
+    const { header } = await keys.put('a').value('1')
+    await keys.put('a').value('2')
+    await keys.delete().key('a')
+    const watcher = keys.watch().key('a').startRevision(header.revision).only('put').withPreviousKV().watcher()
+    const puts: (string | undefined)[] = []
+    await new Promise<void>((resolve) => {
+      watcher.on('put', (kv: IKeyValue, previous?: IKeyValue) => {
+        puts.push(`${previous?.value ?? ''}>${kv.value}`)
+        if (puts.length === 2) resolve()
+      })
+    })
+    assert.deepEqual(puts, ['>1', '1>2'])
+    await watcher.cancel()
+  })
+
+  test('a listener that throws keeps no event from the others', async (t) => {
+    const keys = createEtcd3(t, cluster).namespace(uniquePrefix())
+    const watcher = await keys.watch().prefix('').create()
+    const uncaught: string[] = []
+    const onUncaught = (error: Error): number => uncaught.push(error.message)
+    process.once('uncaughtException', onUncaught)
+    t.after(() => process.off('uncaughtException', onUncaught))
+    const seen: string[] = []
+    watcher.on('put', ({ key }) => {
+      seen.push(key.toString())
+      if (seen.length === 1) throw new Error('of the listener')
+    })
+    await keys.if('x', 'Create', '==', 0).then(keys.put('a').value(''), keys.put('b').value('')).commit()
+    await poll('both events are there', () => seen.length === 2 || undefined)
+    await tick()
+    assert.deepEqual([seen, uncaught], [['a', 'b'], ['of the listener']])
+    await watcher.cancel()
+  })
+
+  test('`create()` rejects for a revision that is compacted, and within its deadline where no member answers', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const { header } = await client.put('compacted').value('')
+    await client.put('compacted').value('')
+    await client.kv.compact({ revision: header.revision, physical: true })
+    await assert.rejects(client.watch().key('compacted').startRevision('1').create(), /compacted/)
+    const defaultCallOptions = (): { deadline: number } => ({ deadline: Date.now() + 200 })
+    const nowhere = createEtcd3(t, cluster, { hosts: '127.0.0.1:1', defaultCallOptions })
+    await assert.rejects(nowhere.watch().key('a').create())
+  })
+
+  test('`close()` ends watches, and a lock that is held fails at once', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const watcher = await client.watch().key('a').create()
+    const ended = nextEvent(watcher, 'end')
+    const name = uniquePrefix()
+    const lock = await client.lock(name).ttl(5).acquire()
+    assert.equal((await client.get(name).exec()).kvs[0]?.lease, await lock.leaseId())
+    await assert.rejects(client.lock(name).acquire(), EtcdLockFailedError)
+    assert.throws(() => lock.ttl(1), /Cannot set a lock TTL/)
+    await lock.release()
+    assert.equal(await client.lock(name).do(async () => 'done'), 'done')
+    await client.close()
+    await ended
+  })
+
+  test('`do()` rejects when the lock was lost while the function ran, and tells the function', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const lock = client.lock(uniquePrefix()).ttl(2)
+    const done = lock.do(async (signal) => {
+      await client.leaseClient.leaseRevoke({ ID: String(await lock.leaseId()) })
+      if (!signal.aborted)
+        await nextEvent({ once: (name, listener) => signal.addEventListener(name, listener) }, 'abort')
+    })
+    await assert.rejects(done, EtcdLeaseInvalidError)
+  })
+
+  test('an election has one leader after another, and none without a lease', async (t) => {
+    const name = uniquePrefix()
+    const client = createEtcd3(t, cluster)
+    const first = await client.election(name, 5).campaign('one').wait()
+    const observer = await client.election(name).observe()
+    assert.equal(observer.leader(), 'one')
+    const second = client.election(name, 5).campaign('two')
+    const third = client.election(name, 5).campaign('three')
+    const elected: string[] = []
+    for (const [who, campaign] of Object.entries({ second, third })) campaign.on('elected', () => elected.push(who))
+    await Promise.all([second.getCampaignKey(), third.getCampaignKey()])
+    await poll('all of them have a key', async () => {
+      return (await client.getAll().prefix(`election/${name}/`).count()) === 3 || undefined
+    })
+    await first.proclaim('uno')
+    await poll('the observer has seen it', () => observer.leader() === 'uno' || undefined)
+    const failed = nextEvent(second, 'error')
+    const key = await second.getCampaignKey()
+    await client.leaseClient.leaseRevoke({ ID: key.slice(key.lastIndexOf('/') + 1) })
+    await second.proclaim('dos').catch(() => {})
+    await first.resign()
+    await third.wait()
+    assert.deepEqual(elected, ['third'])
+    assert.equal(await client.election(name).leader(), 'three')
+    await assert.rejects(first.proclaim('again'), NotCampaigningError)
+    await Promise.all([observer.cancel(), third.resign(), Promise.race([failed, tick()])])
+  })
+})
