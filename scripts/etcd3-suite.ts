@@ -27,7 +27,7 @@ interface Report {
 
 const hungMs = 180_000
 
-/** The suite has certificates of its own; those of the cluster take their place. */
+/** Replaces the suite's certificates with those of the cluster. */
 function replaceCertificates(folder: string, { tls }: EtcdCluster): void {
   if (tls === undefined) throw new Error('the cluster has no certificates')
   const { cert, key } = tls.authority.issue()

@@ -1,4 +1,4 @@
-/** The tests of the suite that are run, and those that it skips itself. */
+/** The number of tests that the suite runs, and of those that it skips. */
 export const total = 155
 export const skipped = 2
 
@@ -7,8 +7,8 @@ const watchers =
 const clock = 'moves a fake clock by which etcd3 sends its renewals; the engine renews by a clock that nobody can move'
 
 /**
- * Tests that reach into what is private in etcd3, by their titles, with what becomes of each. All other ones pass, and so
- * do the other eleven of that kind.
+ * The tests that use internals of etcd3 and therefore fail, with the reason. All other tests pass, among them eleven that use
+ * internals, too.
  */
 export const expectedFailures: Readonly<Record<string, string>> = {
   'connection pool rejects hitting invalid hosts':

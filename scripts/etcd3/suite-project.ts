@@ -27,8 +27,8 @@ const hooks = `
   export const mochaHooks = { afterEach() { proxy.isActive = false } }`
 
 /**
- * The modules that the suite imports, by those of the package. It reaches its connection pool by a path of its own; what a
- * client makes its calls with stands for it.
+ * The modules that the suite imports, mapped to the package. A client's internal pool replaces the connection pool, which the
+ * suite imports by path.
  */
 const modules: Readonly<Record<string, string>> = {
   index: `export * from 'etcdkit/etcd3'`,

@@ -13,7 +13,7 @@ interface CampaignEventMap {
 
 type Listener = Parameters<EventEmitter['on']>[1]
 
-/** A part in an election. Whoever has put its key first is the leader. */
+/** A candidacy in an election. The candidate with the oldest key is the leader. */
 export class Campaign extends EventEmitter {
   readonly #namespace: ElectionKeys
   readonly #lease: Lease
@@ -103,7 +103,7 @@ export class Campaign extends EventEmitter {
     while (this.#state === 'waiting') {
       const before = await this.#before(revision)
       if (before === undefined) return this.#elect(revision)
-      // Not documented in etcd3 either: its tests wait for it.
+      // An internal event of etcd3, which its test suite waits for.
       this.emit('_isWaiting')
       const watcher = this.#namespace.watch().key(before.key).startRevision(before.next).only('delete').watcher()
       await untilEvent(watcher, 'delete', (stop) => {
@@ -123,7 +123,7 @@ export class Campaign extends EventEmitter {
     return kvs[0] && { key: kvs[0].key, next: nextRevision(header.revision) }
   }
 
-  /** Nobody is before it. Whether it is the leader is for its key to say, which may be gone. */
+  /** No candidate is before this one. It is the leader only if its key still exists. */
   async #elect(revision: string): Promise<void> {
     const id = await this.#lease.grant()
     const { kvs } = await this.#namespace.get(id).exec()

@@ -101,7 +101,7 @@ export class ConnectionPool implements ICallable<string> {
     return fn({ resource: '', client: this.#raw.streams(), metadata: undefined })
   }
 
-  /** The engine knows by itself which members fail. */
+  /** Not needed: the engine tracks failing members. */
   markFailed(): void {}
 
   /** The header of an answer of which the engine has kept no more than the revision. */

@@ -91,7 +91,7 @@ export class GRPCUnavailableError extends GRPCGenericError {
 /** Status 16. */
 export class GRPCUnauthenticatedError extends GRPCGenericError {}
 
-/** An error of etcd without a class of its own. */
+/** An error of etcd that has no specific class. */
 export class EtcdError extends NamedError {}
 
 /** The lease has expired, or was revoked. */

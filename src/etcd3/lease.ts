@@ -14,7 +14,7 @@ import type { ILeaseGrantResponse, ILeaseKeepAliveResponse } from './rpc/kv-mess
 import { toHexId } from './rpc/request.js'
 import { fromHexId } from './rpc/response.js'
 
-/** Options of `lease()`. Its call options are those of the grant; all but its deadline are those of later calls, too. */
+/** Options of `lease()`. The call options apply to the grant, and without the deadline to later calls. */
 export interface ILeaseOptions extends CallOptions {
   /** Renews the lease until it is revoked or released. @default true */
   autoKeepAlive?: boolean | undefined
@@ -137,7 +137,7 @@ export class Lease extends EventEmitter {
     return true
   }
 
-  /** Reports what becomes of the lease in the engine, which renews it. */
+  /** Emits the events of the engine's lease. */
   #follow(lease: EngineLease): void {
     const id = fromHexId(lease.id, true)
     const letGo = this.#pool.hold()
@@ -176,7 +176,7 @@ export class Lease extends EventEmitter {
     }
   }
 
-  /** It is gone. All who ask get the error of the first who noticed. */
+  /** The lease is gone. All callers get the first error. */
   #lose(reason: unknown): Error {
     if (this.#lostError !== undefined) return this.#lostError
     const error = reason instanceof Error ? reason : new EtcdLeaseInvalidError(String(reason))

@@ -33,7 +33,7 @@ export class RawCalls {
   }
 
   async #kv(name: string, request: object, context: CallContext): Promise<object> {
-    // The names of calls are those of etcd3 as well.
+    // The KV service and etcd3 use the same method names.
     const call = this.#parts.kv[name as keyof KvService] as KvCall<object, object>
     if (name !== 'txn') return call(request, context)
     const sent = linearizableRequest(request)
@@ -53,7 +53,7 @@ export class RawCalls {
 }
 
 function methodOf(service: ServiceName, name: string): AnyMethod {
-  // The names of methods are those of the wire, with a small first letter.
+  // etcd3 names methods as the wire does, with a lower-case first letter.
   const method = (methods as unknown as Services)[service]?.[name.slice(0, 1).toUpperCase() + name.slice(1)]
   if (method === undefined) throw new ClientRuntimeError(`there is no call ${service}.${name}`)
   return method

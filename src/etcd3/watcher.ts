@@ -29,11 +29,11 @@ interface WatcherEventMap {
 type Listener = Parameters<EventEmitter['on']>[1]
 
 const context = { service: 'Watch', method: 'watch', isStream: true } as const
-/** Of several watches on one stream, each is confirmed by itself. */
+/** Watches that share a stream are confirmed one by one. */
 const confirmationPollMs = 10
 let nextWatchId = 0
 
-/** A watch. It goes on by itself where its connection was lost, with every event once and in order. */
+/** A watch. It resumes after lost connections and delivers each event once and in order. */
 export class Watcher extends EventEmitter {
   readonly #pool: ConnectionPool
   readonly #namespace: KeyPrefix
@@ -113,7 +113,7 @@ export class Watcher extends EventEmitter {
     return watcher
   }
 
-  /** Who waits for the watch is not left waiting for ever; who does not, gets it when there is a member. */
+  /** `create()` is bounded by a deadline; `watcher()` waits for a member without a bound. */
   async #confirmed(watcher: EngineWatcher): Promise<number> {
     const { signal, timeoutMs = defaultTimeoutMs } = this.#pool.boundsOf(context, undefined)
     try {

@@ -144,7 +144,6 @@ describe('etcdkit/etcd3: keys and values', () => {
   test('roles and users have errors by name, and a list of permissions is revoked', async (t) => {
     const client = createEtcd3(t, cluster)
     const role = await client.role('r').create()
-    t.after(() => role.delete())
     await assert.rejects(client.role('r').create(), EtcdRoleExistsError)
     await assert.rejects(client.role('none').delete(), EtcdRoleNotFoundError)
     await assert.rejects(client.user('none').delete(), EtcdUserNotFoundError)
@@ -156,6 +155,7 @@ describe('etcdkit/etcd3: keys and values', () => {
     assert.deepEqual(permissions.map(({ permission }) => permission).sort(), ['Read', 'Readwrite'])
     await role.revoke(permissions)
     assert.deepEqual(await role.permissions(), [])
+    await role.delete()
   })
 
   test('errors have the class of etcd3, its name, and the error of the engine as their cause', async (t) => {
@@ -253,15 +253,17 @@ describe('etcdkit/etcd3: keys and values', () => {
     const client = createEtcd3(t, cluster)
     const stream = await client.watchClient.watch()
     const answers: { created: boolean; types: string[] }[] = []
+    const written: Promise<unknown>[] = []
     const seen = new Promise<void>((resolve) => {
       stream.on('data', ({ created, events }) => {
         answers.push({ created, types: events.map(({ type }) => type) })
-        if (created) client.put('streamed').value('').exec()
+        if (created) written.push(client.put('streamed').value('').exec())
         else resolve()
       })
     })
     stream.write({ create_request: { key: Buffer.from('streamed'), filters: ['Nodelete'] } })
     await seen
+    await Promise.all(written)
     stream.cancel()
     assert.deepEqual(answers, [
       { created: true, types: [] },
@@ -269,7 +271,7 @@ describe('etcdkit/etcd3: keys and values', () => {
     ])
   })
 
-  test('ranges and enums are those of etcd3', () => {
+  test('ranges and enums equal those of etcd3', () => {
     assert.deepEqual(Range.prefix(Buffer.from([1, 255])).end, Buffer.from([2]))
     assert.deepEqual(Range.prefix(''), new Range(Buffer.from([0]), Buffer.from([0])))
     assert.equal(new Range('b', 'e').compare(new Range('e', 'f')), -1)

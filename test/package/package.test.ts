@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { devProgram, PackedPackage, run } from './packed-package.js'
 
-const entries = ['', '/naming', '/testing', '/workqueue', '/otel', '/prometheus']
+const entries = ['', '/naming', '/testing', '/workqueue', '/otel', '/prometheus', '/etcd3']
 
 /** The packages that a script leaves loaded, and whether Node's own HTTP/2 is, which is slow to load, too. */
 const showLoaded = `

@@ -12,12 +12,13 @@ const strict = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022,e
 const entries = `
   import { Etcd, tracing } from 'etcdkit'
   import { ServiceEndpoints } from 'etcdkit/naming'
+  import { Etcd3 } from 'etcdkit/etcd3'
   import { instrument } from 'etcdkit/otel'
   import { expose } from 'etcdkit/prometheus'
   import { EtcdCluster } from 'etcdkit/testing'
   import { WorkQueue } from 'etcdkit/workqueue'
   tracing.call.subscribe({ start: ({ method }) => console.log(method) })
-  console.log([Etcd, ServiceEndpoints, instrument, expose, EtcdCluster, WorkQueue].length)`
+  console.log([Etcd, Etcd3, ServiceEndpoints, instrument, expose, EtcdCluster, WorkQueue].length)`
 
 /** Compilers and releases of `@types/node`. Only the last compiler is quick enough for all of them. */
 const pairs = [

@@ -34,7 +34,7 @@ export class MultiRangeBuilder extends RangeBuilder<{ [key: string]: string }> {
     return this.prefix('')
   }
 
-  /** Reads so many keys at most. */
+  /** Limits the number of keys. */
   limit(count: number): this {
     this.request.limit = Number.isFinite(count) ? count : 0
     return this

@@ -21,7 +21,7 @@ export abstract class RangeBuilder<T> extends PromiseWrap<T> implements IOperati
     return this
   }
 
-  /** Whether a member may answer by itself, with what may be old. */
+  /** Allows a member to answer from its own state, which may be stale. */
   serializable(serializable: boolean): this {
     this.request.serializable = serializable
     return this

@@ -15,7 +15,7 @@ export interface ICallable<T> {
     service: ServiceName,
     fn: (args: { resource: T; client: unknown; metadata: unknown }) => Promise<R> | R,
   ): Promise<R>
-  /** Is told of a host that a call has failed on. */
+  /** Reports that a call on a host has failed. */
   markFailed(resource: T, error: Error): void
   readonly callOptionsFactory: CallOptionsFactory | undefined
 }
