@@ -181,9 +181,8 @@ export class Lease extends EventEmitter {
     if (this.#lostError !== undefined) return this.#lostError
     const error = reason instanceof Error ? reason : new EtcdLeaseInvalidError(String(reason))
     this.#lostError = error
-    const isClosed = this.#state === LeaseState.Revoked
     this.#close()
-    if (!isClosed) this.emit('lost', error)
+    this.emit('lost', error)
     return error
   }
 
