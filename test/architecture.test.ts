@@ -178,6 +178,19 @@ describe('The architecture of src', () => {
     assert.deepEqual(upward, [])
   })
 
+  test("lets one room write each section of a call's progress", () => {
+    const writers = handWritten.flatMap((file) =>
+      [...read(file).matchAll(/progressOf\.(\w+)\(/g)].map(([, section = '']) => ({ section, room: roomOf(file) })),
+    )
+    const rooms = new Map<string, Set<string | undefined>>()
+    for (const { section, room } of writers) rooms.set(section, (rooms.get(section) ?? new Set()).add(room))
+    assert.deepEqual(
+      [...rooms].filter(([, all]) => all.size > 1),
+      [],
+    )
+    assert.ok(rooms.size >= 8, `only ${rooms.size} sections are written`)
+  })
+
   test('has no import cycles, those of types included', () => {
     assert.deepEqual(cycles(internal), [])
   })

@@ -28,13 +28,13 @@ test("etcdctl's variables become options", () => {
   })
 })
 
-test('the password may stand behind the user, and a token takes the place of both', () => {
+test('the password may follow the user, and a token replaces both', () => {
   assert.deepEqual(optionsFromEnvironment({ ETCDCTL_USER: 'app:p:w' }).auth, { username: 'app', password: 'p:w' })
   assert.deepEqual(optionsFromEnvironment({ ETCDCTL_AUTH_JWT_TOKEN: 'x.y.z' }).auth, { token: 'x.y.z' })
   assert.throws(() => optionsFromEnvironment({ ETCDCTL_USER: 'app' }), /ETCDCTL_USER has no password/)
 })
 
-test('the user is all of its variable where the password has one of its own, as for etcdctl', () => {
+test('the user is the whole variable if the password has a separate one, as for etcdctl', () => {
   const separate = { ETCDCTL_USER: 'system:master', ETCDCTL_PASSWORD: 'p:w' }
   assert.deepEqual(optionsFromEnvironment(separate).auth, { username: 'system:master', password: 'p:w' })
   const empty = { ETCDCTL_USER: 'app:pw', ETCDCTL_PASSWORD: '' }
@@ -52,16 +52,16 @@ test('an empty environment means a member on this machine', () => {
   )
 })
 
-test('DNS discovery takes the place of endpoints', () => {
+test('DNS discovery replaces endpoints', () => {
   const env = { ETCDCTL_DISCOVERY_SRV: 'example.com', ETCDCTL_DISCOVERY_SRV_NAME: 'blue' }
   assert.deepEqual(given(optionsFromEnvironment(env)), { discovery: { domain: 'example.com', name: 'blue' } })
 })
 
-test('a duration that Go would not parse is refused by name', () => {
+test('a duration that Go cannot parse is rejected with the name of its variable', () => {
   assert.throws(() => optionsFromEnvironment({ ETCDCTL_DIAL_TIMEOUT: '5' }), /ETCDCTL_DIAL_TIMEOUT must be a duration/)
 })
 
-test('members given in code, either way, come before those of the environment', async () => {
+test('endpoints and discovery given in code override the environment', async () => {
   const env = { ETCDCTL_DISCOVERY_SRV: 'example.com' }
   const found = (etcd: Etcd) => etcd.endpoints().map(({ endpoint }) => endpoint)
   await using placed = Etcd.fromEnv({ endpoints: 'other:1' }, env)
@@ -72,7 +72,7 @@ test('members given in code, either way, come before those of the environment', 
   assert.deepEqual(found(undecided), ['http://127.0.0.1:2379'])
 })
 
-test('options given in code come before the environment', () => {
+test('options given in code override the environment', () => {
   const etcd = Etcd.fromEnv({ endpoints: 'other:1' }, { ETCDCTL_ENDPOINTS: 'a:1' })
   assert.deepEqual(
     etcd.endpoints().map(({ endpoint }) => endpoint),

@@ -68,7 +68,7 @@ const ofTwo = [4, 7, 2, 2, 3 + 1 + 1 + 1, 0.006, 7, 7, 9]
 const ofAll = [6, 7, 3, 3, 3 + 1 + 2 + 1 + 1 + 1, 0.006, 7, 7, 9]
 const ofOther = [10, 20, 1, 1, 10 + 1, 0.1, 30, 30, 40]
 
-describe('What is read off clients of one name', () => {
+describe('The observed metrics of clients with the same name', () => {
   type Series = { readonly attributes: Readonly<Record<string, unknown>>; readonly value: unknown }
 
   /** The one series of this client with something in it, of each metric. */
@@ -88,7 +88,7 @@ describe('What is read off clients of one name', () => {
     )
   }
 
-  test('is one series in OpenTelemetry: sums, and the largest of latencies, lags and queues', async (t) => {
+  test('are one series in OpenTelemetry: sums, and the maximum of latencies, lags and queues', async (t) => {
     const sdk = startSdk(t)
     const [a, b, c, d] = [first, second, third, other].map((has) => instrumented(t, has, sdk.meterProvider))
     assert.deepEqual([await inOtel(sdk, 'etcd'), await inOtel(sdk, 'other')], [ofAll, ofOther])
@@ -98,7 +98,7 @@ describe('What is read off clients of one name', () => {
     for (const stop of [a, b, d]) stop?.()
   })
 
-  test('is read by a meter while there is a client, by instruments that are made once', (t) => {
+  test('are observed by a meter while there is a client, with instruments that are created once', (t) => {
     const sdk = startSdk(t)
     const meter = sdk.meterProvider.getMeter('etcdkit')
     const gauges = t.mock.method(meter, 'createObservableGauge')
@@ -117,7 +117,7 @@ describe('What is read off clients of one name', () => {
     assert.deepEqual(counts(), [made, 2, 2])
   })
 
-  test('is apart in OpenTelemetry where the attributes are others', async (t) => {
+  test('are separate series in OpenTelemetry if the attributes differ', async (t) => {
     const sdk = startSdk(t)
     for (const [has, team] of [
       [first, 'x'],
@@ -135,7 +135,7 @@ describe('What is read off clients of one name', () => {
     )
   })
 
-  test('is one series in Prometheus: sums, and the largest of latencies, lags and queues', async () => {
+  test('are one series in Prometheus: sums, and the maximum of latencies, lags and queues', async () => {
     const registry = new promClient.Registry()
     const stops = [first, second, third, other].map((has) =>
       expose(clientThat(has), { promClient: promClient, registry }),
@@ -156,8 +156,8 @@ describe('What is read off clients of one name', () => {
   })
 })
 
-describe('A registry in which a name is taken', () => {
-  test('keeps what it had when expose() fails, and no more, so that expose() succeeds once the name is free', () => {
+describe('A registry in which a name is in use', () => {
+  test('is unchanged when expose() fails, so that expose() succeeds once the name is free', () => {
     const registry = new promClient.Registry()
     const name = 'etcd_lock_lost_total'
     const foreign = new promClient.Counter({ name, help: 'of somebody else', registers: [registry] })

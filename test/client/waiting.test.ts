@@ -12,8 +12,8 @@ function nowhere(): Etcd {
   return new Etcd({ endpoints: 'http://127.0.0.1:1', connectTimeoutMs: 100 })
 }
 
-describe('What waits for members', () => {
-  test('says what stood in the way when it is not ready in time', async () => {
+describe('A wait for members', () => {
+  test('fails with the obstacle when its time is over', async () => {
     await using etcd = nowhere()
     await using informer = etcd.informer({ prefix: 'a' })
     const lost = new Promise((resolve) => etcd.on('endpointLost', resolve))
@@ -28,7 +28,7 @@ describe('What waits for members', () => {
     })
   })
 
-  test('says that no member could be reached, and why, where that is so when the time is over', async () => {
+  test('fails with the reason why no member could be reached', async () => {
     // The time of every wait is over before that of an attempt to connect.
     await using etcd = new Etcd({ endpoints: ['http://127.0.0.1:1', 'http://127.0.0.1:3'] })
     const lost = new Promise((resolve) => etcd.on('endpointLost', resolve))
@@ -88,7 +88,7 @@ describe('What waits for members', () => {
     )
   })
 
-  test('says why nobody is logged in yet, and goes on when that has passed', async () => {
+  test('fails with the reason why the login fails, and continues once the login succeeds', async () => {
     let answer = 'etcdserver: no leader'
     const isLogin = (path: unknown): boolean => path === methods.Auth.Authenticate.path
     await using member = await ScriptedMember.start(({ headers }) => (isLogin(headers[':path']) ? answer : undefined))

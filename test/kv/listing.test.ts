@@ -46,14 +46,14 @@ function listing(
 }
 
 describe('A listing', () => {
-  test('reads nothing until it is iterated over', async () => {
+  test('sends nothing before the iteration starts', async () => {
     const { asked, list } = listing(10)
     list.pages()
     await turn()
     assert.equal(asked.length, 0)
   })
 
-  test('asks with its own options for every page, and for its revision only in the first', async () => {
+  test('passes its options to every page, and its revision only to the first', async () => {
     const options = { keysOnly: true, mode: 'serializable', prefer: 'nearest', timeoutMs: 5, revision: 7 } as const
     const { asked, list } = listing(1200, options)
     await collect(list)
@@ -70,7 +70,7 @@ describe('A listing', () => {
     )
   })
 
-  test('serves calls of next() that do not wait for each other in order, and each with another key', async () => {
+  test('serves concurrent calls of next() in order, each with another key', async () => {
     const keys = listing(1200).list[Symbol.asyncIterator]()
     const results = await Promise.all(Array.from({ length: 1202 }, () => keys.next()))
     const texts = results.map(({ value }) => value?.keyText)
@@ -82,7 +82,7 @@ describe('A listing', () => {
     assert.deepEqual(await keys.return?.(), { value: undefined, done: true })
   })
 
-  test('cancels the page that is being read ahead when the loop is left, in whatever way', async () => {
+  test('cancels the page that is read ahead when the loop ends, whatever the reason', async () => {
     const leave: ((list: Listing) => Promise<unknown>)[] = [
       async (list) => {
         for await (const _ of list) break
@@ -103,13 +103,13 @@ describe('A listing', () => {
     }
   })
 
-  test('does not report the failure of a page that nobody comes to', async () => {
+  test('does not report the failure of a page that is never consumed', async () => {
     const { list } = listing(5000, {}, (index) => index === 1 && Promise.reject(new Error('unseen')))
     for await (const _ of list) break
     await turn()
   })
 
-  test('takes its listener off the signal when it ends', async () => {
+  test('removes its listener from the signal when it ends', async () => {
     const controller = new AbortController()
     const { signal } = controller
     let listeners = 0
@@ -126,7 +126,7 @@ describe('A listing', () => {
     assert.equal(listeners, 0)
   })
 
-  test('restarts as often as its revision is compacted, and each time from the beginning', async () => {
+  test('restarts from the beginning each time its revision is compacted', async () => {
     let restarts = 0
     const compacted = new Set([1, 3])
     const options = { onCompacted: 'restart', onRestart: () => (restarts += 1), maxPageSize: 1000 } as const
@@ -153,7 +153,7 @@ describe('A listing from a member that streams', () => {
   const total = 5000
   const parts = [10, 20, 1000]
 
-  /** A listing whose member streams; `plan` says what becomes of a stream after so many of its parts. */
+  /** A listing whose member streams; `plan` determines how a stream ends after a number of parts. */
   function streaming(
     options: ListOptions = {},
     plan: { readonly serves?: boolean; readonly endAfter?: number; readonly then?: () => Promise<never> } = {},
@@ -205,7 +205,7 @@ describe('A listing from a member that streams', () => {
 
   const expected = Array.from({ length: total }, (_, index) => keyValue(index).keyText)
 
-  test('reads the first page, and all others as one stream at its revision', async () => {
+  test('reads all pages after the first one as one stream at its revision', async () => {
     const { asked, streams, list } = streaming({ keysOnly: true })
     const pages = await collect(list.pages())
     assert.deepEqual(
@@ -223,7 +223,7 @@ describe('A listing from a member that streams', () => {
     }
   })
 
-  test('keeps to the largest page it was told', async () => {
+  test('does not exceed the maximum page size', async () => {
     const pages = await collect(streaming({ maxPageSize: 300 }).list.pages())
     assert.deepEqual(
       pages.flatMap(({ kvs }) => kvs.map(({ keyText }) => keyText)),
@@ -232,7 +232,7 @@ describe('A listing from a member that streams', () => {
     assert.ok(pages.every(({ kvs }) => kvs.length <= 300))
   })
 
-  test('goes on with pages where the stream breaks off, ends early, or is refused', async () => {
+  test('continues with single pages if the stream fails, ends early, or is refused', async () => {
     const broken = (): Promise<never> =>
       Promise.reject(new EtcdError('gone', { code: 'CONNECTION_LOST', effect: 'none' }))
     for (const [endAfter, then] of [
@@ -250,7 +250,7 @@ describe('A listing from a member that streams', () => {
     }
   })
 
-  test('leaves a stream that falls silent', async () => {
+  test('gives up a silent stream', async () => {
     const { asked, streams, list } = streaming({ timeoutMs: 20 }, { endAfter: 1, then: () => new Promise(() => {}) })
     assert.deepEqual(
       (await collect(list)).map(({ keyText }) => keyText),
@@ -260,7 +260,7 @@ describe('A listing from a member that streams', () => {
     assert.ok(streams.every(({ signal }) => signal.aborted))
   })
 
-  test('reads pages where the member has no streams', async () => {
+  test('reads single pages from a member without streams', async () => {
     const { streams, list } = streaming({}, { serves: false })
     assert.deepEqual(
       (await collect(list)).map(({ keyText }) => keyText),
@@ -269,7 +269,7 @@ describe('A listing from a member that streams', () => {
     assert.equal(streams.length, 0)
   })
 
-  test('ends the stream when the loop is left', async () => {
+  test('ends the stream when the loop ends', async () => {
     const { streams, list } = streaming()
     let count = 0
     for await (const _ of list) if (++count === 700) break

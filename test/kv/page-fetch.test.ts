@@ -21,7 +21,7 @@ const unknown = { limit: 500, isKnown: false }
 const running = new AbortController().signal
 
 describe('A page of a listing', { concurrency: true }, () => {
-  test('is read once where it comes soon', async () => {
+  test('is read once if it arrives soon', async () => {
     const asked: Asked[] = []
     assert.deepEqual(
       await fetchPage(
@@ -37,7 +37,7 @@ describe('A page of a listing', { concurrency: true }, () => {
     )
   })
 
-  test('is one key where all of them take too long, and the rest is canceled', async () => {
+  test('is a single key if the whole page takes too long, and the page is canceled', async () => {
     const asked: Asked[] = []
     const read = reader((limit) => (limit === 1 ? 5 : 60_000), asked)
     assert.deepEqual(await fetchPage(read, unknown, running), { page: 1 })
@@ -50,14 +50,14 @@ describe('A page of a listing', { concurrency: true }, () => {
     )
   })
 
-  test('is whole where it comes before the one key, which is canceled', async () => {
+  test('is complete if it arrives before the single key, which is canceled', async () => {
     const asked: Asked[] = []
     const read = reader((limit) => (limit === 1 ? 60_000 : 1200), asked)
     assert.deepEqual(await fetchPage(read, unknown, running), { page: 500 })
     assert.equal(asked[1]?.signal.aborted, true)
   })
 
-  test('fails with what the whole page fails with', async () => {
+  test('fails with the error of the whole page', async () => {
     const read = async (limit: number): Promise<number> => {
       await sleep(limit === 1 ? 0 : 1200)
       throw new Error(`${limit} keys`)
@@ -66,7 +66,7 @@ describe('A page of a listing', { concurrency: true }, () => {
     assert.equal('failure' in fetch && String(fetch.failure), 'Error: 500 keys')
   })
 
-  test('ends with the signal, and leaves no listener on it', async (t: TestContext) => {
+  test('ends when the signal aborts, and leaves no listener on it', async (t: TestContext) => {
     const canceled = new AbortController()
     const removed = t.mock.method(canceled.signal, 'removeEventListener')
     const fetching = fetchPage(

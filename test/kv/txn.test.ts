@@ -12,7 +12,7 @@ describe('A transaction of conditions alone', () => {
     await cluster?.stop()
   })
 
-  test('is sent with a linearizable read, without which one member would evaluate it alone', () => {
+  test('is sent with a linearizable read, so that no member evaluates it on its local state', () => {
     const compare = [{ key: Buffer.from('a'), rangeEnd: Buffer.from('b'), version: 1 }]
     const requestRange = { key: Buffer.from('a'), rangeEnd: Buffer.from('b'), limit: 1, keysOnly: true }
     assert.deepEqual(linearizableRequest({ compare }), { compare, failure: [{ requestRange }] })
@@ -21,7 +21,7 @@ describe('A transaction of conditions alone', () => {
     assert.deepEqual(linearizableRequest({ compare: [] }), { compare: [] })
   })
 
-  test('has no results, whether it succeeds or not', async () => {
+  test('has no results in either branch', async () => {
     await etcd.put('there', 'value')
     const outcomes = await Promise.all(['there', 'missing'].map((name) => etcd.txn().if(key(name).exists()).commit()))
     assert.deepEqual(

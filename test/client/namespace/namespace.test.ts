@@ -35,7 +35,7 @@ function startsWith(key: Buffer, prefix: Buffer): boolean {
 }
 
 describe('A namespace', () => {
-  test('puts its prefix before a key and takes it off again', () => {
+  test('adds its prefix to a key and removes it again', () => {
     fc.assert(
       fc.property(prefixes, keys, (prefix, key) => {
         const whole = addPrefix(prefix, key)
@@ -45,7 +45,7 @@ describe('A namespace', () => {
     )
   })
 
-  test('has no range that leads to a key outside of it', () => {
+  test('has no range that contains a key outside of it', () => {
     const property = fc.property(prefixes, ranges, bytes(1), (prefix, range, candidate) => {
       fc.pre(!startsWith(candidate, prefix))
       assert.ok(!contains(rangeInNamespace(prefix, encodeRange(range)), candidate))
@@ -53,7 +53,7 @@ describe('A namespace', () => {
     fc.assert(property, { numRuns: 2000 })
   })
 
-  test('has the same keys in a range inside as the range has of them', () => {
+  test('has the same keys in a range as the range itself', () => {
     const property = fc.property(prefixes, ranges, keys, (prefix, range, key) => {
       const encoded = encodeRange(range)
       assert.equal(contains(rangeInNamespace(prefix, encoded), addPrefix(prefix, key)), contains(encoded, key))
@@ -61,7 +61,7 @@ describe('A namespace', () => {
     fc.assert(property, { numRuns: 2000 })
   })
 
-  test('in another is the same as one with both prefixes', () => {
+  test('within another one equals a namespace with both prefixes', () => {
     const property = fc.property(prefixes, prefixes, ranges, keys, (outer, inner, range, key) => {
       const encoded = encodeRange(range)
       const nested = rangeInNamespace(outer, rangeInNamespace(inner, encoded))
@@ -72,7 +72,7 @@ describe('A namespace', () => {
     fc.assert(property, { numRuns: 2000 })
   })
 
-  test('ends an open range with its last key, and leaves one open where nothing comes behind it', () => {
+  test('ends an open range at its last key, and leaves it open if no key can follow', () => {
     const open = { key: Buffer.from('a'), rangeEnd: Buffer.from([0]) }
     const ends: [number[], number[]][] = [
       [[0x61], [0x62]],

@@ -22,7 +22,7 @@ function answerAll({ request }: FakeCall): unknown {
   return { header: header(), responses: request.map(() => ({ ...answer })), sizes: request.map(() => 10) }
 }
 
-/** Takes its time, as the layer that logs in. */
+/** Takes some time, as the authentication interceptor may. */
 const waitForToken: Interceptor = async (method, request, context, next) => {
   const startedAt = performance.now()
   await wait(5)
@@ -36,7 +36,7 @@ interface Ask {
   readonly serializable?: boolean
 }
 
-/** Reads through the layers of a client that batch and tell; what is sent, `reply` answers. */
+/** Reads through the batching and observing parts of a client; `reply` answers the attempts. */
 function observed(reply: (call: FakeCall, index: number) => unknown) {
   const telemetry = new ClientTelemetry({ name: 'app', namespace: undefined, keys: true, slowCallMs: 300 })
   const inner = fakeTransport(async (call, index) => {
@@ -59,7 +59,7 @@ function observed(reply: (call: FakeCall, index: number) => unknown) {
 
 function callsOf(t: TestContext): (key: string) => CallRecord {
   const records = recordsOf<CallRecord>(t, channels.call)
-  return (key) => records.find(({ request }) => request.keyText === key) ?? assert.fail(`nothing was told of ${key}`)
+  return (key) => records.find(({ request }) => request.keyText === key) ?? assert.fail(`there is no record of ${key}`)
 }
 
 function assertTimesAddUp(record: CallRecord): void {
@@ -67,8 +67,8 @@ function assertTimesAddUp(record: CallRecord): void {
   assert.ok(Math.abs(queueMs + authMs + connectMs + backoffMs + wireMs - durationMs) < 1e-6, JSON.stringify(record))
 }
 
-describe('What is told of calls in a batch', () => {
-  test('is what became of the batch, of each of them', async (t) => {
+describe('The record of a batched call', () => {
+  test('has the attempts of its batch', async (t) => {
     const attempts = recordsOf<AttemptRecord>(t, channels.attempt)
     const callOf = callsOf(t)
     const { read } = observed(async (call) => {
@@ -93,7 +93,7 @@ describe('What is told of calls in a batch', () => {
     }
   })
 
-  test('goes on with their own attempts where the batch is refused', async (t) => {
+  test('continues with separate attempts if the batch is refused', async (t) => {
     const callOf = callsOf(t)
     const { read } = observed((call) => {
       if (!Array.isArray(call.request)) return answer
@@ -101,8 +101,8 @@ describe('What is told of calls in a batch', () => {
     })
     await Promise.all(['a', 'b'].map((key) => read(key)))
     for (const { attemptRecords, attempts, callId } of ['a', 'b'].map(callOf)) {
-      const told = attemptRecords.map(({ method, attempt, reason, batch }) => [method, attempt, reason, batch?.calls])
-      assert.deepEqual(told, [
+      const recorded = attemptRecords.map(({ method, attempt, reason, batch }) => [method, attempt, reason, batch?.calls])
+      assert.deepEqual(recorded, [
         ['KV.Txn', 1, 'first', 2],
         ['KV.Range', 2, 'PERMISSION_DENIED', undefined],
       ])
@@ -110,7 +110,7 @@ describe('What is told of calls in a batch', () => {
     }
   })
 
-  test('ends with what they saw of it where they leave', async (t) => {
+  test('ends with the state of the batch when the call leaves it', async (t) => {
     const callOf = callsOf(t)
     const wire = new EventEmitter()
     const { read } = observed(async (call) => {
@@ -141,7 +141,7 @@ describe('What is told of calls in a batch', () => {
     assert.deepEqual([callOf('c').attempts, callOf('c').outcome.ok], [1, true])
   })
 
-  test('leaves out what was before them where they join one under way', async (t) => {
+  test('omits the time before the call joined a batch in flight', async (t) => {
     const callOf = callsOf(t)
     let join = (): void => {}
     const joining = new Promise<void>((resolve) => {

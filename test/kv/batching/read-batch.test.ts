@@ -22,7 +22,7 @@ import { type FakeCall, fakeTransport, header } from '../../support/fake-transpo
 
 type BatchedRead = BatchedCall<RangeRequest, RangeResponse>
 
-/** What one sending asks for: the keys of a transaction, or of a read by itself. */
+/** The keys of one request: a transaction, or a single read. */
 function keysOf({ request }: Pick<FakeCall, 'request'>): string[] {
   const requests = Array.isArray(request) ? request.map((call: BatchedRead) => call.request) : [request]
   return requests.map((one) => String((one as RangeRequest).key))
@@ -68,7 +68,7 @@ function batching(answer: (call: FakeCall, index: number) => unknown, options: P
 }
 
 describe('Reads made in one tick', () => {
-  test('go out as one transaction, and each has its own answer', async () => {
+  test('are sent as one transaction, and each has its response', async () => {
     const { read, calls, contexts } = batching((call) => {
       progressOf.retry(call.context).backoffMs = 7
       return answerAll(call)
@@ -86,7 +86,7 @@ describe('Reads made in one tick', () => {
     }
   })
 
-  test('go out as they are where there is one alone, before anything else happens', async () => {
+  test('are sent as plain reads if there is only one, before anything else happens', async () => {
     const { read, calls, contexts } = batching(answerAll)
     const reading = read('a')
     await new Promise((resolve) => process.nextTick(resolve))
@@ -97,7 +97,7 @@ describe('Reads made in one tick', () => {
     assert.deepEqual((await reading).kvs[0]?.keyText, 'a')
   })
 
-  test('include those of callers that an answer of this turn lets go on', async () => {
+  test('include reads of callers that a response in the same turn resumes', async () => {
     const { read, sent } = batching(answerAll)
     const twice = async (key: string): Promise<void> => {
       await read(key)
@@ -130,7 +130,7 @@ describe('Reads made in one tick', () => {
     )
   })
 
-  test('go by themselves where they are ranges, of a past revision, or have been somewhere already', async () => {
+  test('are not batched if they read ranges or a past revision, or exclude members', async () => {
     const { read, sent } = batching(answerAll)
     await Promise.all([
       read('a', { rangeEnd: Buffer.from('b') }),
@@ -141,7 +141,7 @@ describe('Reads made in one tick', () => {
     assert.deepEqual(sent(), [['a'], ['b'], ['c'], ['d']])
   })
 
-  test('of the same key share an operation, with answers of their own', async () => {
+  test('of the same key share an operation, and each has its response', async () => {
     const { read, sent } = batching(answerAll)
     const [first, second, third] = await Promise.all([read('a'), read('a'), read('b')])
     assert.deepEqual(sent(), [['a', 'b']])
@@ -154,7 +154,7 @@ describe('Reads made in one tick', () => {
     assert.deepEqual(sent()[2], ['d', 'd'])
   })
 
-  test('are split by their number and their bytes', async () => {
+  test('are split by their number and their size', async () => {
     const few = batching(answerAll, { maxOps: 2 })
     await Promise.all(['a', 'b', 'c', 'd', 'e'].map((key) => few.read(key)))
     assert.deepEqual(few.sent(), [['a', 'b'], ['c', 'd'], ['e']])
@@ -166,7 +166,7 @@ describe('Reads made in one tick', () => {
     )
   })
 
-  test('go out singly to members that are not up to transactions of reads', async () => {
+  test('are sent one by one to members that do not support transactions of reads', async () => {
     const { read, sent } = batching(answerAll, { servesBatches: () => false })
     await Promise.all([read('a'), read('b')])
     assert.deepEqual(sent(), [['a'], ['b']])
@@ -174,7 +174,7 @@ describe('Reads made in one tick', () => {
 })
 
 describe('A batch that fails', () => {
-  test('for what may be one read is made again read by read, so that the guilty alone fails', async () => {
+  test('for a reason that may concern one read is repeated read by read, so that only the offending one fails', async () => {
     const { read, codeOf, contexts } = batching((call) => {
       if (keysOf(call).includes('b')) throw denied('unknown')
       return answerAll(call)
@@ -187,7 +187,7 @@ describe('A batch that fails', () => {
     )
   })
 
-  test('for all its reads alike fails each with an error of its own, as if it were its own call', async () => {
+  test('for a reason that concerns all reads fails each with a separate error, as if it were a single call', async () => {
     for (const code of ['CONNECTION_LOST', 'DEADLINE_EXCEEDED', 'CLOSED', 'AUTH_FAILED'] as const) {
       const { read, calls } = batching(() => {
         const retryable = code === 'CONNECTION_LOST'
@@ -214,7 +214,7 @@ describe('A batch that fails', () => {
     }
   })
 
-  test('makes the next ones shorter, until their reads succeed', async () => {
+  test('makes the next batches smaller, until their reads succeed', async () => {
     const { read, codeOf, sent } = batching((call) => {
       if (keysOf(call).includes('bad')) throw denied()
       return answerAll(call)
@@ -233,7 +233,7 @@ describe('A batch that fails', () => {
     assert.deepEqual(await round(false), [16])
   })
 
-  test('each time is tried ever more rarely', async () => {
+  test('repeatedly is tried less and less often', async () => {
     const { read, sent } = batching((call) => {
       if (keysOf(call).length > 1) throw new EtcdError('no such method', { code: 'UNIMPLEMENTED', effect: 'none' })
       return answerAll(call)
@@ -243,7 +243,7 @@ describe('A batch that fails', () => {
     assert.ok(batches.length < 20, `${batches.length} batches`)
   })
 
-  test('for its length is never as long again', async () => {
+  test('because of its size is never as large again', async () => {
     const { read, sent } = batching((call) => {
       if (keysOf(call).length > 10) throw new EtcdError('too many', { code: 'TOO_MANY_OPS', effect: 'none' })
       return answerAll(call)
@@ -260,7 +260,7 @@ describe('A batch that fails', () => {
   })
 })
 
-test('batches are short where answers are large', async () => {
+test('batches are small if responses are large', async () => {
   const { read, sent } = batching((call) => {
     progressOf.wire(call.context).responseBytes = keysOf(call).length * 100_000
     return answerAll(call)
@@ -283,7 +283,7 @@ test('batches are short where answers are large', async () => {
 describe('A caller that leaves a batch', () => {
   const reason = new Error('no longer wanted')
 
-  test('is not sent where it leaves before', async () => {
+  test('before it is sent is not sent', async () => {
     const { read, codeOf, sent } = batching(answerAll)
     const controller = new AbortController()
     const outcomes = [codeOf(read('a', { signal: controller.signal })), codeOf(read('b'))]
@@ -292,7 +292,7 @@ describe('A caller that leaves a batch', () => {
     assert.deepEqual(sent(), [['b']])
   })
 
-  test('by its signal or its deadline leaves the others their answers', async () => {
+  test('by its signal or its deadline does not affect the others', async () => {
     const { opened, open } = gate()
     const { read, codeOf, calls, contexts } = batching(async (call) => {
       await opened
@@ -312,7 +312,7 @@ describe('A caller that leaves a batch', () => {
     assert.equal(await stayed, 'ok')
   })
 
-  test('as the last one cancels it', async () => {
+  test('as the last one cancels the batch', async () => {
     const { read, codeOf, calls } = batching(
       ({ context: { signal } }) =>
         new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
@@ -328,14 +328,14 @@ describe('A caller that leaves a batch', () => {
   })
 })
 
-test('a request that cannot be encoded fails by itself', async () => {
+test('a request that cannot be encoded fails alone', async () => {
   const { read, codeOf, sent } = batching(answerAll)
   const outcomes = await Promise.all([codeOf(read('a', { limit: 0.5 })), codeOf(read('b'))])
   assert.deepEqual(outcomes, ['INVALID_ARGUMENT', 'ok'])
   assert.deepEqual(sent(), [['b']])
 })
 
-test('learners are given no transactions, and members that a canceled one crashes are given none at all', () => {
+test('learners and members that crash on canceled transactions are sent no batches', () => {
   const member = (version?: string, role = 'follower') => ({ version, role })
   const [linearizable, anyone] = [anyMember, { ...anyMember, serializable: true }]
   const nearest = { ...anyone, prefer: 'nearest' } as const
@@ -357,7 +357,7 @@ test('learners are given no transactions, and members that a canceled one crashe
 describe('A serializable read', () => {
   const route = { serializable: true }
 
-  test('joins one under way for the same, also of a range, and each caller has its own answer', async () => {
+  test('joins an equal read in flight, also of a range, and each caller has its response', async () => {
     const { opened, open } = gate()
     const { read, sent } = batching(async (call) => {
       await opened
@@ -379,7 +379,7 @@ describe('A serializable read', () => {
     assert.equal(sent().length, 6)
   })
 
-  test('does not join one that was sent before the client saw a newer revision', async () => {
+  test('does not join a read that was sent before the client saw a newer revision', async () => {
     const { opened, open } = gate()
     let minRevision = 1
     const options = { minRevision: () => minRevision }
@@ -399,7 +399,7 @@ describe('A serializable read', () => {
     await Promise.all(reads)
   })
 
-  test('that joined has its own signal and deadline, and outlives those that it joined', async () => {
+  test('that has joined keeps its signal and deadline, and outlives the read that it joined', async () => {
     const reason = new Error('no longer wanted')
     const { read, codeOf, calls, sent } = batching(
       ({ context }, index) =>
@@ -425,7 +425,7 @@ describe('A serializable read', () => {
     assert.equal(sent().length, 2)
   })
 
-  test('does not join one that all have left', async () => {
+  test('does not join a read that all callers have left', async () => {
     const reason = new Error('no longer wanted')
     const { read, codeOf, sent } = batching(
       (call, index) =>
@@ -443,7 +443,7 @@ describe('A serializable read', () => {
     assert.equal(sent().length, 2)
   })
 
-  test('that is refused fails all who share it, without another try', async () => {
+  test('that is refused fails for all callers that share it, without another attempt', async () => {
     const { read, codeOf, sent } = batching(() => {
       throw denied('unknown')
     })

@@ -23,7 +23,7 @@ function requestsOf({ request }: Pick<FakeCall, 'request'>): Write[] {
   return Array.isArray(request) ? request.map((call: { readonly request: Write }) => call.request) : [request as Write]
 }
 
-/** One sending in short: `a=1` is a put, `-a` a deletion. */
+/** A request in short: `a=1` is a put, `-a` a deletion. */
 function shown(call: Pick<FakeCall, 'request'>): string[] {
   return requestsOf(call).map((one) => ('value' in one ? `${one.key}=${one.value}` : `-${one.key}`))
 }
@@ -75,7 +75,7 @@ function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
 }
 
 describe('Writes made in one tick', () => {
-  test('are one transaction at one revision; one alone is a plain put', async () => {
+  test('are one transaction at one revision; a single one is a plain put', async () => {
     const { put, sent, calls } = grouping(answerAll)
     const results = await Promise.all([put('a', '1'), put('b', '2')])
     assert.deepEqual(sent(), [['a=1', 'b=2']])
@@ -89,7 +89,7 @@ describe('Writes made in one tick', () => {
     assert.deepEqual([calls[1]?.method, sent()[1]], ['KV.Put', ['c=3']])
   })
 
-  test('of puts and of deletions are groups of their own; ranges are deleted by themselves', async () => {
+  test('form separate groups of puts and deletions; deletions of ranges are not grouped', async () => {
     const { put, del, sent, calls } = grouping(answerAll)
     const results = await Promise.all([put('a'), del('b'), put('c'), del('d'), del('e', 'f')])
     assert.deepEqual(sent().sort(), [['-b', '-d'], ['-e'], ['a=', 'c=']])
@@ -97,7 +97,7 @@ describe('Writes made in one tick', () => {
     assert.ok(results[1] && 'deleted' in results[1])
   })
 
-  test('of one key are sent one after another, in order, also when one of them fails', async () => {
+  test('of one key are sent one after another and in order, also if one of them fails', async () => {
     let under = 0
     const { put, del, codeOf, sent } = grouping(async (call) => {
       under += 1
@@ -112,7 +112,7 @@ describe('Writes made in one tick', () => {
     assert.deepEqual(sent(), [['a=1'], ['a=2'], ['-a'], ['a=3']])
   })
 
-  test('are split by their number and their bytes', async () => {
+  test('are split by their number and their size', async () => {
     const few = grouping(answerAll, { maxOps: 2 })
     await Promise.all(['a', 'b', 'c', 'd', 'e'].map((key) => few.put(key)))
     assert.deepEqual(few.sent(), [['a=', 'b='], ['c=', 'd='], ['e=']])
@@ -122,7 +122,7 @@ describe('Writes made in one tick', () => {
   })
 })
 
-test('while four groups are awaited, writes gather for the next one, unless it is full', async () => {
+test('while four groups are in flight, writes gather for the next group until it is full', async () => {
   const { opened, open } = gate()
   const { put, sent } = grouping(
     async (call) => {
@@ -149,7 +149,7 @@ test('while four groups are awaited, writes gather for the next one, unless it i
 })
 
 describe('A group that fails', () => {
-  test('with nothing done is made again write by write, before the next writes of its keys', async () => {
+  test('with nothing done is repeated write by write, before the next writes of its keys', async () => {
     const underWay = new Set<string>()
     const { put, codeOf, sent } = grouping(async (call) => {
       const keys = requestsOf(call).map(({ key }) => String(key))
@@ -164,7 +164,7 @@ describe('A group that fails', () => {
     assert.deepEqual(sent(), [['a=1', 'b=1', 'c=1'], ['a=1'], ['b=1'], ['c=1'], ['a=2']])
   })
 
-  test('with an outcome that is not known is not sent again: each of its writes is unknown', async () => {
+  test('with an unknown outcome is not sent again: each of its writes has effect unknown', async () => {
     for (const code of ['CONNECTION_LOST', 'NO_SPACE', 'UNKNOWN', 'PROTOCOL_ERROR'] as const) {
       const { put, calls } = grouping(() => {
         throw new EtcdError('lost', {

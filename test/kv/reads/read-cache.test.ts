@@ -15,7 +15,7 @@ const answer = (revision: number, size = 10) => ({
   bytes: size,
 })
 
-/** Asks for a range and keeps what comes, as a read does. */
+/** Reads a range and keeps the answer. */
 function keep(cache: ReadCache, name: string, revision: number, size?: number): void {
   const request = encodeRange(name)
   cache.end(cache.begin(request, request), answer(revision, size))
@@ -39,7 +39,7 @@ async function put(cache: ReadCache, meanwhile: () => void, revision: number | E
 }
 
 describe('The read cache', () => {
-  test('keeps answers within its bytes, those that were asked for last', () => {
+  test('keeps the most recent answers within its size limit', () => {
     const cache = new ReadCache({ maxAgeMs: 10_000, maxBytes: 25 })
     for (const [index, name] of ['a', 'b', 'c'].entries()) keep(cache, name, index + 1)
     assert.deepEqual(
@@ -53,7 +53,7 @@ describe('The read cache', () => {
     )
   })
 
-  test('gives each who asks key-value pairs of its own', () => {
+  test('returns separate key-value pairs to each caller', () => {
     const cache = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
     const request = encodeRange('a')
     const kv = Object.assign(new KeyValue(), { key: Buffer.from('a'), value: Buffer.from('value') })
@@ -70,7 +70,7 @@ describe('The read cache', () => {
     assert.deepEqual([kept(cache, 'a'), cache.isInUse], [undefined, false])
   })
 
-  test('forgets what this client has written, and what was under way meanwhile', () => {
+  test('drops answers with keys that this client has written, and reads in flight meanwhile', () => {
     const cache = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
     for (const name of ['a/1', 'b']) keep(cache, name, 1)
     const [asking, other] = ['a/2', 'b/2'].map((name) => cache.begin(encodeRange(name), encodeRange(name)))
@@ -85,7 +85,7 @@ describe('The read cache', () => {
     assert.equal(kept(cache, 'b'), undefined)
   })
 
-  test('asks a copy for no less than what this client has written there, and not one that is over', () => {
+  test("requires the revision of this client's writes from a copy, and does not use a removed one", () => {
     const asked: number[] = []
     const copy = { range, answer: (_: unknown, revision: number) => void asked.push(revision) }
     const cache = new ReadCache(undefined)
@@ -101,7 +101,7 @@ describe('The read cache', () => {
     assert.deepEqual([asked, cache.isInUse], [[0, 7], false])
   })
 
-  test('forgets what it was given while a write was under way, also where it was empty when that began', async () => {
+  test('drops answers received during a write, also if it was empty when the write started', async () => {
     const cache = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
     const asked: number[] = []
     const meanwhile = (): void => {
@@ -119,7 +119,7 @@ describe('The read cache', () => {
     assert.deepEqual(asked, [8])
   })
 
-  test('forgets every key when a lease is revoked', () => {
+  test('drops all answers when a lease is revoked', () => {
     const cache = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
     const asked: number[] = []
     const copy = { range, answer: (_: unknown, revision: number) => void asked.push(revision) }

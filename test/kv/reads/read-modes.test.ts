@@ -54,7 +54,7 @@ async function read(
 }
 
 describe('A serializable read', () => {
-  test('is the answer of the first member that is not behind', async () => {
+  test('returns the response of the first member that is not behind', async () => {
     assert.deepEqual((await read({ members: [10, 10], quorum: 11, minRevision: 10 })).asked, ['m0'])
     const { outcome, asked, route, requiresFloor } = await read({ members: [8, 9, 12], quorum: 13, minRevision: 10 })
     assert.deepEqual([outcome, asked, route.serializable], [12, ['m0', 'm1', 'm2'], true])
@@ -67,7 +67,7 @@ describe('A serializable read', () => {
     assert.deepEqual([last.route.serializable, last.requiresFloor, last.isStale], [false, true, false])
   })
 
-  test('of a past revision may come from a member that is behind, if it has that revision', async () => {
+  test('of a past revision may be served by a member that is behind, if it has that revision', async () => {
     const policy = { mode: 'serializable', revision: 5 } as const
     assert.deepEqual((await read({ members: [8], quorum: 13, minRevision: 10 }, policy)).asked, ['m0'])
     const lacking = await read({ members: ['FUTURE_REVISION', 8], quorum: 13, minRevision: 10 }, policy)
@@ -78,7 +78,7 @@ describe('A serializable read', () => {
     assert.equal(future.outcome, 'FUTURE_REVISION')
   })
 
-  test('fails with what its member says otherwise', async () => {
+  test('fails with any other error of its member', async () => {
     const { outcome, asked } = await read({ members: ['PERMISSION_DENIED', 12], quorum: 13, minRevision: 0 })
     assert.deepEqual([outcome, asked], ['PERMISSION_DENIED', ['m0']])
   })
@@ -87,7 +87,7 @@ describe('A serializable read', () => {
 describe('A linearizable read with fallback', () => {
   const fallback = { fallback: 'serializable' } as const
 
-  test('is stale when it falls back, after a third of its time, even below the floor', async () => {
+  test('is stale when it falls back, after a third of its time, even below the minimum revision', async () => {
     for (const code of ['NO_LEADER', 'DEADLINE_EXCEEDED', 'SERVER_TIMEOUT', 'LEADER_CHANGED'] as const) {
       const { outcome, asked, bounds, isStale } = await read({ members: [8], quorum: code, minRevision: 10 }, fallback)
       assert.deepEqual([outcome, asked, isStale], [8, ['quorum', 'm0'], true])
@@ -95,7 +95,7 @@ describe('A linearizable read with fallback', () => {
     }
   })
 
-  test('does not fall back for other errors, nor where nobody asked for it', async () => {
+  test('does not fall back for other errors, nor without the option', async () => {
     const denied = await read({ members: [8], quorum: 'PERMISSION_DENIED', minRevision: 0 }, fallback)
     assert.deepEqual([denied.outcome, denied.asked], ['PERMISSION_DENIED', ['quorum']])
     const plain = await read({ members: [8], quorum: 'NO_LEADER', minRevision: 0 }, {})
@@ -104,7 +104,7 @@ describe('A linearizable read with fallback', () => {
     assert.deepEqual([fine.outcome, fine.isStale], [12, false])
   })
 
-  test('of a past revision goes from a member that has not come so far to the others, and then waits for a leader', async () => {
+  test('of a past revision tries the other members if one is behind, and then waits for a leader', async () => {
     const pinned = { ...fallback, revision: 9 }
     const behind = 'FUTURE_REVISION'
     const one = await read({ members: [behind, behind, 12], quorum: 'NO_LEADER', minRevision: 0 }, pinned)
@@ -115,7 +115,7 @@ describe('A linearizable read with fallback', () => {
     assert.deepEqual([all.route.serializable, all.requiresFloor], [false, true])
   })
 
-  test('has its fallback and preference from the rule where the call names none', async () => {
+  test('takes its fallback and preference from the rule if the call has none', async () => {
     const rules = [{ prefix: 'k', fallback: 'serializable', prefer: 'leader' }] as const
     const { outcome, route } = await read({ members: [8], quorum: 'NO_LEADER', minRevision: 0 }, {}, { rules })
     assert.deepEqual([outcome, route.prefer], [8, 'leader'])
