@@ -238,7 +238,7 @@ describe('Bad input', () => {
       [() => js.put?.('a', 5), '`value` must be a string or bytes, got 5'],
       [() => js.deleteKey?.('a', options), 'unknown option `timeoutMs` of deleteKey()'],
       [() => js.deleteRange?.('a', options), 'unknown option `timeoutMs` of deleteRange()'],
-      [() => etcdkit.txn().commit(), 'a transaction made by txn() is for nesting'],
+      [() => etcdkit.txn().commit(), 'a transaction made by txn() can only be nested'],
     ])
   })
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
-import { bytes, json, type KeyRange, type Keyspace, put } from '../../src/index.js'
+import { bytes, type CallRecord, channels, json, type KeyRange, type Keyspace, put } from '../../src/index.js'
 import { poll } from '../../src/testing/index.js'
+import { recordsOf } from '../support/channels.js'
 import { startCluster, useCluster } from '../support/cluster.js'
 import { proxyAt } from '../support/cluster-view.js'
 import { attemptRecords, createClient, uniquePrefix } from '../support/fixtures.js'
@@ -54,8 +55,10 @@ describe('Cached reads', () => {
         assert.equal(count, await kv.count(range))
       }),
     )
+    const records = recordsOf<CallRecord>(t, channels.call)
     const { mode, endpoint, revision } = await kv.range({ prefix: 'k/' }, cached)
     assert.deepEqual([mode, endpoint, revision], ['cached', cluster.endpoints[0], informer.revision])
+    assert.deepEqual([records[0]?.mode, records[0]?.endpoint, records[0]?.attempts], ['cached', endpoint, 0])
     assert.equal((await etcd.get(Buffer.concat([Buffer.from('no such key')]), cached))?.valueText, undefined)
   })
 

@@ -373,7 +373,7 @@ describe('Keys and values', () => {
         await assert.rejects(async () => await awaited, { code: 'TXN_NOT_COMMITTED', effect: 'none' })
       }
       // @ts-expect-error: TypeScript refuses to await it
-      await assert.rejects(async () => await put('a', '1'), /call the method of the client, such as etcd.put/)
+      await assert.rejects(async () => await put('a', '1'), /call a method of the client, such as etcd.put/)
       assert.equal(await kv.exists('a'), false)
     })
 

@@ -101,7 +101,12 @@ describe('The record of a batched call', () => {
     })
     await Promise.all(['a', 'b'].map((key) => read(key)))
     for (const { attemptRecords, attempts, callId } of ['a', 'b'].map(callOf)) {
-      const recorded = attemptRecords.map(({ method, attempt, reason, batch }) => [method, attempt, reason, batch?.calls])
+      const recorded = attemptRecords.map(({ method, attempt, reason, batch }) => [
+        method,
+        attempt,
+        reason,
+        batch?.calls,
+      ])
       assert.deepEqual(recorded, [
         ['KV.Txn', 1, 'first', 2],
         ['KV.Range', 2, 'PERMISSION_DENIED', undefined],
