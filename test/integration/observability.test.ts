@@ -246,7 +246,7 @@ describe('The telemetry of a client', () => {
     assert.deepEqual([code, stdout], [0, ''])
     const expected = [
       /^ETCDKIT \d+: app: connection to http:\/\/\S+: ready after \d+(\.\d)? ms probing$/m,
-      /^ETCDKIT \d+: app: slow call KV\.Put #\d+ of key "key": ok from http:\S+ \(leader|follower\) after .*queue .*wire .*first → http/m,
+      /^ETCDKIT \d+: app: slow call KV\.Put #\d+ of key "key": ok from http:\S+ \((leader|follower)\) after .*queue .*wire .*first → http/m,
       /^ETCDKIT \d+: app: KV\.Range #\d+, attempt 1 on http:\S+: \[FUTURE_REVISION\] .* after \d+(\.\d)? ms$/m,
       /^ETCDKIT \d+: app: watch of prefix "a\/" opened$/m,
       /^ETCDKIT \d+: app: watch of prefix "a\/" ended$/m,
