@@ -34,11 +34,10 @@ const tests: Readonly<Record<string, readonly string[]>> = {
   '@keyv/etcd 2.1.1': ['keyv.cjs'],
   'rate-limiter-flexible 11': ['rate-limiter.cjs'],
   '@nestcloud/etcd 0.7.15': ['nestcloud.cjs'],
+  // The test that is left out fails on etcd3 1.1.2 as well: it was written for a release in which a live lease had the state 0.
   '@hkube/etcd 5.1.11, its own suite': [
     'node_modules/mocha/bin/mocha.js',
-    '--exit',
-    '--reporter',
-    'dot',
+    ...['--exit', '--reporter', 'dot', '--invert', '--grep', 'should only able register once'],
     'hkube/test.js',
   ],
 }
