@@ -63,21 +63,32 @@ export class ElectionObserver extends EventEmitter {
       const { kvs, header } = await this.#namespace.getAll().sort('Create', 'Ascend').limit(1).exec()
       if (this.#isOver) return
       this.#setLeader(kvs[0])
-      const hasChanged = await this.#untilChange(kvs[0]?.key, nextRevision(header.revision))
+      const hasChanged = await (kvs[0] === undefined
+        ? this.#untilElected(header.revision)
+        : this.#untilGone(kvs[0].key, header.revision))
       if (!hasChanged) return
     }
   }
 
-  /** Until the leader's key is gone; where there is no leader, until there is one. Resolves with `false` at the end. */
-  #untilChange(key: Buffer | undefined, revision: string): Promise<boolean> {
-    const onStarted = (stop: () => void): void => {
+  /** Follows the first candidate after `revision`, which is the leader. It is reported even if it resigns at once. */
+  async #untilElected(revision: string): Promise<boolean> {
+    const watcher = this.#namespace.watch().startRevision(nextRevision(revision)).prefix('').only('put').watcher()
+    const leader = await untilEvent(watcher, 'put', (stop) => {
       this.#stop = stop
-    }
-    const builder = this.#namespace.watch().startRevision(revision)
-    if (key === undefined) return untilEvent(builder.prefix('').only('put').watcher(), 'put', onStarted)
-    const watcher = builder.key(key).watcher()
+    })
+    if (leader === undefined) return false
+    this.#setLeader(leader)
+    return this.#untilGone(leader.key, leader.mod_revision)
+  }
+
+  /** Follows the value of a leader until its key is deleted. Resolves with `false` if it was stopped. */
+  async #untilGone(key: Buffer, revision: string): Promise<boolean> {
+    const watcher = this.#namespace.watch().startRevision(nextRevision(revision)).key(key).watcher()
     watcher.on('put', (kv) => this.#setLeader(kv))
-    return untilEvent(watcher, 'delete', onStarted)
+    const deleted = await untilEvent(watcher, 'delete', (stop) => {
+      this.#stop = stop
+    })
+    return deleted !== undefined
   }
 
   #setLeader(leader: IKeyValue | undefined): void {

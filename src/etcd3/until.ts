@@ -1,17 +1,18 @@
+import type { IKeyValue } from './rpc/kv-messages.js'
 import type { Watcher } from './watcher.js'
 
-/** Ends a watch at its first event of a kind: resolves with `true`; with `false` where it ended before, or was stopped. */
+/** Ends a watch at its first event of a kind, and resolves with its key; with `undefined` if the watch ended or was stopped before. */
 export async function untilEvent(
   watcher: Watcher,
   event: 'put' | 'delete',
   onStarted: (stop: () => void) => void,
-): Promise<boolean> {
+): Promise<IKeyValue | undefined> {
   try {
-    return await new Promise<boolean>((resolve, reject) => {
-      watcher.on(event, () => resolve(true))
-      watcher.on('end', () => resolve(false))
+    return await new Promise<IKeyValue | undefined>((resolve, reject) => {
+      watcher.on(event, resolve)
+      watcher.on('end', () => resolve(undefined))
       watcher.on('error', reject)
-      onStarted(() => resolve(false))
+      onStarted(() => resolve(undefined))
     })
   } finally {
     await watcher.cancel()

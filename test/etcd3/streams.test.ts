@@ -5,7 +5,9 @@ import {
   EtcdLeaseInvalidError,
   EtcdLockFailedError,
   GRPCOutOfRangeError,
+  GRPCUnavailableError,
   type IKeyValue,
+  isRecoverableError,
   LeaseState,
   NotCampaigningError,
 } from '../../src/etcd3/index.js'
@@ -158,6 +160,40 @@ describe('etcdkit/etcd3: leases, watches, locks and elections', () => {
         await nextEvent({ once: (name, listener) => signal.addEventListener(name, listener) }, 'abort')
     })
     await assert.rejects(done, EtcdLeaseInvalidError)
+  })
+
+  test('a write whose answer is lost is applied once, and its error is not recoverable', async (t) => {
+    const global = {
+      execute: <T>(call: () => Promise<T>) =>
+        call().catch((reason: Error) => (isRecoverableError(reason) ? call() : Promise.reject(reason))),
+    }
+    const client = createEtcd3(t, cluster, { faultHandling: { global } })
+    const direct = createEtcd3(t, cluster, { hosts: cluster.members.map(({ clientUrl }) => clientUrl) })
+    const key = uniquePrefix()
+    await client.get(key)
+    const cut = proxy.cutAfter({ direction: 'down', bytes: 0 })
+    const error = await client
+      .put(key)
+      .value('1')
+      .exec()
+      .catch((reason: Error) => reason)
+    await cut
+    assert.ok(error instanceof GRPCUnavailableError)
+    assert.equal(isRecoverableError(error), false)
+    assert.equal((await direct.get(key).exec()).kvs[0]?.version, '1')
+  })
+
+  test('an observer of an election reports a leader that resigns at once', async (t) => {
+    const name = uniquePrefix()
+    const client = createEtcd3(t, cluster)
+    const observer = await client.election(name).observe()
+    const leaders: (string | undefined)[] = []
+    observer.on('change', (leader) => leaders.push(leader))
+    const key = `election/${name}/1`
+    await Promise.all([client.put(key).value('short').exec(), client.delete().key(key).exec()])
+    await poll('both changes are there', () => leaders.length === 2 || undefined)
+    assert.deepEqual(leaders, ['short', undefined])
+    await observer.cancel()
   })
 
   test('an election has one leader after another, and none without a lease', async (t) => {

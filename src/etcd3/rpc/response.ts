@@ -28,8 +28,12 @@ const memberIdFields = new Set(['memberID', 'leader'])
 export function toResponse(service: string, response: object): object {
   const fields: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(response)) {
-    const isAbsentOp = value === undefined && name.startsWith('response')
-    if (!isAbsentOp) fields[wireNames[name] ?? name] = toField(service, name, value)
+    const wireName = wireNames[name] ?? name
+    const isOp = wireName.startsWith('response_')
+    if (isOp && value === undefined) continue
+    fields[wireName] = toField(service, name, value)
+    // etcd3 names the operation that was performed.
+    if (isOp) fields.response = wireName
   }
   return fields
 }
