@@ -1,5 +1,5 @@
 /**
- * The same programs on npm `etcd3` and on `etcdkit/etcd3`, each in a process of its own: speed, memory, and what happens in
+ * The same programs on npm `etcd3` and on `etcdkit/etcd3`, each in a separate process: speed, memory, and what happens in
  * situations in which `etcd3` fails. Prints a Markdown table.
  *
  *     npm run build && npx tsx bench/etcd3-drop-in.ts          all programs

@@ -58,7 +58,7 @@ interface Message {
   readonly result?: string
 }
 
-/** Runs a program in a process of its own. @returns what it prints, or why it ended without */
+/** Runs a program in a separate process. @returns what it prints, or why it ended before */
 export async function runProgram(source: string, { library, endpoints, members, faults }: Setting): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'etcdkit-bench-'))
   writeFileSync(join(folder, 'program.cjs'), `${prelude}\n;(async () => {${source}})()`)

@@ -65,7 +65,7 @@ export class ElectionObserver extends EventEmitter {
       this.#setLeader(kvs[0])
       const hasChanged = await (kvs[0] === undefined
         ? this.#untilElected(header.revision)
-        : this.#untilGone(kvs[0].key, header.revision))
+        : this.#untilDeleted(kvs[0].key, header.revision))
       if (!hasChanged) return
     }
   }
@@ -78,11 +78,11 @@ export class ElectionObserver extends EventEmitter {
     })
     if (leader === undefined) return false
     this.#setLeader(leader)
-    return this.#untilGone(leader.key, leader.mod_revision)
+    return this.#untilDeleted(leader.key, leader.mod_revision)
   }
 
   /** Follows the value of a leader until its key is deleted. Resolves with `false` if it was stopped. */
-  async #untilGone(key: Buffer, revision: string): Promise<boolean> {
+  async #untilDeleted(key: Buffer, revision: string): Promise<boolean> {
     const watcher = this.#namespace.watch().startRevision(nextRevision(revision)).key(key).watcher()
     watcher.on('put', (kv) => this.#setLeader(kv))
     const deleted = await untilEvent(watcher, 'delete', (stop) => {

@@ -25,8 +25,11 @@ describe('etcdkit/etcd3: keys and values', () => {
   const cluster = useCluster()
 
   async function space(t: TestContext): Promise<ReturnType<Etcd3['namespace']>> {
-    const keys = createEtcd3(t, cluster).namespace(uniquePrefix())
+    const client = createEtcd3(t, cluster)
+    const keys = client.namespace(uniquePrefix())
     await Promise.all([
+      // The first key after the namespace.
+      client.put(Range.prefix(keys.prefix).end).value('outside'),
       keys.put('foo1').value('bar1'),
       keys.put('foo2').value(2),
       keys.put('foo3').value('{"a":1}'),

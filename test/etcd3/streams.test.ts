@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setImmediate as tick } from 'node:timers/promises'
 import {
   EtcdLeaseInvalidError,
   EtcdLockFailedError,
@@ -143,12 +142,35 @@ describe('etcdkit/etcd3: leases, watches, locks and elections', () => {
     const name = uniquePrefix()
     const lock = await client.lock(name).ttl(5).acquire()
     assert.equal((await client.get(name).exec()).kvs[0]?.lease, await lock.leaseId())
-    await assert.rejects(client.lock(name).acquire(), EtcdLockFailedError)
+    const refused = client.lock(name)
+    await assert.rejects(refused.acquire(), EtcdLockFailedError)
+    const { TTL } = await client.leaseClient.leaseTimeToLive({ ID: (await refused.leaseId()) ?? '' })
+    assert.equal(TTL, '-1', 'the lease of the refused lock is revoked')
     assert.throws(() => lock.ttl(1), /Cannot set a lock TTL/)
     await lock.release()
     assert.equal(await client.lock(name).do(async () => 'done'), 'done')
     await client.close()
     await ended
+  })
+
+  test('a lock whose `acquire()` fails without an answer leaves no key behind', async (t) => {
+    let calls = 0
+    const global = {
+      execute: <T>(call: () => Promise<T>) => {
+        calls += 1
+        // The first call grants the lease.
+        if (calls === 2) proxy.blackhole('down', { bytes: 'lost' })
+        return call()
+      },
+    }
+    const key = uniquePrefix()
+    const client = createEtcd3(t, cluster, { faultHandling: { global } })
+    const direct = createEtcd3(t, cluster, { hosts: cluster.members.map(({ clientUrl }) => clientUrl) })
+    const rejected = assert.rejects(client.lock(key).ttl(60).acquire(), GRPCUnavailableError)
+    await poll('the key is there', async () => (await direct.get(key).exists()) || undefined)
+    proxy.heal()
+    await rejected
+    await poll('the key is deleted', async () => !(await direct.get(key).exists()) || undefined)
   })
 
   test('`do()` rejects when the lock was lost while the function ran, and aborts the signal of the function', async (t) => {
@@ -189,8 +211,12 @@ describe('etcdkit/etcd3: leases, watches, locks and elections', () => {
     const observer = await client.election(name).observe()
     const leaders: (string | undefined)[] = []
     observer.on('change', (leader) => leaders.push(leader))
+    const direct = createEtcd3(t, cluster, { hosts: cluster.members.map(({ clientUrl }) => clientUrl) })
     const key = `election/${name}/1`
-    await Promise.all([client.put(key).value('short').exec(), client.delete().key(key).exec()])
+    proxy.blackhole('down')
+    await direct.put(key).value('short')
+    await direct.delete().key(key)
+    proxy.heal()
     await poll('both changes are there', () => leaders.length === 2 || undefined)
     assert.deepEqual(leaders, ['short', undefined])
     await observer.cancel()
@@ -215,12 +241,11 @@ describe('etcdkit/etcd3: leases, watches, locks and elections', () => {
     const failed = nextEvent(second, 'error')
     const key = await second.getCampaignKey()
     await client.leaseClient.leaseRevoke({ ID: key.slice(key.lastIndexOf('/') + 1) })
-    await second.proclaim('dos').catch(() => {})
     await first.resign()
-    await third.wait()
+    await Promise.all([failed, third.wait()])
     assert.deepEqual(elected, ['third'])
     assert.equal(await client.election(name).leader(), 'three')
     await assert.rejects(first.proclaim('again'), NotCampaigningError)
-    await Promise.all([observer.cancel(), third.resign(), Promise.race([failed, tick()])])
+    await Promise.all([observer.cancel(), third.resign()])
   })
 })
