@@ -10,8 +10,9 @@ const prelude = `
   const client = new Etcd3({ hosts: process.env.ENDPOINTS.split(',') })
   const direct = () => new Etcd3({ hosts: process.env.MEMBERS.split(',') })
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-  const nameOf = (error) => error.constructor.name
-  const settled = (promise, ms) => Promise.race([promise.then(() => 'resolves', nameOf), sleep(ms).then(() => 'hangs')])
+  const rejects = (error) => 'rejects with \`' + error.constructor.name + '\`'
+  const settled = (promise, ms) => Promise.race([promise.then(() => 'resolves', rejects), sleep(ms).then(() => 'hangs')])
+  const number = (n) => Math.round(n).toLocaleString('en')
   const fault = (name) => new Promise((resolve) => { process.once('message', resolve); process.send({ fault: name }) })
   const print = (text) => process.send({ result: text }, () => process.exit(0))
   const seconds = (ms) => (ms / 1000).toFixed(1) + ' s'
@@ -22,7 +23,7 @@ const prelude = `
       for (; performance.now() < until; count += 1) await call(count)
     }))
     const { user, system } = process.cpuUsage(cpu)
-    return Math.round(count / ms * 1000) + '/s, ' + Math.round((user + system) / count) + ' µs CPU'
+    return number(count / ms * 1000) + '/s, ' + Math.round((user + system) / count) + ' µs CPU'
   }
   async function during(name, ms, call) {
     const [began, until] = [performance.now(), performance.now() + ms]
@@ -40,7 +41,7 @@ const prelude = `
     await sleep(2000)
     await fault(name)
     await sleep(until - performance.now())
-    const result = seconds(Math.max(gap, until - last)) + ' without a success, ' + failed + ' errors'
+    const result = seconds(Math.max(gap, until - last)) + ' without a success, ' + number(failed) + ' errors'
     await sleep(500)
     return result + (waiting > 0 ? ', ' + waiting + ' of 8 callers hang' : '')
   }`

@@ -5,8 +5,8 @@ export type Programs = Readonly<Record<string, string>>
 export const programs: Programs = {
   'put, 64 at a time': `print(await load(64, 3000, (n) => client.put('bench/' + n % 1000).value('x'.repeat(100))))`,
   'get, 64 at a time': `
-    await client.put('bench/key').value('x'.repeat(100))
-    print(await load(64, 3000, () => client.get('bench/key').buffer()))`,
+    for (let n = 0; n < 1000; n += 1) await client.put('bench/' + n).value('x'.repeat(100))
+    print(await load(64, 3000, (n) => client.get('bench/' + n % 1000).buffer()))`,
   'watch, backlog of 5,000 events': `
     const { header } = await client.put('watched').value('')
     await Promise.all(Array.from({ length: 50 }, async () => { for (let n = 0; n < 100; n++) await client.put('watched').value('x') }))
@@ -14,14 +14,14 @@ export const programs: Programs = {
     let count = 0
     const watcher = client.watch().key('watched').startRevision(header.revision).watcher()
     await new Promise((resolve) => watcher.on('put', () => { count += 1; if (count === 5001) resolve() }))
-    print(Math.round(count / (performance.now() - began) * 1000) + '/s')`,
+    print(number(count / (performance.now() - began) * 1000) + '/s')`,
   'watch, backlog of 10 MB': `
     const { header } = await client.put('large').value('')
     for (let n = 0; n < 1000; n += 1) await client.put('large').value('x'.repeat(10_000))
     let count = 0
     client.watch().key('large').startRevision(header.revision).watcher().on('put', () => { count += 1 })
     await sleep(3000)
-    print(1001 - count + ' of 1,001 events lost')`,
+    print(number(1001 - count) + ' of 1,001 events lost')`,
   '1,000 leases': `
     const before = process.memoryUsage().rss
     await Promise.all(Array.from({ length: 1000 }, () => client.lease(10).grant()))
@@ -102,7 +102,7 @@ export const faultPrograms: Programs = {
       await put
     }
     const { kvs } = await direct().getAll().prefix(process.pid + '/').exec()
-    print(kvs.filter(({ version }) => version !== '1').length + ' applied twice, ' + failed + ' reported as unknown')`,
+    print(kvs.filter(({ version }) => version !== '1').length + ' applied twice, ' + failed + ' rejected')`,
   '10 create-if-absent transactions whose answers are lost': `
     let wrong = 0, failed = 0
     for (let n = 0; n < 10; n += 1) {
@@ -115,7 +115,7 @@ export const faultPrograms: Programs = {
       await fault('heal')
       await done
     }
-    print(wrong + ' report that another was first, ' + failed + ' reported as unknown')`,
+    print(wrong + ' report that another was first, ' + failed + ' rejected')`,
   'watch, the connection is cut in a backlog of 5,000 events': `
     const { header } = await client.put('cut').value('')
     const writer = direct()
@@ -128,7 +128,7 @@ export const faultPrograms: Programs = {
     await fault('cut')
     await fault('heal')
     await sleep(6000)
-    print(5001 - count + ' of 5,001 events lost')`,
+    print(number(5001 - count) + ' of 5,001 events lost')`,
   'watch, the connection is lost twice during 50 puts': `
     const writer = direct()
     const watcher = await client.watch().prefix('twice').create()
