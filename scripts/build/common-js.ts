@@ -51,7 +51,7 @@ function inlineDependencies(): Plugin {
   }
 }
 
-/** The URL that a module would have if it were a file of its own, so that it finds what lies beside it. */
+/** The URL that a module would have if it were a separate file, so that it finds what lies beside it. */
 function importMetaUrl(from: string): Plugin {
   return {
     name: 'import-meta-url',

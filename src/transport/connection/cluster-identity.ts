@@ -81,16 +81,16 @@ export class ClusterIdentity {
 
   /**
    * Processes a response header. Returns the error that the call must fail with if the response belongs to another history.
-   * `floor` is the highest revision known when the call was made, or 0 for calls that may read older data.
+   * `minRevision` is the highest revision known when the call was made, or 0 for calls that may read older data.
    */
-  observe(header: ResponseHeader | undefined, endpoint: string, floor: number): EtcdError | undefined {
+  observe(header: ResponseHeader | undefined, endpoint: string, minRevision: number): EtcdError | undefined {
     if (header === undefined) return undefined
     if (!this.admits(header)) return this.#otherCluster(header, endpoint)
     if (header.raftTerm > this.#raftTerm) this.#raiseTerm(header.raftTerm)
-    const isRewound = header.revision < floor && header.revision > 0
+    const isRewound = header.revision < minRevision && header.revision > 0
     if (header.revision >= this.#revision) this.#revision = header.revision
-    else if (isRewound) this.#rewind(header, floor, endpoint)
-    return isRewound ? rewound(header.revision, floor, endpoint) : undefined
+    else if (isRewound) this.#rewind(header, minRevision, endpoint)
+    return isRewound ? rewound(header.revision, minRevision, endpoint) : undefined
   }
 
   /** Forgets the former cluster and accepts `clusterId` from now on. */

@@ -54,7 +54,7 @@ export interface StateChange {
   readonly previousMs: number
 }
 
-/** Turns changes of state into events: each loss and each ejection once, however many attempts follow it. */
+/** Converts changes of state to events: each loss and each ejection once, however many attempts follow it. */
 export class StateReporter {
   readonly #events: EventSink
   readonly #onChange: ((change: StateChange) => void) | undefined

@@ -123,8 +123,8 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
     context: CallContext,
   ): Promise<Response> {
     if (!this.isConnected) return Promise.reject(this.#notConnected())
-    const floor = context.requiresFloor && !context.skipsRevisionCheck ? this.#host.identity.revision : 0
-    return this.#send(method, message, context, floor)
+    const minRevision = context.requiresFloor && !context.skipsRevisionCheck ? this.#host.identity.revision : 0
+    return this.#send(method, message, context, minRevision)
   }
 
   /** Opens one stream; `undefined` where none can be opened now. Every later failure is reported by the listener's `onEnd`. */
@@ -211,7 +211,7 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
     const now = performance.now()
     this.#liveness.answered(now)
     this.#latency.sample(now - attempt.sentAt, attempt.context.progress.responseBytes)
-    const refused = this.#observe(header, attempt.floor)
+    const refused = this.#observe(header, attempt.minRevision)
     // A status is about the member, whatever its cluster, and a token is valid in the cluster of the member that issued it.
     const isAboutMember = attempt.method === methods.Maintenance.Status || attempt.method === methods.Auth.Authenticate
     return isAboutMember ? undefined : refused
@@ -246,8 +246,8 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
   }
 
   /** Processes a response header. Where Status is refused, other responses show which cluster the member belongs to. */
-  #observe(header: ResponseHeader | undefined, floor: number): EtcdError | undefined {
-    const refused = this.#host.identity.observe(header, this.url, floor)
+  #observe(header: ResponseHeader | undefined, minRevision: number): EtcdError | undefined {
+    const refused = this.#host.identity.observe(header, this.url, minRevision)
     if (refused?.code !== 'CLUSTER_CHANGED') return refused
     this.#health.otherClusterFound(header)
     return refused
@@ -315,12 +315,12 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
     method: Method<Request, Response>,
     message: Buffer,
     context: CallContext,
-    floor: number,
+    minRevision: number,
   ): Promise<Response> {
     const channel = this.#channels?.unary
     if (channel === undefined) return Promise.reject(this.#notConnected())
     if (this.#calls.count === 0) this.#liveness.callsStarted()
-    const attempt = new UnaryAttempt(this, method, context, floor)
+    const attempt = new UnaryAttempt(this, method, context, minRevision)
     this.#calls.addAttempt(attempt as UnaryAttempt)
     return attempt.run(channel, message)
   }

@@ -31,7 +31,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
   readonly context: CallContext
   readonly sentAt: number
   /** The cluster's revision when the call was sent, which a linearizable response may not fall below. */
-  readonly floor: number
+  readonly minRevision: number
   readonly #owner: AttemptOwner
   #call: ChannelCall | undefined
   #message: Buffer | undefined
@@ -40,11 +40,11 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
   #resolve: ((response: Response) => void) | undefined
   #reject: ((reason: unknown) => void) | undefined
 
-  constructor(owner: AttemptOwner, method: Method<Request, Response>, context: CallContext, floor: number) {
+  constructor(owner: AttemptOwner, method: Method<Request, Response>, context: CallContext, minRevision: number) {
     this.#owner = owner
     this.method = method
     this.context = context
-    this.floor = floor
+    this.minRevision = minRevision
     this.sentAt = performance.now()
   }
 

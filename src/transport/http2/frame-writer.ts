@@ -136,7 +136,7 @@ export class FrameWriter {
     this.#at = 0
   }
 
-  /** Turns what was written to the slab into a piece. */
+  /** Makes a piece of what was written to the slab. */
   #seal(): void {
     if (this.#at === this.#from) return
     this.#pieces.push(this.#slab.subarray(this.#from, this.#at))

@@ -13,6 +13,8 @@ export function leaseViolations({ history, records }: Evidence): string[] {
   return of(records, 'lease').flatMap(({ key, endedAt, isLost }) => {
     const gone = deletedAt.get(key)
     if (isLost || gone === undefined || gone > endedAt - reportMs) return []
-    return [`${key} was gone ${(endedAt - gone).toFixed(0)} ms before its owner ended the lease, who was not told`]
+    return [
+      `${key} was gone ${(endedAt - gone).toFixed(0)} ms before its owner ended the lease, and no loss was reported`,
+    ]
   })
 }

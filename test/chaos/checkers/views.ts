@@ -2,7 +2,7 @@ import { digestOf } from '../view-digest.js'
 import type { Evidence } from './checkers.js'
 import { of } from './of.js'
 
-/** What an informer holds at a revision is what history says of that revision. */
+/** The content of an informer at a revision is the state of history at that revision. */
 export function viewViolations({ history, records }: Evidence): string[] {
   const views = of(records, 'view').sort((a, b) => a.revision - b.revision)
   const keys = new Map<string, number>()
