@@ -5,6 +5,7 @@ import { shareable } from '../../src/core/abort.js'
 import { EtcdError, type EtcdErrorInit } from '../../src/core/errors.js'
 import { CallQueues, retryInterceptor } from '../../src/interceptors/retry.js'
 import { methods } from '../../src/protobuf/methods.js'
+import { poll } from '../../src/testing/index.js'
 import { progressOf } from '../../src/transport/call-progress.js'
 import { type CallKind, type CallOptions, callContext, intercept } from '../../src/transport/transport.js'
 import { type FakeCall, fakeTransport } from '../support/fake-transport.js'
@@ -129,7 +130,8 @@ describe('Retries', () => {
       const { calls, progress } = await run([], { queues, kind: { ...kind, proposal: kind === write } })
       assert.deepEqual([calls, progress.backoffMs], [1, 0])
     }
-    assert.equal(queues.throttled > 0, true)
+    // Between its waits it is being attempted.
+    await poll('the refused call waits', () => queues.throttled > 0 || undefined, { intervalMs: 1 })
     assert.equal((await waiting).outcome, 'NO_LEADER')
   })
 
