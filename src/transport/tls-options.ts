@@ -12,3 +12,12 @@ export function tlsOptions(tls: NonNullable<Credentials['tls']>, name: string): 
     checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
   }
 }
+
+/**
+ * The error of a connection that ended during the TLS handshake. A server that speaks plain text closes or resets it, and its
+ * reset may discard what it answered: a reset counts as a close.
+ */
+export function handshakeError(error: Error): Error {
+  const isReset = 'code' in error && error.code === 'ECONNRESET'
+  return isReset ? new Error('disconnected before secure TLS connection was established', { cause: error }) : error
+}

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ChannelCredentials } from '@grpc/grpc-js'
 import type { Credentials } from '../credentials.js'
-import { tlsOptions } from '../tls-options.js'
+import { handshakeError, tlsOptions } from '../tls-options.js'
 import type { GrpcJs } from './grpc-js.js'
 
 type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>
@@ -64,7 +64,7 @@ function secured(socket: Socket, { credentials: { tls }, name, onSocket }: Init)
   if (tls === undefined) return Promise.resolve({ socket, secure: false })
   const secureSocket = connectTls({ socket, ...tlsOptions(tls, name) })
   return new Promise((resolve, reject) => {
-    secureSocket.on('error', reject)
+    secureSocket.on('error', (error) => reject(handshakeError(error)))
     secureSocket.once('close', () => reject(new Error('Socket closed during the TLS handshake')))
     secureSocket.once('secureConnect', () => resolve({ socket: secureSocket, secure: true }))
   })

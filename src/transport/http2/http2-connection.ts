@@ -5,6 +5,7 @@ import type { ChannelSettings } from '../channel-settings.js'
 import type { DeadlineClock } from '../deadline-clock.js'
 import { plainReason } from '../grpc-status.js'
 import type { SingleConnection, SingleConnectionListener } from '../reconnector.js'
+import { handshakeError } from '../tls-options.js'
 import { frameTypes, preface } from './frame.js'
 import { FrameReader } from './frame-reader.js'
 import { type ControlListener, FrameRouter } from './frame-router.js'
@@ -105,6 +106,11 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     return this.#peer.maxStreams
   }
 
+  /** Whether the TLS handshake is not complete. */
+  get #isSecuring(): boolean {
+    return this.#socket instanceof TLSSocket && !this.#hasSentPreface
+  }
+
   /** Opens a stream for a call now, or as soon as the connection is open and the peer allows another stream. */
   start(stream: Http2Stream, request: RequestInit): void {
     this.#deadlines.add(stream)
@@ -176,7 +182,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     const socket = this.#socket
     socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => this.#sendPreface())
     socket.on('drain', () => this.#onWritable())
-    socket.on('error', (error) => this.#lose(error))
+    socket.on('error', (error) => this.#lose(this.#isSecuring ? handshakeError(error) : error))
     socket.on('close', () => this.#lose(undefined))
   }
 
