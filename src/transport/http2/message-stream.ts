@@ -1,34 +1,24 @@
 import type { CallListener, CallStatus, ChannelStream } from '../channel.js'
 import { ByteQueue } from './byte-queue.js'
-import { statusCodes, statusOfReset } from './grpc-protocol.js'
+import { statusCodes } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
-import { Http2Stream, type StreamHost } from './http2-stream.js'
+import type { Http2Stream, StreamHost } from './http2-stream.js'
 import { MessageAssembler } from './message-assembler.js'
 import { OutgoingBody } from './outgoing-body.js'
-import type { ResponseHeaders } from './response-headers.js'
-import { ResponseState } from './response-state.js'
+import { cutShort, noHeaders, ResponseStream } from './response-stream.js'
 import { streamWindowBytes } from './settings.js'
 
 const overWindow: CallStatus = {
   code: statusCodes.internal,
   details: 'HTTP/2 FLOW_CONTROL_ERROR: the peer exceeded the window of a stream',
 }
-const noHeaders: CallStatus = {
-  code: statusCodes.internal,
-  details: 'HTTP/2 PROTOCOL_ERROR: the response has data before its headers',
-}
-const cutShort: CallStatus = { code: statusCodes.internal, details: 'the response ended within a message' }
-
 /**
  * A bidirectional stream of messages. The stream's window is released as messages are read, so that a reader that pauses stops
  * the peer when the window is full.
  */
-export class MessageStream extends Http2Stream implements ChannelStream {
+export class MessageStream extends ResponseStream implements ChannelStream {
   /** An open stream holds the process open, and never expires. */
   readonly deadlineAt = Number.POSITIVE_INFINITY
-  readonly #host: StreamHost
-  #listener: CallListener | undefined
-  readonly #response = new ResponseState()
   readonly #assembler = new MessageAssembler()
   /** Received bytes that were not requested yet. */
   readonly #queue = new ByteQueue()
@@ -41,9 +31,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
   #freeBytes = 0
 
   constructor(host: StreamHost, listener: CallListener) {
-    super()
-    this.#host = host
-    this.#listener = listener
+    super(host, listener)
   }
 
   startRead(): void {
@@ -54,36 +42,20 @@ export class MessageStream extends Http2Stream implements ChannelStream {
   }
 
   sendMessageWithContext({ callback }: { readonly callback?: (() => void) | undefined }, message: Buffer): void {
-    if (this.#listener === undefined) return
+    if (this.listener === undefined) return
     this.outgoing ??= new OutgoingBody<Http2Stream>(this)
     this.outgoing.push(message, callback)
-    this.#host.wantsToSend(this)
+    this.host.wantsToSend(this)
   }
 
   halfClose(): void {
-    if (this.#listener === undefined || this.hasSentEnd) return
+    if (this.listener === undefined || this.hasSentEnd) return
     this.outgoing ??= new OutgoingBody<Http2Stream>(this)
     this.outgoing.end()
-    this.#host.wantsToSend(this)
-  }
-
-  cancelWithStatus(): void {
-    this.#detach(errorCodes.CANCEL)
+    this.host.wantsToSend(this)
   }
 
   expire(): void {}
-
-  fail(status: CallStatus, resetCode?: number): void {
-    const listener = this.#listener
-    this.#detach(resetCode)
-    listener?.onReceiveStatus(status)
-  }
-
-  onHeaders(head: ResponseHeaders, endsStream: boolean): void {
-    const verdict = this.#response.next(head, endsStream)
-    if (verdict.kind === 'end') this.#finish(verdict.status)
-    else if (verdict.kind === 'refuse') this.fail(verdict.status, endsStream ? undefined : verdict.resetCode)
-  }
 
   onFlow(flowBytes: number): void {
     this.#usedBytes += flowBytes
@@ -91,8 +63,8 @@ export class MessageStream extends Http2Stream implements ChannelStream {
   }
 
   onData(bytes: Buffer): void {
-    if (this.#listener === undefined) return
-    if (!this.#response.hasHeaders) {
+    if (this.listener === undefined) return
+    if (!this.response.hasHeaders) {
       this.fail(noHeaders, errorCodes.PROTOCOL_ERROR)
       return
     }
@@ -102,26 +74,22 @@ export class MessageStream extends Http2Stream implements ChannelStream {
 
   onDataEnd(endsStream: boolean, paddingBytes: number): void {
     this.#release(paddingBytes)
-    if (endsStream) this.#finish(this.#response.statusWithoutTrailers())
-  }
-
-  onReset(code: number): void {
-    this.fail(code === errorCodes.NO_ERROR ? this.#response.statusWithoutTrailers() : statusOfReset(code))
+    if (endsStream) this.finish(this.response.statusWithoutTrailers())
   }
 
   /** An error is reported at once. A regular end is reported after the messages in the queue. */
-  #finish(status: CallStatus): void {
+  protected finish(status: CallStatus): void {
     if (status.code !== statusCodes.ok) this.fail(status)
-    else if (this.#listener !== undefined) {
+    else if (this.listener !== undefined) {
       this.#end = status
       // The loss of the connection no longer affects what is in the queue.
-      this.#host.streamEnded(this, undefined)
+      this.host.streamEnded(this, undefined)
       this.#deliver()
     }
   }
 
   #deliver(): void {
-    while (this.#isReading && this.#listener !== undefined) {
+    while (this.#isReading && this.listener !== undefined) {
       const chunk = this.#queue.first()
       if (chunk === undefined) break
       this.#queue.drop(this.#feed(chunk))
@@ -134,14 +102,14 @@ export class MessageStream extends Http2Stream implements ChannelStream {
   #feed(chunk: Buffer): number {
     let at = 0
     this.#isDelivering = true
-    while (at < chunk.length && this.#isReading && this.#listener !== undefined) {
+    while (at < chunk.length && this.#isReading && this.listener !== undefined) {
       const end = this.#assemble(chunk, at)
       this.#release(end - at)
       at = end
       const message = this.#assembler.take()
       if (message === undefined) continue
       this.#isReading = false
-      this.#listener.onReceiveMessage(message)
+      this.listener.onReceiveMessage(message)
     }
     this.#isDelivering = false
     return at
@@ -151,8 +119,7 @@ export class MessageStream extends Http2Stream implements ChannelStream {
     try {
       return this.#assembler.push(chunk, at)
     } catch (error) {
-      const details = error instanceof Error ? error.message : String(error)
-      this.fail({ code: statusCodes.internal, details }, errorCodes.CANCEL)
+      this.failAssembly(error)
       return chunk.length
     }
   }
@@ -161,13 +128,13 @@ export class MessageStream extends Http2Stream implements ChannelStream {
     this.#freeBytes += bytes
     if (this.#freeBytes < streamWindowBytes / 2 || this.#end !== undefined) return
     this.#usedBytes -= this.#freeBytes
-    this.#host.releaseWindow(this, this.#freeBytes)
+    this.host.releaseWindow(this, this.#freeBytes)
     this.#freeBytes = 0
   }
 
-  #detach(resetCode: number | undefined): void {
-    if (this.#listener === undefined) return
-    this.#listener = undefined
-    if (this.#end === undefined) this.#host.streamEnded(this, resetCode)
+  /** A stream whose regular end was received is over for its connection already. */
+  protected override detach(resetCode: number | undefined): void {
+    if (this.#end === undefined) super.detach(resetCode)
+    else this.listener = undefined
   }
 }

@@ -1,24 +1,16 @@
 import type { CallListener, CallStatus, ChannelCall } from '../channel.js'
-import { statusCodes, statusOfReset } from './grpc-protocol.js'
+import { statusCodes } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
-import { Http2Stream, type StreamHost } from './http2-stream.js'
+import type { StreamHost } from './http2-stream.js'
 import { MessageAssembler, wholeMessage } from './message-assembler.js'
-import type { ResponseHeaders } from './response-headers.js'
-import { ResponseState } from './response-state.js'
+import { cutShort, noHeaders, ResponseStream } from './response-stream.js'
 import { streamWindowBytes } from './settings.js'
 
 const twoMessages: CallStatus = { code: statusCodes.internal, details: 'the response has more than one message' }
-const noHeaders: CallStatus = {
-  code: statusCodes.internal,
-  details: 'HTTP/2 PROTOCOL_ERROR: the response has data before its headers',
-}
 
 /** A unary call. The response is consumed as it arrives, so that its window never fills up. */
-export class UnaryCall extends Http2Stream implements ChannelCall {
+export class UnaryCall extends ResponseStream implements ChannelCall {
   readonly deadlineAt: number
-  readonly #host: StreamHost
-  readonly #response = new ResponseState()
-  #listener: CallListener | undefined
   #message: Buffer | undefined
   /** Set if the message arrives in more than one piece. */
   #assembler: MessageAssembler | undefined
@@ -26,14 +18,8 @@ export class UnaryCall extends Http2Stream implements ChannelCall {
   #unreleasedBytes = 0
 
   constructor(host: StreamHost, deadlineAt: number, listener: CallListener) {
-    super()
-    this.#host = host
+    super(host, listener)
     this.deadlineAt = deadlineAt
-    this.#listener = listener
-  }
-
-  cancelWithStatus(): void {
-    if (this.#listener !== undefined) this.#detach(errorCodes.CANCEL)
   }
 
   expire(): void {
@@ -41,28 +27,16 @@ export class UnaryCall extends Http2Stream implements ChannelCall {
     this.fail(status, errorCodes.CANCEL)
   }
 
-  fail(status: CallStatus, resetCode?: number): void {
-    const listener = this.#listener
-    this.#detach(resetCode)
-    listener?.onReceiveStatus(status)
-  }
-
-  onHeaders(head: ResponseHeaders, endsStream: boolean): void {
-    const verdict = this.#response.next(head, endsStream)
-    if (verdict.kind === 'end') this.#finish(verdict.status)
-    else if (verdict.kind === 'refuse') this.fail(verdict.status, endsStream ? undefined : verdict.resetCode)
-  }
-
   onFlow(flowBytes: number): void {
     this.#unreleasedBytes += flowBytes
     if (this.#unreleasedBytes < streamWindowBytes / 2) return
-    this.#host.releaseWindow(this, this.#unreleasedBytes)
+    this.host.releaseWindow(this, this.#unreleasedBytes)
     this.#unreleasedBytes = 0
   }
 
   onData(bytes: Buffer): void {
-    if (this.#listener === undefined) return
-    if (!this.#response.hasHeaders) this.fail(noHeaders, errorCodes.PROTOCOL_ERROR)
+    if (this.listener === undefined) return
+    if (!this.response.hasHeaders) this.fail(noHeaders, errorCodes.PROTOCOL_ERROR)
     else if (this.#message !== undefined) this.fail(twoMessages, errorCodes.CANCEL)
     else if (this.#assembler !== undefined) this.#assemble(this.#assembler, bytes)
     else {
@@ -74,11 +48,7 @@ export class UnaryCall extends Http2Stream implements ChannelCall {
   }
 
   onDataEnd(endsStream: boolean): void {
-    if (endsStream && this.#listener !== undefined) this.fail(this.#response.statusWithoutTrailers())
-  }
-
-  onReset(code: number): void {
-    this.fail(code === errorCodes.NO_ERROR ? this.#response.statusWithoutTrailers() : statusOfReset(code))
+    if (endsStream && this.listener !== undefined) this.fail(this.response.statusWithoutTrailers())
   }
 
   #assemble(assembler: MessageAssembler, bytes: Buffer): void {
@@ -88,31 +58,19 @@ export class UnaryCall extends Http2Stream implements ChannelCall {
       // A unary response ends after one message.
       if (end < bytes.length) this.fail(twoMessages, errorCodes.CANCEL)
     } catch (error) {
-      this.fail({ code: statusCodes.internal, details: textOf(error) }, errorCodes.CANCEL)
+      this.failAssembly(error)
     }
   }
 
-  #finish(status: CallStatus): void {
-    const listener = this.#listener
+  protected finish(status: CallStatus): void {
+    const listener = this.listener
     const message = this.#message
     if (status.code !== statusCodes.ok || message === undefined) {
       this.fail(this.#assembler?.isWithinMessage === true && status.code === statusCodes.ok ? cutShort : status)
       return
     }
-    this.#detach(undefined)
+    this.detach(undefined)
     listener?.onReceiveMessage(message)
     listener?.onReceiveStatus(status)
   }
-
-  #detach(resetCode: number | undefined): void {
-    if (this.#listener === undefined) return
-    this.#listener = undefined
-    this.#host.streamEnded(this, resetCode)
-  }
-}
-
-const cutShort: CallStatus = { code: statusCodes.internal, details: 'the response ended within a message' }
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
