@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
 
 const root = join(import.meta.dirname, '..')
+const guides = readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []))
 const errors = readFileSync(join(root, 'src/core/errors.ts'), 'utf8')
 const documented = [...readFileSync(join(root, 'docs/errors.md'), 'utf8').matchAll(/^\| `([A-Z_]+)` *\|(.*)\|$/gm)]
 
@@ -50,31 +51,43 @@ describe('docs/architecture.md', () => {
 })
 
 describe('README.md', () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const readme = read('README.md')
 
-  test('has at most 250 lines', () => {
-    assert.ok(readme.split('\n').length <= 251)
+  test('can be read in two minutes', () => {
+    const words = readme.split(/\s+/).filter((word) => /\w/.test(word))
+    assert.ok(words.length <= 750, `${words.length} words`)
   })
 
-  test('names every client option', () => {
+  test('starts with one command and at most ten lines of JavaScript', () => {
+    const [install, program = ''] = [...readme.matchAll(/^```(.*?)^```$/gms)].map(([, block]) => block)
+    assert.equal(install, 'sh\nnpm install etcdkit\n')
+    assert.match(program, /^js\n/)
+    assert.ok(program.split('\n').filter((line) => line !== '').length <= 11)
+  })
+
+  test('links to every guide', () => {
+    assert.deepEqual(
+      guides.filter((guide) => !readme.includes(`(${guide}`)),
+      [],
+    )
+  })
+})
+
+describe('The guides', () => {
+  test('docs/options.md names every client option', () => {
     const [, names = ''] =
       /const optionNames = \[(.*?)\]/s.exec(readFileSync(join(root, 'src/client/options.ts'), 'utf8')) ?? []
     const options = [...names.matchAll(/'(\w+)'/g)].map(([, name]) => name)
     assert.ok(options.length > 10)
-    const table = readme.slice(readme.indexOf('\n## Options\n'), readme.indexOf('\n## Diagnostics\n'))
+    const table = read('docs/options.md')
     const missing = options.filter((name) => !new RegExp(`^\\| [^|]*\`${name}\``, 'm').test(table))
     assert.deepEqual(missing, [])
   })
 
-  test('names every diagnostics channel', async () => {
-    const { channels } = await import('../src/index.js')
-    for (const { name } of Object.values(channels)) assert.ok(readme.includes(`\`${String(name)}\``), String(name))
-  })
-
-  test('and docs/observability.md name every diagnostics channel and event of a client', async () => {
+  test('docs/observability.md names every diagnostics channel and event of a client', async () => {
     const { channels } = await import('../src/index.js')
     const { eventNames } = await import('../src/client/client.js')
-    const guide = readFileSync(join(root, 'docs/observability.md'), 'utf8')
+    const guide = read('docs/observability.md')
     const names = [...Object.values(channels).map(({ name }) => String(name)), ...eventNames]
     assert.deepEqual(
       names.filter((name) => !guide.includes(`\`${name}\``)),
@@ -82,11 +95,28 @@ describe('README.md', () => {
     )
   })
 
-  test('links only to existing files', () => {
-    const guides = readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []))
+  test('and README.md link only to existing files and headings', () => {
     for (const file of ['README.md', ...guides]) {
-      const links = [...readFileSync(join(root, file), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
-      for (const [, link = ''] of links) assert.ok(existsSync(join(root, file, '..', link)), `${file} links to ${link}`)
+      for (const [, path = '', heading] of read(file).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
+        const target = path === '' ? file : join(dirname(file), path)
+        assert.ok(existsSync(join(root, target)), `${file} links to ${target}`)
+        if (heading !== undefined)
+          assert.ok(headingsOf(target).includes(heading), `${file} links to ${target}#${heading}`)
+      }
     }
   })
 })
+
+function read(file: string): string {
+  return readFileSync(join(root, file), 'utf8')
+}
+
+/** The headings of a page as GitHub links to them. */
+function headingsOf(file: string): readonly string[] {
+  return [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}

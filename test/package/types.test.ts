@@ -32,10 +32,10 @@ const pairs = [
   ['7', '26'],
 ] as const
 
-/** The first program of the README. */
-function firstExample(): string {
-  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
-  const [, source] = /```ts\n(.*?)```/s.exec(readme) ?? []
+/** The tour of the public API in the guides. */
+function tour(): string {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/features.md'), 'utf8')
+  const [, source] = /```ts\n(.*?)```/s.exec(page) ?? []
   assert.ok(source)
   return source
 }
@@ -68,7 +68,7 @@ describe('The types of the package and of its dependencies', () => {
   for (const exact of ['true', 'false'] as const) {
     test(`compile with exactOptionalPropertyTypes ${exact} in every module resolution`, async () => {
       project.write('types-24/package.json', '{"type":"module"}')
-      project.write('types-24/example.ts', firstExample())
+      project.write('types-24/example.ts', tour())
       const exactness = ['--exactOptionalPropertyTypes', exact]
       for (const module of ['nodenext', 'node16'] as const) {
         await compile('7', '24', ...exactness, '--module', module, 'example.ts')
