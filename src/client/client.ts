@@ -4,6 +4,7 @@ import { Cluster } from '../cluster/cluster.js'
 import { longestTimerMs } from '../core/abort.js'
 import { Emitter } from '../core/emitter.js'
 import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
+import { printAs, printedBytes } from '../core/printing.js'
 import { describe, oneOf } from '../core/validate.js'
 import { Kv } from '../kv/kv.js'
 import type { KvService } from '../kv/kv-service.js'
@@ -30,7 +31,7 @@ import type { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import { composeClient, discovered, type PartEvents } from './compose-client.js'
 import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
-import { type ClientOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { type ClientOptions, defaults, type ResolvedOptions, resolveOptions } from './options.js'
 
 /** The events of a client. Add listeners with `on()`. */
 export interface ClientEvents extends PartEvents {
@@ -91,6 +92,7 @@ const noAuthStats = { authenticated: { first: 0, expiring: 0, rejected: 0 }, fai
  */
 export class Etcd extends Keyspace implements AsyncDisposable {
   static {
+    printAs(this, (client) => client.#printed())
     internalsOf = (client) => ({ transport: client.#transport, kv: client.#kv, streams: client.#streams })
   }
   readonly #options: ResolvedOptions
@@ -262,6 +264,18 @@ export class Etcd extends Keyspace implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #printed(): object {
+    const { namespace, diagnostics } = this.#options
+    return {
+      name: diagnostics.name === defaults.name ? undefined : diagnostics.name,
+      endpoints: this.endpoints().map(({ endpoint, state, role }) => [endpoint, state, role].filter(Boolean).join(' ')),
+      namespace: namespace && printedBytes(namespace),
+      user: userOf(this.#options),
+      revision: this.#manager.identity.revision,
+      closed: this.#closing === undefined ? undefined : true,
+    }
   }
 
   #onRestored(listener: () => void): () => void {

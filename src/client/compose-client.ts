@@ -3,6 +3,7 @@ import { type AuthEvents, TokenSource } from '../auth/token-source.js'
 import type { ReleaseEvents, ReleaseHost } from '../concurrency/release.js'
 import type { Emitter } from '../core/emitter.js'
 import type { Obstacle } from '../core/wait.js'
+import type { CallQueueStats } from '../interceptors/call-queue.js'
 import { deadlineInterceptor } from '../interceptors/deadline.js'
 import { metadataInterceptor, metadataWith } from '../interceptors/metadata.js'
 import { attemptObserver, callObserver } from '../interceptors/observe.js'
@@ -300,8 +301,13 @@ function statsOf({ telemetry, manager, keepAlives, queues }: StatsSources): () =
     informers: telemetry.informers,
     leases: keepAlives.keptAlive,
     throttled: queues.throttled,
-    writes: queues.writes,
+    writes: withoutInfinity(queues.writes),
   })
+}
+
+/** JSON has no `Infinity`. */
+function withoutInfinity({ limit, ...others }: CallQueueStats): ClientStats['writes'] {
+  return { limit: Number.isFinite(limit) ? limit : undefined, ...others }
 }
 
 /** The endpoints that DNS has now. */

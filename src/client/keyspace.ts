@@ -16,6 +16,7 @@ import { type StmFunction, type StmOptions, type StmResult, stm } from '../concu
 import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { type Bytes, type EncodedRange, emptyKey, encodeRange, type KeyRange } from '../core/key-range.js'
+import { printAs, printedBytes } from '../core/printing.js'
 import { keyBytes } from '../core/validate.js'
 import type { Obstacle } from '../core/wait.js'
 import { Informer } from '../informer/informer.js'
@@ -70,6 +71,9 @@ export interface KeyspaceParts {
 
 /** The API on keys: all keys of the cluster, or those of a namespace. */
 export class Keyspace extends Kv {
+  static {
+    printAs(this, (keyspace) => ({ prefix: printedBytes(keyspace.#parts.prefix) }))
+  }
   readonly #parts: KeyspaceParts
   readonly #queues: LocalQueues
   readonly #locks: Locks

@@ -1,8 +1,15 @@
+import { printAs } from '../core/printing.js'
 import type { Comparison } from '../kv/compare.js'
 import type { LockHandle } from './lock-handle.js'
 
 /** The leadership of an election. It is as certain as a lock: see `LockHandle`. */
 export class Leadership implements AsyncDisposable {
+  static {
+    printAs(this, (leadership) => {
+      const { keyText, fence } = leadership
+      return { keyText, fence, isLeader: leadership.isLeader() }
+    })
+  }
   readonly #lock: LockHandle
 
   /** Created by `campaign()`. */

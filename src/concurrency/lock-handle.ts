@@ -1,4 +1,5 @@
 import { onAbort } from '../core/abort.js'
+import { printAs } from '../core/printing.js'
 import { type Comparison, key } from '../kv/compare.js'
 import type { LockObserver } from './concurrency-host.js'
 import type { HeldLock } from './held-lock.js'
@@ -29,6 +30,12 @@ export interface LockHandleInit {
  * await etcd.txn().if(lock.guard()).then(put('accounts/7', '10')).commit()
  */
 export class LockHandle implements AsyncDisposable {
+  static {
+    printAs(this, (lock) => {
+      const { name, keyText, fence } = lock
+      return { name, keyText, fence, isHeld: lock.isHeld() }
+    })
+  }
   /** The name of the lock. */
   readonly name: string
   /**

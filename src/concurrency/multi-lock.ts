@@ -1,5 +1,6 @@
 import { withAnySignal } from '../core/abort.js'
 import { InvalidArgumentError } from '../core/errors.js'
+import { printAs } from '../core/printing.js'
 import { describe } from '../core/validate.js'
 import { timeLeft } from '../core/wait.js'
 import type { Comparison } from '../kv/compare.js'
@@ -16,6 +17,9 @@ import { type ReleaseHost, withdrawWithin } from './release.js'
  * await etcd.txn().if(...both.guards()).then(put('accounts/7', '10'), put('accounts/12', '90')).commit()
  */
 export class MultiLock implements AsyncDisposable {
+  static {
+    printAs(this, (lock) => ({ locks: lock.locks, isHeld: lock.isHeld() }))
+  }
   /** The locks, in the order in which they were acquired: the byte order of their names. */
   readonly locks: readonly LockHandle[]
   /** Aborts, with a `LockLostError`, when the first of them is lost. A release does not abort it. */

@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import { EtcdError, InvalidArgumentError } from './errors.js'
+import { type Hexadecimal, printedBytes } from './printing.js'
 import { describe, keyBytes } from './validate.js'
 
 /** A key or a value: a string, which is stored as UTF-8, or bytes. */
@@ -78,6 +79,17 @@ export function covers(outer: EncodedRange, inner: EncodedRange): boolean {
 /** Whether two ranges have a key in common. */
 export function overlap(one: EncodedRange, other: EncodedRange): boolean {
   return startsBeforeEnd(one, other) && startsBeforeEnd(other, one)
+}
+
+/** A range for a person: the fields of the forms of `KeyRange`, as text. */
+export function printedRange(range: KeyRange): object {
+  if (typeof range === 'string' || types.isUint8Array(range)) return { key: printedKey(range) }
+  return Object.fromEntries(Object.entries(range).map(([name, key]) => [name, key && printedKey(key)]))
+}
+
+/** A key for a person. */
+export function printedKey(key: Bytes): string | Hexadecimal {
+  return printedBytes(typeof key === 'string' ? Buffer.from(key) : key)
 }
 
 function startsBeforeEnd({ key }: EncodedRange, { key: start, rangeEnd }: EncodedRange): boolean {

@@ -1,16 +1,31 @@
 import { type Codec, text } from './codec.js'
 import { EtcdError, InvalidArgumentError, isEtcdError } from './errors.js'
+import { type BytesInJson, bytesInJson, printedBytes, printInConsole } from './printing.js'
 import { describe } from './validate.js'
 
 const empty = Buffer.alloc(0)
 
 /**
- * A key with its value and metadata.
+ * A key in JSON. Bytes that are UTF-8 are text in `key` and `value`; others are base64 in `keyBase64` and `valueBase64`. `lease` is
+ * missing without a lease.
+ */
+export interface KeyValueJson extends BytesInJson<'key'>, BytesInJson<'value'> {
+  readonly createRevision: number
+  readonly modRevision: number
+  readonly version: number
+  readonly lease?: string | undefined
+}
+
+/**
+ * A key with its value and metadata. `console.log()` prints both as text, and `JSON.stringify()` writes a `KeyValueJson`.
  *
  * `key` and `value` are views of the response buffer. To keep a small value for long without the memory of a large response,
  * copy it: `Buffer.from(kv.value)`.
  */
 export class KeyValue {
+  static {
+    printInConsole(this, printed)
+  }
   key: Buffer = empty
   value: Buffer = empty
   /** The revision that created the key, after its last deletion. */
@@ -45,6 +60,17 @@ export class KeyValue {
     }
     return decodeValue(this, codec)
   }
+
+  /** The key and its value for JSON: as text, or in base64 if they are not UTF-8. */
+  toJSON(): KeyValueJson {
+    const { key, value, createRevision, modRevision, version, lease } = this
+    return { ...bytesInJson('key', key), ...bytesInJson('value', value), createRevision, modRevision, version, lease }
+  }
+}
+
+/** Without the revision of the creation, which is rarely of interest, so that a short key takes one line. */
+function printed({ key, value, modRevision, version, lease }: KeyValue): object {
+  return { key: printedBytes(key), value: printedBytes(value), modRevision, version, lease }
 }
 
 /** Decodes the value of a key. The message of `DECODE_FAILED` has the key; other errors of a codec are passed on. */

@@ -30,6 +30,14 @@ export type Change<T> = ChangeCommon &
     | { readonly type: 'delete'; readonly value?: undefined; readonly entry?: undefined; readonly old: Entry<T> }
   )
 
+/**
+ * The changes of one type; `change` stands for all.
+ * @inline
+ */
+export type ChangeOfType<T, Type extends string> = Type extends 'change'
+  ? Change<T>
+  : Extract<Change<T>, { readonly type: Type }>
+
 /** The change from `old` to `entry`, at least one of which must be defined. */
 export function changeOf<T>(
   old: Entry<T> | undefined,

@@ -1,6 +1,6 @@
 import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
-import type { EncodedRange, KeyRange } from '../core/key-range.js'
+import { type EncodedRange, type KeyRange, printedRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import { assertKnownOptions, describe, nonNegativeInteger, oneOf, positiveInteger } from '../core/validate.js'
 import type { Obstacle } from '../core/wait.js'
@@ -125,6 +125,11 @@ export interface InformerStats {
   readonly reconnects: number
   /** For each handler, the queued changes and the number of overflows. */
   readonly handlers: readonly { readonly queued: number; readonly overflows: number }[]
+}
+
+/** An informer for a person. */
+export function printedStats(range: KeyRange, { state, endpoint, size, revision, invalid }: InformerStats): object {
+  return { ...printedRange(range), state, endpoint, size, revision, invalid: invalid === 0 ? undefined : invalid }
 }
 
 /** A subscribed handler. */

@@ -2,12 +2,13 @@ import { type Codec, text } from '../core/codec.js'
 import { Emitter } from '../core/emitter.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
+import { printAs } from '../core/printing.js'
 import { nonNegativeInteger } from '../core/validate.js'
 import { notInTime, waitWithin } from '../core/wait.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchBatch } from '../watch/watch-event.js'
-import type { Change, ChangeSource } from './change.js'
+import type { Change, ChangeOfType, ChangeSource } from './change.js'
 import type { InvalidEntry } from './draft.js'
 import type { Entry } from './entry.js'
 import { Freshness } from './freshness.js'
@@ -24,6 +25,7 @@ import {
   type InformerStats,
   type InformerSubscription,
   isInformerEvent,
+  printedStats,
   type ReadyOptions,
 } from './informer-options.js'
 import { PersistedState } from './persisted-state.js'
@@ -38,11 +40,6 @@ const defaultWaitMs = 10_000
 /** How long `getFresh()` waits for the informer before it reads from the cluster. */
 const freshWaitMs = 3000
 
-/** @inline */
-type ChangeOfType<T, Type extends string> = Type extends 'change'
-  ? Change<T>
-  : Extract<Change<T>, { readonly type: Type }>
-
 /**
  * An in-memory copy of a range of keys that follows the cluster: listed at one revision, then kept up to date by a
  * watch.
@@ -56,6 +53,9 @@ type ChangeOfType<T, Type extends string> = Type extends 'change'
  * - It only ends on `close()` or a permanent error such as `PERMISSION_DENIED`.
  */
 export class Informer<T, Name extends string = never> implements AsyncDisposable {
+  static {
+    printAs(this, (informer) => printedStats(informer.#range, informer.stats()))
+  }
   readonly #source: InformerSource
   readonly #range: KeyRange
   readonly #store: Store<T, Name>

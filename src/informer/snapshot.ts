@@ -1,3 +1,4 @@
+import { printAs } from '../core/printing.js'
 import { type Entry, idOf } from './entry.js'
 
 /** Maximum number of entries copied per change. Chunks are created half full. */
@@ -15,6 +16,9 @@ export type Edit<T> =
  * chunks, so keeping one costs little memory.
  */
 export class InformerSnapshot<T> implements Iterable<Entry<T>> {
+  static {
+    printAs(this, ({ revision, size }) => ({ revision, size }))
+  }
   /** The revision of all keys; 0 before the first listing. */
   readonly revision: number
   readonly size: number

@@ -1,5 +1,6 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
-import type { Bytes } from '../core/key-range.js'
+import { type Bytes, printedKey } from '../core/key-range.js'
+import { printAs } from '../core/printing.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { InvalidEntry } from './draft.js'
 import type { Entry } from './entry.js'
@@ -11,6 +12,12 @@ export type ValueListener<T> = (value: T | undefined, old: T | undefined) => unk
 
 /** An in-memory copy of one key that follows the cluster. See `Informer`. */
 export class ValueInformer<T> implements AsyncDisposable {
+  static {
+    printAs(this, (informer) => {
+      const { current, revision } = informer
+      return { key: printedKey(informer.#key), current, revision, state: informer.stats().state }
+    })
+  }
   readonly #informer: Informer<T>
   readonly #key: Bytes
 

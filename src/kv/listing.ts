@@ -1,6 +1,7 @@
 import { isEtcdError } from '../core/errors.js'
-import { encodeRange, type KeyRange } from '../core/key-range.js'
+import { encodeRange, type KeyRange, printedRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
+import { printAs } from '../core/printing.js'
 import type { ReadPolicy } from '../core/read-policy.js'
 import type { CallOptions } from '../transport/transport.js'
 import { encodeCursor } from './cursor.js'
@@ -58,8 +59,9 @@ const pageBytes = 2 * 1024 * 1024
 
 /**
  * All keys of a range in key order, at one revision. Iterate over the keys, or over `pages()`. At most two pages are in
- * memory: the current one and the next, which is fetched meanwhile. Leaving the loop cancels that fetch. Each iteration
- * reads the range again.
+ * memory: the current one and the next, which is fetched meanwhile. Leaving the loop cancels that fetch. `toArray()` and
+ * `toMap()` read the whole range into memory, `first()` reads one key. Each iteration and each of these calls reads the range
+ * again.
  *
  * If a page takes longer than a second, a single key is read beside it, so that large values arrive over a slow link as
  * well.
@@ -69,6 +71,9 @@ const pageBytes = 2 * 1024 * 1024
  * member.
  */
 export class Listing implements AsyncIterable<KeyValue> {
+  static {
+    printAs(this, (listing) => printedRange(listing.#range))
+  }
   readonly #read: PageReader
   readonly #range: KeyRange
   readonly #options: ListOptions
@@ -83,6 +88,63 @@ export class Listing implements AsyncIterable<KeyValue> {
 
   [Symbol.asyncIterator](): AsyncIterableIterator<KeyValue, undefined> {
     return new PageKeys(this.pages())
+  }
+
+  /**
+   * Reads the whole range into an array, in key order. All keys and values are in memory then: iterate over a large range
+   * instead. After a restart (`onCompacted: 'restart'`) the array has each key once, at the last revision.
+   *
+   * @example
+   * ```ts
+   * const users = await etcd.list({ prefix: 'users/' }).toArray()
+   * ```
+   */
+  async toArray(): Promise<KeyValue[]> {
+    const kvs: KeyValue[] = []
+    const onRestart = (): void => {
+      kvs.length = 0
+      this.#options.onRestart?.()
+    }
+    const options = { ...this.#options, onRestart }
+    for await (const page of new Listing(this.#read, this.#range, options, this.#streams).pages()) {
+      for (const kv of page.kvs) kvs.push(kv)
+    }
+    return kvs
+  }
+
+  /**
+   * Reads the whole range into a map from the text of each key to the key with its value. The memory is that of `toArray()`.
+   *
+   * @throws `DECODE_FAILED` if a key is not valid UTF-8.
+   * @example
+   * ```ts
+   * const config = await etcd.list({ prefix: 'config/' }).toMap()
+   * const port = config.get('config/port')?.valueText
+   * ```
+   */
+  async toMap(): Promise<Map<string, KeyValue>> {
+    const kvs = await this.toArray()
+    return new Map(kvs.map((kv) => [kv.keyText, kv]))
+  }
+
+  /**
+   * Reads the first key of the range, and only that key.
+   *
+   * @returns The key with its value; `undefined` if the range has no keys.
+   */
+  async first(): Promise<KeyValue | undefined> {
+    const { revision, cursor, keysOnly, mode, prefer, fallback, timeoutMs, signal, onCompacted, onRestart } =
+      this.#options
+    const options = { keysOnly, mode, prefer, fallback, timeoutMs, signal, limit: 1 }
+    try {
+      const { result } = await this.#read(this.#range, { ...options, revision, cursor })
+      return result.kvs[0]
+    } catch (error) {
+      if (onCompacted !== 'restart' || !isEtcdError(error, 'COMPACTED')) throw error
+      onRestart?.()
+      const { result } = await this.#read(this.#range, options)
+      return result.kvs[0]
+    }
   }
 
   /**

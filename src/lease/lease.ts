@@ -1,4 +1,5 @@
 import { isEtcdError } from '../core/errors.js'
+import { printAs } from '../core/printing.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { KeepAliveScheduler } from './keep-alive-scheduler.js'
@@ -30,6 +31,9 @@ export interface LeaseHost {
  * resource, use a [fencing token](https://etcd.io/docs/latest/learning/why/#notes-on-the-usage-of-lock-and-lease) as well.
  */
 export class Lease implements AsyncDisposable {
+  static {
+    printAs(this, ({ id, state, ttlSeconds }) => ({ id, state, ttlSeconds }))
+  }
   readonly #record: LeaseRecord
   readonly #host: LeaseHost
   #revoking: Promise<void> | undefined

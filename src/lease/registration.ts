@@ -2,6 +2,7 @@ import { onAbort } from '../core/abort.js'
 import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
+import { printAs, printedBytes } from '../core/printing.js'
 import { keyBytes } from '../core/validate.js'
 import { sleep, timeLeft } from '../core/wait.js'
 import { checkCall } from '../transport/call-options.js'
@@ -67,6 +68,9 @@ const firstAttemptMs = 1000
  * owner deletes it.
  */
 export class Registration implements AsyncDisposable {
+  static {
+    printAs(this, (registration) => ({ key: printedBytes(registration.key), state: registration.state }))
+  }
   readonly key: Buffer
   readonly #host: RegistrationHost
   readonly #key: RegisteredKey

@@ -1,3 +1,4 @@
+import { printAs } from '../core/printing.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease, LeaseState } from './lease.js'
 
@@ -13,6 +14,9 @@ export interface SessionHost {
  * The lease only shows that this process is alive. Keys of different owners within the process need different names.
  */
 export class Session implements AsyncDisposable {
+  static {
+    printAs(this, ({ id, state, ttlSeconds }) => ({ id, state, ttlSeconds }))
+  }
   readonly #lease: Lease
   readonly #host: SessionHost
   #isReleased = false

@@ -49,7 +49,7 @@ export interface StatsRange {
   readonly keyText: string | undefined
 }
 
-/** The current state of a client. */
+/** The current state of a client. Contains what JSON can hold: numbers that are finite, text, arrays and objects. */
 export interface ClientStats {
   readonly client: ClientIdentity
   /** The cluster of the client, and the last change to another one, if there was any. */
@@ -68,9 +68,9 @@ export interface ClientStats {
   readonly throttled: number
   /**
    * The maximum number of writes in flight, the current number, and the number of queued writes, each of which keeps its
-   * deadline. There is no limit (`Infinity`) until a member reports that it cannot keep up, or writes time out.
+   * deadline. There is no limit (`undefined`) until a member reports that it cannot keep up, or writes time out.
    */
-  readonly writes: { readonly limit: number; readonly inFlight: number; readonly queued: number }
+  readonly writes: { readonly limit: number | undefined; readonly inFlight: number; readonly queued: number }
 }
 
 /** The part of a client that adapters for metrics and traces use. */

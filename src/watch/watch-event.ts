@@ -1,8 +1,20 @@
-import type { KeyValue } from '../core/key-value.js'
+import type { KeyValue, KeyValueJson } from '../core/key-value.js'
+import { printedBytes, printInConsole } from '../core/printing.js'
 import type { Event } from '../protobuf/generated/messages.js'
+
+/** A change in JSON; see `KeyValueJson` for the form of the keys. */
+export interface WatchEventJson {
+  readonly type: 'put' | 'delete'
+  readonly revision: number
+  readonly kv: KeyValueJson
+  readonly prevKv?: KeyValueJson | undefined
+}
 
 /** One change of one key. */
 export class WatchEvent {
+  static {
+    printInConsole(this, printed)
+  }
   readonly type: 'put' | 'delete'
   /** The key after the change. For a deletion, only `key` and `modRevision`, the revision of the deletion, are set. */
   readonly kv: KeyValue
@@ -34,6 +46,18 @@ export class WatchEvent {
   get valueText(): string {
     return this.kv.valueText
   }
+
+  /** The change for JSON. */
+  toJSON(): WatchEventJson {
+    const { type, revision, kv, prevKv } = this
+    return { type, revision, kv: kv.toJSON(), prevKv: prevKv?.toJSON() }
+  }
+}
+
+function printed({ type, kv, prevKv, revision, created }: WatchEvent): object {
+  const value = type === 'put' ? printedBytes(kv.value) : undefined
+  const prevValue = prevKv && printedBytes(prevKv.value)
+  return { type, key: printedBytes(kv.key), value, prevValue, revision, created: created || undefined }
 }
 
 /** All events of one revision in a watched range. A batch without events is a progress notification. */

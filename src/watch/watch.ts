@@ -89,6 +89,7 @@ export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions)
   })
   if (signal?.aborted !== true) multiplexer.subscribe(spec, startRevision, queue)
   return new Watcher(queue, {
+    range,
     obstacle,
     leave: () => multiplexer.unsubscribe(queue),
     requestProgress: () => multiplexer.requestProgress(queue),

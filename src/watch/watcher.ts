@@ -1,4 +1,6 @@
 import { InvalidArgumentError } from '../core/errors.js'
+import { type KeyRange, printedRange } from '../core/key-range.js'
+import { printAs } from '../core/printing.js'
 import { notInTime, type Obstacle, waitWithin } from '../core/wait.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -26,6 +28,7 @@ export interface WatchStatus {
 
 /** What a watcher needs from the multiplexer. */
 export interface WatcherHost {
+  readonly range: KeyRange
   readonly obstacle: Obstacle
   /** Ends the subscription. */
   leave(): void
@@ -56,6 +59,9 @@ export interface WatcherHost {
  * for await (const { type, keyText, valueText } of etcd.watch({ prefix: 'config/' })) console.log(type, keyText, valueText)
  */
 export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
+  static {
+    printAs(this, (watcher) => ({ ...printedRange(watcher.#host.range), ...watcher.status }))
+  }
   readonly #queue: WatchQueue
   readonly #host: WatcherHost
   #isIterated = false
