@@ -41,6 +41,9 @@ const grpcJsFiles = [
   'integration/write-grouping',
 ].map((part) => join('test', part))
 
+/** Keeps the cores busy for a minute, so it runs alone. */
+const chaosFile = join('test', 'chaos', 'chaos.test.ts')
+
 /** A test that hangs is a test that fails. */
 const testTimeoutMs = 120_000
 
@@ -88,13 +91,15 @@ function runOverGrpcJs(): Promise<boolean> {
 const wanted = process.argv.slice(2)
 const files = testFiles().filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
 const isTimed = (file: string): boolean => timedFolders.some((folder) => file.startsWith(join('test', folder)))
+const isChaos = (file: string): boolean => file === chaosFile
 
 if (files.length === 0) {
   console.error(`no test file has ${wanted.join(' or ')} in its path`)
   process.exitCode = 1
 } else {
-  const shared = await runTogether(files.filter((file) => !isTimed(file)))
+  const shared = await runTogether(files.filter((file) => !isTimed(file) && !isChaos(file)))
   const overGrpcJs = wanted.length > 0 || process.env.ETCDKIT_TRANSPORT !== undefined || (await runOverGrpcJs())
   const timed = await run(files.filter(isTimed), timedConcurrency)
-  process.exitCode = shared && overGrpcJs && timed ? 0 : 1
+  const chaos = await run(files.filter(isChaos), 1)
+  process.exitCode = shared && overGrpcJs && timed && chaos ? 0 : 1
 }

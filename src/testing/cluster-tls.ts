@@ -23,8 +23,10 @@ export interface ClusterTls {
   readonly key: string
   readonly certFile: string
   readonly keyFile: string
-  /** Issues a client certificate whose common name is the etcd user, with `clientCertAuth`. */
+  /** Issues a client certificate whose common name is the etcd user, with `clientCertAuth`. Replaces its earlier files. */
   clientCert(commonName: string): CertificateFiles
+  /** Replaces the members' certificate and key on disk with new ones. Members use them for new connections. */
+  renewServerCertificate(): void
 }
 
 /** Creates a cluster's certificates and writes them to a folder. */
@@ -56,6 +58,10 @@ export class ClusterCertificates implements ClusterTls {
 
   clientCert(commonName: string): CertificateFiles {
     return this.#save(`client-${encodeURIComponent(commonName)}`, this.authority.issue({ commonName }))
+  }
+
+  renewServerCertificate(): void {
+    this.#save('server', this.authority.issue(this.#options.serverCertificate))
   }
 
   /** The etcd flags for these certificates. */

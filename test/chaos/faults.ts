@@ -1,19 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { EtcdCluster, FaultProxy } from '../../src/testing/index.js'
+import { type EtcdCluster, type FaultProxy, GatewayError } from '../../src/testing/index.js'
+import { exhaustQuota } from './quota.js'
+import type { FaultCounts } from './report.js'
 
 /** What faults act on. */
 export interface FaultTarget {
   readonly cluster: EtcdCluster
   readonly random: () => number
-  /** History up to this revision may be compacted. */
+  /** Process ids of the workers. */
+  readonly workers: readonly number[]
+  /** History up to this revision may be compacted: all watches have delivered it. */
   readonly compactable: () => number
+  /** The cluster has other members than before. */
+  readonly membersChanged: () => void
+  /** Makes the tokens of all workers invalid; `undefined` without authentication. */
+  readonly expireTokens: (() => Promise<void>) | undefined
+  /** Replaces the certificates of members and workers; `undefined` without TLS. */
+  readonly rotateCertificates: (() => void) | undefined
 }
 
-/** Begins, lasts and ends; resolves when the cluster is whole again. */
+/** Begins, lasts and ends. What it leaves behind is put right afterwards. */
 type Fault = (target: FaultTarget) => Promise<void>
 
 /** By name, as they are printed. */
-export const faults: Readonly<Record<string, Fault>> = {
+const faults: Readonly<Record<string, Fault>> = {
   kill: onMember(async ({ cluster, random }, index) => {
     await cluster.kill(index)
     await sleep(random() * 3000)
@@ -36,6 +46,13 @@ export const faults: Readonly<Record<string, Fault>> = {
     await sleep(1000 + random() * 4000)
     await cluster.resume(leader)
   },
+  'worker freeze': async ({ workers, random }) => {
+    const pid = workers[Math.floor(random() * workers.length)]
+    if (pid === undefined) return
+    process.kill(pid, 'SIGSTOP')
+    await sleep(1000 + random() * 6000)
+    process.kill(pid, 'SIGCONT')
+  },
   cut: onProxy(async ({ random }, proxy) => {
     for (let times = 0; times < 5; times++) {
       proxy.cut()
@@ -51,7 +68,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     proxy.blackhole('both')
     await sleep(random() * 6000)
   }),
-  'black hole of answers': onProxy(async ({ random }, proxy) => {
+  'black hole of responses': onProxy(async ({ random }, proxy) => {
     proxy.blackhole('down', { bytes: 'lost' })
     await sleep(random() * 4000)
   }),
@@ -63,7 +80,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     proxy.delay(random() * 300)
     await sleep(3000)
   }),
-  throttle: onProxy(async (_, proxy) => {
+  'throttle to 1 Mbit/s': onProxy(async (_, proxy) => {
     proxy.throttle(125_000)
     await sleep(4000)
   }),
@@ -93,45 +110,99 @@ export const faults: Readonly<Record<string, Fault>> = {
   defragmentation: onMember(async ({ cluster }, index) => {
     await cluster.members[index]?.call('/v3/maintenance/defragment', {}, 20_000)
   }),
-  'full database': async ({ cluster, random }) => {
-    const alarm = { alarm: 'NOSPACE', memberID: '0' }
-    await cluster.call('/v3/maintenance/alarm', { action: 'ACTIVATE', ...alarm })
-    await sleep(random() * 1500)
-    await cluster.call('/v3/maintenance/alarm', { action: 'DEACTIVATE', ...alarm })
+  'exhausted quota': onMember(exhaustQuota),
+  'replaced member': onMember(async ({ cluster, random, membersChanged }, index) => {
+    await cluster.removeMember(index)
+    membersChanged()
+    const added = await cluster.addLearner()
+    membersChanged()
+    await sleep(random() * 1000)
+    await cluster.promote(added)
+  }),
+  'expired tokens': async ({ expireTokens }) => expireTokens?.(),
+  'rotated certificates': async ({ cluster, rotateCertificates }) => {
+    rotateCertificates?.()
+    for (const { proxy } of cluster.members) proxy?.cut()
   },
 }
 
-/** One fault after the other until the time is over. Calls `began` with the name of each. */
-export async function makeFaults(
-  target: FaultTarget,
-  isOver: () => boolean,
-  began: (name: string) => void,
-): Promise<void> {
-  const { cluster, random } = target
-  const names = Object.keys(faults).filter((name) => cluster.members.length > 1 || name !== 'leader move')
+/** Faults of members that others must outlive. */
+const needOthers = ['leader move', 'replaced member']
+
+/**
+ * One fault after the other until the time is over; each happens once before one happens again. The cluster may
+ * refuse one because of what is still going on in it.
+ */
+export async function makeFaults(target: FaultTarget, isOver: () => boolean, counts: FaultCounts): Promise<void> {
+  const { cluster, random, membersChanged } = target
+  const size = cluster.members.length
+  let left: string[] = []
   while (!isOver()) {
     await sleep(200 + random() * 1500)
-    const name = names[Math.floor(random() * names.length)] ?? ''
-    began(name)
+    if (left.length === 0) left = shuffled(random, possibleFaults(target))
+    const name = left.pop() ?? ''
+    counts.began(name)
     try {
       await faults[name]?.(target)
-    } finally {
-      for (const member of cluster.members) member.proxy?.heal()
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+      counts.refused(name)
     }
-    await cluster.healthy()
+    await restore(cluster, size, membersChanged)
+  }
+}
+
+function possibleFaults({ cluster, expireTokens, rotateCertificates }: FaultTarget): string[] {
+  const impossible = [
+    ...(cluster.members.length > 1 ? [] : needOthers),
+    ...(expireTokens === undefined ? ['expired tokens'] : []),
+    ...(rotateCertificates === undefined ? ['rotated certificates'] : []),
+  ]
+  return Object.keys(faults).filter((name) => !impossible.includes(name))
+}
+
+function shuffled(random: () => number, names: readonly string[]): string[] {
+  const order = names.map((name) => ({ name, at: random() }))
+  return order.sort((a, b) => a.at - b.at).map(({ name }) => name)
+}
+
+/** Ends what a fault has left behind, also one that was refused half-way, and waits until all members serve. */
+async function restore(cluster: EtcdCluster, size: number, membersChanged: () => void): Promise<void> {
+  for (const [index, { proxy, state }] of cluster.members.entries()) {
+    proxy?.heal()
+    if (state === 'paused') await cluster.resume(index)
+    if (state === 'stopped') await cluster.restart(index)
+  }
+  await cluster.healthy()
+  for (const [index, { isLearner, state }] of cluster.members.entries()) {
+    if (isLearner && state === 'running') await cluster.promote(index)
+  }
+  while (present(cluster).length < size) {
+    await cluster.addMember()
+    membersChanged()
   }
 }
 
 function onMember(act: (target: FaultTarget, index: number) => Promise<void>): Fault {
-  return (target) => act(target, Math.floor(target.random() * target.cluster.members.length))
+  return async (target) => {
+    const indexes = present(target.cluster)
+    const index = indexes[Math.floor(target.random() * indexes.length)]
+    if (index !== undefined) await act(target, index)
+  }
+}
+
+/** The indexes of the members that have not been removed. */
+function present({ members }: EtcdCluster): number[] {
+  return [...members.keys()].filter((index) => members[index]?.state !== 'removed')
 }
 
 /** Acts on the link to one member, or to each of them. */
 function onProxy(act: (target: FaultTarget, proxy: FaultProxy) => Promise<void>): Fault {
   return async (target) => {
-    const proxies = target.cluster.members.flatMap(({ proxy }) => proxy ?? [])
-    const one = proxies[Math.floor(target.random() * proxies.length)]
-    const chosen = target.random() < 0.2 ? proxies : one === undefined ? [] : [one]
+    const { cluster, random } = target
+    const proxies = present(cluster).flatMap((index) => cluster.members[index]?.proxy ?? [])
+    const one = proxies[Math.floor(random() * proxies.length)]
+    const chosen = random() < 0.2 ? proxies : one === undefined ? [] : [one]
     await Promise.all(chosen.map((proxy) => act(target, proxy)))
   }
 }

@@ -17,23 +17,21 @@ interface JsonResponse {
   }[]
 }
 
+const restartAfterMs = 300
+
 /** The history of the cluster from its first revision, recorded by etcdctl: a witness that is not this library. */
 export class Recorder {
   readonly events: HistoryEvent[] = []
-  readonly #child: ChildProcess
+  readonly #cluster: EtcdCluster
+  readonly #rootPassword: string | undefined
+  #child: ChildProcess | undefined
+  #isStopped = false
   #complaint = ''
 
   constructor(cluster: EtcdCluster, rootPassword: string | undefined) {
-    const { version, tls } = cluster
-    const endpoints = cluster.members.map(({ clientUrl }) => clientUrl)
-    const args = ['watch', '', '--prefix', '--rev=1', '--write-out=json']
-    const env = { ...withoutEtcdVariables(), ...etcdctlVariables({ version, endpoints, tls, rootPassword }, args) }
-    this.#child = spawn(cluster.binary.etcdctl ?? 'etcdctl', args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    const { stdout, stderr } = this.#child
-    if (stdout !== null) createInterface({ input: stdout }).on('line', (line) => this.#take(line))
-    stderr?.on('data', (bytes) => {
-      this.#complaint += bytes
-    })
+    this.#cluster = cluster
+    this.#rootPassword = rootPassword
+    this.#start()
   }
 
   get revision(): number {
@@ -45,15 +43,37 @@ export class Recorder {
     return this.#complaint
   }
 
-  stop(): void {
-    this.#child.kill('SIGKILL')
+  /** Continues with the members that the cluster has now. */
+  restart(): void {
+    this.#child?.kill('SIGKILL')
   }
 
+  stop(): void {
+    this.#isStopped = true
+    this.#child?.kill('SIGKILL')
+  }
+
+  #start(): void {
+    if (this.#isStopped) return
+    const { version, tls, members, binary } = this.#cluster
+    const endpoints = members.filter(({ state }) => state !== 'removed').map(({ clientUrl }) => clientUrl)
+    const args = ['watch', '', '--prefix', `--rev=${this.revision + 1}`, '--write-out=json']
+    const target = { version, endpoints, tls, rootPassword: this.#rootPassword }
+    const env = { ...withoutEtcdVariables(), ...etcdctlVariables(target, args) }
+    const child = spawn(binary.etcdctl ?? 'etcdctl', args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = child
+    createInterface({ input: child.stdout }).on('line', (line) => this.#take(line))
+    child.stderr.on('data', (bytes) => {
+      this.#complaint += bytes
+    })
+    child.once('close', () => setTimeout(() => this.#start(), restartAfterMs))
+  }
+
+  /** A line is a response with whole revisions. What a killed etcdctl leaves is no line, and its events come again. */
   #take(line: string): void {
-    if (!line.startsWith('{')) return
-    const response: JsonResponse = JSON.parse(line)
+    const response = parsed(line)
     const seenAt = now()
-    for (const { type, kv } of response.Events ?? []) {
+    for (const { type, kv } of response?.Events ?? []) {
       this.events.push({
         type: type === 1 || type === 'DELETE' ? 'delete' : 'put',
         key: Buffer.from(kv.key ?? '', 'base64').toString('latin1'),
@@ -62,5 +82,13 @@ export class Recorder {
         seenAt,
       })
     }
+  }
+}
+
+function parsed(line: string): JsonResponse | undefined {
+  try {
+    return line.startsWith('{') ? JSON.parse(line) : undefined
+  } catch {
+    return undefined
   }
 }

@@ -1,14 +1,13 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdCluster, poll } from '../../src/testing/index.js'
 import { randomFrom } from '../support/random.js'
 import { checkers } from './checkers/checkers.js'
-import { of } from './checkers/of.js'
-import { makeFaults } from './faults.js'
+import { type FaultTarget, makeFaults } from './faults.js'
 import { type HistoryEvent, Recorder } from './recorder.js'
 import { type ChaosRecord, now, readRecords, type WorkerTask } from './records.js'
+import { FaultCounts, operationLines } from './report.js'
+import { WorkerProcess } from './worker-process.js'
 
 export interface ChaosSettings {
   readonly seconds: number
@@ -30,9 +29,10 @@ export interface ChaosResult {
 }
 
 const rootPassword = 'chaos'
+const workerUser = { username: 'worker', password: 'calm' }
 const endKey = 'end'
-/** History that is younger, in revisions, is never compacted: watches and the recorder may still need it. */
-const keptRevisions = 5000
+/** Every call has a deadline of a few seconds: none lasts as long as this, however busy the machine is. */
+const hangMs = 60_000
 
 /** Runs the workers and the faults, and returns what the checkers found. */
 export async function runChaos(settings: ChaosSettings): Promise<ChaosResult> {
@@ -40,43 +40,83 @@ export async function runChaos(settings: ChaosSettings): Promise<ChaosResult> {
   await using cluster = await EtcdCluster.start({
     members,
     proxy: true,
-    tls,
+    tls: tls && { clientCertAuth: true },
     version: etcd,
     timers: 'default',
     ...(auth ? { auth: { rootPassword }, flags: { 'auth-token-ttl': '5' } } : {}),
   })
+  if (auth) await addWorkerUser(cluster)
   log(`seed ${seed}: ${members} members of etcd ${cluster.version}, ${settings.seconds} s, ${settings.transport}`)
   const recorder = new Recorder(cluster, auth ? rootPassword : undefined)
   try {
-    const records = await workAndBreak(settings, cluster, recorder)
-    return { history: recorder.events, violations: judge(settings, recorder, records) }
+    const problems = await workAndBreak(settings, cluster, recorder)
+    const records = Array.from({ length: settings.processes }, (_, worker) => readRecords(fileOf(settings, worker)))
+    return { history: recorder.events, violations: [...problems, ...judge(settings, recorder, records.flat())] }
   } finally {
     recorder.stop()
   }
 }
 
-async function workAndBreak(settings: ChaosSettings, cluster: EtcdCluster, recorder: Recorder): Promise<ChaosRecord[]> {
-  const { processes, seconds, seed, log } = settings
+/** Returns what went wrong with the workers themselves. */
+async function workAndBreak(settings: ChaosSettings, cluster: EtcdCluster, recorder: Recorder): Promise<string[]> {
+  const { processes, seconds, log } = settings
   const startedAt = now()
   const until = startedAt + seconds * 1000
-  const workers = Array.from({ length: processes }, (_, worker) =>
-    runWorker(taskOf(settings, cluster, { worker, startedAt, until })),
+  const workers = Array.from(
+    { length: processes },
+    (_, worker) => new WorkerProcess(taskOf(settings, cluster, { worker, startedAt, until })),
   )
-  const counts = new Map<string, number>()
-  const compactable = (): number => recorder.revision - keptRevisions
-  const target = { cluster, random: randomFrom(seed), compactable }
-  const isOver = (): boolean => now() >= until
-  await makeFaults(target, isOver, (name) => counts.set(name, (counts.get(name) ?? 0) + 1))
-  await cluster.healthy()
-  // What workers still have under way has an end by then; the key after it ends their watches.
-  await sleep(Math.max(0, until - now()) + 8000)
-  await cluster.call('/v3/kv/put', { key: Buffer.from(endKey).toString('base64'), value: '' })
-  await Promise.all(workers)
-  await poll('the recorder has seen the end', () => recorder.events.at(-1)?.key === endKey || undefined, {
-    timeoutMs: 30_000,
-  })
-  log(`faults: ${[...counts].map(([name, count]) => `${name} ${count}`).join(', ')}`)
-  return Array.from({ length: processes }, (_, worker) => readRecords(fileOf(settings, worker))).flat()
+  try {
+    const counts = new FaultCounts()
+    await makeFaults(faultTarget(settings, { cluster, recorder, workers }), () => now() >= until, counts)
+    log(counts.text)
+    await sleep(Math.max(0, until - now()))
+    const busy = await Promise.all(workers.map((worker) => worker.whenIdle(hangMs)))
+    // The key ends the watches.
+    await cluster.call('/v3/kv/put', { key: Buffer.from(endKey).toString('base64'), value: '' })
+    const left = await Promise.all(workers.map((worker) => worker.whenEnded(hangMs)))
+    await poll('the recorder has seen the end', () => recorder.events.at(-1)?.key === endKey || undefined, {
+      timeoutMs: hangMs,
+    })
+    return [...busy, ...left].filter((problem) => problem !== undefined)
+  } finally {
+    for (const worker of workers) worker.kill()
+  }
+}
+
+function faultTarget(
+  { seed, auth }: ChaosSettings,
+  parts: { readonly cluster: EtcdCluster; readonly recorder: Recorder; readonly workers: readonly WorkerProcess[] },
+): FaultTarget {
+  const { cluster, recorder, workers } = parts
+  const { tls } = cluster
+  return {
+    cluster,
+    random: randomFrom(seed),
+    workers: workers.map(({ pid }) => pid),
+    compactable: () => Math.min(recorder.revision, ...workers.map(({ position }) => position)),
+    membersChanged: () => {
+      recorder.restart()
+      for (const worker of workers) worker.send({ endpoints: cluster.endpoints })
+    },
+    // A change of the password, even to the same one, ends all tokens of the user.
+    expireTokens: auth ? () => changePassword(cluster) : undefined,
+    rotateCertificates: tls && (() => rotate(tls)),
+  }
+}
+
+function rotate(tls: NonNullable<EtcdCluster['tls']>): void {
+  tls.renewServerCertificate()
+  tls.clientCert(workerUser.username)
+}
+
+async function addWorkerUser(cluster: EtcdCluster): Promise<void> {
+  await cluster.call('/v3/auth/user/add', { name: workerUser.username, password: workerUser.password })
+  await cluster.call('/v3/auth/user/grant', { user: workerUser.username, role: 'root' })
+}
+
+async function changePassword(cluster: EtcdCluster): Promise<void> {
+  await cluster.call('/v3/auth/user/changepw', { name: workerUser.username, password: workerUser.password })
 }
 
 function judge(
@@ -84,33 +124,31 @@ function judge(
   { events: history, complaint }: Recorder,
   records: readonly ChaosRecord[],
 ): string[] {
-  const operations = new Map<string, number>()
-  for (const done of of(records, 'done')) {
-    for (const [what, count] of Object.entries(done.operations))
-      operations.set(what, (operations.get(what) ?? 0) + count)
-  }
-  for (const [what, count] of [...operations].sort()) log(`  ${what}: ${count}`)
-  if (complaint !== '') log(`etcdctl: ${complaint.slice(0, 500)}`)
+  for (const line of operationLines(records)) log(line)
+  log(`history: ${history.length} events up to revision ${history.at(-1)?.revision}`)
   return Object.entries(checkers).flatMap(([name, check]) => {
     const violations = check({ history, records })
     log(`${violations.length === 0 ? 'holds' : 'BROKEN'}: ${name}`)
     for (const violation of violations.slice(0, 10)) log(`  ${violation}`)
+    if (violations.length > 0 && complaint !== '') log(`  etcdctl: ${complaint.slice(0, 500)}`)
     return violations.map((violation) => `${name}: ${violation}`)
   })
 }
 
 function taskOf(
-  { seed, transport, ...settings }: ChaosSettings,
-  cluster: EtcdCluster,
+  { seed, transport, auth, ...settings }: ChaosSettings,
+  { endpoints, tls }: EtcdCluster,
   own: Pick<WorkerTask, 'worker' | 'startedAt' | 'until'>,
 ): WorkerTask {
+  const files = tls?.clientCert(workerUser.username)
   return {
     ...own,
     seed,
-    endpoints: cluster.endpoints,
+    endpoints,
     transport,
-    caFile: cluster.tls?.caFile,
-    rootPassword: settings.auth ? rootPassword : undefined,
+    tls: tls && files && { ca: tls.caFile, cert: files.certFile, key: files.keyFile },
+    auth: auth ? workerUser : undefined,
+    hasMemberSync: own.worker % 2 === 1,
     file: fileOf(settings, own.worker),
     endKey,
   }
@@ -118,15 +156,4 @@ function taskOf(
 
 function fileOf({ folder }: Pick<ChaosSettings, 'folder'>, worker: number): string {
   return join(folder, `worker-${worker}.jsonl`)
-}
-
-async function runWorker(task: WorkerTask): Promise<void> {
-  const flags = ['--import', './test/support/typescript.js', join(import.meta.dirname, 'worker.ts')]
-  const child = spawn(process.execPath, flags, {
-    cwd: join(import.meta.dirname, '../..'),
-    env: { ...process.env, CHAOS_TASK: JSON.stringify(task) },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  })
-  const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`worker ${task.worker} ended with ${code}`)
 }

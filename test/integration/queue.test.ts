@@ -108,6 +108,22 @@ describe('A queue', () => {
     assert.equal(rest.at(-1), '2')
   })
 
+  test('reports such an item also when the answer is lost after the deadline of the consumer', async (t) => {
+    const single = await startCluster(t, { proxy: true })
+    const client = createClient(t, single)
+    const queue = client.queue('jobs')
+    const { keyText } = await queue.enqueue('1')
+    const proxy = proxyAt(single, 0)
+    proxy.onData((bytes, { direction }) => {
+      if (direction === 'up' && bytes.includes(keyText)) proxy.blackhole('down')
+      return undefined
+    })
+    const dequeued = queue.dequeue({ timeoutMs: 100 })
+    await poll('the item is gone', async () => (await storedKeys(single, 'jobs/')).length === 0 || undefined)
+    setTimeout(() => proxy.cut(), 200)
+    await assert.rejects(dequeued, (error) => error instanceof ClaimUnknownError && error.item.valueText === '1')
+  })
+
   test('with priorities delivers the lowest number first, and uses the keys of clientv3', async () => {
     const name = someName()
     const queue = etcd.priorityQueue(name)

@@ -35,7 +35,9 @@ export class ItemConsumer {
       this.#host.obstacle,
     )
     try {
-      return await wait.repeat(() => this.#takeOne(wait))
+      const taken = await wait.repeat(() => this.#takeOne(wait))
+      if (taken instanceof ClaimUnknownError) throw taken
+      return taken
     } finally {
       wait.end()
     }
@@ -56,10 +58,11 @@ export class ItemConsumer {
     return count
   }
 
-  async #takeOne(wait: DeadlineScope): Promise<KeyValue> {
+  /** An unknown claim is a result: as a failure, it would give way to the error of the deadline, which has no effect. */
+  async #takeOne(wait: DeadlineScope): Promise<KeyValue | ClaimUnknownError> {
     for (;;) {
-      const item = await this.#choose(wait)
-      if (await this.#claim(item)) return item
+      const taken = await this.#claim(await this.#choose(wait))
+      if (taken !== undefined) return taken
     }
   }
 
@@ -101,16 +104,20 @@ export class ItemConsumer {
     }
   }
 
-  /** A call in flight is not cancelled: only its answer shows whether the item is ours. */
-  async #claim(item: KeyValue): Promise<boolean> {
+  /**
+   * Resolves with `undefined` if another consumer was faster. A call in flight is not cancelled: only its answer shows whether
+   * the item is ours.
+   */
+  async #claim(item: KeyValue): Promise<KeyValue | ClaimUnknownError | undefined> {
     const exists = key(item.key).modRevision.equals(item.modRevision)
     try {
       const { succeeded } = await this.#host.store.txn().if(exists).then(deleteKey(item.key)).commit()
-      return succeeded
+      return succeeded ? item : undefined
     } catch (error) {
       this.#retried.abort()
       this.#retried = new AbortController()
-      throw error instanceof EtcdError && error.effect === 'unknown' ? new ClaimUnknownError(item, error, error) : error
+      if (error instanceof EtcdError && error.effect === 'unknown') return new ClaimUnknownError(item, error, error)
+      throw error
     } finally {
       this.#claimed.delete(idOf(item))
     }

@@ -1,20 +1,20 @@
 import type { Evidence } from './checkers.js'
 import { of } from './of.js'
 
-/** A loss is reported this much later than the key is gone, at most, in milliseconds. */
-const reportMs = 1500
-
-/** No key with a lease that is kept alive is gone long before its owner ended the lease, unless the owner knew of the loss. */
+/** No key is gone while its owner holds its lease for alive, and none outlives the revocation of its lease. */
 export function leaseViolations({ history, records }: Evidence): string[] {
   const deletedAt = new Map<string, number>()
   for (const { type, key, seenAt } of history) {
     if (type === 'delete' && key.startsWith('lease/')) deletedAt.set(key, seenAt)
   }
-  return of(records, 'lease').flatMap(({ key, endedAt, isLost }) => {
-    const gone = deletedAt.get(key)
-    if (isLost || gone === undefined || gone > endedAt - reportMs) return []
+  return of(records, 'lease').flatMap(({ key, aliveUntil, isLeft }) => {
+    // The recorder sees a deletion late, never early.
+    const gone = deletedAt.get(key) ?? Number.POSITIVE_INFINITY
     return [
-      `${key} was gone ${(endedAt - gone).toFixed(0)} ms before its owner ended the lease, and no loss was reported`,
+      ...(gone < aliveUntil
+        ? [`${key} was gone ${(aliveUntil - gone).toFixed(0)} ms before its lease was last reported as alive`]
+        : []),
+      ...(isLeft === true ? [`${key} was still there after its lease had been revoked`] : []),
     ]
   })
 }

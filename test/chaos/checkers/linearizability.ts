@@ -1,4 +1,4 @@
-import { checkLinearizable } from '../linearizability/checker.js'
+import { checkLinearizable, type Verdict } from '../linearizability/checker.js'
 import type { RecordedCall } from '../linearizability/history.js'
 import { porcupineVerdicts } from '../linearizability/porcupine.js'
 import type { HistoryEvent } from '../recorder.js'
@@ -17,10 +17,24 @@ export function linearizabilityViolations({ history, records }: Evidence): strin
     const verdict = checkLinearizable(calls)
     const theirs = verdicts?.[index] ?? 'Ok'
     return [
-      ...(verdict.kind === 'linearizable' ? [] : [`group ${group} is ${verdict.kind}: ${JSON.stringify(verdict)}`]),
+      ...(verdict.kind === 'linearizable' ? [] : [`group ${group} ${verdictText(verdict, calls.length)}`]),
       ...(theirs === 'Ok' ? [] : [`group ${group} is ${theirs} by Porcupine`]),
     ]
   })
+}
+
+function verdictText(verdict: Exclude<Verdict, { kind: 'linearizable' }>, count: number): string {
+  if (verdict.kind === 'undecided')
+    return `is too large to decide: ${verdict.placed} of ${count} calls could be ordered`
+  return `is not linearizable: ${verdict.placed} of ${count} calls can be ordered, and then ${callText(verdict.blocked)}`
+}
+
+function callText({ client, calledAt, returnedAt, compares, success, failure, output }: RecordedCall): string {
+  const time = `from ${calledAt.toFixed(1)} to ${returnedAt?.toFixed(1) ?? 'an unknown time'}`
+  const condition = compares.map(({ key, target, result, operand }) => `if ${target} of ${key} ${result} ${operand} `)
+  const steps = (output?.succeeded === false ? failure : success).map((each) => JSON.stringify(each)).join(', ')
+  const answer = output === null ? 'no response' : `${JSON.stringify(output.results)} at revision ${output.revision}`
+  return `the call of client ${client} ${time} does not fit: ${condition.join('')}${steps} had ${answer}`
 }
 
 /**

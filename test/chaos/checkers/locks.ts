@@ -3,9 +3,6 @@ import { groupBy, of } from './of.js'
 
 type Held = ReturnType<typeof of<'held'>>[number]
 
-/** A moment must lie this far inside both times, in milliseconds: the records of two processes are not one instant. */
-const marginMs = 1
-
 /** No two hold what excludes them at one time, no more than the permits, and fences rise from holder to holder. */
 export function lockViolations({ records }: Evidence): string[] {
   const locks = groupBy(of(records, 'held'), ({ lock }) => lock)
@@ -19,7 +16,7 @@ function overlaps(sorted: readonly Held[]): string[] {
   const violations: string[] = []
   let held: Held[] = []
   for (const next of sorted) {
-    held = held.filter(({ to }) => to - marginMs > next.from)
+    held = held.filter(({ to }) => to > next.from)
     const rival = held.find((other) => other.isExclusive || next.isExclusive)
     if (rival !== undefined) violations.push(`${text(rival)} and ${text(next)} hold it at one time`)
     held.push(next)
@@ -28,12 +25,18 @@ function overlaps(sorted: readonly Held[]): string[] {
   return violations
 }
 
+/** The fence of an exclusive holder is above all before it. Shared holders may have the same one, above the exclusive ones before. */
 function fences(sorted: readonly Held[]): string[] {
-  const exclusive = sorted.filter(({ isExclusive }) => isExclusive)
-  return exclusive.flatMap((next, index) => {
-    const before = exclusive[index - 1]
-    return before === undefined || before.fence < next.fence ? [] : [`${text(next)} comes after ${text(before)}`]
-  })
+  const violations: string[] = []
+  let greatest: Held | undefined
+  let exclusive: Held | undefined
+  for (const next of sorted) {
+    const before = next.isExclusive ? greatest : exclusive
+    if (before !== undefined && before.fence >= next.fence) violations.push(`${text(next)} comes after ${text(before)}`)
+    if (greatest === undefined || next.fence > greatest.fence) greatest = next
+    if (next.isExclusive) exclusive = next
+  }
+  return violations
 }
 
 function text({ fence, from, to }: Held): string {

@@ -13,7 +13,8 @@ export function watchViolations({ history, records }: Evidence): string[] {
     let last = 0
     for (const { revision, events } of batches) {
       if (revision <= last && events.length > 0) violations.push(`events of ${revision} come after ${last}`)
-      if (events.some((event) => event.revision !== revision)) violations.push(`the batch of ${revision} holds others`)
+      if (events.some((event) => event.revision !== revision))
+        violations.push(`the batch of ${revision} holds events of other revisions`)
       last = Math.max(last, revision)
     }
     const seen = batches.flatMap(({ events }) => events)

@@ -14,7 +14,7 @@ interface Node {
 
 export type Verdict =
   | { readonly kind: 'linearizable' }
-  /** `placed` calls could be ordered, never more; `blocked` is the call that none of the orders tried could place in time. */
+  /** `placed` calls could be ordered, never more; `blocked` is the call that had to come next by then, and did not fit. */
   | { readonly kind: 'illegal'; readonly placed: number; readonly blocked: RecordedCall }
   | { readonly kind: 'undecided'; readonly placed: number }
 
@@ -31,6 +31,7 @@ export function checkLinearizable(history: readonly RecordedCall[], maxSteps = 5
   let state = emptyStore
   let most = 0
   let blocked = history[0]
+  let blockedAt = -1
   let node = head.next
   for (let steps = 0; head.next !== undefined; steps++) {
     if (steps > maxSteps) return { kind: 'undecided', placed: most }
@@ -50,7 +51,10 @@ export function checkLinearizable(history: readonly RecordedCall[], maxSteps = 5
       continue
     }
     // The end of a call that is not placed, or of the list: the last choice was wrong.
-    if (node !== undefined && placed.length >= most - 1) blocked = node.call
+    if (node !== undefined && placed.length > blockedAt) {
+      blocked = node.call
+      blockedAt = placed.length
+    }
     const last = placed.pop()
     if (last === undefined) return verdict(blocked, most)
     state = last.before

@@ -64,7 +64,7 @@ function apply(
       })
       return 'written'
     case 'delete':
-      if (result !== undefined && result.deleted !== (old === undefined ? 0 : 1)) return 'impossible'
+      if (result?.deleted !== undefined && result.deleted !== (old === undefined ? 0 : 1)) return 'impossible'
       return keys.delete(each.key) ? 'written' : 'read'
     case 'get':
       return result === undefined || matches(keys, each.key, result.kv ?? null) ? 'read' : 'impossible'

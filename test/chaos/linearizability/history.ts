@@ -19,7 +19,10 @@ export type RecordedStep =
   | { readonly type: 'delete'; readonly key: string }
   | { readonly type: 'get'; readonly key: string }
 
-/** The result of one step: the number of deleted keys, the key that was read or `null`, nothing for a put. */
+/**
+ * The result of one step: the number of deleted keys, the key that was read or `null`, nothing for a put. Where the outcome is
+ * known from elsewhere, the result of a deletion is open.
+ */
 export interface StepResult {
   readonly deleted?: number
   readonly kv?: SeenKey | null

@@ -154,7 +154,7 @@ func apply(keys map[string]key, s step, revision, after int64, result *stepResul
 		keys[s.Key] = key{seenKey{s.Value, created, revision, old.Version + 1}, after}
 		return true, true
 	case "delete":
-		if result != nil && (result.Deleted == nil || (*result.Deleted == 1) != there) {
+		if result != nil && result.Deleted != nil && (*result.Deleted == 1) != there {
 			return false, false
 		}
 		delete(keys, s.Key)

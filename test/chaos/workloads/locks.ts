@@ -4,7 +4,7 @@ import type { Workplace } from '../worker.js'
 
 interface Handle {
   readonly fence: number
-  readonly signal: AbortSignal
+  isHeld(): boolean
 }
 
 const options = { timeoutMs: 5000, ttlSeconds: 4 }
@@ -34,26 +34,26 @@ export async function locks(place: Workplace): Promise<void> {
     }),
     place.repeat('leadership', async () => {
       const leadership = await election.campaign(`worker ${place.task.worker}`, { timeoutMs: 5000 })
-      await hold(place, leadership, { lock: 'leaders', limit: 1, isExclusive: true }, () => leadership.resign())
+      const handle = { fence: leadership.fence, isHeld: () => leadership.isLeader() }
+      await hold(place, handle, { lock: 'leaders', limit: 1, isExclusive: true }, () => leadership.resign())
     }),
   ])
 }
 
 async function hold(
   { journal, random }: Workplace,
-  { fence, signal }: Handle,
+  handle: Handle,
   kind: { readonly lock: string; readonly limit: number; readonly isExclusive: boolean },
   release: () => Promise<void>,
 ): Promise<void> {
   const from = now()
-  let lostAt = Number.POSITIVE_INFINITY
-  const onAbort = (): void => {
-    lostAt = now()
+  let to: number | undefined
+  const end = from + 5 + random() * 40
+  // A process that was stopped holds nothing after it goes on: only the moments count at which the handle says so.
+  for (let at = from; handle.isHeld() && (to === undefined || at < end); at = now()) {
+    to = at
+    await sleep(5)
   }
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
-  await sleep(5 + random() * 40)
-  signal.removeEventListener('abort', onAbort)
-  journal.write({ kind: 'held', ...kind, fence, from, to: Math.min(now(), lostAt) })
+  if (to !== undefined) journal.write({ kind: 'held', ...kind, fence: handle.fence, from, to })
   await release()
 }

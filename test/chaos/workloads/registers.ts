@@ -1,4 +1,4 @@
-import { isEtcdError, key, put, range } from '../../../src/index.js'
+import { deleteKey, isEtcdError, key, put, range } from '../../../src/index.js'
 import type { RecordedCall, RecordedStep, SeenKey, StepResult } from '../linearizability/history.js'
 import { now } from '../records.js'
 import type { Workplace } from '../worker.js'
@@ -45,12 +45,16 @@ class Register {
     else await this.#record(group, this.#swap([...new Set([one, other])], value))
   }
 
-  /** Writes keys if the first is as it was last seen, or else reads them. */
+  /** Changes keys if the first is as it was last seen, or else reads them. */
   #swap(names: readonly string[], value: string): Bare {
-    const [first = ''] = names
+    const { random } = this.#place
+    const [first = '', second] = names
     return {
       compares: [{ key: first, target: 'modRevision', result: '=', operand: this.#modRevisions.get(first) ?? 0 }],
-      success: names.map((name) => ({ type: 'put', key: name, value })),
+      success: names.map((name) => {
+        const isDeleted = name === second && random() < 0.3
+        return isDeleted ? { type: 'delete', key: name } : { type: 'put', key: name, value }
+      }),
       failure: names.map((name) => ({ type: 'get', key: name })),
     }
   }
@@ -106,11 +110,13 @@ class Register {
 }
 
 function operation(step: RecordedStep) {
+  if (step.type === 'delete') return deleteKey(step.key)
   return step.type === 'put' ? put(step.key, step.value) : range({ key: step.key })
 }
 
 function resultOf({ type }: RecordedStep, response: unknown): StepResult {
   if (type === 'put') return {}
+  if (type === 'delete') return { deleted: (response as { readonly deleted: number }).deleted }
   const { kvs } = response as { readonly kvs: readonly Parameters<typeof seen>[0][] }
   return { kv: seen(kvs[0]) }
 }
