@@ -1,4 +1,12 @@
-import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+} from 'node:crypto'
 import { isIP } from 'node:net'
 import {
   bitString,
@@ -53,19 +61,19 @@ export class CertificateAuthority {
   /** The authority's own certificate in PEM. */
   readonly cert: string
   readonly #name: Buffer
-  readonly #keys = newKeys()
+  readonly #keys: KeyPair
 
-  constructor(commonName = 'etcdkit test authority') {
+  /** @param own the certificate and key of an authority with this name, to continue it; new ones by default */
+  constructor(commonName = 'etcdkit test authority', own?: Certificate) {
     this.#name = distinguishedName(commonName)
-    const extensions = [
-      extension(oid.basicConstraints, sequence(boolean(true)), true),
-      // keyCertSign and cRLSign
-      extension(oid.keyUsage, bitString(Buffer.from([0b0000_0110]), 1), true),
-      extension(oid.subjectKeyIdentifier, octetString(keyIdentifier(this.#keys.publicKey))),
-    ]
-    this.cert = this.#sign(this.#name, this.#keys.publicKey, extensions, {})
+    this.#keys = own === undefined ? newKeys() : readKeys(own.key)
+    this.cert = own?.cert ?? this.#signOwn()
   }
 
+  /** The authority's own key in PEM. */
+  get key(): string {
+    return keyToPem(this.#keys.privateKey)
+  }
   /** Issues a certificate that both servers and clients can use. */
   issue(options: CertificateOptions = {}): Certificate {
     const { publicKey, privateKey } = newKeys()
@@ -80,8 +88,18 @@ export class CertificateAuthority {
     ]
     return {
       cert: this.#sign(distinguishedName(commonName), publicKey, extensions, options),
-      key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      key: keyToPem(privateKey),
     }
+  }
+
+  #signOwn(): string {
+    const extensions = [
+      extension(oid.basicConstraints, sequence(boolean(true)), true),
+      // keyCertSign and cRLSign
+      extension(oid.keyUsage, bitString(Buffer.from([0b0000_0110]), 1), true),
+      extension(oid.subjectKeyIdentifier, octetString(keyIdentifier(this.#keys.publicKey))),
+    ]
+    return this.#sign(this.#name, this.#keys.publicKey, extensions, {})
   }
 
   #sign(subject: Buffer, publicKey: KeyObject, extensions: readonly Buffer[], validity: CertificateOptions): string {
@@ -102,8 +120,21 @@ export class CertificateAuthority {
   }
 }
 
-function newKeys(): { publicKey: KeyObject; privateKey: KeyObject } {
+interface KeyPair {
+  readonly publicKey: KeyObject
+  readonly privateKey: KeyObject
+}
+
+function newKeys(): KeyPair {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' })
+}
+
+function readKeys(key: string): KeyPair {
+  return { publicKey: createPublicKey(key), privateKey: createPrivateKey(key) }
+}
+
+function keyToPem(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
 function serialNumber(): Buffer {

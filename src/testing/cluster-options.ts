@@ -10,6 +10,16 @@ export interface EtcdClusterOptions {
    * @default `ETCDKIT_ETCD_VERSION`, else the newest that is available without a Go toolchain
    */
   readonly version?: string | undefined
+  /**
+   * The client port of the first member. Its peers use the next port, the second member the two ports after that, and so
+   * on. @default free ports
+   */
+  readonly port?: number | undefined
+  /**
+   * Keeps the cluster in this directory: a later cluster with the same directory continues with its members, data, ports
+   * and certificate authority. @default a temporary directory, deleted at the end
+   */
+  readonly dataDir?: string | undefined
   /** Serves clients over TLS with certificates issued for this cluster. @default false */
   readonly tls?: boolean | EtcdClusterTlsOptions
   /** Creates the user root with this password and enables authentication. @default disabled */

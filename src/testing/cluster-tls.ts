@@ -1,7 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Certificate, CertificateAuthority } from './certificates.js'
-import type { EtcdClusterTlsOptions } from './cluster-options.js'
+import type { EtcdClusterOptions, EtcdClusterTlsOptions } from './cluster-options.js'
 import type { GatewayTls } from './gateway.js'
 import type { EtcdFlags } from './member-flags.js'
 
@@ -29,9 +29,12 @@ export interface ClusterTls {
   renewServerCertificate(): void
 }
 
+/** The files that a client needs. */
+export type ClientFiles = Pick<ClusterTls, 'caFile'> & Partial<Pick<ClusterTls, 'certFile' | 'keyFile'>>
+
 /** Creates a cluster's certificates and writes them to a folder. */
 export class ClusterCertificates implements ClusterTls {
-  readonly authority = new CertificateAuthority()
+  readonly authority: CertificateAuthority
   readonly ca: string
   readonly caFile: string
   readonly cert: string
@@ -46,6 +49,7 @@ export class ClusterCertificates implements ClusterTls {
     mkdirSync(folder, { recursive: true })
     this.#folder = folder
     this.#options = options
+    this.authority = this.#openAuthority()
     this.ca = this.authority.cert
     this.caFile = this.#write('ca.crt', this.ca)
     this.#server = this.#save('server', this.authority.issue(options.serverCertificate))
@@ -71,10 +75,27 @@ export class ClusterCertificates implements ClusterTls {
     return this.#options.clientCertAuth ? { ...flags, 'client-cert-auth': true, 'trusted-ca-file': this.caFile } : flags
   }
 
+  /** The files that a client needs: with `clientCertAuth`, a certificate too. */
+  clientFiles(): ClientFiles {
+    const { caFile, certFile, keyFile } = this
+    return this.#options.clientCertAuth ? { caFile, certFile, keyFile } : { caFile }
+  }
+
   /** The TLS material of the harness's own calls. */
   gatewayTls(): GatewayTls {
     const verify = this.#options.serverCertificate === undefined
     return { ca: this.ca, cert: this.cert, key: this.key, verify }
+  }
+
+  /** The authority of the cluster that was kept in this folder, so that clients trust the next one too; or a new one. */
+  #openAuthority(): CertificateAuthority {
+    const [cert, key] = ['ca.crt', 'ca.key'].map((name) => join(this.#folder, name))
+    if (cert !== undefined && key !== undefined && existsSync(key)) {
+      return new CertificateAuthority(undefined, { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') })
+    }
+    const authority = new CertificateAuthority()
+    this.#write('ca.key', authority.key)
+    return authority
   }
 
   #save(name: string, certificate: Certificate): CertificateFiles {
@@ -90,4 +111,9 @@ export class ClusterCertificates implements ClusterTls {
     writeFileSync(file, text, { mode: 0o600 })
     return file
   }
+}
+
+/** The certificates of a cluster, if it uses TLS. */
+export function createCertificates(folder: string, tls: EtcdClusterOptions['tls']): ClusterCertificates | undefined {
+  return tls ? new ClusterCertificates(folder, tls === true ? {} : tls) : undefined
 }

@@ -34,15 +34,20 @@ const debianSuites: readonly Suite[] = [
  *
  * Returns the folder with the programs. Rejects with the reasons when no suite has the version or can be reached.
  */
-export async function unpackDebianPackage(request: VersionRequest, folder: string): Promise<string> {
+export async function unpackDebianPackage(
+  request: VersionRequest,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<string> {
   if ((await tryCommand('dpkg', ['--version'])) === undefined) throw new Error('this is not a Debian or Ubuntu system')
   const suites = suitesFor(request)
   if (suites.length === 0) throw new Error('no known Debian or Ubuntu release has it')
   const reasons: string[] = []
   for (const suite of suites) {
     try {
-      return await unpackFrom(suite, request, join(folder, suite.name))
+      return await unpackFrom(suite, request, join(folder, suite.name), signal)
     } catch (error) {
+      signal?.throwIfAborted()
       reasons.push(error instanceof Error ? error.message : String(error))
     }
   }
@@ -62,13 +67,18 @@ function ubuntuSuites(): Suite[] {
   return [{ name: codename, mirror: ubuntuMirror, components: 'main universe', keyring: ubuntuKeyring }]
 }
 
-async function unpackFrom(suite: Suite, request: VersionRequest, folder: string): Promise<string> {
+async function unpackFrom(
+  suite: Suite,
+  request: VersionRequest,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const env = { ...process.env, LC_ALL: 'C', APT_CONFIG: await writeAptConfig(folder, { sources: [sourceOf(suite)] }) }
-  await runCommand('apt-get', ['update'], { env, timeoutMs: 120_000 })
+  await runCommand('apt-get', ['update'], { env, signal, timeoutMs: 120_000 })
   const packages = await pickPackages(suite, request, env)
   const download = join(folder, 'download')
   mkdirSync(download)
-  await runCommand('apt-get', ['download', ...packages], { env, cwd: download, timeoutMs: 300_000 })
+  await runCommand('apt-get', ['download', ...packages], { env, signal, cwd: download, timeoutMs: 300_000 })
   for (const file of readdirSync(download)) {
     await runCommand('dpkg', ['-x', join(download, file), join(folder, 'root')])
   }

@@ -30,6 +30,14 @@ export interface EtcdBinary {
   readonly etcdutl: string | undefined
 }
 
+/** Options of `findEtcd()`. */
+export interface FindEtcdOptions {
+  /** Receives what is being downloaded or built, and how far a download is; not called if an installed etcd is found. */
+  readonly onProgress?: (step: string) => void
+  /** Ends a download or build. */
+  readonly signal?: AbortSignal
+}
+
 const searches = new Map<string, Promise<EtcdBinary>>()
 
 /**
@@ -39,25 +47,33 @@ const searches = new Map<string, Promise<EtcdBinary>>()
  *
  * @param version a series ('3.5') or an exact version ('3.5.30'); default `ETCDKIT_ETCD_VERSION`, else the newest that is
  * available without a Go toolchain
+ * @returns the program
  * @throws an `Error` with the reason of every attempt if no program is found
  */
-export function findEtcd(version: string | undefined = process.env.ETCDKIT_ETCD_VERSION): Promise<EtcdBinary> {
+export function findEtcd(
+  version: string | undefined = process.env.ETCDKIT_ETCD_VERSION,
+  options: FindEtcdOptions = {},
+): Promise<EtcdBinary> {
   const key = [version, process.env.ETCDKIT_ETCD, cacheFolder(), process.env.PATH].join('\n')
-  const search = searches.get(key) ?? searchEtcd(version)
+  const search = searches.get(key) ?? searchEtcd(version, options)
   searches.set(key, search)
   search.catch(() => searches.delete(key))
   return search
 }
 
-async function searchEtcd(version: string | undefined): Promise<EtcdBinary> {
+async function searchEtcd(version: string | undefined, options: FindEtcdOptions): Promise<EtcdBinary> {
   const request = parseVersionRequest(version)
-  return (await fromEnvironment(request)) ?? fromCache(request) ?? (await fromPath(request)) ?? fetchLocked(request)
+  return (
+    (await fromEnvironment(request)) ?? fromCache(request) ?? (await fromPath(request)) ?? fetchLocked(request, options)
+  )
 }
 
 async function fromEnvironment(request: VersionRequest): Promise<EtcdBinary | undefined> {
   const path = process.env.ETCDKIT_ETCD
   if (!path) return undefined
-  const binary = await inspect(existsSync(path) && statSync(path).isDirectory() ? join(path, 'etcd') : path)
+  const binary = await inspect(
+    existsSync(path) && statSync(path).isDirectory() ? join(path, programName('etcd')) : path,
+  )
   if (binary === undefined) throw new Error(`ETCDKIT_ETCD is '${path}', where no etcd program can be run`)
   // Tests that name another version get that one.
   return fitsRequest(binary.version, request) ? binary : undefined
@@ -65,7 +81,7 @@ async function fromEnvironment(request: VersionRequest): Promise<EtcdBinary | un
 
 async function fromPath(request: VersionRequest): Promise<EtcdBinary | undefined> {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const etcd = join(folder, 'etcd')
+    const etcd = join(folder, programName('etcd'))
     const binary = folder !== '' && existsSync(etcd) ? await inspect(etcd) : undefined
     if (binary !== undefined && fitsRequest(binary.version, request)) return binary
   }
@@ -77,31 +93,33 @@ function fromCache(request: VersionRequest, fits = isFreshEnough): EtcdBinary | 
   if (!existsSync(cache)) return undefined
   const versions = readdirSync(cache).filter((name) => /^\d+\.\d+\.\d+$/.test(name) && fits(name, request))
   const newest = versions.sort(compareVersions).at(-1)
-  return newest === undefined ? undefined : describe(newest, join(cache, newest, 'etcd'))
+  return newest === undefined ? undefined : describe(newest, join(cache, newest, programName('etcd')))
 }
 
 /** One process at a time downloads a series; other processes wait and then find it in the cache. */
-async function fetchLocked(request: VersionRequest): Promise<EtcdBinary> {
+async function fetchLocked(request: VersionRequest, options: FindEtcdOptions): Promise<EtcdBinary> {
   const cache = cacheFolder()
   mkdirSync(cache, { recursive: true })
-  const release = await lockFile(join(cache, `.lock-${requestedSeries(request)}`), 1_200_000)
+  const release = await lockFile(join(cache, `.lock-${requestedSeries(request)}`), 1_200_000, options.signal)
   const staging = join(cache, `.fetch-${randomUUID()}`)
   try {
-    return fromCache(request) ?? (await fetchInto(staging, request))
+    return fromCache(request) ?? (await fetchInto(staging, request, options))
   } finally {
     rmSync(staging, { recursive: true, force: true })
     release()
   }
 }
 
-async function fetchInto(staging: string, request: VersionRequest): Promise<EtcdBinary> {
+async function fetchInto(staging: string, request: VersionRequest, options: FindEtcdOptions): Promise<EtcdBinary> {
   const reasons: string[] = []
-  for (const [index, source] of sourcesFor(request).entries()) {
+  for (const [index, source] of sourcesFor(request, options).entries()) {
     const folder = join(staging, String(index))
     mkdirSync(folder, { recursive: true })
+    options.onProgress?.(`${describeRequest(request)}: ${source.name}`)
     try {
       return await keep(await source.fetch(folder), join(staging, 'programs'), request)
     } catch (error) {
+      options.signal?.throwIfAborted()
       reasons.push(`${source.name}: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
@@ -116,23 +134,29 @@ interface Source {
   readonly fetch: (folder: string) => Promise<string>
 }
 
-function sourcesFor(request: VersionRequest): Source[] {
+function sourcesFor(request: VersionRequest, options: FindEtcdOptions): Source[] {
   const sources: Source[] = []
   const version = exactVersion(request)
   if (goBuildVersion(request) !== undefined) {
-    sources.push({ name: 'build with Go', fetch: (folder) => buildWithGo(request, folder) })
+    sources.push({ name: 'build with Go', fetch: (folder) => buildWithGo(request, folder, options.signal) })
   }
-  sources.push({ name: 'Debian or Ubuntu package', fetch: (folder) => unpackDebianPackage(request, folder) })
+  sources.push({
+    name: 'Debian or Ubuntu package',
+    fetch: (folder) => unpackDebianPackage(request, folder, options.signal),
+  })
   if (version !== undefined) {
     const mirror = process.env.ETCDKIT_ETCD_DOWNLOAD_URL || undefined
-    sources.push({ name: 'release archive', fetch: (folder) => unpackReleaseArchive(version, folder, mirror) })
+    sources.push({
+      name: 'release archive',
+      fetch: (folder) => unpackReleaseArchive(version, folder, { ...options, baseUrl: mirror }),
+    })
   }
   return sources
 }
 
 /** Moves the programs into the cache in one step, so that no process sees an incomplete set. */
 async function keep(fetched: string, programs: string, request: VersionRequest): Promise<EtcdBinary> {
-  const binary = await inspect(join(fetched, 'etcd'))
+  const binary = await inspect(join(fetched, programName('etcd')))
   if (binary === undefined) throw new Error('the fetched etcd does not run on this machine')
   if (!fitsRequest(binary.version, request)) throw new Error(`it gave etcd ${binary.version}`)
   mkdirSync(programs, { recursive: true })
@@ -141,7 +165,7 @@ async function keep(fetched: string, programs: string, request: VersionRequest):
   }
   const target = join(cacheFolder(), binary.version)
   if (!existsSync(target)) renameSync(programs, target)
-  return describe(binary.version, join(target, 'etcd'))
+  return describe(binary.version, join(target, programName('etcd')))
 }
 
 function notFoundMessage(request: VersionRequest, reasons: readonly string[]): string {
@@ -162,10 +186,14 @@ async function inspect(etcd: string): Promise<EtcdBinary | undefined> {
 
 function describe(version: string, etcd: string): EtcdBinary {
   const beside = (name: string) => {
-    const path = join(dirname(etcd), name)
+    const path = join(dirname(etcd), programName(name))
     return existsSync(path) ? path : undefined
   }
   return { version, etcd, etcdctl: beside('etcdctl'), etcdutl: beside('etcdutl') }
+}
+
+function programName(name: string): string {
+  return process.platform === 'win32' ? `${name}.exe` : name
 }
 
 /** The folder that keeps downloads and builds. */

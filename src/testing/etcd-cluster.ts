@@ -1,19 +1,21 @@
 import { join } from 'node:path'
+import { enableAuth, rootUser } from './cluster-auth.js'
+import { type ClusterFolder, openClusterFolder } from './cluster-folder.js'
 import type { EtcdClusterOptions } from './cluster-options.js'
-import { ClusterCertificates, type ClusterTls } from './cluster-tls.js'
+import { ClusterPorts } from './cluster-ports.js'
+import { type ClusterCertificates, type ClusterTls, createCertificates } from './cluster-tls.js'
 import { type EtcdBinary, findEtcd } from './etcd-binary.js'
-import { etcdctlVariables, withoutEtcdVariables } from './etcd-environment.js'
+import { clientVariables, etcdctlVariables, withoutEtcdVariables } from './etcd-environment.js'
 import type { EtcdMember } from './etcd-member.js'
 import { FaultProxy } from './fault-proxy.js'
-import { Gateway, GatewayError, type GatewayMessage } from './gateway.js'
+import { Gateway, GatewayError, type GatewayMessage, toDecimalId } from './gateway.js'
+import { type KeptMember, placeMember, placeMembers } from './kept-cluster.js'
 import { agreedLeader } from './leader.js'
 import { baseFlags, type EtcdFlags } from './member-flags.js'
 import { MemberProcess, type MemberSetup } from './member-process.js'
 import { poll } from './poll.js'
-import { type ReservedPort, reservePort } from './ports.js'
 import { onProcessExit } from './process-exit.js'
 import { runCommand } from './run-command.js'
-import { createWorkFolder, removeWorkFolder } from './work-folder.js'
 
 /** Changes for a restart of a member. */
 export interface RestartOptions {
@@ -24,7 +26,7 @@ export interface RestartOptions {
 }
 
 /**
- * A real etcd cluster on 127.0.0.1 for tests, with its data in a temporary folder. It ends with `stop()`, at the end of
+ * A real etcd cluster on 127.0.0.1 for tests, with its data in a temporary directory unless `dataDir` is set. It ends with `stop()`, at the end of
  * an `await using` block, or with this process, however the process ends.
  *
  * Methods take the index of a member, which never changes.
@@ -47,23 +49,27 @@ export class EtcdCluster {
   /** The program that new members run. */
   readonly binary: EtcdBinary
   readonly #options: EtcdClusterOptions
-  readonly #folder: string
+  readonly #folder: ClusterFolder
+  readonly #ports: ClusterPorts
   readonly #certificates: ClusterCertificates | undefined
   readonly #gateway: Gateway
   readonly #members: MemberProcess[] = []
-  readonly #ports: ReservedPort[] = []
   readonly #proxies: FaultProxy[] = []
   readonly #forget: () => void
+  #isAuthEnabled: boolean
   /** Additions happen one after the other: each gets the next index, and etcd takes one change at a time. */
   #lastAddition: Promise<unknown> = Promise.resolve()
   #stopping: Promise<void> | undefined
 
-  private constructor(options: EtcdClusterOptions, binary: EtcdBinary, folder: string) {
+  private constructor(options: EtcdClusterOptions, binary: EtcdBinary) {
     this.#options = options
     this.binary = binary
-    this.#folder = folder
-    this.#certificates = createCertificates(join(folder, 'tls'), options.tls)
+    this.#ports = new ClusterPorts(options.port)
+    this.#folder = openClusterFolder(options.dataDir)
+    this.#certificates = createCertificates(join(this.#folder.path, 'tls'), options.tls)
     this.#gateway = new Gateway(this.#certificates?.gatewayTls())
+    this.#isAuthEnabled = this.#folder.previous?.isAuthEnabled ?? false
+    if (this.#isAuthEnabled && options.auth !== undefined) this.#gateway.authenticateAs(rootUser(options.auth))
     this.tls = this.#certificates
     this.#forget = onProcessExit(() => this.#abandon())
   }
@@ -76,10 +82,11 @@ export class EtcdCluster {
    * @throws an `Error` with the members' logs in its message if the cluster does not start; nothing is left then
    */
   static async start(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
-    const cluster = new EtcdCluster(options, await findEtcd(options.version), createWorkFolder())
+    const cluster = new EtcdCluster(options, await findEtcd(options.version))
     try {
-      await cluster.#startMembers(options.members ?? 1)
+      await cluster.#startMembers()
       await cluster.#enableAuth()
+      cluster.#save()
       return cluster
     } catch (error) {
       const logs = cluster.logs()
@@ -101,6 +108,15 @@ export class EtcdCluster {
   /** Client URLs of all members that are not removed: those of the fault proxies, with `proxy: true`. */
   get endpoints(): string[] {
     return this.#members.filter(({ state }) => state !== 'removed').map(({ endpoint }) => endpoint)
+  }
+
+  /**
+   * The environment variables with which etcdctl, `etcdkit` and `Etcd.fromEnv()` reach the cluster, as root if
+   * authentication is enabled: `ETCDCTL_ENDPOINTS`, and where needed `ETCDCTL_CACERT`, `ETCDCTL_CERT`, `ETCDCTL_KEY` and
+   * `ETCDCTL_USER`.
+   */
+  get env(): Readonly<Record<string, string>> {
+    return clientVariables(this.#target(this.endpoints))
   }
 
   /** Waits until a majority agrees on a running leader. @returns the index of the leader */
@@ -170,6 +186,7 @@ export class EtcdCluster {
     }
     await poll(`${member.name} has caught up`, () => this.#promoteNow(message), { intervalMs: 20, giveUp })
     member.markPromoted()
+    this.#save()
     await member.serving()
   }
 
@@ -181,6 +198,7 @@ export class EtcdCluster {
     const other = this.#running().find((candidate) => candidate !== member && !candidate.isLearner)
     await (other ?? member).call('/v3/cluster/member/remove', message)
     await member.discard()
+    this.#save()
   }
 
   /**
@@ -210,9 +228,8 @@ export class EtcdCluster {
     const { etcdctl, etcd } = this.binary
     if (etcdctl === undefined) throw new Error(`there is no etcdctl beside ${etcd}`)
     const endpoints = this.#running().map(({ clientUrl }) => clientUrl)
-    const { version, tls } = this
-    const target = { version, endpoints, tls, rootPassword: this.#options.auth?.rootPassword }
-    return runCommand(etcdctl, args, { env: { ...withoutEtcdVariables(), ...etcdctlVariables(target, args) } })
+    const variables = etcdctlVariables(this.#target(endpoints), args)
+    return runCommand(etcdctl, args, { env: { ...withoutEtcdVariables(), ...variables } })
   }
 
   /** The logs of all members. */
@@ -220,7 +237,7 @@ export class EtcdCluster {
     return this.#members.map((member) => `--- log of ${member.name} (${member.state}) ---\n${member.log()}`).join('\n')
   }
 
-  /** Kills all members and deletes their data. Can be called repeatedly. */
+  /** Kills all members and deletes their data, unless `dataDir` keeps it. Can be called repeatedly. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
@@ -232,7 +249,8 @@ export class EtcdCluster {
   }
 
   async #stop(): Promise<void> {
-    await Promise.all(this.#members.map((member) => member.discard()))
+    const { isKept } = this.#folder
+    await Promise.all(this.#members.map((member) => (isKept ? member.signal('SIGKILL') : member.discard())))
     await Promise.all(this.#proxies.map((proxy) => proxy.close()))
     this.#deleteTraces()
     this.#forget()
@@ -245,15 +263,32 @@ export class EtcdCluster {
   }
 
   #deleteTraces(): void {
-    removeWorkFolder(this.#folder)
-    for (const port of this.#ports) port.release()
+    this.#folder.leave()
+    this.#ports.release()
   }
 
-  async #startMembers(count: number): Promise<void> {
-    const setups = await Promise.all(Array.from({ length: count }, (_, index) => this.#setUp(index)))
+  #target(endpoints: readonly string[]) {
+    const { version } = this
+    return {
+      version,
+      endpoints,
+      tls: this.#certificates?.clientFiles(),
+      rootPassword: this.#options.auth?.rootPassword,
+    }
+  }
+
+  #save(): void {
+    const members = this.#members.filter(({ state }) => state !== 'removed').map((member) => member.kept)
+    this.#folder.save({ members, isAuthEnabled: this.#isAuthEnabled })
+  }
+
+  async #startMembers(): Promise<void> {
+    const members = await placeMembers(this.#ports, this.#folder.previous, this.#options)
+    const setups = await Promise.all(members.map((member) => this.#setUp(member)))
     const peers = setups.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`)
     const flags = { 'initial-cluster': peers.join(','), 'initial-cluster-state': 'new' }
-    for (const setup of setups) this.#create(setup, flags)
+    for (const [index, setup] of setups.entries()) this.#create(setup, flags, members[index]?.isLearner)
+    this.#save()
     for (const member of this.#members) {
       member.spawn()
       // A new member first asks the others whether it has been there before. One that listens and does not serve yet
@@ -263,14 +298,12 @@ export class EtcdCluster {
     await this.healthy()
   }
 
-  async #setUp(index: number): Promise<MemberSetup> {
-    const clientPort = await this.#reservePort()
-    const name = `m${index}`
+  async #setUp({ name, clientPort, peerPort }: KeptMember): Promise<MemberSetup> {
     return {
       name,
-      folder: join(this.#folder, name),
+      folder: join(this.#folder.path, name),
       clientPort,
-      peerPort: await this.#reservePort(),
+      peerPort,
       scheme: this.tls === undefined ? 'http' : 'https',
       gateway: this.#gateway,
       env: { ...withoutEtcdVariables(), ...this.#options.env },
@@ -278,14 +311,8 @@ export class EtcdCluster {
     }
   }
 
-  async #reservePort(): Promise<number> {
-    const reserved = await reservePort()
-    this.#ports.push(reserved)
-    return reserved.port
-  }
-
   async #startProxy(clientPort: number): Promise<FaultProxy> {
-    const proxy = await FaultProxy.start(`127.0.0.1:${clientPort}`, { port: await this.#reservePort() })
+    const proxy = await FaultProxy.start(`127.0.0.1:${clientPort}`, { port: await this.#ports.any() })
     this.#proxies.push(proxy)
     return proxy
   }
@@ -297,7 +324,9 @@ export class EtcdCluster {
       // etcd's default of 10 makes each Authenticate cost 60 ms of CPU.
       ...(auth === undefined ? {} : { 'bcrypt-cost': 4 }),
       ...this.#certificates?.memberFlags(),
-      'initial-cluster-token': this.#folder,
+      // A kept cluster survives a crash of the machine.
+      ...(this.#folder.isKept ? { 'unsafe-no-fsync': undefined } : {}),
+      'initial-cluster-token': this.#folder.path,
       ...flags,
       ...ownFlags,
     }
@@ -308,13 +337,10 @@ export class EtcdCluster {
 
   async #enableAuth(): Promise<void> {
     const { auth } = this.#options
-    if (auth === undefined) return
-    const user = { name: 'root', password: auth.rootPassword }
-    await this.call('/v3/auth/role/add', { name: 'root' })
-    await this.call('/v3/auth/user/add', user)
-    await this.call('/v3/auth/user/grant', { user: 'root', role: 'root' })
-    await this.call('/v3/auth/enable')
-    this.#gateway.authenticateAs(user)
+    if (auth === undefined || this.#isAuthEnabled) return
+    await enableAuth((path, message) => this.call(path, message), rootUser(auth))
+    this.#isAuthEnabled = true
+    this.#gateway.authenticateAs(rootUser(auth))
     await this.healthy()
   }
 
@@ -326,12 +352,15 @@ export class EtcdCluster {
 
   async #addNow(isLearner: boolean): Promise<number> {
     const index = this.#members.length
-    const setup = await this.#setUp(index)
+    // Of a kept cluster, members may have been removed.
+    const numbers = this.#members.map(({ name }) => Number(name.slice(1)))
+    const setup = await this.#setUp(await placeMember(this.#ports, Math.max(...numbers) + 1, isLearner))
     const peerUrl = `http://127.0.0.1:${setup.peerPort}`
     const answer = await this.call('/v3/cluster/member/add', { peerURLs: [peerUrl], isLearner })
     const peers = memberList(answer).map(({ name, peerURLs }) => `${name || setup.name}=${peerURLs[0]}`)
     const flags = { 'initial-cluster': peers.join(','), 'initial-cluster-state': 'existing' }
     const member = this.#create(setup, flags, isLearner)
+    this.#save()
     member.spawn()
     await member.serving()
     return index
@@ -367,16 +396,8 @@ export class EtcdCluster {
   }
 }
 
-function createCertificates(folder: string, tls: EtcdClusterOptions['tls']): ClusterCertificates | undefined {
-  return tls ? new ClusterCertificates(folder, tls === true ? {} : tls) : undefined
-}
-
 function memberList(answer: GatewayMessage): { name?: string; peerURLs: string[] }[] {
   return answer.members as { name?: string; peerURLs: string[] }[]
-}
-
-function toDecimalId(hexId: string): string {
-  return BigInt(`0x${hexId}`).toString()
 }
 
 function messageOf(error: unknown): string {

@@ -1,4 +1,4 @@
-import type { ClusterTls } from './cluster-tls.js'
+import type { ClientFiles } from './cluster-tls.js'
 import { compareVersions } from './etcd-version.js'
 
 /** This process's environment without ETCD_ and ETCDCTL_ variables, which would change what the harness starts. */
@@ -10,26 +10,35 @@ export function withoutEtcdVariables(): NodeJS.ProcessEnv {
 export interface EtcdctlTarget {
   readonly version: string
   readonly endpoints: readonly string[]
-  readonly tls: ClusterTls | undefined
+  readonly tls: ClientFiles | undefined
   readonly rootPassword: string | undefined
+}
+
+/** The variables with which etcdctl and `Etcd.fromEnv()` reach a cluster. */
+export function clientVariables({
+  endpoints,
+  tls,
+  rootPassword,
+}: Omit<EtcdctlTarget, 'version'>): Record<string, string> {
+  const variables = {
+    ETCDCTL_ENDPOINTS: endpoints.join(','),
+    ETCDCTL_CACERT: tls?.caFile,
+    ETCDCTL_CERT: tls?.certFile,
+    ETCDCTL_KEY: tls?.keyFile,
+    ETCDCTL_USER: rootPassword === undefined ? undefined : `root:${rootPassword}`,
+  }
+  return Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
 }
 
 /** The variables that point etcdctl at a cluster, without those that its arguments already decide. */
 export function etcdctlVariables(target: EtcdctlTarget, args: readonly string[]): NodeJS.ProcessEnv {
-  const { version, endpoints, tls, rootPassword } = target
-  const values = {
-    endpoints: endpoints.join(','),
-    cacert: tls?.caFile,
-    cert: tls?.certFile,
-    key: tls?.keyFile,
-    user: rootPassword === undefined ? undefined : `root:${rootPassword}`,
-  }
   // etcdctl refuses to run when a flag and its variable are both given.
-  const isGiven = (name: string) => args.some((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`))
-  const variables = Object.entries(values).flatMap(([name, value]) =>
-    value === undefined || isGiven(name) ? [] : [[`ETCDCTL_${name.toUpperCase()}`, value]],
-  )
+  const isGiven = (flag: string) => args.some((arg) => arg === flag || arg.startsWith(`${flag}=`))
+  const flagOf = (variable: string) => variable.replace('ETCDCTL_', '--').toLowerCase()
+  const variables = Object.entries(clientVariables(target)).filter(([name]) => !isGiven(flagOf(name)))
   // 3.6 has only API version 3 and warns about the variable.
-  if (compareVersions(version, '3.6.0') < 0) variables.push(['ETCDCTL_API', '3'])
+  if (compareVersions(target.version, '3.6.0') < 0) variables.push(['ETCDCTL_API', '3'])
   return Object.fromEntries(variables)
 }

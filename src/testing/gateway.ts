@@ -138,6 +138,11 @@ export class Gateway {
   }
 }
 
+/** Converts an ID in hexadecimal to the gateway's decimal string. */
+export function toDecimalId(hexId: string): string {
+  return BigInt(`0x${hexId}`).toString()
+}
+
 /** Converts the decimal ID of the JSON gateway to hexadecimal, as etcd prints it. */
 export function toHexId(decimal: unknown): string {
   return BigInt(String(decimal)).toString(16)

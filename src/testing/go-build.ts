@@ -8,13 +8,13 @@ import { runCommand } from './run-command.js'
  * Builds etcd, etcdctl and etcdutl with the Go toolchain from the modules in `etcd-servers/<series>`, which the npm package
  * brings along. Returns the folder with the programs, which is inside the given existing folder.
  */
-export async function buildWithGo(request: VersionRequest, folder: string): Promise<string> {
+export async function buildWithGo(request: VersionRequest, folder: string, signal?: AbortSignal): Promise<string> {
   const source = sourceFolder(request)
   if (source === undefined) throw new Error('this package has no source for it')
   const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly -trimpath -buildvcs=false' }
   const build = (...args: string[]) =>
-    runCommand('go', ['build', '-ldflags=-s -w', '-o', ...args], { cwd: source, env, timeoutMs: 900_000 })
-  await build(join(folder, 'etcd'), '.')
+    runCommand('go', ['build', '-ldflags=-s -w', '-o', ...args], { cwd: source, env, signal, timeoutMs: 900_000 })
+  await build(join(folder, process.platform === 'win32' ? 'etcd.exe' : 'etcd'), '.')
   await build(`${folder}/`, 'go.etcd.io/etcd/etcdctl/v3', 'go.etcd.io/etcd/etcdutl/v3')
   return folder
 }

@@ -7,7 +7,7 @@
 export { type Certificate, CertificateAuthority, type CertificateOptions } from './certificates.js'
 export type { EtcdClusterAuthOptions, EtcdClusterOptions, EtcdClusterTlsOptions } from './cluster-options.js'
 export type { CertificateFiles, ClusterTls } from './cluster-tls.js'
-export { type EtcdBinary, findEtcd } from './etcd-binary.js'
+export { type EtcdBinary, type FindEtcdOptions, findEtcd } from './etcd-binary.js'
 export { EtcdCluster, type RestartOptions } from './etcd-cluster.js'
 export type { EtcdMember, EtcdMemberState } from './etcd-member.js'
 export { type CutPoint, FaultProxy, type ProxyData, type ProxyDataHook } from './fault-proxy.js'

@@ -13,13 +13,13 @@ export function tryLockFile(path: string): (() => void) | undefined {
 }
 
 /** Waits until the lock file is ours and returns the function that releases it. */
-export async function lockFile(path: string, timeoutMs: number): Promise<() => void> {
+export async function lockFile(path: string, timeoutMs: number, signal?: AbortSignal): Promise<() => void> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const release = tryLockFile(path)
     if (release !== undefined) return release
     if (performance.now() > deadline) throw new Error(`${path} is still locked after ${timeoutMs} ms`)
-    await sleep(50)
+    await sleep(50, undefined, { signal })
   }
 }
 

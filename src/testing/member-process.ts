@@ -7,6 +7,7 @@ import type { EtcdBinary } from './etcd-binary.js'
 import type { EtcdMember, EtcdMemberState } from './etcd-member.js'
 import type { FaultProxy } from './fault-proxy.js'
 import { type Gateway, type GatewayMessage, toHexId } from './gateway.js'
+import type { KeptMember } from './kept-cluster.js'
 import { type EtcdFlags, flagArguments } from './member-flags.js'
 import { processState } from './owner.js'
 import { poll } from './poll.js'
@@ -102,6 +103,12 @@ export class MemberProcess implements EtcdMember {
 
   call(path: string, message?: GatewayMessage, timeoutMs?: number): Promise<GatewayMessage> {
     return this.#setup.gateway.call(this.clientUrl, path, message, timeoutMs)
+  }
+
+  /** The member as the next start of a kept cluster needs it. */
+  get kept(): KeptMember {
+    const { clientPort, peerPort } = this.#setup
+    return { name: this.name, isLearner: this.#isLearner, clientPort, peerPort }
   }
 
   /** Starts the process without waiting until it serves. */

@@ -7,12 +7,14 @@ export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv
   /** @default 60000 */
   readonly timeoutMs?: number
+  /** Kills the command. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Runs a program to its end and returns its standard output; rejects with what it wrote when it fails. */
 export function runCommand(program: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
-  const { cwd, env, timeoutMs = 60_000 } = options
-  const settings = { cwd, env, timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 64 << 20 } as const
+  const { cwd, env, timeoutMs = 60_000, signal } = options
+  const settings = { cwd, env, signal, timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 64 << 20 } as const
   return new Promise((resolve, reject) => {
     const child = execFile(program, args, settings, (error, stdout, stderr) => {
       if (error === null) resolve(stdout)
