@@ -17,6 +17,7 @@ import { snapshotSaveCommand } from './commands/snapshot.js'
 import { statusCommand } from './commands/status.js'
 import { treeCommand } from './commands/tree.js'
 import { watchCommand } from './commands/watch.js'
+import { devCommand } from './dev/dev.js'
 import { doctorCommand } from './doctor/doctor.js'
 
 /** Every command, in the order of the help. */
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   lockCommand,
   electCommand,
   doctorCommand,
+  devCommand,
   statusCommand,
   membersCommand,
   alarmListCommand,

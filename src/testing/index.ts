@@ -6,6 +6,7 @@
  */
 export { type Certificate, CertificateAuthority, type CertificateOptions } from './certificates.js'
 export type { EtcdClusterAuthOptions, EtcdClusterOptions, EtcdClusterTlsOptions } from './cluster-options.js'
+export { PortInUseError } from './cluster-ports.js'
 export type { CertificateFiles, ClusterTls } from './cluster-tls.js'
 export { type EtcdBinary, type FindEtcdOptions, findEtcd } from './etcd-binary.js'
 export { EtcdCluster, type RestartOptions } from './etcd-cluster.js'

@@ -11,9 +11,12 @@ export function spawnGuarded(
 ): ChildProcess {
   const { cwd, env, logFd } = options
   const stdio: ['ignore', number, number] = ['ignore', logFd, logFd]
+  // Ctrl-C in a terminal reaches the whole foreground group: this process decides when its members end. On Windows,
+  // `detached` would open a window.
+  const settings = { cwd, env, stdio, detached: process.platform !== 'win32' }
   const child = canDieWithParent()
-    ? spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], { cwd, env, stdio })
-    : watch(spawn(program, args, { cwd, env, stdio }))
+    ? spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], settings)
+    : watch(spawn(program, args, settings))
   child.unref()
   return child
 }

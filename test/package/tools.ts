@@ -1,39 +1,7 @@
-import { execFile } from 'node:child_process'
-import { createHash, randomUUID } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { cacheFolder } from '../../src/testing/etcd-binary.js'
-import { lockFile } from '../../src/testing/lock-file.js'
+import { npmModules } from '../support/npm-modules.js'
 
-const list = join(import.meta.dirname, 'tools/package.json')
-
-/**
- * The `node_modules` folder of the compilers, bundlers and test runners that projects use the package with. They come from
- * the npm registry once and stay in the cache folder, since no other test needs them.
- */
-export async function toolModules(): Promise<string> {
-  const version = createHash('sha256').update(readFileSync(list)).digest('hex').slice(0, 12)
-  const folder = join(cacheFolder(), 'package-tools', version)
-  mkdirSync(join(folder, '..'), { recursive: true })
-  const release = await lockFile(`${folder}.lock`, 600_000)
-  try {
-    if (!existsSync(folder)) await install(folder)
-  } finally {
-    release()
-  }
-  return join(folder, 'node_modules')
-}
-
-async function install(folder: string): Promise<void> {
-  const staging = `${folder}-${randomUUID()}`
-  mkdirSync(staging)
-  copyFileSync(list, join(staging, 'package.json'))
-  const flags = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock']
-  try {
-    await promisify(execFile)('npm', ['install', ...flags], { cwd: staging })
-    renameSync(staging, folder)
-  } finally {
-    rmSync(staging, { recursive: true, force: true })
-  }
+/** The `node_modules` folder of the compilers, bundlers and test runners that projects use the package with. */
+export function toolModules(): Promise<string> {
+  return npmModules(join(import.meta.dirname, 'tools/package.json'))
 }

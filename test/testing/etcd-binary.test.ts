@@ -119,7 +119,7 @@ describe('findEtcd()', () => {
     const server = createServer((request, response) => {
       requests.push(String(request.url))
       const file = files.get(String(request.url))
-      response.writeHead(file === undefined ? 404 : 200).end(file)
+      response.writeHead(file === undefined ? 404 : 200, { 'content-length': file?.length ?? 0 }).end(file)
     })
 
     before(async () => {
@@ -162,6 +162,18 @@ describe('findEtcd()', () => {
       assert.deepEqual(readdirSync(cache), [version])
       assert.deepEqual(await findEtcd(version), binary)
       assert.deepEqual(requests, [`/download/v${version}/SHA256SUMS`, `/download/v${version}/${name}`])
+    })
+
+    test('reports its progress, and ends a download with the reason of the signal', async () => {
+      const ending = new AbortController()
+      const steps: string[] = []
+      const onProgress = (step: string) => {
+        steps.push(step)
+        if (step.endsWith('MB')) ending.abort(new Error('ended'))
+      }
+      await assert.rejects(findEtcd(version, { onProgress, signal: ending.signal }), /^Error: ended$/)
+      assert.deepEqual(steps.slice(-2), [`etcd ${version}: release archive`, `${name}: 0 of 0 MB`])
+      assert.deepEqual(readdirSync(cache), [])
     })
 
     test('rejects an archive with another checksum', async () => {

@@ -1,8 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { constants } from 'node:os'
 import type { LockHandle } from '../../index.js'
+import { passOn, startProgram } from '../child-program.js'
 import { type Context, defineCommand } from '../command.js'
-import { CommandFailed } from '../failure.js'
 import { durationFlagMs, ttlFlagSeconds } from '../units.js'
 
 /** Holds a lock. */
@@ -65,19 +63,18 @@ export function untilAborted(signal: AbortSignal): Promise<never> {
 
 async function runUnder(
   lock: LockHandle,
-  [program = '', ...args]: readonly string[],
+  words: readonly string[],
   killAfterMs: number,
   { env, stdin, signal }: Context,
 ): Promise<number> {
   const lockEnv = { ETCD_LOCK_KEY: lock.keyText, ETCD_LOCK_REV: String(lock.fence) }
-  const child = spawn(program, args, { stdio: 'inherit', env: { ...env, ...lockEnv } })
+  const { child, ended } = startProgram(words, { ...env, ...lockEnv })
   let killing: NodeJS.Timeout | undefined
   const onLost = (): void => {
     child.kill('SIGTERM')
     killing = setTimeout(() => child.kill('SIGKILL'), killAfterMs)
   }
   const onInterrupt = (): void => passOn(signal.reason, child, stdin.isTTY === true)
-  const ended = endOf(child, program)
   if (lock.signal.aborted) onLost()
   lock.signal.addEventListener('abort', onLost, { once: true })
   signal.addEventListener('abort', onInterrupt, { once: true })
@@ -89,19 +86,4 @@ async function runUnder(
     clearTimeout(killing)
     signal.removeEventListener('abort', onInterrupt)
   }
-}
-
-/** A terminal also sends SIGINT to the command directly. */
-function passOn(reason: unknown, child: ChildProcess, isTerminal: boolean): void {
-  const name = /SIG(INT|TERM|HUP)$/.exec(reason instanceof Error ? reason.message : '')?.[0]
-  if (name === 'SIGINT' && isTerminal) return
-  child.kill(name === 'SIGINT' || name === 'SIGHUP' ? name : 'SIGTERM')
-}
-
-/** The exit status that a shell would report. */
-function endOf(child: ChildProcess, program: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    child.once('error', (error) => reject(new CommandFailed(`${program} cannot be started: ${error.message}`)))
-    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])))
-  })
 }
