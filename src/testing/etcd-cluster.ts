@@ -8,12 +8,12 @@ import { type EtcdBinary, findEtcd } from './etcd-binary.js'
 import { clientVariables, etcdctlVariables, withoutEtcdVariables } from './etcd-environment.js'
 import type { EtcdMember } from './etcd-member.js'
 import { FaultProxy } from './fault-proxy.js'
-import { Gateway, GatewayError, type GatewayMessage, toDecimalId } from './gateway.js'
+import { Gateway, GatewayError, type GatewayMessage, memberList, toDecimalId } from './gateway.js'
 import { type KeptMember, placeMember, placeMembers } from './kept-cluster.js'
 import { agreedLeader } from './leader.js'
 import { baseFlags, type EtcdFlags } from './member-flags.js'
 import { MemberProcess, type MemberSetup } from './member-process.js'
-import { poll } from './poll.js'
+import { messageOf, poll } from './poll.js'
 import { onProcessExit } from './process-exit.js'
 import { runCommand } from './run-command.js'
 
@@ -394,12 +394,4 @@ export class EtcdCluster {
     const voters = this.#voters()
     return voters.filter(({ state }) => state === 'running').length * 2 > voters.length
   }
-}
-
-function memberList(answer: GatewayMessage): { name?: string; peerURLs: string[] }[] {
-  return answer.members as { name?: string; peerURLs: string[] }[]
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

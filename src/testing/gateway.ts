@@ -138,6 +138,11 @@ export class Gateway {
   }
 }
 
+/** The members in an answer of the cluster service. */
+export function memberList(answer: GatewayMessage): { name?: string; peerURLs: string[] }[] {
+  return answer.members as { name?: string; peerURLs: string[] }[]
+}
+
 /** Converts an ID in hexadecimal to the gateway's decimal string. */
 export function toDecimalId(hexId: string): string {
   return BigInt(`0x${hexId}`).toString()

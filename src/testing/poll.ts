@@ -52,3 +52,8 @@ function timeoutMessage(what: string, timeoutMs: number, lastError: unknown): st
   const reason = lastError instanceof Error ? `: ${lastError.message}` : ''
   return `gave up waiting ${timeoutMs} ms until ${what}${reason}`
 }
+
+/** The text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
