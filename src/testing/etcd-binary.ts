@@ -13,7 +13,7 @@ import {
   requestedSeries,
   type VersionRequest,
 } from './etcd-version.js'
-import { buildWithGo, goBuildVersion } from './go-build.js'
+import { buildModules, buildWithGo, goBuildVersion } from './go-build.js'
 import { lockFile } from './lock-file.js'
 import { unpackReleaseArchive } from './release-archive.js'
 import { tryCommand } from './run-command.js'
@@ -43,7 +43,8 @@ const searches = new Map<string, Promise<EtcdBinary>>()
 /**
  * Finds or downloads an etcd program. The first match wins: `ETCDKIT_ETCD` (a folder or a program), the cache folder
  * (`$XDG_CACHE_HOME/etcdkit`), `etcd` in the PATH, a build from the Go modules in this package if Go is installed, the
- * packages of Debian or Ubuntu, the official release archive. Downloads and builds go to the cache folder only.
+ * packages of Debian or Ubuntu, the official release archive, and for an exact version a build from Go's module proxy.
+ * Downloads and builds go to the cache folder only.
  *
  * @param version a series ('3.5') or an exact version ('3.5.30'); default `ETCDKIT_ETCD_VERSION`, else the newest that is
  * available without a Go toolchain
@@ -150,6 +151,7 @@ function sourcesFor(request: VersionRequest, options: FindEtcdOptions): Source[]
       name: 'release archive',
       fetch: (folder) => unpackReleaseArchive(version, folder, { ...options, baseUrl: mirror }),
     })
+    sources.push({ name: 'Go modules', fetch: (folder) => buildModules(version, folder, options.signal) })
   }
   return sources
 }
