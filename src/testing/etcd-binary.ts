@@ -93,8 +93,10 @@ function fromCache(request: VersionRequest, fits = isFreshEnough): EtcdBinary | 
   const cache = cacheFolder()
   if (!existsSync(cache)) return undefined
   const versions = readdirSync(cache).filter((name) => /^\d+\.\d+\.\d+$/.test(name) && fits(name, request))
-  const newest = versions.sort(compareVersions).at(-1)
-  return newest === undefined ? undefined : describe(newest, join(cache, newest, programName('etcd')))
+  // A request for a series gives the same release whatever else was fetched by its exact version.
+  const usual = versions.find((name) => name === exactVersion(request))
+  const version = usual ?? versions.sort(compareVersions).at(-1)
+  return version === undefined ? undefined : describe(version, join(cache, version, programName('etcd')))
 }
 
 /** One process at a time downloads a series; other processes wait and then find it in the cache. */

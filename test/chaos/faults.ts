@@ -129,6 +129,9 @@ const faults: Readonly<Record<string, Fault>> = {
 /** Faults of members that others must outlive. */
 const needOthers = ['leader move', 'replaced member']
 
+/** Disturbs a cluster, at most until the time is over, and counts what it does. */
+export type Disturbance = (target: FaultTarget, isOver: () => boolean, counts: FaultCounts) => Promise<void>
+
 /**
  * One fault after the other until the time is over; each happens once before one happens again. The cluster may
  * refuse one because of what is still going on in it.
@@ -161,9 +164,10 @@ function possibleFaults({ cluster, expireTokens, rotateCertificates }: FaultTarg
   return Object.keys(faults).filter((name) => !impossible.includes(name))
 }
 
-function shuffled(random: () => number, names: readonly string[]): string[] {
-  const order = names.map((name) => ({ name, at: random() }))
-  return order.sort((a, b) => a.at - b.at).map(({ name }) => name)
+/** The items in a random order. */
+export function shuffled<Item>(random: () => number, items: readonly Item[]): Item[] {
+  const order = items.map((item) => ({ item, at: random() }))
+  return order.sort((a, b) => a.at - b.at).map(({ item }) => item)
 }
 
 /** Ends what a fault has left behind, also one that was refused half-way, and waits until all members serve. */

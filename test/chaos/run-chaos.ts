@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { EtcdCluster, poll } from '../../src/testing/index.js'
+import { EtcdCluster, type EtcdClusterOptions, poll } from '../../src/testing/index.js'
 import { randomFrom } from '../support/random.js'
 import { checkers } from './checkers/checkers.js'
-import { type FaultTarget, makeFaults } from './faults.js'
+import { type Disturbance, type FaultTarget, makeFaults } from './faults.js'
 import { type HistoryEvent, Recorder } from './recorder.js'
 import { type ChaosRecord, now, readRecords, type WorkerTask } from './records.js'
 import { FaultCounts, operationLines } from './report.js'
@@ -18,6 +18,8 @@ export interface ChaosSettings {
   readonly transport: 'http2' | 'grpc-js'
   readonly auth: boolean
   readonly tls: boolean
+  /** Further flags of the members. */
+  readonly flags?: EtcdClusterOptions['flags']
   /** For the files of the workers. */
   readonly folder: string
   readonly log: (line: string) => void
@@ -34,8 +36,8 @@ const endKey = 'end'
 /** Every call has a deadline of a few seconds: none lasts as long as this, however busy the machine is. */
 const hangMs = 60_000
 
-/** Runs the workers and the faults, and returns what the checkers found. */
-export async function runChaos(settings: ChaosSettings): Promise<ChaosResult> {
+/** Runs the workers and the faults, or another disturbance, and returns what the checkers found. */
+export async function runChaos(settings: ChaosSettings, disturb: Disturbance = makeFaults): Promise<ChaosResult> {
   const { log, seed, members, tls, auth, etcd } = settings
   await using cluster = await EtcdCluster.start({
     members,
@@ -43,13 +45,14 @@ export async function runChaos(settings: ChaosSettings): Promise<ChaosResult> {
     tls: tls && { clientCertAuth: true },
     version: etcd,
     timers: 'default',
-    ...(auth ? { auth: { rootPassword }, flags: { 'auth-token-ttl': '5' } } : {}),
+    flags: { ...(auth ? { 'auth-token-ttl': '5' } : {}), ...settings.flags },
+    ...(auth ? { auth: { rootPassword } } : {}),
   })
   if (auth) await addWorkerUser(cluster)
   log(`seed ${seed}: ${members} members of etcd ${cluster.version}, ${settings.seconds} s, ${settings.transport}`)
   const recorder = new Recorder(cluster, auth ? rootPassword : undefined)
   try {
-    const problems = await workAndBreak(settings, cluster, recorder)
+    const problems = await workAndBreak(settings, cluster, recorder, disturb)
     const records = Array.from({ length: settings.processes }, (_, worker) => readRecords(fileOf(settings, worker)))
     return { history: recorder.events, violations: [...problems, ...judge(settings, recorder, records.flat())] }
   } finally {
@@ -58,7 +61,12 @@ export async function runChaos(settings: ChaosSettings): Promise<ChaosResult> {
 }
 
 /** Returns what went wrong with the workers themselves. */
-async function workAndBreak(settings: ChaosSettings, cluster: EtcdCluster, recorder: Recorder): Promise<string[]> {
+async function workAndBreak(
+  settings: ChaosSettings,
+  cluster: EtcdCluster,
+  recorder: Recorder,
+  disturb: Disturbance,
+): Promise<string[]> {
   const { processes, seconds, log } = settings
   const startedAt = now()
   const until = startedAt + seconds * 1000
@@ -68,7 +76,7 @@ async function workAndBreak(settings: ChaosSettings, cluster: EtcdCluster, recor
   )
   try {
     const counts = new FaultCounts()
-    await makeFaults(faultTarget(settings, { cluster, recorder, workers }), () => now() >= until, counts)
+    await disturb(faultTarget(settings, { cluster, recorder, workers }), () => now() >= until, counts)
     log(counts.text)
     await sleep(Math.max(0, until - now()))
     const busy = await Promise.all(workers.map((worker) => worker.whenIdle(hangMs)))

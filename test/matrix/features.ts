@@ -1,0 +1,52 @@
+import { basename } from 'node:path'
+
+/** What a user calls the subject of a test. */
+interface Feature {
+  readonly name: string
+  /** Matches the names of its test files, without folder and ending. */
+  readonly files: RegExp
+  /** Matches the suites that belong to it, in a file of several features. */
+  readonly suites?: RegExp
+}
+
+/** The rows of the table, in its order. The first that matches a test has it. */
+const features: readonly Feature[] = [
+  { name: 'Transactions', files: /^kv$/, suites: /^Transactions|^Conditional/ },
+  { name: 'Keys and values', files: /^(kv|own-keys|namespace|bad-input|rpcs|slow-links|limits)/ },
+  { name: 'Transactions', files: /^(stm|write-grouping)/ },
+  { name: 'Listing and read modes', files: /^(listing|read-|cached-reads)/ },
+  { name: 'Watches', files: /^watch/ },
+  { name: 'Informers', files: /^informer/ },
+  { name: 'Authentication', files: /^(auth|lease-auth|other-cluster-auth)/ },
+  { name: 'Leases', files: /^lease(?!s$)/ },
+  { name: 'Locks, semaphores, barriers', files: /^(lock|rw-lock|semaphore|barrier|nested-names|interoperation)/ },
+  { name: 'Elections', files: /^election/ },
+  { name: 'Queues', files: /^(queue|workqueue)/ },
+  { name: 'Service discovery', files: /^naming/ },
+  { name: 'Mirrors', files: /^mirror/ },
+  { name: 'TLS', files: /^(tls|certificate)/ },
+  { name: 'Maintenance and backups', files: /^(maintenance|snapshot|compactor|restored)/ },
+  {
+    name: 'Cluster membership',
+    files: /^(cluster|endpoints|learner|moved-member|health|other-cluster|not-etcd|member)/,
+  },
+  { name: 'Proxies', files: /prox|balancer/ },
+  {
+    name: 'Failover and lost connections',
+    files:
+      /^(balance|connect-faults|few-streams|http2|leaving|lost-answers|refused-calls|black-hole|forgotten|frozen|history|leader|quorum)/,
+  },
+  { name: 'Timeouts, cancellation, close', files: /^(cancellation|waits|lifecycle|leaks|options)/ },
+  { name: 'Diagnostics and metrics', files: /^(diagnostics|observability|exporters)/ },
+]
+
+/** The names of all features, in the order of the table. */
+export const featureNames: readonly string[] = [...new Set(features.map(({ name }) => name))]
+
+/** The feature of a test, by its file and its outermost suite. @throws an `Error` for a file that no feature has */
+export function featureOf(file: string, suite = ''): string {
+  const name = basename(file, '.test.ts')
+  const feature = features.find(({ files, suites }) => files.test(name) && (suites?.test(suite) ?? true))
+  if (feature === undefined) throw new Error(`${file} belongs to no feature: add it to test/matrix/features.ts`)
+  return feature.name
+}

@@ -1,0 +1,13 @@
+/** Runs the jobs, so many at a time, in their order. Calls `done` with each result. */
+export async function runPool<Job, Result>(
+  jobs: readonly Job[],
+  concurrency: number,
+  run: (job: Job) => Promise<Result>,
+  done: (result: Result) => void,
+): Promise<void> {
+  const queue = [...jobs]
+  const work = async (): Promise<void> => {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) done(await run(job))
+  }
+  await Promise.all(Array.from({ length: concurrency }, work))
+}
