@@ -11,9 +11,9 @@ interface Feature {
 
 /** The rows of the table, in its order. The first that matches a test has it. */
 const features: readonly Feature[] = [
-  { name: 'Transactions', files: /^kv$/, suites: /^Transactions|^Conditional/ },
-  { name: 'Keys and values', files: /^(kv|own-keys|namespace|bad-input|rpcs|slow-links|limits)/ },
-  { name: 'Transactions', files: /^(stm|write-grouping)/ },
+  { name: 'Keys and values', files: /^kv$/, suites: /^(?!Transactions|Conditional)/ },
+  { name: 'Transactions', files: /^(kv$|stm|write-grouping)/ },
+  { name: 'Keys and values', files: /^(own-keys|namespace|bad-input|rpcs|slow-links|limits)/ },
   { name: 'Listing and read modes', files: /^(listing|read-|cached-reads)/ },
   { name: 'Watches', files: /^watch/ },
   { name: 'Informers', files: /^informer/ },
@@ -37,7 +37,7 @@ const features: readonly Feature[] = [
       /^(balance|connect-faults|few-streams|http2|leaving|lost-answers|refused-calls|black-hole|forgotten|frozen|history|leader|quorum)/,
   },
   { name: 'Timeouts, cancellation, close', files: /^(cancellation|waits|lifecycle|leaks|options)/ },
-  { name: 'Diagnostics and metrics', files: /^(diagnostics|observability|exporters)/ },
+  { name: 'Diagnostics and metrics', files: /^(diagnostics|observability|exporters|printing)/ },
 ]
 
 /** The names of all features, in the order of the table. */

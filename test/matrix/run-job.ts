@@ -45,7 +45,7 @@ async function runFile(job: Job, recordsFile: string): Promise<string | undefine
   const child = spawn(process.execPath, [...imports, ...reporter, job.file], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment(job) },
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...environment(job) },
     timeout: fileTimeoutMs,
     killSignal: 'SIGKILL',
   })
