@@ -3,19 +3,19 @@
  * one, and continues while the cluster is down: `npx tsx examples/config-reload.ts`.
  */
 import { once } from 'node:events'
-import { Etcd, json } from 'etcdkit'
+import { type Codec, Etcd, json } from 'etcdkit'
 import { EtcdCluster } from 'etcdkit/testing'
 
-interface Limits {
-  readonly connections: number
-}
+const defaults = { connections: 10, timeoutMs: 5000 }
+type Limits = Readonly<typeof defaults>
 
-/** A codec that only accepts valid configurations. */
-const limits = {
+/** A codec that adds defaults and accepts only valid configurations. A schema library fits in `decode()`, too. */
+const limits: Codec<Limits> = {
   encode: json<Limits>().encode,
-  decode(bytes: Buffer): Limits {
-    const value = json<Limits>().decode(bytes)
+  decode(bytes) {
+    const value = { ...defaults, ...json<Partial<Limits>>().decode(bytes) }
     if (!Number.isInteger(value.connections) || value.connections < 1) throw new Error('connections must be 1 or more')
+    if (!Number.isInteger(value.timeoutMs)) throw new Error('timeoutMs must be an integer')
     return value
   },
 }
@@ -25,12 +25,11 @@ await using etcd = new Etcd({ endpoints: cluster.endpoints })
 await etcd.put('config/limits', '{"connections":10}')
 
 await using config = etcd.informer({ key: 'config/limits' }, { codec: limits })
-let current: Limits = { connections: 1 }
+let current: Limits = defaults
 const applied = new EventTarget()
 config.on('change', ({ value, revision }) => {
-  if (value === undefined) return // deleted: keep the last value
-  current = value
-  console.log(`connections: ${current.connections} (revision ${revision})`)
+  current = value ?? defaults // deleted: the defaults
+  console.log(`connections: ${current.connections}, timeoutMs: ${current.timeoutMs} (revision ${revision})`)
   applied.dispatchEvent(new Event('applied'))
 })
 config.on('invalid', ({ keyText, value, error }) => {

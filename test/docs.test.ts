@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
+import { readQuotations } from './examples/snippets.js'
 
 const root = join(import.meta.dirname, '..')
 const guides = readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []))
@@ -93,6 +94,14 @@ describe('The guides', () => {
       names.filter((name) => !guide.includes(`\`${name}\``)),
       [],
     )
+  })
+
+  test('quote examples as they are', () => {
+    const quotations = readQuotations()
+    assert.ok(quotations.length > 5)
+    for (const { file, line, source, code } of quotations) {
+      assert.ok(read(source).includes(code), `${file}:${line} differs from ${source}`)
+    }
   })
 
   test('and README.md link only to existing files and headings', () => {

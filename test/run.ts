@@ -18,6 +18,9 @@ const root = join(import.meta.dirname, '..')
 const timedFolders = ['recovery']
 const timedConcurrency = 2
 
+/** Folders whose tests run only when they are asked for: they install many packages. */
+const requestedFolders = ['recipes']
+
 /** What a run of all tests repeats over grpc-js: each kind of call and stream, lost connections, TLS and tokens. */
 const grpcJsFiles = [
   'fault/connect-faults',
@@ -47,6 +50,9 @@ const chaosFile = join('test', 'chaos', 'chaos.test.ts')
 /** A test that hangs is a test that fails. */
 const testTimeoutMs = 120_000
 
+/** Builds of whole projects take longer. */
+const requestedTimeoutMs = 900_000
+
 function testFiles(): readonly string[] {
   return readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
@@ -54,7 +60,12 @@ function testFiles(): readonly string[] {
     .sort()
 }
 
-async function run(files: readonly string[], concurrency: number, env: NodeJS.ProcessEnv = {}): Promise<boolean> {
+async function run(
+  files: readonly string[],
+  concurrency: number,
+  env: NodeJS.ProcessEnv = {},
+  timeoutMs = testTimeoutMs,
+): Promise<boolean> {
   if (files.length === 0) return true
   const flags = [
     '--import',
@@ -63,7 +74,7 @@ async function run(files: readonly string[], concurrency: number, env: NodeJS.Pr
     './test/support/transport.ts',
     '--test',
     `--test-concurrency=${concurrency}`,
-    `--test-timeout=${testTimeoutMs}`,
+    `--test-timeout=${timeoutMs}`,
     '--test-reporter=spec',
   ]
   const child = spawn(process.execPath, [...flags, ...files], {
@@ -89,17 +100,24 @@ function runOverGrpcJs(): Promise<boolean> {
 }
 
 const wanted = process.argv.slice(2)
-const files = testFiles().filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
-const isTimed = (file: string): boolean => timedFolders.some((folder) => file.startsWith(join('test', folder)))
+const isIn = (file: string, folders: readonly string[]): boolean =>
+  folders.some((folder) => file.startsWith(join('test', folder)))
+const isTimed = (file: string): boolean => isIn(file, timedFolders)
+const isRequested = (file: string): boolean => isIn(file, requestedFolders)
 const isChaos = (file: string): boolean => file === chaosFile
+const isShared = (file: string): boolean => !isTimed(file) && !isRequested(file) && !isChaos(file)
+const files = testFiles().filter((file) =>
+  wanted.length === 0 ? !isRequested(file) : wanted.some((part) => file.includes(part)),
+)
 
 if (files.length === 0) {
   console.error(`no test file has ${wanted.join(' or ')} in its path`)
   process.exitCode = 1
 } else {
-  const shared = await runTogether(files.filter((file) => !isTimed(file) && !isChaos(file)))
+  const shared = await runTogether(files.filter(isShared))
   const overGrpcJs = wanted.length > 0 || process.env.ETCDKIT_TRANSPORT !== undefined || (await runOverGrpcJs())
   const timed = await run(files.filter(isTimed), timedConcurrency)
   const chaos = await run(files.filter(isChaos), 1)
-  process.exitCode = shared && overGrpcJs && timed && chaos ? 0 : 1
+  const requested = await run(files.filter(isRequested), 1, {}, requestedTimeoutMs)
+  process.exitCode = shared && overGrpcJs && timed && chaos && requested ? 0 : 1
 }

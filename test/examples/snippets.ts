@@ -19,27 +19,52 @@ export interface Snippet {
 
 /** Every block of README.md and the guides that uses this package, in reading order. */
 export function readSnippets(): Snippet[] {
+  return documents().flatMap(({ file, markdown }) => snippetsOf(file, markdown))
+}
+
+function documents(): { readonly file: string; readonly markdown: string }[] {
   const guides = readdirSync(join(root, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .sort()
-  return ['README.md', ...guides.map((name) => `docs/${name}`)].flatMap((file) =>
-    snippetsOf(file, readFileSync(join(root, file), 'utf8')),
-  )
+  return ['README.md', ...guides.map((name) => `docs/${name}`)].map((file) => ({
+    file,
+    markdown: readFileSync(join(root, file), 'utf8'),
+  }))
 }
 
 /**
- * The blocks of one file. JavaScript without an import of this package shows another library and is left out. Throws on
- * any word after the language but `no-run`, so that no block is skipped by mistake.
+ * The blocks of one file. JavaScript without an import of this package shows another library and is left out, as are blocks
+ * marked `file=…`, which quote an example. Throws on any other word after the language but `no-run`, so that no block is skipped
+ * by mistake.
  */
 export function snippetsOf(file: string, markdown: string): Snippet[] {
   return [...markdown.matchAll(/^```(ts|typescript|js)\b([^\n]*)\n(.*?)^```$/gms)].flatMap((found) => {
     const [, language = '', mark = '', code = ''] = found
     const line = markdown.slice(0, found.index).split('\n').length + 1
-    if (language === 'js' && !code.includes("from 'etcdkit'")) return []
+    if (mark.startsWith(' file=') || (language === 'js' && !code.includes("from 'etcdkit'"))) return []
     if ((language !== 'ts' && language !== 'js') || !['', ' no-run'].includes(mark))
       throw new Error(`${file}:${line - 1}: unknown kind of block`)
     return { file, line, language, code, runs: mark === '' }
   })
+}
+
+/** A block that quotes an example. */
+export interface Quotation {
+  readonly file: string
+  readonly line: number
+  /** The path of the example. */
+  readonly source: string
+  readonly code: string
+}
+
+/** Every block of README.md and the guides that is marked `file=…`. */
+export function readQuotations(): Quotation[] {
+  return documents().flatMap(({ file, markdown }) =>
+    [...markdown.matchAll(/^```\w+ file=(\S+)\n(.*?)^```$/gms)].map((found) => {
+      const [, source = '', code = ''] = found
+      return { file, line: markdown.slice(0, found.index).split('\n').length + 1, source, code }
+    }),
+  )
 }
 
 /**

@@ -68,12 +68,7 @@ export class PackedPackage implements Disposable {
   /** Packs what has been built and installs it, with its dependencies linked from here, so that no network is needed. */
   static async install(): Promise<PackedPackage> {
     const folder = mkdtempSync(join(tmpdir(), 'etcdkit-package-'))
-    await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], root)
-    const { stdout } = await run('find', [folder, '-name', '*.tgz'], folder)
-    const tarball = stdout.trim()
-    await run('tar', ['-xzf', tarball, '-C', folder], folder)
-    mkdirSync(join(folder, 'node_modules'))
-    renameSync(join(folder, 'package'), join(folder, 'node_modules/etcdkit'))
+    const tarball = await unpackInto(folder)
     for (const name of [...declaredDependencies(folder), ...projectDependencies]) {
       link(join(modules, name), join(folder, 'node_modules', name))
     }
@@ -113,6 +108,17 @@ export class PackedPackage implements Disposable {
   [Symbol.dispose](): void {
     rmSync(this.folder, { recursive: true, force: true })
   }
+}
+
+/** Packs what has been built and unpacks it into `node_modules/etcdkit`. Returns the path of the tarball. */
+export async function unpackInto(folder: string): Promise<string> {
+  await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], root)
+  const { stdout } = await run('find', [folder, '-maxdepth', '1', '-name', '*.tgz'], folder)
+  const tarball = stdout.trim()
+  await run('tar', ['-xzf', tarball, '-C', folder], folder)
+  mkdirSync(join(folder, 'node_modules'))
+  renameSync(join(folder, 'package'), join(folder, 'node_modules/etcdkit'))
+  return tarball
 }
 
 /** What the package itself asks for, and so all that it finds. */

@@ -1,0 +1,1 @@
+module.exports = { globalSetup: './test/start-etcd.js', globalTeardown: './test/stop-etcd.js' }
