@@ -1,10 +1,7 @@
 import { escapeHtml } from './page.js'
 
-/** A line of a chart. */
-export interface Series {
-  readonly name: string
-  readonly points: readonly (readonly [x: number, y: number])[]
-}
+/** The points of a line. */
+export type Points = readonly (readonly [x: number, y: number])[]
 
 /** How the numbers of an axis are shown. */
 export interface Axis {
@@ -14,88 +11,94 @@ export interface Axis {
   readonly ticks?: readonly number[]
 }
 
-/** One bar. */
+/** A column of a histogram: the values between two edges. */
+export interface HistogramColumn {
+  readonly from: number
+  readonly to: number
+  readonly count: number
+}
+
+/** One bar with its name and value. */
 export interface Bar {
   readonly label: string
   readonly value: number
-  /** What stands beside it. */
+  /** The value as text. */
   readonly text: string
-  /** A part of the bar, drawn in a lighter colour at its end. */
+  /** The part at the end of the bar that has a lighter color. */
   readonly lighter?: number
 }
 
-const [width, height] = [720, 240]
-const margin = { left: 70, right: 28, top: 12, bottom: 40 }
+// As wide as a phone, where the text has its natural size; on a wide screen, charts are side by side.
+const [width, height] = [400, 230]
+const margin = { left: 62, right: 22, top: 24, bottom: 42 }
 const plot = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom }
 
-/** A chart of lines, as SVG. Colours come from the page's style. */
-export function lineChart(title: string, series: readonly Series[], x: Axis, y: Axis): string {
-  const points = series.flatMap(({ points }) => points)
-  const [xLeast, xMost] = [Math.min(...points.map(([at]) => at)), Math.max(...points.map(([at]) => at))]
+/** A line chart, as SVG. Colors come from the page's style. */
+export function lineChart(title: string, points: Points, x: Axis, y: Axis): string {
+  const places = points.map(([at]) => at)
+  const [minX, maxX] = [Math.min(...places), Math.max(...places)]
   const yTicks = y.ticks ?? roundTicks(Math.max(0, ...points.map(([, value]) => value)))
-  const yMost = yTicks.at(-1) ?? 1
-  const toX = (at: number): number => margin.left + ((at - xLeast) / (xMost - xLeast || 1)) * plot.width
-  const toY = (value: number): number => margin.top + (1 - value / yMost) * plot.height
-  const lines = series.map(
-    ({ points }, index) =>
-      `<polyline class="line s${index}" points="${points.map(([at, v]) => `${fixed(toX(at))},${fixed(toY(v))}`).join(' ')}"/>`,
-  )
-  const legend = series.length < 2 ? [] : series.map(({ name }, index) => legendEntry(name, index))
-  const xTicks = x.ticks ?? roundTicks(xMost).filter((at) => at >= xLeast && at <= xMost)
-  return svg(title, height, [
-    ...yTicks.map((value) => horizontal(toY(value), y.format(value))),
-    ...xTicks.map((at) => text(toX(at), height - margin.bottom + 16, 'tick middle', x.format(at))),
-    text(margin.left + plot.width / 2, height - 6, 'axis middle', x.title),
-    text(margin.left + 4, margin.top + 10, 'axis', y.title),
-    ...lines,
-    ...legend,
-  ])
+  const xTicks = x.ticks ?? roundTicks(maxX).filter((at) => at >= minX && at <= maxX)
+  const [toX, toY] = [scaleX(minX, maxX), scaleY(yTicks.at(-1) ?? 1)]
+  const path = points.map(([at, value]) => `${fixed(toX(at))},${fixed(toY(value))}`).join(' ')
+  return svg(title, [...axes(x, xTicks, toX, y, yTicks, toY), `<polyline class="line" points="${path}"/>`])
 }
 
-/** A chart of upright bars, as SVG: a histogram. */
-export function columnChart(title: string, bars: readonly Bar[], x: Axis, y: Axis): string {
-  const ticks = roundTicks(Math.max(1, ...bars.map(({ value }) => value)))
-  const most = ticks.at(-1) ?? 1
-  const step = plot.width / Math.max(1, bars.length)
-  const toY = (value: number): number => margin.top + (1 - value / most) * plot.height
-  const columns = bars.flatMap(({ label, value, text: tip }, index) => {
-    const [left, top] = [margin.left + index * step, toY(value)]
-    const area = `x="${fixed(left + step * 0.1)}" y="${fixed(top)}" width="${fixed(step * 0.8)}" height="${fixed(margin.top + plot.height - top)}"`
-    return [
-      `<rect class="bar" ${area}><title>${escapeHtml(tip)}</title></rect>`,
-      text(left + step / 2, height - margin.bottom + 16, 'tick middle', label),
-    ]
+/** A histogram with columns of any width, as SVG. */
+export function histogram(title: string, columns: readonly HistogramColumn[], x: Axis, y: Axis): string {
+  const yTicks = roundTicks(Math.max(1, ...columns.map(({ count }) => count))).filter(Number.isInteger)
+  const [minX, maxX] = [columns[0]?.from ?? 0, columns.at(-1)?.to ?? 1]
+  const [toX, toY] = [scaleX(minX, maxX), scaleY(yTicks.at(-1) ?? 1)]
+  const xTicks = roundTicks(maxX).filter((at) => at >= minX && at <= maxX)
+  const rects = columns.map(({ from, to, count }) => {
+    const [left, right, top] = [toX(from), toX(to), toY(count)]
+    const area = `x="${fixed(left)}" y="${fixed(top)}" width="${fixed(Math.max(1, right - left - 1))}" height="${fixed(toY(0) - top)}"`
+    const tip = `${x.format(from)} to ${x.format(to)}: ${y.format(count)}`
+    return `<rect class="column" ${area}><title>${escapeHtml(tip)}</title></rect>`
   })
-  return svg(title, height, [
-    ...ticks.map((value) => horizontal(toY(value), y.format(value))),
-    text(margin.left + plot.width / 2, height - 6, 'axis middle', x.title),
-    ...columns,
-  ])
+  return svg(title, [...axes(x, xTicks, toX, y, yTicks, toY), ...rects])
 }
 
-const barHeight = 22
-const labelWidth = 220
-const textWidth = 230
-
-/** A chart of lying bars with their names, as SVG. */
+/** A chart of bars under their names and values, as HTML. */
 export function barChart(title: string, bars: readonly Bar[]): string {
-  const most = Math.max(...bars.map(({ value }) => value), Number.MIN_VALUE)
-  const room = width - labelWidth - textWidth
-  const rows = bars.flatMap(({ label, value, text: beside, lighter = 0 }, index) => {
-    const y = 6 + index * barHeight
-    const [length, part] = [(value / most) * room, (lighter / most) * room]
-    const rest = Math.max(0, length - part)
-    return [
-      text(labelWidth - 8, y + 14, 'tick end', shorten(label)),
-      `<rect class="bar" x="${labelWidth}" y="${y + 2}" width="${fixed(rest)}" height="${barHeight - 6}"/>`,
-      `<rect class="bar light" x="${fixed(labelWidth + rest)}" y="${y + 2}" width="${fixed(part)}" height="${barHeight - 6}"/>`,
-      text(labelWidth + length + 6, y + 14, 'tick', beside),
-    ]
+  if (bars.length === 0) return ''
+  const max = Math.max(...bars.map(({ value }) => value), Number.MIN_VALUE)
+  const share = (value: number): string => `${fixed((Math.max(0, value) / max) * 100)}%`
+  const rows = bars.map(({ label, value, text, lighter = 0 }) => {
+    const light = lighter > 0 ? `<i class="light" style="width:${share(lighter)}"></i>` : ''
+    const track = `<span class="track"><i style="width:${share(value - lighter)}"></i>${light}</span>`
+    return `<div class="bar"><span>${escapeHtml(label)}</span><span class="value">${escapeHtml(text)}</span>${track}</div>`
   })
-  return svg(title, 12 + bars.length * barHeight, rows)
+  return `<figure><figcaption>${escapeHtml(title)}</figcaption>\n${rows.join('\n')}\n</figure>`
 }
 
-function svg(title: string, height: number, parts: readonly string[]): string {
+type Scale = (value: number) => number
+
+function scaleX(min: number, max: number): Scale {
+  return (value) => margin.left + ((value - min) / (max - min || 1)) * plot.width
+}
+
+function scaleY(max: number): Scale {
+  return (value) => margin.top + (1 - value / max) * plot.height
+}
+
+function axes(
+  x: Axis,
+  xTicks: readonly number[],
+  toX: Scale,
+  y: Axis,
+  yTicks: readonly number[],
+  toY: Scale,
+): string[] {
+  return [
+    ...yTicks.map((value) => horizontal(toY(value), y.format(value))),
+    ...xTicks.map((at) => text(toX(at), height - margin.bottom + 18, 'middle', x.format(at))),
+    text(margin.left + plot.width / 2, height - 6, 'middle', x.title),
+    text(2, 13, '', y.title),
+  ]
+}
+
+function svg(title: string, parts: readonly string[]): string {
   const head = `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}">`
   return [`<figure><figcaption>${escapeHtml(title)}</figcaption>${head}`, ...parts, '</svg></figure>'].join('\n')
 }
@@ -105,27 +108,17 @@ function text(x: number, y: number, look: string, content: string): string {
 }
 
 function horizontal(y: number, label: string): string {
-  const line = `<line class="grid" x1="${margin.left}" x2="${width - margin.right}" y1="${fixed(y)}" y2="${fixed(y)}"/>`
-  return line + text(margin.left - 8, y + 4, 'tick end', label)
+  const line = `<line class="rule" x1="${margin.left}" x2="${width - margin.right}" y1="${fixed(y)}" y2="${fixed(y)}"/>`
+  return line + text(margin.left - 8, y + 4, 'end', label)
 }
 
-function legendEntry(name: string, index: number): string {
-  const x = margin.left + 120 + index * 150
-  return `<rect class="key s${index}" x="${x}" y="${margin.top + 2}" width="10" height="10"/>${text(x + 14, margin.top + 11, 'tick', shorten(name))}`
-}
-
-/** Round numbers from 0 to `most` or a little more: steps of 1, 2 or 5 times a power of ten. */
-export function roundTicks(most: number, count = 4): number[] {
-  if (!(most > 0)) return [0, 1]
-  const power = 10 ** Math.floor(Math.log10(most / count))
-  const step = power * ([1, 2, 5, 10].find((factor) => factor * power * count >= most * 0.999) ?? 10)
-  // Multiples, not sums, for they gather errors.
-  return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, index) => Number((index * step).toPrecision(12)))
-}
-
-function shorten(label: string): string {
-  const letters = [...label]
-  return letters.length <= 34 ? label : `${letters.slice(0, 33).join('')}…`
+/** Round numbers from 0 to `max` or a little more: steps of 1, 2 or 5 times a power of ten. */
+export function roundTicks(max: number, count = 5): number[] {
+  if (!(max > 0)) return [0, 1]
+  const power = 10 ** Math.floor(Math.log10(max / count))
+  const step = power * ([1, 2, 5, 10].find((factor) => factor * power * count >= max * 0.999) ?? 10)
+  // Multiples, because sums accumulate errors.
+  return Array.from({ length: Math.ceil(max / step - 1e-9) + 1 }, (_, index) => Number((index * step).toPrecision(12)))
 }
 
 function fixed(value: number): string {

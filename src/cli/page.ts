@@ -1,10 +1,24 @@
+import { pageStyle } from './page-style.js'
+import type { Column } from './table.js'
+
+/** How a result is judged; also the class that colors it. */
+export type Judgement = 'good' | 'warn' | 'bad'
+
+/** The first thing that a page shows. */
+export interface Verdict {
+  readonly judgement: Judgement
+  readonly text: string
+  /** Where and when it was found. */
+  readonly note: string
+}
+
 /** Text as the content of an element, or of an attribute in double quotes. */
 export function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 }
 
-/** A page that is whole in itself: nothing is loaded from anywhere, and the policy says so to the browser. */
-export function htmlPage(title: string, body: readonly string[]): string {
+/** A self-contained page: it loads nothing and runs no script, which its policy enforces. */
+export function htmlPage(title: string, verdict: Verdict, body: readonly string[]): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -13,48 +27,56 @@ export function htmlPage(title: string, body: readonly string[]): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>${escapeHtml(title)}</title>
-<style>${style}</style>
+<style>${pageStyle}</style>
 </head>
 <body>
 <main>
+<header class="verdict ${verdict.judgement}">
 <h1>${escapeHtml(title)}</h1>
-${body.join('\n')}
+<p class="text">${escapeHtml(verdict.text)}</p>
+<p class="note">${escapeHtml(verdict.note)}</p>
+</header>
+${body.filter((part) => part !== '').join('\n')}
 </main>
 </body>
 </html>
 `
 }
 
-/** A table; cells are HTML already. */
-export function htmlTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  const head = titles.map((title) => `<th>${escapeHtml(title)}</th>`).join('')
-  const body = rows.map((cells) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`).join('\n')
-  return `<div class="wide"><table><thead><tr>${head}</tr></thead><tbody>\n${body}\n</tbody></table></div>`
+/** A section with a heading; nothing if all its parts are empty. */
+export function section(title: string, ...parts: readonly string[]): string {
+  const shown = parts.filter((part) => part !== '')
+  return shown.length === 0 ? '' : `<section>\n<h2>${escapeHtml(title)}</h2>\n${shown.join('\n')}\n</section>`
 }
 
-const style = `
-:root { color-scheme: light dark; --back: #fff; --text: #1c2330; --soft: #5d6778; --line: #d9dee7; --bar: #2f6fde;
-  --light: #a9c5f5; --bad: #c62f2f; --warn: #a86400; --good: #1b7f4d; }
-@media (prefers-color-scheme: dark) { :root { --back: #12161d; --text: #e4e9f1; --soft: #97a3b6; --line: #2c3442;
-  --bar: #6ea0ff; --light: #304a78; --bad: #ff7b72; --warn: #e0a44a; --good: #5dc58e; } }
-body { margin: 0; overflow-wrap: anywhere; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 1240px; margin: 0 auto; padding: 24px 20px 60px; }
-h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 32px 0 8px; }
-p.note, figcaption { color: var(--soft); margin: 0 0 8px; }
-figure { margin: 20px 0; max-width: 760px; } svg { width: 100%; height: auto; display: block; }
-svg text { font: 11px system-ui, sans-serif; fill: var(--soft); } .middle { text-anchor: middle; } .end { text-anchor: end; }
-.grid { stroke: var(--line); } .bar, .key.s0 { fill: var(--bar); } .light { fill: var(--light); }
-.line { fill: none; stroke-width: 2; stroke-linejoin: round; } .s0 { stroke: var(--bar); } .s1 { stroke: var(--warn); }
-.s2 { stroke: var(--good); } .s3 { stroke: var(--bad); } .key.s1 { fill: var(--warn); } .key.s2 { fill: var(--good); }
-.key.s3 { fill: var(--bad); } .key { stroke: none; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 600; } th, td:not(:last-child) { white-space: nowrap; } td:last-child { min-width: 90px; }
-.bad { color: var(--bad); } .warn { color: var(--warn); } .good { color: var(--good); }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; }
-dt { color: var(--soft); } dd { margin: 0; font-size: 20px; font-variant-numeric: tabular-nums; }
-ul.findings { list-style: none; padding: 0; } ul.findings li { border-left: 4px solid var(--line); padding: 4px 12px; margin: 10px 0; }
-ul.findings li.bad { border-color: var(--bad); } ul.findings li.warn { border-color: var(--warn); }
-ul.findings li > * { color: var(--text); } ul.findings li b { font-weight: 600; }
-code { font: 13px ui-monospace, monospace; }
-`.trim()
+/** Charts or tables side by side, where the width allows it. */
+export function grid(...parts: readonly string[]): string {
+  const shown = parts.filter((part) => part !== '')
+  return shown.length === 0 ? '' : `<div class="grid">\n${shown.join('\n')}\n</div>`
+}
+
+/** Names with values: large figures, or the facts about something. */
+export function definitions(
+  look: 'figures' | 'facts',
+  pairs: readonly (readonly [name: string, text: string])[],
+): string {
+  const items = pairs.map(([name, text]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(text)}</dd></div>`)
+  return `<dl class="${look}">${items.join('\n')}</dl>`
+}
+
+/** A table of texts. On a narrow screen, each row of a `wide` one becomes a block with the titles beside the cells. */
+export function htmlTable(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  look: 'wide' | 'plain' = 'plain',
+): string {
+  if (rows.length === 0) return ''
+  const classOf = (at: number): string => (columns[at]?.align === 'right' ? ' class="number"' : '')
+  const head = columns.map(({ title }, at) => `<th${classOf(at)}>${escapeHtml(title.toLowerCase())}</th>`).join('')
+  const cell = (text: string, at: number): string => {
+    const title = escapeHtml(columns[at]?.title.toLowerCase() ?? '')
+    return `<td${classOf(at)} data-title="${title}">${escapeHtml(text)}</td>`
+  }
+  const body = rows.map((cells) => `<tr>${cells.map(cell).join('')}</tr>`).join('\n')
+  return `<table class="${look}"><thead><tr>${head}</tr></thead><tbody>\n${body}\n</tbody></table>`
+}

@@ -7,6 +7,16 @@ import type { Chromium } from './chromium.js'
 
 type Message = Readonly<Record<string, unknown>>
 
+/** How a page is shown. */
+export interface View {
+  /** @default 1200 */
+  readonly width?: number
+  /** @default 1600 */
+  readonly height?: number
+  /** @default false */
+  readonly isDark?: boolean
+}
+
 /** A browser without a window, driven by its own protocol over a pipe. */
 export class Browser implements AsyncDisposable {
   readonly #child: ChildProcess
@@ -30,21 +40,44 @@ export class Browser implements AsyncDisposable {
   }
 
   /** Opens a file, and gives what an expression yields there. */
-  async evaluate(path: string, expression: string, width = 1200): Promise<unknown> {
+  async evaluate(path: string, expression: string, view: View = {}): Promise<unknown> {
+    return this.#withPage(path, view, async (page) => {
+      const parameters = { expression, awaitPromise: true, returnByValue: true }
+      const { result, exceptionDetails } = await this.#send('Runtime.evaluate', parameters, page)
+      if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails))
+      return (result as { value?: unknown }).value
+    })
+  }
+
+  /** Draws a file as PNG: all of it, or what is visible at first. */
+  async screenshot(path: string, view: View & { readonly all?: boolean } = {}): Promise<Buffer> {
+    return this.#withPage(path, view, async (page) => {
+      const parameters = { format: 'png', captureBeyondViewport: view.all === true }
+      const { data } = await this.#send('Page.captureScreenshot', parameters, page)
+      return Buffer.from(String(data), 'base64')
+    })
+  }
+
+  /** Opens a file in its own page, and closes it after `use`. */
+  async #withPage<T>(path: string, view: View, use: (page: Message) => Promise<T>): Promise<T> {
+    const { width = 1200, height = 1600, isDark = false } = view
     const { targetId } = await this.#send('Target.createTarget', { url: 'about:blank' })
     const { sessionId } = await this.#send('Target.attachToTarget', { targetId, flatten: true })
     const page = { sessionId: String(sessionId) }
-    const size = { width, height: 1600, deviceScaleFactor: 1, mobile: false }
+    const size = { width, height, deviceScaleFactor: 1, mobile: false }
     await this.#send('Emulation.setDeviceMetricsOverride', size, page)
+    const scheme = { name: 'prefers-color-scheme', value: isDark ? 'dark' : 'light' }
+    await this.#send('Emulation.setEmulatedMedia', { features: [scheme] }, page)
     await this.#send('Page.navigate', { url: `file://${path}` }, page)
     const loaded = `new Promise((resolve) => {
-      const done = () => resolve(location.protocol === 'file:' ? (${expression}) : undefined)
-      if (document.readyState === 'complete') done(); else addEventListener('load', done)
+      if (document.readyState === 'complete') resolve(); else addEventListener('load', resolve)
     })`
-    const parameters = { expression: loaded, awaitPromise: true, returnByValue: true }
-    const { result } = await this.#send('Runtime.evaluate', parameters, page)
-    await this.#send('Target.closeTarget', { targetId })
-    return (result as { value?: unknown }).value
+    await this.#send('Runtime.evaluate', { expression: loaded, awaitPromise: true }, page)
+    try {
+      return await use(page)
+    } finally {
+      await this.#send('Target.closeTarget', { targetId })
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,90 +1,128 @@
-import { columnChart, lineChart } from '../chart.js'
-import { escapeHtml, htmlPage, htmlTable } from '../page.js'
+import { type HistogramColumn, histogram, lineChart } from '../chart.js'
+import { definitions, grid, htmlPage, htmlTable, section, type Verdict } from '../page.js'
 import { formatMs, formatNumber } from '../units.js'
 import type { Summary } from './summary.js'
 
-/** A page about a run: its figures, how the latencies are distributed, and what was done when. */
+/** A page about a run: its figures, the distribution of the latencies, and the throughput over time. */
 export function benchPage(name: string, settings: Readonly<Record<string, unknown>>, summary: Summary): string {
-  const shown = Object.entries(settings).map(([flag, value]) => (value === true ? `--${flag}` : `--${flag} ${value}`))
-  return htmlPage(`etcdkit ${name}`, [
-    `<p class="note"><code>${escapeHtml(shown.join(' '))}</code> ${new Date().toISOString()}</p>`,
-    figures(summary),
-    latencyHistogram(summary),
-    percentileChart(summary),
-    throughputChart(summary),
-    '<h2>Members</h2>',
-    htmlTable(
-      ['endpoint', 'operations', 'share'],
-      summary.members.map(({ endpoint, operations }) => [
-        escapeHtml(endpoint),
-        formatNumber(operations),
-        `${formatNumber((operations / Math.max(1, summary.operations)) * 100, 1)} %`,
-      ]),
-    ),
-    ...errorsOf(summary),
+  return htmlPage(`etcdkit ${name}`, verdictOf(settings, summary), [
+    ...(summary.operations === 0 ? [] : measurements(summary)),
+    section('Errors', errorTable(summary)),
   ])
 }
 
-function figures(summary: Summary): string {
-  const percentile = (wanted: number): string =>
-    formatMs(summary.percentiles.find(({ percentile }) => percentile === wanted)?.ms ?? 0)
-  const pairs = [
-    ['operations', formatNumber(summary.operations)],
-    ['failed', formatNumber(summary.failed)],
-    ['time', formatMs(summary.totalSeconds * 1000)],
-    ['operations per second', formatNumber(summary.perSecond)],
-    ['average', formatMs(summary.averageMs)],
-    ['half within', percentile(50)],
-    ['99 % within', percentile(99)],
-    ['slowest', formatMs(summary.slowestMs)],
-    ['client CPU per operation', `${formatNumber(summary.cpuMicrosPerOperation, 1)} µs`],
+function measurements(summary: Summary): string[] {
+  return [
+    definitions('figures', figures(summary)),
+    grid(latencyHistogram(summary), percentileChart(summary), throughputChart(summary)),
+    section('Members and percentiles', grid(memberTable(summary), percentileTable(summary))),
   ]
-  return `<dl>${pairs.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join('')}</dl>`
 }
 
-function latencyHistogram({ histogram }: Summary): string {
-  const bars = histogram.map(({ upToMs, count }) => {
-    const label = formatMs(upToMs)
-    return { label, value: count, text: `${formatNumber(count)} up to ${label}` }
+function verdictOf(settings: Readonly<Record<string, unknown>>, summary: Summary): Verdict {
+  const { operations, failed, perSecond } = summary
+  const flags = Object.entries(settings).flatMap(([flag, value]) => {
+    if (value === undefined || value === false) return []
+    return [value === true ? `--${flag}` : `--${flag} ${value}`]
   })
-  return columnChart('Latency: how many operations took up to so long', bars, axis('up to'), countAxis)
+  const errors = failed === 0 ? 'no errors' : `${formatNumber(failed)} of ${formatNumber(operations + failed)} failed`
+  const speed = `${formatNumber(perSecond)} operations/s, p50 ${percentile(summary, 50)}, p99 ${percentile(summary, 99)}`
+  return {
+    judgement: operations === 0 ? 'bad' : failed > 0 ? 'warn' : 'good',
+    text: operations === 0 ? `No operation succeeded, ${errors}` : `${speed}, ${errors}`,
+    note: [...flags, new Date().toISOString()].join(' · '),
+  }
+}
+
+function percentile({ percentiles }: Summary, wanted: number): string {
+  return formatMs(percentiles.find(({ percentile }) => percentile === wanted)?.ms ?? 0)
+}
+
+function figures(summary: Summary): [string, string][] {
+  return [
+    ['operations', formatNumber(summary.operations)],
+    ['failed', formatNumber(summary.failed)],
+    ['operations/s', formatNumber(summary.perSecond)],
+    ['duration', formatMs(summary.totalSeconds * 1000)],
+    ['fastest', formatMs(summary.fastestMs)],
+    ['average', formatMs(summary.averageMs)],
+    ['p50', percentile(summary, 50)],
+    ['p99', percentile(summary, 99)],
+    ['slowest', formatMs(summary.slowestMs)],
+    ['CPU per operation', `${formatNumber(summary.cpuMicrosPerOperation, 1)} µs`],
+  ]
+}
+
+/** The first row holds the fastest operations alone, so it has no width of its own; it joins the second one. */
+function latencyHistogram({ histogram: rows }: Summary): string {
+  const [first, ...others] = rows
+  const columns = others.map(({ upToMs, count }, at): HistogramColumn => {
+    const from = others[at - 1]?.upToMs ?? first?.upToMs ?? 0
+    return { from, to: upToMs, count: at === 0 ? count + (first?.count ?? 0) : count }
+  })
+  const widest = columns.filter(({ from, to }) => to > from)
+  // All operations took the same time.
+  const [last] = columns.slice(-1)
+  const shown = widest.length > 0 ? widest : last === undefined ? [] : [{ ...last, from: 0, count: total(rows) }]
+  return histogram(
+    'Latency',
+    shown,
+    { title: 'latency', format: formatMs },
+    { title: 'operations', format: formatNumber },
+  )
+}
+
+function total(rows: Summary['histogram']): number {
+  return rows.reduce((sum, { count }) => sum + count, 0)
 }
 
 /** Higher percentiles need more room: each nine is as wide as the one before. */
 function percentileChart({ percentiles }: Summary): string {
   const place = (percentile: number): number => -Math.log10(1 - percentile / 100)
   const points = percentiles.map(({ percentile, ms }): [number, number] => [place(percentile), ms])
-  const marked = percentiles.filter(({ percentile }) => percentile === 10 || percentile >= 50)
+  const marked = percentiles.filter(({ percentile }) => [10, 50, 90, 99, 99.9].includes(percentile))
   return lineChart(
     'Latency by percentile',
-    [{ name: 'latency', points }],
+    points,
     {
-      title: 'per cent of the operations',
-      format: (at) => `${Number((100 * (1 - 10 ** -at)).toFixed(1))} %`,
+      title: 'percentile',
+      format: (at) => `p${Number((100 * (1 - 10 ** -at)).toFixed(1))}`,
       ticks: marked.map(({ percentile }) => place(percentile)),
     },
-    { title: '', format: formatMs },
+    { title: 'latency', format: formatMs },
   )
 }
 
 function throughputChart({ throughput }: Summary): string {
   const points = throughput.map(({ atSeconds, perSecond }): [number, number] => [atSeconds, perSecond])
   return lineChart(
-    'Throughput over time',
-    [{ name: 'throughput', points }],
+    'Throughput',
+    points,
     { title: 'seconds since the start', format: (at) => formatNumber(at, 2) },
-    { title: 'operations per second', format: (value) => formatNumber(value) },
+    { title: 'operations per second', format: formatNumber },
   )
 }
 
-function errorsOf({ errors }: Summary): string[] {
-  if (errors.length === 0) return []
-  const rows = errors.map(({ message, count }) => [formatNumber(count), escapeHtml(message)])
-  return ['<h2>Errors</h2>', htmlTable(['times', 'error'], rows)]
+function memberTable({ members, operations }: Summary): string {
+  const columns = [{ title: 'endpoint' }, number('operations'), number('share')]
+  const rows = members.map(({ endpoint, operations: count }) => [
+    endpoint,
+    formatNumber(count),
+    `${formatNumber((count / Math.max(1, operations)) * 100, 1)} %`,
+  ])
+  return htmlTable(columns, rows)
 }
 
-const countAxis = { title: 'operations', format: (value: number) => formatNumber(value) }
+function percentileTable({ percentiles }: Summary): string {
+  const rows = percentiles.map(({ percentile, ms }) => [`p${percentile}`, formatMs(ms)])
+  return htmlTable([{ title: 'percentile' }, number('latency')], rows)
+}
 
-function axis(title: string) {
-  return { title, format: formatMs }
+function errorTable({ errors }: Summary): string {
+  const rows = errors.map(({ message, count }) => [formatNumber(count), message])
+  return htmlTable([number('count'), { title: 'error' }], rows)
+}
+
+function number(title: string) {
+  return { title, align: 'right' } as const
 }

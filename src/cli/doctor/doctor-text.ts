@@ -4,6 +4,7 @@ import { clusterFacts, prefixRows } from './cluster-facts.js'
 import type { Finding, Severity } from './finding.js'
 import { memberColumns, memberRow } from './member-rows.js'
 import type { ClusterReport } from './report.js'
+import { verdictOf } from './verdict.js'
 
 const looks: Readonly<Record<Severity, Look>> = { critical: 'red', warning: 'yellow', advice: 'cyan' }
 /** The JSON and the page contain more. */
@@ -36,13 +37,6 @@ function findingLines({ severity, title, advice }: Finding, style: Style): strin
 }
 
 function verdict(findings: readonly Finding[], style: Style): string {
-  const count = (severity: Severity): number => findings.filter((finding) => finding.severity === severity).length
-  const [critical, warnings, advice] = [count('critical'), count('warning'), count('advice')]
-  const tail = advice === 0 ? '' : `, ${advice} ${advice === 1 ? 'piece' : 'pieces'} of advice`
-  if (critical + warnings === 0) return `${style('green', 'The cluster is healthy')}${tail}.`
-  const parts = [
-    critical === 0 ? '' : `${critical} critical`,
-    warnings === 0 ? '' : `${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`,
-  ]
-  return `${style(critical > 0 ? 'red' : 'yellow', parts.filter((part) => part !== '').join(', '))}${tail}.`
+  const { worst, main, tail } = verdictOf(findings)
+  return `${style(worst === undefined ? 'green' : looks[worst], main)}${tail}.`
 }
