@@ -110,11 +110,16 @@ export class PackedPackage implements Disposable {
   }
 }
 
-/** Packs what has been built and unpacks it into `node_modules/etcdkit`. Returns the path of the tarball. */
-export async function unpackInto(folder: string): Promise<string> {
+/** Packs what has been built. Returns the path of the tarball. */
+export async function packInto(folder: string): Promise<string> {
   await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], root)
   const { stdout } = await run('find', [folder, '-maxdepth', '1', '-name', '*.tgz'], folder)
-  const tarball = stdout.trim()
+  return stdout.trim()
+}
+
+/** Packs what has been built and unpacks it into `node_modules/etcdkit`. Returns the path of the tarball. */
+export async function unpackInto(folder: string): Promise<string> {
+  const tarball = await packInto(folder)
   await run('tar', ['-xzf', tarball, '-C', folder], folder)
   mkdirSync(join(folder, 'node_modules'))
   renameSync(join(folder, 'package'), join(folder, 'node_modules/etcdkit'))

@@ -1,11 +1,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { poll } from '../../src/testing/index.js'
 import { reservePort } from '../../src/testing/ports.js'
-import { type Ended, unpackInto } from '../package/packed-package.js'
+import { type Ended, packInto, unpackInto } from '../package/packed-package.js'
 import { installedModules } from '../support/npm-modules.js'
 
 const root = join(import.meta.dirname, '../..')
@@ -19,19 +20,28 @@ export class RecipeProject {
   readonly tarball: string
   readonly #modules: string
 
-  private constructor(folder: string, tarball: string, modules: string) {
+  private constructor(folder: string, tarball: string, modules: string, manifest: object) {
     this.folder = folder
     this.tarball = tarball
     this.#modules = modules
+    this.write('package.json', JSON.stringify({ name: 'project', private: true, ...manifest }))
   }
 
   static async create(manifest: object = { type: 'module' }): Promise<RecipeProject> {
     const modules = await installedModules(packageList())
     const folder = mkdtempSync(join(modules, '../project-'))
-    const tarball = await unpackInto(folder)
-    const project = new RecipeProject(folder, tarball, modules)
-    project.write('package.json', JSON.stringify({ name: 'project', private: true, ...manifest }))
-    return project
+    return new RecipeProject(folder, await unpackInto(folder), modules, manifest)
+  }
+
+  /** A project elsewhere, with nothing but the tarball, for package managers. */
+  static async createWithTarball(): Promise<RecipeProject> {
+    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-recipe-'))
+    return new RecipeProject(folder, await packInto(folder), '', { type: 'module' })
+  }
+
+  /** A folder elsewhere without any package. */
+  static createEmpty(): RecipeProject {
+    return new RecipeProject(mkdtempSync(join(tmpdir(), 'etcdkit-recipe-')), '', '', {})
   }
 
   /** Copies a file or folder of the repository. */
@@ -45,9 +55,20 @@ export class RecipeProject {
     writeFileSync(join(this.folder, name), content)
   }
 
+  read(name: string): string {
+    return readFileSync(join(this.folder, name), 'utf8')
+  }
+
   /** The path of a file in one of the installed packages. */
   installed(path: string): string {
     return join(this.#modules, path)
+  }
+
+  /** The path of a program that npm has installed in a package for this platform, the only one of its scope. */
+  native(scope: string, program: string): string {
+    const [name] = readdirSync(join(this.#modules, scope))
+    if (name === undefined) throw new Error(`${scope} has no package for this platform`)
+    return join(this.#modules, scope, name, program)
   }
 
   /** Runs a program of the installed packages in the project. */
