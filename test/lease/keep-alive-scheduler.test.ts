@@ -119,6 +119,14 @@ describe('The keep-alive scheduler', () => {
     assert.ok(lease.renewAt <= sentBy + 10_000 && lease.renewAt > sentBy + 9500)
   })
 
+  test('keeps the expiry of the last renewal when an earlier one is answered after it', () => {
+    const lease = new LeaseRecord({ id: 'a', ttlSeconds: 6, isKeptAlive: true, expiresAt: 6000, onLost: () => {} })
+    lease.answered(6, 3000)
+    const { renewAt } = lease
+    lease.answered(6, 1000)
+    assert.deepEqual([lease.expiresAt, lease.renewAt], [9000, renewAt])
+  })
+
   test('reports the expiry at the deadline, not later and not before', async (t) => {
     const bench = new Bench(t)
     const lease = bench.lease('a', 0.3)

@@ -11,6 +11,9 @@ const require = createRequire(import.meta.url)
 const settings = JSON.stringify([require('esbuild/package.json').version, options])
 mkdirSync(cache, { recursive: true })
 
+/** A deliberate fault in one file, for `npm run mutants`: `{ file, from, to }`. */
+const mutant = JSON.parse(process.env.ETCDKIT_MUTANT ?? '{}')
+
 /** Finds `name.ts` where a module imports `./name.js`. */
 export function resolve(specifier, context, nextResolve) {
   if (!/^\..*\.js(\?|$)/.test(specifier)) return nextResolve(specifier, context)
@@ -25,7 +28,7 @@ export function load(url, context, nextLoad) {
 }
 
 function compile(file) {
-  const source = readFileSync(file, 'utf8')
+  const source = mutated(file, readFileSync(file, 'utf8'))
   const key = createHash('sha1').update(settings).update(file).update(source).digest('hex')
   const compiled = join(cache, `${key}.js`)
   if (existsSync(compiled)) return readFileSync(compiled, 'utf8')
@@ -35,4 +38,9 @@ function compile(file) {
   writeFileSync(draft, code)
   renameSync(draft, compiled)
   return code
+}
+
+function mutated(file, source) {
+  if (mutant.file === undefined || file !== join(root, mutant.file)) return source
+  return source.replace(mutant.from, () => mutant.to)
 }

@@ -155,6 +155,8 @@ describe('The watch multiplexer', () => {
   test('keeps a subscriber that needs no compacted revisions when the shared watcher is compacted', async () => {
     const { multiplexer, streams } = multiplexerWith()
     const old = subscribe(multiplexer, { start: 10 })
+    // The compact revision itself is kept.
+    const atCompaction = subscribe(multiplexer, { start: 50 })
     const newer = subscribe(multiplexer, { start: 60 })
     await settled()
     assert.deepEqual(starts(streams.last), [10], 'they share a watcher')
@@ -162,10 +164,16 @@ describe('The watch multiplexer', () => {
     streams.last.answer({ watchId: 1, canceled: true, compactRevision: 50, header: header({ revision: 0 }) })
     await assert.rejects(old.take(), { code: 'COMPACTED', compactRevision: 50 })
     await settled()
-    assert.deepEqual(starts(streams.last), [60])
+    assert.deepEqual(starts(streams.last), [50])
     streams.last.created(1, 100)
-    streams.last.events(1, 60, 61)
-    assert.deepEqual(taken(newer), [60, 61])
+    streams.last.events(1, 50, 60, 61)
+    assert.deepEqual(
+      [taken(atCompaction), taken(newer)],
+      [
+        [50, 60, 61],
+        [60, 61],
+      ],
+    )
   })
 
   test('creates all watchers on the next stream, each after the last revision that it has received', async () => {
