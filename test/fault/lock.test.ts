@@ -85,6 +85,24 @@ describe('A lock over a broken link', () => {
     await theirs.release()
   })
 
+  test('is not handed over when its lease ends before the answer', async (t) => {
+    const etcd = createClient(t, cluster)
+    const lock = await etcd.lock('ended', { ttlSeconds: 2 })
+    const next = etcd.lock('ended', { ttlSeconds: 2 })
+    const { keyText } = lock
+    const rewrites = async () => (await keysOf('ended')).find(({ key }) => key === keyText)?.version
+    proxy.blackhole('down')
+    const releasing = lock.release()
+    await poll('the member has applied the hand-over', async () => (await rewrites()) === 2 || undefined)
+    await untilQueued('ended', 0)
+    proxy.heal()
+    const taken = await next
+    assert.ok(taken.isHeld() && !taken.signal.aborted)
+    assert.notEqual(taken.keyText, keyText)
+    await releasing
+    await taken.release()
+  })
+
   test('leaves no key when the request is aborted before its answer', async (t) => {
     const etcd = createClient(t, cluster)
     for (const take of [

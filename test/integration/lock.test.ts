@@ -200,6 +200,16 @@ describe('A lock', () => {
     await taken.release()
   })
 
+  test('leaves a key that was created in place of its own', async () => {
+    const name = someName()
+    const lock = await etcd.lock(name)
+    await other.delete(lock.keyText)
+    await other.put(lock.keyText, 'of somebody else')
+    await lock.release()
+    assert.deepEqual(await keysOf(name), [lock.keyText])
+    await other.delete(lock.keyText)
+  })
+
   test('whose work loses it rejects immediately', async () => {
     const name = someName()
     let lost: LockHandle | undefined

@@ -75,6 +75,7 @@ describe('Another cluster', () => {
 
   const refused: [string, Member[]][] = [
     ['one of the client’s own can be reached', [stranger, down, mine]],
+    ['as many belong to the own cluster', [stranger, stranger, mine, mine]],
     ['one can be reached of which nothing is known', [stranger, down, {}]],
     ['one of a third cluster can be reached', [stranger, { ...stranger, clusterId: 'c3' }, down]],
     ['only advertised addresses say so', [{ ...stranger, isAdvertised: true }, down, down]],
@@ -82,9 +83,9 @@ describe('Another cluster', () => {
   ]
   for (const [when, members] of refused) {
     test(`is not followed while ${when}`, (t) => {
-      const { identity, pass } = followerOf(t, members)
+      const { identity, changes, pass } = followerOf(t, members)
       pass(60_000)
-      assert.equal(identity.clusterId, 'c1')
+      assert.deepEqual([identity.clusterId, changes], ['c1', []])
     })
   }
 

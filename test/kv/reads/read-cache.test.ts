@@ -53,6 +53,20 @@ describe('The read cache', () => {
     )
   })
 
+  test('keeps no answer longer than its age, counted from the request', (t) => {
+    let now = 1000
+    t.mock.method(performance, 'now', () => now)
+    const cache = new ReadCache({ maxAgeMs: 50, maxBytes: 1000 })
+    const request = encodeRange('a')
+    const pending = cache.begin(request, request)
+    now = 1030
+    cache.end(pending, answer(1))
+    now = 1050
+    assert.equal(kept(cache, 'a'), 1)
+    now = 1051
+    assert.equal(kept(cache, 'a'), undefined)
+  })
+
   test('returns separate key-value pairs to each caller', () => {
     const cache = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
     const request = encodeRange('a')
