@@ -38,7 +38,7 @@ export type { Isolation } from './concurrency/stm/isolation.js'
 export type { StmFunction, StmOptions, StmResult } from './concurrency/stm/stm.js'
 export { StmConflictError } from './concurrency/stm/stm-conflict-error.js'
 export type { StmPutOptions, StmTransaction } from './concurrency/stm/stm-transaction.js'
-export { bytes, type Codec, json, text } from './core/codec.js'
+export { bytes, type Codec, type Decoder, json, text } from './core/codec.js'
 export {
   type ClientErrorCode,
   CompactedError,
@@ -56,6 +56,13 @@ export {
 export type { Bytes, KeyRange } from './core/key-range.js'
 export { KeyValue, type KeyValueJson } from './core/key-value.js'
 export type { Preference, ReadMode, ReadPolicy, ReadPolicyOptions, ReadRule } from './core/read-policy.js'
+export type {
+  SchemaInput,
+  SchemaIssue,
+  SchemaOutput,
+  SchemaResult,
+  StandardSchema,
+} from './core/standard-schema.js'
 export type { Change, ChangeSource } from './informer/change.js'
 export type { InvalidEntry } from './informer/draft.js'
 export type { Entry } from './informer/entry.js'
@@ -176,6 +183,15 @@ export type { EjectReason } from './transport/connection/ejection.js'
 export type { EndpointStatus } from './transport/connection/endpoint-status.js'
 export type { Pem, TlsOptions } from './transport/credentials.js'
 export type { CallOptions } from './transport/transport.js'
+export type {
+  TypedConditionalResult,
+  TypedGetOptions,
+  TypedKeyspace,
+  TypedUpdateFunction,
+} from './typed/typed-keyspace.js'
+export type { TypedListing, TypedListOptions } from './typed/typed-listing.js'
+export type { TypedComparableKey, TypedOperations } from './typed/typed-operations.js'
+export type { TypedBatch, TypedEvent, TypedWatcher } from './typed/typed-watcher.js'
 export type { WatchOptions } from './watch/watch.js'
 export { type WatchBatch, WatchEvent, type WatchEventJson } from './watch/watch-event.js'
 export type { WatchState } from './watch/watch-queue.js'

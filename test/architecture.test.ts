@@ -30,6 +30,7 @@ const allowedEdges: Readonly<Record<string, readonly string[]>> = {
   lease: ['core', 'protobuf', 'transport', 'transport/connection', 'streams', 'kv', 'watch'],
   concurrency: ['core', 'kv', 'lease', 'telemetry', 'transport', 'watch'],
   informer: ['core', 'transport', 'transport/connection', 'watch'],
+  typed: ['core', 'transport', 'kv', 'watch', 'informer'],
   mirror: ['core', 'kv', 'transport', 'watch'],
   cluster: ['core', 'protobuf', 'transport', 'transport/connection'],
   maintenance: ['core', 'protobuf', 'transport', 'transport/connection', 'streams', 'kv'],

@@ -38,6 +38,7 @@ import { checkSides, type MirrorDestination, type MirrorOptions } from '../mirro
 import type { ClientTelemetry } from '../telemetry/client-telemetry.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { ClusterIdentity } from '../transport/connection/cluster-identity.js'
+import { TypedKeyspace } from '../typed/typed-keyspace.js'
 import { type WatchOptions, watch } from '../watch/watch.js'
 import type { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import type { Watcher } from '../watch/watcher.js'
@@ -140,8 +141,8 @@ export class Keyspace extends Kv {
    * @param codec Decodes the value. @default text
    */
   value(key: Bytes): ValueInformer<string>
-  value<T>(key: Bytes, codec: Codec<T>): ValueInformer<T>
-  value<T>(key: Bytes, codec?: Codec<T>): ValueInformer<T> {
+  value<T>(key: Bytes, codec: Codec<T, never>): ValueInformer<T>
+  value<T>(key: Bytes, codec?: Codec<T, never>): ValueInformer<T> {
     return new ValueInformer(this.#inform<T>({ key }, { codec }), key)
   }
 
@@ -293,6 +294,24 @@ export class Keyspace extends Kv {
     const bytes = keyBytes('prefix', prefix)
     if (bytes.length === 0) throw new InvalidArgumentError('`prefix` of a namespace must have at least one byte')
     return new Keyspace({ ...this.#parts, queues: this.#queues, prefix: Buffer.concat([this.#parts.prefix, bytes]) })
+  }
+
+  /**
+   * Returns the keys that start with `prefix` as values of a type: the same calls, with values where this API has bytes, and keys
+   * without the prefix.
+   *
+   * @param codec Converts the values, for example `json<User>()`, or `json(schema)` with a schema of zod, valibot or arktype.
+   * @throws `InvalidArgumentError` for anything but a codec.
+   * @example
+   * ```ts
+   * const users = etcd.typed('users/', json<User>())
+   * await users.put('ada', { name: 'Ada' })
+   * await users.update('ada', (user) => ({ ...user, name: 'Ada Lovelace' }))
+   * ```
+   */
+  typed<T, Input>(prefix: Bytes, codec: Codec<T, Input>): TypedKeyspace<T, Input> {
+    const isWhole = keyBytes('prefix', prefix).length === 0
+    return new TypedKeyspace(isWhole ? this : this.namespace(prefix), prefix, codec)
   }
 
   /** Without a codec values are text, and `T` is a string. */

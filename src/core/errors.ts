@@ -236,8 +236,8 @@ export class InvalidArgumentError extends TypeError implements EtcdError {
   readonly grpcCode = undefined
   readonly rawMessage: string
 
-  constructor(message: string) {
-    super(message)
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
     this.rawMessage = message
     Object.defineProperty(this, brand, { value: true })
   }

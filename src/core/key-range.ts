@@ -87,6 +87,12 @@ export function printedRange(range: KeyRange): object {
   return Object.fromEntries(Object.entries(range).map(([name, key]) => [name, key && printedKey(key)]))
 }
 
+/** A key below a prefix. */
+export function joinKeys(prefix: Bytes, key: Bytes): Bytes {
+  if (typeof prefix === 'string' && typeof key === 'string') return prefix + key
+  return Buffer.concat([keyBytes('prefix', prefix), keyBytes('key', key)])
+}
+
 /** A key for a person. */
 export function printedKey(key: Bytes): string | Hexadecimal {
   return printedBytes(typeof key === 'string' ? Buffer.from(key) : key)

@@ -1,7 +1,6 @@
-import { type Codec, text } from './codec.js'
-import { EtcdError, InvalidArgumentError, isEtcdError } from './errors.js'
+import { checkDecoder, type Decoder, text } from './codec.js'
+import { EtcdError, isEtcdError } from './errors.js'
 import { type BytesInJson, bytesInJson, printedBytes, printInConsole } from './printing.js'
-import { describe } from './validate.js'
 
 const empty = Buffer.alloc(0)
 
@@ -54,10 +53,8 @@ export class KeyValue {
    * @example
    * const config = kv.as(json<Config>())
    */
-  as<T>(codec: Codec<T>): T {
-    if (typeof codec?.decode !== 'function') {
-      throw new InvalidArgumentError(`as() takes a codec such as json(), got ${describe(codec)}`)
-    }
+  as<T>(codec: Decoder<T>): T {
+    checkDecoder('as()', codec)
     return decodeValue(this, codec)
   }
 
@@ -74,11 +71,11 @@ function printed({ key, value, modRevision, version, lease }: KeyValue): object 
 }
 
 /** Decodes the value of a key. The message of `DECODE_FAILED` has the key; other errors of a codec are passed on. */
-export function decodeValue<T>({ key, value }: Pick<KeyValue, 'key' | 'value'>, codec: Codec<T>): T {
+export function decodeValue<T>({ key, value }: Pick<KeyValue, 'key' | 'value'>, codec: Decoder<T>): T {
   return decoded(codec, value, () => `the value of ${shown(key)}`)
 }
 
-function decoded<T>(codec: Codec<T>, bytes: Buffer, what: () => string): T {
+function decoded<T>(codec: Decoder<T>, bytes: Buffer, what: () => string): T {
   try {
     return codec.decode(bytes)
   } catch (error) {

@@ -23,6 +23,11 @@ export function printAs<T extends object>(
   })
 }
 
+/** The fields of an object whose class has `printAs()`, for an object that wraps it. */
+export function printedFields(object: object): object {
+  return (object as { toJSON(): object }).toJSON()
+}
+
 /** The same for `console.log()` alone. */
 export function printInConsole<T extends object>(
   type: { readonly name: string; readonly prototype: T },

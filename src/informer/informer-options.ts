@@ -1,4 +1,4 @@
-import type { Codec } from '../core/codec.js'
+import { type Codec, checkDecoder } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { type EncodedRange, type KeyRange, printedRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
@@ -14,7 +14,7 @@ import type { Gap, ReflectedPage, ReflectedWatch } from './reflector.js'
 /** Options of `informer()`. */
 export interface InformerOptions<T, Name extends string = never> {
   /** Decodes values. @default text */
-  readonly codec?: Codec<T> | undefined
+  readonly codec?: Codec<T, never> | undefined
   /** Keys for which it returns false are treated as absent. */
   readonly filter?: ((value: T, entry: Entry<T>) => boolean) | undefined
   /** Reduces a value to what should be kept, after the filter. */
@@ -41,7 +41,7 @@ export interface InformerOptions<T, Name extends string = never> {
 
 /** Options of `informer()` with a codec. */
 export interface CodecInformerOptions<T, Name extends string = never> extends InformerOptions<T, Name> {
-  readonly codec: Codec<T>
+  readonly codec: Codec<T, never>
 }
 
 /** Options of `ready()`. */
@@ -152,9 +152,7 @@ export function checkInformerOptions(options: InformerOptions<unknown, string>):
     throw new InvalidArgumentError(`\`persist\` must be the path of a file, got ${describe(options.persist)}`)
   }
   if (options.indexes !== undefined) checkIndexes(options.indexes)
-  if (options.codec !== undefined && typeof options.codec.decode !== 'function') {
-    throw new InvalidArgumentError(`\`codec\` must have a function decode(), got ${describe(options.codec)}`)
-  }
+  if (options.codec !== undefined) checkDecoder('`codec`', options.codec)
 }
 
 /** Rejects anything that is not a function. */

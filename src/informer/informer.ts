@@ -82,8 +82,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     const { indexes, filter, transform, maxPageSize } = options
     this.#source = source
     this.#range = range
-    // Without a codec, values are text, and T is string.
-    const codec = options.codec ?? (text as unknown as Codec<T>)
+    // Without a codec, values are text, and T is string. What a codec decodes, it can encode again.
+    const codec = (options.codec ?? text) as Codec<T>
     this.#store = new Store<T, Name>({
       codec,
       filter,

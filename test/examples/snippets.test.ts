@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { PackedPackage } from '../package/packed-package.js'
+import { schemaLibraries } from '../package/tools.js'
 import {
   asDocumentLines,
   moduleName,
@@ -23,8 +24,12 @@ describe('The code blocks of README.md and the guides', () => {
   let compiled: Promise<unknown>
 
   before(async () => {
-    ;[project, cluster] = await Promise.all([PackedPackage.install(), EtcdCluster.start({ members: 3 })])
+    const started = EtcdCluster.start({ members: 3 })
+    const [installed, libraries] = await Promise.all([PackedPackage.install(), schemaLibraries()])
+    project = installed
+    cluster = await started
     project.addAdapterDependencies()
+    project.link(join(libraries, 'zod'), 'node_modules/zod')
     for (const snippet of snippets) project.write(moduleName(snippet), programOf(snippet, cluster.endpoints))
     project.write('tsconfig.json', JSON.stringify({ compilerOptions, include: ['*.md.*.ts', 'docs'] }))
     compiled = project.tsc('--pretty', 'false')

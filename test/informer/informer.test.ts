@@ -363,7 +363,7 @@ describe('An informer', () => {
       [{ filter: 1 }, /`filter` must be a function/],
       [{ transform: 'x' }, /`transform` must be a function/],
       [{ indexes: { zone: 1 } }, /`indexes.zone` must be a function/],
-      [{ codec: {} }, /`codec` must have a function decode/],
+      [{ codec: {} }, /`codec` takes a codec such as json/],
       [{ persist: '' }, /`persist` must be the path/],
       [{ persistent: 'x' }, /persistent/],
     ] as const) {
