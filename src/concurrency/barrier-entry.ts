@@ -62,7 +62,7 @@ export class BarrierEntry implements AsyncDisposable {
   async #leave(options: CallOptions): Promise<void> {
     const wait = new DeadlineScope(
       options,
-      `not all have left barrier ${JSON.stringify(this.#keys.name)}`,
+      `not all participants have left barrier ${JSON.stringify(this.#keys.name)}`,
       this.#host.obstacle,
     )
     try {

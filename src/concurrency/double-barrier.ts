@@ -58,7 +58,7 @@ export class DoubleBarrier {
     checkCall('enter()', options)
     const wait = new DeadlineScope(
       options,
-      `too few have come to barrier ${JSON.stringify(this.name)}`,
+      `too few participants have entered barrier ${JSON.stringify(this.name)}`,
       this.#host.obstacle,
     )
     try {

@@ -45,6 +45,18 @@ describe('A service on a framework', () => {
   })
   after(() => project?.remove())
 
+  test('NestJS compiles and serves as a CommonJS project with decorator metadata', async (t) => {
+    const commonJs = await RecipeProject.create({})
+    t.after(() => commonJs.remove())
+    const options = { ...compilerOptions, verbatimModuleSyntax: false, emitDecoratorMetadata: true }
+    commonJs.write('tsconfig.json', JSON.stringify({ compilerOptions: options, include: ['src'] }))
+    commonJs.copy('examples/frameworks/nestjs', 'src')
+    await commonJs.bin('tsc', ['-p', '.', '--pretty', 'false'])
+    const service = await commonJs.start(['out/src/main.js'], environment())
+    t.after(() => service.kill())
+    await assertServes(service, '/flags/nest-commonjs', put('{"value":"on"}', 'application/json'))
+  })
+
   const environment = () => ({ ETCDCTL_ENDPOINTS: cluster.endpoints.join(','), ETCDCTL_DIAL_TIMEOUT: '1s' })
 
   test('Express reads, writes, maps errors to statuses and ends at SIGTERM', async (t) => {

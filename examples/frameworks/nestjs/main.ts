@@ -59,6 +59,10 @@ class ReadinessController {
 })
 class AppModule {}
 
-const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] })
-app.enableShutdownHooks()
-await app.listen(Number(process.env.PORT ?? 8080), process.env.HOST ?? '0.0.0.0')
+async function bootstrap(): Promise<void> {
+  const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] })
+  app.enableShutdownHooks()
+  await app.listen(Number(process.env.PORT ?? 8080), process.env.HOST ?? '0.0.0.0')
+}
+
+void bootstrap()

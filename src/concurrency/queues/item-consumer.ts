@@ -31,7 +31,7 @@ export class ItemConsumer {
     checkCall('dequeue()', options)
     const wait = new DeadlineScope(
       options,
-      `no item has come to ${JSON.stringify(this.#items.folder)}`,
+      `no item arrived in ${JSON.stringify(this.#items.folder)}`,
       this.#host.obstacle,
     )
     try {
