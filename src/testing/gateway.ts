@@ -43,6 +43,8 @@ export class Gateway {
   #user: GatewayUser | undefined
   /** Undefined inside the promise: authentication is disabled. */
   #token: Promise<string | undefined> | undefined
+  /** The member that has issued the last token: learners issue none. */
+  #issuer: string | undefined
 
   constructor(tls: GatewayTls | undefined) {
     this.#tls = tls
@@ -91,8 +93,13 @@ export class Gateway {
   async #authenticate(url: string, user: GatewayUser, timeoutMs: number): Promise<string | undefined> {
     try {
       const { token } = await this.#post(url, '/v3/auth/authenticate', { ...user }, undefined, timeoutMs)
+      this.#issuer = url
       return String(token)
     } catch (error) {
+      const issuer = this.#issuer
+      if (isFromLearner(error) && issuer !== undefined && issuer !== url) {
+        return this.#authenticate(issuer, user, timeoutMs)
+      }
       // A test may have switched authentication off.
       if (error instanceof GatewayError && error.message.includes('authentication is not enabled')) return undefined
       throw error
@@ -151,6 +158,10 @@ export function toDecimalId(hexId: string): string {
 /** Converts the decimal ID of the JSON gateway to hexadecimal, as etcd prints it. */
 export function toHexId(decimal: unknown): string {
   return BigInt(String(decimal)).toString(16)
+}
+
+function isFromLearner(error: unknown): boolean {
+  return error instanceof GatewayError && error.message.includes('rpc not supported for learner')
 }
 
 function isStaleToken(error: unknown): boolean {

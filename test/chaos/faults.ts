@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type EtcdCluster, type FaultProxy, GatewayError } from '../../src/testing/index.js'
 import { exhaustQuota } from './quota.js'
-import type { FaultCounts } from './report.js'
+import type { FaultLog } from './report.js'
 
 /** What faults act on. */
 export interface FaultTarget {
@@ -129,14 +129,14 @@ const faults: Readonly<Record<string, Fault>> = {
 /** Faults of members that others must outlive. */
 const needOthers = ['leader move', 'replaced member']
 
-/** Disturbs a cluster, at most until the time is over, and counts what it does. */
-export type Disturbance = (target: FaultTarget, isOver: () => boolean, counts: FaultCounts) => Promise<void>
+/** Disturbs a cluster, at most until the time is over, and log what it does. */
+export type Disturbance = (target: FaultTarget, isOver: () => boolean, log: FaultLog) => Promise<void>
 
 /**
  * One fault after the other until the time is over; each happens once before one happens again. The cluster may
  * refuse one because of what is still going on in it.
  */
-export async function makeFaults(target: FaultTarget, isOver: () => boolean, counts: FaultCounts): Promise<void> {
+export async function makeFaults(target: FaultTarget, isOver: () => boolean, log: FaultLog): Promise<void> {
   const { cluster, random, membersChanged } = target
   const size = cluster.members.length
   let left: string[] = []
@@ -144,13 +144,14 @@ export async function makeFaults(target: FaultTarget, isOver: () => boolean, cou
     await sleep(200 + random() * 1500)
     if (left.length === 0) left = shuffled(random, possibleFaults(target))
     const name = left.pop() ?? ''
-    counts.began(name)
+    log.began(name)
     try {
       await faults[name]?.(target)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
-      counts.refused(name)
+      log.refused(name)
     }
+    log.ended()
     await restore(cluster, size, membersChanged)
   }
 }

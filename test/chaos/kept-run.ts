@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ChaosSettings, runChaos } from './run-chaos.js'
@@ -11,9 +11,7 @@ export async function runAndKeep(settings: Omit<ChaosSettings, 'folder'>): Promi
   const folder = mkdtempSync(join(tmpdir(), 'etcdkit-chaos-'))
   let violations: readonly string[] = ['the run was interrupted']
   try {
-    const result = await runChaos({ ...settings, folder })
-    violations = result.violations
-    writeFileSync(join(folder, 'history.json'), JSON.stringify(result.history))
+    violations = await runChaos({ ...settings, folder })
   } finally {
     if (violations.length === 0) rmSync(folder, { recursive: true })
     else settings.log(`the records are kept in ${folder}; the same faults again:\n  ${commandOf(settings)}`)

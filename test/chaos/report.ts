@@ -1,13 +1,27 @@
 import { of } from './checkers/of.js'
-import type { ChaosRecord, OperationCount } from './records.js'
+import { type ChaosRecord, now, type OperationCount } from './records.js'
 
-/** How often each fault happened, and how often the cluster refused it. */
-export class FaultCounts {
+/** A fault, and when it began and ended. */
+export interface FaultTime {
+  readonly name: string
+  readonly from: number
+  to?: number
+}
+
+/** Which faults happened, how often, and how often the cluster refused them. */
+export class FaultLog {
+  readonly times: FaultTime[] = []
   readonly #began = new Map<string, number>()
   readonly #refused = new Map<string, number>()
 
   began(name: string): void {
     this.#began.set(name, (this.#began.get(name) ?? 0) + 1)
+    this.times.push({ name, from: now() })
+  }
+
+  ended(): void {
+    const last = this.times.at(-1)
+    if (last !== undefined) last.to = now()
   }
 
   refused(name: string): void {

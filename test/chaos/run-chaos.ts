@@ -1,12 +1,13 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdCluster, type EtcdClusterOptions, poll } from '../../src/testing/index.js'
 import { randomFrom } from '../support/random.js'
 import { checkers } from './checkers/checkers.js'
 import { type Disturbance, type FaultTarget, makeFaults } from './faults.js'
-import { type HistoryEvent, Recorder } from './recorder.js'
+import { Recorder } from './recorder.js'
 import { type ChaosRecord, now, readRecords, type WorkerTask } from './records.js'
-import { FaultCounts, operationLines } from './report.js'
+import { FaultLog, operationLines } from './report.js'
 import { WorkerProcess } from './worker-process.js'
 
 export interface ChaosSettings {
@@ -25,19 +26,17 @@ export interface ChaosSettings {
   readonly log: (line: string) => void
 }
 
-export interface ChaosResult {
-  readonly history: readonly HistoryEvent[]
-  readonly violations: readonly string[]
-}
-
 const rootPassword = 'chaos'
 const workerUser = { username: 'worker', password: 'calm' }
 const endKey = 'end'
 /** Every call has a deadline of a few seconds: none lasts as long as this, however busy the machine is. */
 const hangMs = 60_000
 
-/** Runs the workers and the faults, or another disturbance, and returns what the checkers found. */
-export async function runChaos(settings: ChaosSettings, disturb: Disturbance = makeFaults): Promise<ChaosResult> {
+/**
+ * Runs the workers and the faults, or another disturbance, and returns what the checkers found. What they judged stays in the
+ * folder, with the times of the faults and the logs of the members.
+ */
+export async function runChaos(settings: ChaosSettings, disturb: Disturbance = makeFaults): Promise<readonly string[]> {
   const { log, seed, members, tls, auth, etcd } = settings
   await using cluster = await EtcdCluster.start({
     members,
@@ -51,20 +50,30 @@ export async function runChaos(settings: ChaosSettings, disturb: Disturbance = m
   if (auth) await addWorkerUser(cluster)
   log(`seed ${seed}: ${members} members of etcd ${cluster.version}, ${settings.seconds} s, ${settings.transport}`)
   const recorder = new Recorder(cluster, auth ? rootPassword : undefined)
+  const faults = new FaultLog()
   try {
-    const problems = await workAndBreak(settings, cluster, recorder, disturb)
+    const problems = await workAndDisturb(settings, { cluster, recorder, faults }, disturb)
     const records = Array.from({ length: settings.processes }, (_, worker) => readRecords(fileOf(settings, worker)))
-    return { history: recorder.events, violations: [...problems, ...judge(settings, recorder, records.flat())] }
+    return [...problems, ...judge(settings, recorder, records.flat())]
   } finally {
     recorder.stop()
+    const file = (name: string): string => join(settings.folder, name)
+    writeFileSync(file('history.json'), JSON.stringify(recorder.events))
+    writeFileSync(file('faults.json'), JSON.stringify(faults.times, null, 1))
+    writeFileSync(file('members.log'), cluster.logs())
   }
 }
 
+interface Scene {
+  readonly cluster: EtcdCluster
+  readonly recorder: Recorder
+  readonly faults: FaultLog
+}
+
 /** Returns what went wrong with the workers themselves. */
-async function workAndBreak(
+async function workAndDisturb(
   settings: ChaosSettings,
-  cluster: EtcdCluster,
-  recorder: Recorder,
+  { cluster, recorder, faults }: Scene,
   disturb: Disturbance,
 ): Promise<string[]> {
   const { processes, seconds, log } = settings
@@ -75,9 +84,8 @@ async function workAndBreak(
     (_, worker) => new WorkerProcess(taskOf(settings, cluster, { worker, startedAt, until })),
   )
   try {
-    const counts = new FaultCounts()
-    await disturb(faultTarget(settings, { cluster, recorder, workers }), () => now() >= until, counts)
-    log(counts.text)
+    await disturb(faultTarget(settings, { cluster, recorder, workers }), () => now() >= until, faults)
+    log(faults.text)
     await sleep(Math.max(0, until - now()))
     const busy = await Promise.all(workers.map((worker) => worker.whenIdle(hangMs)))
     // The key ends the watches.

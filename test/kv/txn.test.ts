@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { get, key } from '../../src/index.js'
-import { linearizableRequest } from '../../src/kv/txn.js'
+import { get, key, put, txn } from '../../src/index.js'
+import { isReadOnly, linearizableRequest } from '../../src/kv/txn.js'
 import { useClient, useCluster } from '../support/cluster.js'
+
+test('A transaction that may write, in either branch or in a nested transaction, is not repeated as a read', () => {
+  const [read, write] = [get('a').request, put('a', '1').request]
+  const nested = txn().if(key('a').exists()).else(put('a', '1')).asOperation().request
+  assert.ok(isReadOnly({ success: [read], failure: [read] }))
+  for (const branches of [{ success: [write] }, { success: [read], failure: [write] }, { failure: [read, nested] }]) {
+    assert.ok(!isReadOnly(branches))
+  }
+})
 
 describe('A transaction of conditions alone', () => {
   const cluster = useCluster()

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { request } from 'node:https'
 import { describe, test } from 'node:test'
+import { connect } from 'node:tls'
 import { CertificateAuthority, EtcdCluster, GatewayError } from '../../src/testing/index.js'
 
 const key = Buffer.from('key').toString('base64')
@@ -17,6 +19,15 @@ function askVersion(url: string, tls: { ca: string; cert?: string; key?: string 
   })
 }
 
+/** The fingerprint of the certificate that a member presents; rejects if it is not trusted. */
+async function fingerprint(url: string, ca: string): Promise<string> {
+  const { hostname, port } = new URL(url)
+  const socket = connect({ host: hostname, port: Number(port), ca })
+  await once(socket, 'secureConnect')
+  socket.destroy()
+  return socket.getPeerCertificate().fingerprint256
+}
+
 describe('EtcdCluster with TLS', () => {
   test('serves clients that trust its authority, through the proxy too', async () => {
     await using cluster = await EtcdCluster.start({ members: 3, tls: true, proxy: true })
@@ -27,6 +38,9 @@ describe('EtcdCluster with TLS', () => {
     await assert.rejects(askVersion(String(endpoints[0]), { ca: new CertificateAuthority().cert }))
     assert.equal(await cluster.etcdctl('put', 'key', 'value'), 'OK\n')
     assert.equal(await cluster.metric('etcd_server_has_leader'), 3)
+    const before = await fingerprint(String(endpoints[0]), tls.ca)
+    tls.renewServerCertificate()
+    assert.notEqual(await fingerprint(String(endpoints[0]), tls.ca), before)
   })
 
   test('requires client certificates, and uses their common name as the user', async () => {
