@@ -22,6 +22,13 @@ export interface FaultTarget {
 /** Begins, lasts and ends. What it leaves behind is put right afterwards. */
 type Fault = (target: FaultTarget) => Promise<void>
 
+/**
+ * A leader that was frozen for longer than a lease lives may revoke it when it goes on, although the next leader has renewed it
+ * ([etcd#15247](https://github.com/etcd-io/etcd/issues/15247); the check that was added is skipped once a tick has passed). No
+ * client can prevent two holders of a lock then. All leases of a run live longer than this.
+ */
+const maxLeaderFreezeMs = 2000
+
 /** By name, as they are printed. */
 const faults: Readonly<Record<string, Fault>> = {
   kill: onMember(async ({ cluster, random }, index) => {
@@ -35,15 +42,18 @@ const faults: Readonly<Record<string, Fault>> = {
     await sleep(random() * 1000)
     await cluster.restart(index)
   }),
-  freeze: onMember(async ({ cluster, random }, index) => {
+  freeze: async ({ cluster, random }) => {
+    const leader = await cluster.leader()
+    const others = present(cluster).filter((index) => index !== leader)
+    const index = others[Math.floor(random() * others.length)] ?? leader
     await cluster.pause(index)
     await sleep(1000 + random() * 5000)
     await cluster.resume(index)
-  }),
+  },
   'leader freeze': async ({ cluster, random }) => {
     const leader = await cluster.leader()
     await cluster.pause(leader)
-    await sleep(1000 + random() * 4000)
+    await sleep(maxLeaderFreezeMs * (0.4 + random() * 0.6))
     await cluster.resume(leader)
   },
   'worker freeze': async ({ workers, random }) => {
