@@ -22,8 +22,10 @@ export type AuthOptions =
     }
   /** A token issued elsewhere, sent unchanged. When members reject it, calls fail. */
   | { readonly token: string }
-  /** Provides tokens issued elsewhere. Called again when members reject a token or it is about to expire. */
-  | { readonly tokenProvider: (reason: TokenReason) => string | Promise<string> }
+  | {
+      /** Provides tokens issued elsewhere. Called again when members reject a token or it is about to expire. */
+      readonly tokenProvider: (reason: TokenReason) => string | Promise<string>
+    }
 
 type LoginOptions = Extract<AuthOptions, { username: string }>
 

@@ -262,6 +262,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     return this.#closing
   }
 
+  /** Same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

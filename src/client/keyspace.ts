@@ -136,11 +136,14 @@ export class Keyspace extends Kv {
   }
 
   /**
-   * Starts an in-memory copy of one key that follows the cluster, for a setting that is read often.
-   *
-   * @param codec Decodes the value. @default text
+   * Starts an in-memory copy of one key that follows the cluster, for a setting that is read often. Its value is text.
    */
   value(key: Bytes): ValueInformer<string>
+  /**
+   * Starts an in-memory copy of one key that follows the cluster, for a setting that is read often.
+   *
+   * @param codec Decodes the value.
+   */
   value<T>(key: Bytes, codec: Codec<T, never>): ValueInformer<T>
   value<T>(key: Bytes, codec?: Codec<T, never>): ValueInformer<T> {
     return new ValueInformer(this.#inform<T>({ key }, { codec }), key)

@@ -57,6 +57,7 @@ export class Leadership implements AsyncDisposable {
     return this.#lock.release()
   }
 
+  /** Same as `resign()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.resign()
   }

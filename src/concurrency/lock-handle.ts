@@ -110,6 +110,7 @@ export class LockHandle implements AsyncDisposable {
     return this.#releasing
   }
 
+  /** Same as `release()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.release()
   }

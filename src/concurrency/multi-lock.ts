@@ -62,6 +62,7 @@ export class MultiLock implements AsyncDisposable {
     await Promise.all(this.locks.map((lock) => lock.release()))
   }
 
+  /** Same as `release()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.release()
   }

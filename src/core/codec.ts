@@ -25,6 +25,7 @@ export interface Decoder<T> {
  * }
  */
 export interface Codec<T, Input = T> extends Decoder<T> {
+  /** Encodes a value. An error that it throws rejects the write before anything is sent. */
   encode(value: Input): Uint8Array
 }
 

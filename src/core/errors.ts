@@ -140,6 +140,7 @@ export type ClientErrorCode =
   /** The response to taking an item out of a queue was lost. */
   | 'CLAIM_UNKNOWN'
 
+/** The code of an error: reported by etcd, by the transport, or by the client. `docs/errors.md` describes each. */
 export type ErrorCode = ServerErrorCode | TransportErrorCode | ClientErrorCode
 
 /** The fields of an error besides its message. */
@@ -262,12 +263,16 @@ export function withReason(message: string, cause: unknown): string {
 const fields = ['code', 'effect', 'retryable', 'endpoint', 'method', 'attempts', 'grpcCode', 'rawMessage'] as const
 
 /**
- * Whether `error` is an etcdkit error, of any copy of the package, with this code. An error for which it returns true has all
- * fields of an `EtcdError`.
- *
- * @param code The expected code. Default: any.
+ * Whether `error` is an etcdkit error, of any copy of the package. An error for which it returns true has all fields of an
+ * `EtcdError`.
  */
 export function isEtcdError(error: unknown): error is EtcdError
+/**
+ * Whether `error` is an etcdkit error with this code, of any copy of the package. An error for which it returns true has all
+ * fields of an `EtcdError`.
+ *
+ * @param code The expected code.
+ */
 export function isEtcdError<Code extends ErrorCode>(error: unknown, code: Code): error is ErrorOf<Code>
 export function isEtcdError(error: unknown, code?: ErrorCode): error is EtcdError {
   if (!(error instanceof Error) && !isNativeError(error)) return false

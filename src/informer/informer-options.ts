@@ -136,6 +136,7 @@ export function printedStats(range: KeyRange, { state, endpoint, size, revision,
 export interface InformerSubscription extends Disposable {
   /** Resolves when the handler has received all keys that existed when it joined; rejects if it ends earlier. */
   readonly ready: Promise<void>
+  /** Removes the handler. */
   close(): void
 }
 

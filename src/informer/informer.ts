@@ -149,6 +149,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return this.#store.get(key)
   }
 
+  /** Whether the copy contains a key. */
   has(key: Bytes): boolean {
     return this.#store.get(key) !== undefined
   }
@@ -183,6 +184,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return this.#store.invalid
   }
 
+  /** The number of keys in the copy. */
   get size(): number {
     return this.#store.snapshot.size
   }
@@ -197,6 +199,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return this.#persisted.isShown
   }
 
+  /** Counters and the state of the copy, for metrics. */
   stats(): InformerStats {
     return {
       state: this.#reflector.state.kind,
@@ -291,6 +294,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     await this.#persisted.close()
   }
 
+  /** Same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

@@ -42,6 +42,7 @@ export class InformerSnapshot<T> implements Iterable<Entry<T>> {
     return new InformerSnapshot(revision, entries.length, chunks)
   }
 
+  /** The entry of a key; `undefined` if it does not exist. */
   get(key: string | Uint8Array): Entry<T> | undefined {
     const id = idOf(key)
     const chunk = this.#chunks[chunkIndex(this.#chunks, id)]
@@ -49,6 +50,7 @@ export class InformerSnapshot<T> implements Iterable<Entry<T>> {
     return entry?.id === id ? entry : undefined
   }
 
+  /** All entries, in the order of their keys. */
   *[Symbol.iterator](): Generator<Entry<T>, void, undefined> {
     for (const chunk of this.#chunks) yield* chunk
   }

@@ -61,6 +61,7 @@ export class ValueInformer<T> implements AsyncDisposable {
     return this.#informer.revision
   }
 
+  /** Counters and the state of the copy, for metrics. */
   stats(): InformerStats {
     return this.#informer.stats()
   }
@@ -99,10 +100,12 @@ export class ValueInformer<T> implements AsyncDisposable {
     return this.#informer.waitForRevision(revision, options)
   }
 
+  /** Ends the copy and its watch. */
   close(): Promise<void> {
     return this.#informer.close()
   }
 
+  /** Same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

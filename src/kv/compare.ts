@@ -18,9 +18,13 @@ export class Comparison extends TxnPart {
 
 /** Compares one property of a key. */
 export interface Comparable<T> {
+  /** Holds if the property is equal to `value`. */
   equals(value: T): Comparison
+  /** Holds if the property differs from `value`. */
   notEquals(value: T): Comparison
+  /** Holds if the property is greater than `value`. */
   greater(value: T): Comparison
+  /** Holds if the property is less than `value`. */
   less(value: T): Comparison
 }
 

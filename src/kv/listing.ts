@@ -86,6 +86,7 @@ export class Listing implements AsyncIterable<KeyValue> {
     this.#options = options
   }
 
+  /** Reads the keys one after the other. */
   [Symbol.asyncIterator](): AsyncIterableIterator<KeyValue, undefined> {
     return new PageKeys(this.pages())
   }

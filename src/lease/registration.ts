@@ -157,6 +157,7 @@ export class Registration implements AsyncDisposable {
     if (this.#lease?.isAlive()) await this.#lease.revoke(options)
   }
 
+  /** Same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

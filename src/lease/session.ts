@@ -80,6 +80,7 @@ export class Session implements AsyncDisposable {
     return this.#lease.revoke(options)
   }
 
+  /** Same as `release()`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.release()
   }

@@ -111,6 +111,7 @@ export class Compactor implements AsyncDisposable {
     this.#running = this.#run()
   }
 
+  /** What the compactor is doing. */
   get state(): CompactorState {
     return this.#state
   }
@@ -138,6 +139,7 @@ export class Compactor implements AsyncDisposable {
     await this.#running
   }
 
+  /** Same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

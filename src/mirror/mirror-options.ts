@@ -28,6 +28,7 @@ export interface MirrorOptions {
 
 /** The source of a mirror: a client, or a namespace of one. */
 export interface MirrorSource {
+  /** Lists the keys of a range. */
   list(
     range: KeyRange,
     options: { readonly revision?: number | undefined; readonly mode: 'linearizable'; readonly signal: AbortSignal },
@@ -44,11 +45,14 @@ export interface MirrorSource {
 
 /** The destination of a mirror: a client, or a namespace of one. */
 export interface MirrorDestination {
+  /** Lists the keys of a range. */
   list(
     range: KeyRange,
     options: { readonly mode: 'linearizable'; readonly signal: AbortSignal },
   ): AsyncIterable<KeyValue>
+  /** Reads one key. */
   get(key: Bytes, options: { readonly mode: 'linearizable' } & CallOptions): Promise<KeyValue | undefined>
+  /** Starts a transaction. */
   txn(): Txn
 }
 

@@ -108,6 +108,7 @@ export class Mirror implements AsyncDisposable {
     this.#running = this.#run()
   }
 
+  /** What the mirror is doing. */
   get state(): MirrorState {
     return this.#state
   }
@@ -142,6 +143,7 @@ export class Mirror implements AsyncDisposable {
     await this.#running
   }
 
+  /** Same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

@@ -8,14 +8,24 @@ import { type NamingStore, ServiceEndpoints } from './service-endpoints.js'
 export interface GrpcLibrary {
   readonly Metadata: new () => object
   readonly experimental: {
+    /** Registers a resolver for a URI scheme. */
     registerResolver(scheme: string, resolver: GrpcResolverClass): void
   }
+}
+
+/** What grpc-js calls on the resolver of a channel. */
+export interface GrpcResolver {
+  /** Reports the endpoints again. */
+  updateResolution(): void
+  /** Ends the watch of the endpoints. */
+  destroy(): void
 }
 
 /** The class that grpc-js instantiates for each channel of the scheme. */
 export interface GrpcResolverClass {
   // The type of the listener differs between grpc-js releases; it is determined at run time.
-  new (target: { readonly path: string }, listener: object): { updateResolution(): void; destroy(): void }
+  new (target: { readonly path: string }, listener: object): GrpcResolver
+  /** The host name that a channel to this target sends by default. */
   getDefaultAuthority(target: { readonly path: string }): string
 }
 

@@ -15,10 +15,20 @@ import { Latest } from './latest.js'
 
 /** Where endpoints are stored: a client, or a namespace of one. */
 export interface NamingStore {
+  /** Starts a transaction. */
   txn(): Txn
+  /** Lists the keys of a range. */
   list(range: KeyRange, options: CallOptions): AsyncIterable<KeyValue>
+  /** Starts a copy of a range that follows the cluster. */
   informer<T>(range: KeyRange, options: { readonly codec: Codec<T> }): Informer<T>
+  /** Creates a key that exists as long as its registration. */
   register(key: Bytes, value: Bytes, options: RegisterOptions): Promise<Registration>
+}
+
+/** A subscription to the endpoints of a service. */
+export interface EndpointSubscription {
+  /** Ends the subscription and its watch. */
+  close(): Promise<void>
 }
 
 /** Options of `add()`. */
@@ -142,7 +152,7 @@ export class ServiceEndpoints {
    *
    * @returns The subscription; close it to stop.
    */
-  subscribe(listener: EndpointListener): { close(): Promise<void> } {
+  subscribe(listener: EndpointListener): EndpointSubscription {
     const informer = this.#store.informer({ prefix: this.#prefix }, { codec: endpointCodec })
     return new Follower(informer, this.#prefix, listener)
   }

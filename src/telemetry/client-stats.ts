@@ -75,6 +75,8 @@ export interface ClientStats {
 
 /** The part of a client that adapters for metrics and traces use. */
 export interface ObservedClient {
+  /** The state of the client and its counters. */
   stats(): ClientStats
+  /** Calls the listener when the client has been closed. Returns a function that removes it. */
   on(event: 'closed', listener: () => void): () => void
 }

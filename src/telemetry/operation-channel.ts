@@ -6,21 +6,31 @@ type MessageListener = (message: unknown, name: string | symbol) => void
 export interface StepChannel<Message> {
   readonly name: string | symbol
   readonly hasSubscribers: boolean
+  /** Passes a message to all subscribers. */
   publish(message: unknown): void
+  /** Adds a subscriber. */
   subscribe(onMessage: MessageListener): void
+  /** Removes a subscriber. */
   unsubscribe(onMessage: MessageListener): void
   /** While `runStores` runs, `store` holds the result of `transform` for the message. */
   bindStore<Store>(store: AsyncLocalStorage<Store>, transform?: (message: Message) => Store): void
+  /** Removes what `bindStore()` added. */
   unbindStore<Store>(store: AsyncLocalStorage<Store>): void
+  /** Calls `run` with the bound stores, and publishes the message before. */
   runStores<Result>(message: Message, run: () => Result): Result
 }
 
 /** Functions that are called for the steps of an operation. */
 export interface OperationSubscribers<Start extends object> {
+  /** Called before the operation. */
   start(message: Start): void
+  /** Called when the function that starts the operation has returned or thrown. */
   end(message: Start): void
+  /** Called when the promise of the operation has settled. */
   asyncStart(message: Start): void
+  /** Called after `asyncStart`, when the callers of the operation continue. */
   asyncEnd(message: Start): void
+  /** Called when the operation fails. */
   error(message: Start & { readonly error: unknown }): void
 }
 
@@ -35,6 +45,8 @@ export interface OperationChannel<Start extends object> {
   readonly asyncEnd: StepChannel<Start>
   readonly error: StepChannel<Start>
   readonly hasSubscribers: boolean
+  /** Adds functions for some of the steps. */
   subscribe(subscribers: Partial<OperationSubscribers<Start>>): void
+  /** Removes functions that `subscribe()` added. */
   unsubscribe(subscribers: Partial<OperationSubscribers<Start>>): void
 }

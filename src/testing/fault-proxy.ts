@@ -71,10 +71,11 @@ export class FaultProxy {
    * Starts a proxy.
    *
    * @param target `host:port` of the server
-   * @param options.port the port to listen on; default a free one
+   * @param options `port`: the port to listen on; default a free one
    * @throws `TypeError` if `target` has no port
    */
-  static async start(target: string, { port = 0 }: { readonly port?: number } = {}): Promise<FaultProxy> {
+  static async start(target: string, options: { readonly port?: number } = {}): Promise<FaultProxy> {
+    const { port = 0 } = options
     const proxy = new FaultProxy(target)
     proxy.#server.listen({ port, host: '127.0.0.1', exclusive: true })
     await once(proxy.#server, 'listening')
@@ -122,13 +123,11 @@ export class FaultProxy {
   /**
    * Stops delivering bytes, FIN and RST in a direction and keeps all connections open.
    *
-   * @param options.bytes `held` bytes arrive after `heal()`, as when a network recovers; `lost` bytes do not, and
+   * @param options `bytes`: `held` bytes arrive after `heal()`, as when a network recovers; `lost` bytes do not, and
    * `heal()` resets the connections that lost some. Default `held`
    */
-  blackhole(
-    direction: ProxyDirection | 'both' = 'both',
-    { bytes = 'held' }: { readonly bytes?: 'held' | 'lost' } = {},
-  ): void {
+  blackhole(direction: ProxyDirection | 'both' = 'both', options: { readonly bytes?: 'held' | 'lost' } = {}): void {
+    const { bytes = 'held' } = options
     this.#change(direction, (faults) => {
       faults.held = bytes === 'held'
       faults.lost = bytes === 'lost'

@@ -13,6 +13,7 @@ const lastPort = 31_999
 /** A port on 127.0.0.1, reserved against other clusters and processes until it is released. */
 export interface ReservedPort {
   readonly port: number
+  /** Gives the port up. */
   release(): void
 }
 

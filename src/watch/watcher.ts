@@ -142,6 +142,7 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
     this.#queue.close()
   }
 
+  /** Same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

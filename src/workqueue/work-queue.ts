@@ -76,6 +76,7 @@ export class WorkQueue implements AsyncDisposable {
     this.#onError = options.onError
   }
 
+  /** The number of keys in each state. */
   stats(): WorkQueueStats {
     return { queued: this.#queued.size, active: this.#active.size, delayed: this.#delayed.size }
   }
@@ -126,6 +127,7 @@ export class WorkQueue implements AsyncDisposable {
     if (this.#isIdle) this.#resolveIdle()
   }
 
+  /** Same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
