@@ -2,6 +2,7 @@
  * Builds the documentation site in `site/`: README, guides and API reference, by TypeDoc.
  *
  *     npm run docs
+ *     npm run docs -- --treatWarningsAsErrors    fails if something is not documented or a link leads nowhere
  */
 import { spawnSync } from 'node:child_process'
 import { rmSync, symlinkSync } from 'node:fs'
@@ -20,7 +21,7 @@ try {
   rmSync(join(root, 'site'), { recursive: true, force: true })
   const { status } = spawnSync(
     process.execPath,
-    [join(modules, 'typedoc/bin/typedoc'), '--options', join(folder, 'typedoc.json')],
+    [join(modules, 'typedoc/bin/typedoc'), '--options', join(folder, 'typedoc.json'), ...process.argv.slice(2)],
     { cwd: root, stdio: 'inherit' },
   )
   process.exitCode = status ?? 1

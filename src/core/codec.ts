@@ -11,6 +11,7 @@ import { describe } from './validate.js'
 
 /** Reads values of type `T` from the bytes that etcd stores. */
 export interface Decoder<T> {
+  /** Decodes the bytes of a value. An error that it throws is reported as `DECODE_FAILED`. */
   decode(bytes: Buffer): T
 }
 
@@ -54,20 +55,23 @@ export const text: Codec<string> = {
 export const bytes: Codec<Uint8Array> = { encode: (value) => value, decode: (value) => value }
 
 /**
- * Returns the codec of JSON. Invalid JSON is an error (`DECODE_FAILED`).
+ * Returns the codec of JSON. Invalid JSON is an error (`DECODE_FAILED`); decoded values are not validated against `T`.
  *
- * With a schema of zod, valibot, arktype or another library that implements Standard Schema, values are validated when they are
- * read and before they are written, and have the types of the schema. What is written is the value that was passed; the schema's
- * defaults and transforms apply when it is read. Without a schema, decoded values are not validated against `T`.
+ * @example
+ * const config = kv.as(json<Config>())
+ */
+export function json<T = unknown>(): Codec<T>
+/**
+ * Returns the codec of JSON with a schema of zod, valibot, arktype or another library that implements Standard Schema. Values are
+ * validated when they are read and before they are written, and have the types of the schema. What is written is the value that
+ * was passed; the schema's defaults and transforms apply when it is read.
  *
  * @param schema A schema that validates synchronously.
  * @throws `InvalidArgumentError` for anything but a schema. The codec throws `DECODE_FAILED` for a value that the schema
  *   rejects when it is read, and `InvalidArgumentError` when it is written; both have the paths of the invalid fields.
  * @example
- * const config = kv.as(json<Config>())
  * const users = etcd.typed('users/', json(z.object({ name: z.string(), age: z.number() })))
  */
-export function json<T = unknown>(): Codec<T>
 export function json<Schema extends StandardSchema>(schema: Schema): Codec<SchemaOutput<Schema>, SchemaInput<Schema>>
 export function json(schema?: StandardSchema): Codec<unknown> {
   if (schema === undefined) return jsonCodec

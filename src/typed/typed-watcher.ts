@@ -91,6 +91,7 @@ export class TypedWatcher<T> implements AsyncIterable<TypedEvent<T>>, AsyncDispo
     return this.#watcher.close()
   }
 
+  /** Same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
