@@ -32,6 +32,7 @@ export class TypedListing<T> implements AsyncIterable<Entry<T>> {
     this.#onInvalid = onInvalid
   }
 
+  /** Reads the values one after the other. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Entry<T>, undefined, undefined> {
     for await (const { kvs } of this.#listing.pages()) yield* this.#entries(kvs)
     return undefined

@@ -6,10 +6,10 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { npmModules } from '../support/npm-modules.js'
 import { Etcd } from '../../src/index.js'
 import { type EtcdBinary, findEtcd, poll, reservePort } from '../../src/testing/index.js'
 import { runCommand } from '../../src/testing/run-command.js'
+import { npmModules } from '../support/npm-modules.js'
 
 interface Service {
   readonly image: string
