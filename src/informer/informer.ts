@@ -37,19 +37,15 @@ import { Store } from './store.js'
 
 const defaultMaxQueuedChanges = 1000
 const defaultWaitMs = 10_000
-/** How long `getFresh()` waits for the informer before it reads from the cluster. */
-const freshWaitMs = 3000
+const freshWaitMs = 3000 // then `getFresh()` reads from the cluster
 
 /**
- * An in-memory copy of a range of keys that follows the cluster: listed at one revision, then kept up to date by a
- * watch.
+ * An in-memory copy of a range of keys that follows the cluster: listed at one revision, then kept up to date by a watch.
  *
  * - Reads are served from memory. They show the range as of one revision, `revision`.
- * - Changes are applied in order, whole revisions at a time, before any handler receives them. None is missed while
- *   etcd has the history; otherwise a listing closes the gap, and handlers receive the differences with the source
- *   `resync`.
- * - Each handler receives one change at a time from its own queue. A handler that throws, hangs or is slow does not
- *   affect others.
+ * - Changes are applied in order, whole revisions at a time, before any handler receives them. None is missed while etcd has the
+ *   history; otherwise a listing closes the gap, and handlers receive the differences with the source `resync`.
+ * - Each handler receives one change at a time from its own queue. One that throws, hangs or is slow does not affect others.
  * - It only ends on `close()` or a permanent error such as `PERMISSION_DENIED`.
  */
 export class Informer<T, Name extends string = never> implements AsyncDisposable {
