@@ -67,10 +67,10 @@ export interface TokenSourceHost {
 }
 
 /**
- * Time limit of one `Authenticate` call or provider call, independent of the timeouts of the waiting calls: bcrypt is
- * slow under load.
+ * Time limits of one request for a token, independent of the timeouts of the waiting calls: bcrypt is slow under load, and
+ * after a restart of the cluster all clients log in at once.
  */
-const askTimeoutMs = 10_000
+const timeoutMs = { login: 30_000, provider: 10_000 }
 const defaultTokenTtlMs = 300_000
 const authenticateCall: CallKind = { route: { ...anyMember, healthyOnly: true }, requiresFloor: true, repeatable: true }
 const requests: ChannelPair<AuthenticateStart> = { ended: channels.authenticate, traced: tracing.authenticate }
@@ -200,8 +200,9 @@ export class TokenSource {
 
   async #observed(reason: TokenReason): Promise<Token> {
     const startedAt = performance.now()
-    const context = callContext({ timeoutMs: askTimeoutMs }, authenticateCall)
     const username = 'username' in this.#options ? this.#options.username : undefined
+    const askTimeoutMs = username === undefined ? timeoutMs.provider : timeoutMs.login
+    const context = callContext({ timeoutMs: askTimeoutMs }, authenticateCall)
     const login = this.#sharedLogin()
     login.asking = context
     const start = { client: this.#host.client, username, reason }

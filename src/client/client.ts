@@ -5,6 +5,7 @@ import { longestTimerMs } from '../core/abort.js'
 import { Emitter } from '../core/emitter.js'
 import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import { printAs, printedBytes } from '../core/printing.js'
+import { Repetition } from '../core/repetition.js'
 import { describe, oneOf } from '../core/validate.js'
 import { Kv } from '../kv/kv.js'
 import type { KvService } from '../kv/kv-service.js'
@@ -106,7 +107,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #watches: WatchMultiplexer
   readonly #events: Emitter<ClientEvents>
   readonly #stats: () => ClientStats
-  readonly #timers: NodeJS.Timeout[] = []
+  readonly #repetitions: Repetition[] = []
   #closing: Promise<void> | undefined
   /** Users and roles, and statistics of this client's logins. */
   readonly auth: Auth
@@ -294,7 +295,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer)
+    for (const repetition of this.#repetitions) repetition.stop()
     this.#watches.close()
     await this.lease.close()
     this.#tokens?.close()
@@ -303,14 +304,13 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#events.clear()
   }
 
-  /** Runs `task` every `intervalMs` without keeping the process alive; failures are events. */
+  /** Runs `task` about every `intervalMs` without keeping the process alive; failures are events. */
   #repeat(intervalMs: number | undefined, task: () => Promise<void>): void {
     if (intervalMs === undefined || intervalMs > longestTimerMs) return
-    const timer = setInterval(() => {
+    const run = (): void => {
       task().catch((error: unknown) => this.#events.emit('syncFailed', { error }))
-    }, intervalMs)
-    timer.unref()
-    this.#timers.push(timer)
+    }
+    this.#repetitions.push(new Repetition(intervalMs, run))
   }
 
   async #syncMembers(): Promise<void> {

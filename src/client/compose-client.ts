@@ -7,7 +7,7 @@ import type { CallQueueStats } from '../interceptors/call-queue.js'
 import { deadlineInterceptor } from '../interceptors/deadline.js'
 import { metadataInterceptor, metadataWith } from '../interceptors/metadata.js'
 import { attemptObserver, callObserver } from '../interceptors/observe.js'
-import { CallQueues, retryInterceptor } from '../interceptors/retry.js'
+import { CallQueues, type RetryDelay, retryInterceptor } from '../interceptors/retry.js'
 import { withReadBatches } from '../kv/batching/read-batches.js'
 import { servesReadTxns } from '../kv/batching/read-txn-support.js'
 import { withWriteGroups } from '../kv/batching/write-groups.js'
@@ -92,7 +92,11 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
   const base = new BaseTransport(manager, options.maxRequestBytes)
 
   // Tokens have separate queues: calls whose turn it is wait for the token.
-  const tokenCalls = [retryCalls(manager, new CallQueues()), attemptObserver(telemetry), metadataInterceptor()]
+  const tokenCalls = [
+    retryCalls(manager, new CallQueues(), loginDelay),
+    attemptObserver(telemetry),
+    metadataInterceptor(),
+  ]
   const tokens = tokenSource(foundation, manager, intercept(base, ...tokenCalls))
   const obstacle: Obstacle = () => manager.unavailability() ?? tokens?.obstacle()
 
@@ -135,9 +139,13 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
   }
 }
 
-function retryCalls(manager: ConnectionManager, queues: CallQueues): Interceptor {
+/** A login costs a member as much CPU as thousands of reads, also if nobody waits for its answer any more. */
+const loginDelay: RetryDelay = { minMs: 100, baseMs: 500, maxMs: 10_000 }
+
+function retryCalls(manager: ConnectionManager, queues: CallQueues, unansweredDelay?: RetryDelay): Interceptor {
   return retryInterceptor({
     queues,
+    ...(unansweredDelay === undefined ? {} : { unansweredDelay }),
     hasUntriedEndpoint: (route, excludedEndpoints) => manager.hasUntriedEndpoint(route, excludedEndpoints),
     closing: manager.closing,
   })

@@ -14,12 +14,17 @@ export interface RetryOptions {
   readonly queues: CallQueues
   /** Whether a healthy member is left that has not failed the call: it is tried without a delay. */
   readonly hasUntriedEndpoint: (route: Route, excludedEndpoints: ReadonlySet<string>) => boolean
+  /**
+   * The delay after an attempt that was not answered, for calls that are expensive for the members: they may still be working
+   * on it. @default the usual one
+   */
+  readonly unansweredDelay?: RetryDelay
   /** Aborts when the client is closed: waiting calls then continue at once, and fail with `CLOSED`. */
   readonly closing?: AbortSignal
 }
 
 /** The delay before a retry: `baseMs` doubles with each retry up to `maxMs`, with full jitter, and is at least `minMs`. */
-interface RetryDelay {
+export interface RetryDelay {
   readonly minMs: number
   readonly baseMs: number
   readonly maxMs: number
@@ -199,7 +204,7 @@ class Retries {
   }
 
   async #delay(retries: number, error: EtcdError, context: CallContext): Promise<void> {
-    const { minMs, ...backoff } = error.code === 'TOO_MANY_REQUESTS' ? overloadDelay : usualDelay
+    const { minMs, ...backoff } = this.#delayAfter(error)
     const startedAt = performance.now()
     const leftMs = context.deadlineAt - startedAt - minAttemptMs
     // Half of the time left, so that a long delay does not use up the time for one more attempt.
@@ -210,6 +215,11 @@ class Retries {
     progressOf.retry(context).backoffMs += now - startedAt
     // The timer fired late: the member's error is more useful than a deadline error.
     if (now >= context.deadlineAt - minAttemptMs) throw error
+  }
+
+  #delayAfter({ code, effect }: EtcdError): RetryDelay {
+    if (code === 'TOO_MANY_REQUESTS') return overloadDelay
+    return (effect === 'unknown' ? this.#options.unansweredDelay : undefined) ?? usualDelay
   }
 
   async #turn(queue: CallQueue, context: CallContext, refusal: EtcdError | undefined): Promise<number> {

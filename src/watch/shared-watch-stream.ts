@@ -1,4 +1,5 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
+import { Repetition } from '../core/repetition.js'
 import type { WatchResponse } from '../protobuf/generated/messages.js'
 import { ReconnectingStream } from '../streams/reconnecting-stream.js'
 import type { StreamSource } from '../streams/stream-source.js'
@@ -51,7 +52,7 @@ export class SharedWatchStream implements WatchStreamHost {
   readonly #watches = new Set<ServerWatch>()
   readonly #stream: ReconnectingStream<WatchStream>
   readonly #rewinds: RewindCheck
-  #progress: NodeJS.Timeout | undefined
+  #progress: Repetition | undefined
   #patience: NodeJS.Timeout | undefined
   /** Streams in a row whose member did not answer. */
   #silences = 0
@@ -88,7 +89,7 @@ export class SharedWatchStream implements WatchStreamHost {
 
   add(watch: ServerWatch): void {
     this.#watches.add(watch)
-    this.#progress ??= setInterval(() => this.requestProgress(), progressEveryMs).unref()
+    this.#progress ??= new Repetition(progressEveryMs, () => this.requestProgress())
     this.#stream.current?.add(watch)
     this.#stream.start()
   }
@@ -223,7 +224,7 @@ export class SharedWatchStream implements WatchStreamHost {
   #rest(): void {
     this.#rewinds.rest()
     clearTimeout(this.#patience)
-    clearInterval(this.#progress)
+    this.#progress?.stop()
     this.#progress = undefined
     this.#silences = 0
     this.#stream.stop()

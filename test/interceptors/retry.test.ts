@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { shareable } from '../../src/core/abort.js'
 import { EtcdError, type EtcdErrorInit } from '../../src/core/errors.js'
-import { CallQueues, retryInterceptor } from '../../src/interceptors/retry.js'
+import { CallQueues, type RetryDelay, retryInterceptor } from '../../src/interceptors/retry.js'
 import { methods } from '../../src/protobuf/methods.js'
 import { poll } from '../../src/testing/index.js'
 import { progressOf } from '../../src/transport/call-progress.js'
@@ -24,6 +24,7 @@ interface Setting {
   /** Which members are left that have not failed the call. */
   readonly members?: readonly string[]
   readonly queues?: CallQueues
+  readonly unansweredDelay?: RetryDelay
 }
 
 function failure(init: EtcdErrorInit): EtcdError {
@@ -32,7 +33,7 @@ function failure(init: EtcdErrorInit): EtcdError {
 
 /** Makes a call whose attempts fail as listed, each on another endpoint, and then succeed. */
 async function run(failures: readonly EtcdErrorInit[], setting: Setting = {}) {
-  const { kind = read, options, timeoutMs = 2000, members = [], queues = new CallQueues() } = setting
+  const { kind = read, options, timeoutMs = 2000, members = [], queues = new CallQueues(), unansweredDelay } = setting
   const context = callContext({ timeoutMs, ...options }, kind)
   const transport = fakeTransport((call: FakeCall, index) => {
     progressOf.wire(context).endpoint = `e${index}`
@@ -42,7 +43,8 @@ async function run(failures: readonly EtcdErrorInit[], setting: Setting = {}) {
   })
   const hasUntriedEndpoint = (_: unknown, excludedEndpoints: ReadonlySet<string>) =>
     members.some((member) => !excludedEndpoints.has(member))
-  const retried = intercept(transport, retryInterceptor({ queues, hasUntriedEndpoint }))
+  const delays = unansweredDelay === undefined ? {} : { unansweredDelay }
+  const retried = intercept(transport, retryInterceptor({ queues, hasUntriedEndpoint, ...delays }))
   const startedAt = performance.now()
   const outcome = await retried.unary(methods.KV.Range, {}, context).then(
     () => 'ok',
@@ -96,6 +98,14 @@ describe('Retries', () => {
     assert.deepEqual([...(fresh.progress.failedEndpoints ?? [])], ['e0', 'e1', 'e2', 'e3', 'e4', 'e5'])
     const known = await run(failures)
     assert.ok(known.progress.backoffMs > 20, `it waited ${known.progress.backoffMs} ms`)
+  })
+
+  test('waits longer for calls that are expensive for the members, but only after an attempt that was not answered', async () => {
+    const unansweredDelay = { minMs: 150, baseMs: 150, maxMs: 150 }
+    const unanswered = await run([lost, lost], { unansweredDelay })
+    assert.ok(unanswered.progress.backoffMs >= 295, `it waited ${unanswered.progress.backoffMs} ms`)
+    const answered = await run([refused], { unansweredDelay })
+    assert.ok(answered.progress.backoffMs < within(100), `it waited ${answered.progress.backoffMs} ms`)
   })
 
   test('rejects with the last error when the next backoff would pass the deadline', async () => {

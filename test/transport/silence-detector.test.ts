@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { Patience } from '../../src/transport/connection/patience.js'
 import { SilenceDetector, type Verdict } from '../../src/transport/connection/silence-detector.js'
 
 /** The verdict of each tick with the counters of `traffic`. */
 function verdicts(
   ticks: number,
   traffic: (tick: number) => { readonly read?: number; readonly unsent?: number; readonly answered?: boolean },
+  factor = 1,
 ): readonly Verdict[] {
   const signs = new SilenceDetector()
+  const patience = new Patience()
+  for (let verdict = 1; verdict < factor; verdict *= 2) patience.exhausted()
   return Array.from({ length: ticks }, (_, tick) => {
     const { read = 0, unsent = 0, answered = false } = traffic(tick)
     if (answered) signs.answered()
     const hasSign = signs.sample({ bytesRead: read, bytesUnsent: unsent, maxStreams: Number.POSITIVE_INFINITY })
-    return signs.tick(hasSign, 0)
+    return signs.tick(hasSign, 0, patience.factor)
   })
 }
 
@@ -23,6 +27,22 @@ describe('A member with a response due', () => {
       verdicts(7, () => ({})),
       expected,
     )
+  })
+
+  test('is given twice the time after a member was found unresponsive, up to 16 times', () => {
+    const silence = (factor: number): readonly Verdict[] => verdicts(120, () => ({}), factor)
+    assert.deepEqual([silence(2).indexOf('probe'), silence(2).indexOf('unresponsive')], [5, 13])
+    assert.equal(silence(16).indexOf('unresponsive'), 111)
+    assert.equal(silence(1024).indexOf('unresponsive'), 111)
+  })
+
+  test('is probed before it is unresponsive, also if the patience shrinks meanwhile', () => {
+    const signs = new SilenceDetector()
+    const seen = Array.from({ length: 14 }, (_, tick) => {
+      signs.sample({ bytesRead: 0, bytesUnsent: 0, maxStreams: Number.POSITIVE_INFINITY })
+      return signs.tick(false, 0, tick < 5 ? 2 : 1)
+    })
+    assert.deepEqual([seen.indexOf('probe'), seen.indexOf('unresponsive')], [5, 13])
   })
 
   test('is not unresponsive while a response arrives, however long that takes', () => {

@@ -5,11 +5,13 @@ import type { Endpoint } from '../endpoint.js'
 import type { CallMetadata } from '../transport.js'
 import type { ClusterIdentity } from './cluster-identity.js'
 import type { ConnectionState } from './connection-state.js'
+import type { Patience } from './patience.js'
 
 /** What a connection needs from the set it belongs to. */
 export interface ConnectionHost<Connection> {
   readonly identity: ClusterIdentity
   readonly settings: ChannelSettings
+  readonly patience: Patience
   credentials(endpoint: Endpoint): Credentials
   /** Metadata for probes: the current token, if any. */
   probeMetadata(): CallMetadata

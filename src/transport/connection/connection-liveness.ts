@@ -1,6 +1,7 @@
 import type { InFlightCalls } from './in-flight-calls.js'
 import type { Latency } from './latency.js'
 import type { MemberChannels } from './member-channels.js'
+import type { Patience } from './patience.js'
 import { SilenceDetector } from './silence-detector.js'
 
 /** What liveness needs from the connections to one member. */
@@ -8,6 +9,7 @@ export interface LivenessHost {
   readonly channels: Pick<MemberChannels, 'unary' | 'separateStreamChannel'> | undefined
   readonly calls: Pick<InFlightCalls, 'count' | 'largeRequestsUntil'>
   readonly latency: Pick<Latency, 'extraTicks'>
+  readonly patience: Pick<Patience, 'factor'>
   /** Sends a probe over the connection for unary calls or for streams. */
   probe(over: 'unary' | 'streams'): void
   /** A suspect connection has proved to be alive. */
@@ -119,7 +121,7 @@ export class ConnectionLiveness {
   }
 
   #tickUnary(): void {
-    const { channels, calls, latency } = this.#host
+    const { channels, calls, latency, patience } = this.#host
     if (channels === undefined) return
     const { unary } = channels
     if (calls.count === 0 && !this.#isCheckingUnary) return
@@ -128,7 +130,7 @@ export class ConnectionLiveness {
       this.#unaryReadAt = performance.now()
       this.#verified()
     }
-    const verdict = this.#unarySilence.tick(hasSign, latency.extraTicks)
+    const verdict = this.#unarySilence.tick(hasSign, latency.extraTicks, patience.factor)
     if (verdict === 'probe') {
       this.#host.probe('unary')
       if (this.#isCheckingUnary) unary.replaceConnection()
@@ -146,7 +148,7 @@ export class ConnectionLiveness {
       this.#isCheckingStreams = false
       return
     }
-    const verdict = this.#streamSilence.tick(false, this.#host.latency.extraTicks)
+    const verdict = this.#streamSilence.tick(false, this.#host.latency.extraTicks, this.#host.patience.factor)
     if (verdict === 'probe') streams.replaceConnection()
     else if (verdict === 'unresponsive') {
       this.#isCheckingStreams = false

@@ -12,6 +12,7 @@ import { type EventSink, reasonOf, type StateChange, StateReporter } from './con
 import type { ConnectionHost } from './connection-host.js'
 import type { ConnectionState, MemberRole } from './connection-state.js'
 import { type EndpointStatus, statusOf } from './endpoint-status.js'
+import { Patience } from './patience.js'
 import { Picker } from './picker.js'
 import { TickClock } from './tick-clock.js'
 import { WaitingCalls } from './waiting-calls.js'
@@ -54,6 +55,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   readonly events: EventSink
   readonly identity: ClusterIdentity
   readonly settings: ChannelSettings
+  readonly patience = new Patience()
   readonly #options: ConnectionManagerOptions
   readonly #picker = new Picker()
   readonly #waiting = new WaitingCalls()

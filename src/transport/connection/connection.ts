@@ -200,6 +200,7 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
 
   streamAnswered(header: ResponseHeader): EtcdError | undefined {
     this.#liveness.streamAnswered()
+    this.#host.patience.answered()
     return this.#observe(header, 0)
   }
 
@@ -213,7 +214,9 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
     this.#latency.sample(now - attempt.sentAt, attempt.context.progress.responseBytes)
     const refused = this.#observe(header, attempt.minRevision)
     // A status is about the member, whatever its cluster, and a token is valid in the cluster of the member that issued it.
-    const isAboutMember = attempt.method === methods.Maintenance.Status || attempt.method === methods.Auth.Authenticate
+    const isProbe = attempt.method === methods.Maintenance.Status
+    if (!isProbe) this.#host.patience.answered()
+    const isAboutMember = isProbe || attempt.method === methods.Auth.Authenticate
     return isAboutMember ? undefined : refused
   }
 
@@ -265,6 +268,7 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
     return new MemberHealth({
       identity: this.#host.identity,
       status: () => this.#prober.status(),
+      probeTimeoutMs: () => this.#prober.timeoutMs,
       stateChanged: (previous) => this.#host.stateChanged(this, previous),
       statusReceived: (status) => this.#host.statusReceived(this, status),
       otherClusterFound: () => this.#host.otherClusterFound(this),
@@ -280,6 +284,7 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
       },
       calls: this.#calls,
       latency: this.#latency,
+      patience: this.#host.patience,
       probe: (over) => this.#sendProbe(over),
       verified: () => this.#host.stateChanged(this, this.state),
       silent: (over) => this.#onSilent(over),
@@ -305,6 +310,7 @@ export class Connection implements AttemptOwner, StreamOwner, MemberChannelsList
 
   /** The network path may be dead while the member is alive: another connection is opened beside the silent one. */
   #abandonSilent(ejections: number): void {
+    if (ejections === 1) this.#host.patience.exhausted()
     this.#channels?.unary.replaceConnection()
     this.#channels?.separateStreamChannel?.replaceConnection()
     if (ejections > maxUnansweredProbes) this.#calls.failAll(undefined)

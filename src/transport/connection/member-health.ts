@@ -7,7 +7,9 @@ import { isRefusal } from './member-probe.js'
 /** What a member's health needs from the connection to the member. */
 export interface HealthHost {
   readonly identity: ClusterIdentity
-  /** Requests the member's status. */
+  /** How long the member may take to report its status before it is ejected. */
+  probeTimeoutMs(): number
+  /** Requests the member's status. Waits for longer than `probeTimeoutMs`: a late answer ends the ejection. */
   status(): Promise<StatusResponse>
   /** The state has changed from `previous`. */
   stateChanged(previous: ConnectionState): void
@@ -26,7 +28,8 @@ export interface HealthHost {
  *
  * A new connection gets no traffic before the member has answered a Status call. `ready` ends when the connection is lost, when
  * the member reports that it has no leader or belongs to another cluster, or when it is found unresponsive. An ejected member
- * is probed after a backoff, and becomes ready when it reports a leader.
+ * is probed after a backoff, and becomes ready when it reports a leader. An answer that comes after the ejection counts as well:
+ * a member that is short of CPU would otherwise never become ready.
  */
 export class MemberHealth {
   readonly #host: HealthHost
@@ -35,6 +38,8 @@ export class MemberHealth {
   #clusterId: string | undefined
   #isLearner = false
   #refreshedAt = Number.NEGATIVE_INFINITY
+  /** Counts the connections: an answer on a former one shows nothing about the current one. */
+  #connections = 0
 
   constructor(host: HealthHost) {
     this.#host = host
@@ -75,6 +80,7 @@ export class MemberHealth {
 
   /** There is no connection. `error` is why the last attempt to connect failed; a known reason is kept until one succeeds. */
   connecting(error?: string): void {
+    this.#connections += 1
     const known = this.#state.kind === 'connecting' ? this.#state.error : undefined
     this.#enter({ kind: 'connecting', error: error ?? known })
   }
@@ -82,6 +88,7 @@ export class MemberHealth {
   /** There is a new connection, possibly to another member behind the same address. */
   connected(): void {
     this.#clusterId = undefined
+    this.#connections += 1
     void this.#probe(0, undefined)
   }
 
@@ -135,15 +142,27 @@ export class MemberHealth {
   async #probe(ejections: number, after: EjectReason | undefined): Promise<void> {
     this.#enter({ kind: 'probing', ejections, after })
     const probing = this.#state
+    const connection = this.#connections
+    const isOpen = (): boolean =>
+      this.#state === probing || (connection === this.#connections && isUnresponsive(this.#state))
+    const timer = setTimeout(() => {
+      if (this.#state === probing) this.eject('unresponsive')
+    }, this.#host.probeTimeoutMs())
+    timer.unref()
     try {
       const status = await this.#host.status()
-      if (this.#state === probing) this.#onProbeAnswered(status)
+      if (isOpen()) this.#onProbeAnswered(status)
     } catch (error) {
-      if (this.#state !== probing) return
-      if (!isRefusal(error)) this.eject('unresponsive')
-      else if (this.#isOfOtherCluster()) this.eject('other cluster')
-      else this.#enter({ kind: 'ready' })
+      if (isRefusal(error) ? isOpen() : this.#state === probing) this.#onProbeFailed(error)
+    } finally {
+      clearTimeout(timer)
     }
+  }
+
+  #onProbeFailed(error: unknown): void {
+    if (!isRefusal(error)) this.eject('unresponsive')
+    else if (this.#isOfOtherCluster()) this.eject('other cluster')
+    else this.#enter({ kind: 'ready' })
   }
 
   #onProbeAnswered(status: StatusResponse): void {

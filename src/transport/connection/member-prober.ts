@@ -6,7 +6,10 @@ import type { ConnectionHost } from './connection-host.js'
 import type { Latency } from './latency.js'
 import { probeStatus } from './member-probe.js'
 
+/** How long a member may take to answer a probe before it is ejected. */
 const probeTimeoutMs = 1000
+/** How long an answer is waited for: a late one shows that the member is not dead, but short of CPU. */
+const probeDeadlineMs = 10_000
 /** How long a member may take to answer a call with a token until the token counts as stalled, in addition to some round trips. */
 const stallMs = 400
 
@@ -46,7 +49,7 @@ export class MemberProber {
   /** Makes a live member send bytes on `channel`. The response itself is ignored. */
   ping(channel: UnaryChannel): void {
     const { path, encode } = methods.Maintenance.Status
-    channel.startUnary(path, encode({}), {}, performance.now() + this.#timeoutMs, ignoreAnswer)
+    channel.startUnary(path, encode({}), {}, performance.now() + this.timeoutMs, ignoreAnswer)
   }
 
   #call<Request, Response>(
@@ -55,11 +58,12 @@ export class MemberProber {
     metadata: CallMetadata,
     signal: AbortSignal | undefined,
   ): Promise<Response> {
-    const context = callContext({ signal, timeoutMs: this.#timeoutMs }, { metadata })
+    const context = callContext({ signal, timeoutMs: Math.max(probeDeadlineMs, this.timeoutMs) }, { metadata })
     return this.#host.send(method, request, context)
   }
 
-  get #timeoutMs(): number {
+  /** How long a member may take to answer `status()` before it is ejected. */
+  get timeoutMs(): number {
     return Math.max(probeTimeoutMs, this.#host.latency.fourTimesMs)
   }
 }

@@ -30,6 +30,8 @@ export class SilenceDetector {
   #silentTicks = 0
   #answerlessTicks = 0
   #bytesSinceAnswer = 0
+  /** The patience when the silence began: one that shrinks meanwhile must not end it before a probe. */
+  #patience = 1
 
   /** A response has arrived. */
   answered(): void {
@@ -49,18 +51,24 @@ export class SilenceDetector {
     return hasReceived || hasSent
   }
 
-  /** One tick while a response is due. `extraTicks` is the additional time for a distant member. */
-  tick(hasSign: boolean, extraTicks: number): Verdict {
+  /**
+   * One tick while a response is due. `extraTicks` is the additional time for a distant member; `patience` multiplies the
+   * time without a sign of life.
+   */
+  tick(hasSign: boolean, extraTicks: number, patience = 1): Verdict {
     this.#answerlessTicks += 1
     this.#silentTicks = hasSign ? 0 : this.#silentTicks + 1
-    if (this.#silentTicks >= probeAfterTicks + probeTimeoutTicks + extraTicks || this.#isStuck(extraTicks))
-      return 'unresponsive'
-    const asks = this.#silentTicks === probeAfterTicks || this.#answerlessTicks % probeEveryTicks === probeAfterTicks
+    if (this.#silentTicks <= 1) this.#patience = patience
+    const silenceTicks = (probeAfterTicks + probeTimeoutTicks) * this.#patience + extraTicks
+    if (this.#silentTicks >= silenceTicks || this.#isStuck(extraTicks)) return 'unresponsive'
+    const probeTicks = probeAfterTicks * this.#patience
+    const isDue = this.#answerlessTicks % (probeEveryTicks * this.#patience) === probeTicks
+    const asks = this.#silentTicks === probeTicks || isDue
     return asks ? 'probe' : 'wait'
   }
 
   #isStuck(extraTicks: number): boolean {
-    const periods = Math.floor(this.#answerlessTicks / (busyTicks + extraTicks))
+    const periods = Math.floor(this.#answerlessTicks / (busyTicks * this.#patience + extraTicks))
     return this.#bytesSinceAnswer < periods * busyBytes
   }
 }
