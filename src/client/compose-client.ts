@@ -92,11 +92,8 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
   const base = new BaseTransport(manager, options.maxRequestBytes)
 
   // Tokens have separate queues: calls whose turn it is wait for the token.
-  const tokenCalls = [
-    retryCalls(manager, new CallQueues(), loginDelay),
-    attemptObserver(telemetry),
-    metadataInterceptor(),
-  ]
+  const logins = retryCalls(manager, new CallQueues(), loginDelay)
+  const tokenCalls = [logins, attemptObserver(telemetry), metadataInterceptor()]
   const tokens = tokenSource(foundation, manager, intercept(base, ...tokenCalls))
   const obstacle: Obstacle = () => manager.unavailability() ?? tokens?.obstacle()
 
