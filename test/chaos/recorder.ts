@@ -43,6 +43,12 @@ export class Recorder {
     return this.#complaint
   }
 
+  /** The events up to that of a key; `undefined` if it has not come. What expires later is none of the run. */
+  eventsUntil(key: string): readonly HistoryEvent[] | undefined {
+    const end = this.events.findLastIndex((event) => event.key === key)
+    return end < 0 ? undefined : this.events.slice(0, end + 1)
+  }
+
   /** Continues with the members that the cluster has now. */
   restart(): void {
     this.#child?.kill('SIGKILL')

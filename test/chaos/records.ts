@@ -38,7 +38,8 @@ export type ChaosRecord =
   | { readonly kind: 'call'; readonly group: number; readonly call: RecordedCall }
   /** Values that were written without effect: nobody may ever see them. */
   | { readonly kind: 'none'; readonly values: readonly string[]; readonly code: string }
-  | { readonly kind: 'batch'; readonly watch: string; readonly revision: number; readonly events: readonly SeenEvent[] }
+  /** A batch of a watch: its events as text, since a run has millions of them. */
+  | { readonly kind: 'batch'; readonly watch: string; readonly revision: number; readonly events: readonly string[] }
   /** The keys under a prefix, as an informer, a read or a listing showed them at a revision. */
   | {
       readonly kind: 'view'
@@ -98,6 +99,15 @@ export interface SeenEvent {
   readonly key: string
   readonly value: string
   readonly revision: number
+}
+
+/** Begins with the revision. */
+export function eventText({ revision, type, key, value }: SeenEvent): string {
+  return `${revision} ${type} ${key} ${value}`
+}
+
+export function revisionOf(text: string): number {
+  return Number.parseInt(text, 10)
 }
 
 /** Milliseconds on a clock that all processes of the machine share and that never goes back. */

@@ -6,6 +6,8 @@ export interface FaultTime {
   readonly name: string
   readonly from: number
   to?: number
+  /** Why it was refused. */
+  error?: string
 }
 
 /** Which faults happened, how often, and how often the cluster refused them. */
@@ -24,7 +26,9 @@ export class FaultLog {
     if (last !== undefined) last.to = now()
   }
 
-  refused(name: string): void {
+  refused(name: string, error: unknown): void {
+    const last = this.times.at(-1)
+    if (last !== undefined) last.error = String(error)
     this.#refused.set(name, (this.#refused.get(name) ?? 0) + 1)
   }
 

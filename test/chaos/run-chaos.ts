@@ -91,9 +91,7 @@ async function workAndDisturb(
     // The key ends the watches.
     await cluster.call('/v3/kv/put', { key: Buffer.from(endKey).toString('base64'), value: '' })
     const left = await Promise.all(workers.map((worker) => worker.whenEnded(hangMs)))
-    await poll('the recorder has seen the end', () => recorder.events.at(-1)?.key === endKey || undefined, {
-      timeoutMs: hangMs,
-    })
+    await poll('the recorder has seen the end', () => recorder.eventsUntil(endKey), { timeoutMs: hangMs })
     return [...busy, ...left].filter((problem) => problem !== undefined)
   } finally {
     for (const worker of workers) worker.kill()
@@ -135,11 +133,9 @@ async function changePassword(cluster: EtcdCluster): Promise<void> {
   await cluster.call('/v3/auth/user/changepw', { name: workerUser.username, password: workerUser.password })
 }
 
-function judge(
-  { log }: ChaosSettings,
-  { events: history, complaint }: Recorder,
-  records: readonly ChaosRecord[],
-): string[] {
+function judge({ log }: ChaosSettings, recorder: Recorder, records: readonly ChaosRecord[]): string[] {
+  const { complaint } = recorder
+  const history = recorder.eventsUntil(endKey) ?? recorder.events
   for (const line of operationLines(records)) log(line)
   log(`history: ${history.length} events up to revision ${history.at(-1)?.revision}`)
   return Object.entries(checkers).flatMap(([name, check]) => {

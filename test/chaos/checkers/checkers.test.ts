@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { HistoryEvent } from '../recorder.js'
-import type { ChaosRecord, OperationCount } from '../records.js'
+import { type ChaosRecord, eventText, type OperationCount } from '../records.js'
 import { digestOf } from '../view-digest.js'
 import { checkers, type Evidence } from './checkers.js'
 
@@ -23,7 +23,7 @@ const batchOf = (...events: readonly HistoryEvent[]): RecordOf<'batch'> => ({
   kind: 'batch',
   watch: 'watch 0',
   revision: events[0]?.revision ?? 0,
-  events: events.map(({ type, key, value, revision }) => ({ type, key, value, revision })),
+  events: events.map(eventText),
 })
 const bookmark = (revision: number): RecordOf<'batch'> => ({ kind: 'batch', watch: 'watch 0', revision, events: [] })
 

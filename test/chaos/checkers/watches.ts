@@ -1,4 +1,5 @@
 import type { HistoryEvent } from '../recorder.js'
+import { eventText, revisionOf } from '../records.js'
 import type { Evidence } from './checkers.js'
 import { groupBy, of } from './of.js'
 
@@ -13,12 +14,12 @@ export function watchViolations({ history, records }: Evidence): string[] {
     let last = 0
     for (const { revision, events } of batches) {
       if (revision <= last && events.length > 0) violations.push(`events of ${revision} come after ${last}`)
-      if (events.some((event) => event.revision !== revision))
+      if (events.some((event) => revisionOf(event) !== revision))
         violations.push(`the batch of ${revision} holds events of other revisions`)
       last = Math.max(last, revision)
     }
     const seen = batches.flatMap(({ events }) => events)
-    const end = seen.at(-1)?.revision ?? 0
+    const end = revisionOf(seen.at(-1) ?? '0')
     const expected = history.filter(({ revision }) => revision <= end)
     for (const difference of differences(expected, seen)) violations.push(difference)
     if (end < (history.at(-1)?.revision ?? 0))
@@ -27,16 +28,9 @@ export function watchViolations({ history, records }: Evidence): string[] {
   })
 }
 
-function differences(
-  expected: readonly HistoryEvent[],
-  seen: readonly { readonly revision: number; readonly type: string; readonly key: string; readonly value: string }[],
-): string[] {
-  const text = ({ revision, type, key, value }: (typeof seen)[number]): string => `${revision} ${type} ${key} ${value}`
-  const at = expected.findIndex((event, index) => {
-    const other = seen[index]
-    return other === undefined || text(event) !== text(other)
-  })
+function differences(expected: readonly HistoryEvent[], seen: readonly string[]): string[] {
+  const at = expected.findIndex((event, index) => eventText(event) !== seen[index])
   if (at < 0 && expected.length === seen.length) return []
-  const [wanted, got] = [expected[at], seen[at]]
-  return [`event ${at} of history is ${wanted && text(wanted)}, the watch has ${got && text(got)}`]
+  const wanted = expected[at]
+  return [`event ${at} of history is ${wanted && eventText(wanted)}, the watch has ${seen[at]}`]
 }
