@@ -200,7 +200,7 @@ describe('A lock', () => {
     await taken.release()
   })
 
-  test('leaves a key that was created in place of its own', async () => {
+  test('leaves a key that was created in place of the lock’s key', async () => {
     const name = someName()
     const lock = await etcd.lock(name)
     await other.delete(lock.keyText)

@@ -4,8 +4,8 @@ import type { Evidence } from './checkers.js'
 import { groupBy, of } from './of.js'
 
 /**
- * The handler of an informer receives each change once and in order. After a listing it receives the differences instead: the
- * keys that follow from the changes are those of history again.
+ * The handler of an informer receives each change once and in order. After a listing it receives the differences instead, which
+ * lead to the same keys as in history.
  */
 export function changeViolations({ history, records }: Evidence): string[] {
   const registers = history.filter(({ key }) => key.startsWith('reg/'))
