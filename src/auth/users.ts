@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../core/errors.js'
+import { wellFormed } from '../core/validate.js'
 import { methods } from '../protobuf/methods.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -98,7 +99,15 @@ export class Users {
   }
 }
 
+/** Newer members refuse longer passwords; older ones cut them silently. */
+const maxPasswordBytes = 72
+
+/** Validates a password. The messages contain nothing of it. */
 function somePassword(password: unknown): string {
-  if (typeof password === 'string' && password !== '') return password
-  throw new InvalidArgumentError('`password` must be a non-empty string')
+  if (typeof password !== 'string' || password === '') {
+    throw new InvalidArgumentError('`password` must be a non-empty string')
+  }
+  const bytes = Buffer.byteLength(wellFormed('password', password))
+  if (bytes <= maxPasswordBytes) return password
+  throw new InvalidArgumentError(`\`password\` must have at most ${maxPasswordBytes} bytes, got ${bytes}`)
 }

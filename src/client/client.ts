@@ -6,7 +6,7 @@ import { Emitter } from '../core/emitter.js'
 import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import { printAs, printedBytes } from '../core/printing.js'
 import { Repetition } from '../core/repetition.js'
-import { describe, oneOf } from '../core/validate.js'
+import { assertKnownOptions, oneOf } from '../core/validate.js'
 import { Kv } from '../kv/kv.js'
 import type { KvService } from '../kv/kv-service.js'
 import type { Leases } from '../lease/leases.js'
@@ -32,7 +32,7 @@ import type { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import { composeClient, discovered, type PartEvents } from './compose-client.js'
 import { optionsFromEnvironment } from './environment.js'
 import { Keyspace } from './keyspace.js'
-import { type ClientOptions, defaults, type ResolvedOptions, resolveOptions } from './options.js'
+import { type ClientOptions, defaults, optionNames, type ResolvedOptions, resolveOptions } from './options.js'
 
 /** The events of a client. Add listeners with `on()`. */
 export interface ClientEvents extends PartEvents {
@@ -165,6 +165,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
    * @param overrides Options that take precedence over the environment.
    */
   static fromEnv(overrides: ClientOptions = {}, env: Readonly<Record<string, string | undefined>> = process.env): Etcd {
+    assertKnownOptions('Etcd.fromEnv()', overrides, optionNames)
     const { endpoints, discovery, ...others } = optionsFromEnvironment(env)
     const isPlaced = overrides.endpoints !== undefined || overrides.discovery !== undefined
     return new Etcd({ ...others, ...overrides, ...(isPlaced ? {} : { endpoints, discovery }) })
@@ -250,8 +251,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
    */
   on<Name extends keyof ClientEvents>(event: Name, listener: (payload: ClientEvents[Name]) => void): () => void {
     oneOf('event', event, eventNames)
-    if (typeof listener === 'function') return this.#events.on(event, listener)
-    throw new InvalidArgumentError(`\`listener\` must be a function, got ${describe(listener)}`)
+    return this.#events.on(event, listener)
   }
 
   /**

@@ -1,11 +1,30 @@
 import { InvalidArgumentError } from '../core/errors.js'
 import { goDurationMs } from '../core/go-duration.js'
+import { describe } from '../core/validate.js'
 import type { ClientOptions } from './options.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+const variables = [
+  'ETCDCTL_AUTH_JWT_TOKEN',
+  'ETCDCTL_CACERT',
+  'ETCDCTL_CERT',
+  'ETCDCTL_COMMAND_TIMEOUT',
+  'ETCDCTL_DIAL_TIMEOUT',
+  'ETCDCTL_DISCOVERY_SRV',
+  'ETCDCTL_DISCOVERY_SRV_NAME',
+  'ETCDCTL_ENDPOINTS',
+  'ETCDCTL_INSECURE_SKIP_TLS_VERIFY',
+  'ETCDCTL_KEEPALIVE_TIME',
+  'ETCDCTL_KEEPALIVE_TIMEOUT',
+  'ETCDCTL_KEY',
+  'ETCDCTL_PASSWORD',
+  'ETCDCTL_USER',
+] as const
+
 /** Converts etcdctl's environment variables to client options. */
 export function optionsFromEnvironment(env: Environment): ClientOptions {
+  assertTexts(env)
   const domain = env.ETCDCTL_DISCOVERY_SRV
   const endpoints = env.ETCDCTL_ENDPOINTS ?? '127.0.0.1:2379'
   return {
@@ -17,6 +36,16 @@ export function optionsFromEnvironment(env: Environment): ClientOptions {
     keepaliveMs: durationFrom(env, 'ETCDCTL_KEEPALIVE_TIME'),
     keepaliveTimeoutMs: durationFrom(env, 'ETCDCTL_KEEPALIVE_TIMEOUT'),
   }
+}
+
+/** Rejects what is no environment. The messages contain no value: it may be a password. */
+function assertTexts(env: unknown): asserts env is Environment {
+  if (typeof env !== 'object' || env === null)
+    throw new InvalidArgumentError(`\`env\` must be an object, got ${describe(env)}`)
+  const texts: Readonly<Record<string, unknown>> = { ...env }
+  const wrong = variables.find((name) => texts[name] !== undefined && typeof texts[name] !== 'string')
+  if (wrong !== undefined)
+    throw new InvalidArgumentError(`\`env.${wrong}\` must be a string, got ${typeof texts[wrong]}`)
 }
 
 /**

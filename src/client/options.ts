@@ -12,6 +12,7 @@ import {
   oneOf,
   optionalBoolean,
   positiveInteger,
+  wellFormed,
 } from '../core/validate.js'
 import { type BatchingOptions, type ResolvedBatching, resolveBatching } from '../kv/batching/batching-options.js'
 import type { ReadCacheLimits } from '../kv/reads/read-cache.js'
@@ -161,7 +162,8 @@ const transportKinds: readonly TransportKind[] = ['http2', 'grpc-js']
 /** etcd closes connections that are pinged more often. */
 const minKeepaliveMs = 5000
 
-const optionNames = [
+/** The names of all options. */
+export const optionNames = [
   'endpoints',
   'discovery',
   'auth',
@@ -266,7 +268,7 @@ function resolveAuth({ auth }: ClientOptions): AuthOptions | undefined {
 
 /** Validates a secret. Error messages name secrets, but never contain them. */
 function secretText(name: string, value: unknown): string {
-  if (typeof value === 'string' && value !== '') return value
+  if (typeof value === 'string' && value !== '') return wellFormed(name, value)
   throw new InvalidArgumentError(
     `\`${name}\` must be a non-empty string, got ${value === '' ? 'an empty one' : typeof value}`,
   )

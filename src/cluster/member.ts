@@ -25,7 +25,7 @@ export function memberOf({ ID, name, peerURLs, clientURLs, isLearner }: WireMemb
 
 /** Validates one or several peer URLs. */
 export function checkPeerUrls(peerUrls: unknown): string[] {
-  const urls: unknown[] = Array.isArray(peerUrls) ? peerUrls : [peerUrls]
+  const urls: unknown[] = Array.isArray(peerUrls) ? [...peerUrls] : [peerUrls]
   if (urls.length > 0 && urls.every(isPeerUrl)) return urls
   const wrong = urls.find((url) => !isPeerUrl(url))
   const got = urls.length === 0 ? 'none' : describe(wrong)

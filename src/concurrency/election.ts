@@ -1,7 +1,8 @@
 import { DeadlineScope } from '../core/deadline-scope.js'
-import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
+import { isEtcdError } from '../core/errors.js'
 import type { KeyValue } from '../core/key-value.js'
-import { assertKnownOptions, describe, durationMs, optionalSignal, positiveInteger } from '../core/validate.js'
+import { assertKnownOptions, durationMs, optionalSignal, positiveInteger } from '../core/validate.js'
+import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchEvent } from '../watch/watch-event.js'
 import type { KeyStore } from './concurrency-host.js'
@@ -9,7 +10,7 @@ import { Leadership } from './leadership.js'
 import { holderOf, isLeaseEntry } from './lease-entries.js'
 import type { LocalQueues } from './local-queue.js'
 import type { LockHolder } from './lock-errors.js'
-import { checkLockName } from './lock-options.js'
+import { checkLockName, checkLockValue } from './lock-options.js'
 import { oldestOf } from './queue-entry.js'
 
 /** Options of `election()`. */
@@ -61,7 +62,7 @@ export class Election {
    */
   async campaign(value: string, options: CallOptions = {}): Promise<Leadership> {
     assertKnownOptions('campaign()', options, ['signal', 'timeoutMs'])
-    if (typeof value !== 'string') throw new InvalidArgumentError(`\`value\` must be a string, got ${describe(value)}`)
+    checkLockValue(value)
     const signal = optionalSignal('signal', options.signal)
     signal?.throwIfAborted()
     const { timeoutMs = Number.POSITIVE_INFINITY } = options
@@ -81,6 +82,7 @@ export class Election {
 
   /** Reads the leader, linearizably; `null` for none. */
   async leader(options: CallOptions = {}): Promise<LockHolder | null> {
+    checkCall('leader()', options)
     const { kvs } = await this.#host.store.range({ prefix: this.#prefix }, { ...options, mode: 'linearizable' })
     return holderOrNull(this.#leaderAmong(kvs))
   }

@@ -1,5 +1,12 @@
 import { InvalidArgumentError } from '../core/errors.js'
-import { assertKnownOptions, describe, durationMs, optionalSignal, positiveInteger } from '../core/validate.js'
+import {
+  assertKnownOptions,
+  describe,
+  durationMs,
+  optionalSignal,
+  positiveInteger,
+  wellFormed,
+} from '../core/validate.js'
 import type { LockKind } from '../telemetry/records.js'
 
 /** Options of `lock()`, `tryLock()`, `withLock()` and `lockAll()`, of read/write locks and of semaphores. */
@@ -44,15 +51,21 @@ const defaults = Object.freeze({ ttlSeconds: 10, waitMs: 60_000, tryMs: 10_000 }
 
 /** Checks the name of a lock, an election, a barrier, or a queue. */
 export function checkLockName(name: unknown): string {
-  if (typeof name === 'string' && name !== '') return name
+  if (typeof name === 'string' && name !== '') return wellFormed('name', name)
   throw new InvalidArgumentError(`\`name\` must be a non-empty string, got ${describe(name)}`)
+}
+
+/** Checks the value of the key of a lock or a leadership, which others see as text. */
+export function checkLockValue(value: unknown): string {
+  if (typeof value === 'string') return wellFormed('value', value)
+  throw new InvalidArgumentError(`\`value\` must be a string, got ${describe(value)}`)
 }
 
 /** Checks and completes the options of a call that waits, or does not. Throws the reason of a signal that has aborted. */
 export function resolveLockOptions(caller: string, options: LockOptions, waits: boolean): ResolvedLockOptions {
   assertKnownOptions(caller, options, optionNames)
   const { value = '' } = options
-  if (typeof value !== 'string') throw new InvalidArgumentError(`\`value\` must be a string, got ${describe(value)}`)
+  const text = checkLockValue(value)
   const signal = optionalSignal('signal', options.signal)
   signal?.throwIfAborted()
   const defaultTimeoutMs = waits ? defaults.waitMs : defaults.tryMs
@@ -60,6 +73,6 @@ export function resolveLockOptions(caller: string, options: LockOptions, waits: 
     ttlSeconds: positiveInteger('ttlSeconds', options.ttlSeconds ?? defaults.ttlSeconds),
     timeoutMs: durationMs('timeoutMs', options.timeoutMs ?? defaultTimeoutMs),
     signal,
-    value,
+    value: text,
   }
 }

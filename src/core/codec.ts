@@ -7,7 +7,7 @@ import {
   type SchemaResult,
   type StandardSchema,
 } from './standard-schema.js'
-import { describe } from './validate.js'
+import { describe, keyBytes } from './validate.js'
 
 /** Reads values of type `T` from the bytes that etcd stores. */
 export interface Decoder<T> {
@@ -41,7 +41,10 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The codec of UTF-8 text. Invalid UTF-8 is an error (`DECODE_FAILED`) and is never replaced. */
 export const text: Codec<string> = {
-  encode: (value) => Buffer.from(value, 'utf8'),
+  encode(value) {
+    if (typeof value === 'string') return keyBytes('value', value)
+    throw new InvalidArgumentError(`text: \`value\` must be a string, got ${describe(value)}`)
+  },
   decode(bytes) {
     try {
       return utf8.decode(bytes)
@@ -52,7 +55,10 @@ export const text: Codec<string> = {
 }
 
 /** The codec of plain bytes. */
-export const bytes: Codec<Uint8Array> = { encode: (value) => value, decode: (value) => value }
+export const bytes: Codec<Uint8Array> = {
+  encode: (value) => keyBytes('value', value),
+  decode: (value) => value,
+}
 
 /**
  * Returns the codec of JSON. Invalid JSON is an error (`DECODE_FAILED`); decoded values are not validated against `T`.
@@ -83,9 +89,9 @@ export function json(schema?: StandardSchema): Codec<unknown> {
 
 const jsonCodec = {
   encode(value: unknown): Buffer {
-    const encoded = JSON.stringify(value)
-    if (encoded === undefined) throw new TypeError(`json: ${typeof value} has no JSON form`)
-    return Buffer.from(encoded, 'utf8')
+    const encoded = jsonText(value)
+    if (encoded !== undefined) return Buffer.from(encoded, 'utf8')
+    throw new InvalidArgumentError(`json: \`value\` must have a JSON form, got ${describe(value)}`)
   },
   decode(bytes: Buffer): unknown {
     const source = text.decode(bytes)
@@ -123,4 +129,13 @@ function validated(schema: StandardSchema, value: unknown): SchemaResult<unknown
   throw new InvalidArgumentError(
     `json() needs a schema that validates synchronously, got one of ${vendor} with asynchronous checks`,
   )
+}
+/** `JSON.stringify()`, whose own errors concern the argument. Those of the value's `toJSON()` and getters are the caller's. */
+function jsonText(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch (cause) {
+    if (!(cause instanceof TypeError) && !(cause instanceof RangeError)) throw cause
+    throw new InvalidArgumentError(`json: \`value\` must have a JSON form: ${cause.message}`, { cause })
+  }
 }

@@ -1,4 +1,12 @@
 import { EventEmitter } from 'eventemitter3'
+import { InvalidArgumentError } from './errors.js'
+import { describe } from './validate.js'
+
+/** Rejects a listener that is not a function. */
+export function assertListener(listener: unknown): void {
+  if (typeof listener === 'function') return
+  throw new InvalidArgumentError(`\`listener\` must be a function, got ${describe(listener)}`)
+}
 
 /** Maps event names to payloads. */
 export type EventMap<Events> = { [Name in keyof Events]: object }
@@ -12,6 +20,7 @@ export class Emitter<Events extends EventMap<Events>> {
 
   /** Calls `listener` for each `event` from now on. Returns a function that removes it. */
   on<Name extends keyof Events & string>(event: Name, listener: (payload: Events[Name]) => void): () => void {
+    assertListener(listener)
     const guarded = (payload: Events[Name]): void => {
       try {
         listener(payload)

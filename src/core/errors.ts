@@ -1,4 +1,5 @@
 import { isNativeError } from 'node:util/types'
+import { isRevoked } from './revoked.js'
 
 /**
  * What a failed call may have changed in the cluster:
@@ -275,6 +276,7 @@ export function isEtcdError(error: unknown): error is EtcdError
  */
 export function isEtcdError<Code extends ErrorCode>(error: unknown, code: Code): error is ErrorOf<Code>
 export function isEtcdError(error: unknown, code?: ErrorCode): error is EtcdError {
+  if (typeof error !== 'object' || error === null || isRevoked(error)) return false
   if (!(error instanceof Error) && !isNativeError(error)) return false
   if (!(brand in error) || !fields.every((field) => field in error)) return false
   return code === undefined || (error as { code?: unknown }).code === code

@@ -1,6 +1,7 @@
 import { types } from 'node:util'
 import { EtcdError, InvalidArgumentError } from './errors.js'
 import { type Hexadecimal, printedBytes } from './printing.js'
+import { isRevoked } from './revoked.js'
 import { describe, keyBytes } from './validate.js'
 
 /** A key or a value: a string, which is stored as UTF-8, or bytes. */
@@ -35,7 +36,7 @@ const zero = Buffer.from([0])
 /** Encodes a range. @throws `InvalidArgumentError` if it is empty, inverted or ambiguous */
 export function encodeRange(range: KeyRange): EncodedRange {
   if (typeof range === 'string' || types.isUint8Array(range)) return { key: keyBytes('key', range), rangeEnd: none }
-  if (typeof range !== 'object' || range === null) throw invalid(range)
+  if (typeof range !== 'object' || range === null || isRevoked(range)) throw invalid(range)
   const names = Object.keys(range).filter((name) => range[name as keyof typeof range] !== undefined)
   if ('key' in range && names.length === 1) return { key: keyBytes('key', range.key), rangeEnd: none }
   if ('prefix' in range && names.length === 1) return prefixRange(keyBytes('prefix', range.prefix))

@@ -1,15 +1,32 @@
 import { types } from 'node:util'
 import { shareable } from './abort.js'
 import { InvalidArgumentError } from './errors.js'
+import { isRevoked } from './revoked.js'
 
-/** Rejects unknown options, and suggests the name that was probably meant. */
+/** Rejects what is no object of options, and unknown options; suggests the name that was probably meant. */
 export function assertKnownOptions(owner: string, options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new InvalidArgumentError(`options of ${owner} must be an object, got ${describe(options)}`)
+  if (!isOptions(options, known)) {
+    const hint = isInstance(options, AbortSignal) ? ': pass { signal }' : ''
+    throw new InvalidArgumentError(`options of ${owner} must be an object, got ${describe(options)}${hint}`)
   }
   for (const name in options) {
     if (!known.includes(name) && Object.hasOwn(options, name)) throw unknownOption(owner, name, known)
   }
+}
+
+/** Whether options can be read from a value. Of a promise, a date or a signal they would all be `undefined`. */
+function isOptions(value: unknown, known: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null || isRevoked(value)) return false
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype || prototype === null) return true
+  if (Array.isArray(value)) return false
+  if (Object.prototype.toString.call(value) === '[object Object]' || Object.keys(value).length > 0) return true
+  return known.some((name) => name in value)
+}
+
+/** `instanceof`, for any value. */
+function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
+  return typeof value === 'object' && value !== null && !isRevoked(value) && value instanceof type
 }
 
 /** Validates an integer of at least 1. */
@@ -59,30 +76,47 @@ export function oneOf<const T extends string>(name: string, value: unknown, allo
 /** Validates an `AbortSignal`, which any number of calls may share, or `undefined`. */
 export function optionalSignal(name: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return value
-  if (value instanceof AbortSignal) return shareable(value)
+  if (isInstance(value, AbortSignal)) return shareable(value)
   throw new InvalidArgumentError(`\`${name}\` must be an AbortSignal, got ${describe(value)}`)
+}
+
+/** Rejects text that UTF-8 cannot represent: another character would be sent in place of a lone surrogate. */
+export function wellFormed(name: string, text: string): string {
+  if (text.isWellFormed()) return text
+  throw new InvalidArgumentError(`\`${name}\` must be well-formed text, got a string with a lone surrogate`)
 }
 
 /** Converts a key or a value to bytes. Bytes are not copied; text that UTF-8 cannot represent is rejected. It may be empty. */
 export function keyBytes(name: string, value: unknown): Buffer {
-  if (typeof value === 'string') {
-    if (!value.isWellFormed()) {
-      throw new InvalidArgumentError(`\`${name}\` must be well-formed text, got a string with a lone surrogate`)
-    }
-    return Buffer.from(value)
-  }
-  if (Buffer.isBuffer(value)) return value
+  if (typeof value === 'string') return Buffer.from(wellFormed(name, value))
   // Bytes of another realm, such as the sandbox of a test runner, are not an instance of this realm's Uint8Array.
-  if (types.isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  if (types.isUint8Array(value)) return bufferOf(name, value)
   throw new InvalidArgumentError(
     `\`${name}\` must be a string or bytes, got ${describe(value)}${bytesHint(name, value)}`,
   )
 }
 
+/** Detached bytes have been transferred to another thread: they look empty. */
+function bufferOf(name: string, bytes: Uint8Array): Buffer {
+  if (bytes.byteLength === 0 && isDetached(bytes.buffer)) {
+    throw new InvalidArgumentError(`\`${name}\` must be a string or bytes, got bytes of a detached buffer`)
+  }
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    new Uint8Array(buffer)
+    return false
+  } catch {
+    return true
+  }
+}
+
 /** What to pass instead of a value that is neither text nor bytes. */
 function bytesHint(name: string, value: unknown): string {
   if (name === 'value' && (typeof value === 'number' || typeof value === 'boolean')) return ': pass String(value)'
-  if (typeof value !== 'object' || value === null || types.isPromise(value)) return ''
+  if (typeof value !== 'object' || value === null || types.isPromise(value) || isRevoked(value)) return ''
   if (name === 'value') return ': pass JSON.stringify(value)'
   return 'prefix' in value || 'from' in value ? ': for a range there are range(), list() and deleteRange()' : ''
 }
@@ -104,7 +138,6 @@ function quoted(value: string): string {
 
 function rendering(value: unknown): string {
   if (value === null) return 'null'
-  if (Array.isArray(value)) return 'an array'
   switch (typeof value) {
     case 'bigint':
       return `${value}n`
@@ -119,7 +152,11 @@ function rendering(value: unknown): string {
 
 function objectKind(value: object): string {
   if (types.isUint8Array(value)) return 'bytes'
-  return types.isPromise(value) ? 'a promise' : 'an object'
+  if (types.isPromise(value)) return 'a promise'
+  if (isRevoked(value)) return 'a revoked proxy'
+  if (types.isProxy(value)) return 'an object'
+  if (Array.isArray(value)) return 'an array'
+  return value instanceof AbortSignal ? 'an AbortSignal' : 'an object'
 }
 
 function unknownOption(owner: string, name: string, known: readonly string[]): InvalidArgumentError {

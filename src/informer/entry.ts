@@ -1,4 +1,6 @@
+import type { Bytes } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
+import { keyBytes } from '../core/validate.js'
 
 /** A key of an informer with its decoded value. Immutable: an update creates a new entry. */
 export interface Entry<T> {
@@ -21,10 +23,10 @@ export interface Entry<T> {
 
 const ascii = /^[\0-\x7f]*$/
 
-/** The `id` of a key. */
-export function idOf(key: string | Uint8Array): string {
-  if (typeof key !== 'string') return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
-  return ascii.test(key) ? key : Buffer.from(key).toString('latin1')
+/** The `id` of a key. @throws `InvalidArgumentError`, with the name of the argument, for what is no key */
+export function idOf(key: Bytes, name = 'key'): string {
+  if (typeof key === 'string' && ascii.test(key)) return key
+  return keyBytes(name, key).toString('latin1')
 }
 
 /** The `id` of a key read from etcd. */

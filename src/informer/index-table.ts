@@ -1,4 +1,6 @@
+import { types } from 'node:util'
 import { InvalidArgumentError } from '../core/errors.js'
+import { describe } from '../core/validate.js'
 import type { Entry } from './entry.js'
 
 /** For each index, a function that returns the terms of an entry. */
@@ -31,6 +33,7 @@ export class IndexTable<T, Name extends string> {
 
   /** Returns the entries with this term, in no particular order. */
   find(name: Name, term: string): Entry<T>[] {
+    if (typeof term !== 'string') throw new InvalidArgumentError(`\`term\` must be a string, got ${describe(term)}`)
     return [...(this.#table(name).get(term)?.values() ?? [])]
   }
 
@@ -73,12 +76,15 @@ export class IndexTable<T, Name extends string> {
     const table = this.#tables.get(name)
     if (table !== undefined) return table
     const known = [...this.#tables.keys()].join(', ') || 'none'
-    throw new InvalidArgumentError(`\`index\` must be one of the informer's (${known}), got ${JSON.stringify(name)}`)
+    throw new InvalidArgumentError(`\`index\` must be one of the informer's (${known}), got ${describe(name)}`)
   }
 }
 
 /** Validates index functions. */
 export function checkIndexes(indexes: object): void {
+  if (typeof indexes !== 'object' || indexes === null || types.isPromise(indexes)) {
+    throw new InvalidArgumentError(`\`indexes\` must be an object of functions, got ${describe(indexes)}`)
+  }
   for (const [name, terms] of Object.entries(indexes)) {
     if (typeof terms !== 'function') throw new InvalidArgumentError(`\`indexes.${name}\` must be a function`)
   }

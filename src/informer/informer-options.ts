@@ -2,7 +2,14 @@ import { type Codec, checkDecoder } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { type EncodedRange, type KeyRange, printedRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { assertKnownOptions, describe, nonNegativeInteger, oneOf, positiveInteger } from '../core/validate.js'
+import {
+  assertKnownOptions,
+  describe,
+  nonNegativeInteger,
+  oneOf,
+  optionalSignal,
+  positiveInteger,
+} from '../core/validate.js'
 import type { Obstacle } from '../core/wait.js'
 import type { ClusterIdentity } from '../transport/connection/cluster-identity.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -169,6 +176,7 @@ export function checkEventsOptions(options: EventsOptions): void {
   if (typeof from === 'number') nonNegativeInteger('from', from)
   else if (from !== 'initial' && from !== 'now')
     throw new InvalidArgumentError(`\`from\` must be 'initial', 'now' or a revision, got ${describe(from)}`)
+  optionalSignal('signal', options.signal)
 }
 
 const changeTypes = ['add', 'update', 'delete', 'change'] as const

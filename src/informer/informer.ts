@@ -3,7 +3,7 @@ import { Emitter } from '../core/emitter.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import { printAs } from '../core/printing.js'
-import { nonNegativeInteger } from '../core/validate.js'
+import { keyBytes, nonNegativeInteger, optionalBoolean } from '../core/validate.js'
 import { notInTime, waitWithin } from '../core/wait.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -129,6 +129,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
    */
   async ready(options: ReadyOptions = {}): Promise<number> {
     checkCall('ready()', options, [...callOptionNames, 'allowStale'])
+    optionalBoolean('allowStale', options.allowStale)
     if (options.allowStale === true && this.isStale) return this.revision
     return waitWithin(this.#ready, options, () =>
       notInTime('the first listing was not complete in time', this.#hindrance),
@@ -226,7 +227,12 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
    * reached the cluster's current revision, or reads from the cluster if that takes more than 3 s.
    */
   async getFresh(key: Bytes, options: CallOptions = {}): Promise<T | undefined> {
-    const { kvs, revision } = await this.#source.range(key, { ...options, limit: 1, mode: 'linearizable' })
+    checkCall('getFresh()', options)
+    const { kvs, revision } = await this.#source.range(keyBytes('key', key), {
+      ...options,
+      limit: 1,
+      mode: 'linearizable',
+    })
     try {
       await this.waitForRevision(revision, {
         ...options,

@@ -62,8 +62,8 @@ export class InformerSnapshot<T> implements Iterable<Entry<T>> {
 
   /** Returns the entries from `from` (included) to `to` (excluded); without `to`, up to the last one. */
   range(from: string | Uint8Array, to?: string | Uint8Array): Entry<T>[] {
-    const first = idOf(from)
-    const end = to === undefined ? undefined : idOf(to)
+    const first = idOf(from, 'from')
+    const end = to === undefined ? undefined : idOf(to, 'to')
     const found: Entry<T>[] = []
     for (let at = Math.max(0, chunkIndex(this.#chunks, first)); at < this.#chunks.length; at += 1) {
       for (const entry of this.#chunks[at] ?? []) {

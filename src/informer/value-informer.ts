@@ -1,3 +1,4 @@
+import { assertListener } from '../core/emitter.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import { type Bytes, printedKey } from '../core/key-range.js'
 import { printAs } from '../core/printing.js'
@@ -72,6 +73,7 @@ export class ValueInformer<T> implements AsyncDisposable {
    * @returns A function that removes the listener.
    */
   onChange(listener: ValueListener<T>): () => void {
+    assertListener(listener)
     return this.#informer.on('change', ({ value, old }) => listener(value, old?.value))
   }
 
@@ -81,6 +83,7 @@ export class ValueInformer<T> implements AsyncDisposable {
    * @returns A function that removes the listener.
    */
   onError(listener: (error: unknown) => void): () => void {
+    assertListener(listener)
     const ends = [
       this.#informer.on('error', ({ error }) => listener(error)),
       this.#informer.on('invalid', ({ error }) => listener(error)),

@@ -3,7 +3,7 @@ import { Emitter } from '../core/emitter.js'
 import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { assertKnownOptions, describe, intervalMs, keyBytes, oneOf } from '../core/validate.js'
+import { assertKnownOptions, intervalMs, keyBytes, oneOf } from '../core/validate.js'
 import { sleep } from '../core/wait.js'
 import { key as keyOf } from '../kv/compare.js'
 import type { Kv } from '../kv/kv.js'
@@ -129,8 +129,7 @@ export class Compactor implements AsyncDisposable {
    */
   on<Name extends keyof CompactorEvents>(event: Name, listener: (payload: CompactorEvents[Name]) => void): () => void {
     oneOf('event', event, eventNames)
-    if (typeof listener === 'function') return this.#events.on(event, listener)
-    throw new InvalidArgumentError(`\`listener\` must be a function, got ${describe(listener)}`)
+    return this.#events.on(event, listener)
   }
 
   /** Stops the compactor and aborts a round in progress. */

@@ -147,6 +147,9 @@ export class Maintenance {
     assertKnownOptions('maintenance.snapshot()', options, snapshotOptionNames)
     const { endpoint, onProgress } = options
     const signal = optionalSignal('signal', options.signal)
+    if (endpoint !== undefined && typeof endpoint !== 'string') {
+      throw new InvalidArgumentError(`\`endpoint\` must be one of the client's, got ${describe(endpoint)}`)
+    }
     if (onProgress !== undefined && typeof onProgress !== 'function') {
       throw new InvalidArgumentError(`\`onProgress\` must be a function, got ${describe(onProgress)}`)
     }
@@ -164,9 +167,11 @@ export class Maintenance {
    * @throws The errors of `snapshot()`, and those of the file system.
    */
   async saveSnapshot(path: string, options: SnapshotOptions = {}): Promise<{ readonly bytes: number }> {
-    if (typeof path !== 'string' || path === '') {
+    if (typeof path !== 'string' || path === '' || path.includes('\0')) {
       throw new InvalidArgumentError(`\`path\` must be the path of a file, got ${describe(path)}`)
     }
-    return { bytes: await saveTo(path, this.snapshot(options)) }
+    const pieces = this.snapshot(options)
+    options.signal?.throwIfAborted()
+    return { bytes: await saveTo(path, pieces) }
   }
 }

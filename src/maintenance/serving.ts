@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../core/errors.js'
-import { assertKnownOptions, describe, optionalSignal } from '../core/validate.js'
+import { assertKnownOptions, describe, optionalSignal, wellFormed } from '../core/validate.js'
 import type { ServingStatus } from '../protobuf/generated/messages.js'
 import { methods } from '../protobuf/methods.js'
 import type { StreamSource } from '../streams/stream-source.js'
@@ -75,6 +75,6 @@ export class Serving {
 }
 
 function serviceOf({ service = '' }: { readonly service?: string | undefined }): string {
-  if (typeof service === 'string') return service
+  if (typeof service === 'string') return wellFormed('service', service)
   throw new InvalidArgumentError(`\`service\` must be the name of a gRPC service, got ${describe(service)}`)
 }

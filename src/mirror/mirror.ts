@@ -1,8 +1,8 @@
 import { halfJitterMs } from '../core/backoff.js'
 import { Emitter } from '../core/emitter.js'
-import { EtcdError, InvalidArgumentError } from '../core/errors.js'
+import { EtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
-import { describe, nonNegativeInteger, oneOf } from '../core/validate.js'
+import { nonNegativeInteger, oneOf } from '../core/validate.js'
 import { type Obstacle, sleep } from '../core/wait.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -120,8 +120,7 @@ export class Mirror implements AsyncDisposable {
    */
   on<Name extends keyof MirrorEvents>(event: Name, listener: (payload: MirrorEvents[Name]) => void): () => void {
     oneOf('event', event, eventNames)
-    if (typeof listener === 'function') return this.#events.on(event, listener)
-    throw new InvalidArgumentError(`\`listener\` must be a function, got ${describe(listener)}`)
+    return this.#events.on(event, listener)
   }
 
   /**

@@ -1,3 +1,5 @@
+import { InvalidArgumentError } from '../core/errors.js'
+import { describe } from '../core/validate.js'
 import type { Informer } from '../informer/informer.js'
 import type { ServiceEndpoint } from './endpoint-record.js'
 
@@ -7,6 +9,14 @@ export interface EndpointListener {
   onEndpoints(endpoints: readonly ServiceEndpoint[]): void
   /** Called when the endpoints cannot be read. If not `terminal`, the client retries, and the last list stays valid. */
   onError(error: unknown, terminal: boolean): void
+}
+
+/** Rejects a listener without its two functions, which would be missed at the first change. */
+export function checkEndpointListener(listener: unknown): void {
+  const { onEndpoints, onError }: Partial<Record<string, unknown>> = Object(listener)
+  if (typeof onEndpoints === 'function' && typeof onError === 'function') return
+  const expected = 'must have the functions onEndpoints() and onError()'
+  throw new InvalidArgumentError(`\`listener\` ${expected}, got ${describe(listener)}`)
 }
 
 /** Reports the full list of endpoints, once for all changes that arrive together. */

@@ -10,7 +10,7 @@ import type { RegisterOptions, Registration } from '../lease/registration.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import { checkEndpoint, checkName, endpointCodec, type NewEndpoint, type ServiceEndpoint } from './endpoint-record.js'
-import { type EndpointListener, Follower } from './follower.js'
+import { checkEndpointListener, type EndpointListener, Follower } from './follower.js'
 import { Latest } from './latest.js'
 
 /** Where endpoints are stored: a client, or a namespace of one. */
@@ -65,6 +65,9 @@ export class ServiceEndpoints {
    * @param target The name of the service, such as `services/greeter`.
    */
   constructor(store: NamingStore, target: string) {
+    if (typeof store?.txn !== 'function') {
+      throw new InvalidArgumentError(`\`store\` must be a client or a namespace, got ${describe(store)}`)
+    }
     if (typeof target !== 'string' || target === '' || target.endsWith('/')) {
       throw new InvalidArgumentError(`\`target\` must be a name without a slash at its end, got ${describe(target)}`)
     }
@@ -123,12 +126,11 @@ export class ServiceEndpoints {
    *
    * @throws The reason of `signal`, or a permanent error such as `PERMISSION_DENIED` or `CLOSED`.
    */
-  async *watch({
-    signal,
-  }: {
-    readonly signal?: AbortSignal | undefined
-  } = {}): AsyncGenerator<readonly ServiceEndpoint[], void, undefined> {
-    optionalSignal('signal', signal)
+  async *watch(
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<readonly ServiceEndpoint[], void, undefined> {
+    assertKnownOptions('watch()', options, ['signal'])
+    const signal = optionalSignal('signal', options.signal)
     signal?.throwIfAborted()
     const latest = new Latest<readonly ServiceEndpoint[]>()
     const follower = this.subscribe({
@@ -153,6 +155,7 @@ export class ServiceEndpoints {
    * @returns The subscription; close it to stop.
    */
   subscribe(listener: EndpointListener): EndpointSubscription {
+    checkEndpointListener(listener)
     const informer = this.#store.informer({ prefix: this.#prefix }, { codec: endpointCodec })
     return new Follower(informer, this.#prefix, listener)
   }

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { type Attributes, type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
 import { InvalidArgumentError } from '../core/errors.js'
 import { assertKnownOptions, describe, optionalBoolean } from '../core/validate.js'
@@ -38,6 +39,11 @@ export function instrument(etcd: ObservedClient, options: InstrumentOptions = {}
     throw new InvalidArgumentError(`instrument() takes a client, got ${describe(etcd)}`)
   }
   const { tracerProvider, meterProvider, attributes = {} } = options
+  assertProvider('tracerProvider', tracerProvider, 'getTracer')
+  assertProvider('meterProvider', meterProvider, 'getMeter')
+  if (typeof attributes !== 'object' || attributes === null || types.isPromise(attributes)) {
+    throw new InvalidArgumentError(`\`attributes\` must be an object, got ${describe(attributes)}`)
+  }
   const attempts = optionalBoolean('attempts', options.attempts) ?? true
   const tracer = tracerProvider?.getTracer(scope) ?? trace.getTracer(scope)
   const meter = meterProvider?.getMeter(scope) ?? metrics.getMeter(scope)
@@ -50,4 +56,9 @@ export function instrument(etcd: ObservedClient, options: InstrumentOptions = {}
   }
   const offClosed = etcd.on('closed', stop)
   return stop
+}
+
+function assertProvider(name: string, provider: unknown, method: string): void {
+  if (provider === undefined || typeof Object(provider)[method] === 'function') return
+  throw new InvalidArgumentError(`\`${name}\` must have a function ${method}(), got ${describe(provider)}`)
 }

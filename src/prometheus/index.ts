@@ -35,6 +35,7 @@ export function expose(etcd: ObservedClient, options: ExposeOptions): () => void
       `\`promClient\` must be the package prom-client, got ${describe(options.promClient)}`,
     )
   }
+  assertRegistry(options)
   const { client } = etcd.stats()
   const exposition = expositionOf(options)
   const series = exposition.join(client.name, () => readings(etcd.stats()))
@@ -56,4 +57,12 @@ function expositionOf({ promClient, registry = promClient.register, prefix = '' 
   const exposition = byPrefix.get(prefix) ?? new Exposition(promClient, registry, prefix)
   byPrefix.set(prefix, exposition)
   return exposition
+}
+
+function assertRegistry({ registry, prefix = '' }: ExposeOptions): void {
+  if (registry !== undefined && typeof Object(registry).registerMetric !== 'function') {
+    throw new InvalidArgumentError(`\`registry\` must be a registry of prom-client, got ${describe(registry)}`)
+  }
+  if (typeof prefix === 'string' && /^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/.test(prefix)) return
+  throw new InvalidArgumentError(`\`prefix\` must be the start of a metric name, got ${describe(prefix)}`)
 }

@@ -1,7 +1,7 @@
 import { EtcdError, InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { describe, hexId, keyBytes, optionalSignal } from '../core/validate.js'
+import { assertKnownOptions, describe, hexId, keyBytes, optionalSignal } from '../core/validate.js'
 import type { LeaderKeyInit, LeaderResponse } from '../protobuf/generated/messages.js'
 import { type Method, methods } from '../protobuf/methods.js'
 import { serverStream } from '../streams/server-stream.js'
@@ -91,10 +91,11 @@ export class ElectionService {
    */
   async *observe(
     name: Bytes,
-    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+    options: { readonly signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<KeyValue, void, undefined> {
+    assertKnownOptions('electionService.observe()', options, ['signal'])
     const request = { name: this.#names.into('name', name) }
-    const ending = optionalSignal('signal', signal)
+    const ending = optionalSignal('signal', options.signal)
     for await (const response of serverStream(this.#streams, methods.Election.Observe, request, { signal: ending })) {
       const kv = this.#keyOf(response)
       if (kv !== undefined) yield kv

@@ -93,7 +93,8 @@ function checkTlsOptions(options: TlsOptions): void {
   }
   for (const name of ['passphrase', 'servername'] as const) {
     const value: unknown = options[name]
-    if (value === undefined || typeof value === 'string') continue
+    if (value === undefined || (typeof value === 'string' && value !== '')) continue
+    if (value === '') throw new InvalidArgumentError(`\`tls.${name}\` must not be empty: leave it out`)
     throw new InvalidArgumentError(`\`tls.${name}\` must be a string, got ${typeof value}`)
   }
   const skip: unknown = options.dangerouslySkipVerification

@@ -100,6 +100,7 @@ export class WorkQueue implements AsyncDisposable {
 
   /** The number of consecutive failures of a key. */
   failures(key: string): number {
+    checkKey(key)
     return this.#failures.get(key) ?? 0
   }
 

@@ -15,6 +15,8 @@ export interface ProbeCaller {
   ): Promise<Response>
   /** How long a member that has just responded may take for a call with the token until the token counts as stalled. */
   readonly stallTimeoutMs: number
+  /** Whether a member with this status belongs to the client's cluster. Others get no token. */
+  isOfCluster(status: StatusResponse): boolean
   /** The member responds, but not to calls with this token. */
   tokenStalled(token: string): void
 }
@@ -32,7 +34,8 @@ export async function probeStatus(host: ProbeCaller, metadata: CallMetadata): Pr
   const status = await unlessRefused(asked)
   if (status === undefined)
     return callOrStall(host, token, (signal) => host.call(methods.Maintenance.Status, {}, metadata, signal))
-  if (namesIndex(token)) await unlessRefused(callOrStall(host, token, (signal) => tryToken(host, metadata, signal)))
+  if (namesIndex(token) && host.isOfCluster(status))
+    await unlessRefused(callOrStall(host, token, (signal) => tryToken(host, metadata, signal)))
   return status
 }
 

@@ -15,7 +15,7 @@ const stallMs = 400
 
 /** What a prober needs from its connection. */
 export interface ProberHost {
-  readonly host: Pick<ConnectionHost<never>, 'probeMetadata' | 'tokenStalled'>
+  readonly host: Pick<ConnectionHost<never>, 'identity' | 'probeMetadata' | 'tokenStalled'>
   readonly latency: Latency
   /** Sends a unary call. */
   send<Request, Response>(method: Method<Request, Response>, request: Request, context: CallContext): Promise<Response>
@@ -37,6 +37,7 @@ export class MemberProber {
     return probeStatus(
       {
         call: (method, request, metadata, signal) => this.#call(method, request, metadata, signal),
+        isOfCluster: ({ header }) => host.identity.clusterId === (header?.clusterId ?? host.identity.clusterId),
         stallTimeoutMs: stallMs + latency.fourTimesMs,
         tokenStalled: (token) => {
           if (!host.tokenStalled(token)) this.#host.memberBehind()

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ChannelInterface, connectivityState, Metadata } from '@grpc/grpc-js'
+import { longestTimerMs } from '../../core/abort.js'
 import type { CallListener, CallStatus } from '../channel.js'
 import type { ChannelSettings } from '../channel-settings.js'
 import type { Credentials } from '../credentials.js'
@@ -80,9 +81,7 @@ export class GrpcConnection implements SingleConnection {
     deadlineAt: number,
     listener: CallListener,
   ): GrpcCall {
-    // grpc-js takes deadlines on the wall clock; this library uses the monotonic clock.
-    const deadline = Date.now() + (deadlineAt - performance.now())
-    const call = this.#channel.createCall(path, deadline, null, null, null)
+    const call = this.#channel.createCall(path, wallClockDeadline(deadlineAt), null, null, null)
     call.start(grpcMetadata(this.#grpc, metadata), listener)
     call.startRead()
     call.sendMessageWithContext({}, message)
@@ -218,4 +217,13 @@ function grpcMetadata(grpc: GrpcJs, metadata: CallMetadata): Metadata {
   for (const [name, value] of Object.entries(metadata)) made.set(name, value)
   metadataCache.set(metadata, made)
   return made
+}
+
+/**
+ * grpc-js takes deadlines on the wall clock; this library uses the monotonic clock. For a deadline that the eight digits of
+ * `grpc-timeout` cannot express, grpc-js would throw where nobody catches it.
+ */
+function wallClockDeadline(deadlineAt: number): number {
+  const leftMs = deadlineAt - performance.now()
+  return leftMs > longestTimerMs ? Number.POSITIVE_INFINITY : Date.now() + leftMs
 }

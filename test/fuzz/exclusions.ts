@@ -1,0 +1,42 @@
+const internal = 'only the library constructs it: its public functions are reached through the client'
+const error = 'only the library constructs its errors'
+
+/** Functions that are not fuzzed, each with its reason. */
+export const excluded: Readonly<Record<string, string>> = {
+  'module.Informer': internal,
+  'module.InformerSnapshot': internal,
+  'module.KeyValue': internal,
+  'module.ValueInformer': internal,
+  'module.WatchEvent': internal,
+  'module.Watcher': internal,
+  'module.ClaimUnknownError': error,
+  'module.CompactedError': error,
+  'module.EtcdError': error,
+  'module.InvalidArgumentError': error,
+  'module.LeaseLostError': error,
+  'module.LockLostError': error,
+  'module.LockTimeoutError': error,
+  'module.LockUnavailableError': error,
+  'module.StmConflictError': error,
+  'Informer.onEnd': 'marked @internal',
+  'InformerSnapshot.with': 'marked @internal',
+  'InformerSnapshot.at': 'marked @internal',
+  'InformerSnapshot.differences': 'marked @internal',
+  'Leases.register': 'marked @internal',
+  'Leases.take': 'marked @internal',
+  'Registration.establish': 'marked @internal',
+  'an iterator of changes.give': 'the side of the library',
+  'an iterator of changes.fail': 'the side of the library',
+  'Operation.read': 'reads the response of a member, by the transaction',
+}
+
+/** Classes of the library's own parts, which callers reach but have no use for. */
+export const internalClasses: readonly string[] = ['Freshness', 'CallerError']
+
+/** Arguments and options that accept every value, by function and position or name, each with its reason. */
+export const acceptsAnything: Readonly<Record<string, string>> = {
+  'Etcd (class).fromEnv 1': 'an environment is any object: its variables are optional',
+  'ServiceEndpoints.register 0.metadata': 'any value for JSON',
+  'ServiceEndpoints.add 0.metadata': 'any value for JSON',
+  'json.encode 0': 'JSON has a form for it',
+}
