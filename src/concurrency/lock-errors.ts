@@ -1,4 +1,5 @@
 import { EtcdError, withReason } from '../core/errors.js'
+import { describe } from '../core/validate.js'
 
 /** The holder of a lock, or the leader of an election, as its key shows it. */
 export interface LockHolder {
@@ -45,7 +46,7 @@ export class LockUnavailableError extends EtcdError {
   constructor(lockName: string, holder: LockHolder | undefined, cause?: unknown) {
     const by = holder === undefined ? 'or awaited by this client' : `by ${holder.keyText}`
     const value =
-      holder === undefined || holder.valueText === '' ? '' : `, with the value ${JSON.stringify(holder.valueText)}`
+      holder === undefined || holder.valueText === '' ? '' : `, with the value ${describe(holder.valueText)}`
     super(withReason(`lock ${JSON.stringify(lockName)} is held ${by}${value}`, cause), {
       code: 'LOCK_UNAVAILABLE',
       effect: 'none',
