@@ -1,3 +1,4 @@
+import { longestTimerMs } from '../core/abort.js'
 import { isEtcdError } from '../core/errors.js'
 import { waitWithin } from '../core/wait.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -113,7 +114,7 @@ export class PooledLease {
 
   #planRenewal(): void {
     const delayMs = Math.max(minPauseMs, this.#leftMs() - this.#keyMs * renewalShare)
-    this.#timer = setTimeout(() => void this.#renewForPuts(), delayMs)
+    this.#timer = setTimeout(() => void this.#renewForPuts(), Math.min(longestTimerMs, delayMs))
     this.#timer.unref()
   }
 
