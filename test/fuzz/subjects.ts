@@ -60,6 +60,7 @@ const keyspace: Subject['valid'] = {
   election: ['fuzz-election', options],
   mirror: ({ etcd }) => ['fuzz/none/', etcd.namespace('fuzz-copy/'), options],
   namespace: ['fuzz-namespace/'],
+  typed: ['fuzz/typed/', kit.text],
 }
 
 export const subjects: Readonly<Record<string, Subject>> = {
@@ -92,6 +93,30 @@ export const subjects: Readonly<Record<string, Subject>> = {
   Batcher: {
     make: ({ etcd }) => etcd.batcher(),
     valid: { put: ['fuzz/a', '1', options], delete: ['fuzz/b', options] },
+  },
+  Typed: {
+    make: ({ etcd }) => etcd.typed('fuzz/typed/', kit.text),
+    valid: {
+      ...keyspace,
+      get: ['a', options],
+      entry: ['a', options],
+      exists: ['a', options],
+      put: ['a', '1', options],
+      putIf: ['a', '1', 0, options],
+      deleteIf: ['a', 1, options],
+      update: ['u', () => '1', options],
+      delete: ['b', options],
+      value: ['a'],
+    },
+  },
+  'Typed operations': {
+    make: ({ etcd }) => etcd.typed('fuzz/typed/', kit.text).ops,
+    valid: { key: ['a'], get: ['a', options], put: ['a', '1', options], deleteKey: ['a', options] },
+  },
+  'Typed listing': { make: ({ etcd }) => etcd.typed('fuzz/typed/', kit.text).list() },
+  'Typed watcher': {
+    make: ({ etcd }) => etcd.typed('fuzz/typed/', kit.text).watch(),
+    valid: { ready: [options] },
   },
   KeyValue: { make: ({ etcd }) => written(etcd), valid: { as: [kit.text] } },
   text: { make: () => kit.text, valid: { encode: ['x'], decode: [Buffer.from('x')] } },
