@@ -7,10 +7,12 @@ import {
   describe,
   nonNegativeInteger,
   oneOf,
+  optionalBoolean,
   optionalSignal,
   positiveInteger,
 } from '../core/validate.js'
 import type { Obstacle } from '../core/wait.js'
+import { callOptionNames, checkCall } from '../transport/call-options.js'
 import type { ClusterIdentity } from '../transport/connection/cluster-identity.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { InvalidEntry } from './draft.js'
@@ -167,6 +169,12 @@ export function checkInformerOptions(options: InformerOptions<unknown, string>):
 export function assertFunction(handler: unknown, name = 'handler'): void {
   if (typeof handler !== 'function')
     throw new InvalidArgumentError(`\`${name}\` must be a function, got ${describe(handler)}`)
+}
+
+/** Validates the options of `ready()`. */
+export function checkReadyOptions(options: ReadyOptions): void {
+  checkCall('ready()', options, [...callOptionNames, 'allowStale'])
+  optionalBoolean('allowStale', options.allowStale)
 }
 
 /** Validates the options of `events()`. */

@@ -3,9 +3,9 @@ import { Emitter } from '../core/emitter.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import { printAs } from '../core/printing.js'
-import { keyBytes, nonNegativeInteger, optionalBoolean } from '../core/validate.js'
+import { keyBytes, nonNegativeInteger } from '../core/validate.js'
 import { notInTime, waitWithin } from '../core/wait.js'
-import { callOptionNames, checkCall } from '../transport/call-options.js'
+import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { WatchBatch } from '../watch/watch-event.js'
 import type { Change, ChangeOfType, ChangeSource } from './change.js'
@@ -18,6 +18,7 @@ import type { Indexes } from './index-table.js'
 import {
   assertFunction,
   checkEventsOptions,
+  checkReadyOptions,
   type EventsOptions,
   type InformerEvents,
   type InformerOptions,
@@ -128,8 +129,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
    * @throws The error of an informer that failed, `CLOSED`, or `DEADLINE_EXCEEDED` after `timeoutMs`.
    */
   async ready(options: ReadyOptions = {}): Promise<number> {
-    checkCall('ready()', options, [...callOptionNames, 'allowStale'])
-    optionalBoolean('allowStale', options.allowStale)
+    checkReadyOptions(options)
     if (options.allowStale === true && this.isStale) return this.revision
     return waitWithin(this.#ready, options, () =>
       notInTime('the first listing was not complete in time', this.#hindrance),
@@ -228,22 +228,16 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
    */
   async getFresh(key: Bytes, options: CallOptions = {}): Promise<T | undefined> {
     checkCall('getFresh()', options)
-    const { kvs, revision } = await this.#source.range(keyBytes('key', key), {
-      ...options,
-      limit: 1,
-      mode: 'linearizable',
-    })
+    const read = { ...options, limit: 1, mode: 'linearizable' } as const
+    const { kvs, revision } = await this.#source.range(keyBytes('key', key), read)
+    const timeoutMs = Math.min(freshWaitMs, options.timeoutMs ?? freshWaitMs)
     try {
-      await this.waitForRevision(revision, {
-        ...options,
-        timeoutMs: Math.min(freshWaitMs, options.timeoutMs ?? freshWaitMs),
-      })
+      await this.waitForRevision(revision, { ...options, timeoutMs })
       return this.get(key)
     } catch (error) {
       options.signal?.throwIfAborted()
       if (!(error instanceof EtcdError) || error.code !== 'DEADLINE_EXCEEDED') throw error
-      const [kv] = kvs
-      return kv && this.#store.read(kv)?.value
+      return kvs[0] && this.#store.read(kvs[0])?.value
     }
   }
 
