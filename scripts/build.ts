@@ -8,7 +8,7 @@
  * A process therefore has one copy of the library, however it came in: logins are shared, `instanceof` holds.
  */
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bundleCommonJs } from './build/common-js.js'
 import { entries } from './build/entries.js'
@@ -26,7 +26,7 @@ function setModuleType(folder: string, type: 'commonjs' | 'module'): void {
 
 /** The types keep their comments, which editors show; the code is a third smaller without, and compiled sooner. */
 function compile(): void {
-  tsc('--declaration', 'false', '--removeComments', '--outDir', esm)
+  tsc('--declaration', 'false', '--removeComments', '--sourceMap', '--outDir', esm)
   tsc('--emitDeclarationOnly', '--declarationDir', dist)
 }
 
@@ -35,10 +35,21 @@ function tsc(...flags: readonly string[]): void {
   execFileSync(process.execPath, [program, ...flags], { cwd: root, stdio: 'inherit' })
 }
 
+/** Only what Node runs has source maps: bundlers make their own, and another set would be a third of the package. */
+function removeMaps(folder: string): void {
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const path = join(folder, name)
+    if (name.endsWith('.map')) rmSync(path)
+    if (name.endsWith('.js'))
+      writeFileSync(path, readFileSync(path, 'utf8').replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'))
+  }
+}
+
 async function build(): Promise<void> {
   rmSync(dist, { recursive: true, force: true })
   compile()
   await bundleCommonJs(esm, dist)
+  removeMaps(esm)
   setModuleType(dist, 'commonjs')
   setModuleType(esm, 'module')
   // The program is run by Node alone.

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, isAbsolute, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type OutputOptions, type Plugin, rollup } from 'rollup'
 import { entries, programs } from './entries.js'
@@ -18,6 +18,9 @@ const output: OutputOptions = {
   esModule: true,
   generatedCode: 'es2015',
   externalLiveBindings: false,
+  sourcemap: true,
+  // The sources are in the package.
+  sourcemapExcludeSources: true,
   // Jest's CommonJS has no `import()`.
   dynamicImportInCjs: false,
   // All dependencies have named exports, in CommonJS as well.
@@ -29,8 +32,8 @@ export async function bundleCommonJs(from: string, to: string): Promise<void> {
   const input = Object.fromEntries([...entries, ...programs].map((name) => [name, join(from, `${name}.js`)]))
   const bundle = await rollup({
     input,
-    external: (id) => !id.startsWith('.') && !id.startsWith('/') && !isInlined(id),
-    plugins: [inlineDependencies(), importMetaUrl(from)],
+    external: (id) => !id.startsWith('.') && !isAbsolute(id) && !isInlined(id),
+    plugins: [inlineDependencies(), importMetaUrl(from), sourceMaps(from)],
     onLog: (_level, log) => {
       throw new Error(log.message)
     },
@@ -59,6 +62,17 @@ function importMetaUrl(from: string): Plugin {
       if (property !== 'url') return null
       const path = JSON.stringify(relative(dirname(chunkId), relative(from, moduleId)))
       return `new URL(${path}, require('node:url').pathToFileURL(__filename)).href`
+    },
+  }
+}
+
+/** Hands the maps of the compiler on, so that those of the bundle lead to TypeScript. */
+function sourceMaps(from: string): Plugin {
+  return {
+    name: 'source-maps',
+    load: (id) => {
+      if (!id.startsWith(from)) return null
+      return { code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') }
     },
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { EtcdCluster } from '../../src/testing/index.js'
 import { devProgram, PackedPackage, run } from './packed-package.js'
@@ -30,13 +30,16 @@ describe('The published package', () => {
 
   const module = (script: string) => project.node('--input-type=module', '--eval', script)
 
-  test('contains the build, its types, the sources of the test harness, README and LICENSE, and nothing else', (t) => {
+  test('contains the build with source maps, the sources, the guides, README, CHANGELOG and LICENSE, and nothing else', (t) => {
     const installed = join(project.folder, 'node_modules/etcdkit')
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((name) =>
       statSync(join(installed, name)).isFile(),
     )
-    assert.deepEqual(files.filter((name) => !name.startsWith('dist/')).sort(), ['LICENSE', 'README.md', 'package.json'])
-    const others = files.filter((name) => name.startsWith('dist/') && !/\.(js|mjs|d\.ts|d\.mts)$/.test(name))
+    const top = files.filter((name) => !/^(dist|docs|src)\//.test(name))
+    assert.deepEqual(top.sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+    assert.ok(files.includes('docs/getting-started.md'))
+    assert.ok(files.every((name) => !name.startsWith('src/') || name.endsWith('.ts')))
+    const others = files.filter((name) => name.startsWith('dist/') && !/\.(js|js\.map|mjs|d\.ts|d\.mts)$/.test(name))
     const go = ['3.6', '3.7'].flatMap((series) => ['go.mod', 'go.sum', 'main.go'].map((name) => `${series}/${name}`))
     assert.deepEqual(others.sort(), [
       'dist/THIRD-PARTY-LICENSES.txt',
@@ -44,8 +47,23 @@ describe('The published package', () => {
       'dist/package.json',
       ...go.map((name) => `dist/testing/etcd-servers/${name}`),
     ])
-    const text = files.map((name) => readFileSync(join(installed, name), 'utf8')).join('')
-    assert.doesNotMatch(text, /sourceMappingURL/)
+    for (const name of files.filter((name) => name.endsWith('.map'))) {
+      const { sources } = JSON.parse(readFileSync(join(installed, name), 'utf8'))
+      const missing = sources.filter((source: string) => !existsSync(join(installed, dirname(name), source)))
+      // Two dependencies are a part of the build.
+      assert.deepEqual(
+        missing.filter((source: string) => !source.includes('node_modules')),
+        [],
+        name,
+      )
+    }
+    const withMap = files.filter((name) =>
+      readFileSync(join(installed, name), 'utf8').includes('\n//# sourceMappingURL='),
+    )
+    assert.deepEqual(
+      withMap.map((name) => `${name}.map`).filter((name) => !files.includes(name)),
+      [],
+    )
     t.diagnostic(`${files.length} files, tarball of ${(statSync(project.tarball).size / 1024).toFixed()} KiB`)
   })
 
