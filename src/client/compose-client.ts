@@ -12,7 +12,7 @@ import { withReadBatches } from '../kv/batching/read-batches.js'
 import { servesReadTxns } from '../kv/batching/read-txn-support.js'
 import { withWriteGroups } from '../kv/batching/write-groups.js'
 import { interceptKv, type KvService, kvService } from '../kv/kv-service.js'
-import { withCacheInvalidation } from '../kv/reads/cache-invalidation.js'
+import { withCacheInvalidation, writeReporter } from '../kv/reads/cache-invalidation.js'
 import { ReadCache } from '../kv/reads/read-cache.js'
 import { withReadModes } from '../kv/reads/read-modes.js'
 import { KeepAliveScheduler } from '../lease/keep-alive-scheduler.js'
@@ -79,7 +79,7 @@ const maxWriteGroupBytes = 512 * 1024
 /**
  * Puts the parts of a client together. No other file knows how they are.
  *
- *     service      KvService: cache invalidation → read modes → write groups → read batches
+ *     service      KvService: read modes → write groups → read batches → cache invalidation
  *        ↓                                        ↓
  *     observe → deadline     (around both)        ↓
  *        ↓                                        ↓
@@ -163,19 +163,21 @@ function composeKv({ options }: Foundation, needs: KvNeeds): Pick<ClientParts, '
   const decorate = (inner: KvService): KvService => {
     const hasUntriedEndpoint = manager.hasUntriedEndpoint.bind(manager)
     const reads = withReadModes(inner, { policy: options.reads, cache: readCache, minRevision, hasUntriedEndpoint })
-    return interceptKv(withCacheInvalidation(reads, readCache), ...calls)
+    return interceptKv(reads, ...calls)
   }
-  const plain = kvService(attempts)
+  const direct = withCacheInvalidation(kvService(attempts), readCache)
   const batched = batching.reads
-    ? withReadBatches(plain, attempts, {
+    ? withReadBatches(direct, attempts, {
         maxOps,
         maxBytes: Math.min(maxRequestBytes, maxReadBatchBytes),
         servesBatches: (route) => servesReadTxns(manager.status(), route),
         minRevision,
       })
-    : plain
+    : direct
   const maxBytes = Math.min(maxRequestBytes, maxWriteGroupBytes)
-  const groupedKv = decorate(withWriteGroups(batched, attempts, { maxOps, maxBytes }))
+  const groupedKv = decorate(
+    withWriteGroups(batched, attempts, { maxOps, maxBytes, onWritten: writeReporter(readCache) }),
+  )
   return { kv: batching.writes ? groupedKv : decorate(batched), groupedKv }
 }
 

@@ -1,6 +1,6 @@
-import { longestTimerMs } from '../../core/abort.js'
 import { CompactedError, EtcdError } from '../../core/errors.js'
 import { absorbBatch } from '../../transport/call-progress.js'
+import type { Expiring } from '../../transport/deadline-clock.js'
 import { encodeOnce } from '../../transport/encoding.js'
 import type { CallContext, Transport } from '../../transport/transport.js'
 import type { BatchOperation, EncodedOperation } from './batch-operation.js'
@@ -8,11 +8,14 @@ import type { BatchOperation, EncodedOperation } from './batch-operation.js'
 const noCalls: readonly never[] = []
 const nothing = (): void => {}
 
+/** Called when a call has settled, before its caller learns of it: with the response, or without one if it failed. */
+export type OnSettled<Request, Response> = (request: Request, response: Response | undefined) => void
+
 /**
  * One caller's call on its way into a batch and out of it. It settles once: with its response, its error, the reason of
  * its signal, or at its deadline, whatever happens to the other calls of the batch.
  */
-export class BatchedCall<Request, Response> implements EncodedOperation {
+export class BatchedCall<Request, Response> implements EncodedOperation, Expiring {
   readonly operation: BatchOperation<Request, Response>
   readonly request: Request
   readonly context: CallContext
@@ -29,14 +32,20 @@ export class BatchedCall<Request, Response> implements EncodedOperation {
   #onLeave: (() => void) | undefined
   #coalesced: BatchedCall<Request, Response>[] | undefined
   #onAbort: (() => void) | undefined
-  #timer: NodeJS.Timeout | undefined
+  readonly #onSettled: OnSettled<Request, Response>
 
   /** @throws `InvalidArgumentError` for a request that cannot be encoded. */
-  constructor(operation: BatchOperation<Request, Response>, request: Request, context: CallContext) {
+  constructor(
+    operation: BatchOperation<Request, Response>,
+    request: Request,
+    context: CallContext,
+    onSettled: OnSettled<Request, Response> = nothing,
+  ) {
     this.operation = operation
     this.request = request
     this.context = context
     this.message = encodeOnce(operation.method, request, context)
+    this.#onSettled = onSettled
     this.settled = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -63,17 +72,8 @@ export class BatchedCall<Request, Response> implements EncodedOperation {
     return this.#isSettled && (this.#coalesced === undefined || this.#coalesced.every((call) => call.isSettled))
   }
 
-  /** Bounds the wait before the call is sent, which may be long. Once it is sent, the transport enforces its deadline. */
-  startQueueTimer(): void {
-    if (this.#timer !== undefined || this.#isSettled) return
-    const leftMs = this.context.deadlineAt - performance.now()
-    if (leftMs <= longestTimerMs) this.#timer = setTimeout(() => this.expire(), leftMs)
-  }
-
-  stopQueueTimer(): void {
-    if (this.#timer === undefined) return
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+  get deadlineAt(): number {
+    return this.context.deadlineAt
   }
 
   /** From now on it is a part of that batch. `onLeave` is called when the caller gives up before the response. */
@@ -90,24 +90,25 @@ export class BatchedCall<Request, Response> implements EncodedOperation {
     this.#leaveBatch()
     const context = excludedEndpoints === undefined ? this.context : { ...this.context, excludedEndpoints }
     try {
-      const response = await transport.unary(operation.method, request, context)
-      this.#settle()
-      this.#resolve(response)
+      this.resolve(await transport.unary(operation.method, request, context))
       return true
     } catch (error) {
-      this.#settle()
-      this.#reject(error)
+      this.#fail(error)
       return false
     }
   }
 
-  resolve(response: Response, responseBytes: number): void {
-    if (this.#settle(responseBytes)) this.#resolve(response)
+  resolve(response: Response, responseBytes = 0): void {
+    if (this.#settle(response, responseBytes)) this.#resolve(response)
   }
 
   /** Fails with a new error of the same code, as if the call had been made outside of the batch. */
   reject(error: unknown): void {
-    if (this.#settle()) this.#reject(this.#asOwn(error))
+    if (!this.#isSettled) this.#fail(this.#asOwn(error))
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#settle(undefined)) this.#reject(reason)
   }
 
   /** The caller's deadline has passed. */
@@ -123,7 +124,7 @@ export class BatchedCall<Request, Response> implements EncodedOperation {
         method: this.operation.method.name,
       },
     )
-    if (this.#settle()) this.#reject(error)
+    this.#fail(error)
     this.#onLeave?.()
   }
 
@@ -137,19 +138,19 @@ export class BatchedCall<Request, Response> implements EncodedOperation {
 
   #followSignal(signal: AbortSignal): void {
     this.#onAbort = (): void => {
-      if (!this.#settle()) return
-      this.#reject(signal.reason)
+      if (this.#isSettled) return
+      this.#fail(signal.reason)
       this.#onLeave?.()
     }
     signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  #settle(responseBytes = 0): boolean {
+  #settle(response: Response | undefined, responseBytes = 0): boolean {
     if (this.#isSettled) return false
     this.#isSettled = true
     this.#leaveSignal()
     this.#leaveBatch(responseBytes)
-    this.stopQueueTimer()
+    this.#onSettled(this.request, response)
     return true
   }
 

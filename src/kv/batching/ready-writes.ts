@@ -1,3 +1,4 @@
+import type { DeadlineClock } from '../../transport/deadline-clock.js'
 import { type BatchOperation, operationBytes } from './batch-operation.js'
 import type { BatchedCall } from './batched-call.js'
 
@@ -12,6 +13,8 @@ export class ReadyWrites<Request, Response> {
   readonly operation: BatchOperation<Request, Response>
   readonly #keys: string[] = []
   readonly #calls: BatchedCall<Request, Response>[] = []
+  /** This many of the calls have their deadline on the clock. */
+  #timed = 0
 
   constructor(operation: BatchOperation<Request, Response>) {
     this.operation = operation
@@ -31,24 +34,27 @@ export class ReadyWrites<Request, Response> {
     this.#calls.push(call)
   }
 
-  startQueueTimers(): void {
-    for (const call of this.#calls) call.startQueueTimer()
+  /** Bounds the wait of those that are not sent in the tick in which they were made. Once they are, the transport does. */
+  startDeadlines(clock: DeadlineClock): void {
+    for (const call of this.#calls.slice(this.#timed)) clock.add(call)
+    this.#timed = this.#calls.length
   }
 
   /** Removes the oldest ones that fit into one group, at least one. */
   take(maxOps: number, maxBytes: number): TakenWrites<Request, Response> {
     const count = this.#fitting(maxOps, maxBytes)
-    const calls = this.#calls.splice(0, count)
-    for (const call of calls) call.stopQueueTimer()
-    return { keys: this.#keys.splice(0, count), calls }
+    this.#timed = Math.max(0, this.#timed - count)
+    return { keys: this.#keys.splice(0, count), calls: this.#calls.splice(0, count) }
   }
 
   #fitting(maxOps: number, maxBytes: number): number {
     let bytes = 0
-    for (const [index, call] of this.#calls.entries()) {
+    let count = 0
+    for (const call of this.#calls) {
       bytes += operationBytes(call)
-      if (index > 0 && (index >= maxOps || bytes > maxBytes)) return index
+      if (count > 0 && (count >= maxOps || bytes > maxBytes)) break
+      count += 1
     }
-    return this.#calls.length
+    return count
   }
 }

@@ -4,6 +4,7 @@ import type {
   PutRequest,
   PutResponse,
 } from '../../protobuf/generated/messages.js'
+import { DeadlineClock, type Expiring } from '../../transport/deadline-clock.js'
 import type { CallKind, Transport } from '../../transport/transport.js'
 import { Batch } from './batch.js'
 import { deleteOperation, type OperationResponse, putOperation } from './batch-operation.js'
@@ -24,7 +25,7 @@ type MakeReady = () => void
 
 /** A write that waits for the previous one of its key. */
 interface QueuedWrite {
-  readonly call: { readonly isSettled: boolean }
+  readonly call: Expiring & { readonly isSettled: boolean }
   readonly makeReady: MakeReady
 }
 
@@ -47,6 +48,7 @@ export class WriteBatcher {
   readonly #deletions = new ReadyWrites<DeleteRangeRequest, DeleteRangeResponse>(deleteOperation)
   /** By key that has a write ready or in flight, the writes behind that one. */
   readonly #queued = new Map<string, QueuedWrite[]>()
+  readonly #deadlines = new DeadlineClock()
   #inFlight = 0
   #isScheduled = false
 
@@ -79,7 +81,7 @@ export class WriteBatcher {
     const next = { call, makeReady: () => ready.add(key, call) }
     if (queued === nothingQueued) this.#queued.set(key, [next])
     else queued.push(next)
-    call.startQueueTimer()
+    this.#deadlines.add(call)
   }
 
   #schedule(): void {
@@ -96,8 +98,8 @@ export class WriteBatcher {
         void this.#send(this.#puts)
       else void this.#send(this.#deletions)
     }
-    this.#puts.startQueueTimers()
-    this.#deletions.startQueueTimers()
+    this.#puts.startDeadlines(this.#deadlines)
+    this.#deletions.startDeadlines(this.#deadlines)
   }
 
   #mayGo({ size }: { readonly size: number }): boolean {
@@ -107,6 +109,7 @@ export class WriteBatcher {
   async #send<Request, Response extends OperationResponse>(ready: ReadyWrites<Request, Response>): Promise<void> {
     const { keys, calls } = ready.take(this.#size.current, this.#maxBytes)
     this.#inFlight += 1
+    for (const call of calls) this.#deadlines.delete(call)
     const open = calls.filter(({ isSettled }) => !isSettled)
     const [first, second] = open
     if (second !== undefined) await this.#sendTogether(ready, open)
@@ -132,7 +135,10 @@ export class WriteBatcher {
   #release(key: string): void {
     const queued = this.#queued.get(key) ?? nothingQueued
     let next = queued.shift()
-    while (next?.call.isSettled === true) next = queued.shift()
+    while (next?.call.isSettled === true) {
+      this.#deadlines.delete(next.call)
+      next = queued.shift()
+    }
     if (next === undefined) this.#queued.delete(key)
     else next.makeReady()
   }

@@ -10,6 +10,9 @@ import type { KvService } from '../kv-service.js'
 import { requestRange } from '../wire-range.js'
 import type { ReadCache } from './read-cache.js'
 
+/** Of a write that has ended, what is known of its revision. */
+type WriteResponse = { readonly header: ResponseHeader | undefined } | undefined
+
 /** Reports this client's writes to its read cache, so that no cached answer is older than they are. */
 export function withCacheInvalidation(inner: KvService, cache: ReadCache): KvService {
   return {
@@ -24,9 +27,15 @@ export function withCacheInvalidation(inner: KvService, cache: ReadCache): KvSer
 }
 
 /**
- * Invalidates when the write ends, not when it starts: whatever has come into the cache meanwhile, an answer to a read or
- * a new copy, may be from before the write.
+ * Reports a write of one key to the read cache when it ends, not when it starts: whatever has come into the cache
+ * meanwhile, an answer to a read or a new copy, may be from before the write. A write that failed may have been applied.
  */
+export function writeReporter(cache: ReadCache) {
+  return (request: PutRequest | DeleteRangeRequest, response: WriteResponse): void => {
+    if (cache.isInUse) cache.invalidate(requestRange(request), response?.header?.revision)
+  }
+}
+
 function afterWrite<Request, Response extends { readonly header: ResponseHeader | undefined }>(
   cache: ReadCache,
   write: Promise<Response>,
