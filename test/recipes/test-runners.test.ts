@@ -35,8 +35,12 @@ describe('The tests of a service share one cluster', () => {
     assert.doesNotMatch(stderr, /did not exit|force exit|open handle/i)
   })
 
-  test('in node:test', async () => {
-    const { stdout } = await nodeTest.run(process.execPath, ['run-tests.mjs'], withoutEndpoints)
+  test('in node:test, and in whatever `etcdkit dev` runs', async () => {
+    const { scripts } = JSON.parse(nodeTest.read('package.json'))
+    const program = 'node_modules/etcdkit/dist/cli/bin.js'
+    const [name, ...args] = scripts.test.split(' ')
+    assert.equal(name, 'etcdkit')
+    const { stdout } = await nodeTest.run(process.execPath, [program, ...args], withoutEndpoints)
     assert.match(stdout, /pass 1\b/)
   })
 })
