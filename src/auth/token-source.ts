@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { withAnySignal } from '../core/abort.js'
 import { copyOf, type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
+import { messageOf } from '../core/thrown.js'
 import { notInTime, type Obstacle, waitWithin } from '../core/wait.js'
 import { methods } from '../protobuf/methods.js'
 import { begin, type ChannelPair, channels, outcomeOf, settle, tracing } from '../telemetry/channels.js'
@@ -270,7 +271,7 @@ async function provided(
     throw new TypeError('it must return a token: a non-empty string of visible ASCII characters')
   } catch (cause) {
     if (closing.aborted) throw cause
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new EtcdError(`auth.tokenProvider failed: ${why}`, { code: 'AUTH_FAILED', effect: 'none', cause })
   }
 }

@@ -1,4 +1,5 @@
 import { EtcdError, withReason } from '../core/errors.js'
+import { isError } from '../core/thrown.js'
 import { describe } from '../core/validate.js'
 
 /** The holder of a lock, or the leader of an election, as its key shows it. */
@@ -22,7 +23,7 @@ export class LockTimeoutError extends EtcdError {
 
   /** `reason` replaces the message of `cause` in the message. */
   constructor(lockName: string, timeoutMs: number, reason?: string, cause?: unknown) {
-    const why = reason ?? (cause instanceof Error ? cause.message : undefined)
+    const why = reason ?? (isError(cause) ? cause.message : undefined)
     const text = `lock ${JSON.stringify(lockName)} was not granted within ${Math.round(timeoutMs)} ms`
     super(why === undefined ? text : `${text}: ${why}`, {
       code: 'LOCK_TIMEOUT',

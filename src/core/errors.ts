@@ -1,5 +1,5 @@
-import { isNativeError } from 'node:util/types'
 import { isRevoked } from './revoked.js'
+import { isError } from './thrown.js'
 
 /**
  * What a failed call may have changed in the cluster:
@@ -257,7 +257,7 @@ export type ErrorOf<Code extends ErrorCode> = Code extends keyof ErrorClasses
 
 /** Appends the message of the cause, if it is an error. */
 export function withReason(message: string, cause: unknown): string {
-  return cause instanceof Error ? `${message}: ${cause.message}` : message
+  return isError(cause) ? `${message}: ${cause.message}` : message
 }
 
 /** Errors of another version of the package may lack some of these. */
@@ -276,8 +276,7 @@ export function isEtcdError(error: unknown): error is EtcdError
  */
 export function isEtcdError<Code extends ErrorCode>(error: unknown, code: Code): error is ErrorOf<Code>
 export function isEtcdError(error: unknown, code?: ErrorCode): error is EtcdError {
-  if (typeof error !== 'object' || error === null || isRevoked(error)) return false
-  if (!(error instanceof Error) && !isNativeError(error)) return false
+  if (typeof error !== 'object' || error === null || isRevoked(error) || !isError(error)) return false
   if (!(brand in error) || !fields.every((field) => field in error)) return false
   return code === undefined || (error as { code?: unknown }).code === code
 }

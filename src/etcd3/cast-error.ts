@@ -1,3 +1,4 @@
+import { isError } from '../core/thrown.js'
 import { type EtcdError as EngineError, type ErrorCode, isEtcdError, type LeaseLostError } from '../index.js'
 import { serverErrors } from '../transport/server-errors.js'
 import * as errors from './errors.js'
@@ -82,7 +83,7 @@ export interface ErrorSubject {
  * failed write. Errors of other kinds are returned as they are.
  */
 export function castError(error: unknown, subject: ErrorSubject): Error {
-  if (!isEtcdError(error)) return error instanceof Error ? error : new errors.GRPCGenericError(String(error))
+  if (!isEtcdError(error)) return isError(error) ? error : new errors.GRPCGenericError(String(error))
   const cast = instance(error, subject)
   Object.defineProperty(cast, 'cause', { value: error, configurable: true, writable: true })
   // A policy that repeats recoverable errors would repeat a write that may have been applied.

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { isError } from '../core/thrown.js'
 import { type Lease as EngineLease, isEtcdError } from '../index.js'
 import { PutBuilder } from './builders/put-builder.js'
 import type { CallOptions } from './call-options.js'
@@ -60,7 +61,7 @@ export class Lease extends EventEmitter {
   /** The ID of the lease, in decimal digits. */
   async grant(): Promise<string> {
     const id = await this.#id
-    if (id instanceof Error) throw id
+    if (isError(id)) throw id
     return id
   }
 
@@ -68,7 +69,7 @@ export class Lease extends EventEmitter {
   async revoke(options: CallOptions | undefined = this.#defaultOptions): Promise<void> {
     this.#close()
     const id = await this.#id
-    if (id instanceof Error) return
+    if (isError(id)) return
     try {
       await this.#pool.exec('Lease', 'leaseRevoke', { ID: id }, options)
     } catch (error) {
@@ -179,7 +180,7 @@ export class Lease extends EventEmitter {
   /** The lease is gone. All callers get the first error. */
   #lose(reason: unknown): Error {
     if (this.#lostError !== undefined) return this.#lostError
-    const error = reason instanceof Error ? reason : new EtcdLeaseInvalidError(String(reason))
+    const error = isError(reason) ? reason : new EtcdLeaseInvalidError(String(reason))
     this.#lostError = error
     this.#close()
     this.emit('lost', error)

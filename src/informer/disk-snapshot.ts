@@ -4,6 +4,7 @@ import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import type { EncodedRange } from '../core/key-range.js'
 import { putInPlace } from '../core/put-in-place.js'
+import { hasErrorCode } from '../core/thrown.js'
 import type { Entry } from './entry.js'
 import type { InformerSnapshot } from './snapshot.js'
 
@@ -175,7 +176,7 @@ export class DiskSnapshot<T> {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  return hasErrorCode(error, 'ENOENT')
 }
 
 function rangeText({ key, rangeEnd }: EncodedRange): string {

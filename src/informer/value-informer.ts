@@ -2,6 +2,7 @@ import { assertListener } from '../core/emitter.js'
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import { type Bytes, printedKey } from '../core/key-range.js'
 import { printAs } from '../core/printing.js'
+import { messageOf } from '../core/thrown.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { InvalidEntry } from './draft.js'
 import type { Entry } from './entry.js'
@@ -117,7 +118,7 @@ export class ValueInformer<T> implements AsyncDisposable {
 /** Errors of the caller's codec may be any kind of error. */
 function unreadable({ keyText, error }: InvalidEntry): unknown {
   if (isEtcdError(error, 'DECODE_FAILED')) return error
-  const why = error instanceof Error ? error.message : String(error)
+  const why = messageOf(error)
   const message = `the value of ${JSON.stringify(keyText)} cannot be read: ${why}`
   return new EtcdError(message, { code: 'DECODE_FAILED', effect: 'none', cause: error })
 }

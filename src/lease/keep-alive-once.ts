@@ -1,4 +1,5 @@
 import { type ErrorCode, EtcdError, isEtcdError } from '../core/errors.js'
+import { isError } from '../core/thrown.js'
 import type { Obstacle } from '../core/wait.js'
 import type { Waiter } from '../core/waiter.js'
 import { closedError } from '../transport/connection/connection-manager.js'
@@ -62,7 +63,7 @@ export class KeepAliveOnce implements KeepAliveTarget {
       return new EtcdError(`lease ${this.id} does not exist`, { code: 'LEASE_NOT_FOUND', effect: 'none', method })
     }
     const hindrance = this.#init.obstacle?.() ?? cause
-    const why = hindrance instanceof Error ? `: ${hindrance.message}` : ''
+    const why = isError(hindrance) ? `: ${hindrance.message}` : ''
     return new EtcdError(`the deadline passed before the lease was renewed${why}`, {
       code: 'DEADLINE_EXCEEDED',
       effect: 'unknown',

@@ -31,5 +31,5 @@ export function notConnected(endpoint: string, reason: string): EtcdError {
 /** The message without the endpoint, which precedes it. */
 function messageOf(error: unknown): string {
   if (isEtcdError(error)) return `${error.code}, ${error.rawMessage}`
-  return error instanceof Error ? error.message : String(error)
+  return messageOf(error)
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../core/errors.js'
+import { messageOf } from '../core/thrown.js'
 import { assertKnownOptions, describe } from '../core/validate.js'
 import type { ServiceEndpoint } from './endpoint-record.js'
 import { type GrpcListener, grpcEndpoints, reportEndpoints, reportFailure } from './grpc-listener.js'
@@ -105,7 +106,7 @@ class Resolver {
       onEndpoints: (endpoints) => this.#resolved(endpoints),
       onError: (error, terminal) => {
         // A failure would make grpc-js drop the known endpoints, which are better than none.
-        if (!this.#isKnown || terminal) this.#fail(error instanceof Error ? error.message : String(error))
+        if (!this.#isKnown || terminal) this.#fail(messageOf(error))
       },
     })
   }

@@ -1,4 +1,5 @@
 import { isEtcdError } from '../core/errors.js'
+import { isError } from '../core/thrown.js'
 import { protocolError } from './protocol-error.js'
 import { Reader } from './reader.js'
 import { Writer } from './writer.js'
@@ -103,6 +104,6 @@ export function decoder<Response>(
 }
 
 function undecodable(method: string, cause: unknown) {
-  const reason = isEtcdError(cause) ? cause.rawMessage : cause instanceof Error ? cause.message : cause
+  const reason = isEtcdError(cause) ? cause.rawMessage : isError(cause) ? cause.message : cause
   return protocolError(`the response cannot be decoded: ${String(reason)}`, { method, cause })
 }

@@ -1,4 +1,5 @@
 import { debuglog } from 'node:util'
+import { messageOf } from '../core/thrown.js'
 import { channels } from './channels.js'
 import type {
   AttemptRecord,
@@ -153,7 +154,7 @@ function resultOf(outcome: CallOutcome): string {
 
 function because(reason: unknown): string {
   if (reason === undefined) return ''
-  return `, ${reason instanceof Error ? reason.message : String(reason)}`
+  return `, ${messageOf(reason)}`
 }
 
 function ms(duration: number): string {

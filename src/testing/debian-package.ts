@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { writeAptConfig } from './apt-config.js'
 import { fitsRequest, requestedSeries, type VersionRequest } from './etcd-version.js'
 import { runCommand, tryCommand } from './run-command.js'
+import { messageOf } from './thrown.js'
 
 /** One release of a distribution that packages etcd. */
 interface Suite {
@@ -48,7 +49,7 @@ export async function unpackDebianPackage(
       return await unpackFrom(suite, request, join(folder, suite.name), signal)
     } catch (error) {
       signal?.throwIfAborted()
-      reasons.push(error instanceof Error ? error.message : String(error))
+      reasons.push(messageOf(error))
     }
   }
   throw new Error(reasons.join('; '))

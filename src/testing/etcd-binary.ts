@@ -17,6 +17,7 @@ import { buildModules, buildWithGo, goBuildVersion } from './go-build.js'
 import { lockFile } from './lock-file.js'
 import { unpackReleaseArchive } from './release-archive.js'
 import { tryCommand } from './run-command.js'
+import { messageOf } from './thrown.js'
 
 /** An etcd program with its tools. */
 export interface EtcdBinary {
@@ -123,7 +124,7 @@ async function fetchInto(staging: string, request: VersionRequest, options: Find
       return await keep(await source.fetch(folder), join(staging, 'programs'), request)
     } catch (error) {
       options.signal?.throwIfAborted()
-      reasons.push(`${source.name}: ${error instanceof Error ? error.message : String(error)}`)
+      reasons.push(`${source.name}: ${messageOf(error)}`)
     }
   }
   const older = fromCache(request, fitsRequest)

@@ -13,9 +13,10 @@ import { type KeptMember, placeMember, placeMembers } from './kept-cluster.js'
 import { agreedLeader } from './leader.js'
 import { baseFlags, type EtcdFlags } from './member-flags.js'
 import { MemberProcess, type MemberSetup } from './member-process.js'
-import { messageOf, poll } from './poll.js'
+import { poll } from './poll.js'
 import { onProcessExit } from './process-exit.js'
 import { runCommand } from './run-command.js'
+import { messageOf } from './thrown.js'
 
 /** Changes for a restart of a member. */
 export interface RestartOptions {

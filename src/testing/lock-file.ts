@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isOwnerGone, ownerText } from './owner.js'
+import { isFileError } from './thrown.js'
 
 /**
  * Takes a lock file if nobody holds it, and takes over one whose process is gone.
@@ -59,9 +60,4 @@ function readText(path: string): string | undefined {
   } catch {
     return undefined
   }
-}
-
-/** Whether an error is a file system error with this code. */
-export function isFileError(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { isFileError } from './thrown.js'
 
 /** Text that names this process: host, pid and, on Linux, when the process began. Written into lock files and folders. */
 export function ownerText(): string {
@@ -42,7 +43,7 @@ function isProcessAlive(pid: number): boolean {
     return true
   } catch (error) {
     // EPERM means that the process exists and belongs to another user.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return isFileError(error, 'EPERM')
   }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from './thrown.js'
 
 /** Options of `poll()`. */
 export interface PollOptions {
@@ -49,11 +50,6 @@ export async function poll<T>(
 }
 
 function timeoutMessage(what: string, timeoutMs: number, lastError: unknown): string {
-  const reason = lastError instanceof Error ? `: ${lastError.message}` : ''
+  const reason = lastError === undefined ? '' : `: ${messageOf(lastError)}`
   return `gave up waiting ${timeoutMs} ms until ${what}${reason}`
-}
-
-/** The text of anything that was thrown. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -3,7 +3,8 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isFileError, tryLockFile } from './lock-file.js'
+import { tryLockFile } from './lock-file.js'
+import { isFileError } from './thrown.js'
 
 // Below Linux's range for outgoing connections (32768 to 60999): a port from that range can be taken, as the near end
 // of somebody's connection, while a member is down between a kill and a restart.

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from './run-command.js'
+import { causeOf, messageOf } from './thrown.js'
 
 /** Options of a download. */
 export interface ArchiveOptions {
@@ -96,6 +97,5 @@ function tarProgram(): string {
 
 /** fetch says only "fetch failed"; the reason is its cause. */
 function downloadFailure(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error ? error.cause.message : error.message
+  return messageOf(causeOf(error) ?? error)
 }

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { types } from 'node:util'
 import { InvalidArgumentError } from '../core/errors.js'
+import { messageOf } from '../core/thrown.js'
 import { assertKnownOptions, describe } from '../core/validate.js'
 
 /** TLS material: the path of a PEM file, or its content as text or bytes. */
@@ -164,8 +165,4 @@ function writtenAt(path: string): number | string {
   } catch (error) {
     return messageOf(error)
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

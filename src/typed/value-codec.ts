@@ -2,6 +2,7 @@ import { type Codec, checkDecoder } from '../core/codec.js'
 import { EtcdError, InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import { decodeValue, type KeyValue } from '../core/key-value.js'
+import { messageOf } from '../core/thrown.js'
 import { type Entry, entryOf } from '../informer/entry.js'
 
 /** A codec whose failures name the key, whatever the codec throws. */
@@ -55,8 +56,4 @@ function checked<T, Input>(codec: Codec<T, Input>): Codec<T, Input> {
 
 function keyName(key: Bytes): string {
   return JSON.stringify(typeof key === 'string' ? key : Buffer.from(key).toString())
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

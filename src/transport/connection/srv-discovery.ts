@@ -1,5 +1,6 @@
 import { promises as dns } from 'node:dns'
 import { EtcdError } from '../../core/errors.js'
+import { isError } from '../../core/thrown.js'
 
 /** How the endpoints of a cluster are discovered by DNS SRV records. */
 export interface SrvDiscovery {
@@ -59,7 +60,7 @@ function urlOf(scheme: string, { name, port }: SrvRecords[number]): string[] {
 }
 
 function isAbsence(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && absent.has(error.code)
+  return isError(error) && 'code' in error && absent.has(error.code)
 }
 
 function notFound(names: string, failures: readonly unknown[]): EtcdError {
