@@ -9,7 +9,7 @@ import { EtcdCluster } from 'etcdkit/testing'
 const defaults = { connections: 10, timeoutMs: 5000 }
 type Limits = Readonly<typeof defaults>
 
-/** A codec that adds defaults and accepts only valid configurations. A schema library fits in `decode()`, too. */
+/** A codec that adds defaults and accepts only valid configurations. With zod, valibot or arktype: `json(schema)`. */
 const limits: Codec<Limits> = {
   encode: json<Limits>().encode,
   decode(bytes) {
