@@ -20,17 +20,19 @@ const required = `
     const { mkdtempSync } = require('node:fs')
     const { EtcdCluster } = require('etcdkit/testing')
     const cluster = await EtcdCluster.start()
-    const etcd = new Etcd({ endpoints: cluster.endpoints, transport: process.env.TRANSPORT })
+    const { endpoints } = cluster
+    const etcd = new Etcd({ endpoints, transport: process.env.TRANSPORT })
     const persist = mkdtempSync(require('node:os').tmpdir() + '/etcdkit-jest-') + '/state'
     const informer = etcd.informer({ prefix: 'a' }, { persist })
     const errors = []
     informer.on('error', ({ error }) => errors.push(error))
     await informer.ready()
     expect(errors).toEqual([])
+    await etcd.close()
     await cluster.stop()
-    const other = new Etcd({ endpoints: cluster.endpoints, transport: process.env.TRANSPORT, connectTimeoutMs: 100 })
+    const other = new Etcd({ endpoints, transport: process.env.TRANSPORT, connectTimeoutMs: 100 })
     await expect(other.get('key')).rejects.toThrow(/\\(connect ECONNREFUSED/)
-    await Promise.all([etcd.close(), other.close()])
+    await other.close()
   })
   test('has its subpaths', () => expect([typeof EtcdError, typeof WorkQueue]).toEqual(['function', 'function']))`
 
