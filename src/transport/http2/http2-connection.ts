@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { isError, messageOf } from '../../core/thrown.js'
 import type { CallStatus } from '../channel.js'
 import type { ChannelSettings } from '../channel-settings.js'
 import type { DeadlineClock } from '../deadline-clock.js'
@@ -213,7 +212,7 @@ export class Http2Connection implements SingleConnection, StreamHost, ControlLis
     try {
       this.#reader.read(chunk, length)
     } catch (error) {
-      this.#lose(isError(error) ? error : new Error(String(error)))
+      this.#lose(error instanceof Error ? error : new Error(String(error)))
     }
   }
 
@@ -327,6 +326,6 @@ function notStarted(why: string): CallStatus {
 function reasonOf(error: Error | undefined): string {
   if (error === undefined) return plainReason('Failed to connect')
   // With several addresses, the error is an AggregateError without a message.
-  const errors: readonly unknown[] = 'errors' in error && Array.isArray(error.errors) ? error.errors : [error]
-  return errors.map((one) => plainReason(messageOf(one))).join('; ')
+  const errors: readonly Error[] = 'errors' in error && Array.isArray(error.errors) ? error.errors : [error]
+  return errors.map(({ message }) => plainReason(message)).join('; ')
 }

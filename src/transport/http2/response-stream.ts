@@ -1,4 +1,3 @@
-import { messageOf } from '../../core/thrown.js'
 import type { CallListener, CallStatus } from '../channel.js'
 import { statusCodes, statusOfReset } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
@@ -47,7 +46,7 @@ export abstract class ResponseStream extends Http2Stream {
 
   /** A message that cannot be assembled ends the stream. */
   protected failAssembly(error: unknown): void {
-    const details = messageOf(error)
+    const details = error instanceof Error ? error.message : String(error)
     this.fail({ code: statusCodes.internal, details }, errorCodes.CANCEL)
   }
 
