@@ -8,14 +8,20 @@ const slabBytes = 65_536
 /** Payloads from this size on are passed to the socket without copying them. */
 const minViewBytes = 8192
 
+const settled = Promise.resolve()
+
 /**
  * Collects the frames of a tick, in order, and writes them to the socket at once: with a thousand calls in flight, one system
  * call sends hundreds of them.
+ *
+ * They are written after the promises that the tick has settled were handled. A member sends a PING beside most responses:
+ * its acknowledgement leaves together with the next calls of those who waited for the responses.
  */
 export class FrameWriter {
   readonly #socket: Socket
   readonly #onFlushed: () => void
   readonly #flushBound = (): void => this.flush()
+  readonly #flushAfterPromises = (): void => process.nextTick(this.#flushBound)
   /** What was written before `#slab.subarray(#from, #at)`. */
   #pieces: Buffer[] = []
   #piecesBytes = 0
@@ -127,7 +133,7 @@ export class FrameWriter {
   #reserve(bytes: number): void {
     if (!this.#isScheduled) {
       this.#isScheduled = true
-      process.nextTick(this.#flushBound)
+      void settled.then(this.#flushAfterPromises)
     }
     if (this.#slab.length - this.#at >= bytes) return
     this.#seal()
