@@ -13,30 +13,35 @@ export interface ParsedLine {
   readonly flags: FlagValues<Flags>
   readonly globals: FlagValues<typeof globalFlags>
   readonly args: readonly string[]
+  /** The words that are passed to another program. */
+  readonly passedOn: readonly string[]
 }
 
 /** Finds the command in a line and parses its flags and the global ones. Throws `UsageError`. */
 export function parseLine(argv: readonly string[], commands: readonly Command[]): ParsedLine {
   const places = wordPlaces(argv, globalFlags)
   const words = places.map((at) => argv[at] ?? '')
-  const command = findCommand(words, commands)
-  const nameWords = command?.name.split(' ').length ?? 0
+  const { command, nameWords } = findCommand(words, commands)
   const isNamed = (_: string, at: number): boolean => places.indexOf(at) >= 0 && places.indexOf(at) < nameWords
   const rest = argv.filter((word, at) => !isNamed(word, at))
   if (command === undefined) {
-    return { command, words, flags: {}, globals: parse(rest, globalFlags).values, args: [] }
+    return { command, words, flags: {}, globals: parse(rest, globalFlags).values, args: [], passedOn: [] }
   }
   return { command, words, ...parseRest(rest, command) }
 }
 
-function parseRest(rest: readonly string[], command: Command): Pick<ParsedLine, 'flags' | 'globals' | 'args'> {
+function parseRest(
+  rest: readonly string[],
+  command: Command,
+): Pick<ParsedLine, 'flags' | 'globals' | 'args' | 'passedOn'> {
   const table = { ...globalFlags, ...command.flags }
-  const [own, passedOn] = split(rest, table, command.passesOnAfter)
+  const after = command.hasHook === true ? Number.POSITIVE_INFINITY : command.passesOnAfter
+  const [own, passedOn] = split(rest, table, after)
   const { values, positionals } = parse(own, table)
-  const args = [...positionals, ...passedOn]
+  const args = command.hasHook === true ? positionals : [...positionals, ...passedOn]
   // With --help, the arguments may be incomplete.
   if (values.help !== true) checkArity(command, args)
-  return { flags: values, globals: values, args }
+  return { flags: values, globals: values, args, passedOn }
 }
 
 /** Splits a line where another program's words begin: after a number of arguments, or at `--`. */
@@ -66,12 +71,43 @@ function wordPlaces(argv: readonly string[], table: Flags): number[] {
 
 /** No flag can be repeated, so the values have the types of the table. */
 function parse(argv: readonly string[], table: Flags): Values {
+  const { args, negated } = withoutBooleanValues(argv, table)
   try {
-    const { values, positionals } = parseArgs({ args: [...argv], options: table, strict: true, allowPositionals: true })
-    return { values: values as Values['values'], positionals }
+    const { values, positionals } = parseArgs({ args, options: table, strict: true, allowPositionals: true })
+    return { values: { ...values, ...negated } as Values['values'], positionals }
   } catch (error) {
     throw new UsageError(problemOf(error, Object.keys(table)))
   }
+}
+
+const goBooleans: ReadonlyMap<string, boolean> = new Map([
+  ...['1', 't', 'T', 'true', 'True', 'TRUE'].map((text) => [text, true] as const),
+  ...['0', 'f', 'F', 'false', 'False', 'FALSE'].map((text) => [text, false] as const),
+])
+
+/** Flags of Go may be written `--prefix=true`, `--interactive=false` and `-w=json`. */
+function withoutBooleanValues(
+  argv: readonly string[],
+  table: Flags,
+): { readonly args: string[]; readonly negated: Readonly<Record<string, boolean>> } {
+  const dashes = argv.indexOf('--')
+  const negated: Record<string, boolean> = {}
+  const args = argv.flatMap((word, at) => {
+    const [, short, value] = /^-(\w)=(.*)$/s.exec(word) ?? []
+    if (dashes >= 0 && at > dashes) return [word]
+    if (short !== undefined) return [`-${short}${value}`]
+    const [, name = '', given = ''] = /^--([\w-]+)=(.*)$/s.exec(word) ?? []
+    if (table[name]?.type !== 'boolean') return [word]
+    negated[name] = booleanOf(name, given)
+    return []
+  })
+  return { args, negated }
+}
+
+function booleanOf(flag: string, text: string): boolean {
+  const value = goBooleans.get(text)
+  if (value !== undefined) return value
+  throw new UsageError(`--${flag} must be true or false, got ${JSON.stringify(text)}`)
 }
 
 interface Values {
@@ -90,8 +126,15 @@ function problemOf(error: unknown, known: readonly string[]): string {
   return `unknown flag --${unknown}${meant === undefined ? '' : `: did you mean --${meant}?`}`
 }
 
-/** The command with the most words that the line begins with. */
-function findCommand(words: readonly string[], commands: readonly Command[]): Command | undefined {
-  const matching = commands.filter(({ name }) => name.split(' ').every((word, at) => words[at] === word))
-  return matching.toSorted((a, b) => b.name.length - a.name.length)[0]
+/** The command with the most words that the line begins with, and the number of these words. */
+function findCommand(
+  words: readonly string[],
+  commands: readonly Command[],
+): { readonly command: Command | undefined; readonly nameWords: number } {
+  const names = commands.flatMap((command) =>
+    [command.name, ...(command.aliases ?? [])].map((name) => ({ command, name })),
+  )
+  const matching = names.filter(({ name }) => name.split(' ').every((word, at) => words[at] === word))
+  const [longest] = matching.toSorted((a, b) => b.name.length - a.name.length)
+  return { command: longest?.command, nameWords: longest?.name.split(' ').length ?? 0 }
 }

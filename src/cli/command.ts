@@ -9,6 +9,12 @@ export interface Flag {
   /** The placeholder of its value in the help, such as `DURATION`. */
   readonly value?: string
   readonly help: string
+  /** The values that it accepts, if they are few. */
+  readonly choices?: readonly string[]
+  /** Whether its value is a file that the command writes: the path is checked before the command runs. @default false */
+  readonly isOutput?: boolean
+  /** The option of the library that it sets: an error about the option names the flag. */
+  readonly option?: string
 }
 
 /** Flags by their names. */
@@ -19,10 +25,18 @@ export type FlagValues<Table extends Flags> = {
   readonly [Name in keyof Table]?: (Table[Name]['type'] extends 'boolean' ? boolean : string) | undefined
 }
 
+/** Standard input. */
+export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown }
+
+/** Asks for a secret on the terminal without echo; `undefined` if standard input is not a terminal. */
+export type Prompt = (question: string) => Promise<string> | undefined
+
 /** The environment of a command. */
 export interface Context {
   readonly output: Output
-  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdin: Input
+  /** Asks for a password on the terminal. */
+  readonly prompt: Prompt
   /** Progress and warnings, which are not part of the result. */
   readonly notes: Notes
   readonly env: Readonly<Record<string, string | undefined>>
@@ -50,22 +64,34 @@ export interface Notes {
 export interface Invocation<Table extends Flags> {
   readonly flags: FlagValues<Table>
   readonly args: readonly string[]
+  /** The words that are passed to another program. */
+  readonly passedOn: readonly string[]
 }
 
 /** The definition of a command. */
 export interface CommandSpec<Table extends Flags> {
   /** One word or several, as in `snapshot save`. */
   readonly name: string
+  /** Further names, such as that of etcdctl. */
+  readonly aliases?: readonly string[]
   /** The arguments after the name, in the notation of the help. */
   readonly usage: string
   readonly summary: string
   /** Further lines of the command's help. */
   readonly details?: readonly string[]
   readonly flags: Table
+  /** The values of its argument, if they are few. */
+  readonly choices?: readonly string[]
+  /** The arguments that set options of the library, by option: errors name the argument. */
+  readonly operands?: Readonly<Record<string, string>>
+  /** Whether it needs no cluster, and therefore no connection flags. @default false */
+  readonly isOffline?: boolean
   /** The minimum and maximum number of arguments. */
   readonly arity: readonly [min: number, max: number]
   /** The number of arguments after which everything is passed to another program. */
   readonly passesOnAfter?: number
+  /** Whether the words after `--` are another program, and not arguments. @default false */
+  readonly hasHook?: boolean
   /** Resolves to the exit status; undefined is 0. */
   run(context: Context, invocation: Invocation<Table>): Promise<number | undefined>
 }
@@ -80,6 +106,6 @@ export function defineCommand<const Table extends Flags>(spec: CommandSpec<Table
   return {
     ...spec,
     // The parser gives exactly the flags of the table, with the types that are written there.
-    run: (context, { flags, args }) => spec.run(context, { flags: flags as FlagValues<Table>, args }),
+    run: (context, { flags, ...rest }) => spec.run(context, { flags: flags as FlagValues<Table>, ...rest }),
   }
 }

@@ -9,6 +9,8 @@ import { UsageError } from './usage-error.js'
 export const failed = 1
 /** Exit status of an invalid command line. */
 export const wrongUsage = 2
+/** Exit status of a command that ran and found a problem, for example an unhealthy member. */
+export const foundProblems = 3
 
 /** The process received a signal to end. */
 export class Interrupted extends Error {
@@ -37,16 +39,25 @@ export class CommandFailed extends Error {
   }
 }
 
+/** How failures are printed. */
+export interface FailureForm {
+  readonly format: Format
+  readonly style: Style
+  /** The names on the command line of the library's options. */
+  readonly names: ReadonlyMap<string, string>
+}
+
 /** The exit status and the message, if any, for an error. */
 export function failureOf(
   error: unknown,
-  { format, style }: { readonly format: Format; readonly style: Style },
+  { format, style, names }: FailureForm,
 ): { readonly status: number; readonly text: string | undefined } {
   if (error instanceof Interrupted) return { status: error.status, text: undefined }
   if (error instanceof ReaderGone) return { status: 0, text: undefined }
+  const message = inCommandLineNames(messageOf(error), names)
   return {
     status: statusOf(error),
-    text: format === 'json' ? JSON.stringify({ error: fieldsOf(error) }) : textOf(error, style),
+    text: format === 'json' ? JSON.stringify({ error: fieldsOf(error, message) }) : textOf(error, message, style),
   }
 }
 
@@ -56,8 +67,8 @@ function statusOf(error: unknown): number {
   return error instanceof UsageError || isEtcdError(error, 'INVALID_ARGUMENT') ? wrongUsage : failed
 }
 
-function textOf(error: unknown, style: Style): string {
-  const lines = [`${style('red', 'error:')} ${messageOf(error)}`]
+function textOf(error: unknown, message: string, style: Style): string {
+  const lines = [`${style('red', 'error:')} ${message}`]
   if (isServerOrWire(error) && error.effect === 'unknown') {
     lines.push(`${style('yellow', 'effect:')} unknown, the write may have been applied: check before repeating it`)
   }
@@ -66,36 +77,25 @@ function textOf(error: unknown, style: Style): string {
   return lines.join('\n')
 }
 
-function fieldsOf(error: unknown): Record<string, unknown> {
+function fieldsOf(error: unknown, message: string): Record<string, unknown> {
   const hint = hintOf(error)
-  if (!isServerOrWire(error)) return { message: messageOf(error), hint }
+  if (!isServerOrWire(error)) return { message, hint }
   const { code, effect, retryable, endpoint, method, attempts, rawMessage } = error
   return { code, message: rawMessage, effect, retryable, endpoint, method, attempts, hint }
 }
 
-/** The flags and arguments that set options of the library. */
-const commandLineNames: Readonly<Record<string, string>> = {
-  endpoints: '--endpoints',
-  'tls.ca': '--cacert',
-  'tls.cert': '--cert',
-  'tls.key': '--key',
-  key: 'KEY',
-  lease: '--lease',
-  limit: '--limit',
-  name: 'NAME',
-  revision: '--rev',
-  startRevision: '--rev',
-  ttlSeconds: '--ttl',
+/** A message about options of the library, in the names of the command line. */
+function inCommandLineNames(message: string, names: ReadonlyMap<string, string>): string {
+  return message.replace(/`([\w.]+)`/g, (quoted, name: string) => names.get(name) ?? (isArgument(name) ? name : quoted))
 }
 
-/** The message of an error in the names of the command line. */
-function inCommandLineNames(message: string): string {
-  return message.replace(/`([\w.]+)`/g, (quoted, name: string) => commandLineNames[name] ?? quoted)
+/** Arguments have the names of the usage, such as `KEY`. */
+function isArgument(name: string): boolean {
+  return name === name.toUpperCase()
 }
 
 /** An error in one line. */
 export function messageOf(error: unknown): string {
-  if (isEtcdError(error, 'INVALID_ARGUMENT')) return inCommandLineNames(error.message)
   if (isServerOrWire(error)) {
     const place = error.endpoint === undefined ? '' : ` at ${error.endpoint}`
     return `${error.rawMessage} [${error.code}${place}]`

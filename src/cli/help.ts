@@ -15,18 +15,20 @@ export function programHelp(commands: readonly Command[], words: readonly string
     ...flagLines(globalFlags),
     '',
     'See etcdkit COMMAND --help for details.',
-    'Exit status: 0 success, 1 failure, 2 invalid command line; 130 and 143 after SIGINT and SIGTERM.',
+    'Exit status: 0 success, 1 failure, 2 invalid command line, 3 a problem was found (doctor, status, endpoint);',
+    '130 and 143 after SIGINT and SIGTERM.',
   ]
   return lines.join('\n')
 }
 
 /** The help of one command. */
-export function commandHelp({ name, usage, summary, details = [], flags }: Command): string {
+export function commandHelp({ name, aliases = [], usage, summary, details = [], flags }: Command): string {
   const own = Object.keys(flags).length === 0 ? [] : ['', 'Flags:', ...flagLines(flags)]
   const lines = [
     `Usage: etcdkit ${`${name} ${usage}`.trim()} [flags]`,
     '',
     `${summary[0]?.toUpperCase()}${summary.slice(1)}.`,
+    ...(aliases.length === 0 ? [] : ['', `Also: ${aliases.join(', ')}.`]),
     ...(details.length === 0 ? [] : ['', ...details]),
     ...own,
     '',

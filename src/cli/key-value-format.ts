@@ -39,3 +39,23 @@ export const keyValueColumns: readonly Column[] = [
 export function keyValueRow({ key, value, createRevision, modRevision, version, lease }: KeyValue): string[] {
   return [cellOf(key, 80), cellOf(value), String(createRevision), String(modRevision), String(version), lease ?? '']
 }
+
+const newline = Buffer.from('\n')
+
+/** Keys and values on separate lines, as etcdctl prints them. */
+export function keyValueLines(
+  kvs: Iterable<Pick<KeyValue, 'key' | 'value'>>,
+  { hex = false, omit }: { readonly hex?: boolean; readonly omit?: 'key' | 'value' | undefined } = {},
+): Buffer {
+  const lines: Buffer[] = []
+  for (const { key, value } of kvs) {
+    if (omit !== 'key') lines.push(bytesLine(key, hex), newline)
+    if (omit !== 'value') lines.push(bytesLine(value, hex), newline)
+  }
+  return Buffer.concat(lines)
+}
+
+/** Bytes as they are, or each as `\\x61`. */
+function bytesLine(bytes: Buffer, hex: boolean): Buffer {
+  return hex ? Buffer.from(bytes.toString('hex').replace(/../g, '\\x$&')) : bytes
+}

@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs'
-import type { Readable, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { nearest } from '../core/validate.js'
 import { Etcd } from '../index.js'
 import { type ParsedLine, parseLine } from './arguments.js'
-import type { Command, Context } from './command.js'
+import type { Command, Context, Input, Prompt } from './command.js'
 import { commands } from './commands.js'
 import { failureOf } from './failure.js'
-import { clientOptionsOf, environmentWith, formatOf } from './global-flags.js'
+import { clientOptionsOf, environmentWith, optionNames, outputOptionsOf } from './global-flags.js'
 import { commandHelp, programHelp } from './help.js'
-import { type Format, Output } from './output.js'
+import { Output, type OutputOptions } from './output.js'
+import { checkOutputPaths } from './page-file.js'
+import { passwordPrompt } from './prompt.js'
 import { styleFor } from './style.js'
 import { TerminalNotes } from './terminal-notes.js'
 import { UsageError } from './usage-error.js'
@@ -16,7 +18,7 @@ import { UsageError } from './usage-error.js'
 /** The process of the program. */
 export interface Host {
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdin: Input
   readonly stdout: Writable & { readonly isTTY?: boolean }
   readonly stderr: Writable & { readonly isTTY?: boolean }
   /** Aborts with the reason to stop. */
@@ -25,37 +27,52 @@ export interface Host {
 
 /** Runs a command line and resolves to the exit status. */
 export async function main(argv: readonly string[], host: Host): Promise<number> {
-  let format: Format = 'simple'
+  let output: OutputOptions = { format: 'simple', isEtcdctl: true, hex: false }
+  let names: ReadonlyMap<string, string> = new Map()
   try {
     const line = parseLine(argv, commands)
-    format = formatOf(line.globals, host.env)
+    names = optionNames(line.command, line.globals, host.env)
+    output = outputOptionsOf(line.globals, host.env)
     const text = textWanted(argv, line)
-    if (text === undefined && line.command !== undefined) return await run(line.command, line, format, host)
-    await new Output(host.stdout, format, styleFor(false, host.env)).line(text)
+    if (text === undefined && line.command !== undefined) return await run(line.command, line, output, host)
+    await new Output(host.stdout, output, styleFor(false, host.env)).line(text)
     return 0
   } catch (error) {
     const style = styleFor(host.stderr.isTTY === true, host.env)
-    const { status, text } = failureOf(error, { format, style })
+    const { status, text } = failureOf(error, { format: output.format, style, names })
     if (text !== undefined) host.stderr.write(`${text}\n`)
     return status
   }
 }
 
-async function run(
-  command: Command,
-  { flags, globals, args }: ParsedLine,
-  format: Format,
-  host: Host,
-): Promise<number> {
-  const { stdin, stdout, stderr, signal } = host
-  const clientOptions = clientOptionsOf(globals, host.env)
+async function run(command: Command, line: ParsedLine, output: OutputOptions, host: Host): Promise<number> {
   const opened: Etcd[] = []
-  const notes = new TerminalNotes(stderr)
-  const context: Context = {
-    output: new Output(stdout, format, styleFor(stdout.isTTY === true, host.env)),
+  const context = await contextOf(command, line.globals, output, host, opened)
+  try {
+    await checkOutputPaths(command.flags, line.flags)
+    return (await command.run(context, line)) ?? 0
+  } finally {
+    context.notes.clear()
+    await Promise.all(opened.map((etcd) => etcd.close()))
+  }
+}
+
+async function contextOf(
+  command: Command,
+  globals: ParsedLine['globals'],
+  output: OutputOptions,
+  { env, stdin, stdout, stderr, signal }: Host,
+  opened: Etcd[],
+): Promise<Context> {
+  const prompt = passwordPrompt(stdin, stderr, signal)
+  const known = command.isOffline === true ? env : await withPassword(environmentWith(globals, env), prompt)
+  const clientOptions = command.isOffline === true ? {} : clientOptionsOf(globals, known)
+  return {
+    output: new Output(stdout, output, styleFor(stdout.isTTY === true, env)),
     stdin,
-    notes,
-    env: environmentWith(globals, host.env),
+    prompt,
+    notes: new TerminalNotes(stderr),
+    env: known,
     signal,
     clientOptions,
     client(overrides) {
@@ -64,12 +81,14 @@ async function run(
       return etcd
     },
   }
-  try {
-    return (await command.run(context, { flags, args })) ?? 0
-  } finally {
-    notes.clear()
-    await Promise.all(opened.map((etcd) => etcd.close()))
-  }
+}
+
+/** Asks for the password of a user without one, if standard input is a terminal. */
+async function withPassword(env: Context['env'], prompt: Prompt): Promise<Context['env']> {
+  const { ETCDCTL_USER: user = '', ETCDCTL_PASSWORD: password = '', ETCDCTL_AUTH_JWT_TOKEN: token } = env
+  if (user === '' || user.includes(':') || password !== '' || token !== undefined) return env
+  const typed = await prompt('Password: ')
+  return typed === undefined ? env : { ...env, ETCDCTL_PASSWORD: typed }
 }
 
 /** The help or version text that the line requests. */

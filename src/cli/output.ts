@@ -4,18 +4,31 @@ import { isBrokenPipe, ReaderGone } from './reader-gone.js'
 import type { Style } from './style.js'
 import { type Column, renderTable } from './table.js'
 
-/** Formats of results. */
-export type Format = 'simple' | 'table' | 'json'
+/** Formats of results. Only commands of etcdctl have `fields`; others print their simple form. */
+export type Format = 'simple' | 'table' | 'json' | 'fields'
+
+/** What the flags request of the output. */
+export interface OutputOptions {
+  readonly format: Format
+  /** Whether tables and JSON have etcdctl's form: `--write-out`, not `--output`. */
+  readonly isEtcdctl: boolean
+  /** Whether IDs in etcdctl's JSON and fields, and the bytes of keys and values, are hexadecimal. */
+  readonly hex: boolean
+}
 
 /** Standard output. Writes wait for a slow reader, so nothing accumulates. */
 export class Output {
   readonly format: Format
+  readonly isEtcdctl: boolean
+  readonly hex: boolean
   readonly style: Style
   readonly #stream: Writable
 
-  constructor(stream: Writable, format: Format, style: Style) {
+  constructor(stream: Writable, { format, isEtcdctl, hex }: OutputOptions, style: Style) {
     this.#stream = stream
     this.format = format
+    this.isEtcdctl = isEtcdctl
+    this.hex = hex
     this.style = style
   }
 

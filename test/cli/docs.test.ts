@@ -14,7 +14,8 @@ describe('docs/cli.md', () => {
   for (const line of lines) {
     test(`shows a valid command line: ${line}`, () => {
       const words = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? '')
-      const [program, ...argv] = words.includes('<') ? words.slice(0, words.indexOf('<')) : words
+      const end = words.findIndex((word) => /^[<|]$/.test(word))
+      const [program, ...argv] = end < 0 ? words : words.slice(0, end)
       assert.equal(program, 'etcdkit')
       assert.ok(parseLine(argv, commands).command)
     })

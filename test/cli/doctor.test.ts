@@ -92,7 +92,7 @@ describe('The doctor, on a cluster of three members', () => {
   test('reports an endpoint where nothing listens', async () => {
     const diagnosis = await diagnose([...cluster.endpoints, 'http://127.0.0.1:1'], '--skip-keys')
     assert.deepEqual(idsOf(diagnosis), ['endpoint-silent'])
-    assert.equal(diagnosis.status, 1)
+    assert.equal(diagnosis.status, 3)
   })
 
   test('distinguishes a learner from a voter', async () => {
@@ -119,7 +119,7 @@ describe('The doctor, on a cluster of three members', () => {
     const diagnosis = await diagnose(cluster.endpoints)
     assert.deepEqual(idsOf(diagnosis), ['member-silent m2'])
     const [finding] = diagnosis.findings
-    assert.deepEqual([diagnosis.status, finding?.severity], [1, 'critical'])
+    assert.deepEqual([diagnosis.status, finding?.severity], [3, 'critical'])
     assert.match(finding?.title ?? '', /ECONNREFUSED.*1 of 3 voting members are silent, no other may fail/)
   })
 
@@ -130,12 +130,12 @@ describe('The doctor, on a cluster of three members', () => {
     assert.deepEqual(diagnosis.report.unseen.map(({ what }) => what).includes('alarms'), true)
   })
 
-  test('exits with status 2 when no member answers', async () => {
+  test('exits with status 1 when no member answers', async () => {
     await cluster.kill(0)
     const { status, stdout, stderr } = await cli(['doctor', '--command-timeout', '500ms'], {
       endpoints: cluster.endpoints,
     })
-    assert.deepEqual({ status, stdout }, { status: 2, stdout: '' })
+    assert.deepEqual({ status, stdout }, { status: 1, stdout: '' })
     assert.match(stderr, /^error: no member answers: http:\S+ \(connect ECONNREFUSED/)
   })
 })
@@ -161,7 +161,7 @@ describe('The doctor, on one member,', () => {
     await assert.rejects(overfill(), (error) => isEtcdError(error, 'NO_SPACE'))
     const diagnosis = await diagnose(cluster.endpoints)
     assert.deepEqual(idsOf(diagnosis), ['no-space m0', 'single-member'])
-    assert.equal(diagnosis.status, 1)
+    assert.equal(diagnosis.status, 3)
     const [member] = diagnosis.report.members
     assert.equal(member?.metrics?.quotaBytes, quota)
     const run = async (...args: string[]): Promise<string> => (await cli(args, { endpoints: cluster.endpoints })).stdout
@@ -193,7 +193,7 @@ describe('The doctor, on one member,', () => {
   test('reports the known bugs of an old release', async (t) => {
     const cluster = await startAlone(t, { version: '3.4.23' })
     const diagnosis = await diagnose(cluster.endpoints)
-    assert.equal(diagnosis.status, 1)
+    assert.equal(diagnosis.status, 3)
     assert.deepEqual(
       diagnosis.findings.map(({ id }) => id),
       ['unsupported-version', 'known-faults', 'single-member'],
@@ -206,7 +206,7 @@ describe('The doctor, on one member,', () => {
     const { authEnabled, unseen } = (await diagnose(cluster.endpoints, '--user', 'root:secret')).report
     assert.deepEqual([authEnabled, unseen], [true, []])
     const refused = await cli(['doctor', '--user', 'root:wrong'], { endpoints: cluster.endpoints })
-    assert.equal(refused.status, 2)
+    assert.equal(refused.status, 1)
     assert.match(refused.stderr, /^error: the members do not answer this user: .*AUTH_FAILED.*\nhint: /)
   })
 

@@ -14,7 +14,7 @@ export const benchFlags = {
   },
   processes: { type: 'string', value: 'N', help: 'processes that share the load, one core each (1)' },
   'target-leader': { type: 'boolean', help: 'connect to the leader only' },
-  html: { type: 'string', value: 'FILE', help: 'write a page with charts, too' },
+  html: { type: 'string', value: 'FILE', isOutput: true, help: 'write a page with charts, too' },
 } as const satisfies Flags
 
 /** Flags of the benchmarks that write keys. */

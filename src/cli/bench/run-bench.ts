@@ -1,8 +1,8 @@
-import { writeFile } from 'node:fs/promises'
 import type { ClientOptions, Etcd } from '../../index.js'
 import { type Command, type CommandSpec, type Context, defineCommand, type Flags } from '../command.js'
-import { CommandFailed } from '../failure.js'
+import { CommandFailed, failed } from '../failure.js'
 import { globalFlags } from '../global-flags.js'
+import { writePage } from '../page-file.js'
 import { poll } from '../poll.js'
 import { integerFlag } from '../units.js'
 import { type BenchSettings, countFlag } from './bench-flags.js'
@@ -97,10 +97,14 @@ async function show(
   flags: Readonly<Record<string, unknown>>,
   summary: Summary,
 ): Promise<number> {
-  if (typeof flags.html === 'string') await writeFile(flags.html, benchPage(name, shownFlags(flags), summary))
   if (output.format === 'json') await output.json({ name, ...summary })
   else await output.line(summaryText(summary))
-  return summary.operations === 0 ? 1 : 0
+  await writePage(pathOf(flags), () => benchPage(name, shownFlags(flags), summary))
+  return summary.operations === 0 ? failed : 0
+}
+
+function pathOf({ html }: Readonly<Record<string, unknown>>): string | undefined {
+  return typeof html === 'string' ? html : undefined
 }
 
 /** What the page shows of the command line: nothing of logins. */

@@ -1,20 +1,53 @@
-import type { KeyRange, KeyValue, Sort } from '../../index.js'
+import { type KeyRange, type KeyValue, range, type Sort } from '../../index.js'
+import type { RangeRequest, RangeResponse } from '../../protobuf/generated/messages.js'
+import { methods } from '../../protobuf/methods.js'
 import { type Context, defineCommand, type Flags, type FlagValues } from '../command.js'
 import { consistencyFlags, keyRangeOf, rangeFlags, readModeOf } from '../key-range-flags.js'
-import { bytesField, keyValueColumns, keyValueJson, keyValueRow } from '../key-value-format.js'
+import { bytesField, keyValueColumns, keyValueJson, keyValueLines, keyValueRow } from '../key-value-format.js'
 import type { Output } from '../output.js'
 import { integerFlag } from '../units.js'
 import { UsageError } from '../usage-error.js'
+import { unary } from '../wire/calls.js'
+import { print as printMessage } from '../wire/print.js'
 
 const flags = {
   ...rangeFlags,
-  rev: { type: 'string', value: 'REVISION', help: 'read at this revision' },
-  limit: { type: 'string', value: 'N', help: 'maximum number of keys' },
-  'sort-by': { type: 'string', value: 'FIELD', help: 'key, version, create, modify or value (key)' },
-  order: { type: 'string', value: 'ORDER', help: 'ascend or descend (ascend)' },
+  rev: { type: 'string', value: 'REVISION', option: 'revision', help: 'read at this revision' },
+  limit: { type: 'string', value: 'N', option: 'limit', help: 'maximum number of keys' },
+  'sort-by': {
+    type: 'string',
+    value: 'FIELD',
+    choices: ['KEY', 'VERSION', 'CREATE', 'MODIFY', 'VALUE'],
+    help: 'key, version, create, modify or value (key)',
+  },
+  order: { type: 'string', value: 'ORDER', choices: ['ASCEND', 'DESCEND'], help: 'ascend or descend (ascend)' },
   'keys-only': { type: 'boolean', help: 'omit the values' },
   'count-only': { type: 'boolean', help: 'print only the number of keys' },
   'print-value-only': { type: 'boolean', help: 'omit the keys' },
+  'min-mod-rev': {
+    type: 'string',
+    value: 'REVISION',
+    option: 'minModRevision',
+    help: 'minimum revision of the last write',
+  },
+  'max-mod-rev': {
+    type: 'string',
+    value: 'REVISION',
+    option: 'maxModRevision',
+    help: 'maximum revision of the last write',
+  },
+  'min-create-rev': {
+    type: 'string',
+    value: 'REVISION',
+    option: 'minCreateRevision',
+    help: 'minimum revision of creation',
+  },
+  'max-create-rev': {
+    type: 'string',
+    value: 'REVISION',
+    option: 'maxCreateRevision',
+    help: 'maximum revision of creation',
+  },
   ...consistencyFlags,
 } as const satisfies Flags
 
@@ -30,15 +63,53 @@ export const getCommand = defineCommand({
     'A range of any size is read page by page at one revision. A missing key is not an error.',
   ],
   flags,
+  operands: { key: 'KEY' },
   arity: [1, 2],
   async run(context, { flags, args }) {
+    const { output } = context
+    checkPrinted(flags)
+    if (output.isEtcdctl && (output.format === 'json' || output.format === 'fields'))
+      return document(context, args, flags)
     const { range, isOne } = keyRangeOf(args, flags)
     if (flags['count-only'] === true) return count(context, range, flags)
-    const kvs = isOne || hasBounds(flags) ? await readBounded(context, range, flags) : readAll(context, range, flags)
-    await print(context.output, kvs, flags)
+    const isPaged = !isOne && !hasBounds(flags)
+    await print(output, isPaged ? readAll(context, range, flags) : (await response(context, args, flags)).kvs, flags)
     return 0
   },
 })
+
+/** The request for a command line; the command of transactions makes it, too. */
+export function rangeRequestOf(args: readonly string[], flags: GetFlags): RangeRequest {
+  const { range: keys } = keyRangeOf(args, flags)
+  const { requestRange } = range(keys, {
+    revision: revisionOf(flags),
+    limit: flags.limit === undefined ? undefined : integerFlag('limit', flags.limit),
+    sort: sortOf(flags),
+    keysOnly: flags['keys-only'],
+    minModRevision: optionalInteger('min-mod-rev', flags),
+    maxModRevision: optionalInteger('max-mod-rev', flags),
+    minCreateRevision: optionalInteger('min-create-rev', flags),
+    maxCreateRevision: optionalInteger('max-create-rev', flags),
+  }).request
+  return { ...requestRange, countOnly: flags['count-only'], serializable: readModeOf(flags) === 'serializable' }
+}
+
+function optionalInteger(flag: keyof GetFlags, flags: GetFlags): number | undefined {
+  const text = flags[flag]
+  return text === undefined ? undefined : integerFlag(flag, String(text))
+}
+
+function response({ client, signal }: Context, args: readonly string[], flags: GetFlags): Promise<RangeResponse> {
+  const request = rangeRequestOf(args, flags)
+  return unary(client(), methods.KV.Range, request, { signal, isSerializable: request.serializable })
+}
+
+/** One response in one piece, as etcdctl prints it. */
+async function document(context: Context, args: readonly string[], flags: GetFlags): Promise<number> {
+  const message = await response(context, args, flags)
+  await printMessage(context.output, { type: 'RangeResponse', message, text: undefined })
+  return 0
+}
 
 async function count({ client, output, signal }: Context, range: KeyRange, flags: GetFlags): Promise<number> {
   const found = await client().count(range, { revision: revisionOf(flags), mode: readModeOf(flags), signal })
@@ -46,25 +117,29 @@ async function count({ client, output, signal }: Context, range: KeyRange, flags
   return 0
 }
 
-function hasBounds(flags: GetFlags): boolean {
-  return flags.limit !== undefined || flags['sort-by'] !== undefined || flags.order !== undefined
-}
+const boundFlags = [
+  'limit',
+  'sort-by',
+  'order',
+  'min-mod-rev',
+  'max-mod-rev',
+  'min-create-rev',
+  'max-create-rev',
+] as const
 
-async function readBounded({ client, signal }: Context, range: KeyRange, flags: GetFlags): Promise<KeyValue[]> {
-  const { kvs } = await client().range(range, {
-    revision: revisionOf(flags),
-    limit: flags.limit === undefined ? undefined : integerFlag('limit', flags.limit),
-    sort: sortOf(flags),
-    keysOnly: flags['keys-only'],
-    mode: readModeOf(flags),
-    signal,
-  })
-  return kvs
+function hasBounds(flags: GetFlags): boolean {
+  return boundFlags.some((name) => flags[name] !== undefined)
 }
 
 function readAll({ client, signal }: Context, range: KeyRange, flags: GetFlags): AsyncIterable<KeyValue> {
   const keysOnly = flags['keys-only']
   return client().list(range, { revision: revisionOf(flags), keysOnly, mode: readModeOf(flags), signal })
+}
+
+function checkPrinted(flags: GetFlags): void {
+  if (flags['keys-only'] === true && flags['print-value-only'] === true) {
+    throw new UsageError('--keys-only and --print-value-only are mutually exclusive')
+  }
 }
 
 async function print(
@@ -73,20 +148,15 @@ async function print(
   flags: GetFlags,
 ): Promise<void> {
   const { 'keys-only': keysOnly = false, 'print-value-only': valueOnly = false } = flags
-  if (keysOnly && valueOnly) throw new UsageError('--keys-only and --print-value-only are mutually exclusive')
   if (output.format === 'table') return printTable(output, kvs)
+  const omit = keysOnly ? 'value' : valueOnly ? 'key' : undefined
   for await (const kv of kvs) {
     if (output.format === 'json') {
       await output.json(valueOnly ? bytesField('value', kv.value) : keyValueJson(kv, keysOnly))
     } else {
-      await output.write(simpleText(kv, keysOnly, valueOnly))
+      await output.write(keyValueLines([kv], { hex: output.hex, omit }))
     }
   }
-}
-
-function simpleText({ key, value }: KeyValue, keysOnly: boolean, valueOnly: boolean): Buffer {
-  const newline = Buffer.from('\n')
-  return Buffer.concat([...(valueOnly ? [] : [key, newline]), ...(keysOnly ? [] : [value, newline])])
 }
 
 async function printTable(output: Output, kvs: Iterable<KeyValue> | AsyncIterable<KeyValue>): Promise<void> {
@@ -95,8 +165,8 @@ async function printTable(output: Output, kvs: Iterable<KeyValue> | AsyncIterabl
   await output.table(keyValueColumns, rows)
 }
 
-function revisionOf({ rev }: GetFlags): number | undefined {
-  return rev === undefined ? undefined : integerFlag('rev', rev)
+function revisionOf(flags: GetFlags): number | undefined {
+  return optionalInteger('rev', flags)
 }
 
 const sortTargets: Readonly<Record<string, Sort['target']>> = {

@@ -1,12 +1,17 @@
-import type { PutOptions } from '../../index.js'
+import { put } from '../../index.js'
+import type { PutRequest } from '../../protobuf/generated/messages.js'
+import { methods } from '../../protobuf/methods.js'
 import { type Context, defineCommand, type Flags, type FlagValues } from '../command.js'
-import { keyValueJson } from '../key-value-format.js'
+import { keyValueLines } from '../key-value-format.js'
+import { standardInput } from '../standard-input.js'
 import { ttlFlagSeconds } from '../units.js'
 import { UsageError } from '../usage-error.js'
+import { unary } from '../wire/calls.js'
+import { print } from '../wire/print.js'
 
 const flags = {
-  ttl: { type: 'string', value: 'DURATION', help: 'delete the key after this time' },
-  lease: { type: 'string', value: 'ID', help: 'attach the key to a lease' },
+  ttl: { type: 'string', value: 'DURATION', option: 'ttlSeconds', help: 'delete the key after this time' },
+  lease: { type: 'string', value: 'ID', option: 'lease', help: 'attach the key to a lease' },
   'ignore-lease': { type: 'boolean', help: 'keep the current lease of the key' },
   'ignore-value': { type: 'boolean', help: 'keep the current value of the key' },
   'prev-kv': { type: 'boolean', help: 'print the previous key and value' },
@@ -21,49 +26,47 @@ export const putCommand = defineCommand({
   summary: 'write a key, with a value from the command line or standard input',
   details: ['Without VALUE, reads the value from standard input, byte for byte.'],
   flags,
+  operands: { key: 'KEY' },
   arity: [1, 2],
   async run(context, { flags, args: [key = '', value] }) {
     const { output, client, signal } = context
-    const options = { ...lifetimeOf(flags), prevKv: flags['prev-kv'], signal }
-    const result =
-      flags['ignore-value'] === true
-        ? await client().touch(key, touchOptions(value, options))
-        : await client().put(key, value ?? (await standardInput(context)), options)
-    const { revision, prevKv } = result
-    if (output.format === 'json') await output.json({ revision, prevKv: prevKv && keyValueJson(prevKv) })
-    else await output.line('OK')
-    if (output.format !== 'json' && prevKv !== undefined) {
-      await output.write(Buffer.concat([prevKv.key, newline, prevKv.value, newline]))
-    }
+    checkLifetime(flags)
+    const needsInput = value === undefined && flags['ignore-value'] !== true
+    const request = putRequestOf([key, needsInput ? await valueFrom(context) : value], flags)
+    const etcd = client()
+    const { ttl } = flags
+    const lease = ttl === undefined ? undefined : (await etcd.lease.grant(ttlFlagSeconds('ttl', ttl), unrenewed)).id
+    const message = await unary(etcd, methods.KV.Put, lease === undefined ? request : { ...request, lease }, { signal })
+    const { prevKv } = message
+    const text = Buffer.concat([Buffer.from('OK\n'), keyValueLines(prevKv === undefined ? [] : [prevKv], output)])
+    await print(output, { type: 'PutResponse', message, text })
     return 0
   },
 })
 
-const newline = Buffer.from('\n')
+const unrenewed = { keepAlive: false } as const
 
-function lifetimeOf({ ttl, lease, 'ignore-lease': ignoreLease }: PutFlags): PutOptions {
+/** The request for a command line without `--ttl`; the command of transactions makes it, too. */
+export function putRequestOf(
+  [key = '', value]: readonly [key?: string | undefined, value?: string | Buffer | undefined],
+  flags: PutFlags,
+): PutRequest {
+  const { 'ignore-lease': ignoreLease, 'ignore-value': ignoreValue, 'prev-kv': prevKv, lease } = flags
+  if (ignoreValue === true && value !== undefined)
+    throw new UsageError('VALUE and --ignore-value are mutually exclusive')
+  const options = ignoreLease === true ? { ignoreLease, prevKv } : { lease, prevKv }
+  return { ...put(key, value ?? '', options).request.requestPut, ignoreValue }
+}
+
+function checkLifetime({ ttl, lease, 'ignore-lease': ignoreLease, 'ignore-value': ignoreValue }: PutFlags): void {
   const ways = [ttl, lease, ignoreLease].filter((way) => way !== undefined).length
   if (ways > 1) throw new UsageError('--ttl, --lease and --ignore-lease are mutually exclusive')
-  if (ttl !== undefined) return { ttlSeconds: ttlFlagSeconds('ttl', ttl) }
-  return ignoreLease === true ? { ignoreLease } : { lease }
+  if (ttl === undefined) return
+  if (ignoreValue === true) throw new UsageError('--ttl and --ignore-value are mutually exclusive')
+  ttlFlagSeconds('ttl', ttl)
 }
 
-function touchOptions(value: string | undefined, options: PutOptions) {
-  if (value !== undefined) throw new UsageError('VALUE and --ignore-value are mutually exclusive')
-  const { ttlSeconds, ...rest } = options
-  if (ttlSeconds === undefined) return rest
-  throw new UsageError('--ttl and --ignore-value are mutually exclusive')
-}
-
-async function standardInput({ stdin, signal }: Context): Promise<Buffer> {
+async function valueFrom({ stdin, signal }: Context): Promise<Buffer> {
   if (stdin.isTTY === true) throw new UsageError('put needs a VALUE, as an argument or on standard input')
-  const stop = (): void => void stdin.destroy(signal.reason)
-  signal.addEventListener('abort', stop, { once: true })
-  try {
-    const pieces: Buffer[] = []
-    for await (const piece of stdin) pieces.push(Buffer.from(piece))
-    return Buffer.concat(pieces)
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
+  return standardInput(stdin, signal)
 }

@@ -1,5 +1,6 @@
 import { defineCommand } from '../command.js'
 import { memberIdOf, type Probe, probe, silenceOf } from '../doctor/probe.js'
+import { foundProblems } from '../failure.js'
 import type { Column } from '../table.js'
 import { formatBytes } from '../units.js'
 
@@ -7,7 +8,8 @@ import { formatBytes } from '../units.js'
 export const statusCommand = defineCommand({
   name: 'status',
   usage: '',
-  summary: 'show the status of each endpoint; exits with 1 if one does not answer',
+  summary: 'show the status of each endpoint in a table',
+  details: ['Exit status: 3 if an endpoint does not answer.'],
   flags: {},
   arity: [0, 0],
   async run({ client, clientOptions, output, signal }) {
@@ -18,7 +20,7 @@ export const statusCommand = defineCommand({
     try {
       if (output.format === 'json') for (const found of probes) await output.json(jsonOf(found))
       else await output.table(columns, probes.map(rowOf))
-      return probes.every((found) => memberIdOf(found) !== undefined) ? 0 : 1
+      return probes.every((found) => memberIdOf(found) !== undefined) ? 0 : foundProblems
     } finally {
       await Promise.all(probes.map(({ calls }) => calls.close()))
     }

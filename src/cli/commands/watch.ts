@@ -1,26 +1,45 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import type { WatchEvent } from '../../index.js'
-import { defineCommand } from '../command.js'
+import { type Context, defineCommand } from '../command.js'
+import { CommandFailed } from '../failure.js'
 import { keyRangeOf, rangeFlags } from '../key-range-flags.js'
-import { cellOf, keyValueJson } from '../key-value-format.js'
+import { cellOf, keyValueJson, keyValueLines } from '../key-value-format.js'
 import type { Output } from '../output.js'
 import { integerFlag } from '../units.js'
 import { UsageError } from '../usage-error.js'
+import { goQuote } from '../wire/go-text.js'
+import { type Json, jsonText } from '../wire/json-text.js'
+import { fieldLines } from '../wire/message-fields.js'
+import { etcdctlJson } from '../wire/message-json.js'
 
 /** Prints changes of keys. */
 export const watchCommand = defineCommand({
   name: 'watch',
-  usage: 'KEY [END]',
+  usage: 'KEY [END] [-- COMMAND [arguments]]',
   summary: 'print every change of a key, or of the keys from KEY up to END, until interrupted',
-  details: ['Prints PUT or DELETE, the key and the value on separate lines; with --output json one object per line.'],
+  details: [
+    'Prints PUT or DELETE, the key and the value on separate lines; with --output json one object per line.',
+    'With COMMAND, also runs it for each change and waits for it. ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE,',
+    'ETCD_WATCH_KEY and ETCD_WATCH_VALUE contain the change; key and value are quoted.',
+  ],
   flags: {
     ...rangeFlags,
-    rev: { type: 'string', value: 'REVISION', help: 'start with the changes of this revision' },
+    rev: {
+      type: 'string',
+      value: 'REVISION',
+      option: 'startRevision',
+      help: 'start with the changes of this revision',
+    },
     'prev-kv': { type: 'boolean', help: 'also print the previous value' },
-    only: { type: 'string', value: 'put|delete', help: 'only changes of this kind' },
+    only: { type: 'string', value: 'put|delete', choices: ['put', 'delete'], help: 'only changes of this kind' },
     count: { type: 'string', value: 'N', help: 'exit after this number of changes' },
   },
+  operands: { key: 'KEY' },
   arity: [1, 2],
-  async run({ output, client, signal }, { flags, args }) {
+  hasHook: true,
+  async run(context, { flags, args, passedOn }) {
+    const { output, client, signal } = context
     const { range } = keyRangeOf(args, flags)
     let left = flags.count === undefined ? Number.POSITIVE_INFINITY : integerFlag('count', flags.count)
     const watcher = client().watch(range, {
@@ -31,6 +50,7 @@ export const watchCommand = defineCommand({
     })
     for await (const event of watcher) {
       await print(output, event)
+      if (passedOn.length > 0) await runFor(event, passedOn, context)
       left -= 1
       if (left <= 0) break
     }
@@ -44,16 +64,49 @@ function kindOf(only: string | undefined): 'put' | 'delete' | undefined {
 }
 
 function print(output: Output, event: WatchEvent): Promise<void> {
+  if (output.format === 'json' && output.isEtcdctl) return output.line(jsonText(etcdctlForm(event, output.hex)))
   if (output.format === 'json') return output.json(jsonOf(event))
   if (output.format === 'table') return output.line(rowOf(event))
+  if (output.format === 'fields') return output.line(fieldsOf(event, output).join('\n'))
   const { type, kv, prevKv } = event
-  const before = prevKv === undefined ? [] : [prevKv.key, newline, prevKv.value, newline]
-  return output.write(
-    Buffer.concat([Buffer.from(`${type.toUpperCase()}\n`), ...before, kv.key, newline, kv.value, newline]),
-  )
+  const kvs = prevKv === undefined ? [kv] : [prevKv, kv]
+  return output.write(Buffer.concat([Buffer.from(`${type.toUpperCase()}\n`), keyValueLines(kvs, output)]))
 }
 
-const newline = Buffer.from('\n')
+/** The header has the revision only: watches of one client share a stream, and change members. */
+function etcdctlForm({ type, kv, prevKv, revision }: WatchEvent, hex: boolean): Json {
+  const event = etcdctlJson({ type: type.toUpperCase(), kv, prevKv }, 'Event', hex)
+  const rest = { CompactRevision: 0, Canceled: false, Created: false, CancelReason: '' }
+  return { Header: { revision }, Events: [event], ...rest }
+}
+
+function fieldsOf({ type, kv, prevKv, revision }: WatchEvent, { hex }: Output): string[] {
+  const before = prevKv === undefined ? [] : fieldLines(prevKv, 'KeyValue', { hex, prefix: 'Prev' })
+  const head = [`"Revision" : ${revision}`, `"Type" : ${type.toUpperCase()}`]
+  return [...head, ...before, ...fieldLines(kv, 'KeyValue', { hex })]
+}
+
+/** Runs a command with a change in its environment. Its failure does not end the watch. */
+async function runFor(
+  { type, kv, revision }: WatchEvent,
+  [program = '', ...args]: readonly string[],
+  { env, notes, signal }: Context,
+): Promise<void> {
+  const change = {
+    ETCD_WATCH_REVISION: String(revision),
+    ETCD_WATCH_EVENT_TYPE: JSON.stringify(type.toUpperCase()),
+    ETCD_WATCH_KEY: goQuote(kv.key),
+    ETCD_WATCH_VALUE: goQuote(kv.value),
+  }
+  const child = spawn(program, args, { stdio: 'inherit', env: { ...env, ...change }, signal })
+  try {
+    const [status] = await once(child, 'exit')
+    if (status !== 0) notes.line(`${program} exited with ${status ?? 'a signal'}`)
+  } catch (error) {
+    signal.throwIfAborted()
+    throw new CommandFailed(`${program} cannot be started: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
 
 function jsonOf({ type, kv, prevKv }: WatchEvent): Record<string, unknown> {
   const fields = keyValueJson(kv, type === 'delete')

@@ -1,5 +1,5 @@
 import { type ClientOptions, type Etcd, isEtcdError, type Member, type MemberStatus } from '../../index.js'
-import { CommandFailed, messageOf, wrongUsage } from '../failure.js'
+import { CommandFailed, messageOf } from '../failure.js'
 import { lookOverHttp } from './http-look.js'
 import { lookAtKeys } from './look-at-keys.js'
 import { lookAtLeases } from './look-at-leases.js'
@@ -101,14 +101,11 @@ class Collector {
     const probes = [...this.#probes.values()]
     const refusal = probes.map(refusalOf).find((error) => error !== undefined)
     if (refusal !== undefined) {
-      throw new CommandFailed(`the members do not answer this user: ${messageOf(refusal)}`, {
-        status: wrongUsage,
-        cause: refusal,
-      })
+      throw new CommandFailed(`the members do not answer this user: ${messageOf(refusal)}`, { cause: refusal })
     }
     const reasons = probes.map((probe) => `${probe.calls.endpoint} (${silenceOf(probe)})`)
     const [cause] = probes.map(({ result }) => ('error' in result ? result.error : undefined))
-    throw new CommandFailed(`no member answers: ${reasons.join(', ')}`, { status: wrongUsage, cause })
+    throw new CommandFailed(`no member answers: ${reasons.join(', ')}`, { cause })
   }
 
   /** The endpoints as they are called from here on; those of DNS are known when they were looked up. */

@@ -1,5 +1,6 @@
-import { writeFile } from 'node:fs/promises'
 import { defineCommand } from '../command.js'
+import { foundProblems } from '../failure.js'
+import { writePage } from '../page-file.js'
 import { UsageError } from '../usage-error.js'
 import { collectReport } from './collect.js'
 import { doctorPage } from './doctor-page.js'
@@ -15,10 +16,10 @@ export const doctorCommand = defineCommand({
   details: [
     'Reports version, role, round-trip time, raft state, database, alarms, certificate and clock of every member, then the',
     'findings with remedies, most severe first. Changes nothing; reads keys page by page with serializable reads.',
-    'Exit status: 0 if all findings are advice, 1 if there are others, 2 if no member could be reached.',
+    'Exit status: 0 if all findings are advice, 3 if there are others, 1 if no member could be reached.',
   ],
   flags: {
-    html: { type: 'string', value: 'FILE', help: 'also write the report to an HTML page with charts' },
+    html: { type: 'string', value: 'FILE', isOutput: true, help: 'also write the report to an HTML page with charts' },
     separator: { type: 'string', value: 'TEXT', help: 'separator of names in a key (/)' },
     deep: { type: 'boolean', help: 'read all keys for exact sizes, however many there are' },
     'skip-keys': { type: 'boolean', help: 'skip keys and leases' },
@@ -40,9 +41,9 @@ export const doctorCommand = defineCommand({
     })
     notes.clear()
     const findings = findingsOf(report)
-    if (flags.html !== undefined) await writeFile(flags.html, doctorPage(report, findings))
     if (output.format === 'json') await output.json({ findings, report })
     else await output.line(doctorText(report, findings, output.style))
-    return findings.some(needsAction) ? 1 : 0
+    await writePage(flags.html, () => doctorPage(report, findings))
+    return findings.some(needsAction) ? foundProblems : 0
   },
 })

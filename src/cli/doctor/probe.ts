@@ -1,6 +1,6 @@
 import { type ClientOptions, isEtcdError, type Member, type MemberStatus } from '../../index.js'
-import { messageOf } from '../failure.js'
 import { MemberCalls } from '../member-calls.js'
+import { unreachableReason } from '../unreachable.js'
 
 /** Default time limit for a member's answer. A healthy member answers sooner. */
 const maxAnswerMs = 3000
@@ -33,19 +33,10 @@ export function memberIdOf({ result }: Probe): string | undefined {
   return 'status' in result ? result.status.memberId : undefined
 }
 
-const noAnswer = 'no answer in time'
-/** States of a connection that was not refused. */
-const stillTrying = ['connecting', 'probing', 'idle']
-
 /** Why there was no answer. */
 export function silenceOf({ result }: Probe): string | undefined {
   if ('status' in result) return undefined
-  const { error } = result
-  if (isEtcdError(error, 'DEADLINE_EXCEEDED')) return noAnswer
-  if (!isEtcdError(error, 'NOT_CONNECTED')) return messageOf(error)
-  // The caller shows the address, and there is only one.
-  const reason = /\(([^()]*)\)$/.exec(error.rawMessage)?.[1] ?? error.rawMessage
-  return stillTrying.includes(reason) ? noAnswer : reason
+  return unreachableReason(result.error)
 }
 
 const refusals = ['USER_EMPTY', 'PERMISSION_DENIED', 'AUTH_FAILED', 'INVALID_AUTH_TOKEN', 'AUTH_NOT_ENABLED'] as const
