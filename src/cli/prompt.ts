@@ -54,7 +54,8 @@ function typedLine(stdin: Input, signal: AbortSignal): Promise<string> {
       stdin.unshift(Buffer.from(typed.slice(at + 1).join('')))
     }
     signal.addEventListener('abort', onAbort, { once: true })
-    stdin.on('data', onData).on('end', onEnd)
+    // A stream that was paused does not flow again by a listener alone.
+    stdin.on('data', onData).on('end', onEnd).resume()
     if (signal.aborted) onAbort()
   })
 }

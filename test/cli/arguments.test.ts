@@ -55,6 +55,18 @@ describe('A command line', () => {
     [['put', 'a', 'b', '--ttl', '0s'], /--ttl must be at least one second/],
     [['put', 'a', 'b', '--lease', 'xyz!'], /^error: --lease must be/],
     [['get', 'a', '--user', 'root'], /--user has no password/],
+    [['get', 'a', '--keepalive-time', '1ms'], /^error: --keepalive-time must be at least/],
+    [['get', 'a', '--cacert', '/no/such/file'], /^error: --cacert cannot be read/],
+    [['get', 'a', '--discovery-srv', ''], /^error: --discovery-srv must be/],
+    [['watch', 'a', '--rev', '0'], /^error: --rev must be/],
+    [['lease', 'revoke', 'xyz'], /^error: ID must be 1 to 16 hexadecimal digits/],
+    [['member', 'add', 'm'], /^error: --peer-urls is missing/],
+    [['downgrade', 'validate', 'x'], /^error: VERSION must be a release/],
+    [['get', 'a', '--prefix=perhaps'], /^error: --prefix must be true or false, got "perhaps"/],
+    [['completion', 'tcsh'], /^error: the shell must be bash, zsh or fish/],
+    [['doctor', '--html', '/no/such/folder/page.html'], /^error: --html cannot be written: ENOENT/],
+    [['bench', 'put', '--html', '/'], /^error: --html cannot be written: .* is a folder/],
+    [['bench', 'lock', '--html', ''], /^error: --html cannot be written: the path is empty/],
   ] as const) {
     test(`with an error is rejected with the reason and status 2: ${argv.join(' ')}`, async () => {
       const { status, stdout, stderr } = await cli(argv)
@@ -106,6 +118,22 @@ test("The version is the package's version", async () => {
   const { version } = JSON.parse(await import('node:fs').then((fs) => fs.readFileSync('package.json', 'utf8')))
   assert.equal((await cli(['version'])).stdout, `${version}\n`)
   assert.equal((await cli(['--version'])).stdout, `${version}\n`)
+})
+
+test('An error about a variable names the variable', async () => {
+  const { status, stderr } = await cli(['get', 'a'], { env: { ETCDCTL_KEEPALIVE_TIME: '1ms' } })
+  assert.equal(status, 2)
+  assert.match(stderr, /^error: ETCDCTL_KEEPALIVE_TIME must be at least/)
+})
+
+test('Boolean and short flags are accepted in the forms of Go', () => {
+  assert.deepEqual({ ...parse('get', 'k', '--prefix=true', '-w=json').flags }, { prefix: true, 'write-out': 'json' })
+  assert.equal(parse('get', 'k', '--prefix=false').flags.prefix, false)
+  assert.deepEqual(parse('put', '--', 'k', '--prefix=false').args, ['k', '--prefix=false'])
+})
+
+test('An alias names the same command', () => {
+  assert.equal(parse('compaction', '5').command, parse('compact', '5').command)
 })
 
 test('Flags override the environment variables', () => {

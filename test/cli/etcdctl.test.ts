@@ -252,6 +252,17 @@ describe('On one cluster, etcdkit and etcdctl', () => {
     )
   })
 
+  test('report an endpoint that does not answer, and etcdkit exits with 3', async () => {
+    const silent = 'http://127.0.0.1:1'
+    for (const command of ['status', 'health', 'hashkv']) {
+      const endpoints = [...cluster.endpoints, silent]
+      const { status, stdout, stderr } = await cli(['endpoint', command], { endpoints })
+      assert.equal(status, 3)
+      assert.ok(stdout.includes(cluster.endpoints[0] ?? ''))
+      assert.match(stderr, /http:\/\/127.0.0.1:1 .*ECONNREFUSED/)
+    }
+  })
+
   test('compact, and refuse to compact again', async () => {
     const { revision } = await etcd.put('c/a', '')
     assert.equal(await ours('compaction', String(revision)), `compacted revision ${revision}\n`)

@@ -3,6 +3,7 @@ import type { DowngradeAction } from '../../protobuf/generated/messages.js'
 import { methods } from '../../protobuf/methods.js'
 import { type Command, defineCommand } from '../command.js'
 import { CommandFailed } from '../failure.js'
+import { UsageError } from '../usage-error.js'
 import { unary } from '../wire/calls.js'
 import { callEach, endpointsOf } from '../wire/member-endpoints.js'
 import { print } from '../wire/print.js'
@@ -42,12 +43,16 @@ function downgradeCommand(action: DowngradeAction, summary: string): Command {
     usage: needsVersion ? 'VERSION' : '',
     summary,
     flags: {},
-    operands: { version: 'VERSION' },
     arity: needsVersion ? [1, 1] : [0, 0],
     method: methods.Maintenance.Downgrade,
-    request: ({ args: [version] }) => ({ action, version }),
+    request: ({ args: [version] }) => ({ action, version: needsVersion ? release(version) : '' }),
     text: ({ version }) => `Downgrade ${name} success, cluster version ${version}`,
   })
+}
+
+function release(version: string | undefined): string {
+  if (/^\d+\.\d+(\.\d+)?$/.test(version ?? '')) return version ?? ''
+  throw new UsageError(`VERSION must be a release such as 3.6, got ${JSON.stringify(version)}`)
 }
 
 /** Prepares, starts and cancels a downgrade. */
