@@ -118,6 +118,17 @@ describe('The program', () => {
     assert.equal(await observer.end(), 130)
   })
 
+  test('runs a command for each change of a watch', async () => {
+    const { revision } = await etcd.put('hook/a', 'one\n')
+    await etcd.delete('hook/a')
+    const script = 'echo "$ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY $ETCD_WATCH_VALUE"; exit 3'
+    const args = ['--rev', String(revision), '--count', '2', '-o', 'table', '--', 'sh', '-c', script]
+    const program = start('watch', 'hook/a', ...args)
+    assert.equal(await program.end(), 0)
+    assert.match(program.stdout, /"PUT" "hook\/a" "one\\n"\n[^]*"DELETE" "hook\/a" ""\n/)
+    assert.equal(program.stderr, 'sh exited with 3\nsh exited with 3\n')
+  })
+
   test('exits quietly when its output is closed', async () => {
     await etcd.put('pipe/a', 'x'.repeat(500_000))
     const line = `${process.execPath} --import tsx src/cli/bin.ts get pipe/a; echo "status $?" >&2`

@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import type { WatchEvent } from '../../index.js'
+import { passOn, startProgram } from '../child-program.js'
 import { type Context, defineCommand } from '../command.js'
-import { CommandFailed } from '../failure.js'
 import { keyRangeOf, rangeFlags } from '../key-range-flags.js'
 import { cellOf, keyValueJson, keyValueLines } from '../key-value-format.js'
 import type { Output } from '../output.js'
@@ -89,22 +87,23 @@ function fieldsOf({ type, kv, prevKv, revision }: WatchEvent, { hex }: Output): 
 /** Runs a command with a change in its environment. Its failure does not end the watch. */
 async function runFor(
   { type, kv, revision }: WatchEvent,
-  [program = '', ...args]: readonly string[],
-  { env, notes, signal }: Context,
+  words: readonly string[],
+  { env, notes, signal, stdin }: Context,
 ): Promise<void> {
-  const change = {
+  const { child, ended } = startProgram(words, {
+    ...env,
     ETCD_WATCH_REVISION: String(revision),
     ETCD_WATCH_EVENT_TYPE: JSON.stringify(type.toUpperCase()),
     ETCD_WATCH_KEY: goQuote(kv.key),
     ETCD_WATCH_VALUE: goQuote(kv.value),
-  }
-  const child = spawn(program, args, { stdio: 'inherit', env: { ...env, ...change }, signal })
+  })
+  const onInterrupt = (): void => passOn(signal.reason, child, stdin.isTTY === true)
+  signal.addEventListener('abort', onInterrupt, { once: true })
   try {
-    const [status] = await once(child, 'exit')
-    if (status !== 0) notes.line(`${program} exited with ${status ?? 'a signal'}`)
-  } catch (error) {
-    signal.throwIfAborted()
-    throw new CommandFailed(`${program} cannot be started: ${error instanceof Error ? error.message : String(error)}`)
+    const status = await ended
+    if (status !== 0) notes.line(`${words[0]} exited with ${status}`)
+  } finally {
+    signal.removeEventListener('abort', onInterrupt)
   }
 }
 

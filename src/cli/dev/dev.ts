@@ -25,6 +25,7 @@ export const devCommand = defineCommand({
     'At the end, no process is left, and no directory but the one of --data-dir. To continue with that, use the same flags.',
   ],
   flags: devFlags,
+  isOffline: true,
   arity: [0, Number.POSITIVE_INFINITY],
   passesOnAfter: 0,
   async run(context, { flags, args }) {
