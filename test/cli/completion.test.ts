@@ -81,7 +81,7 @@ describe('Completion', () => {
       // The functions of the completion system are replaced: they need an interactive shell.
       const stubs = [
         'compdef() { : }',
-        '_describe() { [[ $1 == -o ]] && shift; local name=$2 item; for item in "${(@P)name}"; do print -rn -- "${item%%:*} "; done }',
+        `_describe() { [[ $1 == -o ]] && shift; local name=$2 item; for item in "\${(@P)name}"; do print -rn -- "\${item%%:*} "; done }`,
         'compadd() { shift; print -rn -- "$@" }',
       ]
       const asks = lines.map(([line]) => {
