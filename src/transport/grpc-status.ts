@@ -39,6 +39,14 @@ export function isTransportCode(code: ErrorCode): boolean {
   return transportCodes.has(code)
 }
 
+/** How proxies answer a call that they have no member for: by an HTTP status, and Envoy by a gRPC status with its own text. */
+const proxyTexts = /^(Received HTTP status code \d|no healthy upstream|upstream connect error)/
+
+/** Whether a proxy in front of the member answered the call, so that the connection is alive and the member is not reachable. */
+export function isProxyAnswer(error: unknown): error is EtcdError {
+  return error instanceof EtcdError && isTransportCode(error.code) && proxyTexts.test(error.rawMessage)
+}
+
 /**
  * The error for a failed call's status. A message of etcd determines the error; otherwise what this side knows about the call;
  * the gRPC code is used last, since one code stands for several errors, and one error arrives with several codes.

@@ -32,11 +32,11 @@ export class DnsServer implements AsyncDisposable {
   }
 
   /** Starts a server that knows `answers`, by the names that are asked for. */
-  static async start(answers: { readonly [name: string]: Answer }): Promise<DnsServer> {
+  static async start(answers: { readonly [name: string]: Answer } | ReadonlyMap<string, Answer>): Promise<DnsServer> {
     const socket = createSocket('udp4')
     socket.bind(0, '127.0.0.1')
     await once(socket, 'listening')
-    return new DnsServer(socket, new Map(Object.entries(answers)))
+    return new DnsServer(socket, answers instanceof Map ? answers : new Map(Object.entries(answers)))
   }
 
   /** A resolver that asks this server alone, once. */

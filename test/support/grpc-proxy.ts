@@ -7,11 +7,15 @@ import type { TestContext } from 'node:test'
 import { type EtcdCluster, reservePort } from '../../src/testing/index.js'
 
 /** Starts etcd's gRPC proxy in front of a cluster, until the end of the test; returns where it listens. */
-export async function startGrpcProxy(t: TestContext, cluster: EtcdCluster): Promise<string> {
+export async function startGrpcProxy(
+  t: TestContext,
+  cluster: EtcdCluster,
+  ...flags: readonly string[]
+): Promise<string> {
   const port = await reservePort()
   const folder = mkdtempSync(join(tmpdir(), 'etcdkit-grpc-proxy-'))
   const members = cluster.members.map(({ clientUrl }) => new URL(clientUrl).host)
-  const args = [`--endpoints=${members}`, `--listen-addr=127.0.0.1:${port.port}`, `--data-dir=${folder}`]
+  const args = [`--endpoints=${members}`, `--listen-addr=127.0.0.1:${port.port}`, `--data-dir=${folder}`, ...flags]
   const proxy = spawn(cluster.binary.etcd, ['grpc-proxy', 'start', ...args], { stdio: 'ignore' })
   const exited = once(proxy, 'exit')
   t.after(async () => {

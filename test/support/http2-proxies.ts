@@ -8,20 +8,16 @@ import type { TestContext } from 'node:test'
 import { poll, reservePort } from '../../src/testing/index.js'
 import { debianEnv, debianRoot } from './debian-root.js'
 
-/** How a proxy is started in front of a member, both without TLS. */
+/** How a proxy is started. */
 interface ProxyProgram {
   readonly program: string
-  /** Its arguments; `write` puts its configuration into a file of this name and returns the path. */
-  args(
-    ports: { readonly own: number; readonly member: number },
-    folder: string,
-    write: (text: string) => string,
-  ): string[]
+  /** Its arguments; `write` puts its configuration into a file and returns the path. */
+  args(own: number, folder: string, write: (text: string) => string): string[]
 }
 
-const haproxy: ProxyProgram = {
+const haproxy = (member: number): ProxyProgram => ({
   program: 'usr/sbin/haproxy',
-  args: ({ own, member }, _, write) => [
+  args: (own, _, write) => [
     '-db',
     '-f',
     write(`
@@ -35,11 +31,41 @@ listen etcd
   server member 127.0.0.1:${member} proto h2
 `),
   ],
+})
+
+/** A balancer of connections, not of calls, that ends those on which nothing was sent for `idleMs`. */
+const tcpBalancer = (members: readonly number[], idleMs: number): ProxyProgram => ({
+  program: 'usr/sbin/haproxy',
+  args: (own, _, write) => [
+    '-db',
+    '-f',
+    write(`
+defaults
+  mode tcp
+  timeout connect 2s
+  timeout client ${idleMs}ms
+  timeout server ${idleMs}ms
+  retries 3
+  option redispatch
+listen etcd
+  bind 127.0.0.1:${own}
+  balance roundrobin
+  default-server check inter 200ms fall 1 rise 1 on-marked-down shutdown-sessions
+${members.map((port, index) => `  server m${index} 127.0.0.1:${port}`).join('\n')}
+`),
+  ],
+})
+
+interface NginxTls {
+  readonly ca: string
+  readonly certFile: string
+  readonly keyFile: string
 }
 
-const nginx: ProxyProgram = {
+/** With `tls`, both for its clients and for the member. */
+const nginx = (member: number, tls?: NginxTls): ProxyProgram => ({
   program: 'usr/sbin/nginx',
-  args: ({ own, member }, folder, write) => {
+  args: (own, folder, write) => {
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
       (name) => `${name}_temp_path ${join(folder, name)};`,
     )
@@ -54,24 +80,26 @@ http {
   client_max_body_size 8m;
   ${temporary.join(' ')}
   server {
-    listen 127.0.0.1:${own} http2;
-    location / { grpc_pass grpc://127.0.0.1:${member}; grpc_read_timeout 1m; }
+    listen 127.0.0.1:${own} ${tls ? 'ssl http2' : 'http2'};
+    ${tls ? `ssl_certificate ${tls.certFile}; ssl_certificate_key ${tls.keyFile};` : ''}
+    ${tls ? `grpc_ssl_verify on; grpc_ssl_trusted_certificate ${tls.ca}; grpc_ssl_name localhost;` : ''}
+    location / { grpc_pass ${tls ? 'grpcs' : 'grpc'}://127.0.0.1:${member}; grpc_read_timeout 1m; grpc_send_timeout 1m; }
   }
 }
 `)
     return ['-p', folder, '-c', configuration]
   },
-}
+})
 
-const nghttpx: ProxyProgram = {
+const nghttpx = (member: number): ProxyProgram => ({
   program: 'usr/sbin/nghttpx',
-  args: ({ own, member }) => [
+  args: (own) => [
     '--conf=/dev/null',
     `--frontend=127.0.0.1,${own};no-tls`,
     `--backend=127.0.0.1,${member};;proto=h2`,
     '--workers=1',
   ],
-}
+})
 
 const programs = { haproxy, nginx, nghttpx } as const
 
@@ -87,23 +115,47 @@ export async function proxiesRoot(): Promise<string | Error> {
   }
 }
 
-/** Starts a proxy in front of a member until the end of the test, and returns where it listens. */
+/** Starts a proxy in front of a member, both without TLS, until the end of the test. Returns where it listens. */
 export async function startProxy(
   t: TestContext,
   root: string,
   name: (typeof proxyNames)[number],
   memberPort: number,
 ): Promise<string> {
+  const { port } = await start(t, root, programs[name](memberPort))
+  return `http://127.0.0.1:${port}`
+}
+
+/** Starts nginx with TLS on both sides of it, until the end of the test. Returns where it listens. */
+export async function startNginxTls(t: TestContext, root: string, memberPort: number, tls: NginxTls): Promise<string> {
+  const { port } = await start(t, root, nginx(memberPort, tls))
+  return `https://127.0.0.1:${port}`
+}
+
+/** Starts a balancer of connections in front of several members, until the end of the test. Returns its address. */
+export async function startTcpBalancer(
+  t: TestContext,
+  root: string,
+  memberPorts: readonly number[],
+  { idleMs }: { readonly idleMs: number },
+): Promise<string> {
+  const { port } = await start(t, root, tcpBalancer(memberPorts, idleMs))
+  return `127.0.0.1:${port}`
+}
+
+async function start(
+  t: TestContext,
+  root: string,
+  { program, args }: ProxyProgram,
+): Promise<{ readonly port: number }> {
   const own = await reservePort()
-  const folder = mkdtempSync(join(tmpdir(), `etcdkit-${name}-`))
+  const folder = mkdtempSync(join(tmpdir(), 'etcdkit-proxy-'))
   const write = (text: string): string => {
     const path = join(folder, 'configuration')
     writeFileSync(path, text)
     return path
   }
-  const { program, args } = programs[name]
-  const ports = { own: own.port, member: memberPort }
-  const proxy = spawn(join(root, program), args(ports, folder, write), { env: debianEnv(root), stdio: 'ignore' })
+  const proxy = spawn(join(root, program), args(own.port, folder, write), { env: debianEnv(root), stdio: 'ignore' })
   const exited = once(proxy, 'exit')
   t.after(async () => {
     proxy.kill('SIGKILL')
@@ -111,8 +163,8 @@ export async function startProxy(
     rmSync(folder, { recursive: true, force: true })
     own.release()
   })
-  await poll(`${name} listens`, () => canConnect(own.port))
-  return `http://127.0.0.1:${own.port}`
+  await poll(`${program} listens`, () => canConnect(own.port))
+  return own
 }
 
 async function canConnect(port: number): Promise<true | undefined> {

@@ -108,6 +108,7 @@ describe('The picker', () => {
     assert.deepEqual(picks(members, serializable), { b: 6, l: 6 })
     assert.deepEqual(picks({ a: members.a, c: members.c }, linearizable), { a: 12 })
     assert.deepEqual(picks({ c: members.c, d: members.d }, linearizable), { none: 12 })
+    assert.deepEqual(picks({ c: members.c, p: { ejectedFor: 'unavailable' } }, linearizable), { none: 12 })
     assert.deepEqual(picks(members, { ...linearizable, healthyOnly: true }), { none: 12 })
   })
 })

@@ -113,7 +113,7 @@ export function reasonOf(state: ConnectionState): string | undefined {
     case 'connecting':
       return state.error
     case 'ejected':
-      return state.reason
+      return state.detail ?? state.reason
     case 'probing':
       return state.after
     default:

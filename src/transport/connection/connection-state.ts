@@ -10,6 +10,8 @@ export type ConnectionState =
       readonly kind: 'ejected'
       readonly ejections: number
       readonly reason: EjectReason
+      /** What the probe was answered, where that explains more than the reason. */
+      readonly detail: string | undefined
       readonly timer: NodeJS.Timeout
     }
   | { readonly kind: 'closed' }

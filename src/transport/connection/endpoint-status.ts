@@ -14,7 +14,7 @@ export interface EndpointStatus {
    * - `closed`: the client is closed
    */
   readonly state: ConnectionState['kind']
-  /** Why the endpoint is not ready, if known: an {@link EjectReason} or the reason why connecting failed. */
+  /** Why the endpoint is not ready, if known: an {@link EjectReason}, what a proxy answered, or the reason why connecting failed. */
   readonly reason: string | undefined
   /** Moving average of the latency of small calls in milliseconds; `undefined` before the first one. */
   readonly latencyMs: number | undefined

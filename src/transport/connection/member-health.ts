@@ -1,4 +1,5 @@
 import type { ResponseHeader, StatusResponse } from '../../protobuf/generated/messages.js'
+import { isProxyAnswer } from '../grpc-status.js'
 import type { ClusterIdentity } from './cluster-identity.js'
 import { type ConnectionState, ejectReasonOf, type MemberRole } from './connection-state.js'
 import { type EjectReason, ejectionMs } from './ejection.js'
@@ -97,11 +98,11 @@ export class MemberHealth {
   }
 
   /** Withholds calls until the member answers a probe, which is sent after a backoff. */
-  eject(reason: EjectReason): void {
+  eject(reason: EjectReason, detail?: string): void {
     const ejections = (this.#state.kind === 'probing' ? this.#state.ejections : 0) + 1
     const timer = setTimeout(() => void this.#probe(ejections, reason), ejectionMs(ejections, reason))
     timer.unref()
-    this.#enter({ kind: 'ejected', ejections, reason, timer })
+    this.#enter({ kind: 'ejected', ejections, reason, detail, timer })
     this.#host.ejected(reason, ejections)
   }
 
@@ -160,7 +161,8 @@ export class MemberHealth {
   }
 
   #onProbeFailed(error: unknown): void {
-    if (!isRefusal(error)) this.eject('unresponsive')
+    if (isProxyAnswer(error)) this.eject('unavailable', error.rawMessage)
+    else if (!isRefusal(error)) this.eject('unresponsive')
     else if (this.#isOfOtherCluster()) this.eject('other cluster')
     else this.#enter({ kind: 'ready' })
   }

@@ -1,6 +1,7 @@
 import type { Route } from '../transport.js'
 import type { Connection } from './connection.js'
 import { ejectReasonOf } from './connection-state.js'
+import type { EjectReason } from './ejection.js'
 
 /**
  * Picks the connection for a call: round-robin over the healthy voting members, unless the route of a serializable read prefers
@@ -60,14 +61,16 @@ export class Picker {
    */
   #lastResort(route: Route): readonly Connection[] {
     const ejected = this.#connections.filter(
-      (c) =>
-        ejectReasonOf(c.state) !== undefined &&
-        ejectReasonOf(c.state) !== 'other cluster' &&
-        (route.serializable || c.role !== 'learner'),
+      (c) => mayServe(ejectReasonOf(c.state)) && (route.serializable || c.role !== 'learner'),
     )
     const alive = ejected.filter((c) => ejectReasonOf(c.state) === 'no leader')
     return alive.length > 0 ? alive : ejected
   }
+}
+
+/** A proxy without a member, or a member of another cluster, serves nothing. */
+function mayServe(reason: EjectReason | undefined): boolean {
+  return reason !== undefined && reason !== 'other cluster' && reason !== 'unavailable'
 }
 
 function preferred(connections: readonly Connection[], { prefer }: Route): readonly Connection[] {

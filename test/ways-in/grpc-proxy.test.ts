@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { assertAllCalls } from '../support/all-calls.js'
+import { useClient, useCluster } from '../support/cluster.js'
+import { storedKeys } from '../support/cluster-view.js'
+import { createClient, uniquePrefix } from '../support/fixtures.js'
+import { startGrpcProxy } from '../support/grpc-proxy.js'
+import { transports } from './transports.js'
+
+describe("etcd's gRPC proxy in front of three members", { concurrency: true }, () => {
+  const cluster = useCluster({ members: 3 })
+  const direct = useClient(cluster)
+
+  for (const transport of transports) {
+    test(`carries calls of every kind by ${transport}`, async (t) => {
+      const etcd = createClient(t, { endpoints: [await startGrpcProxy(t, cluster)] }, { transport })
+      await etcd.connect({ timeoutMs: 15_000 })
+      await assertAllCalls(etcd, uniquePrefix())
+    })
+
+    test(`with a namespace shows keys without it, and stores them with it, by ${transport}`, async (t) => {
+      const namespace = `${uniquePrefix()}tenant/`
+      const etcd = createClient(
+        t,
+        { endpoints: [await startGrpcProxy(t, cluster, `--namespace=${namespace}`)] },
+        { transport },
+      )
+      await etcd.connect({ timeoutMs: 15_000 })
+      await assertAllCalls(etcd, 'all/')
+      await using watcher = etcd.watch('key')
+      await watcher.ready()
+      await direct.put(`${namespace}key`, 'value')
+      for await (const { keyText, valueText } of watcher) {
+        assert.deepEqual([keyText, valueText], ['key', 'value'])
+        break
+      }
+      const lock = await etcd.lock('lock')
+      const [stored] = await storedKeys(cluster, `${namespace}lock/`)
+      assert.equal(stored?.key, `${namespace}${lock.keyText}`)
+      await lock.release()
+    })
+
+    test(`with a cache of leased keys answers reads with what was written last, by ${transport}`, async (t) => {
+      const leasing = `--experimental-leasing-prefix=${uniquePrefix()}leasing/`
+      const endpoint = await startGrpcProxy(t, cluster, leasing)
+      const prefix = uniquePrefix()
+      const etcd = createClient(t, { endpoints: [endpoint] }, { transport })
+      await etcd.connect({ timeoutMs: 15_000 })
+      await assertAllCalls(etcd, `${prefix}all/`)
+      const other = createClient(t, { endpoints: [await startGrpcProxy(t, cluster, leasing)] }, { transport })
+      await other.connect({ timeoutMs: 15_000 })
+      for (const value of ['1', '2', '3']) {
+        await etcd.put(`${prefix}key`, value)
+        assert.equal((await etcd.get(`${prefix}key`))?.valueText, value)
+        assert.equal((await other.get(`${prefix}key`))?.valueText, value)
+      }
+    })
+
+    test(`keeps leases alive, whose keys go when they are no longer renewed, by ${transport}`, async (t) => {
+      const etcd = createClient(t, { endpoints: [await startGrpcProxy(t, cluster)] }, { transport })
+      await etcd.connect({ timeoutMs: 15_000 })
+      const name = `${uniquePrefix()}held`
+      const leases = await Promise.all(Array.from({ length: 20 }, () => etcd.lease.grant(3)))
+      const [first = assert.fail()] = leases
+      await etcd.put(name, 'here', { lease: first.id })
+      await sleep(5000)
+      assert.ok(leases.every((lease) => lease.isAlive()))
+      assert.equal((await direct.get(name))?.valueText, 'here')
+      await using watcher = direct.watch(name)
+      await watcher.ready()
+      await etcd.close()
+      for await (const { type } of watcher) {
+        assert.equal(type, 'delete')
+        break
+      }
+    })
+  }
+})
