@@ -18,8 +18,8 @@ const root = join(import.meta.dirname, '..')
 const timedFolders = ['recovery']
 const timedConcurrency = 2
 
-/** Folders whose tests run only when they are asked for: they install many packages. */
-const requestedFolders = ['recipes']
+/** Folders whose tests run only when they are asked for: they install many packages, or take minutes. */
+const requestedFolders = ['recipes', 'ways-in']
 
 /** What a run of all tests repeats over grpc-js: each kind of call and stream, lost connections, TLS and tokens. */
 const grpcJsFiles = [

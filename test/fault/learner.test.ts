@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Etcd } from '../../src/index.js'
+import { poll } from '../../src/testing/index.js'
 import { startCluster } from '../support/cluster.js'
 import { memberAt, received, served } from '../support/cluster-view.js'
 
@@ -23,5 +24,12 @@ describe('A learner among the endpoints', () => {
 
     await cluster.promote(index)
     assert.equal((await etcd.get('key/1'))?.valueText, 'value')
+    await poll('its promotion is noticed', async () => {
+      await etcd.get('key/1')
+      return etcd.endpoints().find(({ endpoint }) => endpoint === learner.endpoint)?.role === 'follower' || undefined
+    })
+    const promotedBefore = await served(learner, 'Range')
+    for (let count = 0; count < 60; count++) await etcd.get('key/1')
+    assert.ok((await served(learner, 'Range')) - promotedBefore > 5)
   })
 })

@@ -13,24 +13,24 @@ interface Feature {
 const features: readonly Feature[] = [
   { name: 'Keys and values', files: /^kv$/, suites: /^(?!Transactions|Conditional)/ },
   { name: 'Transactions', files: /^(kv$|stm|write-grouping)/ },
-  { name: 'Keys and values', files: /^(own-keys|namespace|bad-input|rpcs|slow-links|limits)/ },
+  { name: 'Keys and values', files: /^(own-keys|namespace|typed|bad-input|rpcs|slow-links|limits)/ },
   { name: 'Listing and read modes', files: /^(listing|read-|cached-reads)/ },
   { name: 'Watches', files: /^watch/ },
   { name: 'Informers', files: /^informer/ },
-  { name: 'Authentication', files: /^(auth|lease-auth|other-cluster-auth)/ },
+  { name: 'Authentication', files: /^(auth|jwt|lease-auth|other-cluster-auth)/ },
   { name: 'Leases', files: /^lease(?!s$)/ },
   { name: 'Locks, semaphores, barriers', files: /^(lock|rw-lock|semaphore|barrier|nested-names|interoperation)/ },
   { name: 'Elections', files: /^election/ },
   { name: 'Queues', files: /^(queue|workqueue)/ },
   { name: 'Service discovery', files: /^naming/ },
   { name: 'Mirrors', files: /^mirror/ },
-  { name: 'TLS', files: /^(tls|certificate)/ },
+  { name: 'TLS', files: /^(tls|certificates)/ },
   { name: 'Maintenance and backups', files: /^(maintenance|snapshot|compactor|restored)/ },
   {
-    name: 'Cluster membership',
-    files: /^(cluster|endpoints|learner|moved-member|health|other-cluster|not-etcd|member)/,
+    name: 'Addresses and membership',
+    files: /^(cluster|addresses|endpoints|learner|moved-member|health|other-cluster|not-etcd|member)/,
   },
-  { name: 'Proxies', files: /prox|balancer/ },
+  { name: 'Proxies and balancers', files: /prox|balancer|nginx/ },
   {
     name: 'Failover and lost connections',
     files:
@@ -40,13 +40,13 @@ const features: readonly Feature[] = [
   { name: 'Diagnostics and metrics', files: /^(diagnostics|observability|exporters|printing)/ },
 ]
 
-/** The names of all features, in the order of the table. */
-export const featureNames: readonly string[] = [...new Set(features.map(({ name }) => name))]
+const others = 'Other'
 
-/** The feature of a test, by its file and its outermost suite. @throws an `Error` for a file that no feature has */
+/** The names of all features, in the order of the table. */
+export const featureNames: readonly string[] = [...new Set(features.map(({ name }) => name)), others]
+
+/** The feature of a test, by its file and its outermost suite. */
 export function featureOf(file: string, suite = ''): string {
   const name = basename(file, '.test.ts')
-  const feature = features.find(({ files, suites }) => files.test(name) && (suites?.test(suite) ?? true))
-  if (feature === undefined) throw new Error(`${file} belongs to no feature: add it to test/matrix/features.ts`)
-  return feature.name
+  return features.find(({ files, suites }) => files.test(name) && (suites?.test(suite) ?? true))?.name ?? others
 }

@@ -12,7 +12,7 @@ export interface Job {
 }
 
 /** The folders whose tests run on every version of etcd. */
-const folders = ['integration', 'fault', 'recovery']
+const folders = ['integration', 'fault', 'ways-in', 'recovery']
 
 export const root = join(import.meta.dirname, '../..')
 
@@ -32,7 +32,16 @@ export function isTimed({ file }: Pick<Job, 'file'>): boolean {
 
 /** Files whose tests choose the transport themselves: they run once, for both. */
 const filesOfBoth =
-  /(few-streams|fault\/http2|http2-proxies|leaving|moved-member|refused-calls|slow-links|forgotten-connections)\.test/
+  /(ways-in|few-streams|fault\/http2|http2-proxies|leaving|moved-member|refused-calls|slow-links|forgotten-connections)/
+
+/** Files whose subject is above the transport and is tested over the default one: what it is built of is tested over both. */
+const filesAbove =
+  /\/(bad-input|barrier|compactor|diagnostics|exporters|informer-persist|interoperation|listing-heap|lock-schedules|lock-scope|namespace|naming|nested-names|observability|options|own-keys|printing|queue|rw-lock|semaphore|stm|typed)\.test/
+
+/** Whether the tests of a file run over this transport, among files that do not choose it themselves. */
+export function runsOver(file: string, transport: Transport): boolean {
+  return transport === 'http2' || !filesAbove.test(file)
+}
 
 export function runsOnBoth(file: string): boolean {
   return filesOfBoth.test(file)

@@ -34,7 +34,8 @@ export function renderResults({ columns, unavailable }: Results): string {
 
 function renderTable(columns: readonly Column[]): string {
   if (columns.length === 0) return 'Not tested yet.'
-  const rows = featureNames.map((name) => [name, ...columns.map(({ features }) => renderCounts(features[name]))])
+  const shown = featureNames.filter((name) => columns.some(({ features }) => renderCounts(features[name]) !== ''))
+  const rows = shown.map((name) => [name, ...columns.map(({ features }) => renderCounts(features[name]))])
   const total = ['all', ...columns.map(({ features }) => renderCounts(sum(Object.values(features))))]
   const date = ['date', ...columns.map((column) => column.date)]
   const node = ['Node', ...columns.map((column) => column.node)]

@@ -14,6 +14,11 @@ export class JwtKeys implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'etcdkit-jwt-'))
 
   constructor() {
+    this.replace()
+  }
+
+  /** Writes new keys to the same files, for members that start later. */
+  replace(): void {
     const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     writeFileSync(this.#file('public'), publicKey.export({ type: 'spki', format: 'pem' }))
     writeFileSync(this.#file('private'), privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 })

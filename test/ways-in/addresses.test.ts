@@ -117,7 +117,10 @@ describe('Members that advertise addresses which the client cannot reach', { con
       const cluster = await startCluster(t, { members: 3, flags })
       const etcd = createClient(t, cluster, { transport, memberSync: { intervalMs: 50 } })
       await assertAllCalls(etcd, uniquePrefix())
-      await poll('the advertised ones are known', () => etcd.endpoints().length === 5 || undefined)
+      await poll('the advertised ones are known', () => {
+        if (etcd.endpoints().length !== 5) throw new Error(JSON.stringify(etcd.endpoints()))
+        return true
+      })
       const durations: number[] = []
       for (let count = 0; count < 100; count += 1) {
         const startedAt = performance.now()

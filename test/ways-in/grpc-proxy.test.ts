@@ -41,30 +41,31 @@ describe("etcd's gRPC proxy in front of three members", { concurrency: true }, (
       await lock.release()
     })
 
-    test(`with a cache of leased keys answers reads with what was written last, by ${transport}`, async (t) => {
+    test(`with a cache of leased keys answers with old revisions, which is reported, by ${transport}`, async (t) => {
       const leasing = `--experimental-leasing-prefix=${uniquePrefix()}leasing/`
-      const endpoint = await startGrpcProxy(t, cluster, leasing)
       const prefix = uniquePrefix()
-      const etcd = createClient(t, { endpoints: [endpoint] }, { transport })
+      const endpoints = [await startGrpcProxy(t, cluster, leasing)]
+      const etcd = createClient(t, { endpoints }, { transport, batching: { reads: false } })
       await etcd.connect({ timeoutMs: 15_000 })
-      await assertAllCalls(etcd, `${prefix}all/`)
-      const other = createClient(t, { endpoints: [await startGrpcProxy(t, cluster, leasing)] }, { transport })
-      await other.connect({ timeoutMs: 15_000 })
-      for (const value of ['1', '2', '3']) {
-        await etcd.put(`${prefix}key`, value)
-        assert.equal((await etcd.get(`${prefix}key`))?.valueText, value)
-        assert.equal((await other.get(`${prefix}key`))?.valueText, value)
+      await etcd.put(`${prefix}key`, 'value')
+      const readAfterWrite = async (): Promise<void> => {
+        for (let count = 0; count < 100; count += 1) {
+          assert.equal((await etcd.get(`${prefix}key`))?.valueText, 'value')
+          await direct.put(`${prefix}other`, '')
+          await etcd.get(`${prefix}other`)
+        }
       }
+      await assert.rejects(readAfterWrite(), { code: 'REVISION_REWOUND', effect: 'none' })
     })
 
     test(`keeps leases alive, whose keys go when they are no longer renewed, by ${transport}`, async (t) => {
       const etcd = createClient(t, { endpoints: [await startGrpcProxy(t, cluster)] }, { transport })
       await etcd.connect({ timeoutMs: 15_000 })
       const name = `${uniquePrefix()}held`
-      const leases = await Promise.all(Array.from({ length: 20 }, () => etcd.lease.grant(3)))
+      const leases = await Promise.all(Array.from({ length: 20 }, () => etcd.lease.grant(5)))
       const [first = assert.fail()] = leases
       await etcd.put(name, 'here', { lease: first.id })
-      await sleep(5000)
+      await sleep(8000)
       assert.ok(leases.every((lease) => lease.isAlive()))
       assert.equal((await direct.get(name))?.valueText, 'here')
       await using watcher = direct.watch(name)
