@@ -175,7 +175,7 @@ export function connectReason(text: string): string {
 export function plainReason(error: string): string {
   const reason = error.replace(/\s*\([\d-]+T[\d:.]+Z\)$/, '').trim()
   if (reason === 'Failed to connect')
-    return 'closed during the HTTP/2 handshake: the server may require TLS, or is not etcd'
+    return 'closed during the HTTP/2 handshake: the server may require TLS, may have revoked the client certificate, or is not etcd'
   if (/before secure TLS connection|wrong version number|packet length too long/.test(reason)) {
     return 'TLS handshake failed: the server may speak plain text, use http:// instead of https://'
   }

@@ -1,4 +1,4 @@
-/** Runs the jobs, so many at a time, in their order. Calls `done` with each result. */
+/** Runs the jobs in their order, at most `concurrency` at a time. Calls `done` with each result. */
 export async function runPool<Job, Result>(
   jobs: readonly Job[],
   concurrency: number,

@@ -23,7 +23,7 @@ export interface JobResult {
 /** A file that takes longer hangs. */
 const fileTimeoutMs = 240_000
 
-/** Runs a test file in a process of its own. A process that fails without a failed test counts as one. */
+/** Runs a test file in a separate process. A process that fails without a failed test counts as one. */
 export async function runJob(job: Job): Promise<JobResult> {
   const folder = mkdtempSync(join(tmpdir(), 'etcdkit-matrix-'))
   const startedAt = performance.now()

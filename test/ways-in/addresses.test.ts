@@ -86,7 +86,7 @@ describe('Members in SRV records', { concurrency: true }, () => {
   }
 })
 
-describe('A member with a port for HTTP of its own (`--listen-client-http-urls`)', { concurrency: true }, () => {
+describe('A member with a separate port for HTTP (`--listen-client-http-urls`)', { concurrency: true }, () => {
   for (const transport of transports) {
     test(`serves calls at the other, and a client of the HTTP port learns why not, by ${transport}`, async (t) => {
       const url = `http://127.0.0.1:${await freePort(t)}`
@@ -112,8 +112,8 @@ describe('A member with a port for HTTP of its own (`--listen-client-http-urls`)
 describe('Members that advertise addresses which the client cannot reach', { concurrency: true }, () => {
   for (const transport of transports) {
     test(`serve at their configured addresses with \`memberSync\`, by ${transport}`, async (t) => {
-      // A network that drops everything, and a port that refuses.
-      const flags = { 'advertise-client-urls': 'http://10.255.255.1:2379,http://127.0.0.1:1' }
+      // An address of no network, and a port that refuses.
+      const flags = { 'advertise-client-urls': 'http://192.0.2.1:2379,http://127.0.0.1:1' }
       const cluster = await startCluster(t, { members: 3, flags })
       const etcd = createClient(t, cluster, { transport, memberSync: { intervalMs: 50 } })
       await assertAllCalls(etcd, uniquePrefix())

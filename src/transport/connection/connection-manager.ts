@@ -46,6 +46,8 @@ const openingGraceMs = 150
 const electionGraceMs = 300
 /** Age at which the members' status is requested again when a route depends on roles or latencies. */
 const staleStatusMs = 10_000
+/** Age at which the status of a learner is requested again, while calls are made. */
+const staleLearnerMs = 1000
 
 /**
  * All connections of one client: picks one for each call, checks their liveness while calls are in flight, and replaces them
@@ -146,6 +148,7 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     if (this.#state.kind === 'idle') this.#open()
     if (this.#state.kind !== 'open' && route.endpoint === undefined) return undefined
     if (route.prefer !== undefined) this.#refreshStale()
+    if (this.#picker.learners.length > 0) this.#refreshLearners()
     const connection = this.#picker.pick(route, excludedEndpoints)
     if (connection === undefined) return undefined
     this.#clock.start()
@@ -307,10 +310,12 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
   }
 
   #refreshStale(): void {
-    const now = performance.now()
-    for (const connection of this.#connections) {
-      if (connection.state.kind === 'ready' && now - connection.refreshedAt > staleStatusMs) void connection.refresh()
-    }
+    refreshOlder(this.#connections, staleStatusMs)
+  }
+
+  /** A learner may have been promoted. */
+  #refreshLearners(): void {
+    refreshOlder(this.#picker.learners, staleLearnerMs)
   }
 
   /**
@@ -369,4 +374,11 @@ export function closedError(effect: 'none' | 'unknown' = 'none'): EtcdError {
 function isSettled(state: ConnectionState): boolean {
   if (state.kind === 'connecting') return state.error !== undefined
   return state.kind !== 'idle' && state.kind !== 'probing'
+}
+
+function refreshOlder(connections: readonly Connection[], ageMs: number): void {
+  const now = performance.now()
+  for (const connection of connections) {
+    if (connection.state.kind === 'ready' && now - connection.refreshedAt > ageMs) void connection.refresh()
+  }
 }

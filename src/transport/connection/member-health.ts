@@ -177,9 +177,11 @@ export class MemberHealth {
   #update(status: StatusResponse): void {
     this.#status = status
     this.#clusterId = status.header?.clusterId
+    const wasLearner = this.#isLearner
     this.#isLearner = status.isLearner
     this.#refreshedAt = performance.now()
     this.#host.statusReceived(status)
+    if (wasLearner !== status.isLearner && this.#state.kind === 'ready') this.#host.stateChanged(this.#state)
     if (this.#state.kind === 'ready' && hasNoLeader(status)) this.eject('no leader')
   }
 

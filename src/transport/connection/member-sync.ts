@@ -8,8 +8,8 @@ import { type Endpoint, parseEndpoints } from '../endpoint.js'
 export function memberEndpoints(members: readonly Member[], seeds: readonly Endpoint[]): readonly Endpoint[] {
   const tls = seeds.some((seed) => seed.tls)
   const found = members.flatMap(({ clientURLs }) => clientURLs.flatMap((url) => advertised(url, tls)))
-  const known = new Set(found.map(({ url }) => url))
-  return [...found, ...seeds.filter(({ url }) => !known.has(url))]
+  // Members may advertise one address together: that of a balancer.
+  return [...new Map([...found, ...seeds].map((endpoint) => [endpoint.url, endpoint])).values()]
 }
 
 /** Ignores what is not a usable endpoint: members may advertise anything. */

@@ -11,13 +11,21 @@ import type { EjectReason } from './ejection.js'
 export class Picker {
   #connections: readonly Connection[] = []
   #voters: readonly Connection[] = []
+  #learners: readonly Connection[] = []
   /** Starts at random: otherwise the first call and the streams of all clients would go to the same member. */
   #cursor = Math.floor(Math.random() * 1000)
+
+  /** Learners that are ready. No call shows when one is promoted, since none is sent to it. */
+  get learners(): readonly Connection[] {
+    return this.#learners
+  }
 
   /** Updates the candidates to the connections and their current states. */
   update(connections: readonly Connection[]): void {
     this.#connections = connections
-    this.#voters = onePerMember(connections.filter((c) => c.state.kind === 'ready' && c.role !== 'learner'))
+    const ready = connections.filter((c) => c.state.kind === 'ready')
+    this.#voters = onePerMember(ready.filter((c) => c.role !== 'learner'))
+    this.#learners = ready.filter((c) => c.role === 'learner')
   }
 
   /** The next connection for `route`, if possible not one of `excludedEndpoints`; `undefined` if there is none. */
