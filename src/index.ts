@@ -80,6 +80,8 @@ export type {
 } from './informer/informer-options.js'
 export { InformerSnapshot } from './informer/snapshot.js'
 export { ValueInformer, type ValueListener } from './informer/value-informer.js'
+export type { RetryOptions } from './interceptors/retry-options.js'
+export type { UnaryCall, UnaryInterceptor, UnaryResponse } from './interceptors/user-interceptors.js'
 export type { BatchingOptions } from './kv/batching/batching-options.js'
 export { type Comparable, type ComparableKey, type Comparison, key, keys } from './kv/compare.js'
 export type { CompactOptions, Kv } from './kv/kv.js'
@@ -147,6 +149,8 @@ export type { ElectionService, LeaderKey } from './server-concurrency/election-s
 export type { LockService, ServiceLock } from './server-concurrency/lock-service.js'
 export { channels, tracing } from './telemetry/channels.js'
 export type { ClientStats, EndpointStats } from './telemetry/client-stats.js'
+export type { LogLevel } from './telemetry/log-lines.js'
+export type { Logger } from './telemetry/logger.js'
 export type { OperationChannel, OperationSubscribers, StepChannel } from './telemetry/operation-channel.js'
 export type {
   AttemptBatch,

@@ -21,6 +21,7 @@ import type { RangeStreamSource } from '../streams/range-streams.js'
 import type { StreamSource } from '../streams/stream-source.js'
 import type { ClientStats } from '../telemetry/client-stats.js'
 import { startDebugLog } from '../telemetry/debug-log.js'
+import { startLogging } from '../telemetry/logger.js'
 import { checkCall } from '../transport/call-options.js'
 import { type ConnectionManager, closedError } from '../transport/connection/connection-manager.js'
 import type { EndpointDirectory } from '../transport/connection/endpoint-directory.js'
@@ -108,6 +109,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   readonly #events: Emitter<ClientEvents>
   readonly #stats: () => ClientStats
   readonly #repetitions: Repetition[] = []
+  readonly #stopLogging: () => void
   #closing: Promise<void> | undefined
   /** Users and roles, and statistics of this client's logins. */
   readonly auth: Auth
@@ -154,6 +156,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.cluster = new Cluster(transport, directory)
     this.maintenance = new Maintenance({ transport, streams, directory })
     this.auth = new Auth(transport, () => tokens?.stats ?? noAuthStats)
+    this.#stopLogging = loggingOf(options, parts.telemetry.client.id)
     this.#repeat(options.memberSyncMs, () => this.#syncMembers())
     this.#repeat(options.discovery?.refreshMs, () => this.#rediscover())
   }
@@ -301,6 +304,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     this.#tokens?.close()
     this.#manager.close()
     this.#events.emit('closed', {})
+    this.#stopLogging()
     this.#events.clear()
   }
 
@@ -330,6 +334,11 @@ export class Etcd extends Keyspace implements AsyncDisposable {
     warnAboutClearPassword(this.#options.auth, endpoints)
     this.#manager.replace(endpoints)
   }
+}
+
+function loggingOf({ log, diagnostics }: ResolvedOptions, clientId: number): () => void {
+  if (log === undefined) return () => {}
+  return startLogging({ ...log, clientId, reportsSlowCalls: Number.isFinite(diagnostics.slowCallMs) })
 }
 
 function userOf({ auth }: ResolvedOptions): string | undefined {

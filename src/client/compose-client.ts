@@ -8,6 +8,8 @@ import { deadlineInterceptor } from '../interceptors/deadline.js'
 import { metadataInterceptor, metadataWith } from '../interceptors/metadata.js'
 import { attemptObserver, callObserver } from '../interceptors/observe.js'
 import { CallQueues, type RetryDelay, retryInterceptor } from '../interceptors/retry.js'
+import type { RetryPolicy } from '../interceptors/retry-options.js'
+import { userInterceptor } from '../interceptors/user-interceptors.js'
 import { withReadBatches } from '../kv/batching/read-batches.js'
 import { servesReadTxns } from '../kv/batching/read-txn-support.js'
 import { withWriteGroups } from '../kv/batching/write-groups.js'
@@ -83,7 +85,7 @@ const maxWriteGroupBytes = 512 * 1024
  *        ↓                                        ↓
  *     observe → deadline     (around both)        ↓
  *        ↓                                        ↓
- *     retry → authentication → observe attempts → metadata → base transport → connection
+ *     interceptors of the user → retry → authentication → observe attempts → metadata → base transport → connection
  */
 export function composeClient(options: ResolvedOptions, events: Emitter<PartEvents>): ClientParts {
   const telemetry = new ClientTelemetry({ ...options.diagnostics, namespace: options.namespace?.toString() })
@@ -92,15 +94,16 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
   const base = new BaseTransport(manager, options.maxRequestBytes)
 
   // Tokens have separate queues: calls whose turn it is wait for the token.
-  const logins = retryCalls(manager, new CallQueues(), loginDelay)
-  const tokenCalls = [logins, attemptObserver(telemetry), metadataInterceptor()]
-  const tokens = tokenSource(foundation, manager, intercept(base, ...tokenCalls))
+  const logins = retryCalls(manager, new CallQueues(), options.retry, loginDelay)
+  const tokenTransport = intercept(base, logins, attemptObserver(telemetry), metadataInterceptor())
+  const tokens = tokenSource(foundation, manager, tokenTransport)
   const obstacle: Obstacle = () => manager.unavailability() ?? tokens?.obstacle()
 
   const queues = new CallQueues()
   const attempts = intercept(
     base,
-    retryCalls(manager, queues), // a call that the cluster does not accept now waits here, before it has any effect
+    ...options.interceptors.map(userInterceptor), // see a call once, whatever its attempts
+    retryCalls(manager, queues, options.retry), // a call that the cluster does not accept now waits here, before it has any effect
     ...(tokens === undefined ? [] : [authInterceptor(tokens)]), // inside of retries: a refused token is replaced at once
     attemptObserver(telemetry),
     metadataInterceptor(),
@@ -109,10 +112,9 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
     callObserver(telemetry, (endpoint) => manager.roleOf(endpoint), obstacle), // sees the caller's call, completes errors
     deadlineInterceptor(options.timeoutMs), // bounds everything inside, retries included
   ]
-  const transport = intercept(attempts, ...calls)
   const readCache = newReadCache(foundation)
+  const transport = intercept(attempts, ...calls)
   const kvParts = composeKv(foundation, { manager, attempts, calls, readCache })
-
   const streams = new StreamSource(manager, tokens, telemetry)
   const watches = watchMultiplexer(foundation, { manager, streams, kv: kvParts.kv })
   const keepAlives = keepAliveScheduler(foundation, manager, streams)
@@ -139,8 +141,14 @@ export function composeClient(options: ResolvedOptions, events: Emitter<PartEven
 /** A login costs a member as much CPU as thousands of reads, also if nobody waits for its answer any more. */
 const loginDelay: RetryDelay = { minMs: 100, baseMs: 500, maxMs: 10_000 }
 
-function retryCalls(manager: ConnectionManager, queues: CallQueues, unansweredDelay?: RetryDelay): Interceptor {
+function retryCalls(
+  manager: ConnectionManager,
+  queues: CallQueues,
+  policy: RetryPolicy,
+  unansweredDelay?: RetryDelay,
+): Interceptor {
   return retryInterceptor({
+    policy,
     queues,
     ...(unansweredDelay === undefined ? {} : { unansweredDelay }),
     hasUntriedEndpoint: (route, excludedEndpoints) => manager.hasUntriedEndpoint(route, excludedEndpoints),

@@ -42,6 +42,7 @@ import { TypedKeyspace } from '../typed/typed-keyspace.js'
 import { type WatchOptions, watch } from '../watch/watch.js'
 import type { WatchMultiplexer } from '../watch/watch-multiplexer.js'
 import type { Watcher } from '../watch/watcher.js'
+import { explainForeignCalls } from './foreign-calls.js'
 import { informerCopy } from './informer-copy.js'
 import { withNamespace } from './namespace/namespace-kv.js'
 import { rangeInNamespace } from './namespace/namespace-range.js'
@@ -73,6 +74,7 @@ export interface KeyspaceParts {
 /** The API on keys: all keys of the cluster, or those of a namespace. */
 export class Keyspace extends Kv {
   static {
+    explainForeignCalls(this.prototype)
     printAs(this, (keyspace) => ({ prefix: printedBytes(keyspace.#parts.prefix) }))
   }
   readonly #parts: KeyspaceParts
@@ -90,14 +92,15 @@ export class Keyspace extends Kv {
    * Watches a key or a range of keys. The events arrive ordered by revision, each exactly once, also when connections are
    * lost or members restart. The watch starts immediately; `ready()` resolves when a member has confirmed it.
    *
-   * @param range A key, `{ key }`, `{ prefix }` or `{ from, to }`.
+   * @param range A key, `{ key }`, `{ prefix }` or `{ from, to }`, or an array of these: their events arrive together, ordered by
+   *   revision and each once, also where ranges overlap.
    * @returns An async iterable of events; leaving the loop closes the watch. See `Watcher` for the errors that end it.
    * @throws `InvalidArgumentError` for wrong arguments.
    * @example
    * const { kvs, revision } = await etcd.range({ prefix: 'config/' })
    * for await (const event of etcd.watch({ prefix: 'config/' }, { startRevision: revision + 1 })) apply(event)
    */
-  watch(range: KeyRange, options: WatchOptions = {}): Watcher {
+  watch(range: KeyRange | readonly KeyRange[], options: WatchOptions = {}): Watcher {
     const { watches, prefix, telemetry, obstacle } = this.#parts
     return watch(
       {

@@ -14,8 +14,12 @@ import {
   positiveInteger,
   wellFormed,
 } from '../core/validate.js'
+import { type RetryOptions, type RetryPolicy, resolveRetry } from '../interceptors/retry-options.js'
+import { checkInterceptors, type UnaryInterceptor } from '../interceptors/user-interceptors.js'
 import { type BatchingOptions, type ResolvedBatching, resolveBatching } from '../kv/batching/batching-options.js'
 import type { ReadCacheLimits } from '../kv/reads/read-cache.js'
+import type { LogLevel } from '../telemetry/log-lines.js'
+import { checkLogger, type Logger, logLevels } from '../telemetry/logger.js'
 import type { ChannelSettings, TransportKind } from '../transport/channel-settings.js'
 import type { SrvDiscovery } from '../transport/connection/srv-discovery.js'
 import { plainCredentials, TlsMaterial, type TlsOptions } from '../transport/credentials.js'
@@ -109,6 +113,17 @@ export interface ClientOptions {
   readonly maxRangeBytes?: number | undefined
   /** How the client appears in logs, traces and metrics. */
   readonly diagnostics?: DiagnosticsOptions | undefined
+  /** How failed calls are retried. */
+  readonly retry?: RetryOptions | undefined
+  /**
+   * Functions around every unary call, the first one outermost. Streams (watches, keep-alives, snapshots) and requests for tokens
+   * do not pass them.
+   */
+  readonly interceptors?: readonly UnaryInterceptor[] | undefined
+  /** Receives the log of the client: pino, bunyan, `console`, or an object with the same methods. @default no log */
+  readonly logger?: Logger | undefined
+  /** The lowest level that is logged. `debug` makes the client observe each attempt of a call. @default 'info' */
+  readonly logLevel?: LogLevel | undefined
 }
 
 /** The complete, validated options. */
@@ -130,6 +145,9 @@ export interface ResolvedOptions {
   readonly maxTxnOps: number
   readonly maxRangeKeys: number
   readonly maxRangeBytes: number
+  readonly retry: RetryPolicy
+  readonly interceptors: readonly UnaryInterceptor[]
+  readonly log: { readonly logger: Logger; readonly level: LogLevel } | undefined
   readonly diagnostics: Required<{ readonly [Name in keyof DiagnosticsOptions]: NonNullable<DiagnosticsOptions[Name]> }>
 }
 
@@ -184,6 +202,10 @@ export const optionNames = [
   'maxRangeKeys',
   'maxRangeBytes',
   'diagnostics',
+  'retry',
+  'interceptors',
+  'logger',
+  'logLevel',
 ] as const
 
 /** Validates the options of a client and applies the defaults. Throws `InvalidArgumentError` for the first mistake. */
@@ -214,6 +236,9 @@ export function resolveOptions(input: string | ClientOptions): ResolvedOptions {
     maxRangeKeys: positiveInteger('maxRangeKeys', options.maxRangeKeys ?? defaults.maxRangeKeys),
     maxRangeBytes: positiveInteger('maxRangeBytes', options.maxRangeBytes ?? defaults.maxRangeBytes),
     diagnostics: resolveDiagnostics(options.diagnostics),
+    retry: resolveRetry(options.retry),
+    interceptors: checkInterceptors(options.interceptors),
+    log: resolveLog(options),
   })
 }
 
@@ -340,4 +365,9 @@ function resolveDiagnostics(diagnostics: DiagnosticsOptions = {}): ResolvedOptio
     keys: optionalBoolean('diagnostics.keys', keys) ?? true,
     slowCallMs: durationMs('diagnostics.slowCallMs', slowCallMs),
   }
+}
+
+function resolveLog({ logger, logLevel }: ClientOptions): ResolvedOptions['log'] {
+  const level = oneOf('logLevel', logLevel ?? 'info', logLevels)
+  return logger === undefined ? undefined : { logger: checkLogger(logger), level }
 }

@@ -7,6 +7,11 @@ import { describe, keyBytes } from './validate.js'
 /** A key or a value: a string, which is stored as UTF-8, or bytes. */
 export type Bytes = string | Uint8Array
 
+/** A `Uint8Array`, by its tag alone: editors would offer its members beside the fields of a range otherwise. */
+interface ByteArray {
+  readonly [Symbol.toStringTag]: 'Uint8Array'
+}
+
 /**
  * The keys that an operation covers:
  *
@@ -19,10 +24,22 @@ export type Bytes = string | Uint8Array
  * await etcd.range({ from: 'users/a', to: 'users/n' })
  */
 export type KeyRange =
-  | Bytes
-  | { readonly key: Bytes }
-  | { readonly prefix: Bytes }
-  | { readonly from: Bytes; readonly to?: Bytes | undefined }
+  | string
+  | ByteArray
+  | {
+      /** One key. */
+      readonly key: Bytes
+    }
+  | {
+      /** All keys that start with this; an empty prefix means all keys. */
+      readonly prefix: Bytes
+    }
+  | {
+      /** All keys from this one on, in the order of bytes. */
+      readonly from: Bytes
+      /** The end of the range, which is not part of it. @default no end */
+      readonly to?: Bytes | undefined
+    }
 
 /** A range in etcd's encoding: `[key, rangeEnd)`. An empty `rangeEnd` means one key, a zero byte means all keys `>= key`. */
 export interface EncodedRange {
@@ -124,6 +141,7 @@ function invalid(range: unknown): InvalidArgumentError {
 /** Shows the names of an object's fields, which may be misspelled, but none of its values. */
 function rangeKind(range: unknown): string {
   const kind = describe(range)
+  if (types.isPromise(range)) return `${kind}: await it`
   const names = kind === 'an object' ? Object.keys(Object(range)).join(', ') : ''
   return names === '' ? kind : `${kind} with ${describe(names)}`
 }

@@ -6,7 +6,7 @@ import { isRevoked } from './revoked.js'
 /** Rejects what is no object of options, and unknown options; suggests the name that was probably meant. */
 export function assertKnownOptions(owner: string, options: object, known: readonly string[]): void {
   if (!isOptions(options, known)) {
-    const hint = isInstance(options, AbortSignal) ? ': pass { signal }' : ''
+    const hint = optionsHint(options)
     throw new InvalidArgumentError(`options of ${owner} must be an object, got ${describe(options)}${hint}`)
   }
   for (const name in options) {
@@ -27,6 +27,12 @@ function isOptions(value: unknown, known: readonly string[]): boolean {
 /** `instanceof`, for any value. */
 function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
   return typeof value === 'object' && value !== null && !isRevoked(value) && value instanceof type
+}
+
+/** What to pass instead of something that is no object of options. */
+function optionsHint(options: unknown): string {
+  if (typeof options === 'function') return ': there are no callbacks, await the result'
+  return isInstance(options, AbortSignal) ? ': pass { signal }' : ''
 }
 
 /** Validates an integer of at least 1. */
@@ -62,7 +68,9 @@ export function optionalBoolean(name: string, value: unknown): boolean | undefin
 /** Validates the ID of a lease or a member in hexadecimal. */
 export function hexId(name: string, value: unknown): string {
   if (typeof value === 'string' && /^[0-9a-f]{1,16}$/i.test(value)) return value
-  throw new InvalidArgumentError(`\`${name}\` must be 1 to 16 hexadecimal digits, got ${describe(value)}`)
+  throw new InvalidArgumentError(
+    `\`${name}\` must be 1 to 16 hexadecimal digits, got ${describe(value)}${idHint(value)}`,
+  )
 }
 
 /** Validates one of several strings. */
@@ -113,12 +121,25 @@ function isDetached(buffer: ArrayBufferLike): boolean {
   }
 }
 
+/** IDs in decimal have up to 20 digits, and numbers in JavaScript are not exact enough for them. */
+function idHint(value: unknown): string {
+  if (typeof value === 'string' && /^\d{17,20}$/.test(value)) return `: that is decimal, pass BigInt(id).toString(16)`
+  return typeof value === 'bigint' || typeof value === 'number' ? ': pass the text that etcdctl prints' : ''
+}
+
 /** What to pass instead of a value that is neither text nor bytes. */
 function bytesHint(name: string, value: unknown): string {
-  if (name === 'value' && (typeof value === 'number' || typeof value === 'boolean')) return ': pass String(value)'
-  if (typeof value !== 'object' || value === null || types.isPromise(value) || isRevoked(value)) return ''
-  if (name === 'value') return ': pass JSON.stringify(value)'
+  if (types.isPromise(value)) return ': await it'
+  if (name === 'value') return valueHint(value)
+  if (typeof value !== 'object' || value === null || isRevoked(value)) return ''
   return 'prefix' in value || 'from' in value ? ': for a range there are range(), list() and deleteRange()' : ''
+}
+
+function valueHint(value: unknown): string {
+  if (value === null) return ': delete() deletes a key'
+  if (types.isDate(value)) return ': pass value.toISOString()'
+  if (typeof value === 'object') return isRevoked(value) ? '' : ': pass JSON.stringify(value)'
+  return ['number', 'boolean', 'bigint'].includes(typeof value) ? ': pass String(value)' : ''
 }
 
 const longestDescription = 60
@@ -163,12 +184,24 @@ function unknownOption(owner: string, name: string, known: readonly string[]): I
   const shown = name.length <= longestDescription ? name : `${name.slice(0, longestDescription - 1)}…`
   const meant = nearest(shown, known)
   const guess = meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`
-  const hint = (owner.startsWith('new ') ? undefined : elsewhere.get(name)) ?? guess
+  const hint = (owner.startsWith('new ') ? clientOptions : callOptions).get(name) ?? guess
   return new InvalidArgumentError(`unknown option \`${shown}\` of ${owner}: ${hint}`)
 }
 
 /** Options of other clients, and what replaces them here. */
-const elsewhere: ReadonlyMap<string, string> = new Map([
+const clientOptions: ReadonlyMap<string, string> = new Map([
+  ['hosts', 'the members are `endpoints`'],
+  ['host', 'the members are `endpoints`'],
+  ['credentials', 'certificates are `tls: { ca, cert, key }`'],
+  ['username', 'users are `auth: { username, password }`'],
+  ['password', 'users are `auth: { username, password }`'],
+  ['dialTimeout', 'the time to wait for a connection is `connectTimeoutMs`'],
+  ['grpcOptions', 'keepalives are `keepaliveMs` and `keepaliveTimeoutMs`'],
+  ['faultHandling', 'retries are `retry`'],
+  ['defaultCallOptions', 'the time limit of calls is `timeoutMs`'],
+  ['prefix', 'the prefix of all keys is `namespace`'],
+])
+const callOptions: ReadonlyMap<string, string> = new Map([
   ['prefix', 'a range is the first argument, as in range({ prefix }), list({ prefix }) and deleteRange({ prefix })'],
   ['codec', 'values are read by kv.as(codec), and written as codec.encode(value)'],
 ])

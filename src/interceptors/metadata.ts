@@ -20,7 +20,10 @@ export function metadataInterceptor(): Interceptor {
   return (method, request, context, next) => {
     const { token } = context.progress
     if (token !== current.token) current = metadataPair(token)
-    progressOf.metadata(context).metadata = context.requiresFloor ? current.requireLeader : current.plain
+    const metadata = context.requiresFloor ? current.requireLeader : current.plain
+    const { addedMetadata } = context
+    progressOf.metadata(context).metadata =
+      addedMetadata === undefined ? metadata : Object.freeze({ ...metadata, ...addedMetadata })
     return next(method, request, context)
   }
 }

@@ -7,9 +7,12 @@ import { progressOf } from '../transport/call-progress.js'
 import { isTransportCode } from '../transport/grpc-status.js'
 import type { CallContext, Interceptor, Route, UnaryHandler } from '../transport/transport.js'
 import { CallQueue, type CallQueueStats, type CallVerdict, minAttemptMs } from './call-queue.js'
+import { defaultRetryPolicy, type RetryPolicy } from './retry-options.js'
 
 /** Options of the retry interceptor. */
-export interface RetryOptions {
+export interface RetryInterceptorOptions {
+  /** @default `defaultRetryPolicy` */
+  readonly policy?: RetryPolicy
   /** Calls that other calls wait for, such as those that obtain a token, need separate queues. */
   readonly queues: CallQueues
   /** Whether a healthy member is left that has not failed the call: it is tried without a delay. */
@@ -30,7 +33,7 @@ export interface RetryDelay {
   readonly maxMs: number
 }
 
-const usualDelay: RetryDelay = { minMs: 5, baseMs: 25, maxMs: 500 }
+const minDelayMs = 5
 const overloadDelay: RetryDelay = { minMs: 100, baseMs: 200, maxMs: 1000 }
 
 /** Refusals because there is no leader: nothing was done. */
@@ -90,7 +93,7 @@ const noRetry = { kind: 'none' } as const
  * long as its queue is full. So calls that all members refuse cost the cluster a few probes, however many calls wait, and
  * none of them fails before its deadline.
  */
-export function retryInterceptor(options: RetryOptions): Interceptor {
+export function retryInterceptor(options: RetryInterceptorOptions): Interceptor {
   const { queues, closing } = options
   closing?.addEventListener('abort', () => queues.open())
   const retries = new Retries(options)
@@ -98,10 +101,12 @@ export function retryInterceptor(options: RetryOptions): Interceptor {
 }
 
 class Retries {
-  readonly #options: RetryOptions
+  readonly #options: RetryInterceptorOptions
+  readonly #policy: RetryPolicy
 
-  constructor(options: RetryOptions) {
+  constructor(options: RetryInterceptorOptions) {
     this.#options = options
+    this.#policy = options.policy ?? defaultRetryPolicy
   }
 
   async call<Request, Response>(
@@ -117,7 +122,7 @@ class Retries {
       queue.succeeded(round)
       return response
     } catch (error) {
-      const retry = this.#ended(queue, round, error, context)
+      const retry = this.#ended(queue, round, error, context, 1)
       if (retry.kind === 'none') throw error
       return this.#retryCall(queue, retry, method, request, next)
     }
@@ -155,13 +160,13 @@ class Retries {
       failure = error
       throw error
     }
-    const attempt = async (): Promise<Response> => {
+    const attempt = async (retries: number): Promise<Response> => {
       try {
         const response = await send(context)
         queue.succeeded(round)
         return response
       } catch (error) {
-        next = this.#ended(queue, round, error, context)
+        next = this.#ended(queue, round, error, context, retries + 1)
         return fail(error)
       }
     }
@@ -179,11 +184,22 @@ class Retries {
   }
 
   /** Reports the end of an attempt to the queue, and decides how the call is retried. */
-  #ended(queue: CallQueue, round: number, error: unknown, context: CallContext): Retry | typeof noRetry {
-    const next = mayRetry(error, context) ? this.#next(error, context) : noRetry
+  #ended(
+    queue: CallQueue,
+    round: number,
+    error: unknown,
+    context: CallContext,
+    attempts: number,
+  ): Retry | typeof noRetry {
+    const retries = attempts < this.#policy.maxAttempts && mayRetry(error, context) && this.#allows(error)
+    const next = retries ? this.#next(error, context) : noRetry
     if (next.kind !== 'none' && next.error.effect === 'unknown') progressOf.retry(context).mayBeApplied = true
     queue.failed(round, next.kind === 'elsewhere' ? 'nothing' : verdictOf(error, context), error)
     return next
+  }
+
+  #allows({ code }: EtcdError): boolean {
+    return this.#policy.codes?.has(code) ?? true
   }
 
   #next(error: EtcdError, context: CallContext): Retry {
@@ -218,8 +234,12 @@ class Retries {
   }
 
   #delayAfter({ code, effect }: EtcdError): RetryDelay {
-    if (code === 'TOO_MANY_REQUESTS') return overloadDelay
-    return (effect === 'unknown' ? this.#options.unansweredDelay : undefined) ?? usualDelay
+    const { baseDelayMs: baseMs, maxDelayMs: maxMs } = this.#policy
+    const usualDelay = { minMs: minDelayMs, baseMs, maxMs }
+    if (code !== 'TOO_MANY_REQUESTS')
+      return (effect === 'unknown' ? this.#options.unansweredDelay : undefined) ?? usualDelay
+    const { minMs } = overloadDelay
+    return { minMs, baseMs: Math.max(baseMs, overloadDelay.baseMs), maxMs: Math.max(maxMs, overloadDelay.maxMs) }
   }
 
   async #turn(queue: CallQueue, context: CallContext, refusal: EtcdError | undefined): Promise<number> {

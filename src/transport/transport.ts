@@ -60,6 +60,8 @@ export interface CallContext extends Readonly<Required<Omit<CallKind, 'metadata'
   readonly startedAt: number
   /** Without a `timeoutMs`, `Infinity` until the deadline interceptor sets the client's default. */
   readonly deadlineAt: number
+  /** Metadata that interceptors of the user have added. */
+  readonly addedMetadata: CallMetadata | undefined
   /** Members to avoid where there is a choice. */
   readonly excludedEndpoints: ReadonlySet<string> | undefined
   readonly progress: CallProgress
@@ -91,6 +93,7 @@ export function callContext(
     proposal: kind.proposal ?? false,
     readPolicy: kind.readPolicy,
     mayUseCache: kind.mayUseCache ?? false,
+    addedMetadata: undefined,
     excludedEndpoints: undefined,
     progress: newProgress(kind.metadata),
   }

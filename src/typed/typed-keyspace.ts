@@ -25,7 +25,7 @@ export interface TypedStore
     Kv,
     'get' | 'exists' | 'count' | 'list' | 'put' | 'putIf' | 'delete' | 'deleteIf' | 'deleteRange' | 'update'
   > {
-  watch(range: KeyRange, options?: WatchOptions): Watcher
+  watch(range: KeyRange | readonly KeyRange[], options?: WatchOptions): Watcher
   informer<T, Name extends string>(range: KeyRange, options: CodecInformerOptions<T, Name>): Informer<T, Name>
   value<T>(key: Bytes, codec: Codec<T, never>): ValueInformer<T>
 }
@@ -162,7 +162,7 @@ export class TypedKeyspace<T, Input = T> {
   }
 
   /** Watches a range, by default all keys. An event whose value cannot be decoded has the type `invalid`. */
-  watch(range: KeyRange = everything, options?: WatchOptions): TypedWatcher<T> {
+  watch(range: KeyRange | readonly KeyRange[] = everything, options?: WatchOptions): TypedWatcher<T> {
     return new TypedWatcher(this.#store.watch(range, options), this.#codec)
   }
 

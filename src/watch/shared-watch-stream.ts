@@ -105,6 +105,11 @@ export class SharedWatchStream implements WatchStreamHost {
     return this.#stream.current?.lastMessageAt ?? Number.NEGATIVE_INFINITY
   }
 
+  /** Whether the member is known not to report progress reliably. */
+  get lacksProgress(): boolean {
+    return this.#stream.current?.lacksProgress ?? false
+  }
+
   requestProgress(): void {
     this.#stream.current?.requestProgress()
   }

@@ -106,9 +106,14 @@ export class WatchMultiplexer implements SharedWatchStreamOwner {
     stream.add(watch)
   }
 
-  /** Requests progress of the subscriber's watcher; the member may not answer. */
-  requestProgress(subscriber: Subscriber): void {
-    this.#streamOf(subscriber)?.requestProgress()
+  /** Requests progress of the subscribers' watchers, once from each stream; the member may not answer. */
+  requestProgress(...subscribers: readonly Subscriber[]): void {
+    for (const stream of new Set(subscribers.map((each) => this.#streamOf(each)))) stream?.requestProgress()
+  }
+
+  /** Whether the member of the subscriber's watcher is known not to report progress reliably. */
+  lacksProgress(subscriber: Subscriber): boolean {
+    return this.#streamOf(subscriber)?.lacksProgress ?? false
   }
 
   /** When the member of the subscriber's watcher last sent a message. */

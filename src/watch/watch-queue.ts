@@ -32,7 +32,7 @@ export interface WatchQueueOptions {
 type Ending = { readonly kind: 'closed' } | { readonly kind: 'failed'; readonly error: unknown }
 
 /** Bounds memory for large values, whatever the number of events. */
-const bufferBytesLimit = 64 * 1024 * 1024
+export const bufferBytesLimit = 64 * 1024 * 1024
 
 /** Buffers batches between the stream and one consumer. It is full when `maxBufferedEvents` events are buffered. */
 export class WatchQueue implements Subscriber {
@@ -241,7 +241,8 @@ export class WatchQueue implements Subscriber {
   }
 }
 
-function bytesOf({ events }: WatchBatch): number {
+/** The size of the events of a batch. */
+export function bytesOf({ events }: WatchBatch): number {
   let bytes = 0
   for (const { kv, prevKv } of events) {
     bytes += kv.key.length + kv.value.length + (prevKv === undefined ? 0 : prevKv.value.length)

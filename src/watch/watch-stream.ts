@@ -93,6 +93,11 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
     return hasReliableProgress(this.call?.serverVersion)
   }
 
+  /** Whether the member is known not to report progress reliably. */
+  get lacksProgress(): boolean {
+    return this.call?.serverVersion !== undefined && !this.#trusted
+  }
+
   /** Creates a watcher here, at its `next` revision. */
   add(watch: ServerWatch): void {
     this.#lastId += 1

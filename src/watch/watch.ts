@@ -4,12 +4,14 @@ import { type EncodedRange, emptyKey, encodeRange, type KeyRange } from '../core
 import { assertKnownOptions, oneOf, optionalBoolean, optionalSignal, positiveInteger } from '../core/validate.js'
 import type { Obstacle } from '../core/wait.js'
 import type { FilterType } from '../protobuf/generated/messages.js'
+import { MergedWatch } from './merged-watch.js'
+import { coveringRange, disjointRanges } from './range-union.js'
 import { type RangePages, ResyncQueue } from './resync-queue.js'
 import type { WatchSpec } from './server-watch.js'
 import type { WatchBatch } from './watch-event.js'
 import type { WatchMultiplexer } from './watch-multiplexer.js'
 import { WatchQueue } from './watch-queue.js'
-import { Watcher } from './watcher.js'
+import { isSeveral, Watcher } from './watcher.js'
 
 /** Options of `watch()`. */
 export interface WatchOptions {
@@ -72,13 +74,34 @@ const defaultMaxBufferedEvents = 10_000
 const filtersOf: Readonly<Record<'put' | 'delete', readonly FilterType[]>> = { put: ['NODELETE'], delete: ['NOPUT'] }
 
 /** Starts a watch; `Keyspace.watch()` documents it. */
-export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions): Watcher {
+export function watch(scope: WatchScope, range: KeyRange | readonly KeyRange[], options: WatchOptions): Watcher {
   checkOptions(options)
+  if (!isSeveral(range)) return watchOne(scope, range, encodedRange(scope, range), options)
+  if (range.length === 0) throw new InvalidArgumentError('watch() takes at least one range, got an empty array')
+  const [only, ...others] = range
+  if (only !== undefined && others.length === 0) return watch(scope, only, options)
+  const ranges = disjointRanges(range.map((each) => encodedRange(scope, each)))
+  const [first, second] = ranges
+  if (options.onCompacted === 'resync') {
+    throw new InvalidArgumentError(
+      '`onCompacted: "resync"` needs a watch of one range: use a watch or an informer for each',
+    )
+  }
+  if (first !== undefined && second === undefined) return watchOne(scope, range, first, options)
+  return watchSeveral(scope, range, ranges, options)
+}
+
+function watchOne(
+  scope: WatchScope,
+  range: KeyRange | readonly KeyRange[],
+  encoded: EncodedRange,
+  options: WatchOptions,
+): Watcher {
   const { multiplexer, obstacle } = scope
   const { signal, startRevision } = options
-  const spec = specOf(scope, range, options)
+  const spec = { ...encoded, ...kindOf(options) }
   let removeListener = (): void => {}
-  const queue = queueOf(scope, range, spec, options, (error) => {
+  const queue = queueOf(scope, isSeveral(range) ? [] : [range], spec, options, (error) => {
     removeListener()
     ended?.(error)
   })
@@ -98,23 +121,57 @@ export function watch(scope: WatchScope, range: KeyRange, options: WatchOptions)
   })
 }
 
-function specOf({ translation }: WatchScope, range: KeyRange, { prevKv = false, only }: WatchOptions): WatchSpec {
+/** A watch of ranges without a key in common. */
+function watchSeveral(
+  { multiplexer, obstacle, translation, opened }: WatchScope,
+  range: readonly KeyRange[],
+  ranges: readonly EncodedRange[],
+  options: WatchOptions,
+): Watcher {
+  const { signal, startRevision, maxBufferedEvents = defaultMaxBufferedEvents, progress = false } = options
+  const spec = kindOf(options)
+  let removeListener = (): void => {}
+  const onEnded = (error?: unknown): void => {
+    removeListener()
+    merged.end()
+    ended?.(error)
+  }
+  const map = translation?.batch ?? ((batch: WatchBatch) => batch)
+  const queue = new WatchQueue({ drained: () => merged.drained() }, { maxBufferedEvents, progress, map, onEnded })
+  const merged = new MergedWatch({ multiplexer, queue, ranges, spec, maxBufferedEvents })
+  const ended = opened?.({ ...coveringRange(ranges), ...spec }, queue)
+  removeListener = onAbort(signal, (reason) => queue.fail(reason))
+  if (signal?.aborted !== true) merged.start(startRevision)
+  return new Watcher(queue, {
+    range,
+    obstacle,
+    leave: () => merged.end(),
+    requestProgress: () => merged.requestProgress(),
+    lastMessageAt: () => Math.max(...merged.parts.map((part) => multiplexer.lastMessageAt(part))),
+    ping: () => merged.parts.forEach((part) => void multiplexer.ping(part)),
+  })
+}
+
+function kindOf({ prevKv = false, only }: WatchOptions): Pick<WatchSpec, 'prevKv' | 'filters'> {
+  return { prevKv, filters: only === undefined ? [] : filtersOf[only] }
+}
+
+function encodedRange({ translation }: WatchScope, range: KeyRange): EncodedRange {
   const encoded = encodeRange(range)
   if (encoded.key.length === 0) throw emptyKey()
-  const { key, rangeEnd } = translation === undefined ? encoded : translation.range(encoded)
-  return { key, rangeEnd, prevKv, filters: only === undefined ? [] : filtersOf[only] }
+  return translation === undefined ? encoded : translation.range(encoded)
 }
 
 function queueOf(
   { multiplexer, translation, pages }: WatchScope,
-  range: KeyRange,
+  [range]: readonly KeyRange[],
   spec: WatchSpec,
   { maxBufferedEvents = defaultMaxBufferedEvents, progress = false, onCompacted, only }: WatchOptions,
   onEnded: (error?: unknown) => void,
 ): WatchQueue {
   const map = translation?.batch ?? ((batch: WatchBatch) => batch)
   const options = { maxBufferedEvents, progress, map, onEnded }
-  if (onCompacted !== 'resync') return new WatchQueue(multiplexer, options)
+  if (onCompacted !== 'resync' || range === undefined) return new WatchQueue(multiplexer, options)
   if (only === 'delete') {
     throw new InvalidArgumentError('`onCompacted: "resync"` needs puts: it cannot be combined with `only: "delete"`')
   }

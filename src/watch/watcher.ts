@@ -28,7 +28,7 @@ export interface WatchStatus {
 
 /** What a watcher needs from the multiplexer. */
 export interface WatcherHost {
-  readonly range: KeyRange
+  readonly range: KeyRange | readonly KeyRange[]
   readonly obstacle: Obstacle
   /** Ends the subscription. */
   leave(): void
@@ -60,7 +60,7 @@ export interface WatcherHost {
  */
 export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
   static {
-    printAs(this, (watcher) => ({ ...printedRange(watcher.#host.range), ...watcher.status }))
+    printAs(this, (watcher) => ({ ...printedRanges(watcher.#host.range), ...watcher.status }))
   }
   readonly #queue: WatchQueue
   readonly #host: WatcherHost
@@ -151,4 +151,13 @@ export class Watcher implements AsyncIterable<WatchEvent>, AsyncDisposable {
     if (this.#isIterated) throw new InvalidArgumentError('a watch can be iterated only once: start another watch')
     this.#isIterated = true
   }
+}
+
+function printedRanges(range: KeyRange | readonly KeyRange[]): object {
+  return isSeveral(range) ? { ranges: range.map(printedRange) } : printedRange(range)
+}
+
+/** Whether a watch was given an array of ranges. */
+export function isSeveral(range: KeyRange | readonly KeyRange[]): range is readonly KeyRange[] {
+  return Array.isArray(range)
 }

@@ -100,7 +100,7 @@ describe('assertKnownOptions', () => {
     assert.equal(refusal('limit'), 'options of get() must be an object, got "limit"')
     assert.equal(
       refusal(() => {}),
-      'options of get() must be an object, got a function',
+      'options of get() must be an object, got a function: there are no callbacks, await the result',
     )
   })
 })

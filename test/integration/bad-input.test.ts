@@ -411,7 +411,7 @@ describe('Bad client options', () => {
       ['', '`endpoints` must be http://host:port'],
       [{ endpoints: 'http://a:x' }, '`endpoints` must be http://host:port'],
       [{ endpoints: ['http://a', 'https://b'] }, '`endpoints` must all use TLS or all use plain text'],
-      [{ endpoints, hosts: ['a'] }, 'unknown option `hosts` of new Etcd(): known are endpoints'],
+      [{ endpoints, hosts: ['a'] }, 'unknown option `hosts` of new Etcd(): the members are `endpoints`'],
       [{ endpoints, timeout: 5 }, 'unknown option `timeout` of new Etcd(): did you mean `timeoutMs`?'],
       [{ endpoints, discovery: { domain: 'x' } }, '`endpoints` and `discovery` exclude each other'],
       [{ discovery: 'x' }, 'options of discovery must be an object, got "x"'],

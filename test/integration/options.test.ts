@@ -16,7 +16,7 @@ import { DnsServer } from '../support/dns-server.js'
 import { createClient } from '../support/fixtures.js'
 import { within } from '../support/slack.js'
 
-const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+const guide = readFileSync(join(import.meta.dirname, '../../docs/options.md'), 'utf8')
 
 async function timedRejection(call: Promise<unknown>, code: string): Promise<number> {
   const startedAt = performance.now()
@@ -51,8 +51,8 @@ describe('The option', () => {
     return `http://127.0.0.1:${port}`
   }
 
-  test('table of the README lists every option with its actual default', () => {
-    const table = readme.slice(readme.indexOf('## Options'), readme.indexOf('## Diagnostics'))
+  test('table of docs/options.md lists every option with its actual default', () => {
+    const table = guide.slice(guide.indexOf('## Client options'))
     const rows = [...table.matchAll(/^\| (`[^|]+?) +\| ([^|]+?) +\|/gm)].map(([, names = '', values = '']) => ({
       names: [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name ?? ''),
       numbers: values.split(', ').map((value) => Number(value.replaceAll(' ', ''))),

@@ -106,7 +106,7 @@ describe('Typed values', () => {
     await assert.rejects(users.put('ada', wrong), expected)
     await assert.rejects(users.putIf('ada', wrong, 0), expected)
     assert.throws(() => users.ops.put('ada', wrong), expected)
-    await assert.rejects(users.put('ada', undefined as never), /json: undefined has no JSON form/)
+    await assert.rejects(users.put('ada', undefined as never), /must have a JSON form, got undefined/)
     await assert.rejects(users.put('ada', Promise.resolve(ada) as never), { name: 'InvalidArgumentError' })
     assert.deepEqual(
       attempts.map(({ method }) => method),

@@ -19,11 +19,12 @@ const modules = join(root, 'node_modules')
 /** What a TypeScript project has beside the package. */
 const projectDependencies = ['typescript', '@types/node']
 
-/** What a project has that uses the adapters. */
+/** What a project has that uses the adapters, or logs. */
 const adapterDependencies = [
   '@opentelemetry/api',
   '@opentelemetry/sdk-metrics',
   '@opentelemetry/sdk-trace-base',
+  'pino',
   'prom-client',
 ]
 

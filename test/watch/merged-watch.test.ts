@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { describe, mock, test } from 'node:test'
+import { EtcdError } from '../../src/core/errors.js'
+import { ClusterIdentity } from '../../src/transport/connection/cluster-identity.js'
+import { MergedWatch } from '../../src/watch/merged-watch.js'
+import { WatchMultiplexer } from '../../src/watch/watch-multiplexer.js'
+import { WatchQueue } from '../../src/watch/watch-queue.js'
+import { FakeStreams, putEvent, settled, specFor } from './fake-streams.js'
+
+const lost = new EtcdError('lost', { code: 'CONNECTION_LOST', effect: 'none' })
+
+/** A watch of the keys a and b, on streams that answer what the test says. */
+function watching({ start, version = '3.5.30', max = 100 }: { start?: number; version?: string; max?: number } = {}) {
+  const streams = new FakeStreams()
+  streams.serverVersion = version
+  const multiplexer = new WatchMultiplexer({
+    streams,
+    events: { emit() {} },
+    identity: new ClusterIdentity({ clusterChanged() {}, revisionRewound() {}, termRaised() {} }),
+    currentRevision: async () => 1000,
+  })
+  const queue = new WatchQueue(
+    { drained: () => merged.drained() },
+    { maxBufferedEvents: max, progress: false, map: (same) => same },
+  )
+  const { prevKv, filters } = specFor('a')
+  const ranges = [specFor('a'), specFor('b')]
+  const merged = new MergedWatch({ multiplexer, queue, ranges, spec: { prevKv, filters }, maxBufferedEvents: max })
+  merged.start(start)
+  return { streams, multiplexer, queue, merged }
+}
+
+/** The revisions and event counts of what waits for the consumer. */
+function taken(queue: WatchQueue): string[] {
+  const all: string[] = []
+  for (let batch = queue.takeNow(); batch !== undefined; batch = queue.takeNow()) {
+    all.push(`${batch.revision}:${batch.events.length}`)
+    queue.delivered(batch)
+  }
+  return all
+}
+
+describe('A merged watch', () => {
+  test('delivers a revision when all watchers have passed it, by events or by progress', async () => {
+    const { streams, queue, merged } = watching({ start: 10 })
+    await settled()
+    const { last } = streams
+    last.created(1, 20)
+    last.created(2, 20)
+    assert.deepEqual(
+      last.creates.map(({ startRevision }) => startRevision),
+      [10, 10],
+    )
+    last.events(1, 11, 13)
+    assert.deepEqual(taken(queue), [])
+    last.events(2, 12, 13)
+    assert.deepEqual(taken(queue), ['11:1', '12:1', '13:2'])
+    last.events(1, 25)
+    assert.deepEqual(taken(queue), [])
+    assert.equal(last.progressRequests, 2)
+    last.progress(26)
+    assert.deepEqual(taken(queue), ['25:1'])
+    assert.equal(queue.revision, 26)
+    merged.end()
+  })
+
+  test('from now on starts after the last of its watchers was created', async () => {
+    const { streams, queue, merged } = watching()
+    await settled()
+    const { last } = streams
+    last.created(1, 20)
+    last.events(1, 21)
+    last.created(2, 22)
+    assert.equal(await queue.ready, 22)
+    last.events(1, 23)
+    last.events(2, 24)
+    last.events(1, 24)
+    assert.deepEqual(taken(queue), ['23:1', '24:2'])
+    merged.end()
+  })
+
+  test('resumes each watcher where it was, and repeats nothing', async () => {
+    const { streams, queue, merged } = watching({ start: 10 })
+    await settled()
+    streams.last.created(1, 20)
+    streams.last.created(2, 20)
+    streams.last.events(1, 11, 12)
+    streams.last.end(lost)
+    assert.equal(queue.state, 'reconnecting')
+    await streams.openedAgain()
+    assert.deepEqual(
+      streams.last.creates.map(({ startRevision }) => startRevision),
+      [13],
+    )
+    streams.last.created(1, 20)
+    await settled()
+    assert.deepEqual(
+      streams.last.creates.map(({ startRevision }) => startRevision),
+      [13, 10],
+    )
+    streams.last.created(2, 20)
+    assert.equal(queue.state, 'active')
+    streams.last.events(2, 11, 14)
+    streams.last.events(1, 15)
+    assert.deepEqual(taken(queue), ['11:2', '12:1', '14:1'])
+    assert.equal(queue.reconnects, 1)
+    merged.end()
+  })
+
+  test('covers all ranges with one watcher on a member without reliable progress', async () => {
+    const { streams, queue, merged } = watching({ start: 10, version: '3.4.23' })
+    await settled()
+    const { last } = streams
+    last.created(1, 20)
+    last.created(2, 20)
+    last.events(1, 11)
+    await settled()
+    const cover = last.creates.at(-1)
+    assert.deepEqual([cover?.key?.toString(), cover?.rangeEnd?.toString(), cover?.startRevision], ['a', 'b\0', 10])
+    assert.deepEqual(last.canceledIds, [1, 2])
+    last.created(3, 20)
+    last.answer({ watchId: 3, events: [putEvent(11, 'a'), putEvent(12, 'aa'), putEvent(13, 'b')] })
+    assert.deepEqual(taken(queue), ['11:1', '13:1'])
+    merged.end()
+  })
+
+  test('covers all ranges if requests for progress stay unanswered', async (t) => {
+    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    t.after(() => mock.timers.reset())
+    const { streams, merged } = watching({ start: 10 })
+    await settled()
+    const { last } = streams
+    last.created(1, 20)
+    last.created(2, 20)
+    last.events(1, 11)
+    for (let index = 0; index < 31; index += 1) mock.timers.tick(100)
+    assert.equal(last.progressRequests, 30)
+    assert.equal(last.creates.length, 3)
+    merged.end()
+  })
+
+  test('moves off the shared stream while its buffer is full, and continues', async () => {
+    const { streams, queue, merged } = watching({ start: 10, max: 2 })
+    await settled()
+    const shared = streams.last
+    shared.created(1, 20)
+    shared.created(2, 20)
+    shared.events(1, 11, 12, 13)
+    assert.deepEqual(shared.canceledIds, [1])
+    shared.progress(12)
+    await settled()
+    assert.deepEqual(taken(queue), ['11:1', '12:1'])
+    await settled()
+    assert.deepEqual(
+      streams.last.creates.map(({ startRevision }) => startRevision),
+      [14],
+    )
+    streams.last.created(1, 20)
+    shared.progress(20)
+    assert.deepEqual(taken(queue), ['13:1'])
+    streams.last.events(1, 15)
+    assert.deepEqual(taken(queue), ['15:1'])
+    merged.end()
+  })
+
+  test('ends all watchers with the error of one, after what was delivered', async () => {
+    const { streams, queue, multiplexer } = watching({ start: 10 })
+    await settled()
+    const { last } = streams
+    last.created(1, 20)
+    last.created(2, 20)
+    last.events(1, 11)
+    last.events(2, 11)
+    last.answer({ watchId: 2, canceled: true, compactRevision: 15 })
+    assert.deepEqual(taken(queue), ['11:2'])
+    await assert.rejects(queue.take(), { code: 'COMPACTED' })
+    assert.deepEqual(last.canceledIds, [1])
+    multiplexer.close()
+  })
+})
