@@ -17,6 +17,7 @@ import { getCommand } from './commands/get.js'
 import * as lease from './commands/lease.js'
 import { listCommand } from './commands/list.js'
 import { lockCommand } from './commands/lock.js'
+import { makeMirrorCommand } from './commands/make-mirror.js'
 import * as member from './commands/member.js'
 import { membersCommand } from './commands/members.js'
 import { putCommand } from './commands/put.js'
@@ -64,6 +65,7 @@ const commandsOfCluster: readonly Command[] = [
   alarmDisarmCommand,
   defragCommand,
   snapshotSaveCommand,
+  makeMirrorCommand,
   ...downgradeCommands,
   user.userAddCommand,
   user.userDeleteCommand,

@@ -121,12 +121,25 @@ describe('The program', () => {
   test('runs a command for each change of a watch', async () => {
     const { revision } = await etcd.put('hook/a', 'one\n')
     await etcd.delete('hook/a')
-    const script = 'echo "$ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY $ETCD_WATCH_VALUE"; exit 3'
+    const script = `printf '%s\\n' "$ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY $ETCD_WATCH_VALUE"; exit 3`
     const args = ['--rev', String(revision), '--count', '2', '-o', 'table', '--', 'sh', '-c', script]
     const program = start('watch', 'hook/a', ...args)
     assert.equal(await program.end(), 0)
     assert.match(program.stdout, /"PUT" "hook\/a" "one\\n"\n.*"DELETE" "hook\/a" ""\n/s)
     assert.equal(program.stderr, 'sh exited with 3\nsh exited with 3\n')
+  })
+
+  test('mirrors keys until it is interrupted', async () => {
+    await etcd.put('source/a', 'one')
+    const [destination = ''] = cluster.endpoints
+    const program = start('make-mirror', destination, '--prefix', 'source/', '--dest-prefix', 'copy/')
+    await says(program, 'synced at revision')
+    await etcd.put('source/b', 'two')
+    await poll('the change is copied', async () => ((await etcd.get('copy/b'))?.valueText === 'two' ? true : undefined))
+    assert.equal((await etcd.get('copy/a'))?.valueText, 'one')
+    program.child.kill('SIGINT')
+    assert.equal(await program.end(), 130)
+    assert.equal(program.stderr, '')
   })
 
   test('exits quietly when its output is closed', async () => {
