@@ -44,12 +44,15 @@ export const makeMirrorCommand = defineCommand({
     const { client, signal } = context
     const target = client(await destinationOptions(context, destination, values))
     const { prefix = '', 'max-txn-ops': maxTxnOps } = values
-    await using mirror = client().mirror(prefix, target, {
+    const mirror = client().mirror(prefix, target, {
       destinationPrefix: destinationPrefix(values),
       maxTxnOps: maxTxnOps === undefined ? undefined : integerFlag('max-txn-ops', maxTxnOps, 2),
     })
-    const failure = report(mirror, context)
-    return await untilAborted(AbortSignal.any([signal, failure]))
+    try {
+      return await untilAborted(AbortSignal.any([signal, report(mirror, context)]))
+    } finally {
+      await mirror.close()
+    }
   },
 })
 
