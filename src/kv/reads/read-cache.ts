@@ -63,7 +63,9 @@ export class ReadCache {
   constructor(limits: ReadCacheLimits | undefined) {
     this.#limits = limits
     const maxSize = Math.max(1, limits?.maxBytes ?? 1)
-    this.#answers = new LRUCache({ max: maxAnswers, maxSize, sizeCalculation: ({ bytes }) => Math.max(1, bytes) })
+    // The LRU cache allocates room for `max` answers at once.
+    const max = limits === undefined ? 1 : maxAnswers
+    this.#answers = new LRUCache({ max, maxSize, sizeCalculation: ({ bytes }) => Math.max(1, bytes) })
   }
 
   /** Whether a write has anything to invalidate. */

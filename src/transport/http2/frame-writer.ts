@@ -3,8 +3,9 @@ import { defaultMaxFrameBytes, flags, frameHeaderBytes, frameTypes } from './fra
 import { messagePrefixBytes } from './grpc-protocol.js'
 import { errorCodes } from './http2-error.js'
 
-/** The size of the buffers in which frames are assembled. */
+/** The size of the buffers in which frames are assembled; of the first one, which is enough for an idle client. */
 const slabBytes = 65_536
+const firstSlabBytes = 4096
 /** Payloads from this size on are passed to the socket without copying them. */
 const minViewBytes = 8192
 
@@ -25,7 +26,7 @@ export class FrameWriter {
   /** What was written before `#slab.subarray(#from, #at)`. */
   #pieces: Buffer[] = []
   #piecesBytes = 0
-  #slab = Buffer.allocUnsafeSlow(slabBytes)
+  #slab = Buffer.allocUnsafeSlow(firstSlabBytes)
   #from = 0
   #at = 0
   #isScheduled = false
