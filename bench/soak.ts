@@ -1,10 +1,11 @@
 /**
- * A client at work for a long time: reads, writes, transactions, listings, watches, leases and locks at a steady rate on three
- * members. Nothing may grow: heap, open resources of the process, listeners, watchers and leases on the members. Exits with
- * 1 if something grows or a call fails.
+ * A client at work for a long time: reads, writes, transactions, listings, watches, leases, locks, elections, informers and
+ * registrations at a steady rate on three members, with names that are used once, calls that fail and calls that are aborted.
+ * Nothing may grow: heap, timers, other resources of the process, listeners, watchers, streams and leases on the members.
+ * Prints how much each grows in an hour. Exits with 1 if something grows or a call fails.
  *
- *     node --expose-gc --import tsx bench/soak.ts [--seconds 600] [--rate 2000] [--transport grpc-js]
- *     node --expose-gc --import tsx bench/soak.ts --seconds 60 --rate 500
+ *     npm run bench:soak -- [--seconds 600] [--rate 2000] [--transport grpc-js]
+ *     npm run bench:soak -- --seconds 60 --rate 500
  */
 import { parseArgs } from 'node:util'
 import { Etcd, get, isEtcdError, put } from '../src/index.js'
@@ -23,10 +24,13 @@ const tickMs = 10
 const sampleMs = Math.max(3000, (seconds * 1000) / 30)
 
 interface Sample {
+  readonly atMs: number
   readonly heapMiB: number
+  readonly timers: number
   readonly resources: number
   readonly listeners: number
   readonly watchers: number
+  readonly watchStreams: number
   readonly leases: number
 }
 
@@ -53,6 +57,26 @@ const kinds: readonly ((index: number) => Promise<unknown>)[] = [
       .then(get(`soak/${index % 500}`), put('soak/txn', String(index)))
       .commit(),
 ]
+
+async function refused(call: Promise<unknown>): Promise<void> {
+  const error: unknown = await call.then(
+    () => new Error('the call succeeded'),
+    (reason: unknown) => reason,
+  )
+  if (!isEtcdError(error)) throw error
+}
+
+/** Aborts a call while it is under way. */
+async function aborted(call: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  const abort = new AbortController()
+  const settled = call(abort.signal).then(
+    (result) => (result as Partial<AsyncDisposable> | undefined)?.[Symbol.asyncDispose]?.(),
+    () => undefined,
+  )
+  setImmediate(() => abort.abort())
+  await settled
+}
+
 /** These are made now and then, each time from beginning to end. */
 const rare: readonly ((index: number) => Promise<unknown>)[] = [
   async () => {
@@ -68,6 +92,40 @@ const rare: readonly ((index: number) => Promise<unknown>)[] = [
   },
   (index) => etcd.withLock(`soak-lock/${index % 5}`, { ttlSeconds: 10 }, () => etcd.get('soak/0')),
   (index) => etcd.put('soak-ttl', String(index), { ttlSeconds: 5 }),
+  // Names that are used once: nothing may remember them.
+  async (index) => {
+    const space = etcd.namespace(`soak-once/${index}/`)
+    await using watcher = space.watch({ prefix: '' })
+    await space.put('key', 'value')
+    await space.get('key', { mode: 'serializable' })
+    for await (const _ of watcher) break
+    await space.deleteRange({ prefix: '' })
+  },
+  (index) =>
+    etcd.withLock(`soak-once/lock/${index}`, { ttlSeconds: 10 }, ({ signal }) => etcd.get('soak/0', { signal })),
+  async (index) => {
+    await using leadership = await etcd.election(`soak-once/election/${index}`).campaign('up')
+    void leadership.fence
+  },
+  async (index) => {
+    await using registration = await etcd.register(`soak-once/service/${index}`, 'up', { ttlSeconds: 10 })
+    void registration.isRegistered
+  },
+  async () => {
+    await using informer = etcd.informer({ prefix: 'soak/' })
+    await informer.ready()
+  },
+  async (index) => {
+    await using permit = await etcd.semaphore(`soak-once/semaphore/${index}`, 2).acquire()
+    void permit.fence
+  },
+  (index) => etcd.stm((txn) => txn.put('soak/stm', String(index))),
+  // Failures and aborts leave nothing behind either.
+  () => refused(etcd.get('soak/0', { revision: Number.MAX_SAFE_INTEGER })),
+  () => refused(etcd.lease.keepAliveOnce('1')),
+  (index) => aborted((signal) => etcd.withLock('soak-aborted', { signal }, () => etcd.get(`soak/${index % 500}`))),
+  () => aborted((signal) => etcd.get('soak/0', { signal })),
+  () => aborted((signal) => etcd.lock('soak-held', { signal, ttlSeconds: 10 })),
 ]
 
 async function make(call: Promise<unknown>): Promise<void> {
@@ -87,9 +145,14 @@ async function sample(): Promise<Sample> {
   globalThis.gc?.()
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   const watchers = await cluster.metric('etcd_debugging_mvcc_watcher_total')
+  const watchStreams = await cluster.metric('etcd_debugging_mvcc_watch_stream_total')
+  const kinds = process.getActiveResourcesInfo()
   return {
+    atMs: performance.now(),
+    timers: kinds.filter((kind) => kind === 'Timeout').length,
+    watchStreams,
     heapMiB: (heapUsed + arrayBuffers) / 2 ** 20,
-    resources: process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout' && kind !== 'Immediate').length,
+    resources: kinds.filter((kind) => kind !== 'Timeout' && kind !== 'Immediate').length,
     listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
     watchers,
     leases: (await etcd.lease.list()).length,
@@ -119,7 +182,7 @@ while (performance.now() < endAt) {
   const now = await sample()
   samples.push(now)
   console.log(
-    `${made} calls, ${failed} failed, heap ${now.heapMiB.toFixed(1)} MiB, ${now.resources} resources, ${now.listeners} listeners, ${now.watchers} watchers, ${now.leases} leases`,
+    `${made} calls, ${failed} failed, heap ${now.heapMiB.toFixed(1)} MiB, ${now.timers} timers, ${now.resources} resources, ${now.listeners} listeners, ${now.watchers} watchers on ${now.watchStreams} streams, ${now.leases} leases`,
   )
 }
 while (ended < made) await new Promise((resolve) => setTimeout(resolve, tickMs))
@@ -129,19 +192,35 @@ function median(of: (sample: Sample) => number, from: number, to: number): numbe
   return part.sort((a, b) => a - b)[Math.floor(part.length / 2)] ?? Number.NaN
 }
 
+/** The slope of the line through the samples after the first fifth, which warms up, in an hour. */
+function growthPerHour(of: (sample: Sample) => number): number {
+  const part = samples.slice(Math.floor(samples.length / 5))
+  const mean = (value: (sample: Sample) => number): number =>
+    part.reduce((sum, sample) => sum + value(sample), 0) / part.length
+  const [meanMs, meanValue] = [mean(({ atMs }) => atMs), mean(of)]
+  const covariance = mean((sample) => (sample.atMs - meanMs) * (of(sample) - meanValue))
+  return (covariance / mean(({ atMs }) => (atMs - meanMs) ** 2)) * 3_600_000
+}
+
 /** What a field may be at the end: a tenth more than early, and what a sample may have caught under way. */
-const slack: Readonly<Record<keyof Sample, number>> = {
+const slack: Readonly<Record<Exclude<keyof Sample, 'atMs'>, number>> = {
   heapMiB: 3,
+  timers: 10,
   resources: 4,
   listeners: 2,
-  watchers: 4,
+  watchers: 8,
+  watchStreams: 2,
   leases: 60,
 }
-for (const field of ['heapMiB', 'resources', 'listeners', 'watchers', 'leases'] as const) {
+for (const field of Object.keys(slack) as (keyof typeof slack)[]) {
   const [early, late] = [median((one) => one[field], 0.1, 0.4), median((one) => one[field], 0.7, 1)]
   const grows = late > early * 1.1 + slack[field]
   console.log(
-    `${field.padEnd(10)} ${early.toFixed(1).padStart(8)} early, ${late.toFixed(1).padStart(8)} late${grows ? ': grows' : ''}`,
+    `${field.padEnd(12)} ${early.toFixed(1).padStart(8)} early, ${late.toFixed(1).padStart(8)} late, ${growthPerHour(
+      (one) => one[field],
+    )
+      .toFixed(1)
+      .padStart(8)} an hour${grows ? ': grows' : ''}`,
   )
   if (grows) process.exitCode = 1
 }
