@@ -96,6 +96,7 @@ const rare: readonly ((index: number) => Promise<unknown>)[] = [
   async (index) => {
     const space = etcd.namespace(`soak-once/${index}/`)
     await using watcher = space.watch({ prefix: '' })
+    await watcher.ready()
     await space.put('key', 'value')
     await space.get('key', { mode: 'serializable' })
     for await (const _ of watcher) break
