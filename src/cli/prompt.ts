@@ -13,7 +13,7 @@ const keys = {
 
 const endKeys: readonly string[] = [keys.interrupt, keys.endOfInput, '\r', '\n']
 
-/** Reads secrets from the terminal. The question goes to standard error, and what is typed is not shown. */
+/** Reads secrets from the terminal. The question goes to standard error, and the input is not echoed. */
 export function passwordPrompt(stdin: Input, stderr: Writable, signal: AbortSignal): Prompt {
   return (question) => {
     if (stdin.isTTY !== true || stdin.setRawMode === undefined) return undefined

@@ -27,7 +27,7 @@ export const txnCommand = defineCommand({
     const request = await requestFrom(context, isShown)
     const sent = linearizableRequest(request)
     const response = await unary(client(), methods.KV.Txn, sent, { signal })
-    // A transaction without operations was sent with a read that nobody asked for.
+    // A transaction without operations is sent with an additional read, whose response is not part of the result.
     const message = sent === request ? response : { ...response, responses: [] }
     await print(output, { type: 'TxnResponse', message, text: textOf(message, output.hex) })
     return 0

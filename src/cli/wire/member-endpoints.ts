@@ -37,7 +37,7 @@ export async function endpointsOf(
 }
 
 /**
- * Makes calls to one endpoint with a separate client, so that errors and times are those of this endpoint. A failure is a
+ * Makes calls to one endpoint with a separate client, so that errors and times concern this endpoint only. A failure is a
  * value; rejects only with the reason of the signal.
  */
 export async function callEndpoint<Response>(

@@ -5,7 +5,7 @@ import { enumNumber, type Field, fieldsOf } from './schema.js'
 /** A decoded message. */
 export type Message = Readonly<Record<string, unknown>>
 
-/** Fields whose JSON names are in snake case; etcd's other names are those of the messages. */
+/** Fields whose JSON names are in snake case; all others have the same name in JSON. */
 const snakeCase: ReadonlySet<string> = new Set([
   'clusterId',
   'memberId',
