@@ -25,9 +25,9 @@ export function matrixFiles(parts: readonly string[] = []): readonly string[] {
     .sort()
 }
 
-/** Whether the tests of a file measure time, so that they need free cores. */
+/** Whether the tests of a file measure time, or have many clusters at once, so that they need free cores. */
 export function isTimed({ file }: Pick<Job, 'file'>): boolean {
-  return relative('test', dirname(file)) === 'recovery'
+  return ['recovery', 'ways-in'].includes(relative('test', dirname(file)))
 }
 
 /** Files whose tests choose the transport themselves: they run once, for both. */

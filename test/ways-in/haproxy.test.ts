@@ -7,6 +7,7 @@ import { useClient, useCluster } from '../support/cluster.js'
 import { createClient, uniquePrefix } from '../support/fixtures.js'
 import { proxiesRoot, startTcpBalancer } from '../support/http2-proxies.js'
 import { Load } from '../support/load.js'
+import { within } from '../support/slack.js'
 import { transports } from './transports.js'
 
 const root = await proxiesRoot()
@@ -26,23 +27,25 @@ async function putUntilDone(etcd: Etcd, name: string, value: string): Promise<vo
   }
 }
 
-describe('A balancer of TCP connections that ends idle ones after 1.5 s', { skip, concurrency: true }, () => {
+describe('A balancer of TCP connections that ends idle ones', { skip, concurrency: true }, () => {
   const cluster = useCluster({ members: 3 })
   const direct = useClient(cluster)
 
   for (const transport of transports) {
     test(`fails no call and loses no event and no lease, by ${transport}`, async (t) => {
       assert.ok(typeof root === 'string')
-      const endpoint = await startTcpBalancer(t, root, portsOf(cluster), { idleMs: 1500 })
+      // A call that takes longer than this is cut, too.
+      const idleMs = Math.min(6000, Math.ceil(within(1500)))
+      const endpoint = await startTcpBalancer(t, root, portsOf(cluster), { idleMs })
       const etcd = createClient(t, { endpoints: [endpoint] }, { transport })
       const prefix = uniquePrefix()
       await assertAllCalls(etcd, `${prefix}all/`)
       await using watcher = etcd.watch({ prefix: `${prefix}watch/` })
       await using informer = etcd.informer({ prefix: `${prefix}watch/` })
       await Promise.all([watcher.ready(), informer.ready()])
-      const lease = await etcd.lease.grant(4)
+      const lease = await etcd.lease.grant(Math.ceil(within(4)))
       await etcd.put(`${prefix}leased`, 'here', { lease: lease.id })
-      const restMs = [1300, 1450, 1500, 1550, 1700, 2500]
+      const restMs = [0.87, 0.97, 1, 1.03, 1.13, 1.67].map((share) => share * idleMs)
       for (const [index, ms] of restMs.entries()) {
         await sleep(ms)
         await Promise.all([
@@ -77,7 +80,7 @@ describe('A balancer with one address for three members', { skip }, () => {
         const prefix = uniquePrefix()
         await using watcher = etcd.watch({ prefix })
         await watcher.ready()
-        const lease = await etcd.lease.grant(10)
+        const lease = await etcd.lease.grant(Math.ceil(within(10)))
         let written = 0
         await using reads = new Load(() => etcd.get(`${prefix}key`), { workers: 2, restMs: 10 })
         for (const index of [0, 1, 2]) {
@@ -96,7 +99,7 @@ describe('A balancer with one address for three members', { skip }, () => {
           reads.failures.map(({ error }) => String(error)),
           [],
         )
-        assert.ok(reads.successes > 100)
+        assert.ok(reads.successes > 20)
         const seen: string[] = []
         for await (const { valueText } of watcher) {
           // A put of unknown effect was repeated.

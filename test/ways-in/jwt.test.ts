@@ -37,7 +37,7 @@ describe('JWTs whose keys are replaced', { concurrency: true }, () => {
       const seen: string[] = []
       for await (const { valueText } of watcher) if (seen.push(valueText) === 3) break
       assert.deepEqual(seen, ['0', '1', '2'])
-      assert.ok(etcd.auth.stats().authenticated.rejected >= 2)
+      assert.ok(etcd.auth.stats().authenticated.rejected >= 1)
       assert.ok(lease.isAlive())
     })
   }
