@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { encodeRange } from '../../src/core/key-range.js'
 import { deleteKey, Etcd, type KeyRange, put, type WatchBatch, type Watcher } from '../../src/index.js'
+import { hasReliableProgress } from '../../src/watch/progress-support.js'
 import { coveringRange, disjointRanges, hasKey } from '../../src/watch/range-union.js'
 import { useCluster, useDirectClient, useProxy } from '../support/cluster.js'
 import { uniquePrefix } from '../support/fixtures.js'
@@ -56,9 +57,14 @@ describe('A watch of several ranges', () => {
     return batches
   }
 
+  /** Events of one revision have no order among themselves. */
   const shown = (batches: readonly WatchBatch[]): string[] =>
     batches.map(
-      ({ revision, events }) => `${revision} ${events.map(({ type, keyText }) => `${type} ${keyText}`).join(', ')}`,
+      ({ revision, events }) =>
+        `${revision} ${events
+          .map(({ type, keyText }) => `${type} ${keyText}`)
+          .sort()
+          .join(', ')}`,
     )
 
   for (const transport of transports) {
@@ -138,8 +144,14 @@ describe('A watch of several ranges', () => {
     )
   })
 
-  test('reports progress, and continues at its revision', async () => {
+  test('reports progress, and continues at its revision', async (t) => {
     const etcd = clientOf('http2')
+    await etcd.connect()
+    const [member] = etcd.endpoints()
+    if (!hasReliableProgress(member?.version)) {
+      t.skip('this member does not report progress')
+      return
+    }
     const prefix = uniquePrefix()
     const watcher = etcd.watch([`${prefix}a`, `${prefix}b`], { progress: true })
     await watcher.ready()
@@ -147,7 +159,6 @@ describe('A watch of several ranges', () => {
     watcher.requestProgress()
     const batches = watcher.batches()
     const { value } = await batches.next()
-    // Members before 3.5.13 do not report progress.
     assert.ok(value !== undefined && value.events.length === 0 && value.revision >= revision)
     assert.ok(watcher.status.revision >= revision)
     await watcher.close()
@@ -165,7 +176,8 @@ describe('A watch of several ranges', () => {
       .then(put(`${prefix}b`, ''), put(`${prefix}a/1`, ''))
       .commit()
     const events = watcher[Symbol.asyncIterator]()
-    assert.deepEqual([(await events.next()).value?.keyText, (await events.next()).value?.keyText], ['a/1', 'b'])
+    const keys = [(await events.next()).value?.keyText, (await events.next()).value?.keyText]
+    assert.deepEqual(keys.sort(), ['a/1', 'b'])
     assert.equal(watcher.status.revision, revision)
     const reason = new Error('enough')
     const next = events.next()
