@@ -49,7 +49,7 @@ function count(error: unknown): void {
   failures.set(code, (failures.get(code) ?? 0) + 1)
 }
 
-/** One client: a login of its own, an informer, a registration with a lease, and a lock that it shares with others. */
+/** One client: a separate login, an informer, a registration with a lease, and a lock that it shares with others. */
 class FleetClient {
   readonly #etcd: Etcd
   readonly #informer: Informer<string>

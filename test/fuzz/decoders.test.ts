@@ -52,7 +52,7 @@ describe('Responses that no member sends', () => {
   }
 })
 
-/** Runs a parser on any text: the only error is about the argument, and tells no secret. */
+/** Runs a parser on any text: the only error is about the argument, and contains no secret. */
 function assertParses(parse: (text: string) => unknown, secret?: string): void {
   const pieces = fc.constantFrom(
     'http',

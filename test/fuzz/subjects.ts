@@ -2,7 +2,7 @@ import promClient from 'prom-client'
 import type { ClientOptions, Etcd } from '../../src/index.js'
 import { kit, naming, otel, prometheus, workqueue } from './package-entries.js'
 
-/** What a subject is made with: a client of its own. */
+/** What a subject is made with: a separate client. */
 export interface Scope {
   readonly etcd: Etcd
   readonly endpoint: string

@@ -53,7 +53,7 @@ function figures(summary: Summary): [string, string][] {
   ]
 }
 
-/** The first row holds the fastest operations alone, so it has no width of its own; it joins the second one. */
+/** The first row holds the fastest operations alone, so it has no width; it joins the second one. */
 function latencyHistogram({ histogram: rows }: Summary): string {
   const [first, ...others] = rows
   const columns = others.map(({ upToMs, count }, at): HistogramColumn => {

@@ -59,7 +59,7 @@ async function portText(port: number): Promise<string> {
 /** The version of the etcd that listens on a port; undefined for another server. */
 async function versionAt(port: number): Promise<string | undefined> {
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/version`, { signal: AbortSignal.timeout(500) })
+    const response = await fetch(`http://127.0.0.1:${port}/version`, { signal: AbortSignal.timeout(2000) })
     const { etcdserver } = (await response.json()) as { readonly etcdserver?: unknown }
     return typeof etcdserver === 'string' ? etcdserver : undefined
   } catch {

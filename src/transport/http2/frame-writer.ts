@@ -16,7 +16,7 @@ const settled = Promise.resolve()
  * call sends hundreds of them.
  *
  * They are written after the promises that the tick has settled were handled. A member sends a PING beside most responses:
- * its acknowledgement leaves together with the next calls of those who waited for the responses.
+ * its acknowledgement leaves together with the next calls of the callers that waited for the responses.
  */
 export class FrameWriter {
   readonly #socket: Socket
