@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { createServer, type Server } from 'node:tls'
 import { Etcd, type TlsOptions } from '../../src/index.js'
 import { CertificateAuthority } from '../../src/testing/index.js'
+import { within } from '../support/slack.js'
 
 /** A server with a certificate, which counts the bytes that clients entrust to it. */
 class Trap {
@@ -52,8 +53,16 @@ describe('A member whose certificate cannot be verified receives nothing', () =>
   async function entrusted(trap: Trap, tls: TlsOptions | undefined, form: 'https' | 'bare', kind: 'http2' | 'grpc-js') {
     const before = trap.received
     const address = `127.0.0.1:${trap.port}`
+    const patienceMs = within(250)
     const endpoints = form === 'https' ? `https://${address}` : address
-    await using etcd = new Etcd({ endpoints, tls, auth, transport: kind, timeoutMs: 250, connectTimeoutMs: 250 })
+    await using etcd = new Etcd({
+      endpoints,
+      tls,
+      auth,
+      transport: kind,
+      timeoutMs: patienceMs,
+      connectTimeoutMs: patienceMs,
+    })
     await assert.rejects(etcd.put('key', 'value'))
     return trap.received - before
   }
