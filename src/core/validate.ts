@@ -5,13 +5,18 @@ import { isRevoked } from './revoked.js'
 
 /** Rejects what is no object of options, and unknown options; suggests the name that was probably meant. */
 export function assertKnownOptions(owner: string, options: object, known: readonly string[]): void {
-  if (!isOptions(options, known)) {
-    const hint = optionsHint(options)
-    throw new InvalidArgumentError(`options of ${owner} must be an object, got ${describe(options)}${hint}`)
-  }
+  assertOptions(owner, options, known)
   for (const name in options) {
     if (!known.includes(name) && Object.hasOwn(options, name)) throw unknownOption(owner, name, known)
   }
+}
+
+/** Rejects what is no object of options, for callers that copy them before others validate them. */
+export function assertOptions(owner: string, options: unknown, known: readonly string[] = []): void {
+  if (isOptions(options, known)) return
+  throw new InvalidArgumentError(
+    `options of ${owner} must be an object, got ${describe(options)}${optionsHint(options)}`,
+  )
 }
 
 /** Whether options can be read from a value. Of a promise, a date or a signal they would all be `undefined`. */

@@ -2,7 +2,7 @@ import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { type Bytes, type KeyRange, printedKey } from '../core/key-range.js'
 import { printAs } from '../core/printing.js'
-import { describe } from '../core/validate.js'
+import { assertOptions, describe } from '../core/validate.js'
 import type { Entry } from '../informer/entry.js'
 import type { Informer } from '../informer/informer.js'
 import type { CodecInformerOptions, InformerOptions } from '../informer/informer-options.js'
@@ -171,6 +171,7 @@ export class TypedKeyspace<T, Input = T> {
     range: KeyRange = everything,
     options?: Omit<InformerOptions<T, Name>, 'codec'>,
   ): Informer<T, Name> {
+    if (options !== undefined) refuseCodec(options)
     return this.#store.informer<T, Name>(range, { ...options, codec: this.#codec.codec })
   }
 
@@ -186,8 +187,16 @@ export class TypedKeyspace<T, Input = T> {
 
 /** Values that were not read cannot be decoded. */
 function refuseKeysOnly(owner: string, options: object | undefined): void {
-  if (options === undefined || !('keysOnly' in options) || options.keysOnly === undefined) return
+  if (options === undefined) return
+  assertOptions(owner, options)
+  if (!('keysOnly' in options) || options.keysOnly === undefined) return
   throw new InvalidArgumentError(
     `unknown option \`keysOnly\` of ${owner} of typed values: use exists(), count() or the client`,
   )
+}
+
+function refuseCodec(options: object): void {
+  assertOptions('informer()', options)
+  if (!('codec' in options) || options.codec === undefined) return
+  throw new InvalidArgumentError('unknown option `codec` of informer() of typed values: they have one')
 }

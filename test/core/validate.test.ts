@@ -105,6 +105,49 @@ describe('assertKnownOptions', () => {
   })
 })
 
+describe('options that cannot be read', () => {
+  const refused = (value: unknown) =>
+    message(() => assertKnownOptions('get()', value as object, ['signal', 'timeoutMs']))
+
+  test('are rejected: each of them would count as no options', () => {
+    for (const value of [
+      Promise.resolve(),
+      new Date(),
+      new Map([['timeoutMs', 1]]),
+      new WeakSet(),
+      /x/,
+      new EventTarget(),
+    ]) {
+      assert.equal(refused(value), `options of get() must be an object, got ${described(value)}`)
+    }
+    const { signal } = new AbortController()
+    assert.equal(refused(signal), 'options of get() must be an object, got an AbortSignal: pass { signal }')
+  })
+
+  test('are not instances of classes, modules or controllers, which may have them', () => {
+    class Options {
+      readonly timeoutMs = 1
+    }
+    for (const value of [new Options(), new AbortController(), runInNewContext('({ timeoutMs: 1 })')]) {
+      assertKnownOptions('get()', value, ['signal', 'timeoutMs'])
+    }
+  })
+
+  test('include revoked proxies, which throw whatever is done with them', () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    assert.equal(refused(proxy), 'options of get() must be an object, got a revoked proxy')
+    assert.equal(
+      message(() => optionalSignal('signal', proxy)),
+      '`signal` must be an AbortSignal, got a revoked proxy',
+    )
+    assert.equal(
+      message(() => keyBytes('key', proxy)),
+      '`key` must be a string or bytes, got a revoked proxy',
+    )
+  })
+})
+
 describe('numbers', () => {
   const notNumbers: readonly (readonly [value: unknown, shown: string])[] = [
     [undefined, 'undefined'],
@@ -235,6 +278,19 @@ describe('keyBytes', () => {
         `\`key\` must be a string or bytes, got ${described(value)}`,
       )
     }
+  })
+})
+
+describe('bytes that were transferred to another thread', () => {
+  test('are rejected: they look like no bytes', () => {
+    for (const bytes of [new Uint8Array(8), Buffer.from(new ArrayBuffer(8))]) {
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer as ArrayBuffer] })
+      assert.equal(
+        message(() => keyBytes('value', bytes)),
+        '`value` must be a string or bytes, got bytes of a detached buffer',
+      )
+    }
+    assert.equal(keyBytes('value', new Uint8Array(0)).length, 0)
   })
 })
 

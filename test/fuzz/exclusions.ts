@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 const internal = 'only the library constructs it: its public functions are reached through the client'
 const error = 'only the library constructs its errors'
 
@@ -40,3 +42,6 @@ export const acceptsAnything: Readonly<Record<string, string>> = {
   'ServiceEndpoints.add 0.metadata': 'any value for JSON',
   'json.encode 0': 'JSON has a form for it',
 }
+
+/** Methods of any object that Node calls, with arguments of its own. */
+export const excludedMethods: readonly string[] = [String(inspect.custom)]
