@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, type TestContext, test } from 'node:test'
 import { inspect } from 'node:util'
-import type { ClientOptions, Etcd } from '../../src/index.js'
+import { type ClientOptions, channels, type Etcd, tracing } from '../../src/index.js'
 import { addUser, rootPassword } from '../support/auth.js'
+import { runScript } from '../support/child.js'
 import { useCluster } from '../support/cluster.js'
 import { createClient } from '../support/fixtures.js'
 
@@ -19,9 +19,14 @@ function shown(value: unknown): string {
 function recordings(t: TestContext, etcd: Etcd): readonly unknown[] {
   const seen: unknown[] = []
   const listen = (record: unknown): number => seen.push(record)
-  for (const name of ['etcdkit:call', 'etcdkit:attempt', 'etcdkit:authenticate']) {
-    subscribe(name, listen)
-    t.after(() => unsubscribe(name, listen))
+  for (const channel of Object.values(channels)) {
+    channel.subscribe(listen)
+    t.after(() => channel.unsubscribe(listen))
+  }
+  for (const channel of Object.values(tracing)) {
+    const subscribers = { start: listen, end: listen, asyncStart: listen, asyncEnd: listen, error: listen }
+    channel.subscribe(subscribers)
+    t.after(() => channel.unsubscribe(subscribers))
   }
   for (const event of ['authenticated', 'authenticationFailed', 'endpointReady'] as const) etcd.on(event, listen)
   return seen
@@ -74,5 +79,21 @@ describe('Passwords and tokens', () => {
         if (part instanceof Error) assert.doesNotMatch(`${part.stack}${shown(part.cause)}`, /hush-hush/)
       }
     }
+  })
+
+  test('appear in no line of NODE_DEBUG, whether the login succeeds or fails', async () => {
+    const source = `
+      import { Etcd } from './src/index.ts'
+      for (const auth of [${JSON.stringify(root)}, { username: 'root', password: 'wrong-hush-hush' }, { token: 'hush-hush' }]) {
+        const etcd = new Etcd({ endpoints: ${JSON.stringify(cluster.endpoints)}, auth })
+        await etcd.put('key', 'hush-hush value').catch((error) => console.log(error))
+        await etcd.lock('debugged').then((lock) => lock.release(), (error) => console.log(error))
+        console.log(etcd, etcd.stats(), etcd.auth)
+        await etcd.close()
+      }`
+    const { code, stdout, stderr } = await runScript(source, { NODE_DEBUG: 'etcdkit' })
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, /ETCDKIT \d+: /)
+    assert.doesNotMatch(`${stdout}${stderr}`, new RegExp(`hush-hush|${rootPassword}`))
   })
 })
