@@ -91,7 +91,7 @@ const jsonCodec = {
   encode(value: unknown): Buffer {
     const encoded = jsonText(value)
     if (encoded !== undefined) return Buffer.from(encoded, 'utf8')
-    throw new InvalidArgumentError(`json: ${typeof value} has no JSON form: \`value\` must have one`)
+    throw new InvalidArgumentError(`json: \`value\` must have a JSON form, got ${describe(value)}`)
   },
   decode(bytes: Buffer): unknown {
     const source = text.decode(bytes)

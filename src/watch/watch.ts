@@ -79,8 +79,9 @@ export function watch(scope: WatchScope, range: KeyRange | readonly KeyRange[], 
   if (!isSeveral(range)) return watchOne(scope, range, encodedRange(scope, range), options)
   if (range.length === 0) throw new InvalidArgumentError('watch() takes at least one range, got an empty array')
   const [only, ...others] = range
-  if (only !== undefined && others.length === 0) return watch(scope, only, options)
-  const ranges = disjointRanges(range.map((each) => encodedRange(scope, each)))
+  if (only !== undefined && others.length === 0) return watchOne(scope, only, encodedRange(scope, only), options)
+  // `map()` would leave out the holes of a sparse array.
+  const ranges = disjointRanges(Array.from(range, (each) => encodedRange(scope, each)))
   const [first, second] = ranges
   if (options.onCompacted === 'resync') {
     throw new InvalidArgumentError(

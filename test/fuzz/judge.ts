@@ -78,7 +78,11 @@ export function errorFault(error: unknown): string | undefined {
   if (error.code === 'UNKNOWN' && error.grpcCode === undefined) return `has the code UNKNOWN: ${error.stack}`
   if (error.code !== 'INVALID_ARGUMENT') return undefined
   if (error.effect !== 'none' || error.retryable) return `was refused with the effect ${error.effect}: ${error.message}`
-  if (!/`[\w.[\]$]+`|^options of |\btakes\b|\bmust\b|exclude|requires|only once/.test(error.message))
+  if (
+    !/`[\w.[\]$]+`|^options of |\btakes\b|\bmust\b|exclude|requires|only once|a call of another client/.test(
+      error.message,
+    )
+  )
     return `names no argument: ${error.message}`
   return error.message.length > 600 ? `has a message of ${error.message.length} characters` : undefined
 }
