@@ -46,7 +46,7 @@ describe('An address for grpc-js', () => {
 
 describe('Naming', () => {
   test('rejects an invalid target, scheme or grpc-js module', () => {
-    const store = Object({})
+    const store = Object({ txn() {} })
     assert.throws(() => new ServiceEndpoints(store, ''), /`target` must be a name without a slash at its end, got ""/)
     assert.throws(() => new ServiceEndpoints(store, 'api/'), /got "api\/"/)
     assert.throws(() => registerResolver(Object({}), store), /`grpc` must be the module @grpc\/grpc-js, got an object/)

@@ -24,8 +24,9 @@ async function fingerprint(url: string, ca: string): Promise<string> {
   const { hostname, port } = new URL(url)
   const socket = connect({ host: hostname, port: Number(port), ca })
   await once(socket, 'secureConnect')
+  const { fingerprint256 } = socket.getPeerCertificate()
   socket.destroy()
-  return socket.getPeerCertificate().fingerprint256
+  return fingerprint256
 }
 
 describe('EtcdCluster with TLS', () => {
