@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
 /** A deliberate fault of the library, and the tests that must notice it. */
 export interface Mutant {
   readonly name: string
@@ -165,8 +168,8 @@ const others: readonly Mutant[] = [
   {
     name: 'a learner gets linearizable reads',
     file: 'src/transport/connection/picker.ts',
-    from: "c.state.kind === 'ready' && c.role !== 'learner'",
-    to: "c.state.kind === 'ready'",
+    from: "onePerMember(ready.filter((c) => c.role !== 'learner'))",
+    to: 'onePerMember(ready)',
     tests: ['transport/picker'],
   },
   {
@@ -403,8 +406,8 @@ const others: readonly Mutant[] = [
   {
     name: 'groups of writes over the limit of bytes',
     file: 'src/kv/batching/ready-writes.ts',
-    from: '(index >= maxOps || bytes > maxBytes)',
-    to: 'index >= maxOps',
+    from: '(count >= maxOps || bytes > maxBytes)',
+    to: 'count >= maxOps',
     tests: ['kv/batching', 'integration/write-grouping'],
   },
   {
@@ -494,3 +497,8 @@ const others: readonly Mutant[] = [
 ]
 
 export const mutants: readonly Mutant[] = [...named, ...others]
+
+/** How often the text that a mutant replaces occurs in its file: once, unless the file has changed. */
+export function occurrences({ file, from }: Mutant): number {
+  return readFileSync(join(import.meta.dirname, '../..', file), 'utf8').split(from).length - 1
+}

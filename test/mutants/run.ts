@@ -8,11 +8,11 @@
  * A mutant replaces text of one file while it is loaded, in the test's process and in those that it starts; no file changes.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Mutant, mutants } from './mutants.js'
+import { type Mutant, mutants, occurrences } from './mutants.js'
 
 /** A test that failed. */
 interface Failure {
@@ -29,7 +29,11 @@ const { values: flags, positionals: wanted } = parseArgs({
   allowPositionals: true,
 })
 const chosen = mutants.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
-for (const mutant of chosen) assertApplies(mutant)
+for (const mutant of chosen) {
+  const count = occurrences(mutant)
+  if (count !== 1)
+    throw new Error(`mutant '${mutant.name}': its text occurs ${count} times in ${mutant.file}, not once`)
+}
 
 // A test that fails without a mutant proves nothing.
 const unreliable = new Set<string>()
@@ -45,11 +49,6 @@ for (const mutant of chosen) {
 }
 console.log(`\n${chosen.length - survivors.length} of ${chosen.length} mutants were caught`)
 process.exitCode = survivors.length === 0 ? 0 : 1
-
-function assertApplies({ name, file, from }: Mutant): void {
-  const count = readFileSync(join(root, file), 'utf8').split(from).length - 1
-  if (count !== 1) throw new Error(`mutant '${name}': its text occurs ${count} times in ${file}, not once`)
-}
 
 async function findUnreliable(): Promise<void> {
   const files = filesOf(chosen.flatMap(({ tests }) => tests))
