@@ -7,6 +7,7 @@ import { watchBench } from './bench/watch-bench.js'
 import type { Command } from './command.js'
 import { alarmDisarmCommand, alarmListCommand } from './commands/alarm.js'
 import { authDisableCommand, authEnableCommand, authStatusCommand } from './commands/auth.js'
+import { checkPerfCommand } from './commands/check-perf.js'
 import { downgradeCommands, moveLeaderCommand } from './commands/cluster-changes.js'
 import { compactCommand } from './commands/compact.js'
 import { defragCommand } from './commands/defrag.js'
@@ -83,6 +84,7 @@ const commandsOfCluster: readonly Command[] = [
   authEnableCommand,
   authDisableCommand,
   authStatusCommand,
+  checkPerfCommand,
   putBench,
   rangeBench,
   txnPutBench,
