@@ -53,7 +53,7 @@ export const checkPerfCommand = defineCommand({
       type: 'string',
       value: 'LOAD',
       choices: [...Object.keys(loads), ...Object.keys(loadNames)],
-      help: 's: 150 writes per second from 50 clients, m: 1,000 from 200, l: 8,000 from 500, xl: 15,000 from 1,000 (s)',
+      help: 'writes per second: s 150, m 1,000, l 8,000, xl 15,000, from 50, 200, 500, 1,000 clients (s)',
     },
     duration: { type: 'string', value: 'DURATION', help: 'how long (60s)' },
     prefix: { type: 'string', value: 'PREFIX', help: 'the prefix of the keys (/etcdctl-check-perf/)' },
