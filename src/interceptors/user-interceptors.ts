@@ -14,7 +14,7 @@ export interface UnaryCall {
    */
   readonly request: object
   /** What interceptors have added to the metadata; empty for the first of them. Tokens are not in it. */
-  readonly metadata: CallMetadata
+  readonly metadata: Readonly<Record<string, string>>
   /** The time left for the call and all of its retries, in milliseconds; `Infinity` without a limit. */
   readonly timeoutMs: number
   /** Ends the call. */

@@ -11,9 +11,13 @@ import { type LogLevel, type LogLine, logLines } from './log-lines.js'
  * arguments, pass an object that calls it.
  */
 export interface Logger {
+  /** Logs what explains the client's behavior in detail, such as a reconnect. */
   debug(fields: object, message: string): void
+  /** Logs a normal event. */
   info(fields: object, message: string): void
+  /** Logs a failure that the client handles. */
   warn(fields: object, message: string): void
+  /** Logs a failure that the service must handle. */
   error(fields: object, message: string): void
 }
 
