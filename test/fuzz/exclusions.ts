@@ -43,5 +43,5 @@ export const acceptsAnything: Readonly<Record<string, string>> = {
   'json.encode 0': 'JSON has a form for it',
 }
 
-/** Methods of any object that Node calls, with arguments of its own. */
+/** Methods of any object that Node calls, with arguments that it makes. */
 export const excludedMethods: readonly string[] = [String(inspect.custom)]
