@@ -36,7 +36,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /**
- * Keeps all leases of one client alive. Each is renewed after a third of its TTL, a short one sooner. Renewals that are due
+ * Keeps all leases of one client alive. Each is renewed after almost a third of its TTL, a short one sooner. Renewals that are due
  * together are sent together, and none is repeated on a stream that has not answered it yet.
  *
  * A lease is lost here when its TTL has passed since the last answered renewal was sent, however late the answer was. The

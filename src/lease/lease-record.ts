@@ -14,10 +14,11 @@ export interface LeaseRecordInit {
 }
 
 /**
- * The interval between renewals: a third of the TTL, but short enough that the remaining time suffices for an election and
- * several attempts after it, also with a TTL of 3 s; at least a sixth.
+ * The interval between renewals: almost a third of the TTL, but short enough that the remaining time suffices for an election
+ * and several attempts after it, also with a TTL of 3 s; at least a sixth. The share differs between processes, so that the
+ * renewals of clients that have connected at the same time drift apart.
  */
-const spacing = { share: 1 / 3, leftMs: 2500, minShare: 1 / 6 }
+const spacing = { share: (1 - Math.random() / 10) / 3, leftMs: 2500, minShare: 1 / 6 }
 
 /** The state of one lease that was granted to this client. */
 export class LeaseRecord implements KeepAliveTarget {

@@ -96,9 +96,9 @@ function denied(): EtcdError {
 }
 
 describe('The keep-alive scheduler', () => {
-  test('renews after a third of the TTL, sends due renewals together, and repeats none that is pending', async (t) => {
+  test('renews after almost a third of the TTL, sends due renewals together, and repeats none that is pending', async (t) => {
     const bench = new Bench(t)
-    for (const id of ['a', 'b', 'c']) bench.lease(id, 6, { ageMs: 1700 })
+    for (const id of ['a', 'b', 'c']) bench.lease(id, 6, { ageMs: 1500 })
     await sleep(200)
     assert.deepEqual(bench.stream.sent, [])
     await poll('the renewals are sent', () => bench.stream.sent.length > 0 || undefined)
@@ -116,7 +116,7 @@ describe('The keep-alive scheduler', () => {
     await sleep(100)
     bench.stream.answer('a', 30)
     assert.ok(lease.expiresAt <= sentBy + 30_000 && lease.expiresAt > sentBy + 29_500)
-    assert.ok(lease.renewAt <= sentBy + 10_000 && lease.renewAt > sentBy + 9500)
+    assert.ok(lease.renewAt <= sentBy + 10_000 && lease.renewAt > sentBy + 8500)
   })
 
   test('keeps the expiry of the last renewal when an earlier one is answered after it', () => {
@@ -168,7 +168,11 @@ describe('The keep-alive scheduler', () => {
       const lease = bench.lease(String(ttlSeconds), ttlSeconds)
       return Math.round((lease.expiresAt - lease.renewAt) / 10) / 100
     }
-    assert.deepEqual([1, 2, 3, 4, 6, 60].map(leftAfter), [0.83, 1.67, 2.5, 2.67, 4, 40])
+    assert.deepEqual([1, 2, 3].map(leftAfter), [0.83, 1.67, 2.5])
+    for (const ttlSeconds of [4, 6, 60]) {
+      const share = leftAfter(ttlSeconds) / ttlSeconds
+      assert.ok(share > 0.66 && share < 0.71, `${share} of ${ttlSeconds} s`)
+    }
   })
 
   test('repeats an unanswered renewal on another member, and keeps the first stream that answers', async (t) => {
