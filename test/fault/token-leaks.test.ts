@@ -32,7 +32,7 @@ describe('A member of another cluster among the endpoints', () => {
       )
       await using watcher = etcd.watch('key')
       await watcher.ready()
-      await Promise.all([etcd.lease.grant(10), etcd.get('key'), etcd.put('key', 'other'), etcd.auth.status()])
+      await Promise.all([etcd.lease.grant(10), etcd.get('key'), etcd.put('key', 'other'), etcd.auth.users.list()])
       assert.ok(foreign.calls.length > 0)
       for (const { headers } of foreign.calls) {
         assert.equal(headers[':path'], '/etcdserverpb.Maintenance/Status')
