@@ -50,6 +50,28 @@ describe('Connecting', () => {
     assert.ok(readMs < within(500), `the reads took ${readMs} ms`)
   })
 
+  test('fails with `EMFILE` while the process has no free file descriptor, and works once it has', async () => {
+    const source = `
+      import { closeSync, openSync } from 'node:fs'
+      import '@grpc/grpc-js'
+      import { Etcd } from './src/index.js'
+
+      const etcd = new Etcd({ endpoints: '${cluster.endpoints[1]}' })
+      const files = []
+      const fill = () => { for (;;) files.push(openSync('/dev/null')) }
+      try { fill() } catch ({ code }) { console.log(code) }
+      const { code, effect, message } = await etcd.put('files', '1', { timeoutMs: 500 }).catch((error) => error)
+      console.log(code, effect, message.includes('EMFILE'))
+      const waiting = etcd.put('files', '2')
+      files.forEach(closeSync)
+      await waiting
+      console.log((await etcd.get('files')).valueText)
+      await etcd.close()`
+    const { code, stdout, stderr } = await runScript(source, {}, 200)
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.equal(stdout, 'EMFILE\nNOT_CONNECTED none true\n2\n')
+  })
+
   test('fails with the cause of every endpoint when all ports are closed', async () => {
     const endpoints = [await closedEndpoint(), await closedEndpoint()]
     await using etcd = new Etcd({ endpoints, connectTimeoutMs: 1000 })

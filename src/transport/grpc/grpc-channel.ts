@@ -74,7 +74,9 @@ export class GrpcChannel implements UnaryChannel, StreamChannel {
   }
 
   readonly #onNotLoaded = (error: unknown): void => {
-    if (!this.#isClosed) this.#onState({ kind: 'failed', reason: `@grpc/grpc-js cannot be loaded: ${String(error)}` })
+    // Node appends the files that required the module.
+    const [reason] = String(error).split('\n')
+    if (!this.#isClosed) this.#onState({ kind: 'failed', reason: `@grpc/grpc-js cannot be loaded: ${reason}` })
   }
 
   /** Calls wait while the connection is being established. */
