@@ -51,7 +51,11 @@ export class MergedWatch {
 
   /** Creates the watchers, from revision `start` on or from now on. */
   start(start: number | undefined): void {
-    if (start !== undefined) this.#init.queue.join(start)
+    if (start !== undefined) {
+      this.#init.queue.join(start)
+      this.#released = start - 1
+      this.#hasStarted = true
+    }
     for (const part of this.#parts) this.#init.multiplexer.subscribe(part.spec, start, part)
   }
 
@@ -86,13 +90,19 @@ export class MergedWatch {
 
   #created(endpoint: string): void {
     if (!this.#parts.every((part) => part.isCreated)) return
-    if (!this.#hasStarted) {
-      this.#hasStarted = true
-      // Watchers from now on may start at different revisions.
-      this.#released = Math.max(...this.#parts.map(({ passed }) => passed))
-    }
+    if (!this.#hasStarted) this.#startTogether()
     this.#init.queue.onCreated(this.#released, endpoint)
     this.#release()
+  }
+
+  /** Watchers from now on may start at different revisions, and may have received events before the last one was created. */
+  #startTogether(): void {
+    this.#hasStarted = true
+    this.#released = Math.max(...this.#parts.map(({ passed }) => passed))
+    for (const part of this.#parts) {
+      part.takeUpTo(this.#released)
+      this.#resume(part)
+    }
   }
 
   #ended(error: unknown): void {

@@ -79,6 +79,35 @@ describe('A merged watch', () => {
     merged.end()
   })
 
+  test('from a revision on delivers what arrives before the last of its watchers is created', async () => {
+    const { streams, queue, merged } = watching({ start: 10 })
+    await settled()
+    const { last } = streams
+    last.created(1, 20)
+    last.events(1, 11, 13)
+    last.created(2, 20)
+    last.events(2, 10, 13)
+    assert.deepEqual(taken(queue), ['10:1', '11:1', '13:2'])
+    merged.end()
+  })
+
+  test('from now on does not wait with a full buffer for its last watcher', async () => {
+    const { streams, queue, merged } = watching({ max: 2 })
+    await settled()
+    const shared = streams.last
+    shared.created(1, 20)
+    shared.events(1, 21, 22)
+    assert.deepEqual(shared.canceledIds, [1])
+    shared.created(2, 30)
+    await settled()
+    assert.equal(await queue.ready, 30)
+    assert.deepEqual(
+      streams.last.creates.map(({ startRevision }) => startRevision),
+      [23],
+    )
+    merged.end()
+  })
+
   test('resumes each watcher where it was, and repeats nothing', async () => {
     const { streams, queue, merged } = watching({ start: 10 })
     await settled()
