@@ -39,7 +39,14 @@ export type ChaosRecord =
   /** Values that were written without effect: nobody may ever see them. */
   | { readonly kind: 'none'; readonly values: readonly string[]; readonly code: string }
   /** A batch of a watch: its events as text, since a run has millions of them. */
-  | { readonly kind: 'batch'; readonly watch: string; readonly revision: number; readonly events: readonly string[] }
+  | {
+      readonly kind: 'batch'
+      readonly watch: string
+      /** The ranges of the watch. Default: all keys. */
+      readonly prefixes?: readonly string[]
+      readonly revision: number
+      readonly events: readonly string[]
+    }
   /** The keys under a prefix, as an informer, a read or a listing showed them at a revision. */
   | {
       readonly kind: 'view'

@@ -11,7 +11,7 @@ import { reads } from './workloads/reads.js'
 import { registers } from './workloads/registers.js'
 import { singleWrites } from './workloads/single-writes.js'
 import { views } from './workloads/views.js'
-import { followAll } from './workloads/watches.js'
+import { watches } from './workloads/watches.js'
 
 /** What a workload works with. */
 export interface Workplace {
@@ -71,7 +71,7 @@ const workplace: Workplace = { task, etcd, journal, random, repeat }
 const workloads = [registers, views, locks, queue, accounts, leases, singleWrites, reads]
 let position = 0
 const reporting = setInterval(() => send({ kind: 'position', revision: position }), positionEveryMs)
-const following = followAll(workplace, (revision) => {
+const following = watches(workplace, (revision) => {
   position = revision
 }).catch((error) => noteTrouble('watch', error))
 await Promise.all(workloads.map((workload) => workload(workplace).catch((error) => noteTrouble(workload.name, error))))

@@ -141,8 +141,13 @@ const cases: Readonly<Record<string, Cases>> = {
   'watch guarantees': {
     right: {
       'all events in order': evidence(registers, batchOf(a2), batchOf(b3, c3), bookmark(3), batchOf(gone4)),
+      'the events of its ranges': evidence(registers, { ...batchOf(b3), prefixes: ['reg/b', 'reg/z'] }),
     },
     wrong: {
+      'an event of a range that is lost': [
+        evidence(registers, { ...batchOf(b3), prefixes: ['reg/b', 'reg/a'] }),
+        /watch 0: event 0 of history is 2 put reg\/a 1, the watch has 3 put reg\/b/,
+      ],
       'a lost event': [
         evidence(registers, batchOf(a2), batchOf(b3), batchOf(gone4)),
         /watch 0: event 2 of history is 3 put reg\/c 2, the watch has 4 delete reg\/a/,
