@@ -67,7 +67,7 @@ describe('The read mode', () => {
 
   test('prefer chooses the leader or the nearest member, or any member if there is none', async (t) => {
     const [leader, near, far] = await membersByRank()
-    for (const member of [leader, far]) proxyAt(cluster, member).delay(60)
+    for (const member of [leader, far]) proxyAt(cluster, member).delay(150)
     t.after(() => {
       for (const member of [leader, far]) proxyAt(cluster, member).heal()
     })
