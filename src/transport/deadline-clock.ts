@@ -29,7 +29,6 @@ export class DeadlineClock {
 
   stop(): void {
     clearTimeout(this.#timer)
-    this.#open.clear()
   }
 
   #arm(time: number): void {

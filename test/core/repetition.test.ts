@@ -27,4 +27,20 @@ describe('A repetition', () => {
     })
     assert.ok(new Set(starts).size > 20, 'their second runs are spread over the interval')
   })
+
+  test('ends when its task stops it, and does not hold the process open', (t) => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    const before = timers()
+    const idle = new Repetition(60_000, () => {})
+    assert.equal(timers(), before)
+    idle.stop()
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    let count = 0
+    const repetition = new Repetition(1000, () => {
+      count += 1
+      repetition.stop()
+    })
+    for (let second = 0; second < 10; second += 1) t.mock.timers.tick(1000)
+    assert.equal(count, 1)
+  })
 })

@@ -50,10 +50,10 @@ export function uint32(...values: number[]): Buffer {
   return bytes
 }
 
-export const okHead: readonly HeaderField[] = [
+export const okHead = [
   [':status', '200'],
   ['content-type', 'application/grpc'],
-]
+] as const satisfies readonly HeaderField[]
 export const okTrailers: readonly HeaderField[] = [
   ['grpc-status', '0'],
   ['grpc-message', ''],

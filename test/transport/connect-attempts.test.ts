@@ -62,6 +62,26 @@ describe('Attempts to connect', () => {
     assert.deepEqual(closed(), [true, true, true, true, true, true, true, false, false])
   })
 
+  test('go on with the newest one when the oldest one is lost', (t) => {
+    const { attempts, made, reasons } = start(t)
+    t.mock.timers.tick(3000)
+    assert.equal(attempts.lost(at(made, 0), 'refused'), true)
+    assert.deepEqual([attempts.failures, reasons.length], [0, 1])
+    t.mock.timers.tick(2999)
+    assert.equal(made.length, 2)
+    assert.equal(attempts.connected(at(made, 1)), true)
+  })
+
+  test('do not hold the process open', (t) => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    const before = timers()
+    for (const failures of [0, 1]) {
+      const attempts = new ConnectAttempts(() => new Attempt(), { onFailed() {} }, failures)
+      t.after(() => attempts.close())
+      assert.equal(timers(), before, `after ${failures} failures`)
+    }
+  })
+
   test('end when the oldest or the newest one succeeds', (t) => {
     const first = start(t)
     t.mock.timers.tick(3000)

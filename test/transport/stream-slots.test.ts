@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { noStreamSlot, type StreamPurpose, StreamSlots } from '../../src/transport/stream-slots.js'
+import { methods } from '../../src/protobuf/methods.js'
+import { isBlockingCall, noStreamSlot, type StreamPurpose, StreamSlots } from '../../src/transport/stream-slots.js'
 
 const purposes: readonly StreamPurpose[] = ['keep-alive', 'watch', 'call', 'slow watch']
 
@@ -41,6 +42,11 @@ describe('Stream slots', () => {
       new StreamSlots({ maxStreams: 4, unarySlots }, { streamPurposes: [], blockingCalls }).hasForBlockingCall
     assert.deepEqual([has(0, 2), has(0, 3)], [true, false])
     assert.deepEqual([has(1, 0), has(1, 1)], [true, false])
+    const all = Object.values(methods).flatMap((service) => Object.values(service))
+    assert.deepEqual(
+      all.filter(isBlockingCall).map(({ name }) => name),
+      ['Lock.Lock', 'Election.Campaign'],
+    )
   })
 
   test('that are used up fail with the limit in the error', () => {

@@ -13,7 +13,6 @@ const priorityBytes = 5
 
 interface OpenBlock {
   readonly streamId: number
-  readonly endsStream: boolean
   readonly parts: Buffer[]
   bytes: number
 }
@@ -45,7 +44,7 @@ export class HeaderReader {
     const block = (frameFlags & (flags.PADDED | flags.PRIORITY)) === 0 ? payload : unpadded(frameFlags, payload)
     this.#endsStream = (frameFlags & flags.END_STREAM) !== 0
     if ((frameFlags & flags.END_HEADERS) !== 0) return this.#headers(block)
-    this.#open = { streamId, endsStream: this.#endsStream, parts: [], bytes: 0 }
+    this.#open = { streamId, parts: [], bytes: 0 }
     this.#add(this.#open, block)
     return undefined
   }
@@ -58,7 +57,6 @@ export class HeaderReader {
     this.#add(open, payload)
     if ((frameFlags & flags.END_HEADERS) === 0) return undefined
     this.#open = undefined
-    this.#endsStream = open.endsStream
     return this.#headers(Buffer.concat(open.parts))
   }
 

@@ -4,6 +4,8 @@ import { createServer } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { FaultProxy, poll } from '../../../src/testing/index.js'
 import type { CallStatus } from '../../../src/transport/channel.js'
+import { parseEndpoints } from '../../../src/transport/endpoint.js'
+import { commonHeaders } from '../../../src/transport/http2/dial.js'
 import { TestChannel, type TestChannelOptions } from '../../support/channel.js'
 import { framed, GrpcServer, type ServedCall } from '../../support/grpc-server.js'
 
@@ -35,6 +37,20 @@ describe('A call over HTTP/2', () => {
     assert.equal(headers['content-type'], 'application/grpc')
     assert.equal(headers.te, 'trailers')
     assert.equal(headers.token, 'secret')
+  })
+
+  test('has the scheme and the authority of its endpoint', () => {
+    for (const [url, authority] of [
+      ['http://10.0.0.1:2379', '10.0.0.1:2379'],
+      ['https://[fd00::1]:2379', '[fd00::1]:2379'],
+      ['unix:/run/etcd', 'localhost'],
+      ['unixs:/run/etcd', 'localhost'],
+    ] as const) {
+      const [endpoint] = parseEndpoints(url, { hasTls: false })
+      const headers = new Map(endpoint && commonHeaders(endpoint))
+      const scheme = /^(https|unixs):/.test(url) ? 'https' : 'http'
+      assert.deepEqual([headers.get(':scheme'), headers.get(':authority')], [scheme, authority])
+    }
   })
 
   test('is sent over a Unix socket', async (t) => {

@@ -82,10 +82,11 @@ describe('A connection', () => {
     peer.send(0x42, 0xff, 1, Buffer.from('what'))
     peer.send(0x42, 0, 0)
     const head = peer.encode(okHead)
+    const reservedBit = 0x8000_0000
     peer.send(
       HEADERS,
       PADDED | flags.PRIORITY | END_HEADERS | 0x40,
-      1,
+      reservedBit + 1,
       Buffer.concat([Buffer.from([3]), Buffer.alloc(5), head, Buffer.alloc(3)]),
     )
     const message = framed('padded')
@@ -124,6 +125,21 @@ describe('A connection', () => {
     assert.equal((await answer).message, 'message')
   })
 
+  test('reads every header block by the table and the bytes of its own time', async (t) => {
+    const { peer, channel } = await pair(t)
+    const codes: number[] = []
+    const respond = async (block: Buffer): Promise<void> => {
+      const call = channel.call()
+      const { streamId } = await peer.next(DATA, codes.length + 1)
+      peer.send(HEADERS, END_HEADERS | END_STREAM, streamId, block)
+      codes.push((await call).status.code)
+    }
+    // Blocks of equal bytes after an addition to the table, and long ones that differ in their last byte alone.
+    for (const code of ['5', '5', '5', '7', '7', '7']) await respond(peer.encode([okHead[0], ['grpc-status', code]]))
+    for (const code of ['5', '7', 'x']) await respond(Buffer.from(`\x88\0\x0bgrpc-status\x01${code}`, 'latin1'))
+    assert.deepEqual(codes, [5, 5, 5, 7, 7, 7, 5, 7, 2])
+  })
+
   test('accepts informational headers, trailers-only responses, and a reset after the response', async (t) => {
     const { peer, channel, server } = await pair(t)
     const informed = channel.call()
@@ -156,6 +172,27 @@ describe('A connection', () => {
     await peer.next(HEADERS, 2)
     peer.answer(3, 'next')
     assert.equal((await next).message, 'next')
+  })
+
+  test('resets a call whose response is refused by its headers', async (t) => {
+    const { peer, channel } = await pair(t)
+    const call = channel.call()
+    await peer.next(DATA)
+    peer.headers(1, [okHead[0], ['content-type', 'text/html']])
+    assert.equal((await call).status.code, 13)
+    assert.equal((await peer.next(RST_STREAM, 1, 1)).payload.readUInt32BE(), errorCodes.CANCEL)
+  })
+
+  test('gives a call that is reset without an error the status of its HTTP headers', async (t) => {
+    const { peer, channel } = await pair(t)
+    const call = channel.call()
+    await peer.next(DATA)
+    peer.headers(1, [[':status', '503'], okHead[1]])
+    peer.send(RST_STREAM, 0, 1, uint32(errorCodes.NO_ERROR))
+    assert.deepEqual((await call).status, {
+      code: 14,
+      details: 'Received HTTP status code 503 and no gRPC status',
+    })
   })
 
   test('drains after a two-step GOAWAY', async (t) => {
@@ -230,6 +267,17 @@ describe('A ping without acknowledgement', () => {
     await peer.next(PING)
     assert.match((await call).status.details, /Ping timeout: no answer within 100 ms/)
     await channel.connected(2)
+  })
+
+  test('closes a connection whose stream waited for it longer than `keepaliveMs`', async (t) => {
+    const server = await Http2Peer.start(t, (connection, index) => index > 0 && connection.begin())
+    const channel = new TestChannel(t, server.endpoint, impatient)
+    const { status } = channel.stream()
+    const peer = await server.connection()
+    await new Promise((resolve) => setTimeout(resolve, 2 * impatient.keepaliveMs))
+    peer.begin()
+    await peer.next(PING)
+    assert.match((await status).details, /Ping timeout/)
   })
 
   test('does not close a connection that receives bytes', async (t) => {
@@ -435,6 +483,7 @@ describe('The receive windows', () => {
     assert.deepEqual([paused.messages.length, peer.of(WINDOW_UPDATE, 1).length], [0, 0])
     for (let count = 0; count < 256; count += 1) {
       paused.stream.startRead()
+      assert.equal(paused.messages.length, count, 'a message is not delivered while it is requested')
       await poll('one is read', () => paused.messages.length === count + 1 || undefined)
     }
     assert.ok(paused.messages.every((message) => message.length === 16_379))
@@ -513,6 +562,47 @@ describe('A stream', () => {
     ])
     assert.deepEqual(await second.status, { code: 14, details: 'etcdserver: no leader' })
     await peer.next(RST_STREAM, 1, 3)
+    for (const { stream } of [first, second]) {
+      stream.sendMessageWithContext({ callback: () => assert.fail('it is not sent') }, Buffer.from('late'))
+      stream.halfClose()
+    }
+    await roundTrip(peer)
+    assert.equal(peer.of(DATA).length, 0)
+  })
+
+  test('gets its window back for padding, too', async (t) => {
+    const { peer, channel } = await pair(t)
+    const { messages, status } = channel.stream()
+    await peer.next(HEADERS)
+    peer.headers(1, okHead)
+    const message = framed(Buffer.alloc(17_000))
+    const frames = [...message].map((byte) =>
+      frameBytes(DATA, PADDED, 1, Buffer.concat([Buffer.from([255, byte]), Buffer.alloc(255)])),
+    )
+    peer.raw(Buffer.concat(frames))
+    peer.trailers(1)
+    assert.deepEqual(await status, { code: 0, details: '' })
+    assert.equal(messages[0]?.length, 17_000)
+  })
+
+  test('is read in order, also when another stream requests its next message', async (t) => {
+    const { peer, channel } = await pair(t)
+    const paused = channel.stream(false)
+    const other = channel.channel.startStream(
+      '/test/Stream',
+      {},
+      { onReceiveMetadata() {}, onReceiveMessage: () => paused.stream.startRead(), onReceiveStatus() {} },
+    )
+    other.startRead()
+    await peer.next(HEADERS, 2)
+    for (const id of [1, 3]) peer.headers(id, okHead)
+    peer.data(1, framed('first'))
+    await roundTrip(peer)
+    peer.raw(Buffer.concat([frameBytes(DATA, 0, 3, framed('go')), frameBytes(DATA, 0, 1, framed('second'))]))
+    await poll('one is read', () => paused.messages.length === 1 || undefined)
+    paused.stream.startRead()
+    await poll('the other one is read', () => paused.messages.length === 2 || undefined)
+    assert.deepEqual(paused.messages.map(String), ['first', 'second'])
   })
 
   test('that has ended with OK is read to its end after the connection is lost', async (t) => {
