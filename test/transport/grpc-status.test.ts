@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { type ChannelCredentials, Client, credentials, type ServiceError } from '@grpc/grpc-js'
 import type { Effect, ErrorCode, EtcdError } from '../../src/core/errors.js'
 import { CertificateAuthority } from '../../src/testing/certificates.js'
-import { type StatusContext, toEtcdError } from '../../src/transport/grpc-status.js'
+import { isProxyAnswer, isTransportCode, type StatusContext, toEtcdError } from '../../src/transport/grpc-status.js'
 
 const context: StatusContext = {
   method: 'KV.Put',
@@ -86,6 +86,27 @@ describe('A status without a message of etcd', () => {
       assert.equal(error.effect, 'none', details)
       assert.equal(error.code, code === 'CONNECTION_LOST' ? 'NOT_CONNECTED' : code, details)
     }
+  })
+
+  test('shows nothing about the member, in contrast to an answer of etcd', () => {
+    for (const [code, details] of rows) {
+      const error = toEtcdError({ code, details }, context)
+      assert.equal(isTransportCode(error.code), true, details)
+    }
+    for (const code of ['LEADER_LOST', 'PROTOCOL_ERROR'] as const) assert.equal(isTransportCode(code), true)
+    for (const code of ['NO_LEADER', 'PERMISSION_DENIED', 'SERVER_TIMEOUT'] as const) {
+      assert.equal(isTransportCode(code), false)
+    }
+  })
+
+  test('is the answer of a proxy if it is one of HTTP, or has a text of Envoy', () => {
+    const isOfProxy = (code: number, details: string): boolean => isProxyAnswer(toEtcdError({ code, details }, context))
+    assert.ok(isOfProxy(14, 'Received HTTP status code 503 and no gRPC status'))
+    assert.ok(isOfProxy(14, 'no healthy upstream'))
+    assert.ok(isOfProxy(14, 'upstream connect error or disconnect/reset before headers'))
+    assert.ok(!isOfProxy(14, 'Connection dropped'))
+    assert.ok(!isOfProxy(14, 'etcdserver: no leader'))
+    assert.ok(!isProxyAnswer(new Error('no healthy upstream')))
   })
 
   test('is DEADLINE_EXCEEDED for a cancellation at the deadline', () => {

@@ -140,6 +140,25 @@ describe('A connection', () => {
     assert.deepEqual(codes, [5, 5, 5, 7, 7, 7, 5, 7, 2])
   })
 
+  test('has the status of gRPC if there is one, and an error if there is none', async (t) => {
+    const { peer, channel } = await pair(t)
+    const trailersOnly = channel.call()
+    const withoutStatus = channel.call()
+    await peer.next(DATA, 2)
+    peer.trailers(1, [
+      [':status', '503'],
+      ['grpc-status', '7'],
+    ])
+    assert.equal((await trailersOnly).status.code, 7)
+    peer.headers(3, okHead)
+    peer.data(3, framed('message'))
+    peer.trailers(3, [['x-trailer', '1']])
+    assert.deepEqual((await withoutStatus).status, {
+      code: 2,
+      details: 'Received HTTP status code 200 and no gRPC status',
+    })
+  })
+
   test('accepts informational headers, trailers-only responses, and a reset after the response', async (t) => {
     const { peer, channel, server } = await pair(t)
     const informed = channel.call()
