@@ -1,6 +1,9 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
 import { notInTime, type Obstacle, timeLeft, type WaitBounds, waitWithin } from '../core/wait.js'
 
+/** How long `close()` of a client waits for grants and revocations. */
+export const closingMs = 1000
+
 /** Makes the error of a caller whose time limit passed before a shared lease was granted. */
 export function grantTimeout(obstacle: Obstacle | undefined): () => EtcdError {
   return () => notInTime('the deadline passed while waiting for a lease', obstacle?.())
@@ -36,4 +39,9 @@ export function renewalTimeout(): EtcdError {
       method: 'Lease.LeaseKeepAlive',
     },
   )
+}
+
+/** Waits until a grant or what depends on it has settled, at most as long as `close()` of a client may take. */
+export async function settledSoon(granting: Promise<void>): Promise<void> {
+  await waitWithin(granting, { timeoutMs: closingMs }, grantTimeout(undefined)).catch(() => {})
 }

@@ -8,6 +8,7 @@ import type { LeaseTimeToLiveResponse } from '../protobuf/generated/messages.js'
 import { formatId, highWord, lowWord } from '../protobuf/id.js'
 import { type Method, methods } from '../protobuf/methods.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
+import { closedError } from '../transport/connection/connection-manager.js'
 import { type CallOptions, callContext, type Transport } from '../transport/transport.js'
 import type { GrantedLease } from './granted-lease.js'
 import { KeepAliveOnce, type KeepAliveResult } from './keep-alive-once.js'
@@ -16,6 +17,7 @@ import { Lease } from './lease.js'
 import type { LeaseLostError } from './lease-lost-error.js'
 import { LeasePool } from './lease-pool.js'
 import { LeaseRecord } from './lease-record.js'
+import { closingMs } from './lease-timeouts.js'
 import type { PooledLease } from './pooled-lease.js'
 import type { RegistrationKv } from './registered-key.js'
 import { type RegisterOptions, Registration, type RegistrationHost } from './registration.js'
@@ -61,8 +63,6 @@ export interface LeasesHost {
 }
 
 const defaultRegistrationSeconds = 15
-/** Time limit of the revocations that `close()` waits for. */
-const closingMs = 1000
 const grantOptions = [...callOptionNames, 'id', 'keepAlive']
 
 /**
@@ -74,6 +74,7 @@ export class Leases {
   readonly #pool: LeasePool
   readonly #sessions: SessionPool
   readonly #registrations = new Set<Registration>()
+  #isClosed = false
 
   constructor(host: LeasesHost) {
     this.#host = host
@@ -195,9 +196,16 @@ export class Leases {
       onClosed: (closed) => this.#registrations.delete(closed),
     }
     const registration = new Registration(host, kv, pair, positiveInteger('ttlSeconds', ttlSeconds))
-    await registration.establish(options)
+    if (this.#isClosed) throw closedError()
+    // Before it is established, so that `close()` ends it in any case.
     this.#registrations.add(registration)
-    return registration
+    try {
+      await registration.establish(options)
+      return registration
+    } catch (error) {
+      this.#registrations.delete(registration)
+      throw error
+    }
   }
 
   /** @internal Time limit of calls without one, in milliseconds. */
@@ -211,10 +219,11 @@ export class Leases {
   }
 
   /**
-   * @internal Stops all renewals. The leases of registrations and sessions are revoked, so that their keys are deleted at
-   * once; the other leases expire.
+   * @internal Stops all renewals. The leases of registrations and sessions are revoked, also those that are being granted, so
+   * that their keys are deleted at once; the other leases expire.
    */
   async close(): Promise<void> {
+    this.#isClosed = true
     const registrations = [...this.#registrations].map((each) => each.close({ timeoutMs: closingMs }).catch(() => {}))
     const revoked = Promise.all([this.#sessions.close(), ...registrations])
     this.#host.keepAlives.close()

@@ -6,9 +6,11 @@ import { printAs, printedBytes } from '../core/printing.js'
 import { keyBytes } from '../core/validate.js'
 import { sleep, timeLeft } from '../core/wait.js'
 import { checkCall } from '../transport/call-options.js'
+import { closedError } from '../transport/connection/connection-manager.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease } from './lease.js'
 import { LeaseLostError, type LeaseLostReason } from './lease-lost-error.js'
+import { settledSoon } from './lease-timeouts.js'
 import { type ObservedKey, RegisteredKey, type RegistrationKv } from './registered-key.js'
 
 /** A client's events about its registrations. */
@@ -84,6 +86,7 @@ export class Registration implements AsyncDisposable {
   /** The revision of the last observed state of the key. */
   #revision = 0
   #isRestoring = false
+  #establishing: Promise<void> = Promise.resolve()
 
   /** @internal Created by `register()`. */
   constructor(host: RegistrationHost, kv: RegistrationKv, [key, value]: readonly [Bytes, Bytes], ttlSeconds: number) {
@@ -111,21 +114,34 @@ export class Registration implements AsyncDisposable {
     return this.isRegistered ? this.#lease?.id : undefined
   }
 
-  /** @internal Puts the key with a new lease, also over another owner's key. */
-  async establish(options: CallOptions): Promise<void> {
+  /**
+   * @internal Puts the key with a new lease, also over another owner's key. If the client is closed meanwhile, rejects when the
+   * lease is revoked.
+   */
+  establish(options: CallOptions): Promise<void> {
+    this.#establishing = this.#establish(options)
+    return this.#establishing
+  }
+
+  async #establish(options: CallOptions): Promise<void> {
     const left = timeLeft(options.timeoutMs ?? this.#host.timeoutMs)
     const within = (): CallOptions => ({ signal: options.signal, timeoutMs: left() })
+    const closing = this.#closing.signal
     for (;;) {
       const lease = await this.#host.grant(this.#ttlSeconds, within())
       try {
+        closing.throwIfAborted()
         const fact = await this.#key.take(this.#value, lease.id, within())
+        closing.throwIfAborted()
         this.#adopt(lease)
         this.#observe(fact)
         void this.#follow()
         return
       } catch (error) {
         // The put may have been applied after all: revoking the lease deletes the key.
-        lease.revoke().catch(() => {})
+        const revoking = lease.revoke().catch(() => {})
+        if (closing.aborted) await revoking
+        closing.throwIfAborted()
         if (!isEtcdError(error, 'LEASE_NOT_FOUND') || left() === 0) throw error
       }
     }
@@ -152,9 +168,10 @@ export class Registration implements AsyncDisposable {
   async close(options?: CallOptions): Promise<void> {
     checkCall('close()', options)
     if (this.#closing.signal.aborted) return
-    this.#closing.abort()
+    this.#closing.abort(closedError('unknown'))
     this.#host.onClosed(this)
-    if (this.#lease?.isAlive()) await this.#lease.revoke(options)
+    if (this.#lease === undefined) await settledSoon(this.#establishing)
+    else if (this.#lease.isAlive()) await this.#lease.revoke(options)
   }
 
   /** Same as `close()`, for `await using`. */

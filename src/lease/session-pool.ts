@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import { onAbort } from '../core/abort.js'
-import { type Obstacle, waitWithin } from '../core/wait.js'
+import type { Obstacle } from '../core/wait.js'
 import { closedError } from '../transport/connection/connection-manager.js'
 import type { CallOptions } from '../transport/transport.js'
 import type { Lease } from './lease.js'
 import { LeaseLostError } from './lease-lost-error.js'
-import { grantTimeout, grantWaiter } from './lease-timeouts.js'
+import { closingMs, grantTimeout, grantWaiter, settledSoon } from './lease-timeouts.js'
 import { Session } from './session.js'
 
 /** Grants a lease and keeps it alive. */
@@ -24,8 +24,6 @@ interface SharedLease {
 const maxSessions = 1000
 /** How long an unused lease is kept for the next session: a third of its TTL, within these limits. */
 const idleMs = { min: 1000, max: 10_000 }
-/** Time limit of a revocation in the background. */
-const closingMs = 1000
 
 /** Leases that are kept alive as long as sessions use them, one for each TTL. */
 export class SessionPool {
@@ -127,9 +125,4 @@ export class SessionPool {
       this.#granting.delete(ttlSeconds)
     }
   }
-}
-
-/** Waits until the grant has settled, at most as long as `close()` may take. */
-async function settledSoon(granting: Promise<void>): Promise<void> {
-  await waitWithin(granting, { timeoutMs: closingMs }, grantTimeout(undefined)).catch(() => {})
 }

@@ -169,6 +169,25 @@ describe('A registration', () => {
     assert.equal(await etcd.get('wrongly'), undefined)
   })
 
+  test('being created while its client closes leaves no key and no lease', async (t) => {
+    const witness = createClient(t, cluster)
+    const before = new Set(await witness.lease.list())
+    for (let round = 0; round < 8; round += 1) {
+      const etcd = createClient(t, cluster)
+      await (round % 2 === 0 ? etcd.lease.shared(60) : etcd.register('svc/first', '', { ttlSeconds: 60 }))
+      const late = assert.rejects(etcd.register('svc/late', '', { ttlSeconds: 50 }), { code: 'CLOSED' })
+      await sleep(round / 4)
+      const closed = etcd.close()
+      await assert.rejects(etcd.register('svc/too late', ''), { code: 'CLOSED' })
+      await Promise.all([closed, late])
+    }
+    assert.equal(await witness.count({ prefix: 'svc/late' }), 0)
+    assert.deepEqual(
+      (await witness.lease.list()).filter((id) => !before.has(id)),
+      [],
+    )
+  })
+
   test('that cannot be created leaves no lease', async (t) => {
     const etcd = createClient(t, cluster)
     const before = await etcd.lease.list()
