@@ -77,7 +77,7 @@ describe('Writes under faults', () => {
     assert.deepEqual(violations, [])
     assert.ok(ok > records.length / 2, `only ${ok} of ${records.length} writes succeeded`)
     assert.ok(unknown >= 6, `only ${unknown} answers were lost: the faults did not bite`)
-    assert.ok(records.length > 500)
+    assert.ok(records.length > 100, `only ${records.length} writes were made`)
   })
 
   test('expose a client that retries failed writes blindly', async (t) => {

@@ -15,7 +15,9 @@ export async function startGrpcProxy(
   const port = await reservePort()
   const folder = mkdtempSync(join(tmpdir(), 'etcdkit-grpc-proxy-'))
   const members = cluster.members.map(({ clientUrl }) => new URL(clientUrl).host)
-  const args = [`--endpoints=${members}`, `--listen-addr=127.0.0.1:${port.port}`, `--data-dir=${folder}`, ...flags]
+  const address = `127.0.0.1:${port.port}`
+  const own = [`--listen-addr=${address}`, `--advertise-client-url=${address}`, `--data-dir=${folder}`]
+  const args = [`--endpoints=${members}`, ...own, ...flags]
   const proxy = spawn(cluster.binary.etcd, ['grpc-proxy', 'start', ...args], { stdio: 'ignore' })
   const exited = once(proxy, 'exit')
   t.after(async () => {

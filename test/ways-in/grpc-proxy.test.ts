@@ -74,6 +74,7 @@ describe("etcd's gRPC proxy in front of three members", { concurrency: true }, (
       await sleep(1.6 * ttlSeconds * 1000)
       assert.ok(leases.every((lease) => lease.isAlive()))
       assert.equal((await direct.get(name))?.valueText, 'here')
+      assert.equal((await etcd.get(name))?.valueText, 'here', 'through the proxy')
       await using watcher = direct.watch(name)
       await watcher.ready()
       await etcd.close()
