@@ -102,7 +102,7 @@ export class KeepAliveScheduler implements KeepAliveStreamsHost {
   /** Ends it if it has expired, also before the timer fires. */
   check(renewal: KeepAliveTarget): void {
     const now = performance.now()
-    if (now >= renewal.expiresAt && this.#targets.has(renewal)) this.#expire(renewal, now)
+    if (now >= renewal.expiresAt) this.#expire(renewal, now)
   }
 
   /** Ends all targets with this lease ID: the lease was revoked. */
@@ -193,8 +193,12 @@ export class KeepAliveScheduler implements KeepAliveStreamsHost {
 
   #expire(renewal: KeepAliveTarget, now: number): void {
     const { isKeptAlive, expiresAt } = renewal
+    if (!isKeptAlive) {
+      this.#end(renewal, 'expired', undefined)
+      return
+    }
     // An action before the expiry was due and did not happen.
-    const stalled = isKeptAlive && this.#isLate(now) && this.#plannedFor < expiresAt
+    const stalled = this.#isLate(now) && this.#plannedFor < expiresAt
     const { lastError } = this.#streams
     this.#end(renewal, stalled ? 'stalled' : isRefusal(lastError) ? 'refused' : 'expired', lastError)
   }
