@@ -4,6 +4,7 @@ import { EtcdError } from '../../src/core/errors.js'
 import { LeasePool } from '../../src/lease/lease-pool.js'
 import { PooledLease } from '../../src/lease/pooled-lease.js'
 import { poll } from '../../src/testing/index.js'
+import { FakeClock } from '../support/fake-clock.js'
 import { within } from '../support/slack.js'
 
 /** A pool on a clock that stands still unless it is moved, and what it has been granted. */
@@ -88,6 +89,16 @@ describe('The wait for a shared lease', () => {
     assert.deepEqual([lease.id, grants], ['1', 2])
   })
 
+  test('without a time limit ends with the first grant that fails', async () => {
+    let grants = 0
+    const grant = async () => {
+      grants += 1
+      throw grants === 1 ? late : new Error('granted again')
+    }
+    const pool = new LeasePool(grant, () => Promise.reject(late))
+    await assert.rejects(pool.take(5, {}), late)
+  })
+
   test('ends at the deadline of the caller, after any number of grants', async () => {
     const grant = () => new Promise<never>((_, reject) => setTimeout(() => reject(late), 30))
     const pool = new LeasePool(grant, () => Promise.reject(late))
@@ -124,6 +135,23 @@ describe('A pooled lease', () => {
     renewals[0]?.resolve(performance.now() - 500)
     assert.equal(await lease.cover({}), true)
     lease.leave()
+  })
+
+  test('is renewed again and again during a put, and not after it', async (t) => {
+    const clock = new FakeClock(t)
+    const { lease, renewals } = leaseOf(0)
+    await clock.advance(1700)
+    renewals[0]?.resolve(clock.now)
+    await clock.advance(1700)
+    assert.equal(renewals.length, 2)
+    lease.leave()
+    renewals[1]?.resolve(clock.now)
+    await clock.advance(60_000)
+    assert.equal(renewals.length, 2)
+    const quick = leaseOf(0)
+    quick.lease.leave()
+    await clock.advance(60_000)
+    assert.deepEqual([quick.renewals.length, clock.timers], [0, 0])
   })
 
   test('is renewed once more if the response took longer than it outlasts its keys', async () => {
