@@ -150,6 +150,7 @@ export class WatchQueue implements Subscriber {
     if (this.#ending?.kind === 'closed') return
     this.#ending = { kind: 'closed' }
     this.#state = 'ended'
+    this.#endpoint = undefined
     this.#hasDropped = this.#buffered > 0
     this.#batches.length = 0
     this.#head = 0

@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict'
 import { describe, mock, test } from 'node:test'
 import { EtcdError } from '../../src/core/errors.js'
+import { encodeRange } from '../../src/core/key-range.js'
 import { ClusterIdentity } from '../../src/transport/connection/cluster-identity.js'
 import { MergedWatch } from '../../src/watch/merged-watch.js'
+import type { WatchSpec } from '../../src/watch/server-watch.js'
 import { WatchMultiplexer } from '../../src/watch/watch-multiplexer.js'
 import { WatchQueue } from '../../src/watch/watch-queue.js'
-import { FakeStreams, putEvent, settled, specFor } from './fake-streams.js'
+import { FakeStreams, putEvent, settled } from './fake-streams.js'
 
 const lost = new EtcdError('lost', { code: 'CONNECTION_LOST', effect: 'none' })
 
+interface Setup extends Partial<Pick<WatchSpec, 'prevKv' | 'filters'>> {
+  readonly start?: number
+  readonly version?: string
+  readonly max?: number
+  readonly names?: readonly string[]
+}
+
 /** A watch of the keys a and b, on streams that answer what the test says. */
-function watching({ start, version = '3.5.30', max = 100 }: { start?: number; version?: string; max?: number } = {}) {
+function watching({ start, version = '3.5.30', max = 100, names = ['a', 'b'], ...kind }: Setup = {}) {
   const streams = new FakeStreams()
   streams.serverVersion = version
   const multiplexer = new WatchMultiplexer({
@@ -23,9 +32,9 @@ function watching({ start, version = '3.5.30', max = 100 }: { start?: number; ve
     { drained: () => merged.drained() },
     { maxBufferedEvents: max, progress: false, map: (same) => same },
   )
-  const { prevKv, filters } = specFor('a')
-  const ranges = [specFor('a'), specFor('b')]
-  const merged = new MergedWatch({ multiplexer, queue, ranges, spec: { prevKv, filters }, maxBufferedEvents: max })
+  const ranges = names.map(encodeRange)
+  const spec = { prevKv: false, filters: [], ...kind }
+  const merged = new MergedWatch({ multiplexer, queue, ranges, spec, maxBufferedEvents: max })
   merged.start(start)
   return { streams, multiplexer, queue, merged }
 }
@@ -127,6 +136,7 @@ describe('A merged watch', () => {
       streams.last.creates.map(({ startRevision }) => startRevision),
       [13, 10],
     )
+    assert.equal(queue.state, 'reconnecting')
     streams.last.created(2, 20)
     assert.equal(queue.state, 'active')
     streams.last.events(2, 11, 14)
@@ -162,9 +172,63 @@ describe('A merged watch', () => {
     last.created(1, 20)
     last.created(2, 20)
     last.events(1, 11)
-    for (let index = 0; index < 31; index += 1) mock.timers.tick(100)
-    assert.equal(last.progressRequests, 30)
+    for (let index = 0; index < 20; index += 1) mock.timers.tick(100)
+    last.progress(11)
+    last.events(1, 12)
+    const asked = last.progressRequests
+    for (let index = 0; index < 29; index += 1) mock.timers.tick(100)
+    assert.deepEqual([last.progressRequests - asked, last.creates.length], [29, 2])
+    mock.timers.tick(100)
     assert.equal(last.creates.length, 3)
+    merged.end()
+  })
+
+  test('asks each of its watchers for previous values, and with its filters', async () => {
+    const { streams, merged } = watching({ start: 10, prevKv: true, filters: ['NODELETE'] })
+    await settled()
+    streams.last.created(1, 20)
+    assert.deepEqual(
+      streams.last.creates.map(({ key, prevKv, filters }) => [String(key), prevKv, filters]),
+      ['a', 'b'].map((key) => [key, true, ['NODELETE']]),
+    )
+    merged.end()
+  })
+
+  test('orders revisions that all watchers have passed at once', async () => {
+    const { streams, queue, merged } = watching({ start: 10, names: ['a', 'c', 'e'] })
+    await settled()
+    const { last } = streams
+    for (const id of [1, 2, 3]) last.created(id, 20)
+    last.events(1, 11, 13)
+    last.events(2, 12, 14)
+    last.progress(20, 3)
+    assert.deepEqual(taken(queue), ['11:1', '12:1', '13:1'])
+    merged.end()
+  })
+
+  test('holds back what its consumer has no room for', async () => {
+    const { streams, queue, merged } = watching({ start: 10, max: 2 })
+    await settled()
+    const { last } = streams
+    last.created(1, 20)
+    last.created(2, 20)
+    for (const revision of [11, 12]) for (const id of [1, 2]) last.events(id, revision)
+    assert.deepEqual([queue.buffered, last.canceledIds], [2, []])
+    last.events(1, 13)
+    last.events(2, 13)
+    assert.deepEqual([queue.buffered, last.canceledIds], [2, [1, 2]], 'the buffer of each watcher is full, too')
+    assert.deepEqual(taken(queue), ['11:2', '12:2', '13:2'])
+    merged.end()
+  })
+
+  test('has watchers whose buffer is full at 64 MiB', async () => {
+    const { streams, merged } = watching({ start: 10 })
+    await settled()
+    const { last } = streams
+    last.created(1, 20)
+    last.created(2, 20)
+    last.answer({ watchId: 1, events: [putEvent(11, 'a', 'x'.repeat(64 * 2 ** 20))] })
+    assert.deepEqual(last.canceledIds, [1])
     merged.end()
   })
 

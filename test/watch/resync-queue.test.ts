@@ -56,6 +56,7 @@ const compacted = new CompactedError('compacted', { effect: 'none', compactRevis
 function toldOfThree(setup: Setup) {
   const made = queueWith(setup)
   made.queue.join(10)
+  made.queue.onCreated(9, 'm')
   put(made.queue, 'a', 10)
   put(made.queue, 'b', 11)
   put(made.queue, 'c', 12)
@@ -66,11 +67,12 @@ function toldOfThree(setup: Setup) {
 
 describe('A resync queue', () => {
   test('delivers the difference to a listing in one batch, and continues after its revision', async () => {
-    const pages = pagesOf(100, written('a', 10), written('d', 95), written('e', 50), written('f', 5))
+    const kvs = [written('a', 10), written('d', 95), written('e', 50), written('f', 5), written('g', 14)]
+    const pages = pagesOf(100, ...kvs)
     const { queue, resumed } = toldOfThree({ pages })
     queue.onEnd(compacted)
-    assert.equal(queue.state, 'connecting')
-    assert.deepEqual(shown(await queue.take()), [100, true, 'delete b 11', 'put e 50', 'put d 95'])
+    assert.equal(queue.state, 'reconnecting')
+    assert.deepEqual(shown(await queue.take()), [100, true, 'delete b 11', 'put g 14', 'put e 50', 'put d 95'])
     assert.deepEqual([resumed, queue.next], [[101], 101])
   })
 
@@ -89,6 +91,16 @@ describe('A resync queue', () => {
     const { queue } = toldOfThree({ pages: pagesOf(100, written('a', 10), written('b', 11)) })
     queue.onEnd(compacted)
     assert.deepEqual(shown(await queue.take()), [100, true])
+  })
+
+  test('has delivered an empty batch when the iteration goes on', async () => {
+    const { queue } = toldOfThree({ pages: pagesOf(100, written('a', 10), written('b', 11)) })
+    const next = new EventIterator(queue, async () => queue.close()).next()
+    queue.onEnd(compacted)
+    await settled()
+    assert.equal(queue.revision, 100)
+    queue.close()
+    await next
   })
 
   test('reports the revision of the listing only after its consumer has received the difference', async () => {
@@ -175,6 +187,20 @@ describe('A resync queue', () => {
     assert.deepEqual([closed.resumed, ended.resumed], [[], []])
   })
 
+  test('does not continue when it is closed during a listing that ends nevertheless', async () => {
+    let finish = (): void => {}
+    const pages: RangePages = async function* () {
+      await new Promise<void>((resolve) => (finish = resolve))
+      yield { kvs: [], revision: 100 }
+    }
+    const { queue, resumed } = toldOfThree({ pages })
+    queue.onEnd(compacted)
+    queue.close()
+    finish()
+    await settled()
+    assert.deepEqual([resumed, queue.buffered], [[], 0])
+  })
+
   test('fails with the reason of its signal, also if that is a `CompactedError`', async () => {
     const { queue, resumed } = toldOfThree({ pages: pagesOf(100) })
     queue.fail(compacted)
@@ -194,6 +220,7 @@ describe('A resync queue', () => {
     const { queue } = toldOfThree({ pages, closing: client.signal })
     queue.onEnd(compacted)
     await settled()
+    assert.equal(codes.length, 1, 'it waits before it lists again')
     client.abort()
     await assert.rejects(queue.take(), { code: 'CLOSED' })
   })

@@ -85,14 +85,15 @@ describe('A server watch', () => {
   })
 
   test('drops repeated events, and events below the next revision of a subscriber', () => {
-    const [early, late] = [new Recorder(20), new Recorder(25)]
-    const watch = watchWith(20, early, late)
+    const [early, late, future] = [new Recorder(20), new Recorder(25), new Recorder(40)]
+    const watch = watchWith(20, early, late, future)
     watch.deliver(batches(20, 21))
     watch.deliver(batches(20, 21, 25))
     watch.progress(24)
     watch.progress(30)
     assert.deepEqual(early.received, ['batch 20', 'batch 21', 'batch 25', 'progress 30'])
     assert.deepEqual(late.received, ['batch 25', 'progress 30'])
+    assert.deepEqual([future.received, future.next], [[], 40])
   })
 
   test('is full if one of its subscribers is full', () => {

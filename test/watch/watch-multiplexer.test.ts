@@ -80,7 +80,11 @@ describe('The watch multiplexer', () => {
     streams.last.events(1, 101)
     assert.deepEqual([starts(streams.last), streams.opened.length], [[0], 1])
     assert.deepEqual(queues.map(taken), [[101], [101], [101]])
-    for (const queue of queues) multiplexer.unsubscribe(queue)
+    const [first, ...others] = queues
+    for (const queue of others) multiplexer.unsubscribe(queue)
+    const at = queues.map((queue) => multiplexer.lastMessageAt(queue) > 0)
+    assert.deepEqual([streams.last.isCanceled, at], [false, [true, false, false]])
+    if (first !== undefined) multiplexer.unsubscribe(first)
     assert.equal(streams.last.isCanceled, true)
   })
 
@@ -102,8 +106,8 @@ describe('The watch multiplexer', () => {
     const { multiplexer, streams } = multiplexerWith()
     const live = subscribe(multiplexer)
     await settled()
-    streams.last.created(1, 100)
     const late = subscribe(multiplexer, { start: 10 })
+    streams.last.created(1, 100)
     streams.last.created(2, 100)
     assert.deepEqual(starts(streams.last), [0, 10])
     streams.last.events(1, 101)
@@ -174,6 +178,8 @@ describe('The watch multiplexer', () => {
         [60, 61],
       ],
     )
+    const isServed = [old, atCompaction, newer].map((queue) => multiplexer.lastMessageAt(queue) > 0)
+    assert.deepEqual([isServed, atCompaction.state, newer.state], [[false, true, true], 'active', 'active'])
   })
 
   test('creates all watchers on the next stream, each after the last revision that it has received', async () => {
@@ -184,7 +190,8 @@ describe('The watch multiplexer', () => {
     streams.last.created(2, 100)
     streams.last.events(2, 70)
     streams.last.end()
-    assert.deepEqual([a.state, b.state], ['reconnecting', 'reconnecting'])
+    const joining = subscribe(multiplexer, { name: 'a' })
+    assert.deepEqual([a.state, b.state, joining.state], ['reconnecting', 'reconnecting', 'connecting'])
     await streams.openedAgain()
     streams.last.created(1, 100)
     assert.deepEqual([streams.opened.length, starts(streams.last)], [2, [101, 71]])
@@ -238,6 +245,7 @@ describe('The watch multiplexer', () => {
     const [first] = streams.opened
     first?.created(1, 100)
     first?.leave()
+    assert.equal(queue.state, 'reconnecting')
     await settled()
     assert.equal(first?.isCanceled, true)
     assert.deepEqual(starts(streams.last), [101])
@@ -266,6 +274,61 @@ describe('The watch multiplexer', () => {
     await settled()
     streams.last.created(1, 100)
     assert.deepEqual([streams.opened.length, queue.state, await queue.ready], [3, 'active', 100])
+    multiplexer.close()
+  })
+
+  test('waits twice as long for each member that does not answer, and as long as at first after an answer', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { multiplexer, streams } = multiplexerWith()
+    subscribe(multiplexer)
+    await settled()
+    /** After how many seconds it leaves the member. Another one is opened then. */
+    const patience = async (): Promise<number> => {
+      const { last } = streams
+      let seconds = 0
+      for (; !last.isCanceled && seconds < 100; seconds += 1) t.mock.timers.tick(1000)
+      for (let passedMs = 0; last === streams.last && passedMs < 3000; passedMs += 10) t.mock.timers.tick(10)
+      await settled()
+      return seconds
+    }
+    const waits: number[] = []
+    for (let silences = 0; silences < 6; silences += 1) waits.push(await patience())
+    assert.deepEqual(waits, [3, 6, 12, 24, 48, 48])
+    streams.last.created(1, 100)
+    t.mock.timers.tick(600_000)
+    assert.equal(streams.last.isCanceled, false, 'it has answered')
+    streams.last.leave()
+    await settled()
+    assert.equal(await patience(), 3)
+    multiplexer.close()
+  })
+
+  test('requests progress once a minute as long as there are watches', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { multiplexer, streams } = multiplexerWith()
+    const requests = async (): Promise<number> => {
+      const queue = subscribe(multiplexer)
+      await settled()
+      streams.last.created(1, 100)
+      t.mock.timers.tick(72_000)
+      multiplexer.unsubscribe(queue)
+      return streams.last.progressRequests
+    }
+    assert.deepEqual([await requests(), await requests()], [1, 1])
+  })
+
+  test('opens the next stream at once after one that has delivered events', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { multiplexer, streams } = multiplexerWith()
+    subscribe(multiplexer)
+    for (const revision of [101, 102, 103]) {
+      t.mock.timers.tick(0)
+      await settled()
+      streams.last.created(1, 100)
+      streams.last.events(1, revision)
+      streams.last.end()
+    }
+    assert.equal(streams.opened.length, 3)
     multiplexer.close()
   })
 
@@ -306,6 +369,22 @@ describe('The watch multiplexer', () => {
     await assert.rejects(b.take(), { code: 'INVALID_AUTH_TOKEN' })
     streams.last.events(1, 101)
     assert.deepEqual(taken(a), [101])
+    multiplexer.close()
+  })
+
+  test('counts only the refusals of a token since a watch was last created', async () => {
+    const { multiplexer, streams } = multiplexerWith()
+    const queue = subscribe(multiplexer)
+    for (const refusals of [3, 3]) {
+      for (let count = 0; count < refusals; count += 1) {
+        await settled()
+        refuse(streams.last, 'etcdserver: invalid auth token')
+      }
+      await settled()
+      streams.last.created(1, 100)
+      streams.last.leave()
+    }
+    assert.equal(queue.state, 'reconnecting')
     multiplexer.close()
   })
 
@@ -360,6 +439,25 @@ describe('A member with a lower revision than a watch has seen', () => {
     streams.last.events(1, 106)
     assert.deepEqual(taken(queue), [106])
     multiplexer.close()
+  })
+
+  test('is not compared with revisions that arrive during the read', async () => {
+    let answer = (_revision: number): void => {}
+    const { multiplexer, streams, queue } = await resumedAt(90, () => new Promise((resolve) => (answer = resolve)))
+    streams.last.events(1, 110)
+    answer(106)
+    await settled()
+    assert.deepEqual([queue.state, taken(queue)], ['active', [110]])
+    multiplexer.close()
+  })
+
+  test('is checked each time that it is seen', async () => {
+    const revisions = [105, 95]
+    const { streams, queue } = await resumedAt(90, async () => revisions.shift() ?? 0)
+    streams.last.end()
+    await streams.openedAgain()
+    streams.last.created(1, 90)
+    await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
   })
 
   test('belongs to a restored cluster if a linearizable read returns a lower revision, too', async () => {
@@ -434,6 +532,20 @@ describe('A member with a lower revision than a watch has seen', () => {
   })
 })
 
+/** The watch of a slow consumer on its dedicated stream, with this many events since it was full, of at most two. */
+async function slowOn(identity: ClusterIdentity, events: number) {
+  const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: async () => 103 })
+  const queue = subscribe(multiplexer, { maxBufferedEvents: 2 })
+  await settled()
+  streams.last.created(1, 100)
+  streams.last.events(1, 101, 102)
+  assert.deepEqual(taken(queue), [101, 102])
+  await settled()
+  streams.last.created(1, 109)
+  for (let index = 0; index < events; index += 1) streams.last.events(1, 103 + index)
+  return { multiplexer, streams, queue }
+}
+
 describe('A restored cluster, detected by another call,', () => {
   const restored = (identity: ClusterIdentity, revision: number): void => {
     identity.observe(header({ revision }), 'm', identity.revision)
@@ -485,6 +597,57 @@ describe('A restored cluster, detected by another call,', () => {
     multiplexer.close()
   })
 
+  test('ends the watch of a slow consumer on its dedicated stream', async () => {
+    const identity = identityAt(100)
+    const { multiplexer, streams, queue } = await slowOn(identity, 1)
+    identity.observe(header({ revision: 110 }), 'm', 0)
+    restored(identity, 103)
+    assert.deepEqual(taken(queue), [103])
+    await assert.rejects(queue.take(), { code: 'REVISION_REWOUND' })
+    assert.equal(streams.last.isCanceled, true)
+    multiplexer.close()
+  })
+
+  for (const events of [0, 2]) {
+    test(`ends a slow consumer with ${events} buffered events that loses its stream`, async () => {
+      const identity = identityAt(100)
+      const { multiplexer, streams, queue } = await slowOn(identity, events)
+      identity.observe(header({ revision: 110 }), 'm', 0)
+      streams.failure = new EtcdError('no slot', { code: 'STREAM_LIMIT', effect: 'none' })
+      streams.last.end()
+      identity.adopt('c2')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      assert.equal(taken(queue).length, events)
+      await assert.rejects(queue.take(), { code: 'CLUSTER_CHANGED' })
+      multiplexer.close()
+    })
+  }
+
+  test('does not end a later watch that has come as far as an earlier one', async () => {
+    const identity = identityAt(105)
+    const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: () => new Promise(() => {}) })
+    subscribe(multiplexer)
+    await settled()
+    streams.last.created(1, 105)
+    restored(identity, 103)
+    const late = subscribe(multiplexer, { start: 104 })
+    streams.last.created(2, 103)
+    streams.last.events(2, 104, 105, 106)
+    assert.deepEqual([streams.last.canceledIds, taken(late)], [[], [104, 105, 106]])
+    multiplexer.close()
+  })
+
+  test('may be another one for a watch without a start revision', async () => {
+    const identity = identityAt(100)
+    const { multiplexer, streams } = multiplexerWith({ identity })
+    const queue = subscribe(multiplexer)
+    identity.adopt('c2')
+    await settled()
+    streams.last.created(1, 200, 'c2')
+    assert.equal(await queue.ready, 200)
+    multiplexer.close()
+  })
+
   test('does not replace another cluster for a watch with a start revision', async () => {
     const identity = identityAt(100)
     const { multiplexer, streams } = multiplexerWith({ identity })
@@ -529,6 +692,22 @@ describe('A slow consumer', () => {
     assert.equal(own.isPaused, false)
     multiplexer.unsubscribe(slow)
     assert.deepEqual([own.isCanceled, common.isCanceled], [true, false])
+    multiplexer.close()
+  })
+
+  test('holds back the next member, too, when its stream is lost, until there is room', async () => {
+    const { multiplexer, streams, queue } = await slowOn(identityAt(0), 2)
+    assert.equal(streams.last.isPaused, true)
+    const next = async (): Promise<FakeStream> => {
+      streams.last.end()
+      await streams.openedAgain()
+      return streams.last
+    }
+    const full = await next()
+    assert.equal(full.isPaused, true)
+    assert.deepEqual(taken(queue), [103, 104])
+    assert.equal(full.isPaused, false)
+    assert.equal((await next()).isPaused, false)
     multiplexer.close()
   })
 

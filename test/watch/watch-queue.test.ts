@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { EventIterator } from '../../src/watch/event-iterator.js'
-import { batchesOf, type WatchBatch } from '../../src/watch/watch-event.js'
+import { batchesOf, type WatchBatch, WatchEvent } from '../../src/watch/watch-event.js'
 import { WatchQueue } from '../../src/watch/watch-queue.js'
-import { putEvent } from './fake-streams.js'
+import { keyValue, putEvent, settled } from './fake-streams.js'
 
 function batch(revision: number, count = 1, value = ''): WatchBatch {
   const [made] = batchesOf(
@@ -74,6 +74,13 @@ describe('A watch queue', () => {
     assert.deepEqual(drained, [66])
   })
 
+  test('counts previous values towards its limit of bytes', () => {
+    const { queue } = queueWith()
+    const prevKv = keyValue({ modRevision: 1, value: Buffer.alloc(64 * 1024 * 1024) })
+    queue.onBatch({ revision: 2, events: [new WatchEvent('put', keyValue({ modRevision: 2 }), prevKv)] })
+    assert.equal(queue.isFull, true)
+  })
+
   test('reports how far its consumer is behind', async () => {
     const { queue } = queueWith()
     queue.join(10)
@@ -95,6 +102,7 @@ describe('A watch queue', () => {
     queue.join(10)
     queue.onCreated(9, 'm')
     const early = iterator.next()
+    await settled()
     queue.onBatch(batch(12, 3))
     queue.onProgress(20)
     assert.equal(queue.revision, 9, 'the consumer has not gone on yet')
@@ -110,6 +118,7 @@ describe('A watch queue', () => {
     await iterator.next()
     await iterator.return()
     assert.equal(queue.revision, 20, 'what is dropped was not given')
+    assert.equal(queue.state, 'ended')
   })
 
   test('keeps only the newest progress notification, and none without the option', async () => {
@@ -122,6 +131,9 @@ describe('A watch queue', () => {
       taken.map((one) => one && [one.revision, one.events.length]),
       [[5, 1], [999, 0], [1000, 1], undefined],
     )
+    wanted.onBatch({ revision: 2000, events: [], resync: true })
+    wanted.onProgress(2001)
+    assert.deepEqual([wanted.takeNow()?.resync, wanted.takeNow()?.revision], [true, 2001])
     const unwanted = queueWith().queue
     unwanted.onProgress(5)
     assert.equal(unwanted.takeNow(), undefined)
@@ -151,14 +163,27 @@ describe('A watch queue', () => {
 
   test('ends at once when its consumer closes it, with all waiting calls', async () => {
     const { queue, ended } = queueWith()
-    const asked = queue.take()
+    queue.onCreated(0, 'm')
+    const asked = [queue.take(), queue.take()]
+    queue.onBatch(batch(1))
+    queue.onBatch(batch(2))
+    queue.onBatch(batch(3))
+    assert.deepEqual([(await asked[0])?.revision, (await asked[1])?.revision, queue.buffered], [1, 2, 1])
     queue.close()
     queue.close()
-    assert.equal(await asked, undefined)
-    await assert.rejects(queue.ready, { code: 'CLOSED' })
+    assert.deepEqual([queue.state, queue.endpoint, queue.buffered], ['ended', undefined, 0])
+    assert.equal(await queue.take(), undefined, 'buffered events are discarded')
     queue.onEnd(new Error('late'))
     assert.equal(await queue.take(), undefined)
     assert.equal(ended(), 1)
+  })
+
+  test('ends waiting calls when it is closed, also those of `ready`', async () => {
+    const { queue } = queueWith()
+    const asked = queue.take()
+    queue.close()
+    assert.equal(await asked, undefined)
+    await assert.rejects(queue.ready, { code: 'CLOSED' })
   })
 
   test('counts reconnects, and is `connecting` before the first connection', () => {
@@ -178,16 +203,19 @@ describe('The event iterator', () => {
   test('serves concurrent calls of `next()` in order and without a loss', async () => {
     const { queue } = queueWith()
     const iterator = new EventIterator(queue, async () => queue.close())
-    const asked = Array.from({ length: 7 }, () => iterator.next())
+    const asked = Array.from({ length: 6 }, () => iterator.next())
+    await settled()
     queue.onBatch(batch(1, 3))
     queue.onBatch({ revision: 2, events: [] })
     queue.onBatch(batch(3, 2))
     queue.onBatch(batch(4))
-    const received = await Promise.all(asked.slice(0, 6))
+    // Events are buffered for it, but others wait before it.
+    const last = iterator.next()
+    const results = await Promise.all(asked)
     queue.close()
-    const results = [...received, await asked[6]]
+    results.push(await last)
     assert.deepEqual(
-      results.map((result) => result?.value && `${result.value.revision} ${result.value.keyText}`),
+      results.map(({ value }) => value && `${value.revision} ${value.keyText}`),
       ['1 key-0', '1 key-1', '1 key-2', '3 key-0', '3 key-1', '4 key-0', undefined],
     )
     assert.equal((await iterator.next()).done, true)

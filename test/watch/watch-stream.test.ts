@@ -69,9 +69,14 @@ test('A ping is a create request that leaves no watcher behind', async () => {
   streams.last.created(2, 105)
   assert.ok(stream.lastMessageAt >= before)
   assert.deepEqual([streams.last.canceledIds, received], [[2], ['created 100']])
-  stream.remove(watch)
+  const other = watched('b').watch
+  stream.add(other)
   stream.ping()
-  assert.equal(streams.last.creates.length, 2)
+  assert.equal(streams.last.creates.length, 3, 'a create request that is not answered yet serves as a ping')
+  streams.last.created(3, 105)
+  for (const each of [watch, other]) stream.remove(each)
+  stream.ping()
+  assert.equal(streams.last.creates.length, 3)
 })
 
 describe('A watch stream', () => {
