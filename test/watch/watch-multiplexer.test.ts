@@ -62,6 +62,10 @@ function taken(queue: WatchQueue): number[] {
   return revisions
 }
 
+function revisionsOf(batches: readonly (WatchBatch | undefined)[]): (number | undefined)[] {
+  return batches.map((batch) => batch?.revision)
+}
+
 function starts(stream: FakeStream): (number | undefined)[] {
   return stream.creates.map(({ startRevision }) => startRevision)
 }
@@ -179,7 +183,15 @@ describe('The watch multiplexer', () => {
       ],
     )
     const isServed = [old, atCompaction, newer].map((queue) => multiplexer.lastMessageAt(queue) > 0)
-    assert.deepEqual([isServed, atCompaction.state, newer.state], [[false, true, true], 'active', 'active'])
+    const next = [atCompaction.take(), newer.take()]
+    streams.last.events(1, 62)
+    assert.deepEqual(
+      [isServed, await Promise.all(next).then(revisionsOf)],
+      [
+        [false, true, true],
+        [62, 62],
+      ],
+    )
   })
 
   test('creates all watchers on the next stream, each after the last revision that it has received', async () => {

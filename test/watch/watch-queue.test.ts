@@ -74,10 +74,11 @@ describe('A watch queue', () => {
     assert.deepEqual(drained, [66])
   })
 
-  test('counts previous values towards its limit of bytes', () => {
+  test('counts keys and previous values towards its limit of bytes', () => {
     const { queue } = queueWith()
-    const prevKv = keyValue({ modRevision: 1, value: Buffer.alloc(64 * 1024 * 1024) })
-    queue.onBatch({ revision: 2, events: [new WatchEvent('put', keyValue({ modRevision: 2 }), prevKv)] })
+    const half = Buffer.alloc(32 * 1024 * 1024)
+    const kv = keyValue({ modRevision: 2, key: half })
+    queue.onBatch({ revision: 2, events: [new WatchEvent('put', kv, keyValue({ modRevision: 1, value: half }))] })
     assert.equal(queue.isFull, true)
   })
 
@@ -141,12 +142,13 @@ describe('A watch queue', () => {
 
   test('delivers buffered batches before the error that ended it, which it throws once', async () => {
     const { queue, ended } = queueWith()
+    queue.onCreated(0, 'm')
     queue.onBatch(batch(1))
     queue.onEnd(new Error('over'))
     assert.equal((await queue.take())?.revision, 1)
     await assert.rejects(queue.take(), /over/)
     assert.equal(await queue.take(), undefined)
-    assert.deepEqual([queue.state, ended()], ['ended', 1])
+    assert.deepEqual([queue.state, queue.endpoint, ended()], ['ended', undefined, 1])
   })
 
   test('rejects one waiting `take()` with the error, and ends the others', async () => {
@@ -189,7 +191,10 @@ describe('A watch queue', () => {
   test('counts reconnects, and is `connecting` before the first connection', () => {
     const { queue } = queueWith()
     queue.onLost(new Error('first attempt'))
-    assert.deepEqual([queue.state, queue.reconnects], ['connecting', 0])
+    assert.deepEqual(
+      [queue.state, queue.reconnects, String(queue.lastError)],
+      ['connecting', 0, 'Error: first attempt'],
+    )
     queue.onCreated(1, 'm')
     queue.onLost(new Error('lost'))
     queue.onLost(new Error('lost again'))

@@ -10,7 +10,10 @@ import { clusterAt, FakeStreams, putEvent, settled, specFor } from './fake-strea
 /** The owner of the watchers of one stream; it records the events of the stream. */
 class Host implements WatchStreamHost {
   readonly received: string[] = []
+  /** What ends the watchers that are created. */
+  refusal: EtcdError | undefined
   created(_stream: WatchStream, watch: ServerWatch, { header: answer }: WatchResponse): EtcdError | undefined {
+    if (this.refusal !== undefined) return this.refusal
     watch.created(answer?.revision ?? 0, answer?.clusterId, 'm')
     return undefined
   }
@@ -64,11 +67,13 @@ test('A ping is a create request that leaves no watcher behind', async () => {
   await stream.open(streams, new Set())
   streams.last.created(1, 100)
   const before = stream.lastMessageAt
+  streams.last.progress(101)
+  assert.ok(stream.lastMessageAt > before)
   stream.ping()
   assert.deepEqual([streams.last.creates.length, streams.last.creates[1]?.startRevision], [2, 0])
   streams.last.created(2, 105)
   assert.ok(stream.lastMessageAt >= before)
-  assert.deepEqual([streams.last.canceledIds, received], [[2], ['created 100']])
+  assert.deepEqual([streams.last.canceledIds, received], [[2], ['created 100', 'progress 101']])
   const other = watched('b').watch
   stream.add(other)
   stream.ping()
@@ -177,6 +182,15 @@ describe('A watch stream', () => {
     assert.equal(b.received.at(-1), '101: key')
   })
 
+  test('cancels a watcher that its owner does not accept', async () => {
+    const [a, b] = [watched('a'), watched('b')]
+    const { member, host } = await openWith(a.watch, b.watch)
+    member.created(1, 100)
+    host.refusal = new EtcdError('another cluster', { code: 'CLUSTER_CHANGED', effect: 'none' })
+    member.created(2, 100)
+    assert.deepEqual([host.received, member.canceledIds], [['b ended: CLUSTER_CHANGED'], [2]])
+  })
+
   test('drops events for a removed watcher', async () => {
     const [a, b] = [watched('a'), watched('b')]
     const { member, stream } = await openWith(a.watch, b.watch)
@@ -192,8 +206,8 @@ describe('A watch stream', () => {
     assert.deepEqual([a.received, b.received], [['created 100'], []])
     const c = watched('c')
     stream.add(c.watch)
-    member.created(3, 103)
-    member.events(3, 104)
+    member.created(1, 103)
+    member.events(1, 104)
     assert.deepEqual(c.received, ['created 103', '104: key'])
   })
 
