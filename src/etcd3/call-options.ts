@@ -1,3 +1,4 @@
+import { assertOptions, describe, optionalSignal } from '../core/validate.js'
 import { type CallOptions as EngineOptions, InvalidArgumentError } from '../index.js'
 import type { CallContext } from './rpc/call-context.js'
 
@@ -26,12 +27,19 @@ export type CallOptionsFactory = CallOptions | ((context: CallContext) => CallOp
 
 const refused = ['host', 'parent', 'propagate_flags', 'credentials', 'interceptors', 'interceptor_providers'] as const
 
+/** Options that are none, or an object. */
+export function checkedOptions(options: CallOptions | undefined): CallOptions | undefined {
+  if (options !== undefined) assertOptions('a call', options)
+  return options
+}
+
 /** The options of a call, over those that are the default for it. */
 export function resolveCallOptions(
   own: CallOptions | undefined,
   defaults: CallOptionsFactory | undefined,
   context: CallContext,
 ): CallOptions | undefined {
+  checkedOptions(own)
   if (defaults === undefined) return own
   return { ...(typeof defaults === 'function' ? defaults(context) : defaults), ...own }
 }
@@ -42,14 +50,15 @@ export function toEngineOptions(options: CallOptions | undefined): EngineOptions
   const name = refused.find((one) => options[one] !== undefined)
   if (name !== undefined) throw new InvalidArgumentError(`the call option \`${name}\` of grpc-js is not supported`)
   const { deadline, signal } = options
+  optionalSignal('signal', signal)
   return { signal, timeoutMs: deadline === undefined ? undefined : timeLeft(deadline) }
 }
 
 /** Milliseconds until a deadline; 0 when it has passed. */
 export function timeLeft(deadline: Date | number): number {
-  const at = Number(deadline)
-  if (Number.isNaN(at)) throw new InvalidArgumentError('`deadline` must be a date or milliseconds since 1970')
-  return Math.max(0, at - Date.now())
+  const at = deadline instanceof Date ? deadline.getTime() : deadline
+  if (typeof at === 'number' && !Number.isNaN(at)) return Math.max(0, at - Date.now())
+  throw new InvalidArgumentError(`\`deadline\` must be a date or milliseconds since 1970, got ${describe(deadline)}`)
 }
 
 /** Whichever of two deadlines comes first. */

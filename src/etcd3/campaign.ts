@@ -26,7 +26,7 @@ export class Campaign extends EventEmitter {
   constructor(namespace: ElectionKeys, value: string | Buffer, ttl: number) {
     super()
     this.#namespace = namespace
-    this.#value = toBuffer(value)
+    this.#value = toBuffer(value, 'value')
     this.#lease = namespace.lease(ttl)
     this.#lease.on('lost', (error) => this.#fail(error))
     this.#created = this.#create()
@@ -48,7 +48,7 @@ export class Campaign extends EventEmitter {
   /** Changes its value. */
   async proclaim(value: string | Buffer): Promise<void> {
     if (this.#state === 'over') throw new NotCampaigningError('the campaign is over')
-    const bytes = toBuffer(value)
+    const bytes = toBuffer(value, 'value')
     const createRevision = await this.#created
     if (bytes.equals(this.#value)) return
     const id = await this.#lease.grant()

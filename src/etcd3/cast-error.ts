@@ -1,8 +1,16 @@
 import { isError } from '../core/thrown.js'
-import { type EtcdError as EngineError, type ErrorCode, isEtcdError, type LeaseLostError } from '../index.js'
+import { describe } from '../core/validate.js'
+import {
+  type EtcdError as EngineError,
+  type ErrorCode,
+  InvalidArgumentError,
+  isEtcdError,
+  type LeaseLostError,
+} from '../index.js'
 import { serverErrors } from '../transport/server-errors.js'
 import * as errors from './errors.js'
 import { fromHexId } from './rpc/response.js'
+import { nameText } from './validate.js'
 
 type ErrorClass = new (message: string) => Error
 
@@ -121,6 +129,7 @@ function withStatus(message: string, grpcCode: number | undefined): string {
 
 /** The error of etcd3 for an error of grpc-js, or of what is mocked in its place. */
 export function castGrpcError<T extends Error>(error: T): Error {
+  if (!isError(error)) throw new InvalidArgumentError(`castGrpcError() takes an error, got ${describe(error)}`)
   if (error.constructor !== Error) return error
   const status = 'code' in error && typeof error.code === 'number' ? error.code : 0
   const Class = classOf(error.message) ?? byStatus[status - 1]
@@ -132,6 +141,7 @@ export function castGrpcError<T extends Error>(error: T): Error {
 
 /** The error of etcd3 for an error text of etcd. */
 export function castGrpcErrorMessage(message: string): Error {
+  nameText('message', message)
   return new (classOf(message) ?? errors.EtcdError)(message)
 }
 

@@ -1,3 +1,4 @@
+import { assertOptions } from '../core/validate.js'
 import { Etcd } from '../index.js'
 import {
   type CallOptions,
@@ -49,6 +50,7 @@ export class ConnectionPool implements ICallable<string> {
   }
 
   mock(callable: Partial<ICallable<string>>): void {
+    assertOptions('mock()', callable)
     this.#mock = callable
   }
 
@@ -140,7 +142,7 @@ function mocked<Name extends 'exec' | 'withConnection'>(
 }
 
 function leaseIdOf(context: CallContext): string | undefined {
-  const { ID, lease } = ('params' in context ? context.params : {}) as Readonly<Record<string, unknown>>
+  const { ID, lease } = Object('params' in context ? context.params : {}) as Readonly<Record<string, unknown>>
   const id = context.service === 'Lease' ? ID : lease
   return id === undefined ? undefined : String(id)
 }

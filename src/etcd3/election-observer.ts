@@ -3,6 +3,7 @@ import type { ElectionKeys } from './election-keys.js'
 import { ClientClosedError } from './errors.js'
 import type { IKeyValue } from './rpc/kv-messages.js'
 import { nextRevision, untilEvent } from './until.js'
+import { checkEncoding } from './validate.js'
 
 /** What the events of an observer come with. */
 interface ObserverEventMap {
@@ -39,6 +40,7 @@ export class ElectionObserver extends EventEmitter {
   leader(encoding?: BufferEncoding): string | undefined
   leader(encoding: 'buffer'): Buffer | undefined
   leader(encoding: BufferEncoding | 'buffer' = 'utf-8'): string | Buffer | undefined {
+    checkEncoding(encoding)
     return encoding === 'buffer' ? this.#leader?.value : this.#leader?.value.toString(encoding)
   }
 

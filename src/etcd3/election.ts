@@ -1,6 +1,7 @@
 import { Campaign } from './campaign.js'
 import type { ElectionKeys } from './election-keys.js'
 import { ElectionObserver } from './election-observer.js'
+import { checkEncoding, leaseTtl, nameText } from './validate.js'
 
 const defaultTtlSeconds = 60
 
@@ -12,8 +13,8 @@ export class Election {
   readonly name: string
 
   constructor(parent: ElectionKeys, name: string, ttl: number = defaultTtlSeconds) {
-    this.name = name
-    this.#ttl = ttl
+    this.name = nameText('name', name)
+    this.#ttl = leaseTtl(ttl)
     this.#namespace = parent.namespace(`${Election.prefix}/${name}/`)
   }
 
@@ -26,6 +27,7 @@ export class Election {
   async leader(encoding?: BufferEncoding): Promise<string | undefined>
   async leader(encoding: 'buffer'): Promise<Buffer | undefined>
   async leader(encoding: BufferEncoding | 'buffer' = 'utf-8'): Promise<string | Buffer | undefined> {
+    checkEncoding(encoding)
     const { kvs } = await this.#namespace.getAll().sort('Create', 'Ascend').limit(1).exec()
     const value = kvs[0]?.value
     return encoding === 'buffer' ? value : value?.toString(encoding)

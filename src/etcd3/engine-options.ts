@@ -1,5 +1,7 @@
+import { assertOptions } from '../core/validate.js'
 import type { ClientOptions } from '../index.js'
 import type { IOptions } from './options.js'
+import { nameText } from './validate.js'
 import { warn } from './warn.js'
 
 const defaultHost = '127.0.0.1:2379'
@@ -23,6 +25,10 @@ const knownGrpcOptions = new Set([
 
 /** The options of the engine. Throws for hosts that are none, or of which only some use TLS. */
 export function toClientOptions(options: IOptions): ClientOptions {
+  assertOptions('new Etcd3()', options)
+  for (const name of ['credentials', 'auth', 'grpcOptions', 'faultHandling'] as const) {
+    if (options[name] !== undefined) assertOptions(name, options[name])
+  }
   reportUnused(options)
   const { credentials, auth, dialTimeout, grpcOptions = {} } = options
   const sendLength = grpcOptions['grpc.max_send_message_length']
@@ -41,7 +47,7 @@ export function toClientOptions(options: IOptions): ClientOptions {
 
 /** The hosts as a list. */
 export function hostsOf({ hosts = defaultHost }: Partial<IOptions>): string[] {
-  return typeof hosts === 'string' ? [hosts] : [...hosts]
+  return Array.isArray(hosts) ? hosts.map((host) => nameText('hosts', host)) : [nameText('hosts', hosts)]
 }
 
 function endpointsOf(options: IOptions): string[] {

@@ -1,3 +1,5 @@
+import { isError } from '../core/thrown.js'
+
 /**
  * Present on errors after which the same call may be made again: the failure may pass, and the call has certainly changed
  * nothing.
@@ -6,7 +8,7 @@ export const RecoverableError: unique symbol = Symbol('RecoverableError')
 
 /** Whether the call that failed with `error` may be made again. */
 export function isRecoverableError(error: Error): boolean {
-  return RecoverableError in error
+  return isError(error) && RecoverableError in error
 }
 
 abstract class NamedError extends Error {

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { isError } from '../core/thrown.js'
+import { assertOptions } from '../core/validate.js'
 import { type Lease as EngineLease, isEtcdError } from '../index.js'
 import { PutBuilder } from './builders/put-builder.js'
 import type { CallOptions } from './call-options.js'
@@ -14,6 +15,7 @@ import { KVClient } from './rpc/kv-clients.js'
 import type { ILeaseGrantResponse, ILeaseKeepAliveResponse } from './rpc/kv-messages.js'
 import { toHexId } from './rpc/request.js'
 import { fromHexId } from './rpc/response.js'
+import { leaseTtl } from './validate.js'
 
 /** Options of `lease()`. The call options apply to the grant, and without the deadline to later calls. */
 export interface ILeaseOptions extends CallOptions {
@@ -43,12 +45,13 @@ export class Lease extends EventEmitter {
 
   constructor(pool: ConnectionPool, namespace: KeyPrefix, ttl: number, options: ILeaseOptions = {}) {
     super()
+    const seconds = leaseTtl(ttl)
+    assertOptions('lease()', options)
     const { autoKeepAlive = true, ...callOptions } = options
     const { deadline: _, ...defaults } = callOptions
-    if (!ttl || ttl < 1) throw new RangeError(`The TTL in an etcd lease must be at least 1 second. Got: ${ttl}`)
     this.#pool = pool
     this.#namespace = namespace
-    this.#ttl = Math.trunc(ttl)
+    this.#ttl = Math.trunc(seconds)
     this.#defaultOptions = defaults
     this.#id = this.#grant(callOptions, autoKeepAlive).catch((error: unknown) => this.#lose(error))
   }

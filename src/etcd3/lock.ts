@@ -1,11 +1,13 @@
 import { ComparatorBuilder } from './builders/comparator-builder.js'
 import { PutBuilder } from './builders/put-builder.js'
-import type { CallOptions } from './call-options.js'
+import { type CallOptions, checkedOptions } from './call-options.js'
 import type { ConnectionPool } from './connection-pool.js'
 import { EtcdLockFailedError } from './errors.js'
 import type { KeyPrefix } from './key-prefix.js'
 import { Lease } from './lease.js'
+import { toBuffer } from './range.js'
 import { KVClient } from './rpc/kv-clients.js'
+import { checkFunction, leaseTtl } from './validate.js'
 
 const defaultTtlSeconds = 30
 
@@ -22,19 +24,20 @@ export class Lock {
   constructor(pool: ConnectionPool, namespace: KeyPrefix, key: string | Buffer) {
     this.#pool = pool
     this.#namespace = namespace
+    toBuffer(key)
     this.#key = key
   }
 
   /** How long the lock is held, in seconds, when its holder is gone. @default 30 */
   ttl(seconds: number): this {
     if (this.#lease !== undefined) throw new Error('Cannot set a lock TTL after acquiring the lock')
-    this.#ttlSeconds = seconds
+    this.#ttlSeconds = leaseTtl(seconds)
     return this
   }
 
   /** Sets the options of the calls. */
   options(options: CallOptions): this {
-    this.#callOptions = options
+    this.#callOptions = checkedOptions(options)
     return this
   }
 
@@ -68,6 +71,7 @@ export class Lock {
    * the signal that the function is given aborts.
    */
   async do<T>(fn: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
+    checkFunction('fn', fn)
     await this.acquire()
     const abort = new AbortController()
     this.#lease?.on('lost', (error) => abort.abort(error))

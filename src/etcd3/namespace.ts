@@ -1,3 +1,4 @@
+import { assertOptions } from '../core/validate.js'
 import { ComparatorBuilder, type comparator, type compareTarget } from './builders/comparator-builder.js'
 import { DeleteBuilder } from './builders/delete-builder.js'
 import { MultiRangeBuilder } from './builders/multi-range-builder.js'
@@ -70,6 +71,7 @@ export class Namespace {
 
   /** A software transaction. */
   stm(options?: Partial<ISTMOptions>): SoftwareTransaction {
+    if (options !== undefined) assertOptions('stm()', options)
     const defaults = { isolation: Isolation.SerializableSnapshot, prefetch: [], retries: 3 }
     return new SoftwareTransaction({ ...defaults, ...options }, this.#keyPrefix, this.pool)
   }
@@ -96,7 +98,7 @@ export class Namespace {
 
   /** The keys within this namespace that start with `prefix`. */
   namespace(prefix: string | Buffer): Namespace {
-    return new Namespace(Buffer.concat([this.prefix, toBuffer(prefix)]), this.pool, this.options)
+    return new Namespace(Buffer.concat([this.prefix, toBuffer(prefix, 'prefix')]), this.pool, this.options)
   }
 
   /** An election, whose candidates have leases of `ttl` seconds. */

@@ -1,4 +1,6 @@
+import { InvalidArgumentError } from '../core/errors.js'
 import { prefixEnd } from '../core/key-range.js'
+import { describe, keyBytes } from '../core/validate.js'
 
 /** What can be made a range. */
 export type Rangable =
@@ -11,10 +13,9 @@ export type Rangable =
 const noKey = Buffer.alloc(0)
 const zeroKey = Buffer.from([0])
 
-/** The bytes of a key or a value. */
-export function toBuffer(input: string | Uint8Array | number): Buffer {
-  if (Buffer.isBuffer(input)) return input
-  return typeof input === 'string' || typeof input === 'number' ? Buffer.from(String(input)) : Buffer.from(input)
+/** The bytes of a key or a value, which may be a number. Throws `InvalidArgumentError` for anything else. */
+export function toBuffer(input: string | Uint8Array | number, name = 'key'): Buffer {
+  return typeof input === 'number' && !Number.isNaN(input) ? Buffer.from(String(input)) : keyBytes(name, input)
 }
 
 /** The keys from `start` up to, and without, `end`. */
@@ -24,13 +25,13 @@ export class Range {
 
   /** Without an `end`, `start` alone. */
   constructor(start: Buffer | string, end: Buffer | string = noKey) {
-    this.start = toBuffer(start)
-    this.end = toBuffer(end)
+    this.start = toBuffer(start, 'start')
+    this.end = toBuffer(end, 'end')
   }
 
   /** All keys that start with `prefix`; with an empty one, every key. */
   static prefix(prefix: string | Buffer): Range {
-    const start = toBuffer(prefix)
+    const start = toBuffer(prefix, 'prefix')
     return start.length === 0 ? new Range(zeroKey, zeroKey) : new Range(start, prefixEnd(start))
   }
 
@@ -38,6 +39,7 @@ export class Range {
   static from(value: Rangable): Range {
     if (typeof value === 'string' || Buffer.isBuffer(value)) return new Range(value)
     if (value instanceof Range) return value
+    if (typeof value !== 'object' || value === null) throw noRange(value)
     return 'prefix' in value ? Range.prefix(value.prefix) : new Range(value.start, value.end)
   }
 
@@ -50,9 +52,16 @@ export class Range {
 
   /** -1 if it is before `other`, 1 if it is after it, 0 if they have keys in common. */
   compare(other: Range): number {
-    if (order(this.start, other.start) < 0 && order(this.end, other.start) <= 0) return -1
-    return order(this.start, other.end) >= 0 ? 1 : 0
+    const { start, end } = Range.from(other)
+    if (order(this.start, start) < 0 && order(this.end, start) <= 0) return -1
+    return order(this.start, end) >= 0 ? 1 : 0
   }
+}
+
+function noRange(value: unknown): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `\`range\` must be a key, a Range, { prefix } or { start, end }, got ${describe(value)}`,
+  )
 }
 
 /** An empty key comes after all others. */

@@ -1,7 +1,9 @@
+import { assertOptions } from '../core/validate.js'
 import type { CallOptions } from './call-options.js'
 import { Range } from './range.js'
 import type { AuthClient } from './rpc/admin-clients.js'
 import type { Permission } from './rpc/enums.js'
+import { nameText } from './validate.js'
 
 /** A right on a key, or on a range of keys. */
 export type IPermissionRequest =
@@ -21,7 +23,7 @@ export class Role {
 
   constructor(client: AuthClient, name: string) {
     this.#client = client
-    this.name = name
+    this.name = nameText('name', name)
   }
 
   /** Creates it. */
@@ -81,7 +83,7 @@ export class User {
 
   constructor(client: AuthClient, name: string) {
     this.#client = client
-    this.name = name
+    this.name = nameText('name', name)
   }
 
   /** Creates it. */
@@ -122,9 +124,10 @@ export class User {
 }
 
 function nameOf(named: string | { readonly name: string }): string {
-  return typeof named === 'string' ? named : named.name
+  return nameText('name', typeof named === 'object' ? named?.name : named)
 }
 
 function rangeOf(request: IPermissionRequest): Range {
-  return 'key' in request ? new Range(request.key) : request.range
+  assertOptions('a permission', request)
+  return 'key' in request ? new Range(request.key) : Range.from(request.range)
 }

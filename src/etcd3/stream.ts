@@ -105,7 +105,8 @@ export class Stream extends EventEmitter implements StreamListener<object> {
     this.#finish()
     const cast = castError(error, { service: this.#init.service })
     this.emit('status', { code: (isEtcdError(error) ? error.grpcCode : undefined) ?? 2, details: cast.message })
-    this.emit('error', cast)
+    // A stream that nobody listens to does not end the process when its client is closed.
+    if (this.listenerCount('error') > 0 || !isEtcdError(error, 'CLOSED')) this.emit('error', cast)
   }
 
   #finish(): void {

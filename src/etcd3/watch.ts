@@ -1,8 +1,10 @@
+import { assertWithin } from './builders/operation.js'
 import type { ConnectionPool } from './connection-pool.js'
 import type { KeyPrefix } from './key-prefix.js'
 import { type Rangable, Range, toBuffer } from './range.js'
 import { FilterType } from './rpc/enums.js'
 import type { IWatchCreateRequest } from './rpc/kv-messages.js'
+import { toInteger } from './rpc/request.js'
 import { Watcher } from './watcher.js'
 
 const filterOf = { put: FilterType.Nodelete, delete: FilterType.Noput } as const
@@ -46,6 +48,7 @@ export class WatchBuilder {
 
   /** Watches these operations alone. */
   only(...operations: OperationName[]): this {
+    for (const operation of operations) assertWithin(filterOf, operation, 'operation of a watch')
     this.#request.filters = operations.map((operation) => filterOf[operation])
     return this
   }
@@ -58,7 +61,7 @@ export class WatchBuilder {
 
   /** The first revision to report. */
   startRevision(revision: string): this {
-    this.#request.start_revision = Number(revision)
+    this.#request.start_revision = toInteger('revision', revision)
     return this
   }
 

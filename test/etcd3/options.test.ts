@@ -25,7 +25,7 @@ import {
 import { KeyPrefix } from '../../src/etcd3/key-prefix.js'
 import { toRequest } from '../../src/etcd3/rpc/request.js'
 import { toResponse } from '../../src/etcd3/rpc/response.js'
-import { EtcdError as EngineError, type ErrorCode } from '../../src/index.js'
+import { EtcdError as EngineError, type ErrorCode, InvalidArgumentError } from '../../src/index.js'
 
 /** The warnings of the process while `run` runs. */
 async function warningsOf(run: () => void): Promise<string[]> {
@@ -123,6 +123,24 @@ describe('etcdkit/etcd3: messages', () => {
       alarm: 'NOSPACE',
     })
     assert.throws(() => toRequest('KV.Range', { revision: '9007199254740993' }), /must be at most 2\^53 - 1/)
+  })
+
+  test('of requests are refused where a field is not of its type: it would be left out of the message', () => {
+    for (const [method, request, message] of [
+      ['KV.Put', { value: 5 }, /`value` must be text or bytes, got 5/],
+      ['KV.Put', { value: { a: 1 } }, /`value` must be text or bytes, got an object/],
+      ['KV.Put', { key: Promise.resolve('a') }, /`key` must be text or bytes, got a promise/],
+      ['KV.Range', { serializable: 'false' }, /`serializable` must be true or false/],
+      ['KV.Range', { limit: '' }, /`limit` must be an integer/],
+      ['KV.Txn', { success: [{ request_put: 5 }] }, /must be an object, got 5/],
+      ['Auth.UserAdd', { name: 'u', password: 1234 }, /`password` must be text or bytes, got 1234/],
+      ['Downgrade', { action: 'Validate', version: 3.5 }, /`version` must be text or bytes/],
+    ] as const) {
+      assert.throws(() => toRequest(method, request), message)
+    }
+    const nested: { success?: object[] } = {}
+    nested.success = [nested]
+    assert.throws(() => toRequest('KV.Txn', nested), InvalidArgumentError)
   })
 
   test('of responses have the names of the wire, decimal IDs, and enums by their names in etcd3', () => {

@@ -1,10 +1,11 @@
+import type { Etcd3 } from '../../src/etcd3/index.js'
 import type { AttemptRecord, ClientOptions, Etcd } from '../../src/index.js'
 import type { EtcdCluster } from '../../src/testing/index.js'
 import { argumentCases, type Case, optionCases, optionNames } from './cases.js'
 import { acceptsAnything, excluded, excludedMethods, internalClasses } from './exclusions.js'
 import { CallerError, type Hostile, invalidEverywhere } from './hostile.js'
 import { errorFault, isFromEngine, isRefusal, type Outcome, outcomeOf } from './judge.js'
-import { kit } from './package-entries.js'
+import { etcd3, kit } from './package-entries.js'
 import { type Found, functionsOf, holdersOf, prototypesIn } from './reflect.js'
 import type { Scope, Subject } from './subjects.js'
 
@@ -17,6 +18,7 @@ interface Fuzzed {
 }
 
 const settleMs = 3000
+const defaultName = 'etcd'
 const polluted = [Object, Array, Function, Promise, Buffer, Uint8Array, Map, Error].map(({ prototype }) => prototype)
 
 /** Calls functions with hostile arguments, and collects what is wrong. */
@@ -43,7 +45,7 @@ export class Fuzzer {
     this.#transport = transport as ClientOptions['transport']
     kit.channels.attempt.subscribe((record) => {
       const { client, endpoint } = record as AttemptRecord
-      if (endpoint !== undefined) this.#sent.set(client.name, (this.#sent.get(client.name) ?? 0) + 1)
+      if (endpoint !== undefined) this.#sent.set(client.name, this.#sentBy(client.name) + 1)
     })
     process.on('warning', (warning) => {
       if (warning.name !== 'EtcdkitWarning') this.#report('caused a warning', warning)
@@ -75,7 +77,7 @@ export class Fuzzer {
     while (this.#pending.size > 0 && performance.now() < endsAt) await new Promise((turn) => setTimeout(turn, 20))
     for (const [prototype, label] of this.#discovered) {
       const { name } = prototype.constructor
-      if (this.#fuzzed.has(prototype) || internalClasses.includes(name)) continue
+      if (this.#fuzzed.has(prototype) || prototype instanceof Error || internalClasses.includes(name)) continue
       this.findings.push(`${label} gives a ${name}: no subject has its functions`)
     }
     for (const call of this.#pending) this.findings.push(`${call}: never settled, although its client is closed`)
@@ -87,7 +89,16 @@ export class Fuzzer {
       transport: this.#transport,
       diagnostics: { name },
     })
-    const scope = { etcd, endpoint: this.#endpoint }
+    const others: Etcd3[] = []
+    const scope = {
+      etcd,
+      endpoint: this.#endpoint,
+      etcd3: (): Etcd3 => {
+        const other = new etcd3.Etcd3({ hosts: this.#endpoint })
+        others.push(other)
+        return other
+      },
+    }
     try {
       await etcd.connect()
       // A transaction is a thenable: it must not be awaited.
@@ -95,7 +106,7 @@ export class Fuzzer {
       const made = making instanceof Promise ? await making : making
       return await use(made as object, scope)
     } finally {
-      await etcd.close()
+      await Promise.all([etcd, ...others].map((client) => client.close()))
     }
   }
 
@@ -128,13 +139,22 @@ export class Fuzzer {
     const label = `${fuzzed.name} with ${value.name} as ${place}`
     this.current = label
     this.calls += 1
-    const sent = this.#sent.get(fuzzed.name)
+    const sent = this.#sentFor(fuzzed)
     const outcome = await outcomeOf(() => fuzzed.found.call(...args()))
     const fault = this.#faultOf(fuzzed, place, value, outcome)
     if (fault !== undefined) this.findings.push(`${label}: ${fault}`)
-    if (isRefusal(outcome) && this.#sent.get(fuzzed.name) !== sent) this.findings.push(`${label}: refused, and sent`)
+    if (isRefusal(outcome) && this.#sentFor(fuzzed) !== sent) this.findings.push(`${label}: refused, and sent`)
     if (propertyCount() !== this.#prototypes) this.findings.push(`${label}: changed a prototype`)
     this.#follow(label, outcome)
+  }
+
+  /** Requests of the clients of a subject: that of etcd3 has no name of its own. */
+  #sentFor({ name }: Fuzzed): number {
+    return this.#sentBy(name) + this.#sentBy(defaultName)
+  }
+
+  #sentBy(name: string): number {
+    return this.#sent.get(name) ?? 0
   }
 
   #faultOf(fuzzed: Fuzzed, place: string, value: Hostile, outcome: Outcome): string | undefined {

@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import { CallerError } from './hostile.js'
-import { kit } from './package-entries.js'
+import { etcd3, kit } from './package-entries.js'
 
 /** How a call ended: a value, an error, or not yet. */
 export type Outcome =
@@ -59,7 +59,20 @@ export function isRefusal(outcome: Outcome): boolean {
 }
 
 function isInvalidArgument(error: unknown): boolean {
+  // A message of etcd3 without a key is refused by the member.
+  if (isOfEtcd3(error)) return kit.isEtcdError(error.cause, 'INVALID_ARGUMENT')
   return kit.isEtcdError(error, 'INVALID_ARGUMENT') || kit.isEtcdError(error, 'EMPTY_KEY')
+}
+
+const etcd3Errors = Object.values(etcd3).filter((value) => Object(value).prototype instanceof Error)
+
+/** Errors without a class, with the words of etcd3. */
+const etcd3Texts =
+  /^(Unexpected .* in |The TTL in an etcd lease must|Cannot set a lock TTL|Attempted to release a lock|Unknown isolation level|Cannot construct an etcd client|You cannot delete ranges|"\w+" is not supported in )/
+
+function isOfEtcd3(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false
+  return etcd3Errors.includes(error.constructor as never) || etcd3Texts.test(error.message)
 }
 
 /** What the engine throws when it touches a revoked proxy, or calls a class. */
@@ -74,6 +87,7 @@ export function errorFault(error: unknown): string | undefined {
   if (error instanceof CallerError || isFromEngine(error)) return undefined
   // What the file system refuses is passed on, as documented.
   if (error instanceof Error && 'syscall' in error) return undefined
+  if (isOfEtcd3(error)) return undefined
   if (!(error instanceof kit.EtcdError)) return `threw ${error instanceof Error ? error.stack : String(error)}`
   if (error.code === 'UNKNOWN' && error.grpcCode === undefined) return `has the code UNKNOWN: ${error.stack}`
   if (error.code !== 'INVALID_ARGUMENT') return undefined

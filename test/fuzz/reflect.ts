@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { types } from 'node:util'
 
 type Callable = (...args: unknown[]) => unknown
@@ -61,12 +62,12 @@ function foundFunction(name: string, value: Callable, target: object): Found {
   return { name, isClass: constructed, call }
 }
 
+/** Classes of the platform, whose functions are not this library's. */
+const platform: readonly unknown[] = [Function.prototype, Object.prototype, EventEmitter.prototype, null]
+
 /** An object, its class and the classes above. */
 export function holdersOf(target: object): readonly object[] {
   const holders: object[] = []
-  const last = typeof target === 'function' ? Function.prototype : Object.prototype
-  for (let holder: object | null = target; holder !== null && holder !== last; holder = Object.getPrototypeOf(holder)) {
-    holders.push(holder)
-  }
+  for (let holder = target; !platform.includes(holder); holder = Object.getPrototypeOf(holder)) holders.push(holder)
   return holders
 }

@@ -1,4 +1,5 @@
 import promClient from 'prom-client'
+import type { Etcd3 } from '../../src/etcd3/index.js'
 import type { ClientOptions, Etcd } from '../../src/index.js'
 import { kit, naming, otel, prometheus, workqueue } from './package-entries.js'
 
@@ -6,6 +7,8 @@ import { kit, naming, otel, prometheus, workqueue } from './package-entries.js'
 export interface Scope {
   readonly etcd: Etcd
   readonly endpoint: string
+  /** A client of etcd3, closed with the other one. */
+  readonly etcd3: () => Etcd3
 }
 
 /** An object or a module whose functions are fuzzed, all that reflection finds. */

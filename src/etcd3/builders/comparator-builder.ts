@@ -1,10 +1,11 @@
-import type { CallOptions } from '../call-options.js'
+import { type CallOptions, checkedOptions } from '../call-options.js'
 import type { KeyPrefix } from '../key-prefix.js'
 import { toBuffer } from '../range.js'
 import { CompareResult, CompareTarget } from '../rpc/enums.js'
 import type { KVClient } from '../rpc/kv-clients.js'
 import type { ICompare, IRequestOp, ITxnResponse } from '../rpc/kv-messages.js'
-import { assertWithin, type IOperation } from './operation.js'
+import { toHexId, toInteger } from '../rpc/request.js'
+import { assertWithin, type IOperation, operationOf } from './operation.js'
 
 /** How a key can be compared. */
 export const comparator = {
@@ -49,7 +50,7 @@ export class ComparatorBuilder {
 
   /** Sets the options of the call. */
   options(options: CallOptions | undefined): this {
-    this.#callOptions = options
+    this.#callOptions = checkedOptions(options)
     return this
   }
 
@@ -66,7 +67,7 @@ export class ComparatorBuilder {
       key: this.#namespace.add(toBuffer(key)),
       result: comparator[cmp],
       target: CompareTarget[column],
-      [compareTarget[column]]: column === 'Value' ? toBuffer(value) : value,
+      [compareTarget[column]]: operandOf(column, value),
     })
     return this
   }
@@ -95,12 +96,19 @@ export class ComparatorBuilder {
 
   mapOperations(ops: readonly Clause[]): Promise<IRequestOp>[] {
     return ops.map((clause) => {
-      const op = 'op' in clause ? clause.op() : Promise.resolve(clause)
+      const op = operationOf(clause)
       // A failure is that of `commit()`.
       op.catch(() => {})
       return op
     })
   }
+}
+
+function operandOf(column: keyof typeof CompareTarget, value: string | Buffer | number): Buffer | string | number {
+  if (column === 'Value') return toBuffer(value, 'value')
+  if (column === 'Lease') toHexId('value', value)
+  else toInteger('value', value)
+  return value as string | number
 }
 
 function isAwait(clauses: readonly unknown[]): clauses is [unknown, (error: Error) => void] {

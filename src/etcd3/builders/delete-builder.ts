@@ -1,4 +1,4 @@
-import type { CallOptions } from '../call-options.js'
+import { type CallOptions, checkedOptions } from '../call-options.js'
 import type { KeyPrefix } from '../key-prefix.js'
 import { type Rangable, Range, toBuffer } from '../range.js'
 import type { KVClient } from '../rpc/kv-clients.js'
@@ -32,7 +32,8 @@ export class DeleteBuilder extends PromiseWrap<IDeleteRangeResponse> implements 
   }
 
   /** Deletes the keys of a range. */
-  range({ start, end }: Range): this {
+  range(range: Range): this {
+    const { start, end } = Range.from(range)
     this.#request.key = start
     this.#request.range_end = end
     return this
@@ -56,7 +57,7 @@ export class DeleteBuilder extends PromiseWrap<IDeleteRangeResponse> implements 
 
   /** Sets the options of the call. */
   options(options: CallOptions | undefined): this {
-    this.#callOptions = options
+    this.#callOptions = checkedOptions(options)
     return this
   }
 

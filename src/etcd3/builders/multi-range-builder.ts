@@ -3,6 +3,8 @@ import { type Rangable, Range } from '../range.js'
 import { SortOrder, SortTarget } from '../rpc/enums.js'
 import type { KVClient } from '../rpc/kv-clients.js'
 import type { IRangeRequest, IRangeResponse } from '../rpc/kv-messages.js'
+import { toInteger } from '../rpc/request.js'
+import { checkEncoding } from '../validate.js'
 import { assertWithin } from './operation.js'
 import { RangeBuilder } from './range-builder.js'
 
@@ -36,7 +38,7 @@ export class MultiRangeBuilder extends RangeBuilder<{ [key: string]: string }> {
 
   /** Limits the number of keys. */
   limit(count: number): this {
-    this.request.limit = Number.isFinite(count) ? count : 0
+    this.request.limit = count === Number.POSITIVE_INFINITY ? 0 : toInteger('limit', count)
     return this
   }
 
@@ -57,6 +59,7 @@ export class MultiRangeBuilder extends RangeBuilder<{ [key: string]: string }> {
 
   /** The keys as text. */
   async keys(encoding: BufferEncoding = 'utf8'): Promise<string[]> {
+    checkEncoding(encoding)
     return (await this.keyBuffers()).map((key) => key.toString(encoding))
   }
 
@@ -72,7 +75,8 @@ export class MultiRangeBuilder extends RangeBuilder<{ [key: string]: string }> {
   }
 
   /** The values by key, as text. */
-  strings(encoding: BufferEncoding = 'utf8'): Promise<{ [key: string]: string }> {
+  async strings(encoding: BufferEncoding = 'utf8'): Promise<{ [key: string]: string }> {
+    checkEncoding(encoding)
     return this.#values((value) => value.toString(encoding))
   }
 

@@ -1,8 +1,10 @@
-import type { CallOptions } from '../call-options.js'
+import { types } from 'node:util'
+import { type CallOptions, checkedOptions } from '../call-options.js'
 import type { KeyPrefix } from '../key-prefix.js'
 import { toBuffer } from '../range.js'
 import type { KVClient } from '../rpc/kv-clients.js'
 import type { IKeyValue, IPutRequest, IPutResponse, IRequestOp, IResponseHeader } from '../rpc/kv-messages.js'
+import { toHexId } from '../rpc/request.js'
 import type { IOperation } from './operation.js'
 import { PromiseWrap } from './promise-wrap.js'
 
@@ -23,12 +25,15 @@ export class PutBuilder extends PromiseWrap<IPutResponse> implements IOperation 
 
   /** What the key shall hold. */
   value(value: string | Buffer | number): this {
-    this.#request.value = toBuffer(value)
+    this.#request.value = toBuffer(value, 'value')
     return this
   }
 
   /** The lease that the key is attached to. */
   lease(lease: number | string | Promise<string | number>): this {
+    // A failure is that of the write, which may never be sent.
+    if (types.isPromise(lease)) lease.catch(() => {})
+    else toHexId('lease', lease)
     this.#lease = lease
     return this
   }
@@ -41,7 +46,7 @@ export class PutBuilder extends PromiseWrap<IPutResponse> implements IOperation 
 
   /** Sets the options of the call. */
   options(options: CallOptions | undefined): this {
-    this.#callOptions = options
+    this.#callOptions = checkedOptions(options)
     return this
   }
 

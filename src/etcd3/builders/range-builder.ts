@@ -1,6 +1,8 @@
-import type { CallOptions } from '../call-options.js'
+import { optionalBoolean } from '../../core/validate.js'
+import { type CallOptions, checkedOptions } from '../call-options.js'
 import type { KeyPrefix } from '../key-prefix.js'
 import type { IRangeRequest, IRequestOp } from '../rpc/kv-messages.js'
+import { toInteger } from '../rpc/request.js'
 import type { IOperation } from './operation.js'
 import { PromiseWrap } from './promise-wrap.js'
 
@@ -17,43 +19,43 @@ export abstract class RangeBuilder<T> extends PromiseWrap<T> implements IOperati
 
   /** Reads the keys as they were at this revision. */
   revision(rev: number | string): this {
-    this.request.revision = rev
+    this.request.revision = toInteger('revision', rev)
     return this
   }
 
   /** Allows a member to answer from its own state, which may be stale. */
   serializable(serializable: boolean): this {
-    this.request.serializable = serializable
+    this.request.serializable = optionalBoolean('serializable', serializable)
     return this
   }
 
   /** Leaves out keys that were written last before this revision. */
   minModRevision(minModRevision: number | string): this {
-    this.request.min_mod_revision = minModRevision
+    this.request.min_mod_revision = toInteger('minModRevision', minModRevision)
     return this
   }
 
   /** Leaves out keys that were written last after this revision. */
   maxModRevision(maxModRevision: number | string): this {
-    this.request.max_mod_revision = maxModRevision
+    this.request.max_mod_revision = toInteger('maxModRevision', maxModRevision)
     return this
   }
 
   /** Leaves out keys that were created before this revision. */
   minCreateRevision(minCreateRevision: number | string): this {
-    this.request.min_create_revision = minCreateRevision
+    this.request.min_create_revision = toInteger('minCreateRevision', minCreateRevision)
     return this
   }
 
   /** Leaves out keys that were created after this revision. */
   maxCreateRevision(maxCreateRevision: number | string): this {
-    this.request.max_create_revision = maxCreateRevision
+    this.request.max_create_revision = toInteger('maxCreateRevision', maxCreateRevision)
     return this
   }
 
   /** Sets the options of the call. */
   options(options: CallOptions | undefined): this {
-    this.callOptions = options
+    this.callOptions = checkedOptions(options)
     return this
   }
 

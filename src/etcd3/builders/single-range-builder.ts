@@ -2,6 +2,7 @@ import type { KeyPrefix } from '../key-prefix.js'
 import { toBuffer } from '../range.js'
 import type { KVClient } from '../rpc/kv-clients.js'
 import type { IRangeResponse } from '../rpc/kv-messages.js'
+import { checkEncoding } from '../validate.js'
 import { RangeBuilder } from './range-builder.js'
 
 /** A read of one key. Awaited, it is the value as text, or `null` if there is no such key. */
@@ -23,6 +24,7 @@ export class SingleRangeBuilder extends RangeBuilder<string | null> {
 
   /** The value as text. */
   async string(encoding: BufferEncoding = 'utf8'): Promise<string | null> {
+    checkEncoding(encoding)
     return (await this.buffer())?.toString(encoding) ?? null
   }
 

@@ -1,4 +1,4 @@
-import { type CallOptions, resolveCallOptions } from '../call-options.js'
+import { type CallOptions, resolveCallOptions, toEngineOptions } from '../call-options.js'
 import type { CallContext } from './call-context.js'
 import type { ICallable, StreamingClient } from './callable.js'
 
@@ -10,6 +10,7 @@ export function openStream<Stream>(
 ): Promise<Stream> {
   return callable.withConnection(context.service, ({ client, metadata }) => {
     const resolved = resolveCallOptions(options, callable.callOptionsFactory, context)
+    toEngineOptions(resolved)
     return (client as StreamingClient)[context.method]?.(metadata, resolved) as Stream
   })
 }

@@ -351,6 +351,17 @@ describe('Request headers', () => {
     assert.deepEqual(new Map(peer.requests.get(5)).get('token'), 'abcdefgh')
   })
 
+  test('have the token of their call, although those of an earlier call are cached', async (t) => {
+    const { peer, channel } = await pair(t)
+    const tokens = ['one', 'two', 'one', 'three', 'four', 'five', 'two']
+    const metadata = new Map(tokens.map((token) => [token, { token }]))
+    for (const [index, token] of tokens.entries()) {
+      channel.start('x', 5000, metadata.get(token))
+      const { streamId } = await peer.next(DATA, index + 1)
+      assert.equal(new Map(peer.requests.get(streamId)).get('token'), token)
+    }
+  })
+
   test('respect the table size of the peer', async (t) => {
     const { peer, channel } = await pair(t, [[settingIds.tableSize, 0]])
     const call = async (number: number): Promise<Buffer> => {
