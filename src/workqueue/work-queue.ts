@@ -120,12 +120,10 @@ export class WorkQueue implements AsyncDisposable {
     if (isOwnWork) this.#closers.add(caller.key)
     this.#closing.abort()
     this.#queued.clear()
-    this.#again.clear()
     for (const { timer } of this.#delayed.values()) clearTimeout(timer)
     this.#delayed.clear()
     const awaited = [...this.#active].filter(([key]) => !isOwnWork || !this.#closers.has(key))
     await Promise.all(awaited.map(([, work]) => work))
-    if (this.#isIdle) this.#resolveIdle()
   }
 
   /** Same as `close()`, for `await using`. */

@@ -18,7 +18,7 @@ import { encodeRange } from '../../src/core/key-range.js'
 import { type DiskOwner, DiskSnapshot, type StoredState } from '../../src/informer/disk-snapshot.js'
 import { entryOf } from '../../src/informer/entry.js'
 import { InformerSnapshot } from '../../src/informer/snapshot.js'
-import { kvOf, textEntry } from './fixtures.js'
+import { kvOf, settled, textEntry } from './fixtures.js'
 
 const owner: DiskOwner = { range: encodeRange({ prefix: 'p/' }), user: undefined, clusterId: () => 'c1' }
 
@@ -84,14 +84,26 @@ describe('The state of an informer on disk', () => {
     const path = join(createFolder(t), 'state')
     const { disk } = createDisk(path, text)
     const state = { snapshot: InformerSnapshot.of([textEntry('p/a')], 1) }
-    disk.save(state)
-    t.mock.timers.tick(3000)
-    state.snapshot = InformerSnapshot.of([textEntry('p/a', 'new', 2)], 2)
-    disk.save(state)
-    t.mock.timers.tick(2000)
+    const save = (revision: number): void => {
+      state.snapshot = InformerSnapshot.of([textEntry('p/a', 'new', revision)], revision)
+      disk.save(state)
+    }
+    const revisionOnDisk = (): number | undefined => {
+      const left = disk.load()
+      return left && 'revision' in left ? left.revision : undefined
+    }
+    for (const revision of [1, 3]) {
+      save(revision)
+      t.mock.timers.tick(3000)
+      save(revision + 1)
+      t.mock.timers.tick(1999)
+      await settled()
+      assert.equal(revisionOnDisk(), revision === 1 ? undefined : 2)
+      t.mock.timers.tick(1)
+      while (revisionOnDisk() !== revision + 1) await settled()
+    }
     await disk.close()
-    const left = disk.load()
-    assert.deepEqual([left && 'revision' in left && left.revision, readdirSync(join(path, '..'))], [2, ['state']])
+    assert.deepEqual(readdirSync(join(path, '..')), ['state'])
   })
 
   test('is rejected with an error if the file is damaged or belongs to another range, user or cluster', async (t) => {
@@ -113,6 +125,8 @@ describe('The state of an informer on disk', () => {
     assert.match(await errorOf({ clusterId: () => 'c2' }), /another cluster/)
     const unknown = await leftAt(path, text, { clusterId: () => undefined })
     assert.equal(unknown && 'clusterId' in unknown && unknown.clusterId, 'c1')
+    writeFileSync(path, whole.replace('"format":2', '"format":3'))
+    assert.match(await errorOf(), /another release/)
     for (const damaged of [whole.slice(0, -9), '', 'null', '[]', '{"format":1}', whole.replace('"dmFsdWU="', '17')]) {
       writeFileSync(path, damaged)
       assert.match(await errorOf(), /Error/)

@@ -66,6 +66,10 @@ describe('The freshness of an informer', () => {
     assert.equal(freshness.confirm(), undefined)
     await delay(30)
     assert.deepEqual([freshness.isFresh, watch.pings], [true, 2])
+    assert.equal(freshness.confirm(), undefined)
+    pass(60_000)
+    await freshness.confirm()
+    assert.equal(freshness.isFresh, true, 'the next silence is waited for again')
   })
 
   test('requests progress occasionally while reads show less than the client has seen', (t) => {

@@ -115,6 +115,34 @@ describe('The queue of a handler', () => {
     assert.ok(bench.queue.overflows > 1000)
   })
 
+  test('does not overflow at its limit, nor with one revision of any size', async () => {
+    const { promise, open } = gate()
+    const bench = new Bench(() => promise, 2)
+    bench.list({ a: '1' })
+    await settled()
+    bench.apply({ b: '1', c: '1', d: '1' })
+    assert.equal(bench.queue.overflows, 0)
+    open()
+    await settled()
+    bench.apply({ a: '2' })
+    bench.apply({ a: '3' })
+    assert.equal(bench.queue.overflows, 0)
+    bench.apply({ a: '4' })
+    assert.equal(bench.queue.overflows, 1)
+    await settled()
+    assert.deepEqual(bench.words, ['+a=1', '+b=1', '+c=1', '+d=1', '~a=1>4'])
+  })
+
+  test('starts with the source `list`, also if a resync comes first', async () => {
+    const bench = new Bench()
+    bench.list({ a: '1' }, 'resync')
+    await settled()
+    assert.deepEqual(
+      bench.delivered.map(({ source, initial }) => [source, initial]),
+      [['list', true]],
+    )
+  })
+
   test('delivers exactly the difference after an overflow', async () => {
     const { promise, open } = gate()
     const bench = new Bench(() => promise, 1)

@@ -58,6 +58,9 @@ describe('An index table', () => {
     assert.deepEqual(table.find('words', 'one'), [entry])
     table.delete('a')
     assert.deepEqual([table.terms('words'), from.terms('words')], [[], ['one']])
+    from.delete('a')
+    table.adopt(entry, from)
+    assert.deepEqual(table.terms('words'), [])
   })
 
   test('rejects an unknown index, and index functions that are not functions', () => {

@@ -31,10 +31,15 @@ describe('Waiters for a revision', () => {
     assert.deepEqual(calls, ['ask'])
     t.mock.timers.tick(250)
     assert.deepEqual(calls, ['ask', 'ask', 'ask'])
+    const longer = waiters.wait(6, 10_000, undefined)
     waiters.advanced(5)
     await wait
+    t.mock.timers.tick(150)
+    assert.equal(calls.length, 5, 'another one waits')
+    waiters.advanced(6)
+    await longer
     t.mock.timers.tick(10_000)
-    assert.equal(calls.length, 3)
+    assert.equal(calls.length, 5)
   })
 
   test('use the probe when the member does not answer', (t) => {
@@ -45,8 +50,8 @@ describe('Waiters for a revision', () => {
     assert.deepEqual(probes, [3, 10, 20])
     // A member that answers with a lower revision is asked again.
     waiters.advanced(4)
-    t.mock.timers.tick(200)
-    assert.deepEqual(calls.slice(-2), ['ask', 'ask'])
+    t.mock.timers.tick(300)
+    assert.deepEqual(calls.slice(-3), ['ask', 'ask', 'probe'])
     waiters.fail(new Error('over'))
   })
 

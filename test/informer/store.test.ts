@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { type Codec, json } from '../../src/core/codec.js'
 import type { InvalidEntry } from '../../src/informer/draft.js'
 import { Store, type StoreOptions } from '../../src/informer/store.js'
+import { WatchEvent } from '../../src/watch/watch-event.js'
 import { batchOf, inShort, kvOf, textEntry } from './fixtures.js'
 
 /** Text, except for values that begin with `bad`. */
@@ -142,6 +143,7 @@ describe('The store of an informer', () => {
     ]
     assert.deepEqual(changes.map(inShort), ['-a=1', '+b=2'])
     assert.deepEqual(store.find('first', '1'), [])
+    assert.equal(store.snapshot.revision, 13)
   })
 
   test('stores the transformed value', () => {
@@ -164,7 +166,7 @@ describe('The store of an informer', () => {
       const { store, reported } = createStore(options)
       listed(store, { a: '3' })
       store.apply(batchOf(11, { b: '3' }))
-      assert.deepEqual(values(store), {})
+      assert.deepEqual([values(store), store.get('a'), store.get('b')], [{}, undefined, undefined])
       assert.deepEqual(
         reported.map(({ keyText }) => keyText),
         ['a', 'b'],
@@ -218,16 +220,28 @@ describe('The store of an informer', () => {
 
   test('does not treat equal revisions as equal values if the history may have changed', () => {
     const { store } = createStore()
-    listed(store, { a: '1', b: '2' })
+    listed(store, { a: '1', b: '2', c: '3', d: '4' })
     const before = store.snapshot
     const draft = store.draft(false)
     draft.add(kvOf('a', '1', 10))
     draft.add(kvOf('b', 'other', 10))
+    draft.add(Object.assign(kvOf('c', '3', 10), { createRevision: 9 }))
+    draft.add(Object.assign(kvOf('d', '4', 10), { version: 2 }))
     draft.finish(10)
     assert.deepEqual(
       [...before.differences(store.snapshot)].map(({ entry }) => entry?.value),
-      ['other'],
+      ['other', '3', '4'],
     )
+  })
+
+  test('takes every value of another history for another one if its codec cannot encode', () => {
+    const { encode: _, ...decoder } = picky
+    const { store } = createStore({ codec: decoder as typeof picky })
+    listed(store, { a: '1' })
+    const draft = store.draft(false)
+    draft.add(kvOf('a', 'other', 10))
+    draft.finish(10)
+    assert.deepEqual(values(store), { a: 'other' })
   })
 
   test('is not changed by an unfinished draft', () => {
@@ -247,6 +261,7 @@ describe('The store of an informer', () => {
       ['b', '2'],
     ] as const)
       history.add(kvOf(key, value, 10))
+    history.add(kvOf('c', 'bad', 9))
     const differences = [...history.snapshot(10).differences(store.snapshot)]
     assert.deepEqual(
       differences.map(({ old, entry }) => [old?.value, entry?.value]),
@@ -262,7 +277,7 @@ describe('The store of an informer', () => {
     const { store } = createStore({ filter: (value) => value !== 'x' })
     listed(store, { a: '1', b: 'bad', c: 'x' })
     store.apply(batchOf(11, { a: undefined, d: 'bad', e: 'x', f: '1' }))
-    store.apply(batchOf(12, { f: '2' }, false))
+    store.apply(batchOf(12, { d: 'bad again', e: 'x', f: '2' }, false))
     assert.equal(store.keyCount, 5)
   })
 
@@ -299,8 +314,11 @@ describe('The store of an informer', () => {
     const draft = store.draft(true)
     draft.add(kv)
     draft.finish(1)
-    const value = store.get('a')?.value
-    assert.equal(value?.length, 10)
-    assert.ok(value.buffer.byteLength < 100_000)
+    const invalid = new Store<Uint8Array, never>({ ...options, filter: () => assert.fail(), onInvalid: () => {} })
+    invalid.apply({ revision: 2, events: [new WatchEvent('put', kv, undefined)] })
+    for (const value of [store.get('a')?.value, invalid.invalid[0]?.value]) {
+      assert.equal(value?.length, 10)
+      assert.ok(value.buffer.byteLength < 100_000)
+    }
   })
 })

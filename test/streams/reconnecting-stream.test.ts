@@ -9,15 +9,18 @@ class Bench {
   readonly events: string[] = []
   members = ['a', 'b', 'c']
   closed = 0
+  used = 0
   refusesTokens = false
   readonly stream = new ReconnectingStream<StreamAttempt>({
     streams: {
       open: () => Promise.reject(new Error('streams are opened by `create()` here')),
       hasOther: (endpoint, besides = []) => this.members.some((m) => m !== endpoint && ![...besides].includes(m)),
       refused: () => this.refusesTokens,
-      used: () => {},
+      used: () => {
+        this.used += 1
+      },
     },
-    create: () => this.#create(),
+    create: () => this.attempt(),
     backoff: () => ({ baseMs: 100, maxMs: 1000 }),
     onLost: (endpoint, error) => this.events.push(`lost ${endpoint}: ${error}`),
     onResumed: (endpoint) => this.events.push(`resumed ${endpoint}`),
@@ -35,7 +38,7 @@ class Bench {
     this.stream.reportLost(current.endpoint, 'reset')
   }
 
-  #create(): StreamAttempt {
+  attempt(): StreamAttempt {
     const attempt = {
       endpoint: undefined as string | undefined,
       opened: {} as never,
@@ -52,8 +55,31 @@ class Bench {
 }
 
 describe('A reconnecting stream', () => {
-  beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }))
-  afterEach(() => mock.timers.reset())
+  let now = 0
+  beforeEach(() => {
+    now = 0
+    mock.timers.enable({ apis: ['setTimeout'] })
+    mock.method(performance, 'now', () => now)
+  })
+  afterEach(() => {
+    mock.timers.reset()
+    mock.restoreAll()
+  })
+
+  /** The current stream works for this long. */
+  function work(bench: Bench, ms: number): void {
+    bench.stream.markWorking(bench.current)
+    now += ms
+  }
+
+  /** Loses the current stream, and returns whether the next one is opened without a backoff. */
+  function reopensAtOnce(bench: Bench): boolean {
+    bench.lose()
+    mock.timers.tick(0)
+    if (bench.stream.current !== undefined) return true
+    mock.timers.tick(1000)
+    return false
+  }
 
   test('opens again at once on another member after the first failure, and after a backoff from then on', () => {
     const bench = new Bench()
@@ -70,6 +96,85 @@ describe('A reconnecting stream', () => {
     bench.lose()
     mock.timers.tick(400)
     assert.deepEqual(bench.opens, ['', 'a', 'ab', 'c'], 'where all members failed, only the last one is avoided')
+  })
+
+  test('needs no backoff after a stream that has worked for a second, whatever was lost before', () => {
+    const bench = new Bench()
+    bench.stream.start()
+    assert.deepEqual([reopensAtOnce(bench), reopensAtOnce(bench)], [true, false])
+    work(bench, 500)
+    work(bench, 500)
+    assert.equal(reopensAtOnce(bench), true)
+    assert.equal(reopensAtOnce(bench), false, 'the next one has not worked')
+    work(bench, 900)
+    assert.equal(reopensAtOnce(bench), false)
+    work(bench, 2000)
+    bench.stream.replace()
+    assert.equal(reopensAtOnce(bench), false, 'the one in its place has not worked')
+  })
+
+  test('backs off after the first failure where there is no other member', () => {
+    const bench = new Bench()
+    bench.members = ['a']
+    bench.stream.start()
+    assert.equal(reopensAtOnce(bench), false)
+    assert.equal(bench.opens.length, 2)
+  })
+
+  test('opens one stream at a time, whatever its owner does during a backoff', () => {
+    const waiting = (): Bench => {
+      const bench = new Bench()
+      bench.stream.start()
+      reopensAtOnce(bench)
+      bench.lose()
+      return bench
+    }
+    const started = waiting()
+    started.stream.start()
+    assert.equal(started.opens.length, 2)
+    for (const takeOver of [
+      ({ stream }: Bench) => stream.open(),
+      (bench: Bench) => bench.stream.adopt(bench.attempt()),
+    ]) {
+      const bench = waiting()
+      takeOver(bench)
+      const { length } = bench.opens
+      mock.timers.tick(1000)
+      bench.stream.failed('another member')
+      mock.timers.tick(1000)
+      assert.equal(bench.opens.length, length)
+    }
+  })
+
+  test('starts anew after it was stopped', () => {
+    const bench = new Bench()
+    bench.refusesTokens = true
+    const refused = new EtcdError('invalid auth token', { code: 'INVALID_AUTH_TOKEN', effect: 'none' })
+    const isReplaced = (): boolean => bench.stream.replacesToken(bench.current, refused)
+    bench.stream.start()
+    for (let count = 0; count < 3; count += 1) reopensAtOnce(bench)
+    for (let count = 0; count < 4; count += 1) isReplaced()
+    work(bench, 2000)
+    bench.stream.stop()
+    bench.stream.start()
+    assert.deepEqual([bench.opens.at(-1), isReplaced()], ['', true])
+    assert.deepEqual([reopensAtOnce(bench), reopensAtOnce(bench)], [true, false])
+    for (let count = 0; count < 4; count += 1) isReplaced()
+    bench.stream.stop()
+    bench.stream.start()
+    assert.ok(isReplaced())
+  })
+
+  test('reports the use of a token, and avoids only members that failed since a stream worked', () => {
+    const bench = new Bench()
+    bench.stream.start()
+    bench.lose()
+    mock.timers.tick(0)
+    bench.stream.markWorking(bench.current)
+    assert.equal(bench.used, 1)
+    bench.lose()
+    mock.timers.tick(1000)
+    assert.deepEqual(bench.opens, ['', 'a', 'b'])
   })
 
   test('reports one loss until a stream works, and forgets the members that failed then', () => {

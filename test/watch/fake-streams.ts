@@ -2,7 +2,7 @@ import { isTokenRefusal } from '../../src/auth/token.js'
 import type { EtcdError } from '../../src/core/errors.js'
 import { KeyValue } from '../../src/core/key-value.js'
 import type { Event, WatchCreateRequest, WatchRequest, WatchResponse } from '../../src/protobuf/generated/messages.js'
-import type { OpenStream, StreamSource } from '../../src/streams/stream-source.js'
+import type { OpenOptions, OpenStream, StreamSource } from '../../src/streams/stream-source.js'
 import type { StreamListener } from '../../src/transport/connection/stream-call.js'
 import type { WatchedCluster, WatchSpec } from '../../src/watch/server-watch.js'
 import { header } from '../support/fake-transport.js'
@@ -14,6 +14,8 @@ export class FakeStreams implements Pick<StreamSource, 'open' | 'hasOther' | 're
   failure: unknown
   serverVersion: string | undefined = '3.5.30'
   dataBytes: number | undefined
+  /** How the last stream was opened. */
+  options: OpenOptions = {}
 
   get last(): FakeStream {
     const last = this.opened.at(-1)
@@ -33,7 +35,9 @@ export class FakeStreams implements Pick<StreamSource, 'open' | 'hasOther' | 're
   async open<Request, Response>(
     _method: unknown,
     listener: StreamListener<Response>,
+    options: OpenOptions,
   ): Promise<OpenStream<Request, Response>> {
+    this.options = options
     if (this.failure !== undefined) throw this.failure
     // The tests open watch streams only.
     const stream = new FakeStream(

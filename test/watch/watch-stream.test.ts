@@ -359,6 +359,13 @@ describe('A watch stream', () => {
     assert.deepEqual([a.watch.next, b.watch.next], [50, 121])
   })
 
+  test('is opened for its purpose, on a member that is not excluded', async () => {
+    const streams = new FakeStreams()
+    const excluded = new Set(['http://m7'])
+    await new WatchStream(new Host(), 'slow watch').open(streams, excluded)
+    assert.deepEqual([streams.options.purpose, streams.options.excludedEndpoints], ['slow watch', excluded])
+  })
+
   test('that is closed while it is being opened leaves nothing open', async () => {
     const streams = new FakeStreams()
     const host = new Host()

@@ -206,6 +206,22 @@ describe('A work queue', () => {
     assert.deepEqual(ended.sort(), ['a', 'b', 'other'])
   })
 
+  test('waits for its work on a key if the work of another queue on that key closes it', async (t) => {
+    const { promise, open } = gate()
+    const { queue } = createQueue(t, () => promise)
+    let isClosed = false
+    const other = createQueue(t, async () => {
+      await queue.close()
+      isClosed = true
+    })
+    for (const each of [queue, other.queue]) each.add('a')
+    await settled()
+    assert.equal(isClosed, false)
+    open()
+    await other.queue.idle()
+    assert.equal(isClosed, true)
+  })
+
   test('continues after an error listener that throws, and reports its error', async (t) => {
     const uncaught: unknown[] = []
     const listeners = process.listeners('uncaughtException')
