@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
@@ -200,6 +200,39 @@ describe('An informer', () => {
     subscription.close()
     await assert.rejects(subscription.ready, /the subscription was closed/)
     assert.equal(informer.stats().handlers.length, 1)
+  })
+
+  test('waits 10 s for a revision by default', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    const { informer } = createInformer(t)
+    const wait = informer.waitForRevision(5)
+    let isOver = false
+    const check = assert.rejects(wait, { code: 'DEADLINE_EXCEEDED' }).then(() => (isOver = true))
+    t.mock.timers.tick(9999)
+    await settled()
+    assert.equal(isOver, false)
+    t.mock.timers.tick(1)
+    await check
+  })
+
+  test('writes its state to disk after each listing, and some seconds after a change', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-informer-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const persist = join(folder, 'state')
+    const { informer, source } = await createReady(t, { persist })
+    const written = async (revision: number): Promise<void> => {
+      t.mock.timers.tick(5000)
+      while (!existsSync(persist) || JSON.parse(readFileSync(persist, 'utf8')).revision !== revision) await settled()
+    }
+    await written(7)
+    source.happen(batchOf(8, { b: '1' }))
+    await settled()
+    await written(8)
+    source.happen(batchOf(9, { c: '1' }))
+    await settled()
+    await informer.close()
+    assert.equal(JSON.parse(readFileSync(persist, 'utf8')).revision, 9)
   })
 
   test('ends a wait by its signal or timeout', async (t) => {

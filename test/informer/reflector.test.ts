@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { describe, type TestContext, test } from 'node:test'
 import { CompactedError, type ErrorCode } from '../../src/core/errors.js'
 import { type Gap, Reflector, type ReflectorTarget } from '../../src/informer/reflector.js'
@@ -124,9 +125,10 @@ describe('A reflector', () => {
     await settled()
     source.progress(10)
     await settled()
+    source.happen(batchOf(9, { a: '2' }))
     source.fail(compacted(20))
     await settled()
-    assert.deepEqual(target.reported, ['a@7', '0 at 10', 'b@30'])
+    assert.deepEqual(target.reported, ['a@7', '0 at 10', '1 at 9', 'b@30'])
     assert.deepEqual(target.gaps, [{ code: 'COMPACTED', fromRevision: 10, compactRevision: 20 }])
     assert.equal(source.watches.at(-1)?.startRevision, 31)
     assert.equal(reflector.resyncs, 1)
@@ -134,6 +136,8 @@ describe('A reflector', () => {
 
   test('does not list repeatedly without a delay', async (t) => {
     const tick = mockTimers(t)
+    let now = 0
+    t.mock.method(performance, 'now', () => now)
     const { source, target, reflector } = createReflector(t)
     for (let revision = 10; revision < 14; revision += 1) source.listings.push([pageOf({}, revision)])
     reflector.start()
@@ -146,6 +150,58 @@ describe('A reflector', () => {
     assert.deepEqual(target.reported, ['@10', '@11'])
     await tick(200)
     assert.equal(target.reported.length, 3)
+    now += 5000
+    source.fail(compacted(13))
+    await settled()
+    assert.equal(target.reported.length, 4, 'the watch before has lasted')
+  })
+
+  test('leaves no listener behind when a listing follows a watch', async (t) => {
+    const { source, reflector } = createReflector(t)
+    let followers = 0
+    const { cluster } = source
+    const onHistory = cluster.onHistory.bind(cluster)
+    t.mock.method(cluster, 'onHistory', (follower: () => void) => {
+      const leave = onHistory(follower)
+      followers += 1
+      return () => {
+        followers -= 1
+        leave()
+      }
+    })
+    source.listings.push([pageOf({}, 10)], [pageOf({}, 20)])
+    reflector.start()
+    await settled()
+    const listeners = (): number => getEventListeners(source.signals[0] ?? assert.fail(), 'abort').length
+    const before = [followers, listeners()]
+    source.fail(compacted(15))
+    await settled()
+    assert.deepEqual(
+      [[followers, listeners()], before],
+      [
+        [1, 1],
+        [1, 1],
+      ],
+    )
+  })
+
+  test('reports a watch that ends without an error', async (t) => {
+    mockTimers(t)
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 7)])
+    const { watch } = source
+    source.watch = (range, options) => Object.assign(watch(range, options), { async *batches() {} })
+    reflector.start()
+    await settled()
+    assert.deepEqual(target.reported, ['a@7', 'retrying after WATCH_CANCELED'])
+  })
+
+  test('fails permanently with a `TypeError`', async (t) => {
+    const { source, reflector } = createReflector(t)
+    source.listings.push(new TypeError('a mistake'))
+    reflector.start()
+    await settled()
+    assert.equal(reflector.state.kind, 'failed')
   })
 
   test('remembers the gap across failed listings', async (t) => {
@@ -175,6 +231,7 @@ describe('A reflector', () => {
   }
 
   test('lists immediately when another call detects that the cluster was restored', async (t) => {
+    const tick = mockTimers(t)
     const { source, target, reflector } = createReflector(t)
     source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ b: '1' }, 30)])
     reflector.start()
@@ -185,6 +242,11 @@ describe('A reflector', () => {
     assert.deepEqual(target.reported, ['a@70', 'other b@30'])
     assert.deepEqual(target.gaps, [{ code: 'REVISION_REWOUND', fromRevision: 70, compactRevision: undefined }])
     assert.deepEqual([reflector.isOutdated, source.watches[0]?.signal.aborted], [false, true])
+    source.listings.push([pageOf({ b: '1' }, 40)])
+    source.fail(compacted(35))
+    await settled()
+    await tick(1000)
+    assert.deepEqual([target.reported.at(-1), target.gaps.at(-1)?.code], ['b@40', 'COMPACTED'])
   })
 
   test('does not mix two histories when the cluster is restored during a listing', async (t) => {
