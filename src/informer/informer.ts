@@ -278,7 +278,6 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     return this.#handlers.stream(async (stream, over) => {
       const known = typeof from === 'number' ? this.#handlers.known(from) : undefined
       const start = from === 'initial' ? undefined : await this.#startOf(from, over)
-      this.#throwIfOver()
       return this.#subscribe((change) => stream.give(change), start, known)
     }, signal)
   }

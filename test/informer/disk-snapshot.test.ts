@@ -97,7 +97,7 @@ describe('The state of an informer on disk', () => {
       t.mock.timers.tick(3000)
       save(revision + 1)
       t.mock.timers.tick(1999)
-      await settled()
+      for (let turns = 0; turns < 50; turns += 1) await settled()
       assert.equal(revisionOnDisk(), revision === 1 ? undefined : 2)
       t.mock.timers.tick(1)
       while (revisionOnDisk() !== revision + 1) await settled()

@@ -71,15 +71,20 @@ export class FakeSource implements InformerSource {
   readonly signals: AbortSignal[] = []
   /** The page size that each listing requested. */
   readonly pageSizes: (number | undefined)[] = []
+  /** What each listing does when its revision is compacted. */
+  readonly onCompacted: (string | undefined)[] = []
   readonly watches: FakeWatch[] = []
   /** The response to linearizable reads. */
   answer: { kvs: KeyValue[]; count: number; revision: number } = { kvs: [], count: 0, revision: 0 }
   reads = 0
+  /** The modes of the reads. */
+  readonly modes = new Set<string>()
   /** Called in the middle of the next listing, which waits for it. */
   midway: ((options: { readonly onRestart?: (() => void) | undefined }) => void | Promise<void>) | undefined
 
   list: InformerSource['list'] = (_range, options) => {
     this.pageSizes.push(options.maxPageSize)
+    this.onCompacted.push(options.onCompacted)
     return { pages: () => this.#pages(options) }
   }
 
@@ -89,8 +94,9 @@ export class FakeSource implements InformerSource {
     return watch
   }
 
-  range: InformerSource['range'] = async () => {
+  range: InformerSource['range'] = async (_range, { mode }) => {
     this.reads += 1
+    this.modes.add(mode)
     return this.answer
   }
 

@@ -57,19 +57,27 @@ describe('An informer', () => {
     source.listings.push([pageOf({ a: '1' }, 7)])
     source.fail(failure('COMPACTED'))
     await settled()
-    assert.deepEqual(source.pageSizes, [250, 250])
+    assert.deepEqual(
+      [source.pageSizes, source.onCompacted],
+      [
+        [250, 250],
+        ['restart', 'restart'],
+      ],
+    )
     assert.deepEqual((await createReady(t)).source.pageSizes, [undefined])
   })
 
   test('delivers one difference with the last known values after a compaction', async (t) => {
     const { informer, source, delivered, words } = await createReady(t)
     const resyncs: unknown[] = []
-    informer.on('resync', (resync) => resyncs.push(resync))
+    for (const event of ['ready', 'resync'] as const) informer.on(event, (payload) => resyncs.push(payload))
     source.happen(batchOf(8, { b: '1', c: '1' }))
     await settled()
+    const reached = informer.waitForRevision(40)
     source.listings.push([{ revision: 40, kvs: [kvOf('a', '1', 7), kvOf('b', '2', 30), kvOf('d', '1', 31)] }])
     source.fail(new CompactedError('for a test', { effect: 'none', compactRevision: 20 }))
     await settled()
+    await reached
     assert.deepEqual(words().slice(3), ['~b=1>2', '-c=1', '+d=1'])
     assert.deepEqual(
       delivered.slice(3).map(({ source, revision, initial }) => [source, revision, initial]),
@@ -95,7 +103,7 @@ describe('An informer', () => {
     const { informer, source } = await createReady(t)
     source.answer = { kvs: [kvOf('a', '1', 7)], count: 1, revision: 12 }
     await informer.waitForRevision(12, { timeoutMs: 5000 })
-    assert.deepEqual([informer.revision, source.reads], [12, 1])
+    assert.deepEqual([informer.revision, source.reads, [...source.modes]], [12, 1, ['linearizable']])
     assert.ok((source.watches[0]?.asked ?? 0) >= 3)
     assert.equal(informer.stats().resyncs, 0)
   })
@@ -142,6 +150,7 @@ describe('An informer', () => {
     assert.equal(await informer.getFresh('a', { timeoutMs: 200 }), undefined)
     source.progress(12)
     assert.equal(await informer.getFresh('a'), '1')
+    assert.deepEqual([...source.modes], ['linearizable'])
   })
 
   /** Everything that can wait for an informer, as one promise each. */
@@ -281,6 +290,21 @@ describe('An informer', () => {
       '+e=1',
     ])
     assert.equal(informer.stats().handlers.length, 1, 'left loops leave nothing')
+  })
+
+  test('yields changes from now only after the first listing', async (t) => {
+    const source = new FakeSource()
+    const listed = gate()
+    source.listings.push([pageOf({ a: '1' }, 7)])
+    source.midway = () => listed.promise
+    const { informer } = createInformer(t, {}, source)
+    const words = wordsOf(informer.events({ from: 'now' }))
+    await settled()
+    listed.open()
+    await settled()
+    source.happen(batchOf(8, { b: '1' }))
+    await settled()
+    assert.deepEqual(words, ['+b=1'])
   })
 
   for (const code of ['REVISION_REWOUND', 'CLUSTER_CHANGED'] as const) {

@@ -162,7 +162,7 @@ describe('A reconnecting stream', () => {
     for (let count = 0; count < 4; count += 1) isReplaced()
     bench.stream.stop()
     bench.stream.start()
-    assert.ok(isReplaced())
+    assert.deepEqual([bench.opens.at(-1), isReplaced()], ['', true])
   })
 
   test('reports the use of a token, and avoids only members that failed since a stream worked', () => {

@@ -206,8 +206,8 @@ describe('A watch stream', () => {
     assert.deepEqual([a.received, b.received], [['created 100'], []])
     const c = watched('c')
     stream.add(c.watch)
-    member.created(1, 103)
-    member.events(1, 104)
+    member.created(3, 103)
+    member.events(3, 104)
     assert.deepEqual(c.received, ['created 103', '104: key'])
   })
 
