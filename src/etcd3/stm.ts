@@ -71,6 +71,8 @@ export class SoftwareTransaction {
       }
     } catch (error) {
       throw castError(error, { service: 'KV' })
+    } finally {
+      this.#running = undefined
     }
     throw new STMConflictError()
   }
