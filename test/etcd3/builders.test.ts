@@ -23,13 +23,16 @@ interface Call {
 }
 
 /** A client without a cluster, and what its builders send, in order. */
-function recorded(t: TestContext): { readonly client: Client; readonly calls: readonly Call[] } {
+function recorded(
+  t: TestContext,
+  answer: () => object = () => ({}),
+): { readonly client: Client; readonly calls: readonly Call[] } {
   const client = new Client({ hosts: '127.0.0.1:1' })
   t.after(() => client.close())
   const calls: Call[] = []
   const exec = (async (service: string, method: string, params: Record<string, unknown>, options: unknown) => {
     calls.push({ method: `${service}.${method}`, params, options })
-    return { kvs: [], count: '0', prev_kvs: [], responses: [] }
+    return { kvs: [], count: '0', prev_kvs: [], responses: [], ...answer() }
   }) as ICallable<unknown>['exec']
   client.mock({ exec })
   return { client, calls }
@@ -105,6 +108,34 @@ describe('etcdkit/etcd3: requests', () => {
       ],
     )
     assert.deepEqual([calls[0]?.options, calls[3]?.options], [options, options])
+  })
+
+  test('of one tick are sent in their order', async (t) => {
+    const { client, calls } = recorded(t)
+    await Promise.all([client.put('a').value('1').exec(), client.delete().key('a').exec(), client.put('b').exec()])
+    assert.deepEqual(
+      calls.map(({ method }) => method),
+      ['KV.put', 'KV.deleteRange', 'KV.put'],
+    )
+  })
+
+  test('have their answers as text, numbers, JSON or bytes, in any encoding', async (t) => {
+    const header = { revision: '5' }
+    const prev_kv = { key: key('a'), value: key('6') }
+    const { client } = recorded(t, () => ({ header, prev_kv, kvs: [{ key: key('ns/a'), value: key('7') }] }))
+    const keys = client.namespace('ns/')
+    const read = (): ReturnType<typeof keys.getAll> => keys.getAll()
+    assert.deepEqual(await Promise.all([read().numbers(), read().json(), read().strings('hex')]), [
+      { a: 7 },
+      { a: 7 },
+      { a: '37' },
+    ])
+    assert.deepEqual(await read().keys('hex'), ['61'])
+    assert.deepEqual(await client.put('a').getPrevious(), { ...prev_kv, header })
+    const none = recorded(t).client
+    assert.deepEqual([await none.get('a').number(), await none.get('a').json()], [null, null])
+    assert.throws(() => client.getAll().sort('Key', 'Wrong' as 'None'), /Unexpected "Wrong" in sort order/)
+    await assert.rejects(client.get('a').string('wrong' as 'hex'), /`encoding` must be an encoding of text/)
   })
 
   test('of transactions have every comparison and operation, in the namespace', async (t) => {

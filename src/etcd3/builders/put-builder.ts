@@ -64,9 +64,10 @@ export class PutBuilder extends PromiseWrap<IPutResponse> implements IOperation 
     return this.exec()
   }
 
-  /** Writes, and gives the answer of the server. */
-  async exec(): Promise<IPutResponse> {
-    return this.#kv.put(await this.#resolved(), this.#callOptions)
+  /** Writes, and gives the answer of the server. Without a lease it is sent at once: calls of one tick are sent in their order. */
+  exec(): Promise<IPutResponse> {
+    if (this.#lease !== undefined) return this.#resolved().then((request) => this.#kv.put(request, this.#callOptions))
+    return this.#kv.put(this.#namespace.addTo(this.#request), this.#callOptions)
   }
 
   /** The write as a part of a transaction. */
@@ -79,8 +80,7 @@ export class PutBuilder extends PromiseWrap<IPutResponse> implements IOperation 
   }
 
   async #resolved(): Promise<IPutRequest> {
-    // Without a lease nothing is awaited, so that writes of one tick are sent in the order of the tick.
-    const lease = this.#lease === undefined ? undefined : await this.#lease
+    const lease = await this.#lease
     return this.#namespace.addTo(lease === undefined ? this.#request : { ...this.#request, lease })
   }
 }

@@ -321,6 +321,23 @@ describe('A peer that reads nothing', () => {
   })
 })
 
+describe('A peer that reads nothing for a while', () => {
+  test('is sent the calls that wait as soon as it reads, although none of the others ends', async (t) => {
+    const server = await Http2Peer.start(t)
+    const channel = new TestChannel(t, server.endpoint)
+    const peer = await server.connection()
+    await channel.connected()
+    peer.send(WINDOW_UPDATE, 0, 0, uint32(2 ** 30))
+    await channel.call('x', 20)
+    peer.socket.pause()
+    const count = 1000
+    for (let started = 0; started < count; started += 1) channel.start(Buffer.alloc(10_000), 60_000)
+    await poll('calls wait', () => channel.channel.bytesUnsent > 100_000 || undefined)
+    peer.socket.resume()
+    await poll('all of them are sent', () => peer.requests.size === count + 1 || undefined)
+  })
+})
+
 describe('A server that does not speak HTTP/2', () => {
   const cases = [
     ['an HTTP/1.1 response', 'HTTP/1.1 400 Bad Request\r\n\r\n', /speaks HTTP\/1, .* "HTTP\/1.1 400 Bad Request"/],

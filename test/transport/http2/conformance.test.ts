@@ -138,6 +138,11 @@ describe('A connection', () => {
     for (const code of ['5', '5', '5', '7', '7', '7']) await respond(peer.encode([okHead[0], ['grpc-status', code]]))
     for (const code of ['5', '7', 'x']) await respond(Buffer.from(`\x88\0\x0bgrpc-status\x01${code}`, 'latin1'))
     assert.deepEqual(codes, [5, 5, 5, 7, 7, 7, 5, 7, 2])
+    const last = channel.call()
+    const { streamId } = await peer.next(DATA, codes.length + 1)
+    peer.send(HEADERS, PADDED | END_STREAM, streamId, Buffer.from([2, 0, 0]))
+    peer.send(CONTINUATION, END_HEADERS, streamId, peer.encode([okHead[0], ['grpc-status', '9']]))
+    assert.equal((await last).status.code, 9)
   })
 
   test('has the status of gRPC if there is one, and an error if there is none', async (t) => {
@@ -230,6 +235,18 @@ describe('A connection', () => {
     await poll('it is closed', () => peer.socket.destroyed || undefined)
     assert.equal(server.connections.length, 2)
     assert.deepEqual(channel.kinds, ['connected', 'connecting', 'connected'])
+  })
+
+  test('that drains ends the calls that wait for a stream at once, as not sent', async (t) => {
+    const { peer, channel } = await pair(t, [[settingIds.maxStreams, 1]])
+    const sent = channel.call('sent')
+    const waiting = channel.call('waiting')
+    await peer.next(DATA)
+    peer.send(GOAWAY, 0, 0, uint32(1, 0))
+    const { status } = await waiting
+    assert.deepEqual([status.code, status.sent, peer.socket.destroyed], [14, false, false])
+    peer.answer(1, 'answer')
+    assert.equal((await sent).message, 'answer')
   })
 
   test('that the peer closes with an error reports it to the calls', async (t) => {
