@@ -50,6 +50,9 @@ describe('An informer', () => {
     source.happen(batchOf(8, { a: '2', b: '1', c: '1' }))
     await settled()
     assert.deepEqual(seen, Array(3).fill([8, 3, '2']))
+    source.progress(12)
+    await settled()
+    assert.equal(informer.revision, 12)
   })
 
   test('lists in pages of the given size, or of the default size', async (t) => {
@@ -106,6 +109,12 @@ describe('An informer', () => {
     assert.deepEqual([informer.revision, source.reads, [...source.modes]], [12, 1, ['linearizable']])
     assert.ok((source.watches[0]?.asked ?? 0) >= 3)
     assert.equal(informer.stats().resyncs, 0)
+    source.listings.push([pageOf({ a: '2' }, 40)])
+    const from: number[] = []
+    informer.on('resync', ({ fromRevision }) => from.push(fromRevision))
+    source.fail(failure('COMPACTED'))
+    await settled()
+    assert.deepEqual(from, [12])
   })
 
   test('ignores events of a key that was created and deleted before such a read', async (t) => {
@@ -209,6 +218,41 @@ describe('An informer', () => {
     subscription.close()
     await assert.rejects(subscription.ready, /the subscription was closed/)
     assert.equal(informer.stats().handlers.length, 1)
+  })
+
+  test('does not count revisions of a previous history as reached', async (t) => {
+    const { informer, source } = await createReady(t)
+    const wait = informer.waitForRevision(80, { timeoutMs: 50 })
+    source.listings.push([pageOf({ a: '1' }, 60)])
+    source.happen(batchOf(80, { b: '1' }))
+    source.restored(60)
+    await assert.rejects(wait, { code: 'DEADLINE_EXCEEDED' })
+    assert.equal(informer.revision, 60)
+  })
+
+  test('reports why it does not get on when a wait is over', async (t) => {
+    const source = new FakeSource()
+    source.listings.push(...Array(5).fill(failure('NO_LEADER')))
+    const { informer } = createInformer(t, {}, source)
+    for (const wait of [informer.ready({ timeoutMs: 10 }), informer.waitForRevision(5, { timeoutMs: 10 })])
+      await assert.rejects(wait, { code: 'DEADLINE_EXCEEDED', message: /NO_LEADER/ })
+  })
+
+  test('has the member and the reconnects of its watch in its counters', async (t) => {
+    const { informer, source } = await createReady(t)
+    const [watch] = source.watches
+    Object.assign(watch ?? {}, { status: { ...watch?.status, reconnects: 2 } })
+    const { endpoint, reconnects } = informer.stats()
+    assert.deepEqual([endpoint, reconnects], ['fake', 2])
+  })
+
+  test('reports its end to internal listeners, also to late ones', async (t) => {
+    const { informer } = await createReady(t)
+    const ends: string[] = []
+    informer.onEnd(() => ends.push('early'))
+    await informer.close()
+    informer.onEnd(() => ends.push('late'))
+    assert.deepEqual(ends, ['early', 'late'])
   })
 
   test('waits 10 s for a revision by default', async (t) => {
