@@ -158,6 +158,19 @@ describe('Barriers', () => {
     await lost
   })
 
+  test('a double barrier is left by a participant whose leave() rejects, also by the first that came', async () => {
+    const name = someName()
+    const entering = etcd.doubleBarrier(name, 2, { ttlSeconds: 60 }).enter()
+    await untilKeys(`${name}/waiters/`, 1)
+    const [first, second] = await Promise.all([entering, other.doubleBarrier(name, 2).enter()])
+    const failure: unknown = await first.leave({ timeoutMs: 50 }).catch((error) => error)
+    assert.ok(isEtcdError(failure, 'DEADLINE_EXCEEDED'))
+    await untilKeys(`${name}/waiters/`, 1)
+    // It is the outcome of every call.
+    assert.equal(await first.leave({ timeoutMs: 1000 }).catch((error) => error), failure)
+    await second.leave({ timeoutMs: 10_000 })
+  })
+
   test('a double barrier lets nobody enter alone, also beside and after one that gives up', async () => {
     const entered = (client: Etcd, name: string, options: CallOptions) =>
       client

@@ -141,6 +141,19 @@ const locks: Record<string, Round> = {
   'a candidate who gave up': (etcd) => aborted((signal) => etcd.election('held/election').campaign('b', { signal })),
   'an observer who left': (etcd, signal) => left(etcd.election('held/election').observe({ signal })),
   'a wait at a barrier': (etcd) => aborted((signal) => etcd.barrier('held/barrier').wait({ signal })),
+  'a barrier that is not held': async (etcd, signal) => {
+    await etcd.barrier('free/barrier').wait({ signal, timeoutMs: 60_000 })
+    return []
+  },
+  'a double barrier': async (etcd, signal) => {
+    const entry = await etcd.doubleBarrier('free/double', 1).enter({ signal, timeoutMs: 60_000 })
+    await entry.leave({ signal, timeoutMs: 60_000 })
+    return [entry]
+  },
+  'an item': async (etcd, signal) => {
+    await etcd.queue('free/queue').enqueue('item', { signal })
+    return [await etcd.queue('free/queue').dequeue({ signal, timeoutMs: 60_000 })]
+  },
   'a wait for others': (etcd) => aborted((signal) => etcd.doubleBarrier('none/barrier', 9).enter({ signal })),
   'a wait for an item': (etcd) => aborted((signal) => etcd.queue('none/queue').dequeue({ signal })),
   'a wait for the first item': (etcd, signal) =>

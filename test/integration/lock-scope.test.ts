@@ -113,6 +113,78 @@ describe('Locks of one client', () => {
     await next.resign()
   })
 
+  test('are handed over to locks alone: each leader has a key of its own', async () => {
+    const lock = await etcd.lock('mixed')
+    const waiting = [
+      etcd.election('mixed').campaign('first'),
+      etcd.election('mixed').campaign('second'),
+      etcd.lock('mixed'),
+      etcd.lock('mixed'),
+    ]
+    await lock.release()
+    const versions: (number | undefined)[] = []
+    for (const each of waiting) {
+      const held = await each
+      versions.push((await storedKeys(cluster, 'mixed/'))[0]?.version)
+      await held[Symbol.asyncDispose]()
+    }
+    assert.deepEqual(versions, [1, 1, 1, 2])
+  })
+
+  test('keep their place in the queue when the caller that entered it gives up', async (t) => {
+    const lock = await other.lock('place')
+    const abort = new AbortController()
+    const leaving = etcd.lock('place', { signal: abort.signal })
+    const staying = etcd.lock('place')
+    await untilQueued('place', 2)
+    const behind = createClient(t, cluster).lock('place')
+    await untilQueued('place', 3)
+    abort.abort(new Error('no longer'))
+    await assert.rejects(leaving, /no longer/)
+    await lock.release()
+    const fences = [staying, behind].map(async (waiting) => {
+      await using taken = await waiting
+      return taken.fence
+    })
+    const [first = 0, second = 0] = await Promise.all(fences)
+    assert.ok(first < second, `${first}, ${second}`)
+  })
+
+  test('have the TTL and the value that their caller chose, however they are taken', async () => {
+    const options = { ttlSeconds: 4, value: 'host' }
+    const takes = [
+      etcd.lock('chosen/lock', options),
+      etcd.lockAll(['chosen/all'], options),
+      etcd.rwLock('chosen/rw').write(options),
+      etcd.semaphore('chosen/semaphore', 1).acquire(options),
+      etcd.election('chosen/election', { ttlSeconds: 4 }).campaign('host'),
+      etcd.doubleBarrier('chosen/barrier', 1, { ttlSeconds: 4 }).enter(),
+    ]
+    const taken = await Promise.all<AsyncDisposable>(takes)
+    const { kvs } = await etcd.range({ prefix: 'chosen/' })
+    const holders = kvs.filter(({ lease }) => lease !== undefined)
+    const leases = new Set(holders.map(({ lease }) => lease))
+    assert.deepEqual([holders.length, leases.size], [6, 1])
+    assert.equal((await etcd.lease.timeToLive(holders[0]?.lease ?? ''))?.ttlSeconds, 4)
+    const values = holders.map(({ keyText, valueText }) => [keyText.split('/')[1], valueText])
+    assert.deepEqual(
+      values.filter(([, value]) => value !== 'host'),
+      [['barrier', '']],
+    )
+    await Promise.all(taken.map((one) => one[Symbol.asyncDispose]()))
+  })
+
+  test('are granted at once with another lease when somebody has revoked that of the client', async (t) => {
+    const client = createClient(t, cluster)
+    const options = { ttlSeconds: 60, timeoutMs: 5000 }
+    const lock = await client.lock('revoked', options)
+    await lock.release()
+    await other.lease.revoke(lock.keyText.split('/').at(-1) ?? '')
+    const next = await client.lock('revoked', options)
+    assert.notEqual(next.keyText, lock.keyText)
+    await next.release()
+  })
+
   test('do not wait for locks whose names extend theirs', async () => {
     const part = await other.lock('orders/1')
     const parts = await other.lock('orders/1/2')

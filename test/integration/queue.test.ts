@@ -108,6 +108,21 @@ describe('A queue', () => {
     assert.equal(rest.at(-1), '2')
   })
 
+  test('gives an item whose removal never arrived to the next consumer of the process', async (t) => {
+    const single = await startCluster(t, { proxy: true })
+    const queue = createClient(t, single).queue('jobs')
+    const { keyText } = await queue.enqueue('1')
+    let lost = 0
+    proxyAt(single, 0).onData((bytes, { direction }) => {
+      if (direction !== 'up' || !bytes.includes(keyText) || lost > 0) return undefined
+      lost += 1
+      return 'reset'
+    })
+    const [first, second] = [queue.dequeue(), queue.dequeue({ timeoutMs: 20_000 })]
+    await assert.rejects(first, ClaimUnknownError)
+    assert.equal((await second).valueText, '1')
+  })
+
   test('reports such an item also when the answer is lost after the deadline of the consumer', async (t) => {
     const single = await startCluster(t, { proxy: true })
     const client = createClient(t, single)

@@ -269,6 +269,51 @@ describe('A software transaction', () => {
     assert.deepEqual([attempts, value], [2, 6])
   })
 
+  test('attaches a key to a lease, keeps its lease, or detaches it', async () => {
+    const key = `${uniquePrefix()}leased`
+    await using lease = await etcd.lease.grant(60)
+    const leases: (string | undefined)[] = []
+    for (const options of [{ lease: lease.id }, { ignoreLease: true }, {}]) {
+      await etcd.stm((tx) => tx.put(key, 'value', options))
+      leases.push((await etcd.get(key))?.lease)
+    }
+    assert.deepEqual(leases, [lease.id, lease.id, undefined])
+  })
+
+  test('that only reads commits if nothing it has read has changed, where its reads are at different revisions', async () => {
+    const at = uniquePrefix()
+    for (const isolation of levels) {
+      await etcd.put(`${at}a`, 'before')
+      const { value, attempts } = await etcd.stm(
+        async (tx) => {
+          const [kv] = await tx.getAll([`${at}a`])
+          if (tx.attempt === 1) await etcd.put(`${at}a`, 'after')
+          return kv?.valueText
+        },
+        { isolation },
+      )
+      const expected = isolation === 'repeatableReads' ? ['after', 2] : ['before', 1]
+      assert.deepEqual([value, attempts], expected, isolation)
+    }
+  })
+
+  test('has one time limit for all its attempts', async () => {
+    const key = `${uniquePrefix()}contended`
+    let runs = 0
+    const contended = etcd.stm(
+      async (tx) => {
+        runs += 1
+        await tx.get(key)
+        await etcd.put(key, '')
+        tx.put(key, 'never')
+      },
+      { timeoutMs: 400, maxAttempts: 100_000 },
+    )
+    await assert.rejects(contended, { code: 'DEADLINE_EXCEEDED', effect: 'none' })
+    assert.ok(runs > 1)
+    assert.equal((await etcd.get(key))?.valueText, '')
+  })
+
   test('is not sent when it has more keys than a transaction may have', async (t) => {
     const at = uniquePrefix()
     const records = attemptRecords(t)

@@ -26,6 +26,12 @@ export class MemoryStore {
     this.#put(Buffer.from(key), Buffer.from(value), lease)
   }
 
+  /** Deletes as another client does. */
+  delete(key: string): void {
+    this.revision += 1
+    this.#kvs.delete(key)
+  }
+
   /** Shows watches that a key was put, or deleted without a lease ID, at a revision. */
   emit(key: string, modRevision: number, lease?: string): void {
     const kv = Object.assign(new KeyValue(), { key: Buffer.from(key), modRevision, lease })
@@ -84,28 +90,29 @@ export class MemoryStore {
   #apply({ compare = [], success = [], failure = [] }: TxnRequest): TxnResponse {
     const succeeded = compare.every((one) => this.#holds(one))
     const operations = succeeded ? success : failure
-    if (operations.some(({ requestPut }) => requestPut !== undefined)) this.revision += 1
+    if (operations.some(({ requestRange }) => requestRange === undefined)) this.revision += 1
     return { header: undefined, succeeded, responses: operations.map((operation) => this.#run(operation)) }
   }
 
-  #holds({ key, target, version, lease }: Compare): boolean {
-    const kv = this.#kvs.get(String(key))
-    if (target === 'VERSION') return (kv?.version ?? 0) === version
-    if (target === 'LEASE') return (kv?.lease ?? '0') === lease
+  #holds({ key, target, ...expected }: Compare): boolean {
+    const { version = 0, createRevision = 0, modRevision = 0, lease = '0' } = this.#kvs.get(String(key)) ?? {}
+    if (target === 'VERSION') return version === expected.version
+    if (target === 'CREATE') return createRevision === expected.createRevision
+    if (target === 'MOD') return modRevision === expected.modRevision
+    if (target === 'LEASE') return lease === expected.lease
     throw new Error(`no comparison of ${target}`)
   }
 
-  #run({ requestPut, requestRange }: RequestOp): ResponseOp {
-    if (requestPut !== undefined) {
-      const { key = '', value = '', lease } = requestPut
-      this.#put(Buffer.from(key), Buffer.from(value), lease)
-    }
+  #run({ requestPut, requestDeleteRange, requestRange }: RequestOp): ResponseOp {
+    const { key = '', value = '', lease } = requestPut ?? {}
+    if (requestPut !== undefined) this.#put(Buffer.from(key), Buffer.from(value), lease)
+    if (requestDeleteRange !== undefined) this.#kvs.delete(String(requestDeleteRange.key))
     const kv = this.#kvs.get(String(requestRange?.key))
     const kvs = kv === undefined ? [] : [kv]
     return {
       responseRange: { header: undefined, kvs, more: false, count: kvs.length },
-      responsePut: undefined,
-      responseDeleteRange: undefined,
+      responsePut: { header: undefined, prevKv: undefined },
+      responseDeleteRange: { header: undefined, deleted: 0, prevKvs: [] },
       responseTxn: undefined,
     }
   }
