@@ -230,6 +230,7 @@ describe('etcdkit/etcd3: users, leases, locks and elections', () => {
     released.release()
     assert.deepEqual([released.state, (await ttlOf(released)) > 50], [LeaseState.Revoked, true])
     const renewed = client.lease(60, { autoKeepAlive: false })
+    renewed.on('keepaliveEstablished', () => assert.fail('it is not kept alive'))
     await renewed.grant()
     assert.equal((await renewed.keepaliveOnce()).TTL, '60')
     await renewed.revoke()

@@ -572,11 +572,11 @@ const others: readonly Mutant[] = [
     tests: ['transport/reconnector'],
   },
   {
-    name: 'a renewed key goes unnoticed',
-    file: 'src/transport/credentials.ts',
-    from: '[options.ca, options.cert, options.key]',
-    to: '[options.ca, options.cert]',
-    tests: ['transport/credentials'],
+    name: 'calls that wait hang while their connection drains',
+    file: 'src/transport/http2/http2-connection.ts',
+    from: '    for (const stream of this.#streams.waitingStreams()) stream.fail(notStarted(why))\n',
+    to: '',
+    tests: ['transport/http2/conformance'],
   },
   {
     name: 'calls hold a process open after they have ended',

@@ -8,6 +8,7 @@ import { parseEndpoints } from '../../../src/transport/endpoint.js'
 import { commonHeaders } from '../../../src/transport/http2/dial.js'
 import { TestChannel, type TestChannelOptions } from '../../support/channel.js'
 import { framed, GrpcServer, type ServedCall } from '../../support/grpc-server.js'
+import { within } from '../../support/slack.js'
 
 /** A server that responds by `serve`, and a channel that is connected to it. */
 async function connected(
@@ -333,15 +334,16 @@ describe('An HTTP/2 connection', () => {
   })
 
   test('is pinged only while calls are open and nothing is received', async (t) => {
+    const keepaliveMs = within(60)
     const { server, channel } = await connected(t, (call) => call.message.length > 0 && call.reply('x'), {
-      keepaliveMs: 60,
+      keepaliveMs,
     })
     let pings = 0
     for (const session of server.sessions) session.on('ping', () => (pings += 1))
     await channel.call('answered')
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await new Promise((resolve) => setTimeout(resolve, 3 * keepaliveMs))
     assert.equal(pings, 0)
-    const silent = channel.call('')
+    const silent = channel.call('', 60_000)
     await poll('it is pinged', () => pings >= 3 || undefined)
     server.calls[1]?.reply('after all')
     assert.equal((await silent).message, 'after all')

@@ -371,12 +371,13 @@ describe('Request headers', () => {
   test('have the token of their call, although those of an earlier call are cached', async (t) => {
     const { peer, channel } = await pair(t)
     const tokens = ['one', 'two', 'one', 'three', 'four', 'five', 'two']
-    const metadata = new Map(tokens.map((token) => [token, { token }]))
+    const metadata = new Map(tokens.map((token) => [token, { token, authorization: 'Bearer secret' }]))
     for (const [index, token] of tokens.entries()) {
       channel.start('x', 5000, metadata.get(token))
       const { streamId } = await peer.next(DATA, index + 1)
       assert.equal(new Map(peer.requests.get(streamId)).get('token'), token)
     }
+    for (const { payload } of peer.of(HEADERS)) assert.ok(payload.includes('Bearer secret'), 'it is never indexed')
   })
 
   test('respect the table size of the peer', async (t) => {
