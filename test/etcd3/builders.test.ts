@@ -11,6 +11,7 @@ import {
   LeaseState,
   NotCampaigningError,
 } from '../../src/etcd3/index.js'
+import { channels, type Etcd } from '../../src/index.js'
 import { poll } from '../../src/testing/index.js'
 import { useCluster } from '../support/cluster.js'
 import { uniquePrefix } from '../support/fixtures.js'
@@ -223,12 +224,19 @@ describe('etcdkit/etcd3: users, leases, locks and elections', () => {
     const client = createEtcd3(t, cluster)
     const ttlOf = async (lease: { grant(): Promise<string> }): Promise<number> =>
       Number((await client.leaseClient.leaseTimeToLive({ ID: await lease.grant() })).TTL)
+    // How many leases the engine keeps alive.
+    const kept = (): number => (client as unknown as { readonly pool: { engine: Etcd } }).pool.engine.stats().leases
     const released = client.lease(60.9)
     assert.equal((await client.leaseClient.leaseTimeToLive({ ID: await released.grant() })).grantedTTL, '60')
     assert.equal(released.state, LeaseState.Alive)
     released.on('keepaliveEstablished', () => assert.fail('it was released before'))
+    assert.equal(kept(), 1)
     released.release()
-    assert.deepEqual([released.state, (await ttlOf(released)) > 50], [LeaseState.Revoked, true])
+    assert.deepEqual([released.state, kept()], [LeaseState.Revoked, 0])
+    const early = client.lease(60)
+    early.release()
+    await early.grant()
+    assert.equal(kept(), 0, 'it was released before it was granted')
     const renewed = client.lease(60, { autoKeepAlive: false })
     renewed.on('keepaliveEstablished', () => assert.fail('it is not kept alive'))
     await renewed.grant()
@@ -242,7 +250,21 @@ describe('etcdkit/etcd3: users, leases, locks and elections', () => {
     await bounded.grant()
     const aborted = AbortSignal.abort(new Error('of the caller'))
     await assert.rejects(bounded.revoke({ signal: aborted }), /of the caller/)
-    assert.ok((await ttlOf(bounded)) > 50)
+    const gone = client.lease(60, { autoKeepAlive: false })
+    await client.leaseClient.leaseRevoke({ ID: await gone.grant() })
+    await assert.rejects(gone.put('a').value('').exec(), EtcdLeaseInvalidError)
+    assert.equal(gone.revoked(), true)
+    const quick = client.lease(60)
+    quick.on('keepaliveEstablished', () => assert.fail('it was released before'))
+    await quick.grant()
+    quick.release()
+    for (const each of [released, early, bounded, quick]) assert.ok((await ttlOf(each)) > 50)
+    assert.equal(channels.lease.hasSubscribers, false)
+    const last = client.lease(60)
+    last.on('lost', () => assert.fail('its client was closed'))
+    await last.grant()
+    await client.close()
+    assert.equal(last.state, LeaseState.Revoked)
   })
 
   test('a lock has its TTL, can be acquired again, and is released when its function fails', async (t) => {

@@ -487,6 +487,21 @@ describe('The send windows', () => {
     await Promise.all(calls)
   })
 
+  test('of the connection hold for small messages, too', async (t) => {
+    const { peer, channel } = await pair(t)
+    const received = (): number => peer.of(DATA).reduce((sum, { payload }) => sum + payload.length, 0)
+    const calls = Array.from({ length: 10 }, () => channel.call(Buffer.alloc(10_000)))
+    await peer.next(DATA, 7)
+    await roundTrip(peer)
+    assert.equal(received(), 65_535)
+    peer.send(WINDOW_UPDATE, 0, 0, uint32(100_000))
+    await poll('all of them are there', () => received() === 10 * 10_005 || undefined)
+    for (const id of peer.requests.keys()) peer.answer(id, 'answer')
+    for (const call of calls) assert.equal((await call).message, 'answer')
+    await roundTrip(peer)
+    assert.equal(peer.of(RST_STREAM).length, 0, 'a call that was sent completely is not reset')
+  })
+
   test('do not delay a call whose response arrives before all of it was sent', async (t) => {
     const { peer, channel } = await pair(t, [[settingIds.initialWindow, 100]])
     const call = channel.call(Buffer.alloc(1000))
