@@ -107,14 +107,18 @@ export class MemoryStore {
     const { key = '', value = '', lease } = requestPut ?? {}
     if (requestPut !== undefined) this.#put(Buffer.from(key), Buffer.from(value), lease)
     if (requestDeleteRange !== undefined) this.#kvs.delete(String(requestDeleteRange.key))
-    const kv = this.#kvs.get(String(requestRange?.key))
-    const kvs = kv === undefined ? [] : [kv]
+    const kvs = this.#range(String(requestRange?.key), requestRange?.rangeEnd)
     return {
       responseRange: { header: undefined, kvs, more: false, count: kvs.length },
       responsePut: { header: undefined, prevKv: undefined },
       responseDeleteRange: { header: undefined, deleted: 0, prevKvs: [] },
       responseTxn: undefined,
     }
+  }
+
+  #range(from: string, end: Uint8Array | undefined): KeyValue[] {
+    const isInRange = (key: string): boolean => (end === undefined ? key === from : key >= from && key < String(end))
+    return [...this.#kvs].flatMap(([key, kv]) => (isInRange(key) ? [kv] : []))
   }
 
   #put(key: Buffer, value: Buffer, lease: string | undefined): void {
