@@ -345,6 +345,27 @@ describe('etcdkit/etcd3: users, leases, locks and elections', () => {
     await assert.rejects(client.get('a').exec(), ClientClosedError)
   })
 
+  test('a watch that was cancelled has no more events, and is no longer open', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const keys = client.namespace(uniquePrefix())
+    const { engine } = (client as unknown as { readonly pool: { engine: Etcd } }).pool
+    const early = keys.watch().prefix('').watcher()
+    const ended = nextEvent(early, 'end')
+    await early.cancel()
+    await ended
+    assert.deepEqual([early.id, engine.stats().watches], [null, []])
+    const watcher = await keys.watch().prefix('').create()
+    const seen: string[] = []
+    watcher.on('put', ({ key }) => {
+      seen.push(key.toString())
+      void watcher.cancel()
+    })
+    const over = nextEvent(watcher, 'end')
+    await keys.if('x', 'Create', '==', 0).then(keys.put('a').value(''), keys.put('b').value('')).commit()
+    await over
+    assert.deepEqual([seen, engine.stats().watches], [['a'], []])
+  })
+
   test('a software transaction has its options, its own writes, and no other use', async (t: TestContext) => {
     const keys = createEtcd3(t, cluster).namespace(uniquePrefix())
     const lease = await (keys as Etcd3).lease(60).grant()

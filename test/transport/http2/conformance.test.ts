@@ -207,6 +207,12 @@ describe('A connection', () => {
     assert.equal((await peer.next(RST_STREAM, 1, 1)).payload.readUInt32BE(), errorCodes.CANCEL)
   })
 
+  test('resets a call that has reached its deadline', async (t) => {
+    const { peer, channel } = await pair(t)
+    assert.equal((await channel.call('x', 20)).status.code, 4)
+    assert.equal((await peer.next(RST_STREAM, 1, 1)).payload.readUInt32BE(), errorCodes.CANCEL)
+  })
+
   test('gives a call that is reset without an error the status of its HTTP headers', async (t) => {
     const { peer, channel } = await pair(t)
     const call = channel.call()
