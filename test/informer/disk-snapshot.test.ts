@@ -100,7 +100,8 @@ describe('The state of an informer on disk', () => {
       for (let turns = 0; turns < 50; turns += 1) await settled()
       assert.equal(revisionOnDisk(), revision === 1 ? undefined : 2)
       t.mock.timers.tick(1)
-      while (revisionOnDisk() !== revision + 1) await settled()
+      for (let turns = 0; turns < 1e5 && revisionOnDisk() !== revision + 1; turns += 1) await settled()
+      assert.equal(revisionOnDisk(), revision + 1)
     }
     await disk.close()
     assert.deepEqual(readdirSync(join(path, '..')), ['state'])

@@ -823,6 +823,27 @@ const others: readonly Mutant[] = [
     to: 'caller !== undefined && this',
     tests: ['workqueue/work-queue'],
   },
+  {
+    name: 'a mirror deletes what only the destination has when it starts',
+    file: 'src/mirror/mirror.ts',
+    from: 'after: nothing, deletes: this.#hasGap }',
+    to: 'after: nothing, deletes: true }',
+    tests: ['mirror/mirror'],
+  },
+  {
+    name: 'a mirror compares the source at several revisions',
+    file: 'src/mirror/mirror.ts',
+    from: '{ ...options, revision }), prefixLength',
+    to: 'options), prefixLength',
+    tests: ['mirror/mirror'],
+  },
+  {
+    name: 'a mirror counts a revision as applied after its first transaction',
+    file: 'src/mirror/mirror.ts',
+    from: 'revision: last === undefined ? revision : before,',
+    to: 'revision,',
+    tests: ['mirror/mirror'],
+  },
 ]
 
 export const mutants: readonly Mutant[] = [...named, ...others]
