@@ -53,10 +53,14 @@ describe('Connecting', () => {
   test('fails with `EMFILE` while the process has no free file descriptor, and works once it has', async () => {
     const source = `
       import { closeSync, openSync } from 'node:fs'
-      import '@grpc/grpc-js'
       import { Etcd } from './src/index.js'
 
-      const etcd = new Etcd({ endpoints: '${cluster.endpoints[1]}' })
+      const client = () => new Etcd({ endpoints: '${cluster.endpoints[1]}' })
+      // Modules are loaded when they are needed, which takes file descriptors.
+      const first = client()
+      await first.connect()
+      await first.close()
+      const etcd = client()
       const files = []
       const fill = () => { for (;;) files.push(openSync('/dev/null')) }
       try { fill() } catch ({ code }) { console.log(code) }

@@ -24,9 +24,9 @@ describe('Leases with authentication', { concurrency: true }, () => {
     const emitted: unknown[] = []
     etcd.on('keepAliveLost', (event) => emitted.push(event))
     // Its renewals are farther apart than a token lives.
-    const lease = await etcd.lease.grant(7)
+    const lease = await etcd.lease.grant(9)
     await etcd.put('held', '', { lease: lease.id })
-    await sleep(8000)
+    await sleep(10_000)
     assert.equal(lease.state, 'active')
     assert.equal((await admin.get('held'))?.lease, lease.id)
     const { first, rejected } = etcd.auth.stats().authenticated
