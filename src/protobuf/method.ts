@@ -24,6 +24,12 @@ export interface Method<Request, Response, Kind extends MethodKind = MethodKind>
   decode(bytes: Buffer): Response
 }
 
+/** A method whose responses come as a stream. */
+export interface StreamMethod<Request, Response> extends Method<Request, Response> {
+  /** The parts of a large response, decoded one by one; `undefined` for one that is decoded as a whole. */
+  parts?(bytes: Buffer): Iterator<Response, undefined> | undefined
+}
+
 /** The methods that change nothing. */
 const readOnly: ReadonlySet<string> = new Set([
   'KV.Range',

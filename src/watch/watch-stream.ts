@@ -4,6 +4,7 @@ import { methods } from '../protobuf/methods.js'
 import { BidiStream } from '../streams/bidi-stream.js'
 import { toEtcdError } from '../transport/grpc-status.js'
 import { hasReliableProgress } from './progress-support.js'
+import { type WatchResponsePart, watchMethod } from './response-parts.js'
 import { ServerWatch } from './server-watch.js'
 import { batchesOf, completeCount } from './watch-event.js'
 
@@ -58,7 +59,7 @@ interface Watching {
  * be pipelined: a member answers them strictly in order. etcd's gRPC proxy assigns other IDs and answers in any order.
  * Therefore the first create request is sent alone, and if its response has another ID, the others follow one at a time.
  */
-export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
+export class WatchStream extends BidiStream<WatchRequest, WatchResponsePart> {
   readonly #host: WatchStreamHost
   readonly #byWatch = new Map<ServerWatch, Watching>()
   /** Created watchers. */
@@ -79,7 +80,7 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
   #lastMessageAt = Number.NEGATIVE_INFINITY
 
   constructor(host: WatchStreamHost, purpose: WatchPurpose = 'watch') {
-    super(methods.Watch.Watch, purpose)
+    super(watchMethod, purpose)
     this.#host = host
   }
 
@@ -144,7 +145,7 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
     this.call?.resume()
   }
 
-  onMessage(response: WatchResponse): void {
+  onMessage(response: WatchResponsePart): void {
     this.#lastMessageAt = performance.now()
     const { watchId, created, canceled, events, fragment, header } = response
     if (created) this.#onCreated(response)
@@ -237,17 +238,16 @@ export class WatchStream extends BidiStream<WatchRequest, WatchResponse> {
   }
 
   /** Fragments are split by size, also within a revision; a revision is delivered when it is complete. */
-  #onEvents({ watchId, events, fragment }: WatchResponse): void {
+  #onEvents({ watchId, events, fragment, hasMore, eventCount = events.length }: WatchResponsePart): void {
     if (!this.#byId.has(watchId)) return
     const earlier = this.#fragments.get(watchId)
     const all = earlier === undefined ? events : [...earlier, ...events]
     const count = fragment ? completeCount(all) : all.length
     if (fragment) this.#fragments.set(watchId, all.slice(count))
     else this.#fragments.delete(watchId)
-    if (count === 0) return
     const complete = count === all.length ? all : all.slice(0, count)
-    this.#advance(watchId, (watch) => watch.deliver(batchesOf(complete, watch.next)))
-    this.#splitAsFits(watchId, fragment, events.length)
+    if (count > 0) this.#advance(watchId, (watch) => watch.deliver(batchesOf(complete, watch.next)))
+    if (hasMore !== true) this.#splitAsFits(watchId, fragment, eventCount)
   }
 
   /** Creates a watcher again, at its current revision, if it should start or stop to use fragments. */

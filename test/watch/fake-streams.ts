@@ -4,6 +4,7 @@ import { KeyValue } from '../../src/core/key-value.js'
 import type { Event, WatchCreateRequest, WatchRequest, WatchResponse } from '../../src/protobuf/generated/messages.js'
 import type { OpenOptions, OpenStream, StreamSource } from '../../src/streams/stream-source.js'
 import type { StreamListener } from '../../src/transport/connection/stream-call.js'
+import type { WatchResponsePart } from '../../src/watch/response-parts.js'
 import type { WatchedCluster, WatchSpec } from '../../src/watch/server-watch.js'
 import { header } from '../support/fake-transport.js'
 
@@ -111,7 +112,7 @@ export class FakeStream {
     this.isCanceled = true
   }
 
-  answer(response: Partial<WatchResponse>): void {
+  answer(response: Partial<WatchResponsePart>): void {
     if (!this.isCanceled) this.#listener.onMessage(watchResponse(response))
   }
 
@@ -143,7 +144,7 @@ export class FakeStream {
   }
 }
 
-export function watchResponse(fields: Partial<WatchResponse>): WatchResponse {
+export function watchResponse(fields: Partial<WatchResponsePart>): WatchResponsePart {
   return {
     header: header(),
     watchId: 0,

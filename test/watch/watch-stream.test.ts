@@ -285,6 +285,26 @@ describe('A watch stream', () => {
     assert.deepEqual(a.received.slice(-3), ['3342: k0,k1', '3343: k', 'created 3343'])
   })
 
+  test('counts the events of a whole response, not of its parts, to stop to request fragments', async () => {
+    const { member } = await openWith(watched('a', 5).watch)
+    member.created(1, 9000)
+    const events = Array.from({ length: 500 }, (_, index) => putEvent(10 + index))
+    for (let part = 0; part < 8; part += 1) member.answer({ watchId: 1, events, hasMore: true })
+    assert.equal(member.creates.length, 1)
+    member.answer({ watchId: 1, events: [putEvent(600), putEvent(601)], fragment: true, eventCount: 4002 })
+    assert.deepEqual(
+      member.creates.map(({ startRevision, fragment }) => [startRevision, fragment]),
+      [
+        [5, true],
+        [601, false],
+      ],
+    )
+    member.created(2, 1000)
+    member.answer({ watchId: 2, events: [putEvent(601)], hasMore: true })
+    member.answer({ watchId: 2, events: [putEvent(602)], eventCount: 4001 })
+    assert.equal(member.creates.length, 2)
+  })
+
   test('applies progress to all watchers that were created before the request', async () => {
     const [a, b] = [watched('a', 50), watched('b', 60)]
     const { member, stream } = await openWith(a.watch, b.watch)

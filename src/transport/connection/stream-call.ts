@@ -1,6 +1,6 @@
 import { EtcdError } from '../../core/errors.js'
 import type { ResponseHeader } from '../../protobuf/generated/messages.js'
-import type { Method } from '../../protobuf/methods.js'
+import type { StreamMethod } from '../../protobuf/method.js'
 import type { CallListener, CallStatus, ChannelStream, StreamChannel } from '../channel.js'
 import { toEtcdError } from '../grpc-status.js'
 import type { StreamPurpose } from '../stream-slots.js'
@@ -21,7 +21,7 @@ export interface StreamListener<Response> {
 
 /** What a stream is opened with. */
 export interface StreamInit<Request = unknown, Response = unknown> {
-  readonly method: Method<Request, Response>
+  readonly method: StreamMethod<Request, Response>
   readonly metadata: CallMetadata
   readonly purpose: StreamPurpose
   readonly listener: StreamListener<Response>
@@ -46,7 +46,7 @@ const unavailableStatus = 14
  * control stops the member when the reader is slow.
  */
 export class StreamCall<Request = unknown, Response = unknown> implements CallListener {
-  readonly method: Method<Request, Response>
+  readonly method: StreamMethod<Request, Response>
   readonly endpoint: string
   readonly purpose: StreamPurpose
   readonly #owner: StreamOwner
@@ -56,8 +56,10 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
   #isWriting = false
   #isEnding = false
   #isPaused = false
-  /** Whether a message was requested by `startRead` and has not arrived yet. */
+  /** Whether a message was requested by `startRead`, or the next part of one is planned, and has not arrived yet. */
   #isReading = false
+  /** The parts of the last message that were not delivered yet. */
+  #parts: Iterator<Response, undefined> | undefined
 
   constructor(owner: StreamOwner, init: StreamInit<Request, Response>) {
     this.method = init.method
@@ -135,8 +137,9 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
 
   onReceiveMessage(message: Buffer): void {
     this.#isReading = false
-    const response = this.#decode(message)
-    if (response !== undefined) this.#deliver(response)
+    this.#parts = this.method.parts?.(message)
+    if (this.#parts === undefined) this.#deliver(() => this.method.decode(message))
+    else this.#deliverPart(this.#parts)
     this.#read()
   }
 
@@ -147,17 +150,26 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
     listener.onEnd(status.code === okStatus ? undefined : this.#failure(status))
   }
 
-  #deliver(response: Response): void {
-    if (this.#listener === undefined) return
+  #deliver(decode: () => Response | undefined): void {
+    const response = this.#decoded(decode)
+    if (response === undefined || this.#listener === undefined) return
     const header = headerOf(response)
     const refused = header === undefined ? undefined : this.#owner.streamAnswered(header)
     if (refused === undefined) this.#listener.onMessage(response)
     else this.fail(refused)
   }
 
-  #decode(message: Buffer): Response | undefined {
+  #deliverPart(parts: Iterator<Response, undefined>): void {
+    this.#deliver(() => {
+      const { done, value } = parts.next()
+      if (done === true) this.#parts = undefined
+      return value
+    })
+  }
+
+  #decoded(decode: () => Response | undefined): Response | undefined {
     try {
-      return this.method.decode(message)
+      return decode()
     } catch (error) {
       this.fail(error instanceof EtcdError ? error : this.#failure({ code: unavailableStatus, details: String(error) }))
       return undefined
@@ -167,7 +179,16 @@ export class StreamCall<Request = unknown, Response = unknown> implements CallLi
   #read(): void {
     if (this.#isReading || this.#isPaused || this.#listener === undefined) return
     this.#isReading = true
-    this.#call?.startRead()
+    if (this.#parts === undefined) this.#call?.startRead()
+    else setImmediate(() => this.#readPart())
+  }
+
+  /** In a later turn of the event loop, so that the listener's consumer can take the part before. */
+  #readPart(): void {
+    this.#isReading = false
+    if (this.#parts === undefined || this.#isPaused || this.#listener === undefined) return
+    this.#deliverPart(this.#parts)
+    this.#read()
   }
 
   /** grpc-js takes one message at a time. */
