@@ -15,7 +15,7 @@ export interface WatchResponsePart extends WatchResponse {
 /** The tag of the field `events`. */
 const eventTag = 90
 /** Smaller responses are decoded as a whole. */
-const largeBytes = 256 * 1024
+const largeBytes = 1024 * 1024
 /** Events of a part, and those of the revision that it ends with. */
 const eventsPerPart = 500
 

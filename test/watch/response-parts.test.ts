@@ -59,7 +59,7 @@ describe('The parts of a watch response', () => {
 
   test('are made of large responses only', () => {
     assert.equal(watchMethod.parts?.(responseOf([1, 2, 3])), undefined)
-    const large = Buffer.concat([watchId, eventBytes(1, Buffer.alloc(300_000))])
+    const large = Buffer.concat([watchId, eventBytes(1, Buffer.alloc(1_100_000))])
     assert.equal(watchMethod.parts?.(large)?.next().value?.events.length, 1)
   })
 
