@@ -1,4 +1,5 @@
 import { EtcdError, isEtcdError } from '../core/errors.js'
+import { messageOf } from '../core/thrown.js'
 import type { Alarm } from './alarms.js'
 import type { MemberHealth } from './health.js'
 
@@ -16,10 +17,10 @@ export function problemsOf(
 ): readonly string[] {
   const sick = members.filter(({ isHealthy }) => !isHealthy)
   return [
-    ...sick.map((member) => `${member.endpoint} does not serve: ${messageOf(member.error)}`),
+    ...sick.map((member) => `${member.endpoint} does not serve: ${reasonOf(member.error)}`),
     ...alarms.map(({ type, memberId }) => `alarm ${type} of member ${memberId}`),
     // Without a serving member the reason is the same, and already listed.
-    ...(serves && error !== undefined ? [`the alarms cannot be read: ${messageOf(error)}`] : []),
+    ...(serves && error !== undefined ? [`the alarms cannot be read: ${reasonOf(error)}`] : []),
   ]
 }
 
@@ -29,7 +30,6 @@ export function notConnected(endpoint: string, reason: string): EtcdError {
 }
 
 /** The message without the endpoint, which precedes it. */
-function messageOf(error: unknown): string {
-  if (isEtcdError(error)) return `${error.code}, ${error.rawMessage}`
-  return messageOf(error)
+function reasonOf(error: unknown): string {
+  return isEtcdError(error) ? `${error.code}, ${error.rawMessage}` : messageOf(error)
 }

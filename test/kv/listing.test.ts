@@ -82,6 +82,13 @@ describe('A listing', () => {
     assert.deepEqual(await keys.return?.(), { value: undefined, done: true })
   })
 
+  test('has no further keys after return()', async () => {
+    const keys = listing(10).list[Symbol.asyncIterator]()
+    assert.equal((await keys.next()).done, false)
+    await keys.return?.()
+    assert.deepEqual(await keys.next(), { value: undefined, done: true })
+  })
+
   test('cancels the page that is read ahead when the loop ends, whatever the reason', async () => {
     const leave: ((list: Listing) => Promise<unknown>)[] = [
       async (list) => {
@@ -141,11 +148,40 @@ describe('A listing', () => {
     )
   })
 
-  test('does not restart for other errors', async () => {
-    const { list } = listing(1200, { onCompacted: 'restart' }, (index) => {
-      if (index === 1) throw new EtcdError('no', { code: 'PERMISSION_DENIED', effect: 'none' })
+  test('as an array has each key once, also after a restart', async () => {
+    let restarts = 0
+    const { list } = listing(1200, { onCompacted: 'restart', onRestart: () => (restarts += 1) }, (index) => {
+      if (index === 1) throw new EtcdError('compacted', { code: 'COMPACTED', effect: 'none' })
     })
+    assert.equal((await list.toArray()).length, 1200)
+    assert.equal(restarts, 1)
+  })
+
+  test('reads its first key at its position, or at the current revision if that one is compacted', async () => {
+    const cursor = cursorAfter(range, { kvs: [keyValue(3)], more: true, revision: 5 })
+    for (const position of [{ revision: 5 }, { cursor }]) {
+      for (const onCompacted of ['restart', 'throw'] as const) {
+        const { asked, list } = listing(10, { ...position, onCompacted }, (index) => {
+          if (index === 0) throw new EtcdError('compacted', { code: 'COMPACTED', effect: 'none' })
+        })
+        if (onCompacted === 'throw') await assert.rejects(list.first(), { code: 'COMPACTED' })
+        else assert.equal((await list.first())?.keyText, keyValue(0).keyText)
+        const positions = asked.map(({ limit, revision, cursor }) => ({ limit, revision, cursor }))
+        const current = { limit: 1, revision: undefined, cursor: undefined }
+        const expected = [{ ...current, ...position }, current]
+        assert.deepEqual(positions, onCompacted === 'throw' ? expected.slice(0, 1) : expected)
+      }
+    }
+  })
+
+  test('does not restart for other errors', async () => {
+    const options = { onCompacted: 'restart', onRestart: () => assert.fail('it has restarted') } as const
+    const refuse = (): never => {
+      throw new EtcdError('no', { code: 'PERMISSION_DENIED', effect: 'none' })
+    }
+    const { list } = listing(1200, options, (index) => index === 1 && refuse())
     await assert.rejects(collect(list), { code: 'PERMISSION_DENIED' })
+    await assert.rejects(listing(1200, options, refuse).list.first(), { code: 'PERMISSION_DENIED' })
   })
 })
 

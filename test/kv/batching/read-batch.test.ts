@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ErrorCode, EtcdError } from '../../../src/core/errors.js'
@@ -187,6 +188,19 @@ describe('A batch that fails', () => {
     )
   })
 
+  test('is repeated on members that have not failed it', async () => {
+    const { read, calls } = batching((call) => {
+      if (calls.length > 1) return answerAll(call)
+      progressOf.retry(call.context).failedEndpoints = new Set(['m0'])
+      throw denied()
+    })
+    await Promise.all(['a', 'b'].map((key) => read(key)))
+    assert.deepEqual(
+      calls.map(({ context }) => context.excludedEndpoints?.has('m0')),
+      [undefined, true, true],
+    )
+  })
+
   test('for a reason that concerns all reads fails each with a separate error, as if it were a single call', async () => {
     for (const code of ['CONNECTION_LOST', 'DEADLINE_EXCEEDED', 'CLOSED', 'AUTH_FAILED'] as const) {
       const { read, calls } = batching(() => {
@@ -312,11 +326,40 @@ describe('A caller that leaves a batch', () => {
     assert.equal(await stayed, 'ok')
   })
 
+  test('at its deadline does so although another one has left before', async () => {
+    const { read, codeOf } = batching(() => new Promise(() => {}))
+    void read('a', { timeoutMs: 60_000 })
+    const expired = [codeOf(read('b', { timeoutMs: 10 })), codeOf(read('c', { timeoutMs: 30 }))]
+    assert.deepEqual(await Promise.all(expired), ['DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED'])
+  })
+
+  test('leaves no timer and no listener, nor does a batch that was answered', async () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    const before = timers()
+    const { read } = batching(answerAll)
+    const { signal } = new AbortController()
+    await Promise.all([read('a', { timeoutMs: 60_000, signal }), read('b', { timeoutMs: 50_000, signal })])
+    assert.deepEqual([timers(), getEventListeners(signal, 'abort').length], [before, 0])
+  })
+
+  /** Never answers; fails when it is canceled. */
+  const untilCanceled = ({ context: { signal } }: FakeCall): Promise<never> =>
+    new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+
+  test('as the last one cancels the batch, also if the others have left at their deadlines', async () => {
+    const { read, codeOf, calls } = batching(untilCanceled)
+    const controller = new AbortController()
+    const stayed = codeOf(read('a', { signal: controller.signal }))
+    const expired = codeOf(read('b', { signal: new AbortController().signal, timeoutMs: 10 }))
+    assert.equal(await expired, 'DEADLINE_EXCEEDED')
+    assert.equal(calls[0]?.context.signal?.aborted, false)
+    controller.abort(reason)
+    assert.equal(calls[0]?.context.signal?.aborted, true)
+    assert.equal(await stayed, reason)
+  })
+
   test('as the last one cancels the batch', async () => {
-    const { read, codeOf, calls } = batching(
-      ({ context: { signal } }) =>
-        new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
-    )
+    const { read, codeOf, calls } = batching(untilCanceled)
     const controllers = [new AbortController(), new AbortController()]
     const outcomes = controllers.map(({ signal }, index) => codeOf(read(`k${index}`, { signal })))
     await turn()

@@ -52,10 +52,10 @@ function grouping(answer: (call: FakeCall, index: number) => unknown, options: P
     callContext({ signal, timeoutMs }, { requiresFloor: true, proposal: true })
   const put = (key: string, value = '', options?: CallOptions) =>
     kv.put({ key: Buffer.from(key), value: Buffer.from(value) }, context(options))
-  const del = (key: string, rangeEnd?: string) =>
+  const del = (key: string, rangeEnd?: string, options?: CallOptions) =>
     kv.deleteRange(
       { key: Buffer.from(key), rangeEnd: rangeEnd === undefined ? undefined : Buffer.from(rangeEnd) },
-      context(),
+      context(options),
     )
   const codeOf = (writing: Promise<unknown>): Promise<ErrorCode | 'ok' | unknown> =>
     writing.then(
@@ -214,6 +214,28 @@ describe('A caller that gives up', () => {
     assert.equal(await first, 'ok')
     await turn()
     assert.deepEqual(sent(), [['a=1']])
+  })
+
+  test('at its deadline while its group gathers fails with effect none', async () => {
+    const { opened, open } = gate()
+    const { put, del, sent } = grouping(async (call) => {
+      await opened
+      return answerAll(call)
+    })
+    const groups: Promise<unknown>[] = []
+    for (const key of ['a', 'b', 'c', 'd']) {
+      groups.push(put(key))
+      await turn()
+    }
+    const late = { code: 'DEADLINE_EXCEEDED', effect: 'none' }
+    await Promise.all([
+      assert.rejects(put('e', '', { timeoutMs: 20 }), late),
+      assert.rejects(del('f', undefined, { timeoutMs: 20 }), late),
+    ])
+    open()
+    await Promise.all(groups)
+    await turn()
+    assert.equal(sent().length, 4)
   })
 
   test('after it was sent does not touch the others, and its key stays busy until the group has settled', async () => {

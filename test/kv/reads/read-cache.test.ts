@@ -133,6 +133,35 @@ describe('The read cache', () => {
     assert.deepEqual(asked, [8])
   })
 
+  test('drops what a transaction may have written, in either branch and in nested ones', async () => {
+    const key = Buffer.from('a/1')
+    const operation = { requestPut: { key, value: Buffer.from('new') } }
+    const branches = [{ success: [operation] }, { failure: [operation] }]
+    const nested = branches.map((requestTxn) => ({ success: [{ requestTxn }] }))
+    const deletion = { success: [{ requestDeleteRange: { key } }] }
+    for (const request of [...branches, ...nested, deletion]) {
+      const cache = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
+      for (const name of ['a/1', 'b']) keep(cache, name, 1)
+      const transport = fakeTransport(() => ({ header: header({ revision: 7 }), succeeded: true, responses: [] }))
+      const kv = withCacheInvalidation(kvService(transport), cache)
+      await kv.txn(request, callContext(undefined, { requiresFloor: true, proposal: true }))
+      assert.deepEqual([kept(cache, 'a/1'), kept(cache, 'b')], [undefined, 1], JSON.stringify(request))
+    }
+  })
+
+  test('forgets everything about another history, reads in flight and own writes included', () => {
+    const cache = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
+    const asked: number[] = []
+    const copy = { range, answer: (_: unknown, revision: number) => void asked.push(revision) }
+    cache.add(copy as LocalCopy)
+    cache.invalidate(encodeRange('a/1'), 7)
+    const inFlight = cache.begin(encodeRange('b'), encodeRange('b'))
+    cache.clear()
+    cache.end(inFlight, answer(1))
+    assert.deepEqual([kept(cache, 'a/1'), kept(cache, 'b')], [undefined, undefined])
+    assert.deepEqual(asked, [0])
+  })
+
   test('drops all answers when a lease is revoked', () => {
     const cache = new ReadCache({ maxAgeMs: 10_000, maxBytes: 1000 })
     const asked: number[] = []

@@ -17,12 +17,12 @@ const cache = new ReadCache(undefined)
 /** Reads with the read modes; each member answers with a revision or an error, `quorum` answers linearizable reads. */
 async function read(
   { members, quorum, minRevision }: { members: readonly Answer[]; quorum: Answer; minRevision: number },
-  policy: ReadPolicy & { revision?: number } = { mode: 'serializable' },
+  policy: ReadPolicy & { revision?: number; timeoutMs?: number } = { mode: 'serializable' },
   options: ReadPolicyOptions = {},
 ) {
-  const { revision, ...readPolicy } = policy
+  const { revision, timeoutMs = 3000, ...readPolicy } = policy
   const kind = { repeatable: true, requiresFloor: true, readPolicy }
-  const context = callContext({ timeoutMs: 3000 }, kind)
+  const context = callContext({ timeoutMs }, kind)
   const asked: string[] = []
   const bounds: number[] = []
   const transport = fakeTransport(({ request, context: { excludedEndpoints, deadlineAt, startedAt } }) => {
@@ -95,6 +95,12 @@ describe('A linearizable read with fallback', () => {
     }
   })
 
+  test('falls back after 2 s at most', async () => {
+    const setting = { members: [8], quorum: 'NO_LEADER', minRevision: 0 } as const
+    const { bounds } = await read(setting, { ...fallback, timeoutMs: 60_000 })
+    assert.ok(Math.abs((bounds[0] ?? 0) - 2000) < 50, `${bounds}`)
+  })
+
   test('does not fall back for other errors, nor without the option', async () => {
     const denied = await read({ members: [8], quorum: 'PERMISSION_DENIED', minRevision: 0 }, fallback)
     assert.deepEqual([denied.outcome, denied.asked], ['PERMISSION_DENIED', ['quorum']])
@@ -119,5 +125,68 @@ describe('A linearizable read with fallback', () => {
     const rules = [{ prefix: 'k', fallback: 'serializable', prefer: 'leader' }] as const
     const { outcome, route } = await read({ members: [8], quorum: 'NO_LEADER', minRevision: 0 }, {}, { rules })
     assert.deepEqual([outcome, route.prefer], [8, 'leader'])
+  })
+})
+
+describe('A cached read', () => {
+  function caching(cache: ReadCache, answer: (index: number) => number, minRevision = 0) {
+    const transport = fakeTransport((_, index) => ({
+      header: header({ revision: answer(index) }),
+      kvs: [],
+      more: false,
+      count: 0,
+    }))
+    const kv = withReadModes(kvService(transport), {
+      policy: new ReadPolicyTable({ default: 'cached' }),
+      minRevision: () => minRevision,
+      cache,
+      hasUntriedEndpoint: () => false,
+    })
+    const read = async (mayUseCache = true) => {
+      const context = callContext({ timeoutMs: 3000 }, { repeatable: true, requiresFloor: true, mayUseCache })
+      const { header } = await kv.range({ key: Buffer.from('k') }, context)
+      const { servedAs, isStale } = context.progress
+      return [header?.revision, servedAs, isStale]
+    }
+    return { read, calls: transport.calls }
+  }
+
+  const limits = { maxAgeMs: 10_000, maxBytes: 1000 }
+
+  test('is answered from memory, except for the pages of a listing', async () => {
+    const { read } = caching(new ReadCache(limits), (index) => index + 1)
+    assert.deepEqual(await read(), [1, 'serializable', false])
+    assert.deepEqual(await read(), [1, 'cached', false])
+    assert.deepEqual(await read(false), [2, 'serializable', false])
+  })
+
+  test('that fails leaves nothing in the cache', async () => {
+    const cache = new ReadCache(limits)
+    const { read } = caching(cache, () => assert.fail('refused'))
+    await assert.rejects(read(), /refused/)
+    assert.equal(cache.isInUse, false)
+  })
+
+  test('is stale from a copy that is behind or cut off', async () => {
+    for (const [revision, isCutOff, isStale] of [
+      [5, false, false],
+      [4, false, true],
+      [5, true, true],
+    ] as const) {
+      const cache = new ReadCache(undefined)
+      const response = { header: header({ revision }), kvs: [], more: false, count: 0 }
+      let catchUps = 0
+      const catchUp = (): void => {
+        catchUps += 1
+      }
+      cache.add({
+        range: { key: Buffer.from('k'), rangeEnd: Buffer.from('l') },
+        confirm: () => undefined,
+        answer: () => ({ response, endpoint: 'm0', bytes: 0, isCutOff, catchUp }),
+      })
+      const { read, calls } = caching(cache, () => 9, 5)
+      assert.deepEqual(await read(), [revision, 'cached', isStale])
+      assert.deepEqual([calls.length, catchUps], [0, revision < 5 ? 1 : 0])
+    }
   })
 })
