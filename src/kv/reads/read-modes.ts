@@ -88,14 +88,17 @@ class ReadModes {
     const behind = new Set<string>()
     let attempt = serializableContext(context, policy)
     let excludedEndpoints: ReadonlySet<string>
+    let known: number
     do {
+      known = behind.size
       const response = await rangeUnlessBehind(this.#range, serializable, attempt, minRevision)
       if (response !== undefined) return response
       const { endpoint, failedEndpoints = [] } = context.progress
       if (endpoint !== undefined) behind.add(endpoint)
       excludedEndpoints = new Set([...failedEndpoints, ...behind])
       attempt = { ...attempt, excludedEndpoints }
-    } while (this.#options.hasUntriedEndpoint(attempt.route, excludedEndpoints))
+      // An interceptor may answer without a call: another attempt would bring the same answer.
+    } while (behind.size > known && this.#options.hasUntriedEndpoint(attempt.route, excludedEndpoints))
     return this.#range(request, { ...linearizableContext(context, policy), excludedEndpoints })
   }
 

@@ -67,6 +67,25 @@ describe('A serializable read', () => {
     assert.deepEqual([last.route.serializable, last.requiresFloor, last.isStale], [false, true, false])
   })
 
+  test('becomes linearizable when an old answer comes from no member, as from an interceptor that makes no call', async () => {
+    const modes: boolean[] = []
+    const transport = fakeTransport(({ request }) => {
+      const { serializable = false } = request as RangeRequest
+      modes.push(serializable)
+      if (modes.length > 10) throw new Error('asked again and again')
+      return { header: header({ revision: 8 }), kvs: [], more: false, count: 0 }
+    })
+    const kv = withReadModes(kvService(transport), {
+      policy: new ReadPolicyTable({}),
+      minRevision: () => 10,
+      cache,
+      hasUntriedEndpoint: () => true,
+    })
+    const context = callContext({ timeoutMs: 3000 }, { repeatable: true, readPolicy: { mode: 'serializable' } })
+    const { header: answered } = await kv.range({ key: Buffer.from('k') }, context)
+    assert.deepEqual([answered?.revision, modes], [8, [true, false]])
+  })
+
   test('of a past revision may be served by a member that is behind, if it has that revision', async () => {
     const policy = { mode: 'serializable', revision: 5 } as const
     assert.deepEqual((await read({ members: [8], quorum: 13, minRevision: 10 }, policy)).asked, ['m0'])
