@@ -18,7 +18,7 @@ export interface MergedWatchInit {
 
 /** How long a progress request is awaited before the next one: a member that has not caught up never answers. */
 const requestAgainMs = 100
-/** A member, or a proxy, that leaves this many requests in a row unanswered does not support them. */
+/** A member, or a proxy, that has the watchers and leaves this many requests in a row unanswered does not support them. */
 const maxUnanswered = 30
 
 /**
@@ -83,7 +83,11 @@ export class MergedWatch {
       maxBufferedEvents,
       created: (endpoint) => this.#created(endpoint),
       advanced: () => this.#release(),
-      lost: (error) => queue.onLost(error),
+      lost: (error) => {
+        // Nothing is known of the next member, and requests that this one did not answer went down with the stream.
+        this.#unanswered = 0
+        queue.onLost(error)
+      },
       ended: (error) => this.#ended(error),
     })
   }
@@ -153,7 +157,7 @@ export class MergedWatch {
     multiplexer.requestProgress(...behind)
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      this.#unanswered += 1
+      if (behind.every((part) => multiplexer.isOnMember(part))) this.#unanswered += 1
       this.#awaitOthers()
     }, requestAgainMs).unref()
   }

@@ -111,6 +111,12 @@ export class WatchMultiplexer implements SharedWatchStreamOwner {
     for (const stream of new Set(subscribers.map((each) => this.#streamOf(each)))) stream?.requestProgress()
   }
 
+  /** Whether a member has the subscriber's watcher now: not while its stream is lost, nor while its buffer is full. */
+  isOnMember(subscriber: Subscriber): boolean {
+    const assignment = this.#assignments.get(subscriber)
+    return assignment !== undefined && 'watch' in assignment && assignment.watch.isCreated
+  }
+
   /** Whether the member of the subscriber's watcher is known not to report progress reliably. */
   lacksProgress(subscriber: Subscriber): boolean {
     return this.#streamOf(subscriber)?.lacksProgress ?? false

@@ -183,6 +183,21 @@ describe('A merged watch', () => {
     merged.end()
   })
 
+  test('keeps its watchers through a long outage while events wait', async (t) => {
+    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    t.after(() => mock.timers.reset())
+    const { streams, merged } = watching({ start: 10 })
+    await settled()
+    streams.last.created(1, 20)
+    streams.last.created(2, 20)
+    streams.last.events(1, 11)
+    streams.failure = lost
+    streams.last.end(lost)
+    for (let index = 0; index < 60; index += 1) mock.timers.tick(100)
+    assert.equal(merged.parts.length, 2)
+    merged.end()
+  })
+
   test('asks each of its watchers for previous values, and with its filters', async () => {
     const { streams, merged } = watching({ start: 10, prevKv: true, filters: ['NODELETE'] })
     await settled()
