@@ -17,7 +17,7 @@ import { Lease } from './lease.js'
 import type { LeaseLostError } from './lease-lost-error.js'
 import { LeasePool } from './lease-pool.js'
 import { LeaseRecord } from './lease-record.js'
-import { closingMs } from './lease-timeouts.js'
+import { closingMs, settledSoon } from './lease-timeouts.js'
 import type { PooledLease } from './pooled-lease.js'
 import type { RegistrationKv } from './registered-key.js'
 import { type RegisterOptions, Registration, type RegistrationHost } from './registration.js'
@@ -224,7 +224,7 @@ export class Leases {
    */
   async close(): Promise<void> {
     this.#isClosed = true
-    const registrations = [...this.#registrations].map((each) => each.close({ timeoutMs: closingMs }).catch(() => {}))
+    const registrations = [...this.#registrations].map((each) => settledSoon(each.close({ timeoutMs: closingMs })))
     const revoked = Promise.all([this.#sessions.close(), ...registrations])
     this.#host.keepAlives.close()
     await revoked

@@ -33,6 +33,7 @@ export interface RegistrationHost {
   grant(ttlSeconds: number, options: CallOptions): Promise<Lease>
   /** The lease no longer exists in the cluster. */
   revoked(leaseId: string): void
+  /** `close()` has ended: nothing of the registration is in flight any more. */
   onClosed(registration: Registration): void
 }
 
@@ -87,6 +88,7 @@ export class Registration implements AsyncDisposable {
   #revision = 0
   #isRestoring = false
   #establishing: Promise<void> = Promise.resolve()
+  #ending: Promise<void> = Promise.resolve()
 
   /** @internal Created by `register()`. */
   constructor(host: RegistrationHost, kv: RegistrationKv, [key, value]: readonly [Bytes, Bytes], ttlSeconds: number) {
@@ -167,16 +169,24 @@ export class Registration implements AsyncDisposable {
   /** Ends the registration and deletes the key, unless another owner has it. Closing the client does the same. */
   async close(options?: CallOptions): Promise<void> {
     checkCall('close()', options)
-    if (this.#closing.signal.aborted) return
+    if (this.#closing.signal.aborted) {
+      // Its failure concerns the caller of the first `close()`.
+      await this.#ending.catch(() => {})
+      return
+    }
     this.#closing.abort(closedError('unknown'))
-    this.#host.onClosed(this)
-    if (this.#lease === undefined) await settledSoon(this.#establishing)
-    else if (this.#lease.isAlive()) await this.#lease.revoke(options)
+    this.#ending = this.#end(options).finally(() => this.#host.onClosed(this))
+    await this.#ending
   }
 
   /** Same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #end(options: CallOptions | undefined): Promise<void> {
+    if (this.#lease === undefined) await settledSoon(this.#establishing)
+    else if (this.#lease.isAlive()) await this.#lease.revoke(options)
   }
 
   #adopt(lease: Lease): void {

@@ -82,6 +82,21 @@ describe('A registration', () => {
     await kept.close()
   })
 
+  test('whose close() is in flight ends with its client, too, and a second close() waits for the first', async (t) => {
+    const witness = createClient(t, cluster)
+    const etcd = createClient(t, cluster)
+    const names = Array.from({ length: 10 }, (_, index) => `svc/closing/${index}`)
+    const [again, ...others] = await Promise.all(names.map((name) => etcd.register(name, '', { ttlSeconds: 60 })))
+    assert.ok(again)
+    const first = again.close()
+    await again.close()
+    assert.equal(await witness.get(names[0] ?? ''), undefined)
+    const closing = others.map((registration) => registration.close())
+    await etcd.close()
+    assert.equal(await witness.count({ prefix: 'svc/closing/' }), 0)
+    await Promise.all([first, ...closing])
+  })
+
   test('restores its key with the same lease when the key was deleted', async (t) => {
     const etcd = createClient(t, cluster)
     const tenant = etcd.namespace(uniquePrefix())
