@@ -148,7 +148,7 @@ export class Fuzzer {
     this.#follow(label, outcome)
   }
 
-  /** Requests of the clients of a subject: that of etcd3 has no name of its own. */
+  /** Requests of the clients of a subject: the client of etcd3 has no separate name. */
   #sentFor({ name }: Fuzzed): number {
     return this.#sentBy(name) + this.#sentBy(defaultName)
   }

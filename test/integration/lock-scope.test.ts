@@ -113,7 +113,7 @@ describe('Locks of one client', () => {
     await next.resign()
   })
 
-  test('are handed over to locks alone: each leader has a key of its own', async () => {
+  test('are handed over to locks alone: each leader has a separate key', async () => {
     const lock = await etcd.lock('mixed')
     const waiting = [
       etcd.election('mixed').campaign('first'),

@@ -125,7 +125,7 @@ describe('A connection', () => {
     assert.equal((await answer).message, 'message')
   })
 
-  test('reads every header block by the table and the bytes of its own time', async (t) => {
+  test('reads every header block by the table of its time', async (t) => {
     const { peer, channel } = await pair(t)
     const codes: number[] = []
     const respond = async (block: Buffer): Promise<void> => {
