@@ -117,7 +117,8 @@ export interface ClientOptions {
   readonly retry?: RetryOptions | undefined
   /**
    * Functions around every unary call, the first one outermost. Streams (watches, keep-alives, snapshots) and requests for tokens
-   * do not pass them.
+   * do not pass them. An interceptor must settle: `timeoutMs`, a `signal` and `close()` end `next()`, but not what the
+   * interceptor waits for beside it.
    */
   readonly interceptors?: readonly UnaryInterceptor[] | undefined
   /** Receives the log of the client: pino, bunyan, `console`, or an object with the same methods. @default no log */

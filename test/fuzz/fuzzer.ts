@@ -47,7 +47,8 @@ export class Fuzzer {
     this.#transport = transport as ClientOptions['transport']
     kit.channels.attempt.subscribe((record) => {
       const { client, endpoint, method } = record as AttemptRecord
-      if (endpoint !== undefined && !backgroundMethods.includes(method)) this.#sent.set(client.name, this.#sentBy(client.name) + 1)
+      if (endpoint !== undefined && !backgroundMethods.includes(method))
+        this.#sent.set(client.name, this.#sentBy(client.name) + 1)
     })
     process.on('warning', (warning) => {
       if (warning.name !== 'EtcdkitWarning') this.#report('caused a warning', warning)
