@@ -14,7 +14,11 @@ import { within } from '../support/slack.js'
 const lost = { code: 'CONNECTION_LOST', effect: 'unknown', retryable: true } as const
 const refused = { code: 'NO_LEADER', effect: 'none', retryable: true } as const
 const broken = { code: 'PERMISSION_DENIED', effect: 'none', retryable: false } as const
+/** Refusals that say that another member would accept the call. */
+const toLearner = { code: 'NOT_SUPPORTED_FOR_LEARNER', effect: 'none', retryable: true } as const
+const toFollower = { code: 'NOT_LEADER', effect: 'none', retryable: true } as const
 const read = { repeatable: true }
+const pinned = { ...read, route: { serializable: false, prefer: undefined, endpoint: 'e0' } }
 const write = { repeatable: false }
 
 interface Setting {
@@ -59,6 +63,16 @@ describe('Retries', () => {
     ['a write that was lost is never repeated', [lost], write, 'CONNECTION_LOST', 1],
     ['a write that was refused without effect is repeated', [refused, refused], write, 'ok', 3],
     ['a write that is lost at its repeat is not repeated again', [refused, lost], write, 'CONNECTION_LOST', 2],
+    ['a call that another member would accept is repeated there', [toLearner, toFollower], read, 'ok', 3],
+    [
+      'a call to one member is not repeated if no learner serves it',
+      [toLearner],
+      pinned,
+      'NOT_SUPPORTED_FOR_LEARNER',
+      1,
+    ],
+    ['a call to one member is not repeated if only the leader serves it', [toFollower], pinned, 'NOT_LEADER', 1],
+    ['a call to one member is repeated after other refusals', [refused], pinned, 'ok', 2],
     ['what will not pass is not repeated', [broken], read, 'PERMISSION_DENIED', 1],
     ['what will not pass ends the repeats', [lost, broken], read, 'PERMISSION_DENIED', 2],
   ]
@@ -135,7 +149,6 @@ describe('Retries', () => {
     const waiting = run(new Array(1000).fill(refused), { queues, timeoutMs: 400 })
     await sleep(200)
     const serializable = { ...read, route: { serializable: true, prefer: undefined, endpoint: undefined } }
-    const pinned = { ...read, route: { serializable: false, prefer: undefined, endpoint: 'e0' } }
     for (const kind of [write, serializable, pinned]) {
       const { calls, progress } = await run([], { queues, kind: { ...kind, proposal: kind === write } })
       assert.deepEqual([calls, progress.backoffMs], [1, 0])
