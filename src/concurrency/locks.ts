@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { InvalidArgumentError } from '../core/errors.js'
-import { describe } from '../core/validate.js'
+import { assertFunction } from '../core/validate.js'
 import { waitWithin } from '../core/wait.js'
 import type { LocalQueue, LocalQueues } from './local-queue.js'
 import type { LockHandle } from './lock-handle.js'
@@ -37,7 +37,7 @@ export class Locks {
   }
 
   async withLock<Result>(name: string, options: LockOptions, work: LockedWork<Result>): Promise<Result> {
-    assertWork(work)
+    assertFunction('work', work)
     const entry = await this.#acquire('withLock()', name, options)
     const { lock } = entry
     try {
@@ -78,10 +78,4 @@ function assertNotHeld(queue: LocalQueue, name: string): void {
 /** The result of the work, or the loss of its lock at once, however long the work continues. */
 async function raceLoss<Result>({ signal }: LockHandle, work: Promise<Result>): Promise<Result> {
   return waitWithin(work, { signal })
-}
-
-function assertWork(work: unknown): void {
-  if (typeof work !== 'function') {
-    throw new InvalidArgumentError(`\`work\` must be a function, got ${describe(work)}`)
-  }
 }

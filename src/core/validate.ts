@@ -19,6 +19,12 @@ export function assertOptions(owner: string, options: unknown, known: readonly s
   )
 }
 
+/** Validates a function of the caller. */
+export function assertFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function')
+    throw new InvalidArgumentError(`\`${name}\` must be a function, got ${describe(value)}`)
+}
+
 /** Whether options can be read from a value. Of a promise, a date or a signal they would all be `undefined`. */
 function isOptions(value: unknown, known: readonly string[]): boolean {
   if (typeof value !== 'object' || value === null || isRevoked(value)) return false

@@ -1,3 +1,4 @@
+import { assertFunction } from '../core/validate.js'
 import { ComparatorBuilder } from './builders/comparator-builder.js'
 import { PutBuilder } from './builders/put-builder.js'
 import { type CallOptions, checkedOptions } from './call-options.js'
@@ -7,7 +8,7 @@ import type { KeyPrefix } from './key-prefix.js'
 import { Lease } from './lease.js'
 import { toBuffer } from './range.js'
 import { KVClient } from './rpc/kv-clients.js'
-import { checkFunction, leaseTtl } from './validate.js'
+import { leaseTtl } from './validate.js'
 
 const defaultTtlSeconds = 30
 
@@ -71,7 +72,7 @@ export class Lock {
    * the signal that the function is given aborts.
    */
   async do<T>(fn: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
-    checkFunction('fn', fn)
+    assertFunction('fn', fn)
     await this.acquire()
     const abort = new AbortController()
     this.#lease?.on('lost', (error) => abort.abort(error))

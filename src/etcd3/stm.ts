@@ -1,4 +1,4 @@
-import { describe, nonNegativeInteger } from '../core/validate.js'
+import { assertFunction, describe, nonNegativeInteger } from '../core/validate.js'
 import type { Isolation as EngineIsolation, StmTransaction } from '../index.js'
 import { DeleteBuilder } from './builders/delete-builder.js'
 import { PutBuilder } from './builders/put-builder.js'
@@ -12,7 +12,6 @@ import { toBuffer } from './range.js'
 import { Isolation } from './rpc/enums.js'
 import { KVClient } from './rpc/kv-clients.js'
 import { TransactionCalls } from './transaction-calls.js'
-import { checkFunction } from './validate.js'
 
 /** Options of `stm()`. */
 export interface ISTMOptions {
@@ -55,7 +54,7 @@ export class SoftwareTransaction {
   /** Runs `fn` until what it has read and written can be committed; it must do no harm when it is run several times. */
   async transact<T>(fn: (tx: this) => T | PromiseLike<T>): Promise<T> {
     if (this.#pool.isMocked) throw new ClientRuntimeError('a mocked client has no software transactions')
-    checkFunction('fn', fn)
+    assertFunction('fn', fn)
     const { isolation, retries, prefetch, callOptions } = this.#options
     nonNegativeInteger('retries', retries)
     const engineIsolation = isolations[isolation]

@@ -19,9 +19,3 @@ export function checkEncoding(encoding: unknown): void {
   if (typeof encoding === 'string' && (encoding === 'buffer' || Buffer.isEncoding(encoding))) return
   throw new InvalidArgumentError(`\`encoding\` must be an encoding of text, got ${describe(encoding)}`)
 }
-
-/** Validates a function of the caller. */
-export function checkFunction(name: string, value: unknown): void {
-  if (typeof value === 'function') return
-  throw new InvalidArgumentError(`\`${name}\` must be a function, got ${describe(value)}`)
-}

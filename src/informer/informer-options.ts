@@ -3,6 +3,7 @@ import { InvalidArgumentError } from '../core/errors.js'
 import { type EncodedRange, type KeyRange, printedRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import {
+  assertFunction,
   assertKnownOptions,
   describe,
   nonNegativeInteger,
@@ -156,19 +157,13 @@ export function checkInformerOptions(options: InformerOptions<unknown, string>):
   assertKnownOptions('informer()', options, optionNames)
   if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
   if (options.maxQueuedChanges !== undefined) positiveInteger('maxQueuedChanges', options.maxQueuedChanges)
-  if (options.filter !== undefined) assertFunction(options.filter, 'filter')
-  if (options.transform !== undefined) assertFunction(options.transform, 'transform')
+  if (options.filter !== undefined) assertFunction('filter', options.filter)
+  if (options.transform !== undefined) assertFunction('transform', options.transform)
   if (options.persist !== undefined && (typeof options.persist !== 'string' || options.persist === '')) {
     throw new InvalidArgumentError(`\`persist\` must be the path of a file, got ${describe(options.persist)}`)
   }
   if (options.indexes !== undefined) checkIndexes(options.indexes)
   if (options.codec !== undefined) checkDecoder('`codec`', options.codec)
-}
-
-/** Rejects anything that is not a function. */
-export function assertFunction(handler: unknown, name = 'handler'): void {
-  if (typeof handler !== 'function')
-    throw new InvalidArgumentError(`\`${name}\` must be a function, got ${describe(handler)}`)
 }
 
 /** Validates the options of `ready()`. */

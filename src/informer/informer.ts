@@ -3,7 +3,7 @@ import { Emitter } from '../core/emitter.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import { printAs } from '../core/printing.js'
-import { keyBytes, nonNegativeInteger } from '../core/validate.js'
+import { assertFunction, keyBytes, nonNegativeInteger } from '../core/validate.js'
 import { notInTime, waitWithin } from '../core/wait.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -16,7 +16,6 @@ import type { ChangeHandler } from './handler-queue.js'
 import { Handlers, type Known } from './handlers.js'
 import type { Indexes } from './index-table.js'
 import {
-  assertFunction,
   checkEventsOptions,
   checkReadyOptions,
   type EventsOptions,
@@ -243,7 +242,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
 
   /** Delivers every change to `handler`: first all existing keys, as `add` with `initial: true`, then each change. */
   subscribe(handler: ChangeHandler<T>): InformerSubscription {
-    assertFunction(handler)
+    assertFunction('handler', handler)
     return this.#subscribe(handler)
   }
 
@@ -257,7 +256,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   ): () => void
   on<Event extends keyof InformerEvents>(event: Event, listener: (payload: InformerEvents[Event]) => void): () => void
   on(event: string, listener: (payload: never) => unknown): () => void {
-    assertFunction(listener)
+    assertFunction('handler', listener)
     if (isInformerEvent(event)) return this.#events.on(event, listener as (payload: object) => void)
     const handler = listener as ChangeHandler<T>
     const wanted: ChangeHandler<T> = (change) => (change.type === event ? handler(change) : undefined)

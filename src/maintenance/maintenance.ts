@@ -1,5 +1,12 @@
 import { InvalidArgumentError } from '../core/errors.js'
-import { assertKnownOptions, describe, hexId, nonNegativeInteger, optionalSignal } from '../core/validate.js'
+import {
+  assertFunction,
+  assertKnownOptions,
+  describe,
+  hexId,
+  nonNegativeInteger,
+  optionalSignal,
+} from '../core/validate.js'
 import { methods } from '../protobuf/methods.js'
 import type { StreamSource } from '../streams/stream-source.js'
 import { callOptionNames, checkCall } from '../transport/call-options.js'
@@ -150,9 +157,7 @@ export class Maintenance {
     if (endpoint !== undefined && typeof endpoint !== 'string') {
       throw new InvalidArgumentError(`\`endpoint\` must be one of the client's, got ${describe(endpoint)}`)
     }
-    if (onProgress !== undefined && typeof onProgress !== 'function') {
-      throw new InvalidArgumentError(`\`onProgress\` must be a function, got ${describe(onProgress)}`)
-    }
+    if (onProgress !== undefined) assertFunction('onProgress', onProgress)
     return piecesOf(
       this.#calls.stream(this.#streams, methods.Maintenance.Snapshot, {}, { signal, endpoint }),
       onProgress,

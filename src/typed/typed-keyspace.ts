@@ -2,7 +2,7 @@ import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
 import { type Bytes, type KeyRange, printedKey } from '../core/key-range.js'
 import { printAs } from '../core/printing.js'
-import { assertOptions, describe } from '../core/validate.js'
+import { assertFunction, assertOptions, describe } from '../core/validate.js'
 import type { Entry } from '../informer/entry.js'
 import type { Informer } from '../informer/informer.js'
 import type { CodecInformerOptions, InformerOptions } from '../informer/informer-options.js'
@@ -155,9 +155,7 @@ export class TypedKeyspace<T, Input = T> {
   list(range: KeyRange = everything, options: TypedListOptions = {}): TypedListing<T> {
     refuseKeysOnly('list()', options)
     const { onInvalid, ...others } = options
-    if (onInvalid !== undefined && typeof onInvalid !== 'function') {
-      throw new InvalidArgumentError(`\`onInvalid\` must be a function, got ${describe(onInvalid)}`)
-    }
+    if (onInvalid !== undefined) assertFunction('onInvalid', onInvalid)
     return new TypedListing(this.#store.list(range, others), this.#codec, onInvalid)
   }
 

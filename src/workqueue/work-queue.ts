@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { longestTimerMs } from '../core/abort.js'
 import { InvalidArgumentError } from '../core/errors.js'
-import { assertKnownOptions, describe, durationMs, positiveInteger } from '../core/validate.js'
+import { assertFunction, assertKnownOptions, describe, durationMs, positiveInteger } from '../core/validate.js'
 
 /** Options of a work queue. */
 export interface WorkQueueOptions {
@@ -64,15 +64,13 @@ export class WorkQueue implements AsyncDisposable {
   #onIdle: (() => void)[] = []
 
   constructor(work: Work, options: WorkQueueOptions) {
-    if (typeof work !== 'function') throw new InvalidArgumentError(`\`work\` must be a function, got ${describe(work)}`)
+    assertFunction('work', work)
     assertKnownOptions('new WorkQueue()', options, optionNames)
     this.#work = work
     this.#concurrency = positiveInteger('concurrency', options.concurrency ?? 1)
     this.#minRetryMs = durationMs('minRetryMs', options.minRetryMs ?? 100)
     this.#maxRetryMs = Math.min(longestTimerMs, durationMs('maxRetryMs', options.maxRetryMs ?? 60_000))
-    if (typeof options.onError !== 'function') {
-      throw new InvalidArgumentError(`\`onError\` must be a function, got ${describe(options.onError)}`)
-    }
+    assertFunction('onError', options.onError)
     this.#onError = options.onError
   }
 
