@@ -563,6 +563,17 @@ describe('A restored cluster, detected by another call,', () => {
     identity.observe(header({ revision }), 'm', identity.revision)
   }
 
+  /** A watch at revision 105 of a cluster that was restored at 103, which no read confirms. */
+  async function restoredBehindWatch() {
+    const identity = identityAt(105)
+    const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: () => new Promise(() => {}) })
+    subscribe(multiplexer)
+    await settled()
+    streams.last.created(1, 105)
+    restored(identity, 103)
+    return { multiplexer, streams }
+  }
+
   test('ends the watches that have seen later revisions, and no others', async () => {
     const identity = identityAt(0)
     const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: async () => 103 })
@@ -581,12 +592,7 @@ describe('A restored cluster, detected by another call,', () => {
   })
 
   test('is watched from its own revision by a later watch', async () => {
-    const identity = identityAt(105)
-    const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: () => new Promise(() => {}) })
-    subscribe(multiplexer)
-    await settled()
-    streams.last.created(1, 105)
-    restored(identity, 103)
+    const { multiplexer, streams } = await restoredBehindWatch()
     const late = subscribe(multiplexer)
     await settled()
     assert.deepEqual(starts(streams.last), [0, 0])
@@ -636,12 +642,7 @@ describe('A restored cluster, detected by another call,', () => {
   }
 
   test('does not end a later watch that has come as far as an earlier one', async () => {
-    const identity = identityAt(105)
-    const { multiplexer, streams } = multiplexerWith({ identity, currentRevision: () => new Promise(() => {}) })
-    subscribe(multiplexer)
-    await settled()
-    streams.last.created(1, 105)
-    restored(identity, 103)
+    const { multiplexer, streams } = await restoredBehindWatch()
     const late = subscribe(multiplexer, { start: 104 })
     streams.last.created(2, 103)
     streams.last.events(2, 104, 105, 106)

@@ -298,7 +298,10 @@ describe('A stream error', () => {
 })
 
 describe('A peer that reads nothing', () => {
-  test('is sent no more than the socket accepts; further calls wait, and fail as not sent', async (t) => {
+  /** A peer with a large window that has received one call. */
+  async function stoppedPeer(
+    t: TestContext,
+  ): Promise<{ readonly channel: TestChannel; readonly peer: PeerConnection }> {
     const server = await Http2Peer.start(t)
     const channel = new TestChannel(t, server.endpoint)
     const peer = await server.connection()
@@ -306,6 +309,11 @@ describe('A peer that reads nothing', () => {
     peer.send(WINDOW_UPDATE, 0, 0, uint32(2 ** 30))
     await channel.call('x', 20)
     peer.socket.pause()
+    return { channel, peer }
+  }
+
+  test('is sent no more than the socket accepts; further calls wait, and fail as not sent', async (t) => {
+    const { channel, peer } = await stoppedPeer(t)
     const calls = Array.from({ length: 2000 }, () => channel.call(Buffer.alloc(10_000), 300))
     await new Promise((resolve) => setTimeout(resolve, 100))
     assert.ok(channel.channel.bytesUnsent < 400_000, `${channel.channel.bytesUnsent} bytes`)
@@ -319,17 +327,9 @@ describe('A peer that reads nothing', () => {
     peer.answer([...peer.requests.keys()].at(-1) ?? 0, 'answer')
     assert.equal((await late).message, 'answer')
   })
-})
 
-describe('A peer that reads nothing for a while', () => {
-  test('is sent the calls that wait as soon as it reads, although none of the others ends', async (t) => {
-    const server = await Http2Peer.start(t)
-    const channel = new TestChannel(t, server.endpoint)
-    const peer = await server.connection()
-    await channel.connected()
-    peer.send(WINDOW_UPDATE, 0, 0, uint32(2 ** 30))
-    await channel.call('x', 20)
-    peer.socket.pause()
+  test('is sent the calls that wait as soon as it reads again, although none of the others ends', async (t) => {
+    const { channel, peer } = await stoppedPeer(t)
     const count = 1000
     for (let started = 0; started < count; started += 1) channel.start(Buffer.alloc(10_000), 60_000)
     await poll('calls wait', () => channel.channel.bytesUnsent > 100_000 || undefined)
