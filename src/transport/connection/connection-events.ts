@@ -6,7 +6,7 @@ import type { EjectReason } from './ejection.js'
 
 /** The events of a client's connections: payloads by event name. */
 export interface ConnectionEvents {
-  /** A member is ready: calls and streams are sent to it. */
+  /** A member is ready: calls and streams are sent to it. Emitted once until it is ejected or lost, however many connections follow. */
   endpointReady: { readonly endpoint: string }
   /**
    * A connected member was ejected: it gets no traffic until a probe succeeds. Emitted once until the member is ready again or
@@ -54,10 +54,15 @@ export interface StateChange {
   readonly previousMs: number
 }
 
-/** Converts changes of state to events: each loss and each ejection once, however many attempts follow it. */
+/**
+ * Converts changes of state to events: each loss and each ejection once, however many attempts follow it, and that a member is
+ * ready once, although every connection that replaces a silent one is probed anew.
+ */
 export class StateReporter {
   readonly #events: EventSink
   readonly #onChange: ((change: StateChange) => void) | undefined
+  /** Connections that were reported as ready and neither as ejected nor as lost since. */
+  readonly #ready = new WeakSet<Connection>()
   /** Connections whose loss was reported and that have not been ready since. */
   readonly #lost = new WeakSet<Connection>()
   readonly #enteredAt = new WeakMap<Connection, number>()
@@ -75,14 +80,18 @@ export class StateReporter {
     switch (state.kind) {
       case 'ready':
         this.#lost.delete(connection)
-        if (previous.kind !== 'ready') this.#events.emit('endpointReady', { endpoint })
+        if (this.#ready.has(connection)) return
+        this.#ready.add(connection)
+        this.#events.emit('endpointReady', { endpoint })
         return
       case 'ejected': {
+        this.#ready.delete(connection)
         const isStillEjected = previous.kind === 'probing' && previous.after === state.reason
         if (!isStillEjected) this.#events.emit('endpointEjected', { endpoint, reason: state.reason })
         return
       }
       case 'connecting': {
+        this.#ready.delete(connection)
         const hasFailed = state.error !== undefined || !['idle', 'connecting'].includes(previous.kind)
         if (!hasFailed || this.#lost.has(connection)) return
         this.#lost.add(connection)
