@@ -158,12 +158,13 @@ export class Keyspace extends Kv {
    * therefore run several times, and must have no effects except on its transaction.
    *
    * @returns The result of `apply`, whether anything changed, and the revision.
-   * @throws What `apply` throws; `StmConflictError` after `maxAttempts` conflicts; `TOO_MANY_OPS`, before anything is
-   *   sent, if it uses more keys than a transaction may have. If the response to the commit was lost, the error has the
-   *   effect `unknown`, and the commit is not repeated.
+   * @throws What `apply` throws; `StmConflictError` after `maxAttempts` conflicts; `DEADLINE_EXCEEDED` after `timeoutMs`, which
+   *   includes the time that `apply` takes; `TOO_MANY_OPS`, before anything is sent, if it uses more keys than a transaction may
+   *   have. If the response to the commit was lost, the error has the effect `unknown`, and the commit is not repeated.
    */
   stm<T>(apply: StmFunction<T>, options: StmOptions = {}): Promise<StmResult<T>> {
-    return stm(this, apply, options, this.#parts.obstacle)
+    const { limits, obstacle } = this.#parts
+    return stm(this, apply, options, { obstacle, timeoutMs: limits.timeoutMs })
   }
 
   /**
@@ -359,9 +360,9 @@ export class Keyspace extends Kv {
   }
 
   #concurrencyHost(): ConcurrencyHost {
-    const { leases, release, prefix, telemetry } = this.#parts
+    const { leases, release, prefix, telemetry, limits } = this.#parts
     const session = (ttlSeconds: number, signal: AbortSignal) => leases.shared(ttlSeconds, { signal })
-    return { store: this, namespace: prefix, observer: telemetry, ...release, session }
+    return { store: this, namespace: prefix, observer: telemetry, timeoutMs: limits.timeoutMs, ...release, session }
   }
 }
 

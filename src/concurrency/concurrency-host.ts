@@ -45,6 +45,8 @@ export interface ConcurrencyHost extends ReleaseHost {
   /** The prefix that the store adds to every key. */
   readonly namespace: Buffer
   readonly observer: LockObserver
+  /** Time limit of a call without one, in milliseconds. */
+  readonly timeoutMs: number
   /** Takes a share in a lease that is kept alive. */
   session(ttlSeconds: number, signal: AbortSignal): Promise<Session>
 }

@@ -266,8 +266,8 @@ export class Kv {
    *
    * @param change Makes the new value from the current key; `null` deletes the key, `undefined` leaves it as it is. It may
    *   be called several times.
-   * @throws `UPDATE_CONFLICT` after `maxAttempts` attempts; the error of the write, whose effect may be `unknown`, if its
-   *   response was lost; what `change` throws.
+   * @throws `UPDATE_CONFLICT` after `maxAttempts` attempts; `DEADLINE_EXCEEDED` after `timeoutMs`, which includes the time that
+   *   `change` takes; the error of the write, whose effect may be `unknown`, if its response was lost; what `change` throws.
    * @example
    * ```ts
    * await etcd.update('counter', (current) => String(Number(current?.valueText ?? 0) + 1))
@@ -279,7 +279,7 @@ export class Kv {
       throw new InvalidArgumentError(`update() takes a function, got ${describe(change)}`)
     }
     putFields(options)
-    return update(this, someKey(key), change, options)
+    return update(this, someKey(key), change, { ...options, timeoutMs: options.timeoutMs ?? this.#limits.timeoutMs })
   }
 
   /**

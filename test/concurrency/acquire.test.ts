@@ -21,6 +21,7 @@ function hostOf(sessions: () => void, obstacle?: EtcdError): ConcurrencyHost {
       throw lost
     },
     obstacle: () => obstacle,
+    timeoutMs: 10_000,
     releaseMs: 10_000,
     releaseDelayed: () => {},
   }

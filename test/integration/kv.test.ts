@@ -429,6 +429,10 @@ describe('Keys and values', () => {
       const kv = own(t)
       const never = () => new Promise<never>(() => {})
       await assert.rejects(kv.update('a', never, { timeoutMs: 100 }), { code: 'DEADLINE_EXCEEDED', effect: 'none' })
+      await assert.rejects(createClient(t, cluster, { timeoutMs: 200 }).update('a', never), {
+        code: 'DEADLINE_EXCEEDED',
+        effect: 'none',
+      })
       const abort = new AbortController()
       const aborted = () => {
         abort.abort(new Error('enough'))

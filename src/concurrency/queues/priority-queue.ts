@@ -31,12 +31,14 @@ export class PriorityQueue {
   /** The name of the queue, in the caller's namespace. */
   readonly name: string
   readonly #store: ConcurrencyHost['store']
+  readonly #timeoutMs: number
   readonly #items: ItemConsumer
 
   /** Created by `priorityQueue()`. */
-  constructor(name: string, host: Pick<ConcurrencyHost, 'store' | 'obstacle'>) {
+  constructor(name: string, host: Pick<ConcurrencyHost, 'store' | 'obstacle' | 'timeoutMs'>) {
     this.name = checkLockName(name)
     this.#store = host.store
+    this.#timeoutMs = host.timeoutMs
     this.#items = new ItemConsumer({ folder: `${name}/`, form: 'prioritized', sort: { target: 'key' } }, host)
   }
 
@@ -54,7 +56,7 @@ export class PriorityQueue {
       throw new InvalidArgumentError(`\`priority\` must be ${expected}, got ${describe(priority)}`)
     }
     const bytes = keyBytes('value', value)
-    const left = timeLeft(options.timeoutMs)
+    const left = timeLeft(options.timeoutMs ?? this.#timeoutMs)
     for (let attempt = 1; ; attempt += 1) {
       const bounds = (): CallOptions => ({ signal: options.signal, timeoutMs: left() })
       const added = await this.#add(String(priority).padStart(5, '0'), bytes, bounds)

@@ -53,7 +53,7 @@ export class Queue {
 
   /**
    * Takes the oldest item, or waits for one. There is no time limit unless `timeoutMs` or `signal` sets one; an item that is being
-   * taken at that moment is still returned.
+   * taken at that moment is still returned, within the client's `timeoutMs`.
    *
    * @throws `DEADLINE_EXCEEDED` after `timeoutMs`, and the reason of `signal`. `ClaimUnknownError`, which contains the item, if the
    * answer to its removal was lost.

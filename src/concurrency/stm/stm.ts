@@ -40,16 +40,29 @@ export type StmFunction<T> = (tx: StmTransaction) => T | Promise<T>
 const optionNames = [...callOptionNames, 'isolation', 'prefetch', 'maxAttempts']
 const conflictBackoff = { baseMs: 5, maxMs: 250 }
 
+/** The client of a software transaction. */
+interface StmHost {
+  readonly obstacle: Obstacle
+  /** Time limit of a transaction without one, in milliseconds. */
+  readonly timeoutMs: number
+}
+
 /** Runs a function until its reads and writes can be committed. */
 export async function stm<T>(
   store: StmStore,
   apply: StmFunction<T>,
   options: StmOptions,
-  obstacle: Obstacle,
+  host: StmHost,
 ): Promise<StmResult<T>> {
   checkCall('stm()', options, optionNames)
   if (typeof apply !== 'function') throw new InvalidArgumentError(`stm() takes a function, got ${describe(apply)}`)
-  const { isolation = 'serializableSnapshot', prefetch = [], maxAttempts = 100, signal, timeoutMs } = options
+  const {
+    isolation = 'serializableSnapshot',
+    prefetch = [],
+    maxAttempts = 100,
+    signal,
+    timeoutMs = host.timeoutMs,
+  } = options
   const rules = isolationRules[oneOf('isolation', isolation, Object.keys(isolationRules) as Isolation[])]
   positiveInteger('maxAttempts', maxAttempts)
   const prefetched = prefetchKeys(prefetch)
@@ -61,7 +74,7 @@ export async function stm<T>(
   let known = await fetch(prefetched)
   for (let attempts = 1; attempts <= maxAttempts; attempts += 1) {
     const attempt = new Attempt({ attempt: attempts, rules, store, known, options: bounds })
-    const ran = await run(attempt, apply, bounds(), obstacle)
+    const ran = await run(attempt, apply, bounds(), host.obstacle)
     known = undefined
     if (ran !== undefined) {
       const outcome = await attempt.commit()
