@@ -358,6 +358,7 @@ export class EtcdCluster {
     const setup = await this.#setUp(await placeMember(this.#ports, Math.max(...numbers) + 1, isLearner))
     const peerUrl = `http://127.0.0.1:${setup.peerPort}`
     const answer = await this.call('/v3/cluster/member/add', { peerURLs: [peerUrl], isLearner })
+    await Promise.all(this.#running().map((member) => member.knowing(peerUrl)))
     const peers = memberList(answer).map(({ name, peerURLs }) => `${name || setup.name}=${peerURLs[0]}`)
     const flags = { 'initial-cluster': peers.join(','), 'initial-cluster-state': 'existing' }
     const member = this.#create(setup, flags, isLearner)

@@ -140,6 +140,18 @@ export class MemberProcess implements EtcdMember {
     await this.#whileRunning('answers other members', () => gateway.get(`${this.peerUrl}/version`, 1000), 2)
   }
 
+  /**
+   * Waits until the member knows of a new one. The new one gets the list of members from any of the others when it starts, and
+   * ends at once if it is not in the list.
+   */
+  async knowing(newPeerUrl: string): Promise<void> {
+    const { gateway } = this.#setup
+    await this.#whileRunning(`knows of the new member ${newPeerUrl}`, async () => {
+      const members = await gateway.get(`${this.peerUrl}/members`, 1000)
+      return members.includes(JSON.stringify(newPeerUrl)) || undefined
+    })
+  }
+
   /** Waits until the process accepts connections, which it also does while the cluster has no leader. */
   async listening(): Promise<void> {
     await this.#whileRunning('accepts connections', () => canConnect(this.#setup.clientPort))

@@ -194,7 +194,7 @@ describe('The read mode', () => {
       await assert.rejects(etcd.get('floor', { ...policy, timeoutMs: 1000 }), isEtcdError)
     }
     assert.equal((await witness.get('floor', serializable))?.valueText, 'old', 'the member has caught up too early')
-    const stale = await etcd.range('floor', { fallback: 'serializable', timeoutMs: 1500 })
+    const stale = await etcd.range('floor', { fallback: 'serializable', timeoutMs: within(1500) })
     assert.deepEqual([stale.kvs[0]?.valueText, stale.stale], ['old', true])
     await resumeAll()
     assert.equal((await etcd.get('floor', serializable))?.valueText, 'new')

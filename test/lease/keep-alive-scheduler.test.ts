@@ -1,35 +1,36 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdError } from '../../src/core/errors.js'
 import { KeepAliveOnce } from '../../src/lease/keep-alive-once.js'
 import { LeaseRecord } from '../../src/lease/lease-record.js'
 import { poll } from '../../src/testing/index.js'
+import { FakeClock } from '../support/fake-clock.js'
 import { Bench, denied, type FakeStream, reasonOf } from '../support/keep-alive-bench.js'
-import { within } from '../support/slack.js'
 
 describe('The keep-alive scheduler', () => {
   test('renews after almost a third of the TTL, sends due renewals together, and repeats none that is pending', async (t) => {
+    const clock = new FakeClock(t)
     const bench = new Bench(t)
     for (const id of ['a', 'b', 'c']) bench.lease(id, 6, { ageMs: 1500 })
-    await sleep(200)
+    await clock.advance(200)
     assert.deepEqual(bench.stream.sent, [])
-    await poll('the renewals are sent', () => bench.stream.sent.length > 0 || undefined)
+    await clock.advance(400)
     assert.deepEqual(bench.stream.sent, ['a', 'b', 'c'])
-    await sleep(200)
+    await clock.advance(200)
     assert.deepEqual(bench.stream.sent, ['a', 'b', 'c'])
     assert.equal(bench.streams.length, 1)
   })
 
   test('counts the TTL from the request, and schedules the next renewal from there', async (t) => {
+    const clock = new FakeClock(t)
     const bench = new Bench(t)
     const lease = bench.lease('a', 30, { ageMs: 10_000 })
-    await poll('it is sent', () => bench.stream.sent.length > 0 || undefined)
-    const sentBy = performance.now()
-    await sleep(100)
+    const sentAt = clock.now
+    await clock.advance(100)
+    assert.deepEqual(bench.stream.sent, ['a'])
     bench.stream.answer('a', 30)
-    assert.ok(lease.expiresAt <= sentBy + 30_000 && lease.expiresAt > sentBy + 29_500)
-    assert.ok(lease.renewAt <= sentBy + 10_000 && lease.renewAt > sentBy + 8500)
+    assert.equal(lease.expiresAt, sentAt + 30_000)
+    assert.ok(lease.renewAt <= sentAt + 10_000 && lease.renewAt > sentAt + 8500)
   })
 
   test('keeps the expiry of the last renewal when an earlier one is answered after it', () => {
@@ -41,15 +42,16 @@ describe('The keep-alive scheduler', () => {
   })
 
   test('reports the expiry at the deadline, not later and not before', async (t) => {
+    const clock = new FakeClock(t)
     const bench = new Bench(t)
-    const lease = bench.lease('a', 0.3)
-    const quiet = bench.lease('b', 0.3, { isKeptAlive: false })
-    for (const record of [lease, quiet]) {
-      await poll('it is lost', () => record.ended, { intervalMs: 1 })
-      const lateMs = performance.now() - record.expiresAt
-      assert.ok(lateMs >= 0 && lateMs < within(80), `${lateMs} ms late`)
-      assert.equal(reasonOf(record), 'expired')
-    }
+    const records = [bench.lease('a', 0.3), bench.lease('b', 0.3, { isKeptAlive: false })]
+    await clock.advance(299)
+    assert.deepEqual(
+      records.map(({ ended }) => ended),
+      [undefined, undefined],
+    )
+    await clock.advance(1)
+    assert.deepEqual(records.map(reasonOf), ['expired', 'expired'])
     assert.equal(bench.lost.length, 2)
   })
 
@@ -63,15 +65,15 @@ describe('The keep-alive scheduler', () => {
   })
 
   test('reports `stalled` if the process did not run', async (t) => {
+    const clock = new FakeClock(t)
     const bench = new Bench(t)
     const [first, second] = [bench.lease('a', 0.4), bench.lease('b', 0.4)]
-    await sleep(20)
-    const until = performance.now() + 600
-    while (performance.now() < until);
+    await clock.advance(20)
+    clock.block(600)
     bench.scheduler.check(first)
     assert.equal(reasonOf(first), 'stalled')
     assert.equal(second.ended, undefined)
-    await poll('the other is lost, too', () => second.ended)
+    await clock.advance(0)
     assert.equal(reasonOf(second), 'stalled')
   })
 
@@ -89,14 +91,15 @@ describe('The keep-alive scheduler', () => {
   })
 
   test('repeats an unanswered renewal on another member, and keeps the first stream that answers', async (t) => {
+    const clock = new FakeClock(t)
     const bench = new Bench(t)
     bench.members = ['a', 'b', 'c']
-    const lease = bench.lease('1', 3, { ageMs: 400 })
+    const lease = bench.lease('1', 3, { ageMs: 450 })
     const other = bench.lease('2', 90)
-    const sentAt = await poll('it is sent', () => (bench.streams[0]?.sent.length === 1 ? performance.now() : undefined))
-    await poll('it is sent on another stream', () => bench.streams[1]?.sent.length === 1 || undefined)
-    const waitedMs = performance.now() - sentAt
-    assert.ok(waitedMs > 250 && waitedMs < within(500), `${waitedMs} ms`)
+    await clock.advance(250)
+    assert.deepEqual([bench.streams[0]?.sent, bench.streams.length], [['1'], 1])
+    await clock.advance(250)
+    assert.deepEqual(bench.streams[1]?.sent, ['1'])
     assert.equal(bench.streams[0]?.isCancelled, false)
     assert.deepEqual([bench.streams[1]?.excludedEndpoints, bench.suspected, bench.emitted], [['a'], ['a'], []])
     bench.streams[1]?.answer('1', 3)
@@ -139,17 +142,17 @@ describe('The keep-alive scheduler', () => {
   })
 
   test('detects a silent member also by single renewals', async (t) => {
+    const clock = new FakeClock(t)
     const bench = new Bench(t)
     const ask = (): void => {
       const waiter = { resolve: () => {}, reject: () => {} }
       bench.scheduler.add(new KeepAliveOnce({ id: '1', deadlineAt: performance.now() + 10_000, waiter }))
     }
-    const asking = setInterval(ask, 200)
-    t.after(() => clearInterval(asking))
-    ask()
-    await poll('another stream is opened', () => bench.streams[1]?.sent.length || undefined, {
-      timeoutMs: within(2500),
-    })
+    for (let passedMs = 0; bench.streams.length < 2; passedMs += 200) {
+      assert.ok(passedMs <= 2500, `${bench.streams.length} streams after ${passedMs} ms`)
+      ask()
+      await clock.advance(200)
+    }
     assert.deepEqual(bench.suspected, ['a'])
   })
 
@@ -202,6 +205,7 @@ describe('The keep-alive scheduler', () => {
   })
 
   test('opens a new stream for a new token without an event, and backs off if that does not help', async (t) => {
+    const clock = new FakeClock(t)
     const bench = new Bench(t)
     bench.replacesTokens = true
     const lease = bench.lease('a', 0.9, { ageMs: 300 })
@@ -215,7 +219,7 @@ describe('The keep-alive scheduler', () => {
         refused.add(last)
         last.listener.onEnd(refusal)
       }
-      await sleep(1)
+      await clock.advance(1)
     }
     assert.equal(reasonOf(lease), 'refused')
     assert.equal(lease.signal.reason.cause, refusal)
@@ -223,21 +227,24 @@ describe('The keep-alive scheduler', () => {
   })
 
   test('has no stream without a lease to renew', async (t) => {
+    const clock = new FakeClock(t)
     const bench = new Bench(t)
     bench.lease('a', 60, { isKeptAlive: false })
-    await sleep(20)
+    await clock.advance(20)
     assert.equal(bench.streams.length, 0)
     const lease = bench.lease('b', 60)
-    await poll('there is a stream', () => bench.streams.length > 0 || undefined)
+    await clock.advance(0)
+    assert.equal(bench.streams.length, 1)
     bench.scheduler.remove(lease)
     assert.ok(bench.stream.isCancelled)
   })
 
   test('does not spin with a lease of 100 days', async (t) => {
-    const bench = new Bench(t)
+    const clock = new FakeClock(t)
     const plans = t.mock.method(globalThis, 'setTimeout')
+    const bench = new Bench(t)
     bench.lease('a', 100 * 24 * 3600)
-    await sleep(100)
+    await clock.advance(100)
     assert.deepEqual(bench.stream.sent, [])
     const delays = plans.mock.calls.map(({ arguments: [, delayMs] }) => Number(delayMs))
     assert.ok(delays.length < 5, `${delays.length} timers`)

@@ -444,13 +444,14 @@ describe('A serializable read', () => {
 
   test('that has joined keeps its signal and deadline, and outlives the read that it joined', async () => {
     const reason = new Error('no longer wanted')
+    const { opened: firstEnds, open: endFirst } = gate()
     const { read, codeOf, calls, sent } = batching(
       ({ context }, index) =>
         new Promise((resolve, reject) => {
           const { signal } = context
           signal?.addEventListener('abort', () => reject(signal.reason))
           const late = new EtcdError('too late', { code: 'DEADLINE_EXCEEDED', effect: 'unknown' })
-          if (index === 0) setTimeout(() => reject(late), 100)
+          if (index === 0) void firstEnds.then(() => reject(late))
           else resolve(answerTo({ key: Buffer.from('a') }))
         }),
     )
@@ -464,6 +465,7 @@ describe('A serializable read', () => {
     assert.equal(calls[0]?.context.signal?.aborted, false)
     assert.equal(await expired, 'DEADLINE_EXCEEDED')
     assert.equal(sent().length, 1)
+    endFirst()
     assert.equal(await stayed, 'ok')
     assert.equal(sent().length, 2)
   })
