@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
-import { Etcd, isEtcdError } from '../../src/index.js'
+import { Etcd, get, isEtcdError } from '../../src/index.js'
 import { startCluster } from '../support/cluster.js'
 import { memberAt, proxyAt } from '../support/cluster-view.js'
+import { GrpcServer } from '../support/grpc-server.js'
 import { within } from '../support/slack.js'
 
 /** Listens on 127.0.0.1 and answers whatever comes first as `answer` does. */
@@ -54,6 +55,17 @@ describe('An endpoint that is not etcd', () => {
   test('causes a typed error when it closes after the first bytes', async () => {
     using server = await listen((socket) => socket.end())
     await assertFails(server.endpoint)
+  })
+
+  test('acknowledges no write when it answers every call with success and an empty message', async () => {
+    await using server = await GrpcServer.start((call) => call.reply(''))
+    await using etcd = new Etcd({ endpoints: server.endpoint })
+    const calls = [etcd.put('key', 'value'), etcd.delete('key'), etcd.compact(1), etcd.txn().then(get('key')).commit()]
+    const isRefused = { code: 'PROTOCOL_ERROR', message: /not an etcd member/, endpoint: server.endpoint }
+    for (const call of [...calls, etcd.get('key'), etcd.get('key', { mode: 'serializable' })]) {
+      await assert.rejects(call, isRefused)
+    }
+    await assert.rejects(etcd.put('key', 'value'), { effect: 'unknown' })
   })
 })
 

@@ -1,4 +1,4 @@
-import type { EtcdError } from '../../core/errors.js'
+import { EtcdError } from '../../core/errors.js'
 import type { ResponseHeader } from '../../protobuf/generated/messages.js'
 import type { Method } from '../../protobuf/methods.js'
 import { progressOf } from '../call-progress.js'
@@ -97,7 +97,10 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
     if (status.code !== okStatus || this.#message === undefined) throw this.#failure(status)
     const response = this.method.decode(this.#message)
     progressOf.wire(this.context).responseBytes = this.#message.length
-    const refused = this.#owner.answered(this as UnaryAttempt, headerOf(response))
+    const header = headerOf(response)
+    // An empty message decodes as a success: any server may have sent it.
+    if (header === undefined && alwaysHasHeader(this.method, this.context)) throw this.#withoutHeader()
+    const refused = this.#owner.answered(this as UnaryAttempt, header)
     if (refused !== undefined) throw refused
     return response
   }
@@ -112,6 +115,15 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
     this.#reject = undefined
     if (this.#onAbort !== undefined) this.context.signal?.removeEventListener('abort', this.#onAbort)
     this.#owner.ended(this as UnaryAttempt)
+  }
+
+  #withoutHeader(): EtcdError {
+    return new EtcdError('the response has no header: the server is not an etcd member', {
+      code: 'PROTOCOL_ERROR',
+      effect: 'unknown',
+      method: this.method.name,
+      endpoint: this.#owner.url,
+    })
   }
 
   #failure(status: CallStatus): EtcdError {
@@ -129,6 +141,11 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
     this.#owner.failed(error)
     return error
   }
+}
+
+/** Whether etcd answers a call with a header in all its releases. 3.4 leaves it out of some responses of the maintenance service. */
+function alwaysHasHeader({ name }: { readonly name: string }, { requiresFloor }: CallContext): boolean {
+  return requiresFloor || name.startsWith('KV.')
 }
 
 /** The header that nearly every response of etcd has. */
