@@ -170,8 +170,10 @@ export class Etcd extends Keyspace implements AsyncDisposable {
   static fromEnv(overrides: ClientOptions = {}, env: Readonly<Record<string, string | undefined>> = process.env): Etcd {
     assertKnownOptions('Etcd.fromEnv()', overrides, optionNames)
     const { endpoints, discovery, ...others } = optionsFromEnvironment(env)
-    const isPlaced = overrides.endpoints !== undefined || overrides.discovery !== undefined
-    return new Etcd({ ...others, ...overrides, ...(isPlaced ? {} : { endpoints, discovery }) })
+    // An option that is `undefined` is not set: it must not remove certificates or credentials of the environment.
+    const set: ClientOptions = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined))
+    const isPlaced = set.endpoints !== undefined || set.discovery !== undefined
+    return new Etcd({ ...others, ...set, ...(isPlaced ? {} : { endpoints, discovery }) })
   }
 
   /**

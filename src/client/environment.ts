@@ -22,9 +22,10 @@ const variables = [
   'ETCDCTL_USER',
 ] as const
 
-/** Converts etcdctl's environment variables to client options. */
-export function optionsFromEnvironment(env: Environment): ClientOptions {
-  assertTexts(env)
+/** Converts etcdctl's environment variables to client options. Empty variables count as unset, as in etcdctl. */
+export function optionsFromEnvironment(given: Environment): ClientOptions {
+  assertTexts(given)
+  const env: Environment = Object.fromEntries(variables.map((name) => [name, given[name] || undefined]))
   const domain = env.ETCDCTL_DISCOVERY_SRV
   const endpoints = env.ETCDCTL_ENDPOINTS ?? '127.0.0.1:2379'
   return {
@@ -50,12 +51,12 @@ function assertTexts(env: unknown): asserts env is Environment {
 
 /**
  * As in etcdctl: if the password has a separate variable, the whole user variable is the name, colons included.
- * Otherwise the password follows the first colon. Empty variables count as unset.
+ * Otherwise the password follows the first colon.
  */
 function authFrom({ ETCDCTL_USER: user, ETCDCTL_PASSWORD: password, ETCDCTL_AUTH_JWT_TOKEN: token }: Environment) {
   if (token !== undefined) return { token }
-  if (user === undefined || user === '') return undefined
-  if (password !== undefined && password !== '') return { username: user, password }
+  if (user === undefined) return undefined
+  if (password !== undefined) return { username: user, password }
   const colon = user.indexOf(':')
   if (colon < 0)
     throw new InvalidArgumentError('ETCDCTL_USER has no password: set ETCDCTL_PASSWORD, or write user:password')
@@ -64,9 +65,22 @@ function authFrom({ ETCDCTL_USER: user, ETCDCTL_PASSWORD: password, ETCDCTL_AUTH
 
 function tlsFrom(env: Environment): ClientOptions['tls'] {
   const { ETCDCTL_CACERT: ca, ETCDCTL_CERT: cert, ETCDCTL_KEY: key } = env
-  const skip = env.ETCDCTL_INSECURE_SKIP_TLS_VERIFY === 'true'
+  const skip = booleanFrom(env, 'ETCDCTL_INSECURE_SKIP_TLS_VERIFY') ?? false
   if (ca === undefined && cert === undefined && key === undefined && !skip) return undefined
   return { ca, cert, key, dangerouslySkipVerification: skip }
+}
+
+/** The texts of Go's `strconv.ParseBool()`. */
+const booleans: ReadonlyMap<string, boolean> = new Map([
+  ...['1', 't', 'T', 'true', 'True', 'TRUE'].map((text) => [text, true] as const),
+  ...['0', 'f', 'F', 'false', 'False', 'FALSE'].map((text) => [text, false] as const),
+])
+
+function booleanFrom(env: Environment, name: string): boolean | undefined {
+  const text = env[name]
+  const value = booleans.get(text ?? '')
+  if (text === undefined || value !== undefined) return value
+  throw new InvalidArgumentError(`${name} must be true or false, got ${describe(text)}`)
 }
 
 function durationFrom(env: Environment, name: string): number | undefined {

@@ -119,16 +119,19 @@ export class Leases {
     const ID = toLeaseId('id', id)
     const context = callContext(options, { repeatable: true, requiresFloor: true, proposal: true })
     let revision: number | undefined
+    let missing: EtcdError | undefined
     try {
       const { header } = await this.#host.transport.unary(methods.Lease.LeaseRevoke, { ID }, context)
       revision = header?.revision
     } catch (error) {
-      // An earlier attempt, whose response was lost, may have revoked it.
-      if (!context.progress.mayBeApplied || !isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
+      if (!isEtcdError(error, 'LEASE_NOT_FOUND')) throw error
+      missing = error
     } finally {
       this.#host.onRevoked(revision)
     }
     this.#host.keepAlives.revoked(ID)
+    // An earlier attempt, whose response was lost, may have revoked it.
+    if (missing !== undefined && !context.progress.mayBeApplied) throw missing
   }
 
   /**

@@ -149,9 +149,16 @@ export class Registration implements AsyncDisposable {
     }
   }
 
-  /** Gives the key another value; while the registration is lost or taken, that is put when it is restored. */
+  /**
+   * Gives the key another value; while the registration is lost or taken, that is put when it is restored.
+   *
+   * @throws `CLOSED` after `close()`.
+   */
   async update(value: Bytes, options: CallOptions = {}): Promise<void> {
-    this.#value = keyBytes('value', value)
+    checkCall('update()', options)
+    const bytes = keyBytes('value', value)
+    if (this.#closing.signal.aborted) throw closedError()
+    this.#value = bytes
     const lease = this.#lease
     if (lease === undefined || !this.isRegistered) return
     try {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import { optionsFromEnvironment } from '../../src/client/environment.js'
 import { Etcd } from '../../src/index.js'
 
@@ -42,6 +43,26 @@ test('the user is the whole variable if the password has a separate one, as for 
   assert.equal(optionsFromEnvironment({ ETCDCTL_USER: '', ETCDCTL_PASSWORD: 'pw' }).auth, undefined)
 })
 
+test('the certificate and its key become options, also without an authority', () => {
+  const { tls } = optionsFromEnvironment({ ETCDCTL_CERT: '/cert.pem', ETCDCTL_KEY: '/key.pem' })
+  assert.deepEqual(tls, { ca: undefined, cert: '/cert.pem', key: '/key.pem', dangerouslySkipVerification: false })
+})
+
+test('verification is skipped only by the texts that Go takes for true', () => {
+  const skips = (text: string): boolean | undefined =>
+    optionsFromEnvironment({ ETCDCTL_INSECURE_SKIP_TLS_VERIFY: text }).tls?.dangerouslySkipVerification
+  for (const text of ['1', 't', 'T', 'true', 'True', 'TRUE']) assert.equal(skips(text), true, text)
+  for (const text of ['0', 'f', 'F', 'false', 'False', 'FALSE', '']) assert.equal(skips(text), undefined, text)
+  assert.throws(() => skips('yes'), /ETCDCTL_INSECURE_SKIP_TLS_VERIFY must be true or false, got "yes"/)
+})
+
+test('empty variables count as unset, as for etcdctl', () => {
+  const names = ['ENDPOINTS', 'USER', 'PASSWORD', 'AUTH_JWT_TOKEN', 'CACERT', 'CERT', 'KEY', 'DIAL_TIMEOUT']
+  const more = ['COMMAND_TIMEOUT', 'KEEPALIVE_TIME', 'KEEPALIVE_TIMEOUT', 'DISCOVERY_SRV', 'DISCOVERY_SRV_NAME']
+  const env = Object.fromEntries([...names, ...more].map((name) => [`ETCDCTL_${name}`, '']))
+  assert.deepEqual(given(optionsFromEnvironment(env)), { endpoints: '127.0.0.1:2379' })
+})
+
 test('an empty environment means a member on this machine', () => {
   assert.deepEqual(given(optionsFromEnvironment({})), { endpoints: '127.0.0.1:2379' })
   assert.deepEqual(
@@ -72,7 +93,18 @@ test('endpoints and discovery given in code override the environment', async () 
   assert.deepEqual(found(undecided), ['http://127.0.0.1:2379'])
 })
 
-test('options given in code override the environment', () => {
+test('options given in code override the environment, and those that are undefined do not', async (t) => {
+  const env = { ETCDCTL_ENDPOINTS: 'a:1', ETCDCTL_USER: 'app:pw', ETCDCTL_CACERT: '/missing/ca.pem' }
+  assert.throws(() => Etcd.fromEnv({ tls: undefined }, env), /missing.ca\.pem/)
+  t.mock.method(process, 'emitWarning', () => {})
+  const named = Etcd.fromEnv({ auth: undefined }, { ...env, ETCDCTL_CACERT: '' })
+  assert.match(inspect(named), /user: 'app'/)
+  const other = Etcd.fromEnv({ auth: { username: 'other', password: 'pw' } }, { ...env, ETCDCTL_CACERT: '' })
+  assert.match(inspect(other), /user: 'other'/)
+  await Promise.all([named.close(), other.close()])
+})
+
+test('endpoints given in code override the environment', () => {
   const etcd = Etcd.fromEnv({ endpoints: 'other:1' }, { ETCDCTL_ENDPOINTS: 'a:1' })
   assert.deepEqual(
     etcd.endpoints().map(({ endpoint }) => endpoint),

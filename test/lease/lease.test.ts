@@ -98,6 +98,17 @@ describe('A granted lease', () => {
     assert.deepEqual(revoked, [undefined, undefined, 9])
   })
 
+  test('is lost as soon as a revocation by its ID finds that it does not exist', async (t) => {
+    const { leases } = leasesOf(t, {
+      [revocation]: () => {
+        throw leaseNotFound()
+      },
+    })
+    const lease = await leases.grant(10)
+    await assert.rejects(leases.revoke(lease.id), { code: 'LEASE_NOT_FOUND' })
+    assert.deepEqual([lease.isAlive(), lease.state], [false, 'revoked'])
+  })
+
   test('stays alive if revoke() is called with wrong options', async (t) => {
     const { leases, sent } = leasesOf(t)
     const lease = await leases.grant(10)

@@ -61,6 +61,14 @@ describe('The key of a registration', () => {
     assert.deepEqual(stored(), ['third', '1'])
   })
 
+  test('has no other value after the registration was closed, and an update rejects', async (t) => {
+    const { registration, stored } = await registered(t)
+    await assert.rejects(registration.update('second', { timeout: 1 } as object), /unknown option `timeout` of update/)
+    await registration.close()
+    await assert.rejects(registration.update('second'), { code: 'CLOSED', effect: 'none' })
+    assert.notEqual(stored()[0], 'second')
+  })
+
   test('is put with a new lease and the new value if an update finds that its lease is gone', async (t) => {
     const { clock, store, emitted, registration, stored } = await registered(t)
     store.transits.push(
