@@ -336,11 +336,11 @@ export class Keyspace extends Kv {
   }
 
   #informerSource(range: EncodedRange): InformerSource {
-    const { identity, obstacle, user } = this.#parts
+    const { identity, obstacle, user, prefix } = this.#parts
     return {
       obstacle,
       cluster: identity,
-      owner: { range, user },
+      owner: { range, namespace: prefix, user },
       list: (...listed) => this.list(...listed),
       watch: (...watched) => this.watch(...watched),
       range: (...read) => this.range(...read),

@@ -12,10 +12,19 @@ import type { InformerSnapshot } from './snapshot.js'
 export interface DiskOwner {
   /** The range, including the prefix of the namespace. */
   readonly range: EncodedRange
+  /** The prefix of the namespace, which the stored keys lack. */
+  readonly namespace: Buffer
   /** The user that read the keys, if the client has one. */
   readonly user: string | undefined
   /** The cluster, once a member has responded. */
   clusterId(): string | undefined
+}
+
+/** The state to store, read when it is written. */
+export interface UnsavedState<T> {
+  readonly snapshot: InformerSnapshot<T>
+  /** The cluster of the snapshot, which may not be the one that the client follows by now. */
+  readonly clusterId: string | undefined
 }
 
 /** The state left by an earlier process, or why it cannot be used. */
@@ -62,7 +71,7 @@ export class DiskSnapshot<T> {
   readonly #owner: DiskOwner
   readonly #codec: Codec<T>
   readonly #onError: (error: unknown) => void
-  #unsaved: { readonly snapshot: InformerSnapshot<T> } | undefined
+  #unsaved: UnsavedState<T> | undefined
   #timer: NodeJS.Timeout | undefined
   #writing = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -90,6 +99,7 @@ export class DiskSnapshot<T> {
       if (foreign !== undefined)
         throw new TypeError(`${this.#path} is not used: it holds the keys of another ${foreign}`)
       const entries = form.entries.map((stored) => this.#restored(stored))
+      if (!isConsistent(form.revision, entries)) throw new TypeError(`${this.#path} is not used: it is damaged`)
       return { revision: form.revision, clusterId: form.clusterId ?? undefined, entries }
     } catch (error) {
       return isMissing(error) ? undefined : { error }
@@ -98,14 +108,14 @@ export class DiskSnapshot<T> {
 
   #foreignPart({ format, range, user, clusterId }: FileForm): string | undefined {
     if (format !== 2) return 'release'
-    if (range !== rangeText(this.#owner.range)) return 'range or namespace'
+    if (range !== rangeText(this.#owner)) return 'range or namespace'
     if (user !== (this.#owner.user ?? null)) return 'user'
     const known = this.#owner.clusterId()
     return known !== undefined && clusterId !== known ? 'cluster' : undefined
   }
 
   /** Schedules a write of the state. */
-  save(state: { readonly snapshot: InformerSnapshot<T> }): void {
+  save(state: UnsavedState<T>): void {
     this.#unsaved = state
     this.#timer ??= setTimeout(() => this.#write(), gatherMs).unref()
   }
@@ -122,24 +132,31 @@ export class DiskSnapshot<T> {
     inUse.delete(this.#place)
   }
 
+  /** Writes that wait for a slow disk are combined: each writes the state of its beginning. */
   #write(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#writing = this.#writing.then(() => this.#put())
+  }
+
+  /** After a failure, the next change or `close()` writes again. */
+  async #put(): Promise<void> {
     const state = this.#unsaved
     this.#unsaved = undefined
     if (state === undefined) return
-    const { snapshot } = state
-    this.#writing = this.#writing
-      .then(() => putInPlace(this.#path, this.#pieces(snapshot)))
-      .catch((error: unknown) => this.#onError(error))
+    try {
+      await putInPlace(this.#path, this.#pieces(state.snapshot, state.clusterId ?? null))
+    } catch (error) {
+      this.#unsaved ??= state
+      this.#onError(error)
+    }
   }
 
   /** The content of the file, piece by piece. The snapshot is immutable, so it stays consistent while it is written. */
-  *#pieces(snapshot: InformerSnapshot<T>): Generator<string, void, undefined> {
-    const { range, user = null } = this.#owner
-    const clusterId = this.#owner.clusterId() ?? null
+  *#pieces(snapshot: InformerSnapshot<T>, clusterId: string | null): Generator<string, void, undefined> {
+    const { user = null } = this.#owner
     const { revision } = snapshot
-    const head: FileForm = { format: 2, range: rangeText(range), user, clusterId, revision, entries: [] }
+    const head: FileForm = { format: 2, range: rangeText(this.#owner), user, clusterId, revision, entries: [] }
     yield JSON.stringify(head).slice(0, -']}'.length)
     const entries = snapshot.list()
     for (let at = 0; at < entries.length; at += pieceLength) {
@@ -179,8 +196,15 @@ function isMissing(error: unknown): boolean {
   return hasErrorCode(error, 'ENOENT')
 }
 
-function rangeText({ key, rangeEnd }: EncodedRange): string {
-  return `${key.toString('base64')} ${rangeEnd.toString('base64')}`
+/** Whether the revision is one, and the entries are in key order, on which searches depend. */
+function isConsistent(revision: number, entries: readonly Entry<unknown>[]): boolean {
+  const isOrdered = entries.every(({ id }, index) => index === 0 || (entries[index - 1]?.id ?? '') < id)
+  return Number.isSafeInteger(revision) && isOrdered
+}
+
+function rangeText({ range: { key, rangeEnd }, namespace }: DiskOwner): string {
+  const parts = namespace.length === 0 ? [key, rangeEnd] : [key, rangeEnd, namespace]
+  return parts.map((part) => part.toString('base64')).join(' ')
 }
 
 /** The canonical path of a file. */

@@ -32,13 +32,14 @@ export class EntryReader<T> {
     return transform === undefined ? entry : { ...entry, value: transform(entry.value, entry) }
   }
 
-  /** Whether two entries of a key have equal values, even if one is from another cluster. */
+  /** Whether two entries of a key are equal, even if one is from another cluster. */
   isSame(one: Entry<T>, other: Entry<T>): boolean {
     const { codec } = this.#options
     const hasSameHistory =
       one.modRevision === other.modRevision &&
       one.createRevision === other.createRevision &&
-      one.version === other.version
+      one.version === other.version &&
+      one.lease === other.lease
     try {
       return hasSameHistory && Buffer.compare(codec.encode(one.value), codec.encode(other.value)) === 0
     } catch {

@@ -95,7 +95,7 @@ export interface InformerSource {
   readonly obstacle?: Obstacle
   readonly cluster: Pick<ClusterIdentity, 'clusterId' | 'history' | 'onHistory'>
   /** The owner of the state on disk. */
-  readonly owner: { readonly range: EncodedRange; readonly user: string | undefined }
+  readonly owner: { readonly range: EncodedRange; readonly namespace: Buffer; readonly user: string | undefined }
   list(
     range: KeyRange,
     options: {
@@ -163,7 +163,9 @@ export function checkInformerOptions(options: InformerOptions<unknown, string>):
     throw new InvalidArgumentError(`\`persist\` must be the path of a file, got ${describe(options.persist)}`)
   }
   if (options.indexes !== undefined) checkIndexes(options.indexes)
-  if (options.codec !== undefined) checkDecoder('`codec`', options.codec)
+  if (options.codec === undefined) return
+  checkDecoder('`codec`', options.codec)
+  if (options.persist !== undefined) assertFunction('codec.encode', options.codec.encode)
 }
 
 /** Validates the options of `ready()`. */

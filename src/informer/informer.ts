@@ -117,8 +117,8 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
       },
       closing,
     )
-    this.#persisted = new PersistedState<T>(options.persist, source, codec, retrying)
-    this.#persisted.load(this.#store)
+    this.#persisted = new PersistedState<T>(options.persist, source, this.#store, codec, retrying)
+    this.#persisted.load()
     this.#reflector.start()
   }
 
@@ -334,10 +334,9 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
 
   #listed(revision: number, reflected: Gap | undefined): void {
     const source: ChangeSource = this.#isListed || this.isStale ? 'resync' : 'list'
-    const gap = reflected ?? this.#persisted.replaced(revision)
+    const gap = this.#persisted.listed(revision) ?? reflected
     const isFirst = !this.#isListed
     this.#isListed = true
-    this.#persisted.save(this.#store)
     this.#handlers.replace(this.#store.snapshot, source, !isRewind(gap))
     this.#waiters.advanced(revision)
     if (isFirst) {
@@ -356,7 +355,7 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
     else {
       const changes = this.#store.apply(batch)
       this.#handlers.push(changes, this.#store.snapshot)
-      if (changes.length > 0) this.#persisted.save(this.#store)
+      if (changes.length > 0) this.#persisted.save()
     }
     this.#advanced(batch.revision)
   }

@@ -228,24 +228,20 @@ export class Listing implements AsyncIterable<KeyValue> {
     const { maxPageSize = defaultMaxPageSize } = this.#options
     let [page, size, unread] = [first, nextPageSize, [] as KeyValue[]]
     let ahead = parts.next()
-    try {
-      yield page
-      for (;;) {
-        const part = await ahead
-        if (part.done === true) return page
-        const { isLast } = part.value
-        ahead = parts.next()
-        unread = unread.concat(part.value.kvs)
-        while (unread.length >= size || (isLast && unread.length > 0)) {
-          const kvs = unread.slice(0, size)
-          unread = unread.slice(size)
-          page = this.#pageAfter(page, kvs, isLast && unread.length === 0)
-          size = nextSize(size, maxPageSize, kvs.length, sizeOf(kvs))
-          yield page
-        }
+    yield page
+    for (;;) {
+      const part = await ahead
+      if (part.done === true) return page
+      const { isLast } = part.value
+      ahead = parts.next()
+      unread = unread.concat(part.value.kvs)
+      while (unread.length >= size || (isLast && unread.length > 0)) {
+        const kvs = unread.slice(0, size)
+        unread = unread.slice(size)
+        page = this.#pageAfter(page, kvs, isLast && unread.length === 0)
+        size = nextSize(size, maxPageSize, kvs.length, sizeOf(kvs))
+        yield page
       }
-    } finally {
-      void parts.return()
     }
   }
 

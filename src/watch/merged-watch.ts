@@ -18,7 +18,10 @@ export interface MergedWatchInit {
 
 /** How long a progress request is awaited before the next one: a member that has not caught up never answers. */
 const requestAgainMs = 100
-/** A member, or a proxy, that has the watchers and leaves this many requests in a row unanswered does not support them. */
+/**
+ * A member, or a proxy, that has the watchers, sends other messages and leaves this many requests in a row unanswered does not
+ * support them. A frozen member sends nothing.
+ */
 const maxUnanswered = 30
 
 /**
@@ -154,12 +157,21 @@ export class MergedWatch {
       this.#cover()
       return
     }
+    const requestedAt = performance.now()
     multiplexer.requestProgress(...behind)
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      if (behind.every((part) => multiplexer.isOnMember(part))) this.#unanswered += 1
+      if (behind.every((part) => this.#isAlive(part, requestedAt))) this.#unanswered += 1
+      // The response shows whether the member is alive at the next request.
+      for (const part of behind) multiplexer.ping(part)
       this.#awaitOthers()
     }, requestAgainMs).unref()
+  }
+
+  /** Whether a member has the watcher and has sent a message since. */
+  #isAlive(part: Part, since: number): boolean {
+    const { multiplexer } = this.#init
+    return multiplexer.isOnMember(part) && multiplexer.lastMessageAt(part) > since
   }
 
   /** One watcher takes the place of all. What they have not delivered arrives there again. */

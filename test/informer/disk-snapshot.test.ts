@@ -20,7 +20,13 @@ import { entryOf } from '../../src/informer/entry.js'
 import { InformerSnapshot } from '../../src/informer/snapshot.js'
 import { kvOf, settled, textEntry } from './fixtures.js'
 
-const owner: DiskOwner = { range: encodeRange({ prefix: 'p/' }), user: undefined, clusterId: () => 'c1' }
+const owner: DiskOwner = {
+  range: encodeRange({ prefix: 'p/' }),
+  namespace: Buffer.alloc(0),
+  user: undefined,
+  clusterId: () => 'c1',
+}
+const clusterId = 'c1'
 
 function createFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'etcdkit-disk-'))
@@ -50,7 +56,7 @@ describe('The state of an informer on disk', () => {
     const kvs = [kvOf(Uint8Array.of(0, 0xff), '{"a":1}', 4, 2), Object.assign(kvOf('p/é', '"x"', 5), { lease: '7f' })]
     const entries = kvs.map((kv) => entryOf(kv, kv.as(json())))
     const { disk, errors } = createDisk(path, json())
-    disk.save({ snapshot: InformerSnapshot.of(entries, 9) })
+    disk.save({ snapshot: InformerSnapshot.of(entries, 9), clusterId })
     await disk.close()
     assert.deepEqual(errors, [])
     assert.deepEqual(await leftAt(path, json()), { revision: 9, clusterId: 'c1', entries })
@@ -63,7 +69,7 @@ describe('The state of an informer on disk', () => {
       const names = Array.from({ length: count }, (_, index) => `p/${String(index).padStart(6, '0')}`)
       const entries = names.map((name) => textEntry(name))
       const { disk, errors } = createDisk(path, text)
-      disk.save({ snapshot: InformerSnapshot.of(entries, 9) })
+      disk.save({ snapshot: InformerSnapshot.of(entries, 9), clusterId })
       let turns = 0
       const counting = setInterval(() => {
         turns += 1
@@ -83,7 +89,7 @@ describe('The state of an informer on disk', () => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const path = join(createFolder(t), 'state')
     const { disk } = createDisk(path, text)
-    const state = { snapshot: InformerSnapshot.of([textEntry('p/a')], 1) }
+    const state = { snapshot: InformerSnapshot.of([textEntry('p/a')], 1), clusterId }
     const save = (revision: number): void => {
       state.snapshot = InformerSnapshot.of([textEntry('p/a', 'new', revision)], revision)
       disk.save(state)
@@ -110,7 +116,7 @@ describe('The state of an informer on disk', () => {
   test('is rejected with an error if the file is damaged or belongs to another range, user or cluster', async (t) => {
     const path = join(createFolder(t), 'state')
     const { disk } = createDisk(path, text)
-    disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1) })
+    disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1), clusterId })
     await disk.close()
     const whole = readFileSync(path, 'utf8')
     const errorOf = async (over: Partial<DiskOwner> = {}): Promise<string> => {
@@ -122,16 +128,66 @@ describe('The state of an informer on disk', () => {
       await errorOf({ range: encodeRange({ prefix: 'q/' }) }),
       /state is not used: .* another range or namesp/,
     )
+    assert.match(await errorOf({ namespace: Buffer.from('p/') }), /another range or namespace/)
     assert.match(await errorOf({ user: 'alice' }), /another user/)
     assert.match(await errorOf({ clusterId: () => 'c2' }), /another cluster/)
     const unknown = await leftAt(path, text, { clusterId: () => undefined })
     assert.equal(unknown && 'clusterId' in unknown && unknown.clusterId, 'c1')
     writeFileSync(path, whole.replace('"format":2', '"format":3'))
     assert.match(await errorOf(), /another release/)
-    for (const damaged of [whole.slice(0, -9), '', 'null', '[]', '{"format":1}', whole.replace('"dmFsdWU="', '17')]) {
+    for (const damaged of [
+      whole.slice(0, -9),
+      '',
+      'null',
+      '[]',
+      '{"format":1}',
+      whole.replace('"dmFsdWU="', '17'),
+      whole.replace('"revision":1', '"revision":"1"'),
+    ]) {
       writeFileSync(path, damaged)
       assert.match(await errorOf(), /Error/)
     }
+  })
+
+  test('is rejected if its keys are not in order', async (t) => {
+    const path = join(createFolder(t), 'state')
+    const { disk } = createDisk(path, text)
+    disk.save({ snapshot: InformerSnapshot.of([textEntry('p/b'), textEntry('p/a')], 1), clusterId })
+    await disk.close()
+    assert.match(String(((await leftAt(path, text)) as { error: unknown }).error), /state is not used: it is damaged/)
+  })
+
+  test('is written on close if the write before has failed', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const folder = join(createFolder(t), 'folder')
+    const { disk, errors } = createDisk(join(folder, 'state'), text)
+    disk.save({ snapshot: InformerSnapshot.empty(), clusterId })
+    t.mock.timers.tick(5000)
+    while (errors.length === 0) await settled()
+    mkdirSync(folder)
+    await disk.close()
+    assert.deepEqual([readdirSync(folder), errors.length], [['state'], 1])
+  })
+
+  test('is written once for all changes during a write on a slow disk', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const path = join(createFolder(t), 'state')
+    let encoded = 0
+    const counting: Codec<string> = {
+      ...text,
+      encode: (value) => {
+        encoded += 1
+        return text.encode(value)
+      },
+    }
+    const { disk, errors } = createDisk(path, counting)
+    for (let revision = 1; revision <= 10; revision += 1) {
+      disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a', 'value', revision)], revision), clusterId })
+      t.mock.timers.tick(5000)
+    }
+    await disk.close()
+    const left = disk.load()
+    assert.deepEqual([left && 'revision' in left && left.revision, encoded, errors], [10, 1, []])
   })
 
   test('cannot share a file with a second informer of the process, by any path', async (t) => {
@@ -145,7 +201,7 @@ describe('The state of an informer on disk', () => {
         message: /`persist` must be a file that no other/,
       })
     }
-    disk.save({ snapshot: InformerSnapshot.empty() })
+    disk.save({ snapshot: InformerSnapshot.empty(), clusterId })
     const closed = disk.close()
     assert.throws(() => createDisk(path, text), /no other informer/)
     await closed
@@ -155,12 +211,12 @@ describe('The state of an informer on disk', () => {
   test('reports a failed write, and leaves no partial file', async (t) => {
     const folder = createFolder(t)
     const { disk, errors } = createDisk(join(folder, 'no such folder', 'state'), text)
-    disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1) })
+    disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1), clusterId })
     await disk.close()
     assert.match(String(errors[0]), /ENOENT/)
     mkdirSync(join(folder, 'taken'))
     const other = createDisk(join(folder, 'taken'), text)
-    other.disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1) })
+    other.disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1), clusterId })
     await other.disk.close()
     assert.match(String(other.errors[0]), /EISDIR/)
     assert.deepEqual(readdirSync(folder), ['taken'])
@@ -177,7 +233,7 @@ describe('The state of an informer on disk', () => {
       },
     }
     const { disk, errors } = createDisk(path, refusing)
-    disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1) })
+    disk.save({ snapshot: InformerSnapshot.of([textEntry('p/a')], 1), clusterId })
     await disk.close()
     assert.match(String(errors[0]), /cannot encode/)
     assert.equal(readFileSync(path, 'utf8'), 'what was there')
@@ -186,7 +242,7 @@ describe('The state of an informer on disk', () => {
   test('does not keep the process alive', (t) => {
     const { disk } = createDisk(join(createFolder(t), 'state'), text)
     const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
-    disk.save({ snapshot: InformerSnapshot.empty() })
+    disk.save({ snapshot: InformerSnapshot.empty(), clusterId })
     assert.equal(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length, before)
     return disk.close()
   })

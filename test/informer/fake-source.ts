@@ -65,7 +65,7 @@ export class FakeWatch implements ReflectedWatch {
 /** A fake etcd for one informer: listings are prepared, watches are fed, and requests are recorded. */
 export class FakeSource implements InformerSource {
   readonly cluster = new ClusterIdentity({ clusterChanged() {}, revisionRewound() {}, termRaised() {} })
-  readonly owner = { range: encodeRange({ prefix: 'p' }), user: undefined }
+  readonly owner = { range: encodeRange({ prefix: 'p' }), namespace: Buffer.alloc(0), user: undefined }
   /** The outcomes of the next listings; after the last one, listings wait until they are aborted. */
   readonly listings: Listing[] = []
   readonly signals: AbortSignal[] = []

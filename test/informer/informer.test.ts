@@ -138,7 +138,12 @@ describe('An informer', () => {
     test(`waits for the event of a key that ${what}`, async (t) => {
       const { informer, source } = await createReady(t)
       source.answer = { ...answer, kvs: [...answer.kvs] }
-      await assert.rejects(informer.waitForRevision(12, { timeoutMs: 400 }), { code: 'DEADLINE_EXCEEDED' })
+      t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] })
+      const waiting = assert.rejects(informer.waitForRevision(12, { timeoutMs: 400 }), { code: 'DEADLINE_EXCEEDED' })
+      t.mock.timers.tick(399)
+      await settled()
+      t.mock.timers.tick(1)
+      await waiting
       assert.deepEqual([informer.revision, source.reads], [7, 1])
     })
   }
@@ -286,6 +291,36 @@ describe('An informer', () => {
     await settled()
     await informer.close()
     assert.equal(JSON.parse(readFileSync(persist, 'utf8')).revision, 9)
+  })
+
+  test('stores the cluster of its keys, not the one that the client has followed since', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-informer-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const persist = join(folder, 'state')
+    const stored = async (source: FakeSource, follow: () => Promise<void>): Promise<unknown[]> => {
+      source.cluster.admits({ clusterId: 'c1', memberId: 'a1', revision: 7, raftTerm: 2 })
+      source.listings.push([pageOf({ a: '1' }, 7)])
+      const { informer } = createInformer(t, { persist }, source)
+      await informer.ready()
+      source.happen(batchOf(8, { b: '1' }))
+      await follow()
+      await informer.close()
+      const { clusterId, revision } = JSON.parse(readFileSync(persist, 'utf8'))
+      return [clusterId, revision]
+    }
+    const source = new FakeSource()
+    const follow = async (): Promise<void> => {
+      source.cluster.adopt('c2')
+      await settled()
+    }
+    assert.deepEqual(await stored(source, follow), ['c1', 8])
+    const other = new FakeSource()
+    const list = async (): Promise<void> => {
+      other.listings.push([pageOf({ a: '1' }, 3)])
+      other.cluster.adopt('c2')
+      await settled()
+    }
+    assert.deepEqual(await stored(other, list), ['c2', 3])
   })
 
   test('ends a wait by its signal or timeout', async (t) => {
@@ -466,6 +501,7 @@ describe('An informer', () => {
       [{ indexes: { zone: 1 } }, /`indexes.zone` must be a function/],
       [{ codec: {} }, /`codec` takes a codec such as json/],
       [{ persist: '' }, /`persist` must be the path/],
+      [{ persist: 'x', codec: { decode: String } }, /`codec.encode` must be a function/],
       [{ persistent: 'x' }, /persistent/],
     ] as const) {
       assert.throws(() => checkInformerOptions(options as object), { code: 'INVALID_ARGUMENT', message })

@@ -220,17 +220,18 @@ describe('The store of an informer', () => {
 
   test('does not treat equal revisions as equal values if the history may have changed', () => {
     const { store } = createStore()
-    listed(store, { a: '1', b: '2', c: '3', d: '4' })
+    listed(store, { a: '1', b: '2', c: '3', d: '4', e: '5' })
     const before = store.snapshot
     const draft = store.draft(false)
     draft.add(kvOf('a', '1', 10))
     draft.add(kvOf('b', 'other', 10))
     draft.add(Object.assign(kvOf('c', '3', 10), { createRevision: 9 }))
     draft.add(Object.assign(kvOf('d', '4', 10), { version: 2 }))
+    draft.add(Object.assign(kvOf('e', '5', 10), { lease: '7f' }))
     draft.finish(10)
     assert.deepEqual(
       [...before.differences(store.snapshot)].map(({ entry }) => entry?.value),
-      ['other', '3', '4'],
+      ['other', '3', '4', '5'],
     )
   })
 

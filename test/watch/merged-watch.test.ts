@@ -7,7 +7,7 @@ import { MergedWatch } from '../../src/watch/merged-watch.js'
 import type { WatchSpec } from '../../src/watch/server-watch.js'
 import { WatchMultiplexer } from '../../src/watch/watch-multiplexer.js'
 import { WatchQueue } from '../../src/watch/watch-queue.js'
-import { FakeStreams, putEvent, settled } from './fake-streams.js'
+import { type FakeStream, FakeStreams, putEvent, settled } from './fake-streams.js'
 
 const lost = new EtcdError('lost', { code: 'CONNECTION_LOST', effect: 'none' })
 
@@ -47,6 +47,14 @@ function taken(queue: WatchQueue): string[] {
     queue.delivered(batch)
   }
   return all
+}
+
+/** Lets requests for progress wait in vain, on a member that answers other requests. */
+function ignoreRequests(member: FakeStream, count: number): void {
+  for (let index = 0; index < count; index += 1) {
+    mock.timers.tick(100)
+    member.created(member.creates.at(-1)?.watchId ?? 0, 20)
+  }
 }
 
 describe('A merged watch', () => {
@@ -172,14 +180,29 @@ describe('A merged watch', () => {
     last.created(1, 20)
     last.created(2, 20)
     last.events(1, 11)
-    for (let index = 0; index < 20; index += 1) mock.timers.tick(100)
+    ignoreRequests(last, 20)
     last.progress(11)
     last.events(1, 12)
     const asked = last.progressRequests
-    for (let index = 0; index < 29; index += 1) mock.timers.tick(100)
-    assert.deepEqual([last.progressRequests - asked, last.creates.length], [29, 2])
+    ignoreRequests(last, 30)
+    assert.deepEqual([last.progressRequests - asked, merged.parts.length], [30, 2])
     mock.timers.tick(100)
-    assert.equal(last.creates.length, 3)
+    assert.equal(merged.parts.length, 1)
+    merged.end()
+  })
+
+  test('keeps its watchers when the member is frozen while events wait', async (t) => {
+    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    t.after(() => mock.timers.reset())
+    const { streams, queue, merged } = watching({ start: 10 })
+    await settled()
+    const { last } = streams
+    last.created(1, 20)
+    last.created(2, 20)
+    last.events(1, 11)
+    for (let index = 0; index < 60; index += 1) mock.timers.tick(100)
+    last.progress(11)
+    assert.deepEqual([merged.parts.length, taken(queue)], [2, ['11:1']])
     merged.end()
   })
 
