@@ -45,7 +45,6 @@ export function notInTime(message: string, cause?: unknown): EtcdError {
  * process open meanwhile.
  */
 export async function sleep(ms: number, signal: AbortSignal | undefined, waking?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted()
   let stopWaking = (): void => {}
   const waiter = new Waiter<void>({
     signal,

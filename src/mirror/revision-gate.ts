@@ -22,7 +22,6 @@ export class RevisionGate {
   async wait(revision: number, bounds: WaitBounds): Promise<number> {
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#reached !== undefined && this.#reached >= revision) return this.#reached
-    bounds.signal?.throwIfAborted()
     this.#start()
     return this.#waiters.wait(revision, {
       ...bounds,

@@ -69,7 +69,7 @@ export class WorkQueue implements AsyncDisposable {
     this.#work = work
     this.#concurrency = positiveInteger('concurrency', options.concurrency ?? 1)
     this.#minRetryMs = durationMs('minRetryMs', options.minRetryMs ?? 100)
-    this.#maxRetryMs = Math.min(longestTimerMs, durationMs('maxRetryMs', options.maxRetryMs ?? 60_000))
+    this.#maxRetryMs = durationMs('maxRetryMs', options.maxRetryMs ?? 60_000)
     assertFunction('onError', options.onError)
     this.#onError = options.onError
   }
@@ -153,7 +153,6 @@ export class WorkQueue implements AsyncDisposable {
       this.#failed(key, error)
     } finally {
       this.#active.delete(key)
-      this.#closers.delete(key)
       if (this.#again.delete(key)) this.add(key)
       this.#fill()
       if (this.#isIdle) this.#resolveIdle()

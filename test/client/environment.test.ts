@@ -78,6 +78,11 @@ test('DNS discovery replaces endpoints', () => {
   assert.deepEqual(given(optionsFromEnvironment(env)), { discovery: { domain: 'example.com', name: 'blue' } })
 })
 
+test('a duration has all units of Go', () => {
+  const { timeoutMs } = optionsFromEnvironment({ ETCDCTL_COMMAND_TIMEOUT: '2h3m4s5ms6us500000ns' })
+  assert.equal(timeoutMs, 7_384_005.506)
+})
+
 test('a duration that Go cannot parse is rejected with the name of its variable', () => {
   assert.throws(() => optionsFromEnvironment({ ETCDCTL_DIAL_TIMEOUT: '5' }), /ETCDCTL_DIAL_TIMEOUT must be a duration/)
 })

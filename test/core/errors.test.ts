@@ -14,6 +14,8 @@ describe('Errors', () => {
     assert.equal(error.rawMessage, 'no leader')
     assert.equal(new EtcdError('no leader', init).message, '[NO_LEADER] no leader')
     assert.deepEqual([error.retryable, error.attempts, error.cause], [false, 0, undefined])
+    const anonymous = new EtcdError('user name is empty', { code: 'USER_EMPTY', effect: 'none' })
+    assert.match(anonymous.message, /user name is empty: set the option `auth`, or use a client certificate$/)
   })
 
   test('are recognized by class and code across copies of the package', () => {
@@ -59,7 +61,9 @@ describe('Errors', () => {
     assert.ok(copied !== error && isEtcdError(copied, 'COMPACTED') && copied instanceof CompactedError)
     assert.deepEqual({ ...copied }, { ...error })
     assert.deepEqual([copied.message, copied.compactRevision], [error.message, 5])
+    assert.equal(Object.getPrototypeOf(copied), CompactedError.prototype)
     assert.ok(copied.stack?.startsWith('CompactedError: [COMPACTED] gone (KV.Range)\n    at '))
+    assert.notEqual(copied.stack, error.stack)
   })
 
   test('are distinguished from other thrown values', () => {

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { covers, type EncodedRange, encodeRange, isOpenEnd, prefixEnd, successor } from '../../src/core/key-range.js'
+import {
+  covers,
+  type EncodedRange,
+  encodeRange,
+  isOpenEnd,
+  overlap,
+  prefixEnd,
+  successor,
+} from '../../src/core/key-range.js'
 
 /** Few different bytes, so that random keys often meet at borders. */
 const bytes = (minLength: number) =>
@@ -52,6 +60,21 @@ describe('Ranges of keys', () => {
     assert.ok(covers(encodeRange({ prefix: '' }), encodeRange({ from: 'a' })))
     assert.ok(!covers(encodeRange({ prefix: 'a' }), encodeRange({ from: 'a' })))
     assert.ok(covers(encodeRange({ prefix: 'a' }), encodeRange({ from: 'a', to: 'b' })))
+  })
+
+  test('overlap exactly if they have a key in common', () => {
+    const range = fc.oneof(
+      bytes(1),
+      bytes(0).map((prefix) => ({ prefix })),
+      bytes(0).map((from) => ({ from })),
+    )
+    const property = fc.property(range, range, (one, other) => {
+      const [first, second] = [encodeRange(one), encodeRange(other)]
+      // Two ranges with a key in common have the beginning of one of them in common.
+      const expected = contains(first, second.key) || contains(second, first.key)
+      assert.equal(overlap(first, second), expected)
+    })
+    fc.assert(property, { numRuns: 3000 })
   })
 
   test('continue right after a key, and end right after a prefix', () => {

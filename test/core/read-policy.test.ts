@@ -47,5 +47,6 @@ describe('The table of read policies', () => {
     const empty = new ReadPolicyTable({})
     const expected = { mode: 'linearizable', prefer: undefined, fallback: undefined }
     assert.deepEqual(empty.resolve(encodeRange('a'), undefined), expected)
+    assert.deepEqual([empty.plain, table.plain], [expected, undefined])
   })
 })

@@ -4,12 +4,19 @@ import type { KeyRange } from '../../src/core/key-range.js'
 import type { KeyValue } from '../../src/core/key-value.js'
 import type { Operation } from '../../src/kv/operation.js'
 import { Mirror } from '../../src/mirror/mirror.js'
-import type { MirrorDestination, MirrorOptions, MirrorSource } from '../../src/mirror/mirror-options.js'
-import { encodeProgress, type Progress } from '../../src/mirror/progress.js'
+import {
+  checkSides,
+  type MirrorDestination,
+  type MirrorOptions,
+  type MirrorSource,
+  planOf,
+  rangeAfter,
+} from '../../src/mirror/mirror-options.js'
+import { decodeProgress, encodeProgress, type Progress } from '../../src/mirror/progress.js'
 import { poll } from '../../src/testing/index.js'
 import type { WatchBatch } from '../../src/watch/watch-event.js'
 import { FakeWatch, failure } from '../informer/fake-source.js'
-import { batchOf, kvOf } from '../informer/fixtures.js'
+import { batchOf, kvOf, settled } from '../informer/fixtures.js'
 
 const progressKey = 'etcdkit-mirror/p/'
 const prefix = Buffer.from('p/')
@@ -26,6 +33,8 @@ class Destination {
   #revision = 0
   /** What the next transactions throw. */
   readonly failures: Error[] = []
+  /** What the next reads of a key throw. */
+  readonly readFailures: Error[] = []
 
   put(key: string, value: string | Buffer): void {
     this.#revision += 1
@@ -34,7 +43,12 @@ class Destination {
 
   readonly destination = {
     list: (range: KeyRange) => listing(this.kvs(), range),
-    get: async (key: Buffer) => this.kvs().find((kv) => kv.key.equals(key)),
+    get: async (key: Buffer, { mode }: { mode: string }) => {
+      assert.equal(mode, 'linearizable')
+      const failure = this.readFailures.shift()
+      if (failure !== undefined) throw failure
+      return this.kvs().find((kv) => kv.key.equals(key))
+    },
     txn: () => {
       let operations: readonly Operation<unknown>[] = []
       const txn = {
@@ -105,8 +119,9 @@ function mirroring(t: TestContext, keys: readonly string[], options: MirrorOptio
       )
     },
     range: async () => ({ clusterId: 'c1', revision: 50 }),
-    watch: (_: KeyRange, { startRevision, signal }: { startRevision: number; signal: AbortSignal }) => {
-      const watch = Object.assign(new FakeWatch(startRevision, signal), { closed: false })
+    watch: (_: KeyRange, options: { startRevision: number; progress: boolean; signal: AbortSignal }) => {
+      assert.equal(options.progress, true)
+      const watch = Object.assign(new FakeWatch(options.startRevision, options.signal), { closed: false })
       watches.push(watch)
       const close = async (): Promise<void> => {
         watch.closed = true
@@ -119,6 +134,13 @@ function mirroring(t: TestContext, keys: readonly string[], options: MirrorOptio
   return { mirror, to, revisions, watches }
 }
 
+/** The names of the events that a mirror emits from now on. */
+function eventsOf(mirror: Mirror): string[] {
+  const events: string[] = []
+  for (const name of ['synced', 'resync', 'retrying', 'failed'] as const) mirror.on(name, () => events.push(name))
+  return events
+}
+
 function stored(progress: Progress): string {
   return encodeProgress(progress, prefix, 'stamp')
 }
@@ -127,8 +149,12 @@ describe('A mirror', () => {
   test('leaves keys of the destination that the source does not have, when it starts', async (t) => {
     const to = new Destination()
     to.put('p/own', '')
+    to.put('p/b', 'value')
     const { mirror, revisions } = mirroring(t, ['p/a', 'p/b'], {}, to)
+    const events = eventsOf(mirror)
     assert.equal(await mirror.synced(), 50)
+    assert.deepEqual([events, mirror.state], [['synced'], { kind: 'watching', revision: 50 }])
+    assert.deepEqual(to.txns, [['p/a']], 'equal keys are not written')
     assert.deepEqual([to.keys, revisions], [['p/a', 'p/b', 'p/own'], [50]])
     assert.deepEqual(to.progress, {
       source: prefix.toString('base64'),
@@ -176,7 +202,10 @@ describe('A mirror', () => {
       return txn()
     }
     watches[0]?.feed(batchOf(60, values))
+    const events = eventsOf(mirror)
     await assert.rejects(mirror.synced(60), { code: 'MIRROR_CONFLICT' })
+    assert.deepEqual([events, mirror.state.kind], [['failed'], 'failed'])
+    await assert.rejects(mirror.synced(), { code: 'MIRROR_CONFLICT' })
     assert.deepEqual(to.txns, [['p/1', 'p/2']])
     assert.equal((to.progress as Progress).revision, 59)
 
@@ -210,6 +239,54 @@ describe('A mirror', () => {
     assert.equal((to.progress as Progress).revision, 90)
   })
 
+  test('compares both sides again if the destination is compacted while it is read, and that is no gap of the source', async (t) => {
+    const to = new Destination()
+    to.readFailures.push(failure('COMPACTED'))
+    const { mirror } = mirroring(t, ['p/a'], {}, to)
+    const events = eventsOf(mirror)
+    await mirror.synced()
+    assert.deepEqual([events, to.keys], [['retrying', 'synced'], ['p/a']])
+  })
+
+  test('is awaited for 10 s by default, and no longer than its caller wants', async (t) => {
+    const { mirror } = mirroring(t, [])
+    await mirror.synced()
+    const reason = new Error('enough')
+    await assert.rejects(mirror.synced(99, { signal: AbortSignal.abort(reason) }), reason)
+    const controller = new AbortController()
+    const aborted = mirror.synced(99, { signal: controller.signal })
+    controller.abort(reason)
+    await assert.rejects(aborted, reason)
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    let isOver = false
+    const waiting = mirror.synced(99).finally(() => {
+      isOver = true
+    })
+    const late = assert.rejects(waiting, { code: 'DEADLINE_EXCEEDED', message: /did not reach revision 99 in time/ })
+    await settled()
+    t.mock.timers.tick(9999)
+    await settled()
+    assert.equal(isOver, false)
+    t.mock.timers.tick(1)
+    await late
+  })
+
+  test('begins with the shortest pause again after each progress', async (t) => {
+    const { mirror, watches } = mirroring(t, [])
+    await mirror.synced()
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    for (let round = 0; round < 6; round += 1) {
+      watches[round]?.feed(batchOf(50, { 'p/a': String(round) }))
+      await settled()
+      watches[round]?.feed(failure('NO_LEADER'))
+      await settled()
+      assert.match(String(mirror.state.kind === 'retrying' && mirror.state.error), /NO_LEADER/)
+      t.mock.timers.tick(100)
+      await settled()
+      assert.equal(watches.length, round + 2)
+    }
+  })
+
   test('never copies a key to its progress key', async (t) => {
     const { mirror, to } = mirroring(t, ['p/a', 'p/progress'], { progressKey: 'p/progress' })
     await mirror.synced()
@@ -221,5 +298,41 @@ describe('A mirror', () => {
     const progress = { phase: 'following', clusterId: 'c1', revision: 40 } as const
     to.put(progressKey, encodeProgress(progress, Buffer.from('other/'), 'stamp'))
     await assert.rejects(mirroring(t, [], {}, to).mirror.synced(), { code: 'DECODE_FAILED', message: /"other\/"/ })
+  })
+})
+
+describe('The plan of a mirror', () => {
+  test('continues after a key up to the end of the prefix, which may have none', () => {
+    const after = Buffer.from('b')
+    const next = (start: string) => Buffer.from(`${start}b\0`)
+    assert.deepEqual(rangeAfter(Buffer.from('p/'), undefined), { prefix: Buffer.from('p/') })
+    assert.deepEqual(rangeAfter(Buffer.from('p/'), after), { from: next('p/'), to: Buffer.from('p0') })
+    assert.deepEqual(rangeAfter(Buffer.alloc(0), after), { from: next('') })
+    const last = Buffer.from([0xff])
+    assert.deepEqual(rangeAfter(last, after), { from: Buffer.concat([last, Buffer.from('b\0')]) })
+  })
+
+  test('has 128 operations for each transaction, and at least two', () => {
+    assert.equal(planOf('p/', {}).maxTxnOps, 128)
+    assert.equal(planOf('p/', { maxTxnOps: 2 }).maxTxnOps, 2)
+    assert.throws(() => planOf('p/', { maxTxnOps: 1 }), /`maxTxnOps` must be at least 2/)
+  })
+
+  test('never copies a keyspace into itself', () => {
+    const side = { txn: () => {} }
+    for (const destinationPrefix of ['p/', 'p/copy/', 'p', '']) {
+      assert.throws(() => checkSides(side, side, 'p/', { destinationPrefix }), /must not overlap/, destinationPrefix)
+    }
+    checkSides(side, side, 'p/', { destinationPrefix: 'q/' })
+    checkSides(side, { ...side }, 'p/', {})
+  })
+
+  test('reads the progress that was written, and nothing else', () => {
+    const following: Progress = { phase: 'following', clusterId: 'c1', revision: 7 }
+    const listing: Progress = { phase: 'listing', clusterId: 'c1', revision: 7, after: Buffer.from('b'), deletes: true }
+    for (const progress of [following, listing]) assert.deepEqual(decodeProgress(stored(progress), prefix), progress)
+    for (const revision of [0, -1, 1.5]) {
+      assert.throws(() => decodeProgress(stored({ ...following, revision }), prefix), { code: 'DECODE_FAILED' })
+    }
   })
 })

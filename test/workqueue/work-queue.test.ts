@@ -111,6 +111,26 @@ describe('A work queue', () => {
     assert.equal(errors.at(-1)?.[2], 1)
   })
 
+  test('retries after 100 ms, and after a minute at most, by default', async (t) => {
+    const tick = mockTimers(t)
+    const fail = (): never => {
+      throw new Error('broken')
+    }
+    const { queue, worked } = createQueue(t, fail)
+    queue.add('a')
+    await settled()
+    await tick(99)
+    assert.equal(worked.length, 1)
+    await tick(1)
+    assert.equal(worked.length, 2)
+    for (let waitMs = 200; waitMs < 60_000; waitMs *= 2) await tick(waitMs)
+    const { length } = worked
+    await tick(59_999)
+    assert.equal(worked.length, length)
+    await tick(1)
+    assert.equal(worked.length, length + 1)
+  })
+
   test('processes other keys while one waits for its retry, and that one at once when it is added', async (t) => {
     mockTimers(t)
     let isBroken = true
@@ -151,7 +171,7 @@ describe('A work queue', () => {
     await queue.idle()
     queue.add('a')
     let isIdle = false
-    const idle = queue.idle().then(() => {
+    const idle = Promise.all([queue.idle(), queue.idle()]).then(() => {
       isIdle = true
     })
     await settled()
