@@ -15,7 +15,7 @@ import { Semaphore } from '../concurrency/semaphore.js'
 import { type StmFunction, type StmOptions, type StmResult, stm } from '../concurrency/stm/stm.js'
 import type { Codec } from '../core/codec.js'
 import { InvalidArgumentError } from '../core/errors.js'
-import { type Bytes, type EncodedRange, emptyKey, encodeRange, type KeyRange } from '../core/key-range.js'
+import { type Bytes, type EncodedRange, emptyKey, encodeRange, type KeyRange, ownRange } from '../core/key-range.js'
 import { printAs, printedBytes } from '../core/printing.js'
 import { keyBytes } from '../core/validate.js'
 import type { Obstacle } from '../core/wait.js'
@@ -328,7 +328,7 @@ export class Keyspace extends Kv {
     if (encoded.key.length === 0) throw emptyKey()
     const { readCache, prefix, telemetry, watches } = this.#parts
     const whole = rangeInNamespace(prefix, encoded)
-    const informer = new Informer(this.#informerSource(whole), range, options, watches.closing)
+    const informer = new Informer(this.#informerSource(whole), ownRange(range), options, watches.closing)
     informer.onEnd(telemetry.informerOpened(whole, informer))
     const copy = informerCopy(informer, options, whole, prefix)
     if (copy !== undefined) informer.onEnd(readCache.add(copy))

@@ -8,9 +8,9 @@ import {
   describe,
   durationMs,
   intervalMs,
-  keyBytes,
   oneOf,
   optionalBoolean,
+  ownBytes,
   positiveInteger,
   wellFormed,
 } from '../core/validate.js'
@@ -314,7 +314,7 @@ function resolveDiscovery(discovery: DiscoveryOptions | undefined): ResolvedOpti
 }
 
 function resolveNamespace(namespace: Bytes | undefined): Buffer | undefined {
-  const prefix = namespace === undefined ? undefined : keyBytes('namespace', namespace)
+  const prefix = namespace === undefined ? undefined : ownBytes('namespace', namespace)
   return prefix?.length === 0 ? undefined : prefix
 }
 

@@ -2,7 +2,7 @@ import { types } from 'node:util'
 import { EtcdError, InvalidArgumentError } from './errors.js'
 import { type Hexadecimal, printedBytes } from './printing.js'
 import { isRevoked } from './revoked.js'
-import { describe, keyBytes } from './validate.js'
+import { describe, keyBytes, ownBytes } from './validate.js'
 
 /** A key or a value: a string, which is stored as UTF-8, or bytes. */
 export type Bytes = string | Uint8Array
@@ -50,13 +50,21 @@ export interface EncodedRange {
 const none = Buffer.alloc(0)
 const zero = Buffer.from([0])
 
-/** Encodes a range. @throws `InvalidArgumentError` if it is empty, inverted or ambiguous */
+/** The same range, which the caller cannot change any more. @throws `InvalidArgumentError` for bytes that are none */
+export function ownRange(range: KeyRange): KeyRange {
+  if (typeof range === 'string') return range
+  if (types.isUint8Array(range)) return ownBytes('key', range)
+  const bytes = Object.entries(range).filter(([, key]) => typeof key === 'object')
+  return { ...range, ...Object.fromEntries(bytes.map(([name, key]) => [name, ownBytes(name, key)])) }
+}
+
+/** Encodes a range into bytes of its own. @throws `InvalidArgumentError` if it is empty, inverted or ambiguous */
 export function encodeRange(range: KeyRange): EncodedRange {
-  if (typeof range === 'string' || types.isUint8Array(range)) return { key: keyBytes('key', range), rangeEnd: none }
+  if (typeof range === 'string' || types.isUint8Array(range)) return { key: ownBytes('key', range), rangeEnd: none }
   if (typeof range !== 'object' || range === null || isRevoked(range)) throw invalid(range)
   const names = Object.keys(range).filter((name) => range[name as keyof typeof range] !== undefined)
-  if ('key' in range && names.length === 1) return { key: keyBytes('key', range.key), rangeEnd: none }
-  if ('prefix' in range && names.length === 1) return prefixRange(keyBytes('prefix', range.prefix))
+  if ('key' in range && names.length === 1) return { key: ownBytes('key', range.key), rangeEnd: none }
+  if ('prefix' in range && names.length === 1) return prefixRange(ownBytes('prefix', range.prefix))
   if ('from' in range && names.every((name) => name === 'from' || name === 'to')) return fromTo(range.from, range.to)
   throw invalid(range)
 }
@@ -122,11 +130,11 @@ function startsBeforeEnd({ key }: EncodedRange, { key: start, rangeEnd }: Encode
 }
 
 function fromTo(from: Bytes, to: Bytes | undefined): EncodedRange {
-  const start = keyBytes('from', from)
+  const start = ownBytes('from', from)
   // etcd has no empty key and rejects an empty start: the first possible key is a zero byte.
   const key = start.length === 0 ? zero : start
   if (to === undefined) return { key, rangeEnd: zero }
-  const rangeEnd = keyBytes('to', to)
+  const rangeEnd = ownBytes('to', to)
   if (Buffer.compare(key, rangeEnd) >= 0) {
     throw new InvalidArgumentError(`\`to\` must be after \`from\`, got from ${describe(from)} to ${describe(to)}`)
   }

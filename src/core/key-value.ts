@@ -19,7 +19,8 @@ export interface KeyValueJson extends BytesInJson<'key'>, BytesInJson<'value'> {
  * A key with its value and metadata. `console.log()` prints both as text, and `JSON.stringify()` writes a `KeyValueJson`.
  *
  * `key` and `value` are views of the response buffer. To keep a small value for long without the memory of a large response,
- * copy it: `Buffer.from(kv.value)`.
+ * copy it: `Buffer.from(kv.value)`. Also copy bytes before you change them: the results of equal concurrent reads, and the
+ * events of equal watches, share them.
  */
 export class KeyValue {
   static {

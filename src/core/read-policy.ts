@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from './errors.js'
 import { type Bytes, covers, type EncodedRange, prefixRange } from './key-range.js'
-import { assertKnownOptions, describe, keyBytes, oneOf } from './validate.js'
+import { assertKnownOptions, describe, oneOf, ownBytes } from './validate.js'
 
 /**
  * How a read is served:
@@ -111,5 +111,5 @@ function parseRule(rule: ReadRule): { readonly range: EncodedRange; readonly pol
   }
   assertKnownOptions('reads.rules', rule, ['prefix', ...readPolicyOptions])
   checkReadPolicy(rule)
-  return { range: prefixRange(keyBytes('prefix', rule.prefix)), policy: rule }
+  return { range: prefixRange(ownBytes('prefix', rule.prefix)), policy: rule }
 }

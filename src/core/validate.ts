@@ -115,6 +115,12 @@ export function keyBytes(name: string, value: unknown): Buffer {
   )
 }
 
+/** Like `keyBytes()`, for bytes that are used after the call has returned: the caller may reuse its buffer by then. */
+export function ownBytes(name: string, value: unknown): Buffer {
+  const bytes = keyBytes(name, value)
+  return typeof value === 'string' ? bytes : Buffer.from(bytes)
+}
+
 /** Detached bytes have been transferred to another thread: they look empty. */
 function bufferOf(name: string, bytes: Uint8Array): Buffer {
   if (bytes.byteLength === 0 && isDetached(bytes.buffer)) {

@@ -3,7 +3,7 @@ import { Emitter } from '../core/emitter.js'
 import { EtcdError } from '../core/errors.js'
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import { printAs } from '../core/printing.js'
-import { assertFunction, keyBytes, nonNegativeInteger } from '../core/validate.js'
+import { assertFunction, nonNegativeInteger, ownBytes } from '../core/validate.js'
 import { notInTime, waitWithin } from '../core/wait.js'
 import { checkCall } from '../transport/call-options.js'
 import type { CallOptions } from '../transport/transport.js'
@@ -228,11 +228,12 @@ export class Informer<T, Name extends string = never> implements AsyncDisposable
   async getFresh(key: Bytes, options: CallOptions = {}): Promise<T | undefined> {
     checkCall('getFresh()', options)
     const read = { ...options, limit: 1, mode: 'linearizable' } as const
-    const { kvs, revision } = await this.#source.range(keyBytes('key', key), read)
+    const own = ownBytes('key', key)
+    const { kvs, revision } = await this.#source.range(own, read)
     const timeoutMs = Math.min(freshWaitMs, options.timeoutMs ?? freshWaitMs)
     try {
       await this.waitForRevision(revision, { ...options, timeoutMs })
-      return this.get(key)
+      return this.get(own)
     } catch (error) {
       options.signal?.throwIfAborted()
       if (!(error instanceof EtcdError) || error.code !== 'DEADLINE_EXCEEDED') throw error

@@ -1,7 +1,7 @@
 import type { Bytes, KeyRange } from '../core/key-range.js'
-import { hexId, keyBytes, nonNegativeInteger } from '../core/validate.js'
+import { hexId, nonNegativeInteger, ownBytes } from '../core/validate.js'
 import type { Compare, CompareFields, CompareResult } from '../protobuf/generated/messages.js'
-import { someKey, someRange } from './requests.js'
+import { ownKey, someRange } from './requests.js'
 import { TxnPart } from './txn-part.js'
 
 /** One condition of a transaction, made by `key()` or `keys()`. */
@@ -50,7 +50,7 @@ export interface ComparableKey {
 
 /** Compares properties of one key: `key('a').version.equals(0)`. */
 export function key(name: Bytes): ComparableKey {
-  return comparableKey({ key: someKey(name) })
+  return comparableKey({ key: ownKey(name) })
 }
 
 /**
@@ -69,7 +69,7 @@ function comparableKey(range: Pick<CompareFields, 'key' | 'rangeEnd'>): Comparab
     version,
     createRevision: number('createRevision', (createRevision) => ({ target: 'CREATE', createRevision })),
     modRevision: number('modRevision', (modRevision) => ({ target: 'MOD', modRevision })),
-    value: comparable(range, (value: Bytes) => ({ target: 'VALUE', value: keyBytes('value', value) })),
+    value: comparable(range, (value: Bytes) => ({ target: 'VALUE', value: ownBytes('value', value) })),
     lease: comparable(range, (lease: string) => ({ target: 'LEASE', lease: hexId('lease', lease) })),
     exists: () => version.greater(0),
     missing: () => version.equals(0),

@@ -1,8 +1,8 @@
 import { EtcdError, InvalidArgumentError } from '../core/errors.js'
-import type { Bytes, KeyRange } from '../core/key-range.js'
+import { type Bytes, type KeyRange, ownRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import type { ReadPolicy } from '../core/read-policy.js'
-import { describe, nonNegativeInteger, oneOf, optionalBoolean, positiveInteger } from '../core/validate.js'
+import { describe, nonNegativeInteger, oneOf, optionalBoolean, ownBytes, positiveInteger } from '../core/validate.js'
 import type { TxnRequest, TxnResponse } from '../protobuf/generated/messages.js'
 import { checkCall } from '../transport/call-options.js'
 import { responseBytesOf } from '../transport/call-progress.js'
@@ -22,13 +22,13 @@ import {
   type GetOptions,
   getRequest,
   optionNames,
+  ownKey,
   type PutIfOptions,
   type PutOptions,
   putFields,
   putRequest,
   type RangeOptions,
   rangeRequest,
-  someKey,
   type TouchOptions,
   touchRequest,
 } from './requests.js'
@@ -171,7 +171,7 @@ export class Kv {
       throw new InvalidArgumentError(`\`onRestart\` must be a function, got ${describe(onRestart)}`)
     }
     const read: PageReader = (pageRange, pageOptions) => this.#readPage(pageRange, pageOptions, false)
-    return new Listing(read, range, options, this.#streams)
+    return new Listing(read, ownRange(range), options, this.#streams)
   }
 
   /**
@@ -189,7 +189,7 @@ export class Kv {
   async put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult> {
     checkCall('put()', options, optionNames.put)
     const request = putRequest(key, value, options)
-    if (options?.ttlSeconds !== undefined) return putWithTtl(this, this.#leases, [key, value], options)
+    if (options?.ttlSeconds !== undefined) return this.#putWithTtl(key, value, options)
     const context = callContext(options, write, this.#limits.timeoutMs)
     return putResult(await this.#service.put(request, context), context)
   }
@@ -279,7 +279,7 @@ export class Kv {
       throw new InvalidArgumentError(`update() takes a function, got ${describe(change)}`)
     }
     putFields(options)
-    return update(this, someKey(key), change, { ...options, timeoutMs: options.timeoutMs ?? this.#limits.timeoutMs })
+    return update(this, ownKey(key), change, { ...options, timeoutMs: options.timeoutMs ?? this.#limits.timeoutMs })
   }
 
   /**
@@ -332,6 +332,10 @@ export class Kv {
       effect: 'none',
       method: 'KV.Range',
     })
+  }
+
+  #putWithTtl(key: Bytes, value: Bytes, options: PutOptions): Promise<PutResult> {
+    return putWithTtl(this, this.#leases, [ownKey(key), ownBytes('value', value)], options)
   }
 
   async #delete(request: ReturnType<typeof deleteRequest>, options: CallOptions): Promise<DeleteResult> {

@@ -1,6 +1,6 @@
 import type { Bytes, KeyRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { assertKnownOptions } from '../core/validate.js'
+import { assertKnownOptions, ownBytes } from '../core/validate.js'
 import type { RequestOp, ResponseOp } from '../protobuf/generated/messages.js'
 import {
   type DeleteFields,
@@ -9,6 +9,7 @@ import {
   type GetFields,
   getRequest,
   optionNames,
+  ownKey,
   type PutFields,
   putRequest,
   type RangeFields,
@@ -53,7 +54,7 @@ export interface DeleteOpResult {
 /** Reads a key in a transaction. */
 export function get(key: Bytes, options?: GetFields): Operation<KeyValue | undefined> {
   if (options !== undefined) assertKnownOptions('get()', options, optionNames.getOp)
-  return new Operation({ requestRange: getRequest(key, options) }, ({ responseRange }) => responseRange?.kvs[0])
+  return new Operation({ requestRange: getRequest(ownKey(key), options) }, ({ responseRange }) => responseRange?.kvs[0])
 }
 
 /** Reads a range of keys in a transaction. */
@@ -69,15 +70,18 @@ export function range(range: KeyRange, options: RangeFields = {}): Operation<Ran
 /** Writes a key in a transaction. */
 export function put(key: Bytes, value: Bytes, options?: PutFields): Operation<PutOpResult> {
   if (options !== undefined) assertKnownOptions('put()', options, optionNames.putOp)
-  return new Operation({ requestPut: putRequest(key, value, options) }, ({ responsePut }) => ({
-    prevKv: responsePut?.prevKv,
-  }))
+  return new Operation(
+    { requestPut: putRequest(ownKey(key), ownBytes('value', value), options) },
+    ({ responsePut }) => ({
+      prevKv: responsePut?.prevKv,
+    }),
+  )
 }
 
 /** Deletes a key in a transaction. */
 export function deleteKey(key: Bytes, options: DeleteFields = {}): Operation<DeleteOpResult> {
   assertKnownOptions('deleteKey()', options, optionNames.deleteOp)
-  return new Operation({ requestDeleteRange: deleteRequest(key, options) }, readDeleted)
+  return new Operation({ requestDeleteRange: deleteRequest(ownKey(key), options) }, readDeleted)
 }
 
 /** Deletes a range of keys in a transaction. */

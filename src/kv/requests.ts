@@ -218,6 +218,11 @@ export function someKey(key: Bytes): Buffer {
   return bytes
 }
 
+/** Like `someKey()`, for a key that is used after the call has returned: the caller may reuse its buffer by then. */
+export function ownKey(key: Bytes): Buffer {
+  return typeof key === 'string' ? someKey(key) : Buffer.from(someKey(key))
+}
+
 /** A range as bytes; one of a single key has a key. */
 export function someRange(range: KeyRange): EncodedRange {
   const encoded = encodeRange(range)

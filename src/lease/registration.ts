@@ -3,7 +3,7 @@ import { halfJitterMs } from '../core/backoff.js'
 import { isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import { printAs, printedBytes } from '../core/printing.js'
-import { keyBytes } from '../core/validate.js'
+import { ownBytes } from '../core/validate.js'
 import { sleep, timeLeft } from '../core/wait.js'
 import { checkCall } from '../transport/call-options.js'
 import { closedError } from '../transport/connection/connection-manager.js'
@@ -94,9 +94,9 @@ export class Registration implements AsyncDisposable {
   constructor(host: RegistrationHost, kv: RegistrationKv, [key, value]: readonly [Bytes, Bytes], ttlSeconds: number) {
     this.#host = host
     this.#ttlSeconds = ttlSeconds
-    this.key = keyBytes('key', key)
+    this.key = ownBytes('key', key)
     this.#key = new RegisteredKey(this.key, kv)
-    this.#value = keyBytes('value', value)
+    this.#value = ownBytes('value', value)
   }
 
   /** The state at this moment. */
@@ -156,7 +156,7 @@ export class Registration implements AsyncDisposable {
    */
   async update(value: Bytes, options: CallOptions = {}): Promise<void> {
     checkCall('update()', options)
-    const bytes = keyBytes('value', value)
+    const bytes = ownBytes('value', value)
     if (this.#closing.signal.aborted) throw closedError()
     this.#value = bytes
     const lease = this.#lease

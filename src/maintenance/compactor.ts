@@ -3,7 +3,7 @@ import { Emitter } from '../core/emitter.js'
 import { InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { assertKnownOptions, intervalMs, keyBytes, oneOf } from '../core/validate.js'
+import { assertKnownOptions, intervalMs, oneOf, ownBytes } from '../core/validate.js'
 import { sleep } from '../core/wait.js'
 import { key as keyOf } from '../kv/compare.js'
 import type { Kv } from '../kv/kv.js'
@@ -106,7 +106,7 @@ export class Compactor implements AsyncDisposable {
     this.#host = host
     this.#retainMs = finite('retainMs', options.retainMs ?? defaults.retainMs)
     this.#intervalMs = finite('intervalMs', options.intervalMs ?? this.#retainMs)
-    this.#key = keyBytes('key', options.key ?? defaults.key)
+    this.#key = ownBytes('key', options.key ?? defaults.key)
     if (this.#key.length === 0) throw new InvalidArgumentError('`key` must not be empty')
     this.#running = this.#run()
   }

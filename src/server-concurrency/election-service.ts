@@ -1,7 +1,7 @@
 import { EtcdError, InvalidArgumentError, isEtcdError } from '../core/errors.js'
 import type { Bytes } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
-import { assertKnownOptions, describe, hexId, keyBytes, optionalSignal } from '../core/validate.js'
+import { assertKnownOptions, describe, hexId, optionalSignal, ownBytes } from '../core/validate.js'
 import type { LeaderKeyInit, LeaderResponse } from '../protobuf/generated/messages.js'
 import { type Method, methods } from '../protobuf/methods.js'
 import { serverStream } from '../streams/server-stream.js'
@@ -49,7 +49,7 @@ export class ElectionService {
     checkCall('electionService.campaign()', options)
     const election = this.#names.into('name', name)
     const id = hexId('lease', lease)
-    const request = { name: election, lease: id, value: keyBytes('value', value) }
+    const request = { name: election, lease: id, value: ownBytes('value', value) }
     const { leader } = await this.#call(methods.Election.Campaign, request, options)
     if (leader === undefined) throw new EtcdError('the answer lacks the leader', badAnswer)
     const { key, rev } = leader
@@ -68,7 +68,7 @@ export class ElectionService {
    */
   async proclaim(leader: LeaderKey, value: Bytes, options?: CallOptions): Promise<void> {
     checkCall('electionService.proclaim()', options)
-    const request = { leader: this.#proof(leader), value: keyBytes('value', value) }
+    const request = { leader: this.#proof(leader), value: ownBytes('value', value) }
     await this.#call(methods.Election.Proclaim, request, options)
   }
 

@@ -2,7 +2,7 @@ import { fullJitterMs } from '../../core/backoff.js'
 import { InvalidArgumentError } from '../../core/errors.js'
 import type { Bytes } from '../../core/key-range.js'
 import type { KeyValue } from '../../core/key-value.js'
-import { describe, keyBytes } from '../../core/validate.js'
+import { describe, ownBytes } from '../../core/validate.js'
 import { sleep, timeLeft } from '../../core/wait.js'
 import { key } from '../../kv/compare.js'
 import { put } from '../../kv/operation.js'
@@ -55,7 +55,7 @@ export class PriorityQueue {
       const expected = `an integer from 0 to ${maxPriority}`
       throw new InvalidArgumentError(`\`priority\` must be ${expected}, got ${describe(priority)}`)
     }
-    const bytes = keyBytes('value', value)
+    const bytes = ownBytes('value', value)
     const left = timeLeft(options.timeoutMs ?? this.#timeoutMs)
     for (let attempt = 1; ; attempt += 1) {
       const bounds = (): CallOptions => ({ signal: options.signal, timeoutMs: left() })

@@ -1,6 +1,6 @@
 import type { Bytes } from '../../core/key-range.js'
 import type { KeyValue } from '../../core/key-value.js'
-import { keyBytes } from '../../core/validate.js'
+import { ownBytes } from '../../core/validate.js'
 import { key } from '../../kv/compare.js'
 import { put } from '../../kv/operation.js'
 import { checkCall } from '../../transport/call-options.js'
@@ -42,7 +42,7 @@ export class Queue {
   /** Adds an item. Not repeated after a lost answer: the effect of the error is then `unknown`. */
   async enqueue(value: Bytes, options: CallOptions = {}): Promise<EnqueueResult> {
     checkCall('enqueue()', options)
-    const bytes = keyBytes('value', value)
+    const bytes = ownBytes('value', value)
     for (;;) {
       const item = `${this.name}/${itemName()}`
       const transaction = this.#store.txn().if(key(item).missing()).then(put(item, bytes))

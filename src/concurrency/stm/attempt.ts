@@ -4,7 +4,7 @@ import type { KeyValue } from '../../core/key-value.js'
 import { assertKnownOptions, describe } from '../../core/validate.js'
 import type { Comparison } from '../../kv/compare.js'
 import { get } from '../../kv/operation.js'
-import { someKey } from '../../kv/requests.js'
+import { ownKey } from '../../kv/requests.js'
 import type { CallOptions } from '../../transport/transport.js'
 import type { IsolationRules } from './isolation.js'
 import { idOf, ReadSet, type Snapshot, type StmStore } from './read-set.js'
@@ -60,7 +60,7 @@ export class Attempt implements StmTransaction {
   async getAll(keys: readonly Bytes[]): Promise<(KeyValue | undefined)[]> {
     this.#assertRunning('read')
     if (!Array.isArray(keys)) throw new InvalidArgumentError(`\`keys\` must be an array, got ${describe(keys)}`)
-    const bytes = keys.map(someKey)
+    const bytes = keys.map(ownKey)
     const written = bytes.map((key) => this.#writes.get(key))
     const unwritten = bytes.filter((_, index) => written[index] === undefined)
     const read = (await this.reads.read(unwritten)).values()

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from '../../core/errors.js'
 import type { Bytes } from '../../core/key-range.js'
 import { describe, oneOf, positiveInteger } from '../../core/validate.js'
 import { notInTime, type Obstacle, sleep, timeLeft, waitWithin } from '../../core/wait.js'
-import { someKey } from '../../kv/requests.js'
+import { ownKey } from '../../kv/requests.js'
 import { callOptionNames, checkCall } from '../../transport/call-options.js'
 import type { CallOptions } from '../../transport/transport.js'
 import { Attempt } from './attempt.js'
@@ -116,6 +116,6 @@ async function run<T>(
 }
 
 function prefetchKeys(prefetch: unknown): Buffer[] {
-  if (Array.isArray(prefetch)) return prefetch.map(someKey)
+  if (Array.isArray(prefetch)) return prefetch.map(ownKey)
   throw new InvalidArgumentError(`\`prefetch\` must be an array of keys, got ${describe(prefetch)}`)
 }

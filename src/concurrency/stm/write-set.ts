@@ -1,8 +1,8 @@
 import type { Bytes } from '../../core/key-range.js'
 import { KeyValue } from '../../core/key-value.js'
-import { keyBytes } from '../../core/validate.js'
+import { ownBytes } from '../../core/validate.js'
 import { deleteKey, type Operation, put } from '../../kv/operation.js'
-import { someKey } from '../../kv/requests.js'
+import { ownKey } from '../../kv/requests.js'
 import { idOf } from './read-set.js'
 import type { StmPutOptions } from './stm-transaction.js'
 
@@ -26,14 +26,15 @@ export class WriteSet {
   }
 
   put(name: Bytes, value: Bytes, { lease, ignoreLease }: StmPutOptions): void {
-    const key = someKey(name)
+    const key = ownKey(name)
+    const bytes = ownBytes('value', value)
     const fields = ignoreLease === true ? { ignoreLease } : { lease }
-    const kv = Object.assign(new KeyValue(), { key, value: keyBytes('value', value), lease })
-    this.#writes.set(idOf(key), { key, kv, operation: put(key, value, fields) })
+    const kv = Object.assign(new KeyValue(), { key, value: bytes, lease })
+    this.#writes.set(idOf(key), { key, kv, operation: put(key, bytes, fields) })
   }
 
   delete(name: Bytes): void {
-    const key = someKey(name)
+    const key = ownKey(name)
     this.#writes.set(idOf(key), { key, kv: undefined, operation: deleteKey(key) })
   }
 
