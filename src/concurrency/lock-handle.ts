@@ -4,7 +4,7 @@ import { type Comparison, key } from '../kv/compare.js'
 import type { LockObserver } from './concurrency-host.js'
 import type { HeldLock } from './held-lock.js'
 import { LockLostError } from './lock-errors.js'
-import type { LockRequest } from './lock-options.js'
+import { checkLockValue, type LockRequest } from './lock-options.js'
 import { type ReleaseHost, releaseWithin, rewriteWithin } from './release.js'
 
 /** The parts of a lock handle. */
@@ -94,8 +94,9 @@ export class LockHandle implements AsyncDisposable {
    * @throws `LockLostError` if the lock is no longer held. `DEADLINE_EXCEEDED` after the client's `timeoutMs`: the value may then
    * be written later, while the lock is held.
    */
-  rewrite(value: string): Promise<void> {
-    const written = this.#writing.then(() => this.#rewrite(value))
+  async rewrite(value: string): Promise<void> {
+    const text = checkLockValue(value)
+    const written = this.#writing.then(() => this.#rewrite(text))
     this.#writing = written.catch(() => {})
     return rewriteWithin(written, this.keyText, this.#init.host)
   }

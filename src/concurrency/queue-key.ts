@@ -157,7 +157,9 @@ export class QueueKey {
       for await (const { events } of batchesUntilCompacted(this.#store, this.key, { startRevision, signal })) {
         if (events.some(({ type, kv }) => type === 'delete' || kv.lease !== this.session.id)) return
       }
-      const { responses, revision } = await this.#store.txn().then(get(this.key)).commit({ signal })
+      // A watch outlasts an outage; the read after a compaction must, too.
+      const reading = this.#store.txn().then(get(this.key))
+      const { responses, revision } = await this.#settle(() => reading.commit({ signal }), signal)
       if (!this.#isOurs(responses[0])) return
       startRevision = revision + 1
     }

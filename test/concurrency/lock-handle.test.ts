@@ -82,6 +82,7 @@ describe('A lock handle', () => {
     const { lock, rewrites } = lockOf()
     await lock.release()
     await assert.rejects(lock.rewrite('late'), LockLostError)
+    await assert.rejects(lock.rewrite(Buffer.from('late') as never), /`value` must be a string, got bytes/)
     assert.equal(rewrites.length, 0)
   })
 

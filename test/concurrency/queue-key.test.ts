@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { KeyStore } from '../../src/concurrency/concurrency-host.js'
 import { ForeignKeyError, QueueKey } from '../../src/concurrency/queue-key.js'
-import { EtcdError } from '../../src/core/errors.js'
+import { CompactedError, EtcdError } from '../../src/core/errors.js'
 import { key as keyOf } from '../../src/kv/compare.js'
 import type { Session } from '../../src/lease/session.js'
 import { FakeClock } from '../support/fake-clock.js'
@@ -90,6 +90,24 @@ describe('The key of a holder', () => {
     assert.equal(await key.ifExists([], new AbortController().signal), undefined)
     await key.leave()
     assert.deepEqual([stored(), ends], ['theirs', ['released']])
+  })
+
+  test('is known to be deleted although its history is compacted and the read after that fails', async (t) => {
+    const { clock, store, key, create } = queueKey(t)
+    await create()
+    const compacted = async function* (): AsyncGenerator<never> {
+      throw new CompactedError('compacted', { effect: 'none' })
+    }
+    Object.assign(store, { watch: () => ({ batches: compacted }) })
+    store.transits.push(fails(cut), fails(cut))
+    store.delete('jobs/1')
+    let isDeleted = false
+    const waiting = key.whenDeleted(new AbortController().signal).then(() => {
+      isDeleted = true
+    })
+    await clock.advance(200)
+    await waiting
+    assert.ok(isDeleted)
   })
 
   test('that cannot be deleted is left to the end of its lease', async (t) => {
