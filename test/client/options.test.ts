@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
+import { inspect } from 'node:util'
 import { type ClientOptions, resolveOptions } from '../../src/client/options.js'
 import { Etcd, InvalidArgumentError } from '../../src/index.js'
 
@@ -41,6 +42,19 @@ describe('An option', () => {
     assert.deepEqual(discovery, { domain: 'a', name: 'b', resolver, intervalMs: 5, refreshMs: 5 })
   })
 
+  test('that is a secret is in no message', () => {
+    for (const auth of [
+      { username: 'app', password: 48151623 },
+      { username: 'app', password: 42n },
+      { token: 'a\nb' },
+    ]) {
+      assert.throws(
+        () => resolveOptions({ endpoints, auth: auth as never }),
+        ({ message }: Error) => /`auth\.\w+` must be /.test(message) && !/4815|42|a\nb/.test(message),
+      )
+    }
+  })
+
   test('may be part of a connection string', () => {
     const { auth, namespace } = resolveOptions('etcds://app:p%40w@127.0.0.1:1/tenant/')
     assert.deepEqual(auth, { username: 'app', password: 'p@w' })
@@ -58,7 +72,7 @@ describe('A client', () => {
     clientOf(t, { endpoints })
     assert.equal(warn.mock.callCount(), 0)
     clientOf(t, { endpoints, auth })
-    clientOf(t, { endpoints, auth })
+    assert.doesNotMatch(inspect(clientOf(t, { endpoints, auth }), { depth: null }), /hush/)
     const [warning, ...more] = warn.mock.calls.map(({ arguments: [text, options] }) => [text, options])
     assert.deepEqual(more, [])
     assert.deepEqual(warning, [
@@ -69,12 +83,15 @@ describe('A client', () => {
 
   test('with TLS gets no endpoints without, and those without a scheme have TLS', (t) => {
     const etcd = clientOf(t, { endpoints: '127.0.0.1:1', tls: {} })
-    assert.throws(() => etcd.setEndpoints(['http://127.0.0.1:2']), InvalidArgumentError)
+    const urls = (client: Etcd): string[] => client.endpoints().map(({ endpoint }) => endpoint)
+    assert.deepEqual(urls(etcd), ['https://127.0.0.1:1'])
     etcd.setEndpoints('127.0.0.1:3')
-    assert.deepEqual(
-      etcd.endpoints().map(({ endpoint }) => endpoint),
-      ['https://127.0.0.1:3'],
-    )
+    assert.deepEqual(urls(etcd), ['https://127.0.0.1:3'])
+    const withoutOption = clientOf(t, { endpoints: 'https://127.0.0.1:1' })
+    for (const client of [etcd, withoutOption]) {
+      assert.throws(() => client.setEndpoints(['http://127.0.0.1:2']), InvalidArgumentError)
+    }
+    assert.deepEqual(urls(withoutOption), ['https://127.0.0.1:1'])
   })
 
   test('emits `closed` as its last event, once, and gets no endpoints after it', async (t) => {

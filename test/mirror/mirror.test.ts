@@ -3,6 +3,7 @@ import { describe, type TestContext, test } from 'node:test'
 import type { KeyRange } from '../../src/core/key-range.js'
 import type { KeyValue } from '../../src/core/key-value.js'
 import type { Operation } from '../../src/kv/operation.js'
+import { differences } from '../../src/mirror/difference.js'
 import { Mirror } from '../../src/mirror/mirror.js'
 import {
   checkSides,
@@ -287,6 +288,24 @@ describe('A mirror', () => {
     }
   })
 
+  test('adds the ID of the source to a progress that was stored without it', async (t) => {
+    const to = new Destination()
+    to.put(progressKey, stored({ phase: 'following', clusterId: undefined, revision: 40 }))
+    const { mirror, watches } = mirroring(t, [], {}, to)
+    await mirror.synced()
+    watches[0]?.feed(batchOf(41, { 'p/a': '' }))
+    await mirror.synced(41)
+    assert.equal((to.progress as Progress).clusterId, 'c1')
+  })
+
+  test('that is awaited in vain has the failure that it retries as the reason', async (t) => {
+    const to = new Destination()
+    const noLeader = failure('NO_LEADER')
+    to.readFailures.push(...Array.from({ length: 9 }, () => noLeader))
+    const { mirror } = mirroring(t, [], {}, to)
+    await assert.rejects(mirror.synced(0, { timeoutMs: 30 }), { code: 'DEADLINE_EXCEEDED', cause: noLeader })
+  })
+
   test('never copies a key to its progress key', async (t) => {
     const { mirror, to } = mirroring(t, ['p/a', 'p/progress'], { progressKey: 'p/progress' })
     await mirror.synced()
@@ -298,6 +317,24 @@ describe('A mirror', () => {
     const progress = { phase: 'following', clusterId: 'c1', revision: 40 } as const
     to.put(progressKey, encodeProgress(progress, Buffer.from('other/'), 'stamp'))
     await assert.rejects(mirroring(t, [], {}, to).mirror.synced(), { code: 'DECODE_FAILED', message: /"other\/"/ })
+  })
+})
+
+describe('The comparison of both sides', () => {
+  test('ends the listings of both when it is left', async () => {
+    const ended: string[] = []
+    const side = (name: string) => ({
+      prefixLength: 0,
+      kvs: (async function* () {
+        try {
+          yield* [kvOf(`${name}1`, '', 1), kvOf(`${name}2`, '', 1)]
+        } finally {
+          ended.push(name)
+        }
+      })(),
+    })
+    for await (const _ of differences(side('a'), side('b'))) break
+    assert.deepEqual(ended.sort(), ['a', 'b'])
   })
 })
 

@@ -39,6 +39,9 @@ describe('Typed values', () => {
       watch: {},
     })
     const typed = new TypedKeyspace(target as TypedStore, prefix, codec)
+    const wrong = { toJSON: () => assert.fail('not now') } as never
+    await assert.rejects(typed.put('a', wrong), ({ cause }: Error) => cause instanceof assert.AssertionError)
+    assert.deepEqual(calls, [])
     const options = { timeoutMs: 7 }
     const value = codec.encode(5)
     await typed.get('a', options)
