@@ -199,7 +199,6 @@ export class Leases {
       onClosed: (closed) => this.#registrations.delete(closed),
     }
     const registration = new Registration(host, kv, pair, positiveInteger('ttlSeconds', ttlSeconds))
-    if (this.#isClosed) throw closedError()
     // Before it is established, so that `close()` ends it in any case.
     this.#registrations.add(registration)
     try {
@@ -236,6 +235,7 @@ export class Leases {
   /** Grants a lease without keeping it alive. If it had expired when the grant was answered, another one is granted. */
   async #grantOnly(ttlSeconds: number, options: Omit<GrantOptions, 'keepAlive'>): Promise<GrantedLease> {
     const TTL = positiveInteger('ttlSeconds', ttlSeconds)
+    if (this.#isClosed) throw closedError()
     const chosen = options.id === undefined ? undefined : toLeaseId('id', options.id)
     const left = timeLeft(options.timeoutMs ?? this.#host.timeoutMs)
     for (;;) {

@@ -104,7 +104,7 @@ export class PooledLease {
   async #renewNow(): Promise<boolean> {
     try {
       const { ttlSeconds, sentAt } = await this.#renewOnce(this.id, this.#ttlSeconds)
-      this.#expiresAt = Math.max(this.#expiresAt, sentAt + ttlSeconds * 1000)
+      this.#expiresAt = sentAt + ttlSeconds * 1000
       return true
     } catch (error) {
       if (isEtcdError(error, 'LEASE_NOT_FOUND')) return false

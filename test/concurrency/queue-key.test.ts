@@ -95,10 +95,8 @@ describe('The key of a holder', () => {
   test('is known to be deleted although its history is compacted and the read after that fails', async (t) => {
     const { clock, store, key, create } = queueKey(t)
     await create()
-    const compacted = async function* (): AsyncGenerator<never> {
-      throw new CompactedError('compacted', { effect: 'none' })
-    }
-    Object.assign(store, { watch: () => ({ batches: compacted }) })
+    const next = () => Promise.reject(new CompactedError('compacted', { effect: 'none' }))
+    Object.assign(store, { watch: () => ({ batches: () => ({ [Symbol.asyncIterator]: () => ({ next }) }) }) })
     store.transits.push(fails(cut), fails(cut))
     store.delete('jobs/1')
     let isDeleted = false

@@ -77,6 +77,17 @@ describe('The keep-alive scheduler', () => {
     assert.equal(reasonOf(second), 'stalled')
   })
 
+  test('reports `expired` if nothing could be done before the expiry, however late it is noticed', async (t) => {
+    const clock = new FakeClock(t)
+    const bench = new Bench(t)
+    bench.isReachable = false
+    const lease = bench.lease('a', 10)
+    await clock.advance(9000)
+    clock.block(2000)
+    await clock.advance(0)
+    assert.equal(reasonOf(lease), 'expired')
+  })
+
   test('renews a lease of 3 s early enough for an election and several attempts', async (t) => {
     const bench = new Bench(t)
     const leftAfter = (ttlSeconds: number): number => {

@@ -42,6 +42,13 @@ function leaseOf(overMs: number) {
 const notFound = new EtcdError('none', { code: 'LEASE_NOT_FOUND', effect: 'none' })
 
 describe('The lease pool', () => {
+  test('adds a tenth to the TTL, at least 1 s and at most 60 s', async (t) => {
+    const { clock, granted, pool } = poolOf(t)
+    for (const ttlSeconds of [1, 60, 100_000]) await pool.take(ttlSeconds, {})
+    const seconds = [...granted.values()].map(({ expiresAt }) => (expiresAt - clock.now) / 1000)
+    assert.deepEqual(seconds, [2, 66, 100_060])
+  })
+
   for (const ttlSeconds of [1, 10, 15, 600]) {
     test(`grants at most 110 leases for 100,000 keys in ten times ${ttlSeconds} s`, async (t) => {
       const { clock, granted, pool } = poolOf(t)
@@ -152,6 +159,16 @@ describe('A pooled lease', () => {
     quick.lease.leave()
     await clock.advance(60_000)
     assert.deepEqual([quick.renewals.length, clock.timers], [0, 0])
+  })
+
+  test('is renewed again soon if a renewal during a put fails', async (t) => {
+    const clock = new FakeClock(t)
+    const { lease, renewals } = leaseOf(0)
+    await clock.advance(1700)
+    renewals[0]?.reject(new EtcdError('cut', { code: 'CONNECTION_LOST', effect: 'unknown', retryable: true }))
+    await clock.advance(200)
+    assert.equal(renewals.length, 2)
+    lease.leave()
   })
 
   test('is renewed once more if the response took longer than it outlasts its keys', async () => {

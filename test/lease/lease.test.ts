@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { EtcdError } from '../../src/core/errors.js'
 import { Leases } from '../../src/lease/leases.js'
+import type { RegistrationKv } from '../../src/lease/registered-key.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { leaseNotFound } from '../support/fake-lease.js'
 import { type FakeCall, fakeTransport, header } from '../support/fake-transport.js'
@@ -15,17 +16,18 @@ function leasesOf(t: TestContext, answers: Partial<Record<string, (call: FakeCal
     (answers[call.method] ?? (() => ({ header: header({ revision: 7 }), TTL: 10 })))(call),
   )
   const revoked: unknown[] = []
+  const lost: string[] = []
   const leases = new Leases({
     transport,
     keepAlives: bench.scheduler,
     events: { emit: () => {} },
-    onLost: () => {},
+    onLost: ({ leaseId }) => lost.push(leaseId),
     onRevoked: (revision) => revoked.push(revision),
     timeoutMs: 1000,
     obstacle: () => undefined,
   })
   const sent = () => transport.calls.map(({ method }) => method)
-  return { bench, clock, leases, revoked, sent }
+  return { bench, calls: transport.calls, clock, leases, lost, revoked, sent }
 }
 
 const revocation = 'Lease.LeaseRevoke'
@@ -107,6 +109,85 @@ describe('A granted lease', () => {
     const lease = await leases.grant(10)
     await assert.rejects(leases.revoke(lease.id), { code: 'LEASE_NOT_FOUND' })
     assert.deepEqual([lease.isAlive(), lease.state], [false, 'revoked'])
+  })
+
+  test('is found by any notation of its ID', async (t) => {
+    const { calls, leases } = leasesOf(t)
+    const lease = await leases.grant(10, { id: '00ABC' })
+    assert.equal(lease.id, 'abc')
+    await leases.revoke('0abC')
+    assert.deepEqual([calls.at(-1)?.request, lease.state], [{ ID: 'abc' }, 'revoked'])
+  })
+
+  test('is not renewed after it was closed or revoked, and is lost before a timer could report it', async (t) => {
+    const { bench, clock, leases } = leasesOf(t)
+    const [first, second, third] = [await leases.grant(10), await leases.grant(10), await leases.grant(10)]
+    assert.equal(bench.scheduler.keptAlive, 3)
+    first.close()
+    await second.revoke()
+    assert.equal(bench.scheduler.keptAlive, 1)
+    clock.block(10_000)
+    assert.ok(third.signal.aborted)
+  })
+
+  test('is granted no more once the client closes, nor is a registration', async (t) => {
+    const { calls, leases } = leasesOf(t)
+    const kv = { put: async () => ({ revision: 7 }), watch: async function* () {} } as unknown as RegistrationKv
+    await leases.register(kv, ['a', ''], {})
+    assert.deepEqual(calls[0]?.request, { TTL: 15, ID: Object(calls[0]?.request).ID })
+    await leases.close()
+    const { length } = calls
+    for (const late of [() => leases.grant(10), () => leases.take(10, {}), () => leases.register(kv, ['b', ''], {})]) {
+      await assert.rejects(late, { code: 'CLOSED', effect: 'none' })
+    }
+    assert.equal(calls.length, length)
+  })
+
+  test('is renewed for one caller as long as that waits', async (t) => {
+    const { bench, clock, leases } = leasesOf(t)
+    const reason = new Error('enough')
+    await assert.rejects(leases.keepAliveOnce('abc', { signal: AbortSignal.abort(reason) }), reason)
+    assert.equal(bench.streams.length, 0)
+    const controller = new AbortController()
+    const renewing = leases.keepAliveOnce('abc', { signal: controller.signal })
+    assert.equal(bench.scheduler.keptAlive, 1)
+    controller.abort(reason)
+    await assert.rejects(renewing, reason)
+    assert.deepEqual([bench.scheduler.keptAlive, clock.timers], [0, 0])
+  })
+
+  test('and a renewal of it that a caller waits for end with its revocation', async (t) => {
+    const { clock, leases } = leasesOf(t)
+    const lease = await leases.grant(10, { id: 'abc' })
+    const renewing = assert.rejects(leases.keepAliveOnce('abc'), { code: 'LEASE_NOT_FOUND', effect: 'none' })
+    await leases.revoke('abc')
+    await renewing
+    assert.equal(lease.state, 'revoked')
+    await clock.advance(0)
+  })
+
+  test('has the state of its end, whatever comes after it', async (t) => {
+    const { clock, leases, lost } = leasesOf(t)
+    const [closed, expired] = [await leases.grant(10), await leases.grant(10)]
+    closed.close()
+    clock.block(20_000)
+    assert.deepEqual([closed.state, expired.state], ['closed', 'expired'])
+    expired.close()
+    await expired.revoke()
+    assert.equal(expired.state, 'expired')
+    assert.deepEqual(lost, [expired.id])
+  })
+
+  test('is read from a member that has a leader, also by one that is behind', async (t) => {
+    const { calls, leases } = leasesOf(t, { 'Lease.LeaseLeases': () => ({ leases: [{ ID: 'abc' }, {}] }) })
+    assert.deepEqual(await leases.list(), ['abc'])
+    await leases.timeToLive('abc')
+    for (const { context } of calls) {
+      assert.deepEqual(
+        [context.repeatable, context.requiresFloor, context.skipsRevisionCheck, context.proposal],
+        [true, true, true, false],
+      )
+    }
   })
 
   test('stays alive if revoke() is called with wrong options', async (t) => {

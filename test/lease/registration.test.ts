@@ -69,6 +69,50 @@ describe('The key of a registration', () => {
     assert.notEqual(stored()[0], 'second')
   })
 
+  test('that is taken is reported once, whoever writes it', async (t) => {
+    const { store, emitted } = await registered(t)
+    for (const owner of ['a', 'b', 'c']) {
+      store.write('svc', 'theirs', owner)
+      store.emit('svc', store.revision, owner)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.deepEqual(emitted, [['registrationTaken', 'svc', { leaseId: 'a' }]])
+  })
+
+  test('is put with another lease if the first has ended meanwhile, and no lease is left if it cannot be put', async (t) => {
+    const leases: FakeLease[] = []
+    const host: RegistrationHost = {
+      events: { emit: () => {} },
+      timeoutMs: 10_000,
+      grant: async (ttlSeconds) => {
+        leases.push(new FakeLease(String(leases.length + 1), ttlSeconds))
+        return leases.at(-1)?.lease ?? assert.fail()
+      },
+      revoked: () => {},
+      onClosed: () => {},
+    }
+    const store = new MemoryStore()
+    const failures = [leaseNotFound()]
+    const put = store.put.bind(store)
+    store.put = async (...args) => {
+      const failure = failures.shift()
+      if (failure !== undefined) throw failure
+      return put(...args)
+    }
+    const kv = store as unknown as RegistrationKv
+    const registration = new Registration(host, kv, ['svc', 'first'], 10)
+    t.after(() => registration.close())
+    await registration.establish({})
+    assert.equal(registration.leaseId, '2')
+    failures.push(new EtcdError('denied', { code: 'PERMISSION_DENIED', effect: 'none' }))
+    const refused = new Registration(host, kv, ['other', ''], 10)
+    await assert.rejects(refused.establish({}), { code: 'PERMISSION_DENIED' })
+    assert.deepEqual(
+      leases.map(({ revocations }) => revocations),
+      [1, 0, 1],
+    )
+  })
+
   test('is put with a new lease and the new value if an update finds that its lease is gone', async (t) => {
     const { clock, store, emitted, registration, stored } = await registered(t)
     store.transits.push(

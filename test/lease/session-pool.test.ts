@@ -73,6 +73,39 @@ describe('The lease of sessions', () => {
     assert.deepEqual(revocations(granted), [1, 1])
   })
 
+  test('is shared by a session until its first release', async (t) => {
+    const { clock, granted, pool } = poolOf(t)
+    const [first, second] = [await pool.acquire(10, {}), await pool.acquire(10, {})]
+    assert.deepEqual([first.state, first.isAlive()], [undefined, true])
+    first.release()
+    first.release()
+    assert.deepEqual([first.state, first.isAlive()], ['closed', false])
+    await clock.advance(60_000)
+    assert.deepEqual([second.isAlive(), ...revocations(granted)], [true, 0])
+  })
+
+  test('that is granted while the client closes is revoked before that is done, and serves nobody', async (t) => {
+    const clock = new FakeClock(t)
+    const granted: FakeLease[] = []
+    const pool = new SessionPool(async (ttlSeconds) => {
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      granted.push(new FakeLease('1', ttlSeconds))
+      return granted[0]?.lease ?? assert.fail()
+    })
+    const acquiring = assert.rejects(pool.acquire(10, {}), { code: 'CLOSED' })
+    let isClosed = false
+    const closing = pool.close()?.then(() => {
+      isClosed = true
+    })
+    await clock.advance(499)
+    assert.equal(isClosed, false)
+    await clock.advance(1)
+    await Promise.all([acquiring, closing])
+    assert.deepEqual(revocations(granted), [1])
+    await assert.rejects(pool.acquire(10, {}), { code: 'CLOSED' })
+    assert.equal(granted.length, 1)
+  })
+
   test('is revoked when it has run out here, since its keys may exist in the cluster for a while', async (t) => {
     for (const [reason, expected] of [
       ['expired', 1],
