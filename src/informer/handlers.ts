@@ -60,7 +60,7 @@ export class Handlers<T> {
     }
     const member: Member<T> = { queue, end }
     this.#members.add(member)
-    if (now !== undefined) queue.replace(now, from === undefined ? 'list' : 'resync')
+    if (now !== undefined) queue.replace(now, 'resync')
     const close = (): void => end(new Error('the subscription was closed'))
     return { ready: promise, close, [Symbol.dispose]: close }
   }

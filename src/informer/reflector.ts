@@ -211,9 +211,8 @@ export class Reflector {
 
   /** The gap that the next listing closes. Before the first listing nothing can be missed. */
   #gapAfter(error: unknown, gap: Gap | undefined): Gap | undefined {
-    if (this.#revision === 0) return undefined
+    if (this.#revision === 0 || gap !== undefined) return gap
     const code = isEtcdError(error) ? error.code : 'UNKNOWN'
-    if (gap !== undefined && !rewinds.has(code)) return gap
     const compactRevision = error instanceof CompactedError ? error.compactRevision : undefined
     return { code, fromRevision: this.#revision, compactRevision }
   }

@@ -113,7 +113,6 @@ export class MergedWatch {
   }
 
   #ended(error: unknown): void {
-    if (this.#isEnded) return
     this.end()
     this.#init.queue.fail(error)
   }
@@ -125,9 +124,7 @@ export class MergedWatch {
     if (passed > this.#released) {
       this.#unanswered = 0
       const { queue } = this.#init
-      const batches = this.#parts
-        .flatMap((part) => part.takeUpTo(passed))
-        .filter(({ revision }) => revision > this.#released)
+      const batches = this.#parts.flatMap((part) => part.takeUpTo(passed))
       this.#released = passed
       for (const batch of joined(batches)) queue.onBatch(batch)
       if (queue.next <= passed) queue.onProgress(passed)

@@ -42,7 +42,7 @@ const backoff = { baseMs: 100, maxMs: 5000 }
 export class ResyncQueue extends WatchQueue {
   readonly #source: ResyncSource
   readonly #map: WatchQueueOptions['map']
-  readonly #only: WatchEvent['type'] | undefined
+  readonly #only: 'put' | undefined
   readonly #closing = new AbortController()
   /** The history that all events so far belong to. */
   readonly #history: History
@@ -139,11 +139,12 @@ export class ResyncQueue extends WatchQueue {
     )
     const events = [...deletions, ...written.map((kv) => new WatchEvent('put', kv, undefined))]
     for (const event of events) this.#record(event)
-    const delivered = this.#only === undefined ? events : events.filter(({ type }) => type === this.#only)
-    return { revision, events: delivered.sort((a, b) => a.revision - b.revision), resync: true }
+    return { revision, events: events.sort((a, b) => a.revision - b.revision), resync: true }
   }
 
   #record({ type, kv }: WatchEvent): void {
+    // Without deletions, keys would be kept for good, and none of them is reported as deleted.
+    if (this.#only === 'put') return
     const id = kv.key.toString('latin1')
     if (type === 'put') this.#reported.set(id, kv.modRevision)
     else this.#reported.delete(id)

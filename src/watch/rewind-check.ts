@@ -1,5 +1,5 @@
 import { halfJitterMs } from '../core/backoff.js'
-import { EtcdError, isEtcdError } from '../core/errors.js'
+import { EtcdError } from '../core/errors.js'
 import { sleep } from '../core/wait.js'
 import type { ServerWatch } from './server-watch.js'
 
@@ -72,12 +72,9 @@ export class RewindCheck {
     const [watch] = suspects.keys()
     if (watch === undefined) return undefined
     try {
-      return await this.#host.currentRevision(watch).catch((error: unknown) => {
-        // The first call that notices the rewind fails; the next one returns the revision.
-        if (isEtcdError(error, 'REVISION_REWOUND')) return this.#host.currentRevision(watch)
-        throw error
-      })
+      return await this.#host.currentRevision(watch)
     } catch {
+      // The first call that notices a rewind fails, too; the next one returns the revision.
       return undefined
     }
   }

@@ -148,6 +148,7 @@ export class WatchQueue implements Subscriber {
   /** Closes the watch for the consumer and drops buffered events. */
   close(): void {
     if (this.#ending?.kind === 'closed') return
+    const hasFailed = this.#ending !== undefined
     this.#ending = { kind: 'closed' }
     this.#state = 'ended'
     this.#endpoint = undefined
@@ -158,7 +159,7 @@ export class WatchQueue implements Subscriber {
     this.#bufferedBytes = 0
     this.#ready.reject(new EtcdError('the watch is closed', { code: 'CLOSED', effect: 'none' }))
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(undefined)
-    this.#options.onEnded?.()
+    if (!hasFailed) this.#options.onEnded?.()
   }
 
   /** Delivery starts at `next`. After a resync, the consumer may not have received the listing yet. */

@@ -350,11 +350,13 @@ describe('An informer', () => {
     source.happen(batchOf(10, { d: '1' }))
     source.happen(batchOf(11, { e: '1' }))
     await settled()
+    const sources: string[] = []
     const words = await Promise.all(
       streams.map(async (stream) => {
         const found: string[] = []
         for await (const change of stream) {
           found.push(inShort(change))
+          sources.push(change.source)
           if (change.keyText === 'e') return found.join(' ')
         }
         return assert.fail('the iteration ended')
@@ -368,6 +370,8 @@ describe('An informer', () => {
       '+d=1 +e=1',
       '+e=1',
     ])
+    const counts = ['list', 'watch', 'resync'].map((source) => sources.filter((each) => each === source).length)
+    assert.deepEqual(counts, [3, 11, 7], 'what an iteration has missed is a resync')
     assert.equal(informer.stats().handlers.length, 1, 'left loops leave nothing')
   })
 

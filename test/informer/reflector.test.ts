@@ -290,6 +290,32 @@ describe('A reflector', () => {
     assert.deepEqual(target.reported, ['a@70', 'retrying after NO_LEADER', 'a@71'])
   })
 
+  test('accepts a listing of the revision that it has shown', async (t) => {
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ a: '1' }, 70)])
+    reflector.start()
+    await settled()
+    source.fail(compacted(71))
+    await settled()
+    assert.deepEqual(target.reported, ['a@70', 'a@70'])
+  })
+
+  test('accepts an older listing if the cluster is restored while it waits to list again', async (t) => {
+    const tick = mockTimers(t)
+    const { source, target, reflector } = createReflector(t)
+    source.listings.push([pageOf({ a: '1' }, 70)], [pageOf({ old: '1' }, 20)])
+    reflector.start()
+    await settled()
+    source.fail(failure('WATCH_CANCELED'))
+    await settled()
+    source.restored(20)
+    await tick(1000)
+    assert.deepEqual(
+      [target.reported.at(-1), target.gaps.map(({ code }) => code)],
+      ['other old@20', ['REVISION_REWOUND']],
+    )
+  })
+
   test('reports a watch that ended for any other reason', async (t) => {
     const tick = mockTimers(t)
     const { source, target, reflector } = createReflector(t)

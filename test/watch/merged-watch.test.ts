@@ -270,8 +270,8 @@ describe('A merged watch', () => {
     merged.end()
   })
 
-  test('moves off the shared stream while its buffer is full, and continues', async () => {
-    const { streams, queue, merged } = watching({ start: 10, max: 2 })
+  test('moves off the shared stream while its buffer is full, and continues', async (t) => {
+    const { streams, multiplexer, queue, merged } = watching({ start: 10, max: 2 })
     await settled()
     const shared = streams.last
     shared.created(1, 20)
@@ -289,8 +289,10 @@ describe('A merged watch', () => {
     streams.last.created(1, 20)
     shared.progress(20)
     assert.deepEqual(taken(queue), ['13:1'])
+    const drained = t.mock.method(multiplexer, 'drained')
     streams.last.events(1, 15)
     assert.deepEqual(taken(queue), ['15:1'])
+    assert.equal(drained.mock.callCount(), 0, 'it has kept up since')
     merged.end()
   })
 

@@ -267,6 +267,18 @@ describe('The watch multiplexer', () => {
     multiplexer.close()
   })
 
+  test('stays on the only member while it drains', async () => {
+    const { multiplexer, streams } = multiplexerWith()
+    streams.hasOther = () => false
+    const queue = subscribe(multiplexer)
+    await settled()
+    streams.last.created(1, 100)
+    streams.last.leave()
+    await settled()
+    assert.deepEqual([queue.state, streams.opened.length, streams.last.isCanceled], ['active', 1, false])
+    multiplexer.close()
+  })
+
   test('leaves a member that does not answer', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { multiplexer, streams } = multiplexerWith()

@@ -122,6 +122,17 @@ describe('A watch queue', () => {
     assert.equal(queue.state, 'ended')
   })
 
+  test('does not report buffered batches as delivered when it is closed', async () => {
+    const { queue } = queueWith()
+    queue.join(10)
+    queue.onCreated(9, 'm')
+    queue.onBatch(batch(12))
+    await giveNext(queue)
+    queue.onBatch(batch(20))
+    queue.close()
+    assert.equal(queue.revision, 12)
+  })
+
   test('keeps only the newest progress notification, and none without the option', async () => {
     const wanted = queueWith({ progress: true }).queue
     wanted.onBatch(batch(5))
@@ -149,6 +160,14 @@ describe('A watch queue', () => {
     await assert.rejects(queue.take(), /over/)
     assert.equal(await queue.take(), undefined)
     assert.deepEqual([queue.state, queue.endpoint, ended()], ['ended', undefined, 1])
+  })
+
+  test('ends once if its consumer closes it before it takes the error', async () => {
+    const { queue, ended } = queueWith()
+    queue.onCreated(0, 'm')
+    queue.onEnd(new Error('over'))
+    queue.close()
+    assert.deepEqual([await queue.take(), ended()], [undefined, 1])
   })
 
   test('rejects one waiting `take()` with the error, and ends the others', async () => {
