@@ -8,24 +8,29 @@ import type { LockRequest } from '../../src/concurrency/lock-options.js'
 
 /** A lock whose key is rewritten when the test says so. */
 function lockOf({ sharesKey = true } = {}) {
-  const rewrites: { readonly value: string; resolve(revision: number | undefined): Promise<void> }[] = []
-  const loss = new AbortController()
+  const rewrites: {
+    readonly value: string
+    resolve(revision: number | undefined): Promise<void>
+    reject(error: Error): void
+  }[] = []
+  const [loss, otherLoss] = [new AbortController(), new AbortController()]
   const key = {
     createRevision: 5,
     modRevision: 5,
     session: { isAlive: () => true, expiresAt: Number.POSITIVE_INFINITY },
     rewrite: (value: string) =>
-      new Promise<number | undefined>((settle) => {
+      new Promise<number | undefined>((settle, reject) => {
         const resolve = (revision: number | undefined): Promise<void> => {
           key.modRevision = revision ?? key.modRevision
           settle(revision)
           return settled()
         }
-        rewrites.push({ value, resolve })
+        rewrites.push({ value, resolve, reject })
       }),
   }
-  const held = { key, isLost: false, losses: [loss.signal], watch: () => {} } as unknown as HeldLock
+  const held = { key, isLost: false, losses: [loss.signal, otherLoss.signal], watch: () => {} } as unknown as HeldLock
   let ends = 0
+  const released: unknown[] = []
   const lock = new LockHandle({
     request: { name: 'jobs', kind: 'lock', sharesKey } as LockRequest,
     keyText: 'jobs/1',
@@ -35,13 +40,13 @@ function lockOf({ sharesKey = true } = {}) {
       obstacle: () => undefined,
       releaseMs: 10_000,
       releaseDelayed: () => {},
-      observer: { acquiring: (_, wait) => wait(), lockReleased: () => {} },
+      observer: { acquiring: (_, wait) => wait(), lockReleased: ({ fence }) => released.push(fence) },
     },
     onEnd: async () => {
       ends += 1
     },
   })
-  return { lock, loss, rewrites, ends: () => ends }
+  return { lock, loss, otherLoss, released, rewrites, ends: () => ends }
 }
 
 /** Resolves when all promises that depend on nothing else have settled. */
@@ -62,6 +67,19 @@ describe('A lock handle', () => {
     await rewrites[1]?.resolve(7)
     await Promise.all([...writing, releasing])
     assert.equal(ends(), 1)
+  })
+
+  test('writes the next value after one that was refused', async () => {
+    const { lock, rewrites } = lockOf()
+    const refused = new Error('refused')
+    const first = assert.rejects(lock.rewrite('first'), refused)
+    const second = lock.rewrite('second')
+    await settled()
+    rewrites[0]?.reject(refused)
+    await first
+    await settled()
+    await rewrites[1]?.resolve(7)
+    await second
   })
 
   test('has a guard that holds after its value was rewritten', async () => {
@@ -87,11 +105,12 @@ describe('A lock handle', () => {
   })
 
   test('ends once when it is lost, also if it is released then', async () => {
-    const { lock, loss, ends } = lockOf()
+    const { lock, loss, otherLoss, released, ends } = lockOf()
     loss.abort(new Error('deleted'))
-    assert.deepEqual([lock.isHeld(), lock.signal.aborted, ends()], [false, true, 1])
-    await lock.release()
-    assert.equal(ends(), 1)
+    otherLoss.abort(new Error('expired'))
+    assert.deepEqual([lock.isHeld(), lock.signal.aborted, ends(), released], [false, true, 1, []])
+    await Promise.all([lock.release(), lock.release()])
+    assert.deepEqual([ends(), released], [1, [5]])
   })
 
   test('is not lost after its release, and leaves no listener', async () => {

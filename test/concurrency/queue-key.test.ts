@@ -80,6 +80,37 @@ describe('The key of a holder', () => {
     assert.equal(stored(), 'theirs')
   })
 
+  test('is rewritten once although the answer was lost, and not after its lease has ended', async (t) => {
+    const { clock, store, session, key, create } = queueKey(t)
+    await create()
+    store.transits.push((apply) => {
+      apply()
+      throw cut
+    })
+    const rewriting = key.rewrite('second')
+    await clock.advance(0)
+    assert.equal(key.lastError, cut)
+    await clock.advance(100)
+    assert.deepEqual([await rewriting, store.get('jobs/1')?.version, key.lastError], [store.revision, 2, undefined])
+    store.transits.push(() => {
+      session.lose('expired')
+      throw cut
+    })
+    await assert.rejects(key.rewrite('third'), cut)
+  })
+
+  test('is not created for a caller that has given up, and may exist after any failure but a refusal', async (t) => {
+    const { store, ends, key } = queueKey(t)
+    const reason = new Error('enough')
+    await assert.rejects(key.create('mine', [], AbortSignal.abort(reason)), reason)
+    assert.equal(store.revision, 1)
+    const strange = new Error('not of this library')
+    store.transits.push(fails(strange))
+    await assert.rejects(key.create('mine', [], new AbortController().signal), strange)
+    await key.leave()
+    assert.deepEqual(ends, ['retired', 'retired', 'released'])
+  })
+
   test('is deleted by the one that created it alone', async (t) => {
     const { store, ends, key, create, stored } = queueKey(t)
     const { revision } = await create()

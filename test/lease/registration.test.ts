@@ -13,7 +13,7 @@ async function registered(t: TestContext) {
   const store = new MemoryStore()
   const leases: FakeLease[] = []
   const emitted: unknown[] = []
-  const host: RegistrationHost = {
+  const host: { -readonly [Name in keyof RegistrationHost]: RegistrationHost[Name] } = {
     events: { emit: (name, { key, ...payload }) => emitted.push([name, String(key), payload]) },
     timeoutMs: 10_000,
     grant: async (ttlSeconds) => {
@@ -29,7 +29,7 @@ async function registered(t: TestContext) {
   await registration.establish({})
   t.after(() => registration.close())
   const stored = () => [store.get('svc')?.valueText, store.get('svc')?.lease]
-  return { clock, store, leases, emitted, registration, stored }
+  return { clock, store, leases, emitted, registration, host, stored }
 }
 
 const cut = new EtcdError('cut', { code: 'CONNECTION_LOST', effect: 'unknown', retryable: true })
@@ -77,6 +77,27 @@ describe('The key of a registration', () => {
       await new Promise((resolve) => setImmediate(resolve))
     }
     assert.deepEqual(emitted, [['registrationTaken', 'svc', { leaseId: 'a' }]])
+  })
+
+  test('leaves no lease that is granted after it was closed', async (t) => {
+    const { clock, leases, registration, host } = await registered(t)
+    const { grant } = host
+    let arrive = (): void => {}
+    host.grant = async (...args) => {
+      await new Promise<void>((resolve) => {
+        arrive = resolve
+      })
+      return grant(...args)
+    }
+    leases[0]?.lose('expired')
+    await clock.advance(0)
+    await registration.close()
+    arrive()
+    await clock.advance(0)
+    assert.deepEqual(
+      leases.map(({ revocations }) => revocations),
+      [0, 1],
+    )
   })
 
   test('is put with another lease if the first has ended meanwhile, and no lease is left if it cannot be put', async (t) => {
