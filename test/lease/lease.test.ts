@@ -55,6 +55,24 @@ describe('A granted lease', () => {
     }
   })
 
+  test('is replaced by another one if it had expired when its grant and the renewal of it were answered', async (t) => {
+    const delays = [6000]
+    const { bench, clock, leases, sent } = leasesOf(t, {
+      'Lease.LeaseGrant': () => {
+        clock.block(delays.shift() ?? 0)
+        return { TTL: 10 }
+      },
+    })
+    const granting = leases.grant(10, { keepAlive: false, timeoutMs: 60_000 })
+    await clock.advance(0)
+    const [id = ''] = bench.stream.sent
+    clock.block(11_000)
+    bench.stream.answer(id, 10)
+    const lease = await granting
+    assert.notEqual(lease.id, id)
+    assert.deepEqual([sent().length, lease.remainingMs], [2, 10_000])
+  })
+
   test('has a positive ID of 63 bits, as the server chooses them', async (t) => {
     const { leases } = leasesOf(t)
     for (let count = 0; count < 64; count += 1) {
