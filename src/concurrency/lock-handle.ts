@@ -47,7 +47,8 @@ export class LockHandle implements AsyncDisposable {
   readonly keyText: string
   readonly #init: LockHandleInit
   readonly #abort = new AbortController()
-  readonly #removals: readonly (() => void)[]
+  /** Removes the listeners from signals, which may live longer than the lock. */
+  #removals: readonly (() => void)[] = []
   #guard: Comparison
   #writing: Promise<unknown> = Promise.resolve()
   #releasing: Promise<void> | undefined
@@ -61,6 +62,7 @@ export class LockHandle implements AsyncDisposable {
     this.#guard = this.#guardNow()
     init.held.watch()
     this.#removals = init.held.losses.map((signal) => onAbort(signal, (reason) => this.#lose(reason)))
+    if (this.#abort.signal.aborted) this.#removeListeners()
   }
 
   /**
@@ -120,7 +122,7 @@ export class LockHandle implements AsyncDisposable {
     const { host, request, onEnd } = this.#init
     host.observer.lockReleased(this)
     if (this.#abort.signal.aborted) return
-    for (const remove of this.#removals) remove()
+    this.#removeListeners()
     await releaseWithin(this.#writing.then(onEnd), { kind: request.kind, keyText: this.keyText }, host)
   }
 
@@ -144,8 +146,13 @@ export class LockHandle implements AsyncDisposable {
       : key(this.keyText).createRevision.equals(createRevision)
   }
 
+  #removeListeners(): void {
+    for (const remove of this.#removals) remove()
+  }
+
   #lose(cause: unknown): void {
     if (this.#abort.signal.aborted) return
+    this.#removeListeners()
     this.#abort.abort(new LockLostError(this.name, cause))
     void this.#init.onEnd()
   }

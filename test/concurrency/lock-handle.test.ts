@@ -107,6 +107,7 @@ describe('A lock handle', () => {
   test('ends once when it is lost, also if it is released then', async () => {
     const { lock, loss, otherLoss, released, ends } = lockOf()
     loss.abort(new Error('deleted'))
+    assert.equal(getEventListeners(otherLoss.signal, 'abort').length, 0)
     otherLoss.abort(new Error('expired'))
     assert.deepEqual([lock.isHeld(), lock.signal.aborted, ends(), released], [false, true, 1, []])
     await Promise.all([lock.release(), lock.release()])
