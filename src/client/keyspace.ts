@@ -324,11 +324,12 @@ export class Keyspace extends Kv {
   /** Without a codec values are text, and `T` is a string. */
   #inform<T, Name extends string = never>(range: KeyRange, options: InformerOptions<T, Name> = {}): Informer<T, Name> {
     checkInformerOptions(options as InformerOptions<unknown, string>)
-    const encoded = encodeRange(range)
+    const own = ownRange(range)
+    const encoded = encodeRange(own)
     if (encoded.key.length === 0) throw emptyKey()
     const { readCache, prefix, telemetry, watches } = this.#parts
     const whole = rangeInNamespace(prefix, encoded)
-    const informer = new Informer(this.#informerSource(whole), ownRange(range), options, watches.closing)
+    const informer = new Informer(this.#informerSource(whole), own, options, watches.closing)
     informer.onEnd(telemetry.informerOpened(whole, informer))
     const copy = informerCopy(informer, options, whole, prefix)
     if (copy !== undefined) informer.onEnd(readCache.add(copy))

@@ -50,12 +50,15 @@ export interface EncodedRange {
 const none = Buffer.alloc(0)
 const zero = Buffer.from([0])
 
-/** The same range, which the caller cannot change any more. @throws `InvalidArgumentError` for bytes that are none */
+/** The same range, or invalid range, with bytes of its own, for one that is used after the call has returned. */
 export function ownRange(range: KeyRange): KeyRange {
-  if (typeof range === 'string') return range
   if (types.isUint8Array(range)) return ownBytes('key', range)
-  const bytes = Object.entries(range).filter(([, key]) => typeof key === 'object')
-  return { ...range, ...Object.fromEntries(bytes.map(([name, key]) => [name, ownBytes(name, key)])) }
+  if (typeof range !== 'object' || range === null || isRevoked(range)) return range
+  const own = { ...range }
+  for (const [name, key] of Object.entries(own)) {
+    if (types.isUint8Array(key)) Object.assign(own, { [name]: ownBytes(name, key) })
+  }
+  return own
 }
 
 /** Encodes a range into bytes of its own. @throws `InvalidArgumentError` if it is empty, inverted or ambiguous */

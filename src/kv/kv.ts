@@ -164,14 +164,15 @@ export class Kv {
   list(range: KeyRange, options: ListOptions = {}): Listing {
     checkRead('list()', options, optionNames.list)
     const { cursor, revision, keysOnly, onRestart } = options
-    rangeRequest(range, { cursor, revision, keysOnly })
+    const own = ownRange(range)
+    rangeRequest(own, { cursor, revision, keysOnly })
     if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
     if (options.onCompacted !== undefined) oneOf('onCompacted', options.onCompacted, ['throw', 'restart'])
     if (onRestart !== undefined && typeof onRestart !== 'function') {
       throw new InvalidArgumentError(`\`onRestart\` must be a function, got ${describe(onRestart)}`)
     }
     const read: PageReader = (pageRange, pageOptions) => this.#readPage(pageRange, pageOptions, false)
-    return new Listing(read, ownRange(range), options, this.#streams)
+    return new Listing(read, own, options, this.#streams)
   }
 
   /**
