@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { ElectionKeys } from './election-keys.js'
-import { NotCampaigningError } from './errors.js'
+import { ClientClosedError, NotCampaigningError } from './errors.js'
 import type { Lease } from './lease.js'
 import { toBuffer } from './range.js'
 import { nextRevision, untilEvent } from './until.js'
@@ -138,7 +138,8 @@ export class Campaign extends EventEmitter {
     this.#failure = error
     this.#end()
     this.#lease.revoke().catch(() => {})
-    this.emit('error', error)
+    // A candidate that nobody listens to does not end the process when its client is closed.
+    if (this.listenerCount('error') > 0 || !(error instanceof ClientClosedError)) this.emit('error', error)
   }
 
   #end(): void {

@@ -27,7 +27,8 @@ export class ElectionObserver extends EventEmitter {
     super()
     this.#namespace = namespace
     this.#running = this.#run().catch((error: unknown) => {
-      if (!(error instanceof ClientClosedError)) this.emit('error', error)
+      // Whoever waits for the first leader is not left waiting when the client is closed.
+      if (!this.#isKnown || !(error instanceof ClientClosedError)) this.emit('error', error)
     })
   }
 

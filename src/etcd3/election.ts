@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Campaign } from './campaign.js'
 import type { ElectionKeys } from './election-keys.js'
 import { ElectionObserver } from './election-observer.js'
@@ -34,11 +35,10 @@ export class Election {
   }
 
   /** Follows who is the leader. */
-  observe(): Promise<ElectionObserver> {
+  async observe(): Promise<ElectionObserver> {
     const observer = new ElectionObserver(this.#namespace)
-    return new Promise((resolve, reject) => {
-      observer.once('change', () => resolve(observer))
-      observer.once('error', reject)
-    })
+    // Rejects with an error that comes first, and listens no longer.
+    await once(observer, 'change')
+    return observer
   }
 }

@@ -166,6 +166,8 @@ export class Lease extends EventEmitter {
       leave()
       letGo()
     }
+    // The policy of the caller may have taken its time.
+    if (lease.signal.aborted) onLost()
     setImmediate(() => {
       if (this.#state === LeaseState.Alive) this.emit('keepaliveEstablished')
     })

@@ -44,16 +44,22 @@ export class Lock {
 
   /** Acquires it. Rejects with an `EtcdLockFailedError` if it is held. Whatever it rejects with, nothing is left behind. */
   async acquire(): Promise<this> {
+    const before = this.#lease
     const lease = new Lease(this.#pool, this.#namespace, this.#ttlSeconds, this.#callOptions)
     this.#lease = lease
     this.#lostError = undefined
     lease.on('lost', (error) => {
       this.#lostError = error
     })
-    const id = await lease.grant()
-    if (await this.#create(lease, id)) return this
-    await lease.revoke(this.#callOptions).catch(() => {})
-    throw new EtcdLockFailedError(`Failed to acquire a lock on ${this.#key}`)
+    try {
+      if (await this.#create(lease, await lease.grant())) return this
+      await lease.revoke(this.#callOptions).catch(() => {})
+      throw new EtcdLockFailedError(`Failed to acquire a lock on ${this.#key}`)
+    } catch (error) {
+      // A lock that is held already stays the one that is released.
+      if (before?.revoked() === false) this.#lease = before
+      throw error
+    }
   }
 
   /** The ID of its lease, in decimal digits; `null` before it is acquired. */
@@ -96,8 +102,8 @@ export class Lock {
         .commit()
       return succeeded
     } catch (error) {
-      // The key may be there. Its lease ends it, whatever has come of the transaction.
-      lease.revoke().catch(() => {})
+      // The key may be there. Its lease ends it, also if the signal or the deadline of the caller ended the transaction.
+      lease.revoke({}).catch(() => {})
       throw error
     }
   }

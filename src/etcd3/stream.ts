@@ -33,6 +33,7 @@ export class Stream extends EventEmitter implements StreamListener<object> {
     this.#init = init
     const { options, request } = init
     options.signal?.addEventListener('abort', () => this.cancel(), { once: true, signal: this.#abort.signal })
+    if (options.signal?.aborted) this.cancel()
     if (options.deadline !== undefined) this.#endAt(options.deadline)
     this.#open(source).catch((error: unknown) => this.#fail(error))
     if (request !== undefined) {
@@ -83,6 +84,7 @@ export class Stream extends EventEmitter implements StreamListener<object> {
     const opened = await source.open(method, this, { signal: this.#abort.signal })
     const call = opened.call as StreamCall<object, object>
     this.#call = call
+    if (this.#isOver) call.cancel()
     for (const send of this.#waiting.splice(0)) send(call)
   }
 

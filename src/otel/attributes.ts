@@ -8,9 +8,9 @@ export function serverAttributes(endpoint: string | undefined): Attributes {
   if (endpoint === undefined) return {}
   if (!/^https?:/.test(endpoint))
     return { 'server.address': endpoint.replace(/^unixs?:/, ''), 'network.transport': 'unix' }
-  const { hostname, port } = new URL(endpoint)
-  const address = hostname.replace(/^\[|\]$/g, '')
-  const number = port === '' ? defaultPort : Number(port)
+  const address = new URL(endpoint).hostname.replace(/^\[|\]$/g, '')
+  // A URL has no port where that is the default one of its scheme, such as 443.
+  const number = Number(/:(\d+)$/.exec(endpoint)?.[1] ?? defaultPort)
   return {
     'server.address': address,
     ...(number === defaultPort ? {} : { 'server.port': number }),

@@ -9,6 +9,7 @@ import {
   trace,
 } from '@opentelemetry/api'
 import { tracing } from '../telemetry/channels.js'
+import { countsKeys } from '../telemetry/measure.js'
 import type { OperationChannel } from '../telemetry/operation-channel.js'
 import type {
   AttemptRecord,
@@ -55,7 +56,8 @@ interface Ended {
 /** Makes a span of each operation of a client, following OpenTelemetry's conventions for databases and RPCs. */
 export class SpanMaker {
   readonly #options: SpanMakerOptions
-  readonly #spans = new WeakMap<object, Span>()
+  /** The spans of operations in flight, by their records. */
+  readonly #spans = new Map<object, Span>()
   /** The spans of attempts that have ended, by their records. */
   readonly #attempts = new WeakMap<object, SpanContext>()
   /** The spans of calls in flight, by their ids. */
@@ -102,7 +104,8 @@ export class SpanMaker {
   /** Stops making spans, and ends the open ones. */
   close(): void {
     for (const end of this.#ends) end()
-    for (const span of this.#calls.values()) span.end()
+    for (const span of this.#spans.values()) span.end()
+    this.#spans.clear()
     this.#calls.clear()
   }
 
@@ -202,7 +205,7 @@ function callEnding(record: CallRecord): Attributes {
   return {
     ...serverAttributes(endpoint),
     'db.response.status_code': outcome.ok || outcome.aborted ? undefined : outcome.code,
-    'db.response.returned_rows': outcome.ok && method === 'KV.Range' ? responseKeys : undefined,
+    'db.response.returned_rows': outcome.ok && countsKeys(method) ? responseKeys : undefined,
     'etcd.read.mode': mode,
     'etcd.member.role': role,
     'etcd.attempts': attempts,

@@ -157,7 +157,12 @@ function measureCall({ client, method, durationMs, responseKeys, outcome }: Call
     'db.response.status_code': code,
     'error.type': error,
   })
-  if (outcome.ok && method === 'KV.Range') take('db.client.response.returned_rows', responseKeys, operation)
+  if (outcome.ok && countsKeys(method)) take('db.client.response.returned_rows', responseKeys, operation)
+}
+
+/** Whether the keys of such a call are counted: they were read or deleted. */
+export function countsKeys(method: string): boolean {
+  return method === 'KV.Range' || method === 'KV.DeleteRange'
 }
 
 function measureAttempt({ reason, method, batch }: AttemptRecord, take: Measure): void {

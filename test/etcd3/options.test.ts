@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { resolveCallOptions, timeLeft, toEngineOptions } from '../../src/etcd3/call-options.js'
+import { earlierDeadline, resolveCallOptions, timeLeft, toEngineOptions } from '../../src/etcd3/call-options.js'
 import { castError } from '../../src/etcd3/cast-error.js'
 import { toClientOptions } from '../../src/etcd3/engine-options.js'
 import {
@@ -104,6 +104,14 @@ describe('etcdkit/etcd3: options', () => {
     assert.ok(left > 9000 && left <= 10_000, `${left}`)
     assert.equal(timeLeft(Date.now() - 1000), 0)
     assert.throws(() => timeLeft(new Date('never')), /`deadline` must be a date/)
+  })
+
+  test('of a login end a call that waits for it, unless its own deadline is earlier', () => {
+    const { signal } = new AbortController()
+    assert.deepEqual(earlierDeadline({ deadline: 5, signal }, { deadline: new Date(3) }), { deadline: 3, signal })
+    assert.deepEqual(earlierDeadline({ deadline: 5 }, { deadline: 7 }), { deadline: 5 })
+    assert.deepEqual(earlierDeadline(undefined, { deadline: 7 }), { deadline: 7 })
+    assert.deepEqual(earlierDeadline({ deadline: 5 }, {}), { deadline: 5 })
   })
 })
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
+  ClientClosedError,
   EtcdLeaseInvalidError,
   EtcdLockFailedError,
   GRPCOutOfRangeError,
@@ -10,6 +11,7 @@ import {
   LeaseState,
   NotCampaigningError,
 } from '../../src/etcd3/index.js'
+import type { Etcd } from '../../src/index.js'
 import { poll } from '../../src/testing/index.js'
 import { useCluster, useProxy } from '../support/cluster.js'
 import { uniquePrefix } from '../support/fixtures.js'
@@ -171,6 +173,69 @@ describe('etcdkit/etcd3: leases, watches, locks and elections', () => {
     proxy.heal()
     await rejected
     await poll('the key is deleted', async () => !(await direct.get(key).exists()) || undefined)
+  })
+
+  test('a candidate that waits, and a request for an observer, end with their client', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const election = client.election(uniquePrefix())
+    await election.campaign('one').wait()
+    const second = election.campaign('two')
+    await nextEvent(second, '_isWaiting')
+    await client.close()
+    await assert.rejects(election.observe(), ClientClosedError)
+    // Its error would be an unhandled one by now.
+    await new Promise((resolve) => setImmediate(resolve))
+    await assert.rejects(second.wait(), ClientClosedError)
+    await assert.rejects(election.campaign('three').wait(), ClientClosedError)
+  })
+
+  test('a lease that is lost, or whose client is closed, before the policy passes it on is not kept', async (t) => {
+    let passOn = (): void => {}
+    const passed = new Promise<void>((resolve) => {
+      passOn = resolve
+    })
+    const global = { execute: <T>(call: () => Promise<T>) => call().finally(() => passed) }
+    const client = createEtcd3(t, cluster, { faultHandling: { global } })
+    const { engine } = (client as unknown as { readonly pool: { engine: Etcd } }).pool
+    const lease = client.lease(60)
+    await poll('it is granted', () => engine.stats().leases === 1 || undefined)
+    await client.close()
+    passOn()
+    await lease.grant()
+    assert.equal(lease.state, LeaseState.Revoked)
+  })
+
+  test('a lock that is held is still released after another `acquire()` was refused', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const lock = await client.lock(uniquePrefix()).acquire()
+    const id = await lock.leaseId()
+    await assert.rejects(lock.acquire(), EtcdLockFailedError)
+    assert.equal(await lock.leaseId(), id)
+    await lock.release()
+    assert.equal((await client.leaseClient.leaseTimeToLive({ ID: String(id) })).TTL, '-1')
+  })
+
+  test('a lock whose `acquire()` is aborted leaves no key behind', async (t) => {
+    const abort = new AbortController()
+    let calls = 0
+    const execute = async <T>(call: () => Promise<T>): Promise<T> => {
+      const answer = await call()
+      calls += 1
+      // The first call grants the lease.
+      if (calls === 2) abort.abort(new Error('of the caller'))
+      if (calls === 2) throw abort.signal.reason
+      return answer
+    }
+    const client = createEtcd3(t, cluster, { faultHandling: { global: { execute } } })
+    const name = uniquePrefix()
+    await assert.rejects(client.lock(name).options({ signal: abort.signal }).acquire(), /of the caller/)
+    await poll('the key is deleted', async () => !(await client.get(name).exists()) || undefined)
+  })
+
+  test('a stream is not open if its signal was aborted before', async (t) => {
+    const client = createEtcd3(t, cluster)
+    const stream = await client.watchClient.watch({ signal: AbortSignal.abort() })
+    assert.equal((stream as unknown as { writable: boolean }).writable, false)
   })
 
   test('`do()` rejects when the lock was lost while the function ran, and aborts the signal of the function', async (t) => {
