@@ -58,8 +58,15 @@ describe('The spans of a client', () => {
       tracing.call.asyncEnd.publish(Object.assign(each ?? {}, { attemptRecords: [attempt], outcome: failed }))
     }
     tracing.call.asyncEnd.publish(call)
+    const late = { ...attempt }
+    tracing.attempt.start.publish(late)
+    tracing.attempt.asyncEnd.publish(late)
     const [attempted, first, second, ...others] = sdk.spans()
-    assert.deepEqual(others, [])
+    assert.deepEqual(
+      others.map(({ parentSpanContext }) => parentSpanContext),
+      [undefined],
+      'a call that has ended is kept for no later attempt',
+    )
     assert.deepEqual(
       [attempted, first, second].map((span) => span?.parentSpanContext?.spanId),
       [idOf(first), active.spanContext().spanId, active.spanContext().spanId],
@@ -100,6 +107,30 @@ describe('The spans of a client', () => {
     )
   })
 
+  test('are made beside measurements of attempts and short streams, not of those that last', async (t) => {
+    const { client, sdk } = instrumented(t)
+    const stream = { client, path: '/s/M', endpoint: 'http://m:1', type: 'ended', durationMs: 5, outcome: failed }
+    for (const method of ['Watch.Watch', 'Lease.LeaseKeepAlive', 'Maintenance.Snapshot']) {
+      channels.stream.publish({ ...stream, method, path: `/s/${method}` })
+    }
+    const metrics = await sdk.metrics()
+    const found = metrics.find(({ descriptor }) => descriptor.name === 'rpc.client.call.duration')
+    assert.deepEqual(
+      found?.dataPoints.map(({ attributes }) => attributes),
+      [
+        {
+          'etcd.client': 'app',
+          team: 'x',
+          'rpc.system.name': 'grpc',
+          'rpc.method': 's/Maintenance.Snapshot',
+          'rpc.status_code': 'UNAVAILABLE',
+          'server.address': 'm',
+          'server.port': 1,
+        },
+      ],
+    )
+  })
+
   test('that are open when the client is closed end with it, and no other is made', (t) => {
     const { client, close, sdk } = instrumented(t)
     const call = { client, callId: 8, method: 'KV.Range', request }
@@ -136,7 +167,7 @@ describe('The spans of a client', () => {
 })
 
 describe('The series of a client', () => {
-  const call = { method: 'KV.Range', durationMs: 20, responseKeys: 1, outcome: { ok: true } }
+  const call = { method: 'KV.Range', durationMs: 0.5, responseKeys: 1, outcome: { ok: true } }
 
   test('exist from the start, have its labels, escaped, and are removed with it alone', async () => {
     const registry = new promClient.Registry()
@@ -144,7 +175,7 @@ describe('The series of a client', () => {
     const lines = async (): Promise<string[]> =>
       (await registry.metrics())
         .split('\n')
-        .filter((line) => /^etcd_lock_lost_total|seconds_bucket.*le="0.025"/.test(line))
+        .filter((line) => /^etcd_lock_lost_total|seconds_bucket.*le="0.001"/.test(line))
     expose(app.observed, { promClient, registry })
     const stop = expose(other.observed, { promClient, registry })
     const labels = 'client="a \\"b\\"\\n"'
@@ -152,7 +183,7 @@ describe('The series of a client', () => {
     channels.call.publish({ ...call, client: app.client })
     assert.deepEqual(
       (await lines())[0],
-      `db_client_operation_duration_seconds_bucket{le="0.025",${labels},db_system_name="etcd",db_operation_name="range",db_namespace="ns/"} 1`,
+      `db_client_operation_duration_seconds_bucket{le="0.001",${labels},db_system_name="etcd",db_operation_name="range",db_namespace="ns/"} 1`,
     )
     app.close()
     assert.deepEqual(await lines(), ['etcd_lock_lost_total{client="other"} 0'])

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { EtcdError } from '../../src/core/errors.js'
 import { channels, tracing } from '../../src/telemetry/channels.js'
-import { measure, measureRpcs } from '../../src/telemetry/measure.js'
+import { measure, measureRpcs, readings } from '../../src/telemetry/measure.js'
 import { metricDefinition, metricNames } from '../../src/telemetry/metric-definitions.js'
 import { goCode, grpcCode, operationName } from '../../src/telemetry/rpc-names.js'
 
@@ -65,7 +65,7 @@ describe('The measurements of a client', () => {
     const all = measured(t, () => {
       channels.authenticate.publish({ client, reason: 'first', outcome: ok })
       channels.authenticate.publish({ client, reason: 'rejected', outcome: failure('AUTH_FAILED') })
-      for (const type of ['opened', 'lost', 'resumed', 'ended']) channels.watch.publish({ client, type })
+      for (const type of ['opened', 'lost', 'lost', 'resumed', 'ended']) channels.watch.publish({ client, type })
       const informer = { client, range: 'prefix', keyText: 'a/' }
       channels.informer.publish({ ...informer, type: 'ready' })
       channels.informer.publish({ ...informer, type: 'resync', reason: 'COMPACTED' })
@@ -81,6 +81,7 @@ describe('The measurements of a client', () => {
     assert.deepEqual(all, [
       ['etcd.auth.refreshes', 1, { 'etcd.reason': 'first' }],
       ['etcd.auth.refreshes', 1, { 'etcd.reason': 'rejected', 'error.type': 'AUTH_FAILED' }],
+      ['etcd.watch.reconnects', 1, {}],
       ['etcd.watch.reconnects', 1, {}],
       ['etcd.informer.resyncs', 1, { 'etcd.range': 'prefix a/', 'etcd.reason': 'COMPACTED' }],
       ['etcd.informer.resyncs', 1, { 'etcd.range': 'prefix', 'etcd.reason': 'COMPACTED' }],
@@ -155,6 +156,36 @@ describe('The measurements of a client', () => {
       ['received', '/s/C', 'bidi_stream'],
       ['handled', '/s/C', 'bidi_stream', aborted, 9],
     ])
+  })
+})
+
+describe('The readings of a client', () => {
+  test('are the connections that are open, and what is behind, never ahead', () => {
+    const endpoint = { endpoint: 'm', latencyMs: undefined, inFlight: 0 }
+    const informer = { range: 'all', keyText: undefined, state: 'ready', endpoint: 'm', size: 2, resyncs: 0 } as const
+    const handlers = [3, 5].map((queued) => ({ queued, overflows: 0 }))
+    const all = readings({
+      client,
+      cluster: { id: 'c', followed: undefined },
+      revision: 10,
+      endpoints: [
+        { ...endpoint, state: 'ready', inFlight: 2, latencyMs: 4 },
+        ...(['ready', 'ejected', 'probing', 'idle', 'connecting', 'closed'] as const).map((state) => ({
+          ...endpoint,
+          state,
+        })),
+      ],
+      watches: [],
+      informers: [{ ...informer, revision: 12, reconnects: 0, handlers }],
+      leases: 1,
+      throttled: 2,
+      writes: { limit: undefined, inFlight: 0, queued: 0 },
+    })
+    const of = (name: string): unknown[] => all.filter((each) => each.name === name).map(({ value }) => value)
+    assert.deepEqual(of('db.client.connection.count'), [1, 3])
+    assert.deepEqual(of('etcd.endpoint.state'), [2, 1, 1, 1, 1, 1])
+    assert.deepEqual(of('etcd.endpoint.latency'), [0.004])
+    assert.deepEqual([of('etcd.informer.lag'), of('etcd.informer.queue'), of('etcd.watch.lag')], [[0], [5], [0]])
   })
 })
 
