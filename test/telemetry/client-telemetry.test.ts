@@ -85,7 +85,7 @@ describe('The records of a client', () => {
     const listeners = new Map<string, (payload: never) => void>()
     const on = (event: string, listener: (payload: never) => void): unknown => listeners.set(event, listener)
     const state = { state: 'ready', endpoint: 'm', size: 1, revision: 5, resyncs: 0, reconnects: 0, handlers: [] }
-    const end = app.informerOpened({ key: bytes('k'), rangeEnd: undefined }, { on, stats: () => state })
+    const end = app.informerOpened({ key: bytes('k'), rangeEnd: bytes('') }, { on, stats: () => state })
     assert.deepEqual(app.informers, [{ range: 'key', keyText: 'k', ...state }])
     for (const [event, payload] of Object.entries({
       ready: { revision: 5, size: 1 },
@@ -111,7 +111,7 @@ describe('The records of a client', () => {
     const never = new AbortController().signal
     await app.acquiring({ name: bytes('secret'), kind: 'lock' }, async () => ({ fence: 1, signal: never }))
     const status = { state: 'active', endpoint: 'm', revision: 5, lag: 1, buffered: 2, reconnects: 3 }
-    app.watchOpened({ key: bytes('secret'), rangeEnd: undefined }, { ...status, ready: Promise.resolve() })()
+    app.watchOpened({ key: bytes('secret'), rangeEnd: bytes('') }, { ...status, ready: Promise.resolve() })()
     assert.ok(!JSON.stringify([locks, watches, app.watches]).includes('secret'))
     assert.deepEqual([locks.length, watches.length], [1, 2])
   })
