@@ -165,7 +165,7 @@ export class Etcd extends Keyspace implements AsyncDisposable {
    * Creates a client from etcdctl's environment variables: `ETCDCTL_ENDPOINTS` (default `127.0.0.1:2379`), `_USER`,
    * `_PASSWORD`, `_CACERT`, `_CERT`, `_KEY`, `_DIAL_TIMEOUT`, `_COMMAND_TIMEOUT` and others.
    *
-   * @param overrides Options that take precedence over the environment.
+   * @param overrides Options that take precedence over the environment; one that is `undefined` does not.
    */
   static fromEnv(overrides: ClientOptions = {}, env: Readonly<Record<string, string | undefined>> = process.env): Etcd {
     assertKnownOptions('Etcd.fromEnv()', overrides, optionNames)

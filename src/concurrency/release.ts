@@ -71,7 +71,7 @@ export async function withdrawWithin(
 export function rewriteWithin(written: Promise<void>, keyText: string, host: ReleaseHost): Promise<void> {
   return waitWithin(written, { timeoutMs: host.releaseMs }, () => {
     const cause = host.obstacle()
-    const init = { code: 'DEADLINE_EXCEEDED', effect: 'unknown', cause } as const
+    const init = { code: 'DEADLINE_EXCEEDED', effect: 'unknown', retryable: true, cause } as const
     return new EtcdError(withReason(`${keyText} was not rewritten in time`, cause), init)
   })
 }

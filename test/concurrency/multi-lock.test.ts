@@ -46,7 +46,7 @@ function locksOf() {
 describe('Several locks', () => {
   test('are acquired one after the other, in the order of their bytes, each once and in the time that is left', async (t) => {
     const clock = new FakeClock(t)
-    const { all, asked } = locksOf()
+    const { all, asked, losses } = locksOf()
     const acquiring = all(['b', '\u{1f600}', 'a', '\uffee', 'b'], { timeoutMs: 5000, ttlSeconds: 7, value: 'me' })
     for (const [index, name] of ['a', 'b', '\uffee', '\u{1f600}'].entries()) {
       assert.equal(asked.length, index + 1)
@@ -61,6 +61,9 @@ describe('Several locks', () => {
     const locks = await acquiring
     assert.deepEqual([locks.isHeld(), locks.remainingMs], [true, 1000])
     assert.throws(() => locks.fence('c'), /`name` must be one of the locks, got "c"/)
+    const loss = new LockLostError('b')
+    losses.get('b')?.abort(loss)
+    assert.deepEqual([locks.isHeld(), locks.signal.reason], [false, loss])
   })
 
   test('are all released if one cannot be acquired, or is lost meanwhile', async () => {
