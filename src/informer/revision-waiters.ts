@@ -1,4 +1,3 @@
-import { longestTimerMs } from '../core/abort.js'
 import { notInTime } from '../core/wait.js'
 import { Waiters } from '../core/waiter.js'
 
@@ -29,7 +28,7 @@ export class RevisionWaiters {
     this.#start()
     return this.#waiters.wait(revision, {
       signal,
-      timeoutMs: Math.min(timeoutMs, longestTimerMs),
+      timeoutMs,
       onTimeout: (waiter) =>
         waiter.reject(notInTime(`the informer did not reach revision ${revision} in time`, this.#hindrance())),
       onEnd: () => {

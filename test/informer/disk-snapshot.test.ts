@@ -130,6 +130,9 @@ describe('The state of an informer on disk', () => {
     )
     assert.match(await errorOf({ namespace: Buffer.from('p/') }), /another range or namespace/)
     assert.match(await errorOf({ user: 'alice' }), /another user/)
+    writeFileSync(path, whole.replace('"user":null', '"user":"alice"'))
+    assert.match(await errorOf(), /another user/)
+    writeFileSync(path, whole)
     assert.match(await errorOf({ clusterId: () => 'c2' }), /another cluster/)
     const unknown = await leftAt(path, text, { clusterId: () => undefined })
     assert.equal(unknown && 'clusterId' in unknown && unknown.clusterId, 'c1')
@@ -205,6 +208,10 @@ describe('The state of an informer on disk', () => {
     const closed = disk.close()
     assert.throws(() => createDisk(path, text), /no other informer/)
     await closed
+    const next = createDisk(path, text).disk
+    await disk.close()
+    assert.throws(() => createDisk(path, text), /no other informer/, 'the file belongs to the next one')
+    await next.close()
     await createDisk(path, text).disk.close()
   })
 

@@ -3,6 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { CompactedError } from '../../src/core/errors.js'
 import type { Change } from '../../src/informer/change.js'
 import { Informer } from '../../src/informer/informer.js'
@@ -117,6 +119,25 @@ describe('An informer', () => {
     assert.deepEqual(from, [12])
   })
 
+  test('does not change its revision after it is closed, by such a read either', async (t) => {
+    const { informer, source } = await createReady(t)
+    const { promise, open } = gate()
+    const read = source.range
+    source.range = async (...asked) => {
+      await promise
+      return read(...asked)
+    }
+    source.answer = { kvs: [kvOf('a', '1', 7)], count: 1, revision: 12 }
+    t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] })
+    const check = assert.rejects(informer.waitForRevision(12), { code: 'CLOSED' })
+    t.mock.timers.tick(300)
+    await informer.close()
+    open()
+    await check
+    await settled()
+    assert.deepEqual([informer.revision, source.reads], [7, 1])
+  })
+
   test('ignores events of a key that was created and deleted before such a read', async (t) => {
     const { informer, source, words } = await createReady(t)
     source.answer = { kvs: [kvOf('a', '1', 7)], count: 1, revision: 12 }
@@ -192,6 +213,7 @@ describe('An informer', () => {
     assert.throws(() => informer.events(), denied)
     await informer.close()
     await assert.rejects(informer.ready(), denied)
+    await assert.rejects(informer.waitForRevision(1), denied)
   })
 
   test('stops its watch, ends iterations and rejects waits when it is closed', async (t) => {
@@ -204,6 +226,29 @@ describe('An informer', () => {
     await assert.rejects(informer.ready(), { code: 'CLOSED' })
     await assert.rejects(informer.waitForRevision(0), { code: 'CLOSED' })
     assert.equal(informer.stats().state, 'closed')
+  })
+
+  test('rejects a fresh read that waits when it is closed', async (t) => {
+    const { informer, source } = await createReady(t)
+    source.answer = { kvs: [kvOf('a', '2', 9)], count: 1, revision: 9 }
+    const check = assert.rejects(informer.getFresh('a'), { code: 'CLOSED' })
+    await settled()
+    await informer.close()
+    await check
+  })
+
+  test('calls the listeners of a change with changes of their type only', async (t) => {
+    const { informer, source } = await createReady(t)
+    const found: string[] = []
+    const types = ['add', 'update', 'delete', 'change'] as const
+    for (const type of types) informer.on(type, (change) => found.push(`${type} ${inShort(change)}`))
+    source.happen(batchOf(8, { a: '2' }, false))
+    source.happen(batchOf(9, { a: undefined }))
+    await settled()
+    assert.deepEqual(
+      types.map((type) => found.filter((each) => each.startsWith(type)).join()),
+      ['add +a=1', 'update ~a=1>2', 'delete -a=2', 'change +a=1,change ~a=1>2,change -a=2'],
+    )
   })
 
   test('keeps showing its last state after it is closed, and delivers nothing more', async (t) => {
@@ -375,6 +420,24 @@ describe('An informer', () => {
     assert.equal(informer.stats().handlers.length, 1, 'left loops leave nothing')
   })
 
+  test('keeps no iteration in memory that was left', async (t) => {
+    setFlagsFromString('--expose-gc')
+    const collectGarbage: () => void = runInNewContext('gc')
+    const { informer } = await createReady(t)
+    const leave = async (): Promise<WeakRef<object>> => {
+      const changes = informer.events()
+      await changes.next()
+      await changes.return?.()
+      return new WeakRef(changes)
+    }
+    const left = await leave()
+    for (let turns = 0; turns < 50 && left.deref() !== undefined; turns += 1) {
+      await settled()
+      collectGarbage()
+    }
+    assert.equal(left.deref(), undefined)
+  })
+
   test('yields changes from now only after the first listing', async (t) => {
     const source = new FakeSource()
     const listed = gate()
@@ -481,6 +544,21 @@ describe('An informer', () => {
       [...Array(3).fill('list true'), ...Array(2).fill('resync false')],
     )
     assert.deepEqual([source.watches.length, delivered.length], [0, 3])
+  })
+
+  test('reports that the cluster was restored since its state was stored', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'etcdkit-informer-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const persist = join(folder, 'state')
+    await (await createReady(t, { persist })).informer.close()
+    const source = new FakeSource()
+    source.listings.push([pageOf({ a: '1' }, 6)])
+    const { informer } = createInformer(t, { persist }, source)
+    const resyncs: unknown[] = []
+    informer.on('resync', (resync) => resyncs.push(resync))
+    await informer.ready()
+    const expected = { reason: 'REVISION_REWOUND', fromRevision: 7, compactRevision: undefined, toRevision: 6 }
+    assert.deepEqual(resyncs, [expected])
   })
 
   test('reports a file that it cannot use, and starts without it', async (t) => {

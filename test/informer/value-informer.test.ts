@@ -45,6 +45,18 @@ describe('An informer of one key', () => {
     assert.equal(errors.length, 3)
   })
 
+  test('is ready with the last valid value, and rejects without one', async (t) => {
+    const { source, value } = createValue(t)
+    assert.equal(await value.ready(), 1)
+    source.happen(batchOf(8, { a: 'not JSON' }, false))
+    await settled()
+    assert.equal(await value.ready(), 1)
+    source.happen(batchOf(9, { a: undefined }))
+    source.happen(batchOf(10, { a: 'not JSON' }))
+    await settled()
+    await assert.rejects(value.ready(), { code: 'DECODE_FAILED' })
+  })
+
   test('passes the previous value to its listeners', async (t) => {
     const { source, value } = createValue(t)
     const changes: unknown[] = []
