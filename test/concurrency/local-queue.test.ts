@@ -19,6 +19,7 @@ function queueOf() {
     [Symbol.asyncIterator]: () => ({ next: () => new Promise((_, reject) => onAbort(signal, reject)) }),
   })
   const watch = (_: unknown, { signal }: { signal: AbortSignal }) => ({ batches: () => batches(signal) })
+  const leases: FakeLease[] = []
   let idle = 0
   const host = {
     store: Object.assign(store, { watch }),
@@ -28,8 +29,12 @@ function queueOf() {
     releaseMs: 10_000,
     obstacle: () => undefined,
     releaseDelayed: () => {},
-    session: async (ttlSeconds: number) =>
-      Object.assign(new FakeLease(String(ttlSeconds), ttlSeconds), { retire: () => {}, release: () => {} }),
+    session: async (ttlSeconds: number) => {
+      const lost = leases.filter(({ signal }) => signal.aborted).length
+      const lease = new FakeLease(String(ttlSeconds + lost), ttlSeconds)
+      leases.push(lease)
+      return Object.assign(lease, { retire: () => {}, release: () => {} })
+    },
   } as unknown as ConcurrencyHost
   const queue = new LocalQueue(leaseQueue(Buffer.from('jobs')), host, () => {
     idle += 1
@@ -46,7 +51,7 @@ function queueOf() {
       sharesKey: true,
       ...options,
     })
-  return { store, acquire, idle: () => idle }
+  return { store, acquire, leases, idle: () => idle }
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -112,6 +117,41 @@ describe('The callers of one process that want a lock', () => {
     await first.release()
     const second = await waiting
     assert.deepEqual([second.keyText, store.get('jobs/10')], ['jobs/20', undefined])
+    await second.release()
+  })
+
+  test('get no lock whose lease has ended before it was granted', async () => {
+    const { store, acquire, leases } = queueOf()
+    store.transits.push((apply) => {
+      const response = apply()
+      leases[0]?.lose('expired')
+      store.delete('jobs/10')
+      return response
+    })
+    const lock = await acquire()
+    assert.deepEqual([lock.isHeld(), lock.keyText, leases.length], [true, 'jobs/11', 2])
+    await lock.release()
+  })
+
+  test('create the key again only when it is deleted, if it is not handed over', async () => {
+    const { store, acquire } = queueOf()
+    const first = await acquire({ sharesKey: false })
+    const waiting = acquire({ sharesKey: false })
+    let arrive = (): void => {}
+    store.transits.push(async (apply) => {
+      await new Promise<void>((resolve) => {
+        arrive = resolve
+      })
+      return apply()
+    })
+    const { revision } = store
+    const releasing = first.release()
+    await turn()
+    assert.equal(store.revision, revision)
+    arrive()
+    await releasing
+    const second = await waiting
+    assert.ok(second.fence > first.fence)
     await second.release()
   })
 
