@@ -11,8 +11,8 @@ import { debianEnv, debianRoot } from './debian-root.js'
 /** How a proxy is started. */
 interface ProxyProgram {
   readonly program: string
-  /** Its arguments; `write` puts its configuration into a file and returns the path. */
-  args(own: number, folder: string, write: (text: string) => string): string[]
+  /** Its arguments; `write` puts its configuration into a file and returns the path; `root` is the folder of the proxies. */
+  args(own: number, folder: string, write: (text: string) => string, root: string): string[]
 }
 
 const haproxy = (member: number): ProxyProgram => ({
@@ -101,15 +101,66 @@ const nghttpx = (member: number): ProxyProgram => ({
   ],
 })
 
-const programs = { haproxy, nginx, nghttpx } as const
+/** It sends a call to the member again at once after the member was down: by default it waits for a minute. */
+const apache = (member: number): ProxyProgram => ({
+  program: 'usr/sbin/apache2',
+  args: (own, folder, write, root) => {
+    const names = ['mpm_event', 'authz_core', 'http2', 'proxy', 'proxy_http2']
+    const modules = names.map(
+      (name) => `LoadModule ${name}_module ${join(root, 'usr/lib/apache2/modules', `mod_${name}.so`)}`,
+    )
+    const configuration = write(`
+ServerRoot ${folder}
+ServerName localhost
+PidFile ${join(folder, 'pid')}
+ErrorLog ${join(folder, 'log')}
+Listen 127.0.0.1:${own}
+${modules.join('\n')}
+${process.getuid?.() === 0 ? 'User nobody' : ''}
+Protocols h2c
+ProxyPass / h2c://127.0.0.1:${member}/ retry=0
+`)
+    return ['-DFOREGROUND', '-f', configuration]
+  },
+})
+
+/** Before version 2.3, it has HTTP/1.1 only for the member. */
+const h2o = (member: number): ProxyProgram => ({
+  program: 'usr/bin/h2o',
+  args: (own, _, write) => [
+    '-m',
+    'worker',
+    '-c',
+    write(`
+listen: {host: 127.0.0.1, port: ${own}}
+num-threads: 1
+${process.getuid?.() === 0 ? 'user: nobody' : ''}
+hosts:
+  default:
+    paths:
+      /: {proxy.reverse.url: "http://127.0.0.1:${member}/"}
+`),
+  ],
+})
+
+const programs = { haproxy, nginx, nghttpx, apache, h2o } as const
 
 /** The proxies that speak HTTP/2 on both sides. */
 export const proxyNames = ['haproxy', 'nginx', 'nghttpx'] as const
 
 /** The folder with these proxies, from Debian; or why there is none, as an error. */
-export async function proxiesRoot(): Promise<string | Error> {
+export function proxiesRoot(): Promise<string | Error> {
+  return rootOf('http2-proxies', ['haproxy', 'nginx-light', 'nghttp2-proxy'])
+}
+
+/** The folder with the web servers Apache and h2o, which are proxies, too; or why there is none, as an error. */
+export function webServersRoot(): Promise<string | Error> {
+  return rootOf('web-servers', ['apache2-bin', 'h2o'])
+}
+
+async function rootOf(name: string, packages: readonly string[]): Promise<string | Error> {
   try {
-    return await debianRoot('http2-proxies', ['haproxy', 'nginx-light', 'nghttp2-proxy'])
+    return await debianRoot(name, packages)
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   }
@@ -119,7 +170,7 @@ export async function proxiesRoot(): Promise<string | Error> {
 export async function startProxy(
   t: TestContext,
   root: string,
-  name: (typeof proxyNames)[number],
+  name: keyof typeof programs,
   memberPort: number,
 ): Promise<string> {
   const { port } = await start(t, root, programs[name](memberPort))
@@ -155,7 +206,10 @@ async function start(
     writeFileSync(path, text)
     return path
   }
-  const proxy = spawn(join(root, program), args(own.port, folder, write), { env: debianEnv(root), stdio: 'ignore' })
+  const proxy = spawn(join(root, program), args(own.port, folder, write, root), {
+    env: debianEnv(root),
+    stdio: 'ignore',
+  })
   const exited = once(proxy, 'exit')
   t.after(async () => {
     proxy.kill('SIGKILL')
