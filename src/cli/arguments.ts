@@ -120,6 +120,8 @@ function problemOf(error: unknown, known: readonly string[]): string {
   const text = error instanceof Error ? error.message : String(error)
   const [, ambiguous] = /^Option '.*--([\w-]+).*' argument is ambiguous/.exec(text) ?? []
   if (ambiguous !== undefined) return `--${ambiguous} needs =VALUE if the value begins with a dash`
+  const [, missing] = /^Option '.*--([\w-]+) <value>' argument missing/.exec(text) ?? []
+  if (missing !== undefined) return `--${missing} needs a value`
   const [, unknown] = /^Unknown option '--?([^']*)'/.exec(text) ?? []
   if (unknown === undefined) return text.split('\n')[0] ?? text
   const meant = nearest(unknown, known)

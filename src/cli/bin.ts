@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Interrupted } from './failure.js'
 import { main } from './main.js'
-import { isBrokenPipe, ReaderGone } from './reader-gone.js'
+import { outputError } from './reader-gone.js'
 
 const ending = new AbortController()
 
@@ -9,10 +9,9 @@ const ending = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => ending.abort(new Interrupted(signal)))
 }
-process.stdout.on('error', (error) => {
-  if (!isBrokenPipe(error)) throw error
-  ending.abort(new ReaderGone())
-})
+process.stdout.on('error', (error) => ending.abort(outputError(error)))
+// Nobody reads the messages any more, which changes no exit status.
+process.stderr.on('error', () => {})
 process.removeAllListeners('warning')
 process.on('warning', ({ name, message }) => {
   // Deprecation warnings are for developers, not for users of the program.

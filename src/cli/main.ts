@@ -11,6 +11,7 @@ import { commandHelp, programHelp } from './help.js'
 import { Output, type OutputOptions } from './output.js'
 import { checkOutputPaths } from './page-file.js'
 import { passwordPrompt } from './prompt.js'
+import { ReaderGone } from './reader-gone.js'
 import { styleFor } from './style.js'
 import { TerminalNotes } from './terminal-notes.js'
 import { UsageError } from './usage-error.js'
@@ -30,12 +31,15 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
   let output: OutputOptions = { format: 'simple', isEtcdctl: true, hex: false }
   let names: ReadonlyMap<string, string> = new Map()
   try {
+    checkText(argv)
     const line = parseLine(argv, commands)
     names = optionNames(line.command, line.globals, host.env)
     output = outputOptionsOf(line.globals, host.env)
     const text = textWanted(argv, line)
     if (text === undefined && line.command !== undefined) return await run(line.command, line, output, host)
-    await new Output(host.stdout, output, styleFor(false, host.env)).line(text)
+    const printed = new Output(host.stdout, output, styleFor(false, host.env))
+    await printed.line(text)
+    await flush(printed)
     return 0
   } catch (error) {
     const style = styleFor(host.stderr.isTTY === true, host.env)
@@ -50,10 +54,28 @@ async function run(command: Command, line: ParsedLine, output: OutputOptions, ho
   const context = await contextOf(command, line.globals, output, host, opened)
   try {
     await checkOutputPaths(command.flags, line.flags)
-    return (await command.run(context, line)) ?? 0
+    const status = await command.run(context, line)
+    await flush(context.output)
+    return status ?? 0
   } finally {
     context.notes.clear()
     await Promise.all(opened.map((etcd) => etcd.close()))
+  }
+}
+
+/** Node passes arguments as text: bytes that are not UTF-8 have been replaced, and would name another key. */
+function checkText(argv: readonly string[]): void {
+  const broken = argv.find((word) => word.includes('\u{fffd}'))
+  if (broken !== undefined)
+    throw new UsageError(`argument ${JSON.stringify(broken)} is not UTF-8: use etcdkit txn, where "\\xff" is a byte`)
+}
+
+/** The command has ended: a reader that is gone does not change its status. */
+async function flush(output: Output): Promise<void> {
+  try {
+    await output.flush()
+  } catch (error) {
+    if (!(error instanceof ReaderGone)) throw error
   }
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
-import { isBrokenPipe, ReaderGone } from './reader-gone.js'
+import { outputError } from './reader-gone.js'
 import type { Style } from './style.js'
 import { type Column, renderTable } from './table.js'
 
@@ -34,12 +34,19 @@ export class Output {
 
   /** Writes bytes unchanged. */
   async write(chunk: string | Uint8Array): Promise<void> {
-    if (this.#stream.destroyed) throw new ReaderGone()
+    if (this.#stream.destroyed) throw outputError(this.#stream.errored)
     try {
       if (!this.#stream.write(chunk)) await once(this.#stream, 'drain')
     } catch (error) {
-      throw isBrokenPipe(error) ? new ReaderGone() : error
+      throw outputError(error)
     }
+  }
+
+  /** Waits until what was written has left the process: only then is it known that a disk was full. */
+  async flush(): Promise<void> {
+    if (this.#stream.destroyed) await this.write('')
+    const error = await new Promise((resolve) => this.#stream.write('', resolve))
+    if (error instanceof Error) throw outputError(error)
   }
 
   /** Writes a line of text. */

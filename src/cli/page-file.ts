@@ -23,6 +23,12 @@ async function checkWritable(path: string): Promise<void> {
   await access(found === undefined ? dirname(path) : path, constants.W_OK)
 }
 
+/** Rejects the path of a file that is put in place as a whole, if something else than a file is there, such as a device. */
+export async function checkReplaceable(operand: string, path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (found?.isFile() === false) throw new UsageError(`${operand} must be a regular file: ${path} is something else`)
+}
+
 /** Writes the page after the result has been printed. */
 export async function writePage(path: string | undefined, html: () => string): Promise<void> {
   if (path === undefined) return

@@ -4,7 +4,9 @@ export class ReaderGone extends Error {
   override readonly message = 'standard output was closed'
 }
 
-/** Whether a write failed because the reader is gone. */
-export function isBrokenPipe(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EPIPE'
+/** The error of a command whose write to standard output failed: of a pipe without a reader, or of a full disk. */
+export function outputError(error: unknown): Error {
+  if (!(error instanceof Error)) return new ReaderGone()
+  if ('code' in error && error.code === 'EPIPE') return new ReaderGone()
+  return new Error(`standard output cannot be written: ${error.message}`, { cause: error })
 }

@@ -32,11 +32,16 @@ export function formatShare(share: number): string {
   return `${formatNumber(share * 100, share < 0.1 ? 1 : 0)} %`
 }
 
+/** The name of a flag or an argument on the command line. Arguments have the names of the usage, such as `KEY`. */
+function shown(name: string): string {
+  return name === name.toUpperCase() ? name : `--${name}`
+}
+
 /** The value of a duration flag: `30s`, or seconds without a unit. */
 export function durationFlagMs(flag: string, text: string): number {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
   try {
-    return goDurationMs(`--${flag}`, text)
+    return goDurationMs(shown(flag), text)
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
@@ -46,12 +51,12 @@ export function durationFlagMs(flag: string, text: string): number {
 export function ttlFlagSeconds(flag: string, text: string): number {
   const seconds = Math.ceil(durationFlagMs(flag, text) / 1000)
   if (seconds >= 1) return seconds
-  throw new UsageError(`--${flag} must be at least one second, got ${text}`)
+  throw new UsageError(`${shown(flag)} must be at least one second, got ${text}`)
 }
 
 /** The value of an integer flag of at least `min`. */
 export function integerFlag(flag: string, text: string, min = 1): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
   if (Number.isSafeInteger(value) && value >= min) return value
-  throw new UsageError(`--${flag} must be a whole number of at least ${min}, got ${JSON.stringify(text)}`)
+  throw new UsageError(`${shown(flag)} must be a whole number of at least ${min}, got ${JSON.stringify(text)}`)
 }

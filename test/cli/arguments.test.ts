@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { tmpdir } from 'node:os'
 import { describe, test } from 'node:test'
 import { parseLine } from '../../src/cli/arguments.js'
 import { commands } from '../../src/cli/commands.js'
@@ -35,7 +36,7 @@ describe('A command line', () => {
     assert.deepEqual(parse('put', '--', '--key', '-v').args, ['--key', '-v'])
   })
 
-  for (const [argv, problem] of [
+  for (const [argv, problem, input] of [
     [['get', 'k', '--rev', '-1'], /--rev needs =VALUE if the value begins with a dash/],
     [['get', 'k', '--endpoints', 'bogus://x'], /^error: --endpoints must be/],
     [['gte', 'k'], /unknown command gte: did you mean get\?/],
@@ -43,8 +44,8 @@ describe('A command line', () => {
     [['get', 'k', '--prefx'], /unknown flag --prefx: did you mean --prefix\?/],
     [['get'], /too few arguments: usage: etcdkit get KEY \[END\]/],
     [['get', 'a', 'b', 'c'], /unexpected argument "c"/],
-    [['get', 'a', '--limit'], /'--limit <value>' argument missing/],
-    [['get', 'a', '--limit', 'many'], /--limit must be a whole number of at least 1, got "many"/],
+    [['get', 'a', '--limit'], /^error: --limit needs a value/],
+    [['get', 'a', '--limit', 'many'], /--limit must be a whole number of at least 0, got "many"/],
     [['get', 'a', 'b', '--prefix'], /END, --prefix and --from-key are mutually exclusive/],
     [['get', ''], /KEY must not be empty/],
     [['get', 'a', '--consistency=x'], /--consistency must be l or s, got "x"/],
@@ -58,18 +59,40 @@ describe('A command line', () => {
     [['get', 'a', '--keepalive-time', '1ms'], /^error: --keepalive-time must be at least/],
     [['get', 'a', '--cacert', '/no/such/file'], /^error: --cacert cannot be read/],
     [['get', 'a', '--discovery-srv', ''], /^error: --discovery-srv must be/],
-    [['watch', 'a', '--rev', '0'], /^error: --rev must be/],
+    [['watch', 'a', '--rev', '0x1'], /^error: --rev must be/],
+    [['lease', 'grant', 'soon'], /^error: TTL must be a duration/],
+    [['lease', 'grant', '0'], /^error: TTL must be at least one second/],
+    [['compact', 'now'], /^error: REVISION must be a whole number of at least 1, got "now"/],
+    [['lock', '', 'true'], /^error: NAME must be a non-empty string/],
+    [['elect', '', 'me'], /^error: NAME must be a non-empty string/],
+    [['get', 'a', '-w'], /^error: --write-out needs a value/],
+    [['put', 'a\u{fffd}', 'b'], /^error: argument "a\ufffd" is not UTF-8/],
+    [['put', 'a'], /^error: standard input is empty/, ''],
+    [['txn'], /^error: standard input ends before the empty line after compares/, ''],
+    [['txn'], /^error: standard input ends before the empty line after success/, 'val("a") = "1"\n\nput a b\n'],
+    [['txn'], /^error: standard input ends before the empty line after failure/, '\nput a b\n\ndel a'],
+    [['txn'], /^error: line .* is not UTF-8/, Buffer.from('\nput a \xff\n\n\n', 'latin1')],
+    [['snapshot', 'save', tmpdir()], /^error: FILE must be a regular file/],
     [['lease', 'revoke', 'xyz'], /^error: ID must be 1 to 16 hexadecimal digits/],
     [['member', 'add', 'm'], /^error: --peer-urls is missing/],
     [['downgrade', 'validate', 'x'], /^error: VERSION must be a release/],
     [['get', 'a', '--prefix=perhaps'], /^error: --prefix must be true or false, got "perhaps"/],
+    ...[[], ['--prefix', 'a/', '--dest-prefix', 'a/b/'], ['--prefix', 'a/b/', '--dest-prefix', 'a/']].map(
+      (flags) =>
+        [
+          ['make-mirror', 'http://a:1', '--endpoints', 'b:1,a:1', ...flags],
+          /^error: DESTINATION has http:..a:1, as/,
+        ] as const,
+    ),
+    [['make-mirror', 'http://'], /^error: DESTINATION must be http/],
+    [['make-mirror', 'a:1', '--dest-cacert', '/no/such/file'], /^error: --dest-cacert cannot be read/],
     [['completion', 'tcsh'], /^error: the shell must be bash, zsh or fish/],
     [['doctor', '--html', '/no/such/folder/page.html'], /^error: --html cannot be written: ENOENT/],
     [['bench', 'put', '--html', '/'], /^error: --html cannot be written: .* is a folder/],
     [['bench', 'lock', '--html', ''], /^error: --html cannot be written: the path is empty/],
   ] as const) {
     test(`with an error is rejected with the reason and status 2: ${argv.join(' ')}`, async () => {
-      const { status, stdout, stderr } = await cli(argv)
+      const { status, stdout, stderr } = await cli(argv, input === undefined ? {} : { input })
       assert.match(stderr, problem)
       assert.deepEqual({ status, stdout }, { status: 2, stdout: '' })
     })

@@ -21,6 +21,22 @@ describe('The command', () => {
     await cluster?.stop()
   })
 
+  test('fails instead of waiting in silence if no member is reached at first', async () => {
+    const lines = [
+      ['watch', 'a'],
+      ['lock', 'a'],
+      ['elect', 'a', 'me'],
+      ['elect', '--listen', 'a'],
+    ]
+    const results = await Promise.all(
+      lines.map((line) => cli([...line, '--dial-timeout', '300ms'], { endpoints: ['127.0.0.1:1'] })),
+    )
+    for (const { status, stdout, stderr } of results) {
+      assert.deepEqual({ status, stdout }, { status: 1, stdout: '' })
+      assert.match(stderr, /^error: no member could be reached in time: .*ECONNREFUSED/)
+    }
+  })
+
   test('put writes, and get reads what etcdctl reads', async () => {
     assert.equal(await output('put', 'pg/a', 'one'), 'OK\n')
     assert.equal(await output('put', 'pg/b', 'two'), 'OK\n')
@@ -31,6 +47,7 @@ describe('The command', () => {
       ['get', 'pg/', '--prefix', '--print-value-only'],
       ['get', 'pg/', '--prefix', '--order', 'DESCEND', '--sort-by', 'KEY'],
       ['get', 'pg/', '--prefix', '--limit', '1'],
+      ['get', 'pg/', '--prefix', '--limit', '0', '--rev', '0', '--min-mod-rev', '0'],
     ]) {
       assert.equal(await output(...args), await cluster.etcdctl(...args), args.join(' '))
     }

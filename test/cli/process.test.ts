@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { after, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { poll } from '../../src/testing/index.js'
@@ -127,6 +128,34 @@ describe('The program', () => {
     assert.equal(await program.end(), 0)
     assert.match(program.stdout, /"PUT" "hook\/a" "one\\n"\n.*"DELETE" "hook\/a" ""\n/s)
     assert.equal(program.stderr, 'sh exited with 3\nsh exited with 3\n')
+  })
+
+  test('starts no command for further changes of an interrupted watch', async () => {
+    const { revision } = await etcd.put('stopped/a', '')
+    for (const value of ['b', 'c', 'd']) await etcd.put('stopped/a', value)
+    const args = ['--rev', String(revision), '--', 'sh', '-c', 'echo running; exec sleep 6']
+    const program = start('watch', 'stopped/a', ...args)
+    await says(program, 'running')
+    program.child.kill('SIGTERM')
+    assert.equal(await program.end(), 143)
+    assert.equal(program.stdout.match(/running/g)?.length, 1)
+  })
+
+  for (const args of [['get', 'full'], ['--help']]) {
+    test(`reports a full disk, with status 1: ${args.join(' ')}`, { skip: !existsSync('/dev/full') }, async () => {
+      await etcd.put('full', 'value')
+      const disk = openSync('/dev/full', 'w')
+      const program = new CliProcess(args, { endpoints: cluster.endpoints }, disk)
+      assert.equal(await program.end(), 1)
+      closeSync(disk)
+      assert.match(program.stderr, /^error: standard output cannot be written: ENOSPC.*\n$/)
+    })
+  }
+
+  test('keeps its status when nobody reads its messages', async () => {
+    const program = start('no-such-command')
+    program.child.stderr?.destroy()
+    assert.equal(await program.end(), 2)
   })
 
   test('mirrors keys until it is interrupted', async () => {

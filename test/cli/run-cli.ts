@@ -65,10 +65,10 @@ export class CliProcess {
   stderr = ''
   readonly #ended: Promise<unknown[]>
 
-  constructor(args: readonly string[], { endpoints, env }: CliOptions) {
+  constructor(args: readonly string[], { endpoints, env }: CliOptions, stdout: 'pipe' | number = 'pipe') {
     const variables = { ...process.env, ...env, ETCDCTL_ENDPOINTS: endpoints?.join(',') }
     const bin = ['--import', './test/support/typescript.js', 'src/cli/bin.ts', ...args]
-    this.child = spawn(process.execPath, bin, { cwd: root, env: variables, stdio: 'pipe' })
+    this.child = spawn(process.execPath, bin, { cwd: root, env: variables, stdio: ['pipe', stdout, 'pipe'] })
     this.child.stdout?.on('data', (piece) => {
       this.stdout += piece
     })

@@ -1,5 +1,6 @@
 import type { LockHolder } from '../../index.js'
 import { type Context, defineCommand } from '../command.js'
+import { orUnreachable } from '../first-connection.js'
 import { ttlFlagSeconds } from '../units.js'
 import { UsageError } from '../usage-error.js'
 import { untilAborted } from './lock.js'
@@ -18,18 +19,20 @@ export const electCommand = defineCommand({
     listen: { type: 'boolean', short: 'l', help: 'print the leader without campaigning' },
     ttl: { type: 'string', value: 'DURATION', help: 'how long the leadership lasts after this process dies (10s)' },
   },
+  operands: { name: 'NAME' },
   arity: [1, 2],
   async run(context, { flags, args: [name = '', proposal] }) {
     const { client, output, signal } = context
     const ttlSeconds = flags.ttl === undefined ? undefined : ttlFlagSeconds('ttl', flags.ttl)
-    const election = client().election(name, { ttlSeconds })
+    const etcd = client()
+    const election = etcd.election(name, { ttlSeconds })
     if (flags.listen === true) {
       if (proposal !== undefined) throw new UsageError('PROPOSAL and --listen are mutually exclusive')
-      for await (const leader of election.observe({ signal })) await print(context, leader)
+      for await (const leader of election.observe({ signal: orUnreachable(etcd, signal) })) await print(context, leader)
       return 0
     }
     if (proposal === undefined) throw new UsageError('elect needs a PROPOSAL, or --listen')
-    const leadership = await election.campaign(proposal, { signal })
+    const leadership = await election.campaign(proposal, { signal: orUnreachable(etcd, signal) })
     try {
       const { keyText: key, fence } = leadership
       await (output.format === 'json'

@@ -83,7 +83,7 @@ export function rangeRequestOf(args: readonly string[], flags: GetFlags): RangeR
   const { range: keys } = keyRangeOf(args, flags)
   const { requestRange } = range(keys, {
     revision: revisionOf(flags),
-    limit: flags.limit === undefined ? undefined : integerFlag('limit', flags.limit),
+    limit: optionalInteger('limit', flags),
     sort: sortOf(flags),
     keysOnly: flags['keys-only'],
     minModRevision: optionalInteger('min-mod-rev', flags),
@@ -96,7 +96,8 @@ export function rangeRequestOf(args: readonly string[], flags: GetFlags): RangeR
 
 function optionalInteger(flag: keyof GetFlags, flags: GetFlags): number | undefined {
   const text = flags[flag]
-  return text === undefined ? undefined : integerFlag(flag, String(text))
+  // For etcdctl, 0 is the same as no flag.
+  return text === undefined ? undefined : integerFlag(flag, String(text), 0) || undefined
 }
 
 function response({ client, signal }: Context, args: readonly string[], flags: GetFlags): Promise<RangeResponse> {

@@ -1,6 +1,7 @@
 import type { LockHandle } from '../../index.js'
 import { passOn, startProgram } from '../child-program.js'
 import { type Context, defineCommand } from '../command.js'
+import { orUnreachable } from '../first-connection.js'
 import { durationFlagMs, ttlFlagSeconds } from '../units.js'
 
 /** Holds a lock. */
@@ -26,15 +27,17 @@ export const lockCommand = defineCommand({
     },
   },
   arity: [1, Number.POSITIVE_INFINITY],
+  operands: { name: 'NAME' },
   passesOnAfter: 1,
   async run(context, { flags, args: [name = '', program, ...programArgs] }) {
     const { output, client, signal } = context
     const killAfterMs = durationFlagMs('kill-after', flags['kill-after'] ?? '2s')
-    const lock = await client().lock(name, {
+    const etcd = client()
+    const lock = await etcd.lock(name, {
       ttlSeconds: flags.ttl === undefined ? undefined : ttlFlagSeconds('ttl', flags.ttl),
       timeoutMs: flags.timeout === undefined ? Number.POSITIVE_INFINITY : durationFlagMs('timeout', flags.timeout),
       value: flags.value,
-      signal,
+      signal: orUnreachable(etcd, signal),
     })
     try {
       if (program !== undefined) return await runUnder(lock, [program, ...programArgs], killAfterMs, context)

@@ -1,5 +1,5 @@
 import { optionsFromEnvironment } from '../../client/environment.js'
-import type { ClientOptions, Mirror } from '../../index.js'
+import { type ClientOptions, type Etcd, InvalidArgumentError, type Mirror } from '../../index.js'
 import { type Context, defineCommand, type Flags, type FlagValues } from '../command.js'
 import { messageOf } from '../failure.js'
 import { integerFlag } from '../units.js'
@@ -42,10 +42,13 @@ export const makeMirrorCommand = defineCommand({
   arity: [1, 1],
   async run(context, { flags: values, args: [destination = ''] }) {
     const { client, signal } = context
-    const target = client(await destinationOptions(context, destination, values))
+    const target = destinationClient(context, await destinationOptions(context, destination, values))
     const { prefix = '', 'max-txn-ops': maxTxnOps } = values
-    const mirror = client().mirror(prefix, target, {
-      destinationPrefix: destinationPrefix(values),
+    const copies = destinationPrefix(values)
+    const source = client()
+    checkCopies({ source, target }, prefix, copies ?? prefix)
+    const mirror = source.mirror(prefix, target, {
+      destinationPrefix: copies,
       maxTxnOps: maxTxnOps === undefined ? undefined : integerFlag('max-txn-ops', maxTxnOps, 2),
     })
     try {
@@ -68,6 +71,14 @@ function report(mirror: Mirror, { output, notes }: Context): AbortSignal {
   return failure.signal
 }
 
+/** The copies must not be copied in turn, which would never end. */
+function checkCopies({ source, target }: { source: Etcd; target: Etcd }, from: string, to: string): void {
+  const [ours, theirs] = [source, target].map((etcd) => etcd.endpoints().map(({ endpoint }) => endpoint))
+  const shared = theirs?.find((endpoint) => ours?.includes(endpoint))
+  if (shared === undefined || !(from.startsWith(to) || to.startsWith(from))) return
+  throw new UsageError(`DESTINATION has ${shared}, as the source: --dest-prefix must not overlap --prefix`)
+}
+
 function destinationPrefix({
   'dest-prefix': given,
   'no-dest-prefix': none,
@@ -75,6 +86,27 @@ function destinationPrefix({
   if (none !== true) return given
   if (given !== undefined) throw new UsageError('--dest-prefix and --no-dest-prefix are mutually exclusive')
   return ''
+}
+
+/** The names on the command line of the options of the destination; those of the library are of the source. */
+const destinationNames: Readonly<Record<string, string>> = {
+  endpoints: 'DESTINATION',
+  'auth.username': '--dest-user',
+  'auth.password': '--dest-password',
+  'tls.ca': '--dest-cacert',
+  'tls.cert': '--dest-cert',
+  'tls.key': '--dest-key',
+}
+
+function destinationClient({ client }: Context, options: ClientOptions): Etcd {
+  try {
+    return client(options)
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error
+    throw new UsageError(
+      error.message.replace(/`([\w.]+)`/g, (quoted, name: string) => destinationNames[name] ?? quoted),
+    )
+  }
 }
 
 /** The connection to the destination shares only the time limits with the one to the source. */

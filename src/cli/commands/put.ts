@@ -24,7 +24,7 @@ export const putCommand = defineCommand({
   name: 'put',
   usage: 'KEY [VALUE]',
   summary: 'write a key, with a value from the command line or standard input',
-  details: ['Without VALUE, reads the value from standard input, byte for byte.'],
+  details: ['Without VALUE, reads the value from standard input, byte for byte; it must not be empty.'],
   flags,
   operands: { key: 'KEY' },
   arity: [1, 2],
@@ -68,5 +68,8 @@ function checkLifetime({ ttl, lease, 'ignore-lease': ignoreLease, 'ignore-value'
 
 async function valueFrom({ stdin, signal }: Context): Promise<Buffer> {
   if (stdin.isTTY === true) throw new UsageError('put needs a VALUE, as an argument or on standard input')
-  return standardInput(stdin, signal)
+  const value = await standardInput(stdin, signal)
+  // A program before the pipe that failed would otherwise empty the key.
+  if (value.length === 0) throw new UsageError("standard input is empty: write '' as VALUE for an empty value")
+  return value
 }

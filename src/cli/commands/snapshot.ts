@@ -1,5 +1,6 @@
 import type { SnapshotProgress } from '../../index.js'
 import { type Context, defineCommand } from '../command.js'
+import { checkReplaceable } from '../page-file.js'
 import { formatBytes, formatMs } from '../units.js'
 
 /** Saves the database of a member. */
@@ -12,6 +13,7 @@ export const snapshotSaveCommand = defineCommand({
   arity: [1, 1],
   async run(context, { args: [path = ''] }) {
     const { output, client, signal } = context
+    await checkReplaceable('FILE', path)
     const startedAt = performance.now()
     const onProgress = (progress: SnapshotProgress): void => show(context, progress, performance.now() - startedAt)
     const { bytes } = await client().maintenance.saveSnapshot(path, { signal, onProgress })

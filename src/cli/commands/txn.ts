@@ -5,6 +5,7 @@ import { methods } from '../../protobuf/methods.js'
 import { type Context, defineCommand } from '../command.js'
 import { keyValueLines } from '../key-value-format.js'
 import { untilAborted } from '../standard-input.js'
+import { UsageError } from '../usage-error.js'
 import { unary } from '../wire/calls.js'
 import { print } from '../wire/print.js'
 import { parseComparison, parseOperation } from './txn-text.js'
@@ -34,6 +35,9 @@ export const txnCommand = defineCommand({
   },
 })
 
+/** What stands for bytes that are not UTF-8. */
+const replacement = '\u{fffd}'
+
 const blocks = ['compares:', 'success requests (get, put, del):', 'failure requests (get, put, del):'] as const
 
 async function requestFrom({ stdin, signal, notes }: Context, isShown: boolean): Promise<TxnRequest> {
@@ -47,6 +51,8 @@ async function requestFrom({ stdin, signal, notes }: Context, isShown: boolean):
   show()
   await untilAborted(stdin, signal, async () => {
     for await (const line of createInterface({ input: stdin })) {
+      if (line.includes(replacement))
+        throw new UsageError(`line ${JSON.stringify(line)} is not UTF-8: write bytes as "\\xff"`)
       if (line.trim() !== '') all[at]?.push(line)
       else {
         at += 1
@@ -55,6 +61,9 @@ async function requestFrom({ stdin, signal, notes }: Context, isShown: boolean):
       if (at === all.length) break
     }
   })
+  // A transaction that was cut off must not be committed. The last block may be left out.
+  const isCut = at < 2 || (at === 2 && failure.length > 0)
+  if (isCut) throw new UsageError(`standard input ends before the empty line after ${blocks[at]}`)
   return {
     compare: compares.map(parseComparison),
     success: success.map(parseOperation),

@@ -1,6 +1,7 @@
 import type { WatchEvent } from '../../index.js'
 import { passOn, startProgram } from '../child-program.js'
 import { type Context, defineCommand } from '../command.js'
+import { orUnreachable } from '../first-connection.js'
 import { keyRangeOf, rangeFlags } from '../key-range-flags.js'
 import { cellOf, keyValueJson, keyValueLines } from '../key-value-format.js'
 import type { Output } from '../output.js'
@@ -40,13 +41,17 @@ export const watchCommand = defineCommand({
     const { output, client, signal } = context
     const { range } = keyRangeOf(args, flags)
     let left = flags.count === undefined ? Number.POSITIVE_INFINITY : integerFlag('count', flags.count)
-    const watcher = client().watch(range, {
-      startRevision: flags.rev === undefined ? undefined : integerFlag('rev', flags.rev),
+    const etcd = client()
+    const watcher = etcd.watch(range, {
+      // For etcdctl, 0 is the same as no flag.
+      startRevision: flags.rev === undefined ? undefined : integerFlag('rev', flags.rev, 0) || undefined,
       prevKv: flags['prev-kv'],
       only: kindOf(flags.only),
-      signal,
+      signal: orUnreachable(etcd, signal),
     })
     for await (const event of watcher) {
+      // Changes that had arrived before are still delivered.
+      signal.throwIfAborted()
       await print(output, event)
       if (passedOn.length > 0) await runFor(event, passedOn, context)
       left -= 1
@@ -90,6 +95,7 @@ async function runFor(
   words: readonly string[],
   { env, notes, signal, stdin }: Context,
 ): Promise<void> {
+  signal.throwIfAborted()
   const { child, ended } = startProgram(words, {
     ...env,
     ETCD_WATCH_REVISION: String(revision),
