@@ -47,7 +47,7 @@ describe('The command', () => {
       ['get', 'pg/', '--prefix', '--print-value-only'],
       ['get', 'pg/', '--prefix', '--order', 'DESCEND', '--sort-by', 'KEY'],
       ['get', 'pg/', '--prefix', '--limit', '1'],
-      ['get', 'pg/', '--prefix', '--limit', '0', '--rev', '0', '--min-mod-rev', '0'],
+      ['get', 'pg/', '--prefix', '--limit', '0', '--rev', '0'],
     ]) {
       assert.equal(await output(...args), await cluster.etcdctl(...args), args.join(' '))
     }
