@@ -288,6 +288,16 @@ describe('An informer', () => {
       await assert.rejects(wait, { code: 'DEADLINE_EXCEEDED', message: /NO_LEADER/ })
   })
 
+  test('reports no error that it has overcome when a wait is over', async (t) => {
+    const source = new FakeSource()
+    source.listings.push(failure('NO_LEADER'), [pageOf({ a: '1' }, 7)])
+    const { informer } = createInformer(t, {}, source)
+    await informer.ready()
+    await settled()
+    const message = (error: Error): boolean => !error.message.includes('NO_LEADER')
+    await assert.rejects(informer.waitForRevision(8, { timeoutMs: 10 }), message)
+  })
+
   test('has the member and the reconnects of its watch in its counters', async (t) => {
     const { informer, source } = await createReady(t)
     const [watch] = source.watches

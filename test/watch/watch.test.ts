@@ -80,6 +80,17 @@ for (const [name, range] of [
   })
 }
 
+test('`batches()` counts a batch as received when it is taken, and is the only iteration', async () => {
+  const { streams, watcher, multiplexer } = await watching('a', { startRevision: 7 })
+  streams.last.created(1, 10)
+  const batches = watcher.batches()
+  streams.last.events(1, 8, 9)
+  assert.deepEqual([(await batches.next()).value?.revision, watcher.status.revision], [8, 8])
+  assert.deepEqual([(await batches.next()).value?.revision, watcher.status.revision], [9, 9])
+  assert.throws(() => watcher.batches(), { code: 'INVALID_ARGUMENT' })
+  multiplexer.close()
+})
+
 test('`ready()` reports why the stream of a watch was lost, when the time is over', async () => {
   const { streams, watcher, multiplexer } = await watching('a')
   streams.last.end(new EtcdError('the member has no leader', { code: 'NO_LEADER', effect: 'none' }))
