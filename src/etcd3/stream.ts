@@ -1,11 +1,10 @@
 import { EventEmitter } from 'node:events'
-import { type EtcdError, isEtcdError } from '../index.js'
+import { EtcdError, isEtcdError } from '../index.js'
 import type { Method } from '../protobuf/methods.js'
 import type { StreamSource } from '../streams/stream-source.js'
 import type { StreamCall, StreamListener } from '../transport/connection/stream-call.js'
 import { type CallOptions, timeLeft } from './call-options.js'
 import { castError } from './cast-error.js'
-import { GRPCDeadlineExceededError } from './errors.js'
 import type { ServiceName } from './rpc/call-context.js'
 import { toRequest } from './rpc/request.js'
 import { toResponse } from './rpc/response.js'
@@ -97,7 +96,8 @@ export class Stream extends EventEmitter implements StreamListener<object> {
   #endAt(deadline: Date | number): void {
     const waitMs = timeLeft(deadline)
     if (!Number.isFinite(waitMs)) return
-    const error = new GRPCDeadlineExceededError('4 DEADLINE_EXCEEDED: the stream lasted until its deadline')
+    const fields = { code: 'DEADLINE_EXCEEDED', effect: 'none', grpcCode: 4 } as const
+    const error = new EtcdError('the stream lasted until its deadline', fields)
     this.#timer = setTimeout(() => this.#fail(error), Math.min(waitMs, 2 ** 31 - 1))
     this.#timer.unref()
   }

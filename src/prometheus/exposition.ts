@@ -49,7 +49,7 @@ export class Exposition {
   }
 
   #left(left: Series): void {
-    if (!this.#series.delete(left)) return
+    this.#series.delete(left)
     if (this.#series.size === 0) this.#unregister()
     // Another client with this name continues the series of both.
     else if (![...this.#series].some(({ client }) => client === left.client)) this.#forget(left)

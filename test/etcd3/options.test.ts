@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { earlierDeadline, resolveCallOptions, timeLeft, toEngineOptions } from '../../src/etcd3/call-options.js'
 import { castError } from '../../src/etcd3/cast-error.js'
+import { ConnectionPool } from '../../src/etcd3/connection-pool.js'
 import { toClientOptions } from '../../src/etcd3/engine-options.js'
 import {
   AlarmType,
@@ -112,6 +113,34 @@ describe('etcdkit/etcd3: options', () => {
     assert.deepEqual(earlierDeadline({ deadline: 5 }, { deadline: 7 }), { deadline: 5 })
     assert.deepEqual(earlierDeadline(undefined, { deadline: 7 }), { deadline: 7 })
     assert.deepEqual(earlierDeadline({ deadline: 5 }, {}), { deadline: 5 })
+  })
+})
+
+describe('etcdkit/etcd3: a client', () => {
+  test('keeps the process open while a watch or a lease lives, and no longer than until it is closed', async () => {
+    const pool = new ConnectionPool({ hosts: '127.0.0.1:1' })
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const before = timers()
+    const letGo = [pool.hold(), pool.hold()]
+    const counts = [timers()]
+    for (const each of letGo) {
+      each()
+      counts.push(timers())
+    }
+    assert.deepEqual(counts, [before + 1, before + 1, before])
+    pool.hold()
+    const closed = pool.close()
+    assert.equal(timers(), before)
+    await closed
+  })
+
+  test('bounds its calls by the deadline of the login until it has logged in', async () => {
+    const auth = { username: 'u', password: 'p', callOptions: { deadline: Date.now() + 5000 } }
+    const pool = new ConnectionPool({ hosts: '127.0.0.1:1', auth })
+    const context = { service: 'KV', method: 'range', isStream: false, params: {} } as const
+    const { timeoutMs = 0 } = pool.boundsOf(context, { deadline: Date.now() + 60_000 })
+    assert.ok(timeoutMs > 0 && timeoutMs <= 5000, `${timeoutMs}`)
+    await pool.close()
   })
 })
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { Informer } from '../../src/informer/informer.js'
+import { deleteKey, type Operation, put } from '../../src/kv/operation.js'
 import { endpointCodec } from '../../src/naming/endpoint-record.js'
 import { type GrpcLibrary, type GrpcResolverClass, registerResolver } from '../../src/naming/grpc-resolver.js'
 import { type NamingStore, ServiceEndpoints } from '../../src/naming/service-endpoints.js'
@@ -81,6 +82,43 @@ test('Changes of endpoints are made within the limits of their call', async () =
   await service.add({ address: 'a:1' }, options)
   await service.delete('a:1', options)
   assert.deepEqual(calls, [options, options])
+})
+
+test('Endpoints are changed by their names, with their leases, and listed with the options of the caller', async () => {
+  const seen: unknown[] = []
+  const txn = {
+    then(...operations: Operation[]) {
+      seen.push(...operations.map(({ request }) => request))
+      return txn
+    },
+    commit: async () => {},
+  }
+  const store = {
+    txn: () => txn,
+    register: async (...args: unknown[]) => seen.push(args),
+    list(...args: unknown[]) {
+      seen.push(args)
+      return []
+    },
+  }
+  const service = new ServiceEndpoints(store as unknown as NamingStore, 's')
+  const stored = endpointCodec.encode({ address: 'a:1', metadata: undefined })
+  await service.add({ address: 'a:1' }, { lease: '7' })
+  await service.update([
+    { op: 'delete', name: 'a:1' },
+    { op: 'add', endpoint: { address: 'a:1', name: 'b' }, lease: '8' },
+  ])
+  await service.register({ address: 'a:1' }, { ttlSeconds: 9 })
+  await service.list({ timeoutMs: 5 })
+  assert.deepEqual(seen, [
+    put('s/a:1', stored, { lease: '7' }).request,
+    deleteKey('s/a:1').request,
+    put('s/b', stored, { lease: '8' }).request,
+    ['s/a:1', stored, { ttlSeconds: 9 }],
+    [{ prefix: 's/' }, { timeoutMs: 5 }],
+  ])
+  const wrong = service.update([{ op: 'remove' as 'delete', name: 'a' }])
+  await assert.rejects(wrong, /`op` must be 'add' or 'delete'/)
 })
 
 describe('A resolver of grpc-js', () => {

@@ -10,6 +10,7 @@ describe('An endpoint record', () => {
     ['{"Op":0,"Addr":"127.0.0.1:8080","Metadata":null}', { address: '127.0.0.1:8080', metadata: undefined }],
     ['{"Op":0,"Addr":"h:1","Metadata":{"w":5,"zone":"a"}}', { address: 'h:1', metadata: { w: 5, zone: 'a' } }],
     ['{"Op":0,"Addr":"h:1","Metadata":"text"}', { address: 'h:1', metadata: 'text' }],
+    ['{"Op":0,"Addr":"h:1","Metadata":0}', { address: 'h:1', metadata: 0 }],
   ] as const
 
   test('is encoded and decoded as in Go', () => {

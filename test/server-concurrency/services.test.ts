@@ -57,9 +57,23 @@ describe("The members' lock and election services", () => {
     })
   })
 
+  test('pass on the limits of the call, its leases and the revision of its answer', async () => {
+    const answer = { key: Buffer.from('app/l/7'), leader: { key: Buffer.from('app/e/9'), rev: 4, lease: '9' } }
+    const { calls, elections, locks } = servicesOf({ ...answer, header: header({ revision: 12 }) })
+    const options = { signal: new AbortController().signal, timeoutMs: 5 }
+    assert.equal((await elections.campaign('e', '7', 'me', options)).lease, '9')
+    assert.equal((await locks.lock('l', '7', options)).revision, 12)
+    await locks.unlock('l/7', options)
+    for (const { context } of calls) assert.deepEqual([context.signal, context.timeoutMs], [options.signal, 5])
+    assert.deepEqual(calls[2]?.request, { key: Buffer.from('app/l/7') })
+    await assert.rejects(elections.resign({ ...leader, lease: 'none' }), /`leader.lease` must be/)
+  })
+
   test('find no leader, and reject an answer without one', async () => {
     const none = new EtcdError('no leader', { code: 'ELECTION_NO_LEADER', effect: 'none' })
     assert.equal(await servicesOf(none).elections.leader('e'), undefined)
+    const other = new EtcdError('lost', { code: 'CONNECTION_LOST', effect: 'none' })
+    await assert.rejects(servicesOf(other).elections.leader('e'), other)
     await assert.rejects(servicesOf({}).elections.campaign('e', '7', 'me'), {
       code: 'PROTOCOL_ERROR',
       effect: 'unknown',

@@ -76,7 +76,11 @@ describe('The records of a client', () => {
       { ...range, type: 'opened' },
       { ...range, type: 'ended', reconnects: 3, error },
     ])
-    assert.deepEqual(steps, ['start', 'end', 'asyncStart', 'asyncEnd'])
+    assert.deepEqual(steps.splice(0), ['start', 'end', 'asyncStart', 'asyncEnd'])
+    const denied = { ...status, ready: Promise.reject(error) }
+    app.watchOpened({ key: bytes('a'), rangeEnd: bytes('b') }, denied)(error)
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual(steps, ['start', 'end', 'error', 'asyncStart', 'asyncEnd'])
   })
 
   test('of an informer are its listings and errors, and `stats()` has it until it ends', (t) => {

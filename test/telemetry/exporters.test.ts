@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
-import { context, SpanStatusCode, trace } from '@opentelemetry/api'
+import { context, type Span, SpanKind, SpanStatusCode, type TracerProvider, trace } from '@opentelemetry/api'
+import type { Histogram } from '@opentelemetry/sdk-metrics'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
 import * as promClient from 'prom-client'
 import { EtcdError } from '../../src/core/errors.js'
@@ -76,6 +77,7 @@ describe('The spans of a client', () => {
       [[], [], [idOf(attempted)]],
     )
     assert.deepEqual(attempted?.status, { code: SpanStatusCode.ERROR, message: error.message })
+    assert.equal(first?.kind, SpanKind.CLIENT)
     assert.deepEqual([first?.name, first?.attributes.team, first?.attributes['etcd.key']], ['range ns/', 'x', 'k'])
     assert.equal(first?.attributes['error.type'], 'CONNECTION_LOST')
   })
@@ -115,6 +117,7 @@ describe('The spans of a client', () => {
     }
     const metrics = await sdk.metrics()
     const found = metrics.find(({ descriptor }) => descriptor.name === 'rpc.client.call.duration')
+    assert.equal((found?.dataPoints[0]?.value as Histogram | undefined)?.sum, 0.005)
     assert.deepEqual(
       found?.dataPoints.map(({ attributes }) => attributes),
       [
@@ -146,6 +149,19 @@ describe('The spans of a client', () => {
     tracing.call.start.publish({ ...call })
     assert.ok(!tracing.call.hasSubscribers && !tracing.lock.hasSubscribers && !channels.call.hasSubscribers)
     assert.equal(sdk.spans().length, 2)
+  })
+
+  test('are ended once', (t) => {
+    let ends = 0
+    const span = { setAttributes() {}, end: () => (ends += 1) } as unknown as Span
+    const tracerProvider = { getTracer: () => ({ startSpan: () => span }) } as unknown as TracerProvider
+    const { observed, client, close } = fakeClient()
+    t.after(instrument(observed, { tracerProvider }))
+    const call = { client, callId: 8, method: 'KV.Put', request }
+    tracing.call.start.publish(call)
+    tracing.call.asyncEnd.publish(Object.assign(call, { attemptRecords: [], outcome: { ok: true } }))
+    close()
+    assert.equal(ends, 1)
   })
 
   test('name the member as it was given, with its port unless that is the one of etcd', () => {
@@ -199,6 +215,8 @@ describe('The series of a client', () => {
     const stops = ['', 'x_'].map((prefix) => expose(app.observed, { promClient, registry, prefix }))
     stops[0]?.()
     const names = registry.getMetricsAsArray().map(({ name }) => name)
+    const wrong = { promClient, registry, prefix: '1_' }
+    assert.throws(() => expose(app.observed, wrong), /`prefix` must be the start of a metric name/)
     assert.ok(names.length > 20 && names.every((name) => name.startsWith('x_')))
     stops[1]?.()
     assert.deepEqual(registry.getMetricsAsArray(), [])
@@ -211,6 +229,7 @@ describe('The series of a client', () => {
     const attempt = { client: app.client, path: '/etcdserverpb.KV/Range', durationMs: 30, connectMs: 10 }
     tracing.attempt.start.publish(attempt)
     channels.attempt.publish({ ...attempt, method: 'KV.Range', reason: 'first', endpoint: 'm', outcome: failed })
+    channels.authenticate.publish({ client: app.client, reason: 'first', outcome: failed })
     const text = await registry.metrics()
     const labels = 'client="app",grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Range"'
     for (const line of [
@@ -218,6 +237,8 @@ describe('The series of a client', () => {
       `grpc_client_msg_sent_total{${labels}} 1`,
       `grpc_client_handled_total{${labels},grpc_code="Unavailable"} 1`,
       `grpc_client_handling_seconds_sum{${labels}} 0.02`,
+      'etcd_auth_refreshes_total{client="app",reason="first",error_type="CONNECTION_LOST"} 1',
+      'etcd_retry_throttled_total{client="app"} 0',
     ]) {
       assert.ok(text.includes(`${line}\n`), `${line} is not in ${text}`)
     }
