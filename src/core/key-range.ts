@@ -50,7 +50,7 @@ export interface EncodedRange {
 const none = Buffer.alloc(0)
 const zero = Buffer.from([0])
 
-/** The same range, or invalid range, with bytes of its own, for one that is used after the call has returned. */
+/** The same range, or invalid range, with a copy of its bytes, for one that is used after the call has returned. */
 export function ownRange(range: KeyRange): KeyRange {
   if (types.isUint8Array(range)) return ownBytes('key', range)
   if (typeof range !== 'object' || range === null || isRevoked(range)) return range
@@ -61,7 +61,7 @@ export function ownRange(range: KeyRange): KeyRange {
   return own
 }
 
-/** Encodes a range into bytes of its own. @throws `InvalidArgumentError` if it is empty, inverted or ambiguous */
+/** Encodes a range into new bytes. @throws `InvalidArgumentError` if it is empty, inverted or ambiguous */
 export function encodeRange(range: KeyRange): EncodedRange {
   if (typeof range === 'string' || types.isUint8Array(range)) return { key: ownBytes('key', range), rangeEnd: none }
   if (typeof range !== 'object' || range === null || isRevoked(range)) throw invalid(range)

@@ -166,7 +166,7 @@ describe('The callers of one process that want a lock', () => {
     await (await other).release()
   })
 
-  test('are told at once who holds it if they do not wait', async () => {
+  test('fail at once with the holder if they do not wait', async () => {
     const { store, acquire } = queueOf()
     store.write('jobs/f00', 'theirs', 'f00')
     const controller = new AbortController()

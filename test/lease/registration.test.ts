@@ -69,7 +69,7 @@ describe('The key of a registration', () => {
     assert.notEqual(stored()[0], 'second')
   })
 
-  test('that is taken is reported once, whoever writes it', async (t) => {
+  test('that is taken is reported once, also if another owner writes it then', async (t) => {
     const { store, emitted } = await registered(t)
     for (const owner of ['a', 'b', 'c']) {
       store.write('svc', 'theirs', owner)
