@@ -125,7 +125,6 @@ export class CallQueue {
     this.#limit = Number.POSITIVE_INFINITY
     this.#threshold = Number.POSITIVE_INFINITY
     this.#refusals = 0
-    this.#lastRefusal = undefined
     this.#resume()
     this.#admit()
   }

@@ -190,6 +190,18 @@ describe('A login', () => {
     assert.equal((await login.get(async () => newToken(), 'first')).value, 'token')
   })
 
+  test('does not delay its next request for the times that the cluster was unreachable', async (t) => {
+    const clock = manualClock(t)
+    const login = new Login()
+    const lost = new EtcdError('no member', { code: 'NOT_CONNECTED', effect: 'none', retryable: true })
+    for (let failures = 0; failures < 5; failures += 1) {
+      await assert.rejects(login.get(() => Promise.reject(lost), 'first'))
+    }
+    await assert.rejects(login.get(() => Promise.reject(wrongPassword()), 'first'))
+    clock.advance(1000)
+    assert.equal((await login.get(async () => newToken(), 'first')).value, 'token')
+  })
+
   test('with an external token holds it from the start', async () => {
     const token = newToken()
     const login = new Login(token)

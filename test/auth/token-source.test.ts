@@ -292,6 +292,31 @@ describe('A token source with a password', () => {
   })
 })
 
+describe('The token of a login', () => {
+  test('is renewed after 80 % of `tokenTtlMs`', async (t) => {
+    let nowMs = performance.now()
+    t.mock.method(performance, 'now', () => nowMs)
+    const { source, calls } = sourceOf({ ...credentials(), tokenTtlMs: 10_000 }, numberedTokens())
+    await source.get('first', callWithin())
+    nowMs += 7900
+    source.current()
+    assert.equal(calls.length, 1)
+    nowMs += 1100
+    source.current()
+    await sleep(0)
+    assert.deepEqual([calls.length, source.current()?.value], [2, 'token-2'])
+  })
+
+  test('is dropped when the client follows another cluster than the one that issued it', async () => {
+    const { source } = sourceOf(credentials(), numberedTokens())
+    await source.get('first', callWithin())
+    source.clusterFollowed('c1')
+    assert.equal(source.held, 'token-1')
+    source.clusterFollowed('c2')
+    assert.equal(source.held, undefined)
+  })
+})
+
 describe('The auth interceptor', () => {
   test('replaces a rejected token and retries the call', async () => {
     for (const code of ['INVALID_AUTH_TOKEN', 'USER_EMPTY'] as const) {

@@ -162,6 +162,15 @@ describe('A call queue', () => {
     assert.deepEqual([order, queued.queue.throttled], [[1, 2, 3], 3])
   })
 
+  test('admits no new call before those that wait, while its limit grows by less than one', async () => {
+    const queued = await Queued.behind()
+    await queued.calls(10)
+    await queued.end(8)
+    await queued.end(1)
+    assert.deepEqual(queued.queue.stats, { limit: 8, inFlight: 8, queued: 1 })
+    assert.equal(queued.queue.isFull, true)
+  })
+
   test('raises its limit by one in each round while the cluster is behind, and removes it in the end', async () => {
     const queued = await Queued.behind()
     await queued.calls(10_000)

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { shareable } from '../../src/core/abort.js'
 import { EtcdError, type EtcdErrorInit } from '../../src/core/errors.js'
 import { CallQueues, type RetryDelay, retryInterceptor } from '../../src/interceptors/retry.js'
+import { defaultRetryPolicy } from '../../src/interceptors/retry-options.js'
 import { methods } from '../../src/protobuf/methods.js'
 import { poll } from '../../src/testing/index.js'
 import { progressOf } from '../../src/transport/call-progress.js'
@@ -29,6 +30,7 @@ interface Setting {
   readonly members?: readonly string[]
   readonly queues?: CallQueues
   readonly unansweredDelay?: RetryDelay
+  readonly maxAttempts?: number
 }
 
 function failure(init: EtcdErrorInit): EtcdError {
@@ -48,7 +50,8 @@ async function run(failures: readonly EtcdErrorInit[], setting: Setting = {}) {
   const hasUntriedEndpoint = (_: unknown, excludedEndpoints: ReadonlySet<string>) =>
     members.some((member) => !excludedEndpoints.has(member))
   const delays = unansweredDelay === undefined ? {} : { unansweredDelay }
-  const retried = intercept(transport, retryInterceptor({ queues, hasUntriedEndpoint, ...delays }))
+  const policy = { ...defaultRetryPolicy, maxAttempts: setting.maxAttempts ?? defaultRetryPolicy.maxAttempts }
+  const retried = intercept(transport, retryInterceptor({ policy, queues, hasUntriedEndpoint, ...delays }))
   const startedAt = performance.now()
   const outcome = await retried.unary(methods.KV.Range, {}, context).then(
     () => 'ok',
@@ -82,6 +85,26 @@ describe('Retries', () => {
       assert.deepEqual([result.outcome, result.calls], [outcome, calls])
     })
   }
+
+  test('are limited by `maxAttempts`, the first attempt included', async () => {
+    for (const maxAttempts of [1, 3]) {
+      const result = await run(new Array(10).fill(refused), { maxAttempts })
+      assert.deepEqual([result.outcome, result.calls], ['NO_LEADER', maxAttempts])
+    }
+  })
+
+  test('end when the signal has aborted during an attempt', async () => {
+    const controller = new AbortController()
+    const transport = fakeTransport((_, index) => {
+      if (index > 0) return { kvs: [] }
+      controller.abort(new Error('enough'))
+      throw failure(lost)
+    })
+    const retry = retryInterceptor({ queues: new CallQueues(), hasUntriedEndpoint: () => true })
+    const context = callContext({ signal: controller.signal }, read)
+    await assert.rejects(intercept(transport, retry).unary(methods.KV.Range, {}, context), { code: 'CONNECTION_LOST' })
+    assert.equal(transport.calls.length, 1)
+  })
 
   test('does not repeat a wait for a connection that timed out', async () => {
     const transport = fakeTransport(() => {

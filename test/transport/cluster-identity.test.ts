@@ -37,19 +37,21 @@ describe('The identity of the cluster', () => {
     ])
     assert.equal(cluster.revision, 5)
     cluster.adopt('c2')
+    assert.deepEqual([cluster.clusterId, cluster.revision, cluster.raftTerm], ['c2', 0, 0])
     assert.equal(cluster.observe(stranger, 'b', 0), undefined)
     assert.equal(cluster.revision, 99)
   })
 
   test('fails a linearizable response below the floor with REVISION_REWOUND once, and continues from the lower revision', () => {
     const { cluster, reported } = identity()
-    cluster.observe(header({ revision: 100 }), 'a', 0)
+    cluster.observe(header({ revision: 100, raftTerm: 7 }), 'a', 0)
     assert.equal(cluster.observe(header({ revision: 90 }), 'a', 0), undefined, 'a serializable one may be behind')
     assert.equal(cluster.observe(header({ revision: 90 }), 'a', 80), undefined, 'it was sent before 100 was seen')
     assert.equal(cluster.observe(header({ revision: 0 }), 'a', 100), undefined, 'not every answer has a revision')
     const error = cluster.observe(header({ revision: 90 }), 'a', 100)
     assert.deepEqual([error?.code, error?.effect], ['REVISION_REWOUND', 'unknown'])
     assert.deepEqual([reported, cluster.revision], [[['rewound', 'a', 100, 90]], 90])
+    assert.equal(cluster.raftTerm, 2, 'the terms of a restored cluster start over')
     assert.equal(cluster.observe(header({ revision: 91 }), 'a', 90), undefined)
   })
 

@@ -73,4 +73,13 @@ describe('A member that answers a probe late', () => {
     await turn()
     assert.equal(health.state.kind, 'probing')
   })
+
+  test('is not ready by an answer on a former connection, although the current one is silent as well', async (t) => {
+    health.connecting()
+    health.connected()
+    t.mock.timers.tick(1000)
+    probes[0]?.answer(status)
+    await turn()
+    assert.equal(health.state.kind, 'ejected')
+  })
 })

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdError } from '../../src/core/errors.js'
+import { Etcd } from '../../src/index.js'
 import { discoverEndpoints, type SrvDiscovery } from '../../src/transport/connection/srv-discovery.js'
 import { type Answer, DnsServer } from '../support/dns-server.js'
 
@@ -110,5 +112,34 @@ describe('discoverEndpoints', () => {
   test('fails if the query without TLS fails', async () => {
     const { error } = await failure({ [plain]: 'server failure' })
     assert.match(error.message, /failed to resolve/)
+  })
+})
+
+describe('Endpoints that are set while the first discovery is in progress', () => {
+  const set = 'http://127.0.0.1:1'
+  const found = { name: '127.0.0.1', port: 2, priority: 0, weight: 0 }
+
+  /** Sets endpoints during the query of the first call, which then ends with `answer`; returns the endpoints used. */
+  async function setBefore(answer: () => (typeof found)[], t: TestContext): Promise<string[]> {
+    const resolveSrv = async () => {
+      etcd.setEndpoints(set)
+      await sleep(1)
+      return answer()
+    }
+    const etcd = new Etcd({ discovery: { domain, resolver: { resolveSrv } } })
+    t.after(() => etcd.close())
+    await assert.rejects(etcd.get('key', { timeoutMs: 300 }), { message: /127\.0\.0\.1:1/ })
+    return etcd.endpoints().map(({ endpoint }) => endpoint)
+  }
+
+  test('are not replaced by its result', async (t) => {
+    assert.deepEqual(await setBefore(() => [found], t), [set])
+  })
+
+  test('are used although it fails', async (t) => {
+    const fail = (): never => {
+      throw Object.assign(new Error('the query failed'), { code: 'ESERVFAIL' })
+    }
+    assert.deepEqual(await setBefore(fail, t), [set])
   })
 })

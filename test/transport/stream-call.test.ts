@@ -81,6 +81,18 @@ describe('A stream', () => {
     assert.deepEqual([received, reads], [[{ a: 1 }, { a: 2 }, { a: 3 }], 2])
   })
 
+  test('reads no further message while it is paused', () => {
+    const { stream, answer, received } = openStream()
+    let reads = 0
+    const channel = { startStream: () => ({ startRead: () => (reads += 1), cancelWithStatus() {} }) }
+    stream.start(channel as unknown as StreamChannel, {})
+    stream.pause()
+    answer({ a: 1 })
+    assert.deepEqual([received, reads], [[{ a: 1 }], 1])
+    stream.resume()
+    assert.equal(reads, 2)
+  })
+
   test('delivers no part while it is paused, and none after it was cancelled', async () => {
     const { stream, answer, received } = openStream()
     answer([{ a: 1 }, { a: 2 }, { a: 3 }])

@@ -273,8 +273,12 @@ export class ConnectionManager implements ConnectionHost<Connection>, FollowerHo
     for (const connection of this.#connections) connection.connect()
     if (this.#connections.length > 0 || this.#options.discover === undefined) return
     this.#options.discover().then(
-      (endpoints) => this.replace(endpoints),
+      (endpoints) => {
+        if (this.#connections.length === 0) this.replace(endpoints)
+      },
       (error: unknown) => {
+        // The caller has set endpoints meanwhile: calls wait for those.
+        if (this.#connections.length > 0) return
         // The next call tries discovery again.
         if (this.#state === opening) this.#state = { kind: 'idle' }
         this.#waiting.fail(() => copyOf(error))
