@@ -1,41 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { ConcurrencyHost } from '../../src/concurrency/concurrency-host.js'
 import { leaseQueue } from '../../src/concurrency/lease-entries.js'
 import { LocalQueue } from '../../src/concurrency/local-queue.js'
 import { LockUnavailableError } from '../../src/concurrency/lock-errors.js'
 import type { LockHandle } from '../../src/concurrency/lock-handle.js'
 import type { LockRequest } from '../../src/concurrency/lock-options.js'
-import { onAbort } from '../../src/core/abort.js'
 import { EtcdError } from '../../src/core/errors.js'
-import { FakeLease } from '../support/fake-lease.js'
-import { MemoryStore } from '../support/memory-store.js'
+import { fakeConcurrencyHost } from '../support/fake-concurrency-host.js'
 
 /** The lock `jobs` of one process, in a store that the test controls. The lease of a TTL of 10 s is `10`. */
 function queueOf() {
-  const store = new MemoryStore()
-  // Watches show nothing.
-  const batches = (signal: AbortSignal) => ({
-    [Symbol.asyncIterator]: () => ({ next: () => new Promise((_, reject) => onAbort(signal, reject)) }),
-  })
-  const watch = (_: unknown, { signal }: { signal: AbortSignal }) => ({ batches: () => batches(signal) })
-  const leases: FakeLease[] = []
+  const { host, leases, store } = fakeConcurrencyHost()
   let idle = 0
-  const host = {
-    store: Object.assign(store, { watch }),
-    namespace: Buffer.alloc(0),
-    observer: { acquiring: (_: unknown, wait: () => unknown) => wait(), lockReleased: () => {} },
-    timeoutMs: 10_000,
-    releaseMs: 10_000,
-    obstacle: () => undefined,
-    releaseDelayed: () => {},
-    session: async (ttlSeconds: number) => {
-      const lost = leases.filter(({ signal }) => signal.aborted).length
-      const lease = new FakeLease(String(ttlSeconds + lost), ttlSeconds)
-      leases.push(lease)
-      return Object.assign(lease, { retire: () => {}, release: () => {} })
-    },
-  } as unknown as ConcurrencyHost
   const queue = new LocalQueue(leaseQueue(Buffer.from('jobs')), host, () => {
     idle += 1
   })
