@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { DoubleBarrier } from '../../src/concurrency/double-barrier.js'
 import { Election } from '../../src/concurrency/election.js'
 import type { LocalQueues } from '../../src/concurrency/local-queue.js'
 import { RwLock } from '../../src/concurrency/rw-lock.js'
@@ -56,5 +57,19 @@ describe('An election', () => {
     assert.deepEqual([leader?.keyText, leader?.valueText], ['e/a1', 'us'])
     await assert.rejects(election.campaign('us'), /enough/)
     assert.equal(requests[0]?.ttlSeconds, 10)
+  })
+})
+
+describe('A double barrier', () => {
+  test('does not count participants of the round before, who are about to leave', async () => {
+    const unique = (digit: number): string => `${String(digit).repeat(19)}-${String(digit).repeat(32)}`
+    const { host, store } = fakeConcurrencyHost()
+    store.write(`d/waiters/${unique(1)}`, '', 'a1')
+    store.write('d/~ready', '')
+    const alone = new DoubleBarrier('d', 2, {}, host).enter({ timeoutMs: 30 })
+    await assert.rejects(alone, { code: 'DEADLINE_EXCEEDED' })
+    store.write(`d/waiters/${unique(2)}`, '', 'b2')
+    const full = new DoubleBarrier('d', 2, {}, host).enter({ timeoutMs: 10_000 })
+    await assert.rejects(full, { code: 'BARRIER_FULL' })
   })
 })

@@ -117,7 +117,8 @@ export class MemoryStore {
   }
 
   #range(from: string, end: Uint8Array | undefined): KeyValue[] {
-    const isInRange = (key: string): boolean => (end === undefined ? key === from : key >= from && key < String(end))
+    const isOne = end === undefined || end.length === 0
+    const isInRange = (key: string): boolean => (isOne ? key === from : key >= from && key < String(end))
     return [...this.#kvs].flatMap(([key, kv]) => (isInRange(key) ? [kv] : []))
   }
 
