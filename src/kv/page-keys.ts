@@ -32,6 +32,8 @@ export class PageKeys implements AsyncIterableIterator<KeyValue, undefined> {
   async return(): Promise<Result> {
     this.#kvs = []
     await this.#pages.return()
+    // A page that a call of `next()` waited for has arrived meanwhile.
+    this.#kvs = []
     return { value: undefined, done: true }
   }
 

@@ -89,6 +89,15 @@ describe('A listing', () => {
     assert.deepEqual(await keys.next(), { value: undefined, done: true })
   })
 
+  test('has no further keys after return(), although next() was waiting for a page', async () => {
+    const keys = listing(10, {}, () => turn()).list[Symbol.asyncIterator]()
+    const first = keys.next()
+    await new Promise((resolve) => process.nextTick(resolve))
+    await keys.return?.()
+    assert.equal((await first).done, false)
+    assert.deepEqual(await keys.next(), { value: undefined, done: true })
+  })
+
   test('cancels the page that is read ahead when the loop ends, whatever the reason', async () => {
     const leave: ((list: Listing) => Promise<unknown>)[] = [
       async (list) => {

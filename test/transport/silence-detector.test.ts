@@ -8,6 +8,7 @@ function verdicts(
   ticks: number,
   traffic: (tick: number) => { readonly read?: number; readonly unsent?: number; readonly answered?: boolean },
   factor = 1,
+  extraTicks = 0,
 ): readonly Verdict[] {
   const signs = new SilenceDetector()
   const patience = new Patience()
@@ -16,7 +17,7 @@ function verdicts(
     const { read = 0, unsent = 0, answered = false } = traffic(tick)
     if (answered) signs.answered()
     const hasSign = signs.sample({ bytesRead: read, bytesUnsent: unsent, maxStreams: Number.POSITIVE_INFINITY })
-    return signs.tick(hasSign, 0, patience.factor)
+    return signs.tick(hasSign, extraTicks, patience.factor)
   })
 }
 
@@ -69,6 +70,21 @@ describe('A member with a response due', () => {
   test('is unresponsive after 5 s of control frames without a response', () => {
     const stuck = verdicts(60, (tick) => ({ read: tick * 30 }))
     assert.equal(stuck.indexOf('unresponsive'), 49)
+  })
+
+  test('is given more time if it is distant', () => {
+    assert.equal(verdicts(20, () => ({}), 1, 5).indexOf('unresponsive'), 11)
+    const stuck = verdicts(80, (tick) => ({ read: tick * 30 }), 1, 10)
+    assert.equal(stuck.indexOf('unresponsive'), 59)
+  })
+
+  test('is unresponsive although the requests that wait to be sent become more', () => {
+    assert.equal(verdicts(7, (tick) => ({ unsent: (tick + 1) * 100_000 })).at(-1), 'unresponsive')
+  })
+
+  test('is unresponsive if only control frames follow a large response', () => {
+    const stuck = verdicts(70, (tick) => ({ read: Math.min(tick, 4) * 100_000 + tick * 30, answered: tick === 5 }))
+    assert.equal(stuck.indexOf('unresponsive'), 54)
   })
 
   test('is not unresponsive while it responds to some calls', () => {

@@ -90,7 +90,7 @@ function preferred(connections: readonly Connection[], { prefer }: Route): reado
     case 'leader':
     case 'learner': {
       const wanted = connections.filter((c) => c.role === prefer)
-      return wanted.length > 0 ? wanted : connections.filter((c) => c.role !== 'learner')
+      return wanted.length > 0 ? wanted : connections
     }
   }
 }
