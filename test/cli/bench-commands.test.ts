@@ -35,6 +35,14 @@ describe('The benchmark of', () => {
     assert.equal(await etcd.count({ prefix: 'etcdkit-bench/' }), 0)
   })
 
+  test('reads connects each client to one member, if there are enough clients', async () => {
+    const { members } = await bench('range', 'foo', '--total', '30', '--conns', '30', '--clients', '30')
+    assert.deepEqual(
+      members.map(({ operations }) => operations),
+      [10, 10, 10],
+    )
+  })
+
   test('puts and reads is shared by several processes', async () => {
     const load = ['--processes', '3', '--total', '200', '--conns', '3', '--clients', '7']
     const before = await cluster.metric('grpc_server_handled_total', { grpc_method: 'Put', grpc_code: 'OK' })

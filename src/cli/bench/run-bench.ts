@@ -1,4 +1,4 @@
-import type { ClientOptions, Etcd } from '../../index.js'
+import type { Etcd } from '../../index.js'
 import { type Command, type CommandSpec, type Context, defineCommand, type Flags } from '../command.js'
 import { CommandFailed, failed } from '../failure.js'
 import { globalFlags } from '../global-flags.js'
@@ -22,12 +22,17 @@ export function operations(name: string, load: Omit<LoadOptions, 'signal'>, oper
   return { name, total: load.total, run: (samples, signal) => runLoad(operation, samples, { ...load, signal }) }
 }
 
-/** The clients of a benchmark, connected. */
+/**
+ * The clients of a benchmark, connected. If there is one for each member, each connects to one member, as in etcd's own tool:
+ * the number of connections is that of clients. Fewer clients connect to every member.
+ */
 export async function connections(context: Context, { conns, targetLeader }: BenchSettings): Promise<Etcd[]> {
-  const options = targetLeader ? await leaderOnly(context) : {}
+  const members = targetLeader ? [await leaderOf(context)] : await givenMembers(context)
   // What is measured is a request for each operation.
-  const single = { ...options, batching: { reads: false } }
-  const clients = Array.from({ length: conns }, () => context.client(single))
+  const single = { discovery: undefined, batching: { reads: false } }
+  const clients = Array.from({ length: conns }, (_, at) =>
+    context.client({ ...single, endpoints: conns < members.length ? members : turnOf(members, at) }),
+  )
   await Promise.all(clients.map((etcd) => etcd.connect({ signal: context.signal })))
   return clients
 }
@@ -127,10 +132,18 @@ async function measured({ notes, signal }: Context, workload: Workload): Promise
   return summarize(samples, { startedAt, endedAt, cpuMicros: user + system })
 }
 
-async function leaderOnly({ client, signal }: Context): Promise<ClientOptions> {
+async function givenMembers({ client, signal }: Context): Promise<string[]> {
+  const etcd = client()
+  await etcd.connect({ signal })
+  const given = etcd.endpoints().map(({ endpoint }) => endpoint)
+  await etcd.close()
+  return given
+}
+
+async function leaderOf({ client, signal }: Context): Promise<string> {
   const etcd = client()
   await etcd.connect({ signal })
   const leader = await poll(() => etcd.endpoints().find(({ role }) => role === 'leader'), { timeoutMs: 5000, signal })
   if (leader === undefined) throw new CommandFailed('none of the endpoints is the leader: give all members')
-  return { endpoints: leader.endpoint, discovery: undefined }
+  return leader.endpoint
 }
