@@ -112,14 +112,6 @@ describe('etcdkit/etcd3: events and calls', () => {
     assert.deepEqual(watchesOf(other), [])
   })
 
-  test('a lock that was lost can be held again', async (t) => {
-    const client = createEtcd3(t, cluster)
-    const lock = await client.lock(uniquePrefix()).acquire()
-    await client.leaseClient.leaseRevoke({ ID: String(await lock.leaseId()) })
-    await poll('the loss is known', () => lock.release().then(() => true))
-    assert.equal(await lock.do((signal) => signal.aborted), false)
-  })
-
   test('calls have their consistency, and a grant without an ID is not repeated', async (t) => {
     const client = createEtcd3(t, cluster)
     const calls = recordsOf<CallRecord>(t, channels.call)

@@ -247,6 +247,7 @@ describe('etcdkit/etcd3: leases, watches, locks and elections', () => {
         await nextEvent({ once: (name, listener) => signal.addEventListener(name, listener) }, 'abort')
     })
     await assert.rejects(done, EtcdLeaseInvalidError)
+    assert.equal(await lock.do((signal) => signal.aborted), false, 'it can be held again')
   })
 
   test('a write whose answer is lost is applied once, and its error is not recoverable', async (t) => {
