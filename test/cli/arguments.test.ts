@@ -58,7 +58,6 @@ describe('A command line', () => {
     [['get', 'a', '--user', 'root'], /--user has no password/],
     [['get', 'a', '--keepalive-time', '1ms'], /^error: --keepalive-time must be at least/],
     [['get', 'a', '--cacert', '/no/such/file'], /^error: --cacert cannot be read/],
-    [['get', 'a', '--discovery-srv', ''], /^error: --discovery-srv must be/],
     [['watch', 'a', '--rev', '0x1'], /^error: --rev must be/],
     [['lease', 'grant', 'soon'], /^error: TTL must be a duration/],
     [['lease', 'grant', '0'], /^error: TTL must be at least one second/],

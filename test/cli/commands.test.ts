@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { useClient, useCluster } from '../support/cluster.js'
+import { within } from '../support/slack.js'
 import { type CliOptions, cli, jsonLines } from './run-cli.js'
 
 describe('The command', () => {
@@ -29,7 +30,7 @@ describe('The command', () => {
       ['elect', '--listen', 'a'],
     ]
     const results = await Promise.all(
-      lines.map((line) => cli([...line, '--dial-timeout', '300ms'], { endpoints: ['127.0.0.1:1'] })),
+      lines.map((line) => cli([...line, '--dial-timeout', `${within(500)}ms`], { endpoints: ['127.0.0.1:1'] })),
     )
     for (const { status, stdout, stderr } of results) {
       assert.deepEqual({ status, stdout }, { status: 1, stdout: '' })

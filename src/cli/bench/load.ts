@@ -22,7 +22,10 @@ export interface LoadOptions {
   readonly signal: AbortSignal
 }
 
-/** Makes an operation. `worker` is which of the clients makes it. */
+/**
+ * Makes an operation. `worker` is which of the clients makes it. A write is not canceled by an interrupt: the member might
+ * still apply it after the cleanup.
+ */
 export type Operation = (index: number, worker: number) => Promise<Done>
 
 /** The delay that a timer may have without load. */
@@ -46,7 +49,10 @@ export async function runLoad(operation: Operation, samples: Samples, options: L
       await measure(() => operation(first + index, worker), samples, { dueAt, signal })
     }
   }
-  await Promise.all(Array.from({ length: Math.min(clients, total) }, (_, worker) => work(worker)))
+  const workers = Array.from({ length: Math.min(clients, total) }, (_, worker) => work(worker))
+  // After an interrupt, the caller deletes what was written: by then nothing may be in flight.
+  await Promise.allSettled(workers)
+  await Promise.all(workers)
 }
 
 /** Waits for a time, and gives the one that it is to be measured from. */

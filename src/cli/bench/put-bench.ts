@@ -23,7 +23,7 @@ export const putBench = defineBench({
     const clients = await connections(context, settings)
     const { signal } = context
     const workload = operations('bench put', settings, (index, worker) =>
-      turnOf(clients, worker).put(keys.keyOf(index), keys.value, { signal }),
+      turnOf(clients, worker).put(keys.keyOf(index), keys.value),
     )
     const cleanUp = keySetting.keep ? undefined : await keyCleaner(turnOf(clients, 0), keys.names, signal)
     return runBench(context, { ...workload, cleanUp }, flags)
@@ -58,7 +58,7 @@ export const txnPutBench = defineBench({
       return turnOf(clients, worker)
         .txn()
         .then(...puts)
-        .commit({ signal })
+        .commit()
     })
     const cleanUp = keySetting.keep ? undefined : await keyCleaner(turnOf(clients, 0), keys.names, signal)
     return runBench(context, { ...workload, cleanUp }, flags)

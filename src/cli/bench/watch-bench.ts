@@ -49,7 +49,8 @@ export const watchBench = defineCommand({
       const following = watchers.map((watcher, at) =>
         follow(watcher, { sentAt, samples, puts: putsTo(watched[at] ?? 0, puts, keys) }),
       )
-      await Promise.all([write(turnOf(clients, 0), { sentAt, keys, valueBytes, rate, signal }), ...following])
+      const writing = write(turnOf(clients, 0), { sentAt, keys, valueBytes, rate, signal })
+      await Promise.all([writing, ...following]).finally(() => writing.catch(() => {}))
     }
     const names = { prefix, count: keys, nameOf: String, numberOf: Number }
     const cleanUp = await keyCleaner(turnOf(clients, 0), names, signal)
@@ -95,7 +96,7 @@ async function write(etcd: Etcd, { sentAt, keys, valueBytes, rate, signal }: Wri
   const samples = new Samples(total)
   const operation = async (index: number): Promise<{ endpoint: string }> => {
     sentAt[index] = performance.now()
-    return etcd.put(keyName(index % keys), `${index} `.padEnd(valueBytes, '.'), { signal })
+    return etcd.put(keyName(index % keys), `${index} `.padEnd(valueBytes, '.'))
   }
   await runLoad(operation, samples, { total, clients: 1, rate, signal })
   const [error] = samples.errors.keys()
