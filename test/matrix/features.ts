@@ -13,7 +13,7 @@ interface Feature {
 const features: readonly Feature[] = [
   { name: 'Keys and values', files: /^kv$/, suites: /^(?!Transactions|Conditional)/ },
   { name: 'Transactions', files: /^(kv$|stm|write-grouping)/ },
-  { name: 'Keys and values', files: /^(own-keys|namespace|typed|bad-input|rpcs|slow-links|limits)/ },
+  { name: 'Keys and values', files: /^(own-keys|namespace|typed|bad-input|rpcs|reused-buffers|slow-links|limits)/ },
   { name: 'Listing and read modes', files: /^(listing|read-|cached-reads)/ },
   { name: 'Watches', files: /^watch/ },
   { name: 'Informers', files: /^informer/ },
@@ -30,7 +30,7 @@ const features: readonly Feature[] = [
     name: 'Addresses and membership',
     files: /^(cluster|addresses|endpoints|learner|moved-member|health|other-cluster|not-etcd|member)/,
   },
-  { name: 'Proxies and balancers', files: /prox|balancer|nginx/ },
+  { name: 'Proxies and balancers', files: /prox|balancer|nginx|web-servers/ },
   {
     name: 'Failover and lost connections',
     files:
