@@ -99,7 +99,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
     progressOf.wire(this.context).responseBytes = this.#message.length
     const header = headerOf(response)
     // An empty message decodes as a success: any server may have sent it.
-    if (header === undefined && alwaysHasHeader(this.method, this.context)) throw this.#withoutHeader()
+    if (header === undefined && alwaysHasHeader(this.method)) throw this.#withoutHeader()
     const refused = this.#owner.answered(this as UnaryAttempt, header)
     if (refused !== undefined) throw refused
     return response
@@ -143,9 +143,12 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
   }
 }
 
-/** Whether etcd answers a call with a header in all its releases. 3.4 leaves it out of some responses of the maintenance service. */
-function alwaysHasHeader({ name }: { readonly name: string }, { requiresFloor }: CallContext): boolean {
-  return requiresFloor || name.startsWith('KV.')
+/**
+ * Whether every release of etcd, and its proxies, answer a call with a header. 3.4 leaves it out of some responses of the
+ * maintenance service, such as the list of alarms.
+ */
+function alwaysHasHeader({ name }: { readonly name: string }): boolean {
+  return name.startsWith('KV.')
 }
 
 /** The header that nearly every response of etcd has. */
