@@ -5,7 +5,7 @@ import { StateReporter } from '../../src/transport/connection/connection-events.
 import type { ConnectionState } from '../../src/transport/connection/connection-state.js'
 import type { EjectReason } from '../../src/transport/connection/ejection.js'
 
-const probing = (after?: EjectReason): ConnectionState => ({ kind: 'probing', ejections: 1, after })
+const probing = (after?: EjectReason): ConnectionState => ({ kind: 'probing', ejections: 1, after, detail: undefined })
 const ejected = (reason: EjectReason): ConnectionState => {
   return { kind: 'ejected', ejections: 1, reason, detail: undefined, timer: setTimeout(() => {}).unref() }
 }

@@ -3,6 +3,7 @@ import { beforeEach, describe, type TestContext, test } from 'node:test'
 import { EtcdError } from '../../src/core/errors.js'
 import type { StatusResponse } from '../../src/protobuf/generated/messages.js'
 import { ClusterIdentity } from '../../src/transport/connection/cluster-identity.js'
+import { reasonOf } from '../../src/transport/connection/connection-events.js'
 import { MemberHealth } from '../../src/transport/connection/member-health.js'
 
 const status = { leader: '1', isLearner: false, header: undefined } as unknown as StatusResponse
@@ -192,6 +193,16 @@ describe('The health of a member', () => {
     health.connecting('refused')
     health.connecting()
     assert.equal(health.state.kind === 'connecting' && health.state.error, 'refused')
+  })
+
+  test('keeps what a proxy answered while the next probe is under way', async (t) => {
+    const { connected, answer, health } = member(t)
+    connected()
+    await answer(new EtcdError('Received HTTP status code 404', { code: 'CONNECTION_LOST', effect: 'none' }))
+    t.mock.timers.tick(250)
+    assert.equal(health.state.kind === 'probing' && reasonOf(health.state), 'Received HTTP status code 404')
+    connected()
+    assert.equal(reasonOf(health.state), undefined)
   })
 
   test('ends with the connection: nothing follows close()', async (t) => {

@@ -124,7 +124,7 @@ export function reasonOf(state: ConnectionState): string | undefined {
     case 'ejected':
       return state.detail ?? state.reason
     case 'probing':
-      return state.after
+      return state.detail ?? state.after
     default:
       return undefined
   }

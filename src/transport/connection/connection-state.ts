@@ -4,7 +4,13 @@ import type { EjectReason } from './ejection.js'
 export type ConnectionState =
   | { readonly kind: 'idle' }
   | { readonly kind: 'connecting'; readonly error: string | undefined }
-  | { readonly kind: 'probing'; readonly ejections: number; readonly after: EjectReason | undefined }
+  | {
+      readonly kind: 'probing'
+      readonly ejections: number
+      readonly after: EjectReason | undefined
+      /** What the probe before this one was answered. */
+      readonly detail: string | undefined
+    }
   | { readonly kind: 'ready' }
   | {
       readonly kind: 'ejected'

@@ -141,7 +141,8 @@ export class MemberHealth {
   }
 
   async #probe(ejections: number, after: EjectReason | undefined): Promise<void> {
-    this.#enter({ kind: 'probing', ejections, after })
+    const detail = this.#state.kind === 'ejected' && after !== undefined ? this.#state.detail : undefined
+    this.#enter({ kind: 'probing', ejections, after, detail })
     const probing = this.#state
     const connection = this.#connections
     const isOpen = (): boolean =>
