@@ -27,7 +27,7 @@ export class ElectionObserver extends EventEmitter {
     super()
     this.#namespace = namespace
     this.#running = this.#run().catch((error: unknown) => {
-      // Whoever waits for the first leader is not left waiting when the client is closed.
+      // A caller that waits for the first leader must not wait for ever when the client is closed.
       if (!this.#isKnown || !(error instanceof ClientClosedError)) this.emit('error', error)
     })
   }

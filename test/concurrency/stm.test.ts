@@ -9,7 +9,7 @@ import { MemoryStore } from '../support/memory-store.js'
 const host = { obstacle: () => undefined, timeoutMs: 600_000 }
 
 describe('A software transaction', () => {
-  /** How often a function is run if another client changes what it has read, so many times. */
+  /** How often a function runs if another client changes what it has read `conflicts` times. */
   async function runs(t: TestContext, conflicts: number, options: StmOptions = {}) {
     const clock = new FakeClock(t)
     const store = new MemoryStore()

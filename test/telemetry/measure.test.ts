@@ -190,7 +190,7 @@ describe('The readings of a client', () => {
 })
 
 describe('The names of RPCs and statuses', () => {
-  test("are those of etcd's documentation, of Go, and of the specification of gRPC", () => {
+  test("follow etcd's documentation, Go, and the specification of gRPC", () => {
     const methods = ['KV.DeleteRange', 'Lease.LeaseGrant', 'Lease.LeaseKeepAlive', 'Auth.UserAdd', 'Maintenance.Status']
     assert.deepEqual(methods.map(operationName), [
       'deleteRange',

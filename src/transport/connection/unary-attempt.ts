@@ -98,7 +98,7 @@ export class UnaryAttempt<Request = unknown, Response = unknown> implements Call
     const response = this.method.decode(this.#message)
     progressOf.wire(this.context).responseBytes = this.#message.length
     const header = headerOf(response)
-    // An empty message decodes as a success: any server may have sent it.
+    // An empty message decodes as a success. Servers other than etcd may send one.
     if (header === undefined && alwaysHasHeader(this.method)) throw this.#withoutHeader()
     const refused = this.#owner.answered(this as UnaryAttempt, header)
     if (refused !== undefined) throw refused
