@@ -15,6 +15,7 @@ import { ReaderGone } from './reader-gone.js'
 import { styleFor } from './style.js'
 import { TerminalNotes } from './terminal-notes.js'
 import { UsageError } from './usage-error.js'
+import { checkUtf8 } from './utf8.js'
 
 /** The process of the program. */
 export interface Host {
@@ -31,7 +32,7 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
   let output: OutputOptions = { format: 'simple', isEtcdctl: true, hex: false }
   let names: ReadonlyMap<string, string> = new Map()
   try {
-    checkText(argv)
+    for (const word of argv) checkUtf8('argument', word, 'use etcdkit txn, where "\\xff" is a byte')
     const line = parseLine(argv, commands)
     names = optionNames(line.command, line.globals, host.env)
     output = outputOptionsOf(line.globals, host.env)
@@ -61,13 +62,6 @@ async function run(command: Command, line: ParsedLine, output: OutputOptions, ho
     context.notes.clear()
     await Promise.all(opened.map((etcd) => etcd.close()))
   }
-}
-
-/** Node passes arguments as text: bytes that are not UTF-8 have been replaced, and would name another key. */
-function checkText(argv: readonly string[]): void {
-  const broken = argv.find((word) => word.includes('\u{fffd}'))
-  if (broken !== undefined)
-    throw new UsageError(`argument ${JSON.stringify(broken)} is not UTF-8: use etcdkit txn, where "\\xff" is a byte`)
 }
 
 /** The command has ended: a reader that is gone does not change its status. */

@@ -54,6 +54,11 @@ export function ttlFlagSeconds(flag: string, text: string): number {
   throw new UsageError(`${shown(flag)} must be at least one second, got ${text}`)
 }
 
+/** The value of an integer flag whose default is 0, as in etcdctl: 0 is the same as no flag. */
+export function optionalIntegerFlag(flag: string, text: string | undefined): number | undefined {
+  return text === undefined ? undefined : integerFlag(flag, text, 0) || undefined
+}
+
 /** The value of an integer flag of at least `min`. */
 export function integerFlag(flag: string, text: string, min = 1): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN

@@ -1,11 +1,9 @@
 import { EventEmitter } from 'eventemitter3'
-import { InvalidArgumentError } from './errors.js'
-import { describe } from './validate.js'
+import { assertFunction } from './validate.js'
 
 /** Rejects a listener that is not a function. */
 export function assertListener(listener: unknown): void {
-  if (typeof listener === 'function') return
-  throw new InvalidArgumentError(`\`listener\` must be a function, got ${describe(listener)}`)
+  assertFunction('listener', listener)
 }
 
 /** Maps event names to payloads. */

@@ -2,7 +2,15 @@ import { EtcdError, InvalidArgumentError } from '../core/errors.js'
 import { type Bytes, type KeyRange, ownRange } from '../core/key-range.js'
 import type { KeyValue } from '../core/key-value.js'
 import type { ReadPolicy } from '../core/read-policy.js'
-import { describe, nonNegativeInteger, oneOf, optionalBoolean, ownBytes, positiveInteger } from '../core/validate.js'
+import {
+  assertFunction,
+  describe,
+  nonNegativeInteger,
+  oneOf,
+  optionalBoolean,
+  ownBytes,
+  positiveInteger,
+} from '../core/validate.js'
 import type { TxnRequest, TxnResponse } from '../protobuf/generated/messages.js'
 import { checkCall } from '../transport/call-options.js'
 import { responseBytesOf } from '../transport/call-progress.js'
@@ -168,9 +176,7 @@ export class Kv {
     rangeRequest(own, { cursor, revision, keysOnly })
     if (options.maxPageSize !== undefined) positiveInteger('maxPageSize', options.maxPageSize)
     if (options.onCompacted !== undefined) oneOf('onCompacted', options.onCompacted, ['throw', 'restart'])
-    if (onRestart !== undefined && typeof onRestart !== 'function') {
-      throw new InvalidArgumentError(`\`onRestart\` must be a function, got ${describe(onRestart)}`)
-    }
+    if (onRestart !== undefined) assertFunction('onRestart', onRestart)
     const read: PageReader = (pageRange, pageOptions) => this.#readPage(pageRange, pageOptions, false)
     return new Listing(read, own, options, this.#streams)
   }

@@ -39,6 +39,17 @@ function watching({ start, version = '3.5.30', max = 100, names = ['a', 'b'], ..
   return { streams, multiplexer, queue, merged }
 }
 
+/** The same from revision 10 on, with an event of the first watcher that waits for the second one. */
+async function waitingForOther(setup: Setup = {}) {
+  const watched = watching({ start: 10, ...setup })
+  await settled()
+  const { last } = watched.streams
+  last.created(1, 20)
+  last.created(2, 20)
+  last.events(1, 11)
+  return { ...watched, last }
+}
+
 /** The revisions and event counts of what waits for the consumer. */
 function taken(queue: WatchQueue): string[] {
   const all: string[] = []
@@ -155,12 +166,7 @@ describe('A merged watch', () => {
   })
 
   test('covers all ranges with one watcher on a member without reliable progress', async () => {
-    const { streams, queue, merged } = watching({ start: 10, version: '3.4.23' })
-    await settled()
-    const { last } = streams
-    last.created(1, 20)
-    last.created(2, 20)
-    last.events(1, 11)
+    const { last, queue, merged } = await waitingForOther({ version: '3.4.23' })
     await settled()
     const cover = last.creates.at(-1)
     assert.deepEqual([cover?.key?.toString(), cover?.rangeEnd?.toString(), cover?.startRevision], ['a', 'b\0', 10])
@@ -174,12 +180,7 @@ describe('A merged watch', () => {
   test('covers all ranges if requests for progress stay unanswered', async (t) => {
     mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
     t.after(() => mock.timers.reset())
-    const { streams, merged } = watching({ start: 10 })
-    await settled()
-    const { last } = streams
-    last.created(1, 20)
-    last.created(2, 20)
-    last.events(1, 11)
+    const { last, merged } = await waitingForOther()
     ignoreRequests(last, 20)
     last.progress(11)
     last.events(1, 12)
@@ -194,12 +195,7 @@ describe('A merged watch', () => {
   test('keeps its watchers when the member is frozen while events wait', async (t) => {
     mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
     t.after(() => mock.timers.reset())
-    const { streams, queue, merged } = watching({ start: 10 })
-    await settled()
-    const { last } = streams
-    last.created(1, 20)
-    last.created(2, 20)
-    last.events(1, 11)
+    const { last, queue, merged } = await waitingForOther()
     for (let index = 0; index < 60; index += 1) mock.timers.tick(100)
     last.progress(11)
     assert.deepEqual([merged.parts.length, taken(queue)], [2, ['11:1']])
@@ -209,13 +205,9 @@ describe('A merged watch', () => {
   test('keeps its watchers through a long outage while events wait', async (t) => {
     mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
     t.after(() => mock.timers.reset())
-    const { streams, merged } = watching({ start: 10 })
-    await settled()
-    streams.last.created(1, 20)
-    streams.last.created(2, 20)
-    streams.last.events(1, 11)
+    const { streams, last, merged } = await waitingForOther()
     streams.failure = lost
-    streams.last.end(lost)
+    last.end(lost)
     for (let index = 0; index < 60; index += 1) mock.timers.tick(100)
     assert.equal(merged.parts.length, 2)
     merged.end()

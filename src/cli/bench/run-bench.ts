@@ -27,7 +27,7 @@ export function operations(name: string, load: Omit<LoadOptions, 'signal'>, oper
  * the number of connections is that of clients. Fewer clients connect to every member.
  */
 export async function connections(context: Context, { conns, targetLeader }: BenchSettings): Promise<Etcd[]> {
-  const members = targetLeader ? [await leaderOf(context)] : await givenMembers(context)
+  const members = await membersOf(context, targetLeader)
   // What is measured is a request for each operation.
   const single = { discovery: undefined, batching: { reads: false } }
   const clients = Array.from({ length: conns }, (_, at) =>
@@ -132,17 +132,16 @@ async function measured({ notes, signal }: Context, workload: Workload): Promise
   return summarize(samples, { startedAt, endedAt, cpuMicros: user + system })
 }
 
-async function givenMembers({ client, signal }: Context): Promise<string[]> {
+/** The given endpoints, or the one of the leader. */
+async function membersOf({ client, signal }: Context, targetLeader: boolean): Promise<string[]> {
   const etcd = client()
   await etcd.connect({ signal })
-  const given = etcd.endpoints().map(({ endpoint }) => endpoint)
+  const members = targetLeader ? [await leaderOf(etcd, signal)] : etcd.endpoints().map(({ endpoint }) => endpoint)
   await etcd.close()
-  return given
+  return members
 }
 
-async function leaderOf({ client, signal }: Context): Promise<string> {
-  const etcd = client()
-  await etcd.connect({ signal })
+async function leaderOf(etcd: Etcd, signal: AbortSignal): Promise<string> {
   const leader = await poll(() => etcd.endpoints().find(({ role }) => role === 'leader'), { timeoutMs: 5000, signal })
   if (leader === undefined) throw new CommandFailed('none of the endpoints is the leader: give all members')
   return leader.endpoint

@@ -5,7 +5,7 @@ import { type Context, defineCommand, type Flags, type FlagValues } from '../com
 import { consistencyFlags, keyRangeOf, rangeFlags, readModeOf } from '../key-range-flags.js'
 import { bytesField, keyValueColumns, keyValueJson, keyValueLines, keyValueRow } from '../key-value-format.js'
 import type { Output } from '../output.js'
-import { integerFlag } from '../units.js'
+import { optionalIntegerFlag } from '../units.js'
 import { UsageError } from '../usage-error.js'
 import { unary } from '../wire/calls.js'
 import { print as printMessage } from '../wire/print.js'
@@ -83,21 +83,15 @@ export function rangeRequestOf(args: readonly string[], flags: GetFlags): RangeR
   const { range: keys } = keyRangeOf(args, flags)
   const { requestRange } = range(keys, {
     revision: revisionOf(flags),
-    limit: optionalInteger('limit', flags),
+    limit: optionalIntegerFlag('limit', flags.limit),
     sort: sortOf(flags),
     keysOnly: flags['keys-only'],
-    minModRevision: optionalInteger('min-mod-rev', flags),
-    maxModRevision: optionalInteger('max-mod-rev', flags),
-    minCreateRevision: optionalInteger('min-create-rev', flags),
-    maxCreateRevision: optionalInteger('max-create-rev', flags),
+    minModRevision: optionalIntegerFlag('min-mod-rev', flags['min-mod-rev']),
+    maxModRevision: optionalIntegerFlag('max-mod-rev', flags['max-mod-rev']),
+    minCreateRevision: optionalIntegerFlag('min-create-rev', flags['min-create-rev']),
+    maxCreateRevision: optionalIntegerFlag('max-create-rev', flags['max-create-rev']),
   }).request
   return { ...requestRange, countOnly: flags['count-only'], serializable: readModeOf(flags) === 'serializable' }
-}
-
-function optionalInteger(flag: keyof GetFlags, flags: GetFlags): number | undefined {
-  const text = flags[flag]
-  // For etcdctl, 0 is the same as no flag.
-  return text === undefined ? undefined : integerFlag(flag, String(text), 0) || undefined
 }
 
 function response({ client, signal }: Context, args: readonly string[], flags: GetFlags): Promise<RangeResponse> {
@@ -167,7 +161,7 @@ async function printTable(output: Output, kvs: Iterable<KeyValue> | AsyncIterabl
 }
 
 function revisionOf(flags: GetFlags): number | undefined {
-  return optionalInteger('rev', flags)
+  return optionalIntegerFlag('rev', flags.rev)
 }
 
 const sortTargets: Readonly<Record<string, Sort['target']>> = {

@@ -6,6 +6,7 @@ import { type Context, defineCommand } from '../command.js'
 import { keyValueLines } from '../key-value-format.js'
 import { untilAborted } from '../standard-input.js'
 import { UsageError } from '../usage-error.js'
+import { checkUtf8 } from '../utf8.js'
 import { unary } from '../wire/calls.js'
 import { print } from '../wire/print.js'
 import { parseComparison, parseOperation } from './txn-text.js'
@@ -35,9 +36,6 @@ export const txnCommand = defineCommand({
   },
 })
 
-/** What stands for bytes that are not UTF-8. */
-const replacement = '\u{fffd}'
-
 const blocks = ['compares:', 'success requests (get, put, del):', 'failure requests (get, put, del):'] as const
 
 async function requestFrom({ stdin, signal, notes }: Context, isShown: boolean): Promise<TxnRequest> {
@@ -51,8 +49,7 @@ async function requestFrom({ stdin, signal, notes }: Context, isShown: boolean):
   show()
   await untilAborted(stdin, signal, async () => {
     for await (const line of createInterface({ input: stdin })) {
-      if (line.includes(replacement))
-        throw new UsageError(`line ${JSON.stringify(line)} is not UTF-8: write bytes as "\\xff"`)
+      checkUtf8('line', line, 'write bytes as "\\xff"')
       if (line.trim() !== '') all[at]?.push(line)
       else {
         at += 1

@@ -5,7 +5,7 @@ import { orUnreachable } from '../first-connection.js'
 import { keyRangeOf, rangeFlags } from '../key-range-flags.js'
 import { cellOf, keyValueJson, keyValueLines } from '../key-value-format.js'
 import type { Output } from '../output.js'
-import { integerFlag } from '../units.js'
+import { integerFlag, optionalIntegerFlag } from '../units.js'
 import { UsageError } from '../usage-error.js'
 import { goQuote } from '../wire/go-text.js'
 import { type Json, jsonText } from '../wire/json-text.js'
@@ -43,8 +43,7 @@ export const watchCommand = defineCommand({
     let left = flags.count === undefined ? Number.POSITIVE_INFINITY : integerFlag('count', flags.count)
     const etcd = client()
     const watcher = etcd.watch(range, {
-      // For etcdctl, 0 is the same as no flag.
-      startRevision: flags.rev === undefined ? undefined : integerFlag('rev', flags.rev, 0) || undefined,
+      startRevision: optionalIntegerFlag('rev', flags.rev),
       prevKv: flags['prev-kv'],
       only: kindOf(flags.only),
       signal: orUnreachable(etcd, signal),
